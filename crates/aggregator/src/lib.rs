@@ -1,0 +1,1 @@
+//! One-minute merchant aggregates in two stages, exactly once.

@@ -1,0 +1,1 @@
+//! Fraud and anomaly detection per user, exactly once.

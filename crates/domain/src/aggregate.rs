@@ -1,0 +1,120 @@
+//! Merchant aggregates and the partials they are made of.
+
+use crate::{Amount, Currency, ShortId, Sum, TransactionType};
+
+/// Counts and sums of some transactions of one merchant in one currency. Merging is associative and
+/// commutative, so that any grouping of the same transactions gives the same totals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Number of purchases.
+    pub purchase_count: u64,
+    /// What the purchases add up to.
+    pub purchase_sum: Sum,
+    /// Number of refunds.
+    pub refund_count: u64,
+    /// What the refunds add up to; positive.
+    pub refund_sum: Sum,
+    /// The smallest amount of either kind.
+    pub min_amount: Amount,
+    /// The largest amount of either kind.
+    pub max_amount: Amount,
+}
+
+impl Totals {
+    /// The totals of one transaction.
+    #[must_use]
+    pub fn of(transaction_type: TransactionType, amount: Amount) -> Self {
+        let mut totals = Self {
+            purchase_count: 0,
+            purchase_sum: Sum::ZERO,
+            refund_count: 0,
+            refund_sum: Sum::ZERO,
+            min_amount: amount,
+            max_amount: amount,
+        };
+        totals.add(transaction_type, amount);
+        totals
+    }
+
+    /// Adds one transaction.
+    #[inline]
+    pub fn add(&mut self, transaction_type: TransactionType, amount: Amount) {
+        match transaction_type {
+            TransactionType::Purchase => {
+                self.purchase_count += 1;
+                self.purchase_sum += amount;
+            }
+            TransactionType::Refund => {
+                self.refund_count += 1;
+                self.refund_sum += amount;
+            }
+        }
+        self.min_amount = self.min_amount.min(amount);
+        self.max_amount = self.max_amount.max(amount);
+    }
+
+    /// Adds the totals of other transactions.
+    pub fn merge(&mut self, other: &Self) {
+        self.purchase_count += other.purchase_count;
+        self.purchase_sum += other.purchase_sum;
+        self.refund_count += other.refund_count;
+        self.refund_sum += other.refund_sum;
+        self.min_amount = self.min_amount.min(other.min_amount);
+        self.max_amount = self.max_amount.max(other.max_amount);
+    }
+}
+
+/// What one source partition adds to one merchant's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contribution {
+    /// The merchant.
+    pub merchant_id: ShortId,
+    /// The currency of the totals.
+    pub currency: Currency,
+    /// Start of the window, inclusive, in milliseconds since 1970.
+    pub window_start_ms: i64,
+    /// End of the window, exclusive.
+    pub window_end_ms: i64,
+    /// Counts and sums.
+    pub totals: Totals,
+    /// Distinct users among the source partition's transactions.
+    pub distinct_users: u64,
+}
+
+/// One record of the partials topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partial {
+    /// The partition of the source topic.
+    pub source_partition: i32,
+    /// The source's watermark: every contribution of a window that ends at or before it has been sent.
+    pub watermark_ms: i64,
+    /// What it adds; `None` in a record that carries the watermark alone.
+    pub contribution: Option<Contribution>,
+}
+
+/// The final result for one merchant, currency and window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MerchantAggregate {
+    /// The merchant; the record's key.
+    pub merchant_id: ShortId,
+    /// The currency of the totals.
+    pub currency: Currency,
+    /// Start of the window, inclusive, in milliseconds since 1970.
+    pub window_start_ms: i64,
+    /// End of the window, exclusive.
+    pub window_end_ms: i64,
+    /// Counts and sums.
+    pub totals: Totals,
+    /// Distinct users, exact.
+    pub distinct_users: u64,
+    /// Rises with each result for the same merchant, currency and window; 0 where results come once.
+    pub revision: u32,
+}
+
+impl MerchantAggregate {
+    /// The identity of the result, as `m-17_EUR_1760000000000`: the same for every revision.
+    #[must_use]
+    pub fn document_id(&self) -> String {
+        format!("{}_{}_{}", self.merchant_id, self.currency, self.window_start_ms)
+    }
+}

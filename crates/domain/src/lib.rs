@@ -1,0 +1,27 @@
+//! Types, contracts and validation of Millrace: transactions, aggregates, anomalies, topics, schemas.
+//!
+//! Nothing in this crate does I/O, reads a clock or draws a random number. Every value that leaves a constructor
+//! here is valid by the contract, so the rest of the code never checks again.
+
+#![forbid(unsafe_code)]
+
+pub mod aggregate;
+pub mod anomaly;
+pub mod city;
+pub mod currency;
+pub mod error;
+pub mod id;
+pub mod label;
+pub mod money;
+pub mod schema;
+pub mod topic;
+pub mod transaction;
+
+pub use aggregate::{Contribution, MerchantAggregate, Partial, Totals};
+pub use anomaly::{Anomaly, EntityType, Evidence, Severity};
+pub use currency::Currency;
+pub use error::InvalidValue;
+pub use id::{ShortId, TransactionId};
+pub use label::FraudLabel;
+pub use money::{Amount, Sum};
+pub use transaction::{PaymentMethod, Transaction, TransactionType};

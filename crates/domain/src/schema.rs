@@ -1,0 +1,12 @@
+//! The Avro schemas: the `.avsc` files of this crate are their one source.
+
+/// `millrace.Transaction`.
+pub const TRANSACTION: &str = include_str!("../schemas/transaction.avsc");
+/// `millrace.MerchantAggregate`.
+pub const MERCHANT_AGGREGATE: &str = include_str!("../schemas/merchant_aggregate.avsc");
+/// `millrace.AggregatePartial`.
+pub const AGGREGATE_PARTIAL: &str = include_str!("../schemas/aggregate_partial.avsc");
+/// `millrace.Anomaly`.
+pub const ANOMALY: &str = include_str!("../schemas/anomaly.avsc");
+/// `millrace.FraudLabel`.
+pub const FRAUD_LABEL: &str = include_str!("../schemas/fraud_label.avsc");

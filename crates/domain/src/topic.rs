@@ -1,0 +1,81 @@
+//! The topics: names, partitions, retention and schemas, in one table.
+
+use crate::schema;
+
+/// Transactions, keyed by user.
+pub const TRANSACTIONS: &str = "financial_transactions";
+/// Final aggregates, keyed by merchant.
+pub const AGGREGATES: &str = "transaction_aggregates";
+/// Fraud alerts, keyed by entity.
+pub const ANOMALIES: &str = "transaction_anomalies";
+/// Internal: partial aggregates, keyed by merchant, and the sources' watermarks.
+pub const PARTIALS: &str = "transaction_aggregates.partials";
+/// Internal: advances of idle source partitions, one partition for each of [`TRANSACTIONS`].
+pub const AGGREGATES_CONTROL: &str = "transaction_aggregates.control";
+/// Transactions that came after their window had closed.
+pub const LATE: &str = "financial_transactions.late";
+/// Reference data of merchants.
+pub const MERCHANTS: &str = "merchants";
+/// Run-time fraud rules.
+pub const FRAUD_RULES: &str = "fraud_rules";
+/// Ground truth of injected fraud.
+pub const FRAUD_LABELS: &str = "fraud_labels";
+
+/// The dead-letter topic of `topic`.
+#[must_use]
+pub fn dead_letter(topic: &str) -> String {
+    format!("{topic}.dlq")
+}
+
+/// What a topic is created with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// The topic's name, before any prefix.
+    pub name: &'static str,
+    /// Number of partitions.
+    pub partitions: i32,
+    /// Whether the log keeps the newest record of each key for ever, in place of a retention time.
+    pub compacted: bool,
+    /// Whether the broker stamps records as it appends them. The source topic does: its time is then part of the
+    /// log, and a producer with a wrong clock cannot mislead the bound on far-future events.
+    pub log_append_time: bool,
+    /// The Avro schema of `<name>-value`, where the topic has one.
+    pub value_schema: Option<&'static str>,
+}
+
+const fn spec(name: &'static str, partitions: i32, value_schema: Option<&'static str>) -> TopicSpec {
+    TopicSpec {
+        name,
+        partitions,
+        compacted: false,
+        log_append_time: false,
+        value_schema,
+    }
+}
+
+/// Every topic of the suite. Dead-letter topics are named for the topics that services read.
+pub const ALL: [TopicSpec; 14] = [
+    TopicSpec {
+        log_append_time: true,
+        ..spec(TRANSACTIONS, 5, Some(schema::TRANSACTION))
+    },
+    spec(AGGREGATES, 3, Some(schema::MERCHANT_AGGREGATE)),
+    spec(ANOMALIES, 3, Some(schema::ANOMALY)),
+    spec(PARTIALS, 3, Some(schema::AGGREGATE_PARTIAL)),
+    spec(AGGREGATES_CONTROL, 5, None),
+    spec(LATE, 5, None),
+    TopicSpec {
+        compacted: true,
+        ..spec(MERCHANTS, 1, None)
+    },
+    TopicSpec {
+        compacted: true,
+        ..spec(FRAUD_RULES, 1, None)
+    },
+    spec(FRAUD_LABELS, 1, Some(schema::FRAUD_LABEL)),
+    spec("financial_transactions.dlq", 1, None),
+    spec("transaction_aggregates.dlq", 1, None),
+    spec("transaction_anomalies.dlq", 1, None),
+    spec("transaction_aggregates.partials.dlq", 1, None),
+    spec("financial_transactions.late.dlq", 1, None),
+];

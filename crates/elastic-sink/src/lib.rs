@@ -1,0 +1,1 @@
+//! Transactions, aggregates and anomalies into Elasticsearch, idempotently.

@@ -1,0 +1,11 @@
+//! The deterministic engine: watermarks, windows, deduplication, operators, snapshots.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number. An [`Operator`] is a function of the records and
+//! advances it is given, in their order: whoever repeats them gets the same state and the same outputs. Exactly-once
+//! processing and recovery rest on that alone.
+
+#![forbid(unsafe_code)]
+
+pub mod operator;
+
+pub use operator::{Disposition, Operator, RestoreError};

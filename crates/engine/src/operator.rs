@@ -1,0 +1,78 @@
+//! The interface of every operator: a deterministic state machine over one partition.
+
+use thiserror::Error;
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// It changed the state.
+    Accepted,
+    /// Its transaction id was seen before; it changed nothing.
+    Duplicate,
+    /// It came after its window had closed; it changed nothing and belongs on the late topic.
+    Late {
+        /// How far the watermark was past the window's end (plus allowed lateness), in milliseconds; above 0.
+        late_by_ms: i64,
+    },
+}
+
+/// A deterministic state machine over one partition of its input.
+///
+/// `process` and `advance` are the only ways in; the outputs they push and the state they leave depend on nothing but
+/// the calls so far. `snapshot` followed by `restore` into a new operator of the same configuration gives one that
+/// behaves the same from there on.
+pub trait Operator {
+    /// A decoded record of the input.
+    type Record;
+    /// What the operator emits.
+    type Output;
+
+    /// Takes the next record. Outputs caused by it are pushed in order.
+    fn process(&mut self, record: &Self::Record, outputs: &mut Vec<Self::Output>) -> Disposition;
+
+    /// Moves the watermark to `watermark_ms` if that is ahead of it, and does what follows (closes windows, forgets).
+    /// Called for an idle partition; the call is an event in the partition's order and is repeated in a replay.
+    fn advance(&mut self, watermark_ms: i64, outputs: &mut Vec<Self::Output>);
+
+    /// The watermark in milliseconds since 1970: no window that ends at or before it is open. `None` before the
+    /// first record and the first advance.
+    fn watermark_ms(&self) -> Option<i64>;
+
+    /// The end of the last window that is open, in milliseconds since 1970: how far an idle partition's watermark has
+    /// to come before nothing is left to close. `None` where nothing is open.
+    fn open_until_ms(&self) -> Option<i64>;
+
+    /// Appends the whole state to `bytes`.
+    fn snapshot(&self, bytes: &mut Vec<u8>);
+
+    /// Replaces the state by one that [`Operator::snapshot`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are no state of this operator; the state is then unchanged.
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError>;
+}
+
+/// Why a state could not be restored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RestoreError {
+    /// The bytes end within a value.
+    #[error("the state ends early, at byte {at}")]
+    Truncated {
+        /// Where a value was cut.
+        at: usize,
+    },
+    /// A value that the operator never writes.
+    #[error("the state has an impossible {what} at byte {at}")]
+    Invalid {
+        /// Which value.
+        what: &'static str,
+        /// Where it is.
+        at: usize,
+    },
+    /// Bytes are left after the last value.
+    #[error("the state has {extra} bytes too many")]
+    TooLong {
+        /// How many.
+        extra: usize,
+    },
+}

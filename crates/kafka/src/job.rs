@@ -1,0 +1,124 @@
+//! What a service implements to run on the worker loop: a [`Job`] makes one [`Task`] for each input partition.
+
+use millrace_engine::RestoreError;
+use thiserror::Error;
+
+/// One input record, borrowed from the client's buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct InputRecord<'a> {
+    /// Topic it was read from.
+    pub topic: &'a str,
+    /// Partition it was read from.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// The record's time in the log, in milliseconds since 1970: the broker's append time on the source topic.
+    pub timestamp_ms: i64,
+    /// The key's bytes.
+    pub key: Option<&'a [u8]>,
+    /// The value's bytes; `None` for a tombstone.
+    pub payload: Option<&'a [u8]>,
+}
+
+/// One record to be written in the current transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputRecord<'a> {
+    /// Topic to write to.
+    pub topic: &'a str,
+    /// A fixed partition; `None` leaves it to murmur2 of the key.
+    pub partition: Option<i32>,
+    /// The key's bytes.
+    pub key: Option<&'a [u8]>,
+    /// The value's bytes.
+    pub payload: &'a [u8],
+    /// Headers by name, in order.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
+/// Where a task puts its outputs. While a task replays what was committed before, they are dropped, as they are in the
+/// log already.
+pub trait Outbox {
+    /// Adds a record to the current transaction. A full producer queue is waited for: it is the back-pressure.
+    /// A failure is kept and aborts the transaction.
+    fn send(&mut self, record: OutputRecord<'_>);
+
+    /// Sends an input record, unchanged, to its topic's dead-letter topic, with headers `error` (the message),
+    /// `error.code`, `source.topic`, `source.partition`, `source.offset` and `service`, and counts it under `code`.
+    fn dead_letter(&mut self, record: &InputRecord<'_>, code: &'static str, error: &str);
+
+    /// Whether outputs are being dropped because the input is a replay. Counters must not count a replay again.
+    fn is_replay(&self) -> bool;
+}
+
+/// The processing of one partition: decoding at the edge, a pure operator inside, encoding at the edge.
+///
+/// A task is a function of its calls, as an operator is; what it does with `outbox` is its only effect.
+pub trait Task: Send {
+    /// Takes the next record, in offset order.
+    ///
+    /// # Errors
+    /// Only what makes going on wrong for every record (a registry that is away after its retries). A bad record is no
+    /// error: it goes to [`Outbox::dead_letter`].
+    fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError>;
+
+    /// Moves the watermark of an idle partition.
+    ///
+    /// # Errors
+    /// As for [`Task::process`].
+    fn advance(&mut self, watermark_ms: i64, outbox: &mut dyn Outbox) -> Result<(), TaskError>;
+
+    /// Called once before each commit, with everything up to the commit processed: what is sent here is in the
+    /// transaction. For outputs that are due once a commit, such as a watermark. Not called in a replay.
+    ///
+    /// # Errors
+    /// As for [`Task::process`].
+    fn before_commit(&mut self, _outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    /// The partition's watermark in milliseconds since 1970.
+    fn watermark_ms(&self) -> Option<i64>;
+
+    /// The highest event time accepted, in milliseconds since 1970.
+    fn max_event_time_ms(&self) -> Option<i64>;
+
+    /// As [`millrace_engine::Operator::open_until_ms`].
+    fn open_until_ms(&self) -> Option<i64>;
+
+    /// Appends the state to `bytes`.
+    fn snapshot(&self, bytes: &mut Vec<u8>);
+
+    /// Replaces the state.
+    ///
+    /// # Errors
+    /// The bytes are no state of this task.
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError>;
+}
+
+/// A consume–transform–produce job over one input topic.
+pub trait Job: Send + Sync + 'static {
+    /// What runs for each partition.
+    type Task: Task;
+
+    /// The job's name: its consumer group, the prefix of its transactional ids and its metric label.
+    fn name(&self) -> &str;
+
+    /// The topic it reads.
+    fn input_topic(&self) -> &str;
+
+    /// The control topic that records advances of idle partitions, with at least as many partitions as the input;
+    /// `None` for a job that needs none, because its watermark comes in its records.
+    fn control_topic(&self) -> Option<&str>;
+
+    /// A stable description of every setting that the state depends on (window, disorder, rules): a snapshot with
+    /// another fingerprint is not restored.
+    fn fingerprint(&self) -> String;
+
+    /// A fresh task for a partition of the input.
+    fn task(&self, partition: i32) -> Self::Task;
+}
+
+/// Why a task cannot go on.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct TaskError(pub String);

@@ -1,0 +1,1 @@
+//! The millrace command: up, down, init, status, verify, env.

@@ -1,0 +1,1 @@
+//! The transaction generator and the replay of recorded files.

@@ -1,0 +1,1 @@
+//! Logs, metrics, and the health and metrics endpoints every service shares.
