@@ -1,0 +1,43 @@
+//! The sections of the configuration, with their defaults. Units are last in a name.
+
+mod connections;
+mod producer;
+mod rules;
+mod sink;
+mod telemetry;
+mod worker;
+
+use serde::{Deserialize, Serialize};
+
+pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry};
+pub use producer::{Format, Producer};
+pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, Rules, VelocityRule};
+pub use sink::{ElasticSink, Snapshots};
+pub use telemetry::{LogFormat, Telemetry};
+pub use worker::{Aggregator, Detector, EventTime, Worker};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The Kafka cluster.
+    pub kafka: Kafka,
+    /// The schema registry.
+    pub schema_registry: SchemaRegistry,
+    /// Elasticsearch.
+    pub elasticsearch: Elasticsearch,
+    /// Kibana.
+    pub kibana: Kibana,
+    /// Logs and the metrics endpoint.
+    pub telemetry: Telemetry,
+    /// The generator.
+    pub producer: Producer,
+    /// The aggregator.
+    pub aggregator: Aggregator,
+    /// The detector.
+    pub detector: Detector,
+    /// The Elasticsearch sink.
+    pub elastic_sink: ElasticSink,
+    /// Snapshots of operator state.
+    pub snapshots: Snapshots,
+}

@@ -1,0 +1,126 @@
+//! The aggregator, the detector, and the worker loop and event time they share.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::rules::Rules;
+use crate::redact::redacted_debug;
+
+/// What the worker loops of aggregator and detector share.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Worker {
+    /// Worker threads, each a consumer of the group; 0 is one for each core.
+    pub threads: usize,
+    /// Longest time between two commits.
+    pub commit_interval_ms: u64,
+    /// Most input records in one transaction.
+    pub max_batch_records: usize,
+    /// Kafka's `transaction.timeout.ms`.
+    pub transaction_timeout_ms: u64,
+    /// Kafka's `session.timeout.ms`.
+    pub session_timeout_ms: u64,
+    /// How long the last commit and snapshots may take at a stop or rebalance; below `session_timeout_ms`.
+    pub drain_timeout_ms: u64,
+    /// How long a partition must have been at its end, by word of its leader, before its watermark advances without
+    /// records.
+    pub idle_timeout_ms: u64,
+    /// Further librdkafka properties of the consumers.
+    pub consumer_properties: BTreeMap<String, String>,
+    /// Further librdkafka properties of the producers.
+    pub producer_properties: BTreeMap<String, String>,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            commit_interval_ms: 100,
+            max_batch_records: 100_000,
+            transaction_timeout_ms: 30_000,
+            session_timeout_ms: 45_000,
+            drain_timeout_ms: 20_000,
+            idle_timeout_ms: 15_000,
+            consumer_properties: BTreeMap::new(),
+            producer_properties: BTreeMap::new(),
+        }
+    }
+}
+
+/// Event time, for every operator on transactions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventTime {
+    /// How far a partition's watermark stays behind its highest event time.
+    pub max_disorder_ms: i64,
+    /// How far an event time may be ahead of the broker's append time before the record goes to the DLQ.
+    pub max_future_ms: i64,
+}
+
+impl Default for EventTime {
+    fn default() -> Self {
+        Self {
+            max_disorder_ms: 5_000,
+            max_future_ms: 60_000,
+        }
+    }
+}
+
+/// The aggregator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Aggregator {
+    /// Port of `/metrics` and `/health/*`.
+    pub metrics_port: u16,
+    /// Size of the tumbling window.
+    pub window_ms: i64,
+    /// How long after the watermark has passed its end a window still takes records.
+    pub allowed_lateness_ms: i64,
+    /// Event time.
+    pub event_time: EventTime,
+    /// The worker loops.
+    pub worker: Worker,
+}
+
+impl Default for Aggregator {
+    fn default() -> Self {
+        Self {
+            metrics_port: 9102,
+            window_ms: 60_000,
+            allowed_lateness_ms: 0,
+            event_time: EventTime::default(),
+            worker: Worker::default(),
+        }
+    }
+}
+
+/// The detector. Rules have their own section each, with the rule's standard name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Detector {
+    /// Port of `/metrics` and `/health/*`.
+    pub metrics_port: u16,
+    /// How long a transaction id is remembered, in event time.
+    pub dedup_horizon_ms: i64,
+    /// Event time.
+    pub event_time: EventTime,
+    /// The worker loops.
+    pub worker: Worker,
+    /// The rules.
+    pub rules: Rules,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self {
+            metrics_port: 9103,
+            dedup_horizon_ms: 120_000,
+            event_time: EventTime::default(),
+            worker: Worker::default(),
+            rules: Rules::default(),
+        }
+    }
+}
+
+redacted_debug!(Worker);

@@ -1,0 +1,150 @@
+//! The producer, the aggregator, the detector, the sink and the snapshots.
+
+use super::{Check, DAY_MS};
+use crate::sections::{EventTime, Settings, Worker};
+
+/// More threads than this is a slip of the keyboard.
+const MAX_THREADS: usize = 1_024;
+/// The brokers' default `transaction.max.timeout.ms`.
+const MAX_TRANSACTION_TIMEOUT_MS: u64 = 900_000;
+/// The brokers' defaults of `group.min.session.timeout.ms` and `group.max.session.timeout.ms`.
+const SESSION_TIMEOUT_MS: (u64, u64) = (6_000, 1_800_000);
+/// Elasticsearch's default `http.max_content_length`.
+const MAX_BULK_BYTES: usize = 100_000_000;
+
+pub(super) fn check(check: &mut Check, settings: &Settings) {
+    ports(check, settings);
+    producer(check, settings);
+    let aggregator = &settings.aggregator;
+    if aggregator.window_ms < 1_000 || DAY_MS % aggregator.window_ms != 0 {
+        check.refuse(
+            "aggregator.window_ms",
+            format!(
+                "is {}: must be at least 1000 and divide a day ({DAY_MS}) without a remainder, as 60000 does",
+                aggregator.window_ms
+            ),
+        );
+    }
+    check.range(
+        "aggregator.allowed_lateness_ms",
+        aggregator.allowed_lateness_ms,
+        0,
+        DAY_MS,
+    );
+    event_time(check, "aggregator.event_time", &aggregator.event_time);
+    worker(check, "aggregator.worker", &aggregator.worker);
+    let detector = &settings.detector;
+    check.range("detector.dedup_horizon_ms", detector.dedup_horizon_ms, 1, DAY_MS);
+    event_time(check, "detector.event_time", &detector.event_time);
+    worker(check, "detector.worker", &detector.worker);
+    sink(check, settings);
+    let snapshots = &settings.snapshots;
+    check.not_empty("snapshots.url", &snapshots.url.to_string_lossy());
+    check.range("snapshots.interval_ms", snapshots.interval_ms, 100, 3_600_000);
+    check.range("snapshots.keep", snapshots.keep, 1, 100);
+}
+
+/// Ports of services on one machine differ; 0 is any free one.
+fn ports(check: &mut Check, settings: &Settings) {
+    let ports = [
+        ("producer.metrics_port", settings.producer.metrics_port),
+        ("aggregator.metrics_port", settings.aggregator.metrics_port),
+        ("detector.metrics_port", settings.detector.metrics_port),
+        ("elastic_sink.metrics_port", settings.elastic_sink.metrics_port),
+    ];
+    for (index, (key, port)) in ports.iter().enumerate() {
+        if let Some((other, _)) = ports[..index]
+            .iter()
+            .find(|(_, other)| *port != 0 && other == port)
+        {
+            check.refuse(
+                key,
+                format!("is {port}, which {other} has too: each service needs its own"),
+            );
+        }
+    }
+}
+
+fn producer(check: &mut Check, settings: &Settings) {
+    let producer = &settings.producer;
+    check.range("producer.threads", producer.threads, 0, MAX_THREADS);
+    check.range("producer.users", producer.users, 1, 100_000_000);
+    check.range("producer.merchants", producer.merchants, 1, 10_000_000);
+    check.range("producer.zipf_exponent", producer.zipf_exponent, 0.0, 10.0);
+    check.share("producer.refund_share", producer.refund_share);
+    check.share("producer.disorder_share", producer.disorder_share);
+    check.share("producer.duplicate_share", producer.duplicate_share);
+    check.share("producer.malformed_share", producer.malformed_share);
+    check.share("producer.fraud_share", producer.fraud_share);
+    check.range("producer.max_disorder_ms", producer.max_disorder_ms, 0, DAY_MS);
+    check.not_empty("producer.ledger_dir", &producer.ledger_dir.to_string_lossy());
+    check.range("producer.linger_ms", producer.linger_ms, 0, 900_000);
+    check.properties("producer.properties", &producer.properties);
+}
+
+fn event_time(check: &mut Check, key: &str, event_time: &EventTime) {
+    check.range(
+        &format!("{key}.max_disorder_ms"),
+        event_time.max_disorder_ms,
+        0,
+        DAY_MS,
+    );
+    check.range(
+        &format!("{key}.max_future_ms"),
+        event_time.max_future_ms,
+        0,
+        DAY_MS,
+    );
+}
+
+fn worker(check: &mut Check, key: &str, worker: &Worker) {
+    let of = |name: &str| format!("{key}.{name}");
+    let session = (of("session_timeout_ms"), worker.session_timeout_ms);
+    let transaction = (of("transaction_timeout_ms"), worker.transaction_timeout_ms);
+    check.range(&of("threads"), worker.threads, 0, MAX_THREADS);
+    check.range(&of("commit_interval_ms"), worker.commit_interval_ms, 1, 60_000);
+    check.range(&of("max_batch_records"), worker.max_batch_records, 1, 10_000_000);
+    check.range(&transaction.0, transaction.1, 1_000, MAX_TRANSACTION_TIMEOUT_MS);
+    check.range(&session.0, session.1, SESSION_TIMEOUT_MS.0, SESSION_TIMEOUT_MS.1);
+    check.range(
+        &of("drain_timeout_ms"),
+        worker.drain_timeout_ms,
+        1,
+        SESSION_TIMEOUT_MS.1,
+    );
+    check.range(&of("idle_timeout_ms"), worker.idle_timeout_ms, 1, 86_400_000);
+    // A dead worker's transaction ends before its partitions move on, and a live one drains before it is thought dead.
+    check.below((&transaction.0, transaction.1), (&session.0, session.1));
+    check.below(
+        (&of("drain_timeout_ms"), worker.drain_timeout_ms),
+        (&session.0, session.1),
+    );
+    check.below(
+        (&of("commit_interval_ms"), worker.commit_interval_ms),
+        (&transaction.0, transaction.1),
+    );
+    check.properties(&of("consumer_properties"), &worker.consumer_properties);
+    check.properties(&of("producer_properties"), &worker.producer_properties);
+}
+
+fn sink(check: &mut Check, settings: &Settings) {
+    let sink = &settings.elastic_sink;
+    check.share("elastic_sink.transaction_share", sink.transaction_share);
+    check.range("elastic_sink.bulk_bytes", sink.bulk_bytes, 1_000, MAX_BULK_BYTES);
+    check.range("elastic_sink.bulk_actions", sink.bulk_actions, 1, 1_000_000);
+    check.range("elastic_sink.bulk_interval_ms", sink.bulk_interval_ms, 1, 60_000);
+    check.range("elastic_sink.bulks_in_flight", sink.bulks_in_flight, 1, 64);
+    check.range("elastic_sink.retry_initial_ms", sink.retry_initial_ms, 1, 600_000);
+    check.range("elastic_sink.retry_max_ms", sink.retry_max_ms, 1, 600_000);
+    if sink.retry_initial_ms > sink.retry_max_ms {
+        check.refuse(
+            "elastic_sink.retry_initial_ms",
+            format!(
+                "is {}: must be at most elastic_sink.retry_max_ms, which is {}",
+                sink.retry_initial_ms, sink.retry_max_ms
+            ),
+        );
+    }
+    check.range("elastic_sink.drain_timeout_ms", sink.drain_timeout_ms, 1, 600_000);
+    check.properties("elastic_sink.consumer_properties", &sink.consumer_properties);
+}

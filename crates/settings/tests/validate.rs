@@ -1,0 +1,114 @@
+//! Values that are of the right type but cannot be.
+
+use millrace_settings::Settings;
+
+/// The refusal of these variables, without its first line.
+fn refusal(variables: &[(&str, &str)]) -> String {
+    let variables = variables
+        .iter()
+        .map(|(key, value)| (format!("MILLRACE__{key}"), (*value).to_owned()));
+    let error = Settings::load_with(None, variables)
+        .expect_err("a refusal")
+        .to_string();
+    error.replace("the configuration is refused:\n", "")
+}
+
+#[test]
+fn the_defaults_are_valid() {
+    Settings::default().validate().expect("valid");
+}
+
+#[test]
+fn impossible_connections() {
+    insta::assert_snapshot!(refusal(&[
+        ("KAFKA__BOOTSTRAP_SERVERS", "broker:9092,broker,:1,broker:0"),
+        ("KAFKA__TOPIC_PREFIX", "a b"),
+        ("KAFKA__REPLICATION_FACTOR", "1"),
+        ("KAFKA__RETENTION_MS", "-2"),
+        ("KAFKA__PROPERTIES__GROUP_ID", "mine"),
+        ("KAFKA__PROPERTIES__ISOLATION_LEVEL", "read_uncommitted"),
+        ("SCHEMA_REGISTRY__URL", "localhost:8081"),
+        ("SCHEMA_REGISTRY__TIMEOUT_MS", "0"),
+        ("ELASTICSEARCH__URL", "not an address"),
+        ("ELASTICSEARCH__INDEX_PREFIX", "Test-"),
+        ("ELASTICSEARCH__SHARDS", "0"),
+        ("KIBANA__URL", "ftp://host"),
+        ("TELEMETRY__LOG_LEVEL", " "),
+        ("TELEMETRY__BIND_HOST", "everywhere"),
+    ]));
+}
+
+#[test]
+fn impossible_services() {
+    insta::assert_snapshot!(refusal(&[
+        ("PRODUCER__METRICS_PORT", "9103"),
+        ("PRODUCER__USERS", "0"),
+        ("PRODUCER__ZIPF_EXPONENT", ".nan"),
+        ("PRODUCER__REFUND_SHARE", "1.01"),
+        ("PRODUCER__FRAUD_SHARE", "-0.1"),
+        ("PRODUCER__MAX_DISORDER_MS", "-1"),
+        ("PRODUCER__LEDGER_DIR", ""),
+        ("AGGREGATOR__WINDOW_MS", "70000"),
+        ("AGGREGATOR__ALLOWED_LATENESS_MS", "-1"),
+        ("AGGREGATOR__EVENT_TIME__MAX_DISORDER_MS", "-1"),
+        ("DETECTOR__EVENT_TIME__MAX_FUTURE_MS", "-1"),
+        ("DETECTOR__DEDUP_HORIZON_MS", "0"),
+        ("ELASTIC_SINK__TRANSACTION_SHARE", "2"),
+        ("ELASTIC_SINK__BULK_BYTES", "1"),
+        ("ELASTIC_SINK__RETRY_INITIAL_MS", "500"),
+        ("ELASTIC_SINK__RETRY_MAX_MS", "400"),
+        ("SNAPSHOTS__KEEP", "0"),
+    ]));
+}
+
+#[test]
+fn timeouts_against_each_other() {
+    insta::assert_snapshot!(refusal(&[
+        ("AGGREGATOR__WORKER__TRANSACTION_TIMEOUT_MS", "50000"),
+        ("AGGREGATOR__WORKER__DRAIN_TIMEOUT_MS", "45000"),
+        ("DETECTOR__WORKER__COMMIT_INTERVAL_MS", "30000"),
+        ("DETECTOR__WORKER__SESSION_TIMEOUT_MS", "31000"),
+        ("DETECTOR__WORKER__TRANSACTION_TIMEOUT_MS", "1000"),
+        ("DETECTOR__WORKER__IDLE_TIMEOUT_MS", "0"),
+    ]));
+}
+
+#[test]
+fn impossible_rules() {
+    insta::assert_snapshot!(refusal(&[
+        ("DETECTOR__RULES__VELOCITY__SPAN_MS", "0"),
+        ("DETECTOR__RULES__VELOCITY__MAX_COUNT", "0"),
+        ("DETECTOR__RULES__VELOCITY__MAX_SUM_RATIO", "0.5"),
+        ("DETECTOR__RULES__AMOUNT_OUTLIER__SMOOTHING", "0"),
+        ("DETECTOR__RULES__AMOUNT_OUTLIER__MAX_Z_SCORE", "-1"),
+        ("DETECTOR__RULES__AMOUNT_OUTLIER__MIN_DEVIATION", "0"),
+        ("DETECTOR__RULES__IMPOSSIBLE_TRAVEL__MAX_SPEED_KM_PER_H", "0"),
+        ("DETECTOR__RULES__IMPOSSIBLE_TRAVEL__MIN_DISTANCE_KM", "-1"),
+    ]));
+}
+
+#[test]
+fn a_property_is_traced_to_its_variable() {
+    let error = refusal(&[("KAFKA__PROPERTIES__ACKS", "1")]);
+    assert!(
+        error.contains("variable MILLRACE__KAFKA__PROPERTIES__ACKS: kafka.properties.acks:"),
+        "{error}"
+    );
+}
+
+#[test]
+fn windows_that_divide_a_day_are_taken() {
+    let mut settings = Settings::default();
+    for window_ms in [1_000, 10_000, 60_000, 3_600_000, 86_400_000] {
+        settings.aggregator.window_ms = window_ms;
+        settings.validate().expect("valid");
+    }
+}
+
+#[test]
+fn any_free_port_may_be_asked_for_more_than_once() {
+    let mut settings = Settings::default();
+    settings.producer.metrics_port = 0;
+    settings.detector.metrics_port = 0;
+    settings.validate().expect("valid");
+}
