@@ -1,0 +1,425 @@
+//! The schema registry client (the Confluent API, as Confluent's, Apicurio's and Karapace's registries serve it).
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode};
+use schema_registry_converter::async_impl::schema_registry::{
+    SrSettings, get_all_subjects, get_schema_by_id, post_schema,
+};
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SuppliedSchema};
+use serde::Deserialize;
+use serde_json::json;
+use thiserror::Error;
+
+/// Where the registry is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegistryConfig {
+    /// Base address, as `http://127.0.0.1:8081/apis/ccompat/v7`.
+    pub url: String,
+    /// Basic authentication, where the registry wants it.
+    pub username: Option<String>,
+    /// The password to `username`.
+    pub password: Option<String>,
+    /// How long one call may take.
+    pub timeout_ms: u64,
+}
+
+impl fmt::Debug for RegistryConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryConfig")
+            .field("url", &self.url)
+            .field("username", &self.username)
+            .field("timeout_ms", &self.timeout_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// The client cannot be made of its settings.
+    #[error("no client for the schema registry at {url}: {cause}")]
+    Configuration {
+        /// The base address.
+        url: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// No answer, or one that says to try again. The one error after which a later call may succeed.
+    #[error("the schema registry at {url} did not {action} in {attempts} attempts: {cause}")]
+    Unavailable {
+        /// The base address.
+        url: String,
+        /// What was wanted.
+        action: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// The last failure.
+        cause: String,
+    },
+    /// The schema breaks the subject's compatibility.
+    #[error("the schema registry refuses the schema for subject {subject} as incompatible: {message}")]
+    Incompatible {
+        /// The subject.
+        subject: String,
+        /// What the registry says, with the field.
+        message: String,
+    },
+    /// Any other refusal.
+    #[error("the schema registry did not {action}: {status}: {message}")]
+    Refused {
+        /// What was wanted.
+        action: String,
+        /// The HTTP status; 0 where the answer could not be read.
+        status: u16,
+        /// What the registry says.
+        message: String,
+    },
+}
+
+impl RegistryError {
+    /// Whether a later call may succeed.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// What became of a subject's compatibility level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It was so already.
+    Unchanged,
+    /// It is so now.
+    Updated,
+}
+
+/// A registered schema.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RegisteredVersion {
+    /// The id that framed values carry.
+    pub id: u32,
+    /// The version within its subject, from 1.
+    pub version: u32,
+    /// The schema's text.
+    pub schema: String,
+}
+
+/// How often a call is tried, and the pause before the second attempt, which doubles each time.
+const ATTEMPTS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// An async client. A clone shares its connections.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    config: RegistryConfig,
+    converter: SrSettings,
+    client: Client,
+}
+
+/// One attempt that did not succeed.
+enum Failure {
+    Retry(String),
+    Status { status: u16, message: String },
+}
+
+impl Registry {
+    /// Makes a client; nothing is connected yet.
+    ///
+    /// # Errors
+    /// The TLS set-up of the HTTP client fails.
+    pub fn new(mut config: RegistryConfig) -> Result<Self, RegistryError> {
+        config.url.truncate(config.url.trim_end_matches('/').len());
+        let timeout = Duration::from_millis(config.timeout_ms);
+        let refused = |cause: String| RegistryError::Configuration {
+            url: config.url.clone(),
+            cause,
+        };
+        let mut builder = SrSettings::new_builder(config.url.clone());
+        builder.set_timeout(timeout);
+        if let Some(username) = &config.username {
+            builder.set_basic_authorization(username, config.password.as_deref());
+        }
+        let converter = builder.build().map_err(|error| refused(chain(&error)))?;
+        let client = Client::builder()
+            .timeout(timeout)
+            .build()
+            .map_err(|error| refused(chain(&error)))?;
+        Ok(Self {
+            config,
+            converter,
+            client,
+        })
+    }
+
+    /// The base address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.config.url
+    }
+
+    /// Registers an Avro schema and gives its id. The same schema again gives the same id.
+    ///
+    /// # Errors
+    /// Incompatible with what the subject has, or any other failure.
+    pub async fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+        let action = format!("register {subject}");
+        let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+        let result = self
+            .retried(&action, || async {
+                post_schema(&self.converter, subject.to_owned(), supplied.clone())
+                    .await
+                    .map_err(|error| converter_failure(&error))
+            })
+            .await;
+        match result {
+            Ok(registered) => Ok(registered.id),
+            Err(RegistryError::Refused {
+                status: 409, message, ..
+            }) => Err(RegistryError::Incompatible {
+                subject: subject.to_owned(),
+                message: self.incompatibilities(subject, schema).await.unwrap_or(message),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gets a schema's text; `None` if there is none with this id.
+    ///
+    /// # Errors
+    /// The registry is away, or refuses.
+    pub async fn schema_by_id(&self, id: u32) -> Result<Option<String>, RegistryError> {
+        let result = self
+            .retried(&format!("get schema {id}"), || async {
+                get_schema_by_id(id, &self.converter)
+                    .await
+                    .map_err(|error| converter_failure(&error))
+            })
+            .await;
+        match result {
+            Ok(registered) => Ok(Some(registered.schema)),
+            Err(RegistryError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gets the newest version of a subject; `None` if there is none.
+    ///
+    /// # Errors
+    /// The registry is away, or refuses.
+    pub async fn latest(&self, subject: &str) -> Result<Option<RegisteredVersion>, RegistryError> {
+        let path = format!("subjects/{}/versions/latest", escaped(subject));
+        self.call(
+            &format!("get the newest schema of {subject}"),
+            Method::GET,
+            &path,
+            None,
+        )
+        .await
+        .map_or_else(none_if_not_found, |version| Ok(Some(version)))
+    }
+
+    /// Lists the subjects.
+    ///
+    /// # Errors
+    /// The registry is away, or refuses.
+    pub async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
+        self.retried("list its subjects", || async {
+            get_all_subjects(&self.converter)
+                .await
+                .map_err(|error| converter_failure(&error))
+        })
+        .await
+    }
+
+    /// The compatibility level of a subject, as `BACKWARD`; `None` where it has none of its own.
+    ///
+    /// # Errors
+    /// The registry is away, or refuses.
+    pub async fn compatibility(&self, subject: &str) -> Result<Option<String>, RegistryError> {
+        #[derive(Deserialize)]
+        struct Level {
+            #[serde(rename = "compatibilityLevel")]
+            level: String,
+        }
+        let action = format!("get the compatibility level of {subject}");
+        self.call(
+            &action,
+            Method::GET,
+            &format!("config/{}", escaped(subject)),
+            None,
+        )
+        .await
+        .map_or_else(none_if_not_found, |found: Level| Ok(Some(found.level)))
+    }
+
+    /// Sets the compatibility level of a subject to BACKWARD: new readers read old records.
+    ///
+    /// # Errors
+    /// The registry is away, or refuses.
+    pub async fn set_backward(&self, subject: &str) -> Result<Change, RegistryError> {
+        const LEVEL: &str = "BACKWARD";
+        if self.compatibility(subject).await?.as_deref() == Some(LEVEL) {
+            return Ok(Change::Unchanged);
+        }
+        let action = format!("set the compatibility level of {subject} to {LEVEL}");
+        let path = format!("config/{}", escaped(subject));
+        let body = json!({ "compatibility": LEVEL });
+        self.call::<serde_json::Value>(&action, Method::PUT, &path, Some(&body))
+            .await?;
+        Ok(Change::Updated)
+    }
+
+    /// What the registry's compatibility check says, where it says anything: it names the field, which the refusal of a
+    /// registration need not do.
+    async fn incompatibilities(&self, subject: &str, schema: &str) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Check {
+            #[serde(default)]
+            messages: Vec<String>,
+        }
+        let path = format!(
+            "compatibility/subjects/{}/versions/latest?verbose=true",
+            escaped(subject)
+        );
+        let body = json!({ "schema": schema, "schemaType": "AVRO" });
+        let check: Check = self
+            .call("check compatibility", Method::POST, &path, Some(&body))
+            .await
+            .ok()?;
+        (!check.messages.is_empty()).then(|| check.messages.join("; "))
+    }
+
+    async fn call<T: serde::de::DeserializeOwned>(
+        &self,
+        action: &str,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<T, RegistryError> {
+        self.retried(action, || async {
+            let mut request = self
+                .client
+                .request(method.clone(), format!("{}/{path}", self.config.url));
+            if let Some(username) = &self.config.username {
+                request = request.basic_auth(username, self.config.password.as_ref());
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let response = request
+                .send()
+                .await
+                .map_err(|error| Failure::Retry(chain(&error)))?;
+            let status = response.status();
+            let text = response
+                .text()
+                .await
+                .map_err(|error| Failure::Retry(chain(&error)))?;
+            if status.is_success() {
+                return serde_json::from_str(&text).map_err(|error| Failure::Status {
+                    status: 0,
+                    message: format!("an answer that is not the API's: {error}"),
+                });
+            }
+            let message = serde_json::from_str::<RawError>(&text).map_or(text, |error| error.message);
+            Err(by_status(status.as_u16(), message))
+        })
+        .await
+    }
+
+    async fn retried<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        action: &str,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, RegistryError> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempts = 1;
+        loop {
+            match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(Failure::Status { status, message }) => {
+                    return Err(RegistryError::Refused {
+                        action: action.to_owned(),
+                        status,
+                        message,
+                    });
+                }
+                Err(Failure::Retry(cause)) if attempts == ATTEMPTS => {
+                    return Err(RegistryError::Unavailable {
+                        url: self.config.url.clone(),
+                        action: action.to_owned(),
+                        attempts,
+                        cause,
+                    });
+                }
+                Err(Failure::Retry(cause)) => {
+                    tracing::warn!(action, attempts, cause, "the schema registry will be asked again");
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            attempts += 1;
+        }
+    }
+}
+
+fn none_if_not_found<T>(error: RegistryError) -> Result<Option<T>, RegistryError> {
+    match error {
+        RegistryError::Refused { status: 404, .. } => Ok(None),
+        error => Err(error),
+    }
+}
+
+fn by_status(status: u16, message: String) -> Failure {
+    let again = status >= 500
+        || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
+            .contains(&StatusCode::from_u16(status).unwrap_or_default());
+    if again {
+        Failure::Retry(format!("status {status}: {message}"))
+    } else {
+        Failure::Status { status, message }
+    }
+}
+
+/// The converter keeps the HTTP status in its text alone, as `… failed with status 404 Not Found`.
+fn converter_failure(error: &SRCError) -> Failure {
+    let raw = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RawError>());
+    let message = raw.map_or_else(|| chain(error), |raw| raw.message.clone());
+    let status = error
+        .error
+        .split_once("failed with status ")
+        .and_then(|(_, rest)| rest.get(..3)?.parse().ok());
+    match status {
+        Some(status) => by_status(status, message),
+        None if error.retriable => Failure::Retry(message),
+        None => Failure::Status { status: 0, message },
+    }
+}
+
+/// A subject as one segment of a path.
+fn escaped(subject: &str) -> String {
+    subject
+        .replace('%', "%25")
+        .replace('/', "%2F")
+        .replace('?', "%3F")
+        .replace('#', "%23")
+}
+
+/// An error with what caused it: an HTTP client's own message rarely says more than that it failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,186 @@
+//! Reading what was written with another schema: Avro's schema resolution, by apache-avro.
+//!
+//! Both schemas are stripped of their logical types first. apache-avro compares a decimal's length with the reader's
+//! precision, so that no decimal of the least length would resolve to ours, and it does not compare scales at all.
+//! Here the logical types are compared once, when the schema is first seen, and the plain types are resolved.
+
+use std::collections::BTreeMap;
+
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::schema_compatibility::SchemaCompatibility;
+use apache_avro::writer::datum::GenericDatumWriter;
+use serde_json::Value as Json;
+
+/// What a writer's schema is to our reader.
+#[derive(Debug)]
+pub(crate) enum Relation {
+    /// The same bytes mean the same: our own decoder reads them.
+    Same,
+    /// Values are to be resolved.
+    Resolvable(Box<Resolver>),
+}
+
+/// Turns the bytes of one writer's schema into those of ours.
+#[derive(Debug)]
+pub(crate) struct Resolver {
+    writer: Schema,
+    reader: Schema,
+}
+
+/// Compares a writer's schema with ours.
+///
+/// # Errors
+/// Why a value of the one can never be read as the other.
+pub(crate) fn relate(writer: &str, reader: &str) -> Result<Relation, String> {
+    let (writer, writer_logical) = strip(writer)?;
+    let (reader, reader_logical) = strip(reader)?;
+    if writer.canonical_form() == reader.canonical_form() && writer_logical == reader_logical {
+        return Ok(Relation::Same);
+    }
+    for (field, wanted) in &reader_logical {
+        match writer_logical.get(field) {
+            Some(found) if found != wanted => return Err(format!("field {field} is {found}, not {wanted}")),
+            None if wanted.starts_with("decimal") => {
+                return Err(format!("field {field} is not there as {wanted}"));
+            }
+            _ => {}
+        }
+    }
+    SchemaCompatibility::can_read(&writer, &reader).map_err(|error| error.to_string())?;
+    Ok(Relation::Resolvable(Box::new(Resolver { writer, reader })))
+}
+
+impl Resolver {
+    /// Rewrites a body with our schema.
+    ///
+    /// # Errors
+    /// What is wrong with the body.
+    pub(crate) fn rewrite(&self, mut body: &[u8]) -> Result<Vec<u8>, String> {
+        let value = GenericDatumReader::builder(&self.writer)
+            .reader_schema(&self.reader)
+            .build()
+            .and_then(|reader| reader.read_value(&mut body))
+            .map_err(|error| error.to_string())?;
+        if !body.is_empty() {
+            return Err(format!("{} bytes are left after the last field", body.len()));
+        }
+        GenericDatumWriter::builder(&self.reader)
+            .build()
+            .and_then(|writer| writer.write_value_to_vec(value))
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Logical types by the path of their field.
+type LogicalTypes = BTreeMap<String, String>;
+
+fn strip(text: &str) -> Result<(Schema, LogicalTypes), String> {
+    let mut json: Json =
+        serde_json::from_str(text).map_err(|error| format!("the schema is no JSON: {error}"))?;
+    let mut logical = LogicalTypes::new();
+    strip_type(&mut json, "", &mut logical);
+    let schema = Schema::parse(&json).map_err(|error| format!("the schema is no Avro schema: {error}"))?;
+    Ok((schema, logical))
+}
+
+fn strip_type(schema: &mut Json, path: &str, logical: &mut LogicalTypes) {
+    match schema {
+        Json::Array(branches) => {
+            for branch in branches {
+                strip_type(branch, path, logical);
+            }
+        }
+        Json::Object(object) => {
+            let kind = object.remove("logicalType");
+            let scale = object.remove("scale");
+            object.remove("precision");
+            match kind.as_ref().and_then(Json::as_str) {
+                // A UUID's text is checked by the decoder, wherever it comes from.
+                None | Some("uuid") => {}
+                Some("decimal") => {
+                    let scale = scale.as_ref().and_then(Json::as_i64).unwrap_or(0);
+                    logical.insert(path.to_owned(), format!("decimal of scale {scale}"));
+                }
+                Some(other) => {
+                    logical.insert(path.to_owned(), other.to_owned());
+                }
+            }
+            for inner in ["items", "values", "type"] {
+                if let Some(inner) = object.get_mut(inner) {
+                    strip_type(inner, path, logical);
+                }
+            }
+            for field in object
+                .get_mut("fields")
+                .and_then(Json::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                let name = field.get("name").and_then(Json::as_str).unwrap_or_default();
+                let path = if path.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{path}.{name}")
+                };
+                if let Some(inner) = field.get_mut("type") {
+                    strip_type(inner, &path, logical);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_domain::schema;
+
+    use super::*;
+
+    fn edited(text: &str, edit: impl FnOnce(&mut Json)) -> String {
+        let mut json = serde_json::from_str(text).unwrap();
+        edit(&mut json);
+        json.to_string()
+    }
+
+    #[test]
+    fn documentation_and_spelling_make_no_other_schema() {
+        let spelled = edited(schema::TRANSACTION, |json| {
+            json["doc"] = "other".into();
+            json["name"] = "millrace.Transaction".into();
+            json.as_object_mut().unwrap().remove("namespace");
+            json["fields"][1]["type"] = serde_json::json!({"type": "string"});
+        });
+        assert!(matches!(
+            relate(&spelled, schema::TRANSACTION),
+            Ok(Relation::Same)
+        ));
+    }
+
+    #[test]
+    fn another_scale_or_time_unit_is_refused_by_field() {
+        let cents = schema::MERCHANT_AGGREGATE.replace("\"scale\": 4", "\"scale\": 2");
+        let message = relate(&cents, schema::MERCHANT_AGGREGATE).unwrap_err();
+        assert!(
+            message.contains("Sum is decimal of scale 2, not decimal of scale 4")
+                || message.contains("scale 2"),
+            "{message}"
+        );
+        let micros = schema::TRANSACTION.replace("timestamp-millis", "timestamp-micros");
+        let message = relate(&micros, schema::TRANSACTION).unwrap_err();
+        assert!(
+            message.contains("transactionTime is timestamp-micros"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_missing_field_is_refused_by_name() {
+        let without = edited(schema::TRANSACTION, |json| {
+            json["fields"].as_array_mut().unwrap().remove(2);
+        });
+        let message = relate(&without, schema::TRANSACTION).unwrap_err();
+        assert!(message.contains("amount"), "{message}");
+    }
+}

@@ -1,0 +1,248 @@
+//! Avro's binary encoding of the primitive types (Avro 1.12 specification, "Binary encoding").
+
+use millrace_domain::ShortId;
+
+use crate::DecodeError;
+
+/// Appends an int or long: zig-zag, then seven bits a byte, the lowest first.
+#[inline]
+pub(crate) fn put_long(value: i64, bytes: &mut Vec<u8>) {
+    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+    let mut buffer = [0; 10];
+    let mut length = 0;
+    while rest >= 0x80 {
+        buffer[length] = rest as u8 | 0x80;
+        rest >>= 7;
+        length += 1;
+    }
+    buffer[length] = rest as u8;
+    bytes.extend_from_slice(&buffer[..=length]);
+}
+
+/// Appends a count; counts stay far below 2^63, as each stands for a record of a log.
+#[inline]
+pub(crate) fn put_count(count: u64, bytes: &mut Vec<u8>) {
+    put_long(i64::try_from(count).unwrap_or(i64::MAX), bytes);
+}
+
+/// Appends a string or bytes.
+#[inline]
+pub(crate) fn put_bytes(value: &[u8], bytes: &mut Vec<u8>) {
+    put_long(value.len() as i64, bytes);
+    bytes.extend_from_slice(value);
+}
+
+/// Reads one field after the other. Every method takes the name of the field for its error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    #[cold]
+    fn truncated(&self, field: &'static str) -> DecodeError {
+        DecodeError::Truncated { field, at: self.at }
+    }
+
+    #[inline]
+    fn byte(&mut self, field: &'static str) -> Result<u8, DecodeError> {
+        let byte = *self.bytes.get(self.at).ok_or_else(|| self.truncated(field))?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    #[inline]
+    pub(crate) fn long(&mut self, field: &'static str) -> Result<i64, DecodeError> {
+        let mut raw = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte(field)?;
+            let bits = u64::from(byte & 0x7f);
+            // The tenth byte has room for the 64th bit alone.
+            if shift == 63 && bits > 1 {
+                break;
+            }
+            raw |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok((raw >> 1) as i64 ^ -((raw & 1) as i64));
+            }
+        }
+        Err(DecodeError::VarintTooLong { field })
+    }
+
+    pub(crate) fn int(&mut self, field: &'static str) -> Result<i32, DecodeError> {
+        let value = self.long(field)?;
+        i32::try_from(value).map_err(|_| out_of_range(field, value))
+    }
+
+    pub(crate) fn count(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+        let value = self.long(field)?;
+        u64::try_from(value).map_err(|_| out_of_range(field, value))
+    }
+
+    #[inline]
+    pub(crate) fn double(&mut self, field: &'static str) -> Result<f64, DecodeError> {
+        let bytes = self.fixed::<8>(field)?;
+        Ok(f64::from_le_bytes(*bytes))
+    }
+
+    pub(crate) fn finite(&mut self, field: &'static str) -> Result<f64, DecodeError> {
+        let value = self.double(field)?;
+        value
+            .is_finite()
+            .then_some(value)
+            .ok_or(DecodeError::NotFinite { field })
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(&mut self, field: &'static str) -> Result<&'a [u8; N], DecodeError> {
+        let bytes = self
+            .bytes
+            .get(self.at..)
+            .and_then(|rest| rest.first_chunk::<N>())
+            .ok_or_else(|| self.truncated(field))?;
+        self.at += N;
+        Ok(bytes)
+    }
+
+    #[inline]
+    pub(crate) fn boolean(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+        match self.byte(field)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            byte => Err(DecodeError::BadBoolean { field, byte }),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        let length = self.long(field)?;
+        let Ok(wanted) = usize::try_from(length) else {
+            return Err(DecodeError::NegativeLength { field, length });
+        };
+        let rest = &self.bytes[self.at..];
+        let value = rest.get(..wanted).ok_or_else(|| self.truncated(field))?;
+        self.at += wanted;
+        Ok(value)
+    }
+
+    #[inline]
+    pub(crate) fn string(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+        std::str::from_utf8(self.bytes(field)?).map_err(|_| DecodeError::NotUtf8 { field })
+    }
+
+    #[inline]
+    pub(crate) fn short_id(&mut self, field: &'static str) -> Result<ShortId, DecodeError> {
+        Ok(ShortId::new(self.string(field)?, field)?)
+    }
+
+    /// Reads the index of an enum's symbol or of a union's branch and gives what stands for it.
+    #[inline]
+    pub(crate) fn one_of<T: Copy, const N: usize>(
+        &mut self,
+        field: &'static str,
+        values: &[T; N],
+    ) -> Result<T, DecodeError> {
+        let index = self.long(field)?;
+        usize::try_from(index)
+            .ok()
+            .and_then(|at| values.get(at).copied())
+            .ok_or(DecodeError::IndexOutOfRange {
+                field,
+                index,
+                count: N,
+            })
+    }
+
+    /// Reads an array or map, block by block, calling `item` for each item.
+    pub(crate) fn blocks(
+        &mut self,
+        field: &'static str,
+        mut item: impl FnMut(&mut Self) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        loop {
+            let mut count = self.long(field)?;
+            if count == 0 {
+                return Ok(());
+            }
+            if count < 0 {
+                // A negative count is followed by the block's size in bytes, for those who skip it.
+                count = count.saturating_neg();
+                self.long(field)?;
+            }
+            for _ in 0..count {
+                item(self)?;
+            }
+        }
+    }
+
+    /// Checks that nothing is left.
+    #[inline]
+    pub(crate) fn end(&self) -> Result<(), DecodeError> {
+        match self.bytes.len() - self.at {
+            0 => Ok(()),
+            extra => Err(DecodeError::TrailingBytes { extra }),
+        }
+    }
+}
+
+#[cold]
+fn out_of_range(field: &'static str, value: i64) -> DecodeError {
+    DecodeError::OutOfRange {
+        field,
+        value: i128::from(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_long_comes_back(value: i64) {
+            let mut bytes = Vec::new();
+            put_long(value, &mut bytes);
+            let mut cursor = Cursor::new(&bytes);
+            prop_assert_eq!(cursor.long("x"), Ok(value));
+            prop_assert_eq!(cursor.end(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn refuses_an_integer_of_more_than_64_bits() {
+        let eleven = [0xff; 11];
+        assert_eq!(
+            Cursor::new(&eleven).long("x").unwrap_err().code(),
+            "varint_too_long"
+        );
+        let tenth_too_high = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
+        assert_eq!(
+            Cursor::new(&tenth_too_high).long("x").unwrap_err().code(),
+            "varint_too_long"
+        );
+        assert_eq!(Cursor::new(&[0x80]).long("x").unwrap_err().code(), "truncated");
+    }
+
+    #[test]
+    fn reads_blocks_with_and_without_a_size() {
+        // Two items with a size, one without, the end.
+        let bytes = [0x03, 0x04, 0x02, 0x04, 0x02, 0x06, 0x00];
+        let mut items = Vec::new();
+        let mut cursor = Cursor::new(&bytes);
+        cursor
+            .blocks("x", |cursor| {
+                items.push(cursor.long("x")?);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(items, [1, 2, 3]);
+        assert_eq!(cursor.end(), Ok(()));
+    }
+}
