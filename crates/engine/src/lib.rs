@@ -6,6 +6,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
+pub mod dedup;
+pub mod hash;
+mod key_table;
 pub mod operator;
+pub mod snapshot;
+pub mod watermark;
+pub mod window;
 
+pub use hash::HashSeed;
 pub use operator::{Disposition, Operator, RestoreError};
+pub use watermark::Watermark;
+pub use window::TumblingWindows;

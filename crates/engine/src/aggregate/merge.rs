@@ -1,0 +1,283 @@
+//! Stage 2: what every source partition adds to a merchant's window is merged into the final aggregate.
+
+use millrace_domain::{MerchantAggregate, Partial};
+
+use super::groups::Groups;
+use super::{ConfigError, late};
+use crate::hash::HashSeed;
+use crate::snapshot::{StateReader, StateWriter};
+use crate::{Disposition, Operator, RestoreError};
+
+/// First byte of the state; see stage 1.
+const STATE_VERSION: u8 = 0x21;
+
+/// The operator of stage 2 over one partition of the partials topic.
+///
+/// Its watermark is the lowest of the sources' last ones, once every source has sent one. A window closes when that
+/// reaches its end plus the allowed lateness, and one aggregate for each merchant and currency comes out, by window,
+/// merchant and currency. Windows take their bounds from the contributions. As every source sends a window's
+/// contributions before the watermark that closes it, none can come later; one that does all the same is
+/// [`Disposition::Late`], for the caller to keep.
+#[derive(Debug, Clone)]
+pub struct MergeAggregate {
+    allowed_lateness_ms: i64,
+    seed: HashSeed,
+    /// Each source partition's last watermark.
+    sources: Vec<Option<i64>>,
+    watermark_ms: Option<i64>,
+    /// By start and end. How far the sources are apart bounds how many there are.
+    windows: Vec<Groups>,
+}
+
+impl MergeAggregate {
+    /// An operator before its first record, for that many source partitions. No output and no snapshot depends on the
+    /// seed.
+    ///
+    /// # Errors
+    /// A negative lateness, or no source at all.
+    pub fn new(
+        source_partitions: usize,
+        allowed_lateness_ms: i64,
+        seed: HashSeed,
+    ) -> Result<Self, ConfigError> {
+        if allowed_lateness_ms < 0 {
+            return Err(ConfigError {
+                setting: "allowed_lateness_ms",
+                value: allowed_lateness_ms,
+                least: 0,
+            });
+        }
+        if source_partitions == 0 {
+            return Err(ConfigError {
+                setting: "source_partitions",
+                value: 0,
+                least: 1,
+            });
+        }
+        Ok(Self {
+            allowed_lateness_ms,
+            seed,
+            sources: vec![None; source_partitions],
+            watermark_ms: None,
+            windows: Vec::new(),
+        })
+    }
+
+    /// Whether a source partition is one of those that this operator waits for. A record of any other must not be
+    /// processed: windows would not wait for it.
+    #[must_use]
+    pub fn knows_source(&self, source_partition: i32) -> bool {
+        usize::try_from(source_partition).is_ok_and(|source| source < self.sources.len())
+    }
+
+    /// Number of open windows.
+    #[must_use]
+    pub fn open_windows(&self) -> usize {
+        self.windows.len()
+    }
+
+    fn window(&mut self, start_ms: i64, end_ms: i64) -> &mut Groups {
+        let bounds = (start_ms, end_ms);
+        let at = self
+            .windows
+            .partition_point(|window| (window.start_ms, window.end_ms) < bounds);
+        let is_open = self
+            .windows
+            .get(at)
+            .is_some_and(|window| (window.start_ms, window.end_ms) == bounds);
+        if !is_open {
+            let groups = self.windows.last().map_or(0, Groups::len);
+            self.windows
+                .insert(at, Groups::with_capacity(start_ms, end_ms, groups, self.seed));
+        }
+        &mut self.windows[at]
+    }
+
+    fn mark(&mut self, source_partition: i32, watermark_ms: i64, outputs: &mut Vec<MerchantAggregate>) {
+        let source = usize::try_from(source_partition)
+            .ok()
+            .and_then(|source| self.sources.get_mut(source));
+        if let Some(source) = source {
+            *source = (*source).max(Some(watermark_ms));
+            if let Some(Some(lowest_ms)) = self.sources.iter().min().copied() {
+                self.advance(lowest_ms, outputs);
+            }
+        }
+    }
+}
+
+impl Operator for MergeAggregate {
+    type Record = Partial;
+    type Output = MerchantAggregate;
+
+    fn process(&mut self, record: &Partial, outputs: &mut Vec<MerchantAggregate>) -> Disposition {
+        match &record.contribution {
+            Some(contribution) => {
+                let (start_ms, end_ms) = (contribution.window_start_ms, contribution.window_end_ms);
+                if let Some(late) = late(self.watermark_ms, end_ms, self.allowed_lateness_ms) {
+                    return late;
+                }
+                self.window(start_ms, end_ms).merge(contribution);
+            }
+            None => self.mark(record.source_partition, record.watermark_ms, outputs),
+        }
+        Disposition::Accepted
+    }
+
+    fn advance(&mut self, watermark_ms: i64, outputs: &mut Vec<MerchantAggregate>) {
+        if self.watermark_ms >= Some(watermark_ms) {
+            return;
+        }
+        self.watermark_ms = Some(watermark_ms);
+        let lateness_ms = self.allowed_lateness_ms;
+        self.windows.retain(|window| {
+            let closes = late(Some(watermark_ms), window.end_ms, lateness_ms).is_some();
+            if closes {
+                outputs.extend(window.sorted().into_iter().map(|group| MerchantAggregate {
+                    merchant_id: group.merchant_id,
+                    currency: group.currency,
+                    window_start_ms: group.window_start_ms,
+                    window_end_ms: group.window_end_ms,
+                    totals: group.totals,
+                    distinct_users: group.distinct_users,
+                    revision: 0,
+                }));
+            }
+            !closes
+        });
+    }
+
+    fn watermark_ms(&self) -> Option<i64> {
+        self.watermark_ms
+    }
+
+    fn open_until_ms(&self) -> Option<i64> {
+        self.windows.iter().map(|window| window.end_ms).max()
+    }
+
+    fn snapshot(&self, bytes: &mut Vec<u8>) {
+        let mut writer = StateWriter::new(bytes);
+        writer.u8(STATE_VERSION);
+        writer.count(self.sources.len());
+        for source in &self.sources {
+            writer.option_i64(*source);
+        }
+        writer.option_i64(self.watermark_ms);
+        writer.count(self.windows.len());
+        for window in &self.windows {
+            window.snapshot(&mut writer);
+        }
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let mut reader = StateReader::new(bytes);
+        reader.expect_u8(STATE_VERSION, "version of an aggregate-merge state")?;
+        let at = reader.position();
+        let what = "number of source partitions";
+        if reader.count(what, 1)? != self.sources.len() {
+            return Err(RestoreError::Invalid { what, at });
+        }
+        let mut sources = Vec::with_capacity(self.sources.len());
+        for _ in 0..self.sources.len() {
+            sources.push(reader.option_i64("watermark of a source")?);
+        }
+        let watermark_ms = reader.option_i64("watermark")?;
+        let mut windows: Vec<Groups> = Vec::new();
+        for _ in 0..reader.count("windows", 24)? {
+            let at = reader.position();
+            let window = Groups::restore(&mut reader, self.seed)?;
+            let is_after = windows
+                .last()
+                .is_none_or(|last| (last.start_ms, last.end_ms) < (window.start_ms, window.end_ms));
+            let is_open = late(watermark_ms, window.end_ms, self.allowed_lateness_ms).is_none();
+            if !is_after || !is_open {
+                return Err(RestoreError::Invalid { what: "window", at });
+            }
+            windows.push(window);
+        }
+        reader.finish()?;
+        self.sources = sources;
+        self.watermark_ms = watermark_ms;
+        self.windows = windows;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millrace_domain::{Amount, Contribution, Currency, ShortId, Totals, TransactionType};
+
+    fn contribution(source_partition: i32, merchant: &str, window_start_ms: i64, cents: i64) -> Partial {
+        let amount = Amount::from_units(cents * 100).unwrap();
+        Partial {
+            source_partition,
+            watermark_ms: 0,
+            contribution: Some(Contribution {
+                merchant_id: ShortId::new(merchant, "merchantId").unwrap(),
+                currency: Currency::parse(b"EUR").unwrap(),
+                window_start_ms,
+                window_end_ms: window_start_ms + 1_000,
+                totals: Totals::of(TransactionType::Purchase, amount),
+                distinct_users: 1,
+            }),
+        }
+    }
+
+    fn marker(source_partition: i32, watermark_ms: i64) -> Partial {
+        Partial {
+            source_partition,
+            watermark_ms,
+            contribution: None,
+        }
+    }
+
+    #[test]
+    fn a_window_waits_for_every_source() {
+        let mut merge = MergeAggregate::new(2, 0, HashSeed::FIXED).unwrap();
+        let mut outputs = Vec::new();
+        for record in [
+            contribution(0, "m-2", 0, 5),
+            contribution(0, "m-1", 0, 7),
+            marker(0, 9_000),
+        ] {
+            assert_eq!(merge.process(&record, &mut outputs), Disposition::Accepted);
+        }
+        assert_eq!((merge.watermark_ms(), outputs.len()), (None, 0));
+        merge.process(&contribution(1, "m-2", 0, 11), &mut outputs);
+        merge.process(&marker(1, 999), &mut outputs);
+        assert_eq!((merge.watermark_ms(), outputs.len()), (Some(999), 0));
+        merge.process(&marker(1, 1_000), &mut outputs);
+        let found: Vec<_> = outputs
+            .iter()
+            .map(|out| {
+                (
+                    out.merchant_id.as_str(),
+                    out.totals.purchase_sum.to_string(),
+                    out.distinct_users,
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [("m-1", "0.07".to_owned(), 1), ("m-2", "0.16".to_owned(), 2)]
+        );
+
+        let late = merge.process(&contribution(1, "m-2", 0, 1), &mut outputs);
+        assert_eq!(late, Disposition::Late { late_by_ms: 1 });
+        assert_eq!(merge.open_windows(), 0);
+    }
+
+    #[test]
+    fn knows_its_sources_and_refuses_a_state_with_others() {
+        let merge = MergeAggregate::new(2, 0, HashSeed::FIXED).unwrap();
+        assert!(merge.knows_source(0) && merge.knows_source(1));
+        assert!(!merge.knows_source(2) && !merge.knows_source(-1));
+        let mut bytes = Vec::new();
+        merge.snapshot(&mut bytes);
+        let mut wider = MergeAggregate::new(3, 0, HashSeed::FIXED).unwrap();
+        assert!(wider.restore(&bytes).is_err());
+        assert!(MergeAggregate::new(0, 0, HashSeed::FIXED).is_err());
+        assert!(MergeAggregate::new(1, -1, HashSeed::FIXED).is_err());
+    }
+}

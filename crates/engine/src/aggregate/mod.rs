@@ -1,0 +1,71 @@
+//! Merchant aggregates over tumbling windows of event time, in two stages: [`partial`] adds up one partition of
+//! transactions, [`merge`] adds up what all of them send.
+
+mod groups;
+pub mod merge;
+pub mod partial;
+
+pub use merge::MergeAggregate;
+pub use partial::{PartialAggregate, PartialOutput};
+
+use thiserror::Error;
+
+use crate::Disposition;
+
+/// The settings of stage 1, checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AggregateConfig {
+    window_ms: i64,
+    allowed_lateness_ms: i64,
+    max_disorder_ms: i64,
+}
+
+impl AggregateConfig {
+    /// Checks the size of a window, how long after the watermark has passed its end it still takes records, and how
+    /// far the watermark stays behind the highest event time.
+    ///
+    /// # Errors
+    /// A window below 1 ms, or a negative lateness or disorder.
+    pub fn new(window_ms: i64, allowed_lateness_ms: i64, max_disorder_ms: i64) -> Result<Self, ConfigError> {
+        let at_least = |setting, value, least| {
+            if value < least {
+                return Err(ConfigError {
+                    setting,
+                    value,
+                    least,
+                });
+            }
+            Ok(value)
+        };
+        Ok(Self {
+            window_ms: at_least("window_ms", window_ms, 1)?,
+            allowed_lateness_ms: at_least("allowed_lateness_ms", allowed_lateness_ms, 0)?,
+            max_disorder_ms: at_least("max_disorder_ms", max_disorder_ms, 0)?,
+        })
+    }
+}
+
+/// A setting that no operator can work with.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{setting} is {value} and must be at least {least}")]
+pub struct ConfigError {
+    /// The setting's name.
+    pub setting: &'static str,
+    /// Its value.
+    pub value: i64,
+    /// The least that works.
+    pub least: i64,
+}
+
+/// Whether a window has closed, and if so, what becomes of a record for it.
+///
+/// A window `[start, end)` closes when the watermark reaches `end + lateness`. How late a record is counts from the
+/// last millisecond that the window covers, so it is never 0.
+#[inline]
+fn late(watermark_ms: Option<i64>, window_end_ms: i64, allowed_lateness_ms: i64) -> Option<Disposition> {
+    let watermark_ms = watermark_ms?;
+    let closes_ms = window_end_ms.saturating_add(allowed_lateness_ms);
+    (watermark_ms >= closes_ms).then(|| Disposition::Late {
+        late_by_ms: watermark_ms.saturating_sub(closes_ms).saturating_add(1),
+    })
+}

@@ -1,0 +1,302 @@
+//! Stage 1: one partition of transactions, keyed by user, is added up for each window, merchant and currency.
+
+use millrace_domain::{Contribution, Partial, Transaction};
+
+use super::groups::Groups;
+use super::{AggregateConfig, late};
+use crate::dedup::RecentIds;
+use crate::hash::{HashSeed, Key};
+use crate::key_table::KeyTable;
+use crate::snapshot::{StateReader, StateWriter};
+use crate::{Disposition, Operator, RestoreError, TumblingWindows, Watermark};
+
+/// First byte of the state: another operator's state, or another layout of this one's, starts otherwise.
+const STATE_VERSION: u8 = 0x11;
+
+/// What stage 1 sends to the partials topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartialOutput {
+    /// For the merchant's partition.
+    Contribution {
+        /// The watermark before the step that closed the window: the new one is not true yet of what follows.
+        watermark_ms: i64,
+        /// What the source partition adds to the window.
+        contribution: Contribution,
+    },
+    /// For every partition of the topic: each contribution of a window that closes at or before this watermark was
+    /// sent earlier.
+    Watermark {
+        /// The new watermark.
+        watermark_ms: i64,
+    },
+}
+
+impl PartialOutput {
+    /// The record of the partials topic.
+    #[must_use]
+    pub fn to_partial(&self, source_partition: i32) -> Partial {
+        let (watermark_ms, contribution) = match *self {
+            Self::Contribution {
+                watermark_ms,
+                contribution,
+            } => (watermark_ms, Some(contribution)),
+            Self::Watermark { watermark_ms } => (watermark_ms, None),
+        };
+        Partial {
+            source_partition,
+            watermark_ms,
+            contribution,
+        }
+    }
+}
+
+/// An open window.
+#[derive(Debug, Clone)]
+struct Window {
+    groups: Groups,
+    /// The distinct users of each group: the user's 12 bytes, then the group's number.
+    users: KeyTable<()>,
+}
+
+impl Window {
+    #[inline]
+    fn contains(&self, time_ms: i64) -> bool {
+        self.groups.start_ms <= time_ms && time_ms < self.groups.end_ms
+    }
+
+    #[inline]
+    fn add(&mut self, transaction: &Transaction, seed: HashSeed) {
+        let group = self.groups.add(transaction);
+        let mut key: Key = [0; 16];
+        key[..12].copy_from_slice(&transaction.user_id.to_padded());
+        key[12..].copy_from_slice(&(group as u32).to_le_bytes());
+        let (_, is_new) = self.users.find_or_insert(seed.hash(&key), key, || ());
+        if is_new {
+            self.groups.count_user(group);
+        }
+    }
+}
+
+/// The operator of stage 1 over one partition.
+///
+/// A record is looked up by its transaction id first ([`Disposition::Duplicate`]), then compared with the watermark
+/// ([`Disposition::Late`], its id remembered all the same), then added. Ids are remembered for one window's length
+/// after their window closed. Whenever the watermark passes a point at which windows close (whether or not one was
+/// open), the contributions of what closed come out, by window, merchant and currency, then the watermark; so they do
+/// for the first watermark of all.
+#[derive(Debug, Clone)]
+pub struct PartialAggregate {
+    config: AggregateConfig,
+    span: TumblingWindows,
+    seed: HashSeed,
+    watermark: Watermark,
+    ids: RecentIds,
+    /// By start, the latest last. Disorder and lateness bound how many there are.
+    windows: Vec<Window>,
+    /// The watermark at which the next windows close: a function of the watermark, kept to compare with. `None` before
+    /// the first watermark.
+    next_close_ms: Option<i64>,
+}
+
+impl PartialAggregate {
+    /// An operator before its first record. No output and no snapshot depends on the seed.
+    #[must_use]
+    pub fn new(config: AggregateConfig, seed: HashSeed) -> Self {
+        let span = TumblingWindows::at_least_1_ms(config.window_ms);
+        let keep_ms = config.allowed_lateness_ms.saturating_add(config.window_ms);
+        Self {
+            config,
+            span,
+            seed,
+            watermark: Watermark::new(config.max_disorder_ms),
+            ids: RecentIds::new(span, keep_ms, seed),
+            windows: Vec::new(),
+            next_close_ms: None,
+        }
+    }
+
+    /// The highest event time accepted, in milliseconds since 1970.
+    #[must_use]
+    pub fn max_event_time_ms(&self) -> Option<i64> {
+        self.watermark.max_event_time_ms()
+    }
+
+    /// Number of open windows with records.
+    #[must_use]
+    pub fn open_windows(&self) -> usize {
+        self.windows.len()
+    }
+
+    /// Number of transaction ids remembered.
+    #[must_use]
+    pub fn remembered_ids(&self) -> usize {
+        self.ids.len()
+    }
+
+    #[inline]
+    fn window(&mut self, time_ms: i64) -> &mut Window {
+        let at = self.windows.iter().rposition(|window| window.contains(time_ms));
+        match at {
+            Some(at) => &mut self.windows[at],
+            None => self.open(time_ms),
+        }
+    }
+
+    #[cold]
+    fn open(&mut self, time_ms: i64) -> &mut Window {
+        let start_ms = self.span.start_of(time_ms);
+        // The next window will hold about as much as the last one did.
+        let (groups, users) = self
+            .windows
+            .last()
+            .map_or((0, 0), |last| (last.groups.len(), last.users.len()));
+        let at = self
+            .windows
+            .partition_point(|window| window.groups.start_ms < start_ms);
+        let window = Window {
+            groups: Groups::with_capacity(start_ms, self.span.end_of(start_ms), groups, self.seed),
+            users: KeyTable::with_capacity(users, self.seed),
+        };
+        self.windows.insert(at, window);
+        &mut self.windows[at]
+    }
+
+    /// Closes what the watermark has reached, if it moved past a point where windows close.
+    #[inline]
+    fn moved(&mut self, before_ms: Option<i64>, outputs: &mut Vec<PartialOutput>) {
+        if self.watermark.current_ms() >= self.next_close_ms {
+            self.close(before_ms, outputs);
+        }
+    }
+
+    #[cold]
+    fn close(&mut self, before_ms: Option<i64>, outputs: &mut Vec<PartialOutput>) {
+        let Some(watermark_ms) = self.watermark.current_ms() else {
+            return;
+        };
+        let lateness_ms = self.config.allowed_lateness_ms;
+        let open_at = self
+            .windows
+            .partition_point(|window| late(Some(watermark_ms), window.groups.end_ms, lateness_ms).is_some());
+        for window in self.windows.drain(..open_at) {
+            outputs.extend(window.groups.sorted().into_iter().map(|&contribution| {
+                PartialOutput::Contribution {
+                    watermark_ms: before_ms.unwrap_or(watermark_ms),
+                    contribution,
+                }
+            }));
+        }
+        outputs.push(PartialOutput::Watermark { watermark_ms });
+        self.ids.forget(watermark_ms);
+        self.next_close_ms = Some(self.next_close_after(watermark_ms));
+    }
+
+    /// The next watermark above this one at which windows close.
+    fn next_close_after(&self, watermark_ms: i64) -> i64 {
+        let lateness_ms = self.config.allowed_lateness_ms;
+        let passed_ms = self.span.start_of(watermark_ms.saturating_sub(lateness_ms));
+        self.span.end_of(passed_ms).saturating_add(lateness_ms)
+    }
+}
+
+impl Operator for PartialAggregate {
+    type Record = Transaction;
+    type Output = PartialOutput;
+
+    #[inline]
+    fn process(&mut self, record: &Transaction, outputs: &mut Vec<PartialOutput>) -> Disposition {
+        let time_ms = record.transaction_time_ms;
+        if !self.ids.insert(record.transaction_id, time_ms) {
+            return Disposition::Duplicate;
+        }
+        let before_ms = self.watermark.current_ms();
+        // Above its watermark nothing is late: the common case needs no window's end.
+        if before_ms.is_some_and(|watermark| time_ms < watermark) {
+            let end_ms = self.span.end_of(self.span.start_of(time_ms));
+            if let Some(late) = late(before_ms, end_ms, self.config.allowed_lateness_ms) {
+                return late;
+            }
+        }
+        let seed = self.seed;
+        self.window(time_ms).add(record, seed);
+        if self.watermark.observe(time_ms) {
+            self.moved(before_ms, outputs);
+        }
+        Disposition::Accepted
+    }
+
+    fn advance(&mut self, watermark_ms: i64, outputs: &mut Vec<PartialOutput>) {
+        let before_ms = self.watermark.current_ms();
+        if self.watermark.advance(watermark_ms) {
+            self.moved(before_ms, outputs);
+        }
+    }
+
+    fn watermark_ms(&self) -> Option<i64> {
+        self.watermark.current_ms()
+    }
+
+    fn open_until_ms(&self) -> Option<i64> {
+        self.windows.last().map(|window| window.groups.end_ms)
+    }
+
+    fn snapshot(&self, bytes: &mut Vec<u8>) {
+        let mut writer = StateWriter::new(bytes);
+        writer.u8(STATE_VERSION);
+        self.watermark.snapshot(&mut writer);
+        self.ids.snapshot(&mut writer);
+        writer.count(self.windows.len());
+        for window in &self.windows {
+            window.groups.snapshot(&mut writer);
+            writer.count(window.users.len());
+            writer.raw(window.users.keys().as_flattened());
+        }
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let mut reader = StateReader::new(bytes);
+        reader.expect_u8(STATE_VERSION, "version of an aggregate-partial state")?;
+        let mut restored = Self::new(self.config, self.seed);
+        restored.watermark = Watermark::restore(self.config.max_disorder_ms, &mut reader)?;
+        restored.ids.restore(&mut reader)?;
+        let current_ms = restored.watermark.current_ms();
+        for _ in 0..reader.count("windows", 32)? {
+            let at = reader.position();
+            let window = self.restore_window(&mut reader)?;
+            let end_ms = window.groups.end_ms;
+            let is_after = restored.open_until_ms() < Some(end_ms);
+            let is_open = late(current_ms, end_ms, self.config.allowed_lateness_ms).is_none();
+            if !is_after || !is_open {
+                return Err(RestoreError::Invalid { what: "window", at });
+            }
+            restored.windows.push(window);
+        }
+        reader.finish()?;
+        restored.next_close_ms = current_ms.map(|watermark_ms| restored.next_close_after(watermark_ms));
+        *self = restored;
+        Ok(())
+    }
+}
+
+impl PartialAggregate {
+    fn restore_window(&self, reader: &mut StateReader<'_>) -> Result<Window, RestoreError> {
+        let at = reader.position();
+        let groups = Groups::restore(reader, self.seed)?;
+        let is_aligned = self.span.start_of(groups.start_ms) == groups.start_ms;
+        if !is_aligned || self.span.end_of(groups.start_ms) != groups.end_ms {
+            return Err(RestoreError::Invalid { what: "window", at });
+        }
+        let count = reader.count("users", size_of::<Key>())?;
+        let at = reader.position();
+        let (keys, _) = reader.raw(count * size_of::<Key>())?.as_chunks::<16>();
+        let mut users = KeyTable::with_capacity(count, self.seed);
+        for key in keys {
+            let [_, _, _, _, _, _, _, _, _, _, _, _, group @ ..] = *key;
+            let is_known = (u32::from_le_bytes(group) as usize) < groups.len();
+            if !is_known || !users.find_or_insert(self.seed.hash(key), *key, || ()).1 {
+                return Err(RestoreError::Invalid { what: "user", at });
+            }
+        }
+        Ok(Window { groups, users })
+    }
+}

@@ -1,0 +1,132 @@
+//! An open-addressed table that keeps the order of insertion.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use crate::hash::{HashSeed, Key};
+
+/// A map from 16-byte keys to values, dense and in the order of insertion, without removal of single keys.
+///
+/// Keys and values lie in two vectors; beside them an open-addressed table holds their positions (5 bytes a slot). So
+/// an insertion writes one slot and appends, a look-up of an absent key touches one byte a slot alone, the state goes
+/// into a snapshot as one copy, in an order that depends on the insertions alone, and positions serve as dense ids.
+/// Positions are 32 bits wide: 4 billion keys (64 GB of them) are more than a partition's table ever holds.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyTable<V> {
+    keys: Vec<Key>,
+    values: Vec<V>,
+    index: HashTable<u32>,
+    seed: HashSeed,
+}
+
+impl<V> KeyTable<V> {
+    /// An empty table with room for `capacity` keys.
+    pub(crate) fn with_capacity(capacity: usize, seed: HashSeed) -> Self {
+        Self {
+            keys: Vec::with_capacity(capacity),
+            values: Vec::with_capacity(capacity),
+            index: HashTable::with_capacity(capacity),
+            seed,
+        }
+    }
+
+    /// Number of keys.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The keys, in the order of insertion.
+    pub(crate) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The values, in the order of insertion.
+    pub(crate) fn values(&self) -> &[V] {
+        &self.values
+    }
+
+    /// The value at a position that this table gave.
+    #[inline]
+    pub(crate) fn value_mut(&mut self, at: usize) -> &mut V {
+        &mut self.values[at]
+    }
+
+    /// The position of `key`, whose hash under this table's seed is `hash`.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, key: &Key) -> Option<usize> {
+        let keys = &self.keys;
+        self.index
+            .find(hash, |&at| keys[at as usize] == *key)
+            .map(|&at| at as usize)
+    }
+
+    /// The position of `key`, and whether it is new; a new key gets the value that `make` makes.
+    #[inline]
+    pub(crate) fn find_or_insert(&mut self, hash: u64, key: Key, make: impl FnOnce() -> V) -> (usize, bool) {
+        if self.index.len() == self.index.capacity() {
+            self.grow();
+        }
+        let (keys, seed) = (&self.keys, &self.seed);
+        let entry = self.index.entry(
+            hash,
+            |&at| keys[at as usize] == key,
+            |&at| seed.hash(&keys[at as usize]),
+        );
+        match entry {
+            Entry::Occupied(occupied) => (*occupied.get() as usize, false),
+            Entry::Vacant(vacant) => {
+                let at = keys.len();
+                vacant.insert(at as u32);
+                self.keys.push(key);
+                self.values.push(make());
+                (at, true)
+            }
+        }
+    }
+
+    /// Doubles the table of positions by reading the keys in their order: the table's own growth would read them in
+    /// the order of their hashes, at a cache miss each.
+    #[cold]
+    fn grow(&mut self) {
+        let mut index = HashTable::with_capacity((self.index.capacity() * 2).max(16));
+        let (keys, seed) = (&self.keys, &self.seed);
+        for (at, key) in keys.iter().enumerate() {
+            index.insert_unique(seed.hash(key), at as u32, |&at| seed.hash(&keys[at as usize]));
+        }
+        self.index = index;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_map_that_keeps_order(
+            numbers in prop::collection::vec(0_u128..300, 0..600),
+            seed: u64,
+            capacity in 0_usize..50,
+        ) {
+            let seed = HashSeed::new(seed);
+            let mut table = KeyTable::with_capacity(capacity, seed);
+            let mut oracle: HashMap<Key, usize> = HashMap::new();
+            let mut order = Vec::new();
+            for number in numbers {
+                let key = number.to_le_bytes();
+                let known = oracle.get(&key).copied();
+                prop_assert_eq!(table.find(seed.hash(&key), &key), known);
+                let expected = (known.unwrap_or(order.len()), known.is_none());
+                prop_assert_eq!(table.find_or_insert(seed.hash(&key), key, || number), expected);
+                if known.is_none() {
+                    oracle.insert(key, order.len());
+                    order.push(number);
+                }
+            }
+            prop_assert_eq!(table.values(), &order[..]);
+            prop_assert_eq!(table.len(), order.len());
+        }
+    }
+}

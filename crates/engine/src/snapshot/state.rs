@@ -1,0 +1,332 @@
+//! Writing and reading an operator's state: little-endian, no padding, no names.
+
+use millrace_domain::{Amount, Currency, ShortId, TransactionId};
+
+use crate::RestoreError;
+
+/// Appends values of a state to a buffer.
+#[derive(Debug)]
+pub struct StateWriter<'a> {
+    bytes: &'a mut Vec<u8>,
+}
+
+impl<'a> StateWriter<'a> {
+    /// A writer that appends to `bytes`.
+    pub fn new(bytes: &'a mut Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    /// Appends bytes as they are; the reader must know how many.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends a byte.
+    pub fn u8(&mut self, value: u8) {
+        self.bytes.push(value);
+    }
+
+    /// Appends an unsigned number of 32 bits.
+    pub fn u32(&mut self, value: u32) {
+        self.raw(&value.to_le_bytes());
+    }
+
+    /// Appends an unsigned number of 64 bits.
+    pub fn u64(&mut self, value: u64) {
+        self.raw(&value.to_le_bytes());
+    }
+
+    /// Appends a signed number of 64 bits.
+    pub fn i64(&mut self, value: i64) {
+        self.raw(&value.to_le_bytes());
+    }
+
+    /// Appends a signed number of 128 bits.
+    pub fn i128(&mut self, value: i128) {
+        self.raw(&value.to_le_bytes());
+    }
+
+    /// Appends a double, bit by bit.
+    pub fn f64(&mut self, value: f64) {
+        self.u64(value.to_bits());
+    }
+
+    /// Appends a number that may be absent.
+    pub fn option_i64(&mut self, value: Option<i64>) {
+        self.u8(u8::from(value.is_some()));
+        if let Some(value) = value {
+            self.i64(value);
+        }
+    }
+
+    /// Appends how many elements follow.
+    pub fn count(&mut self, count: usize) {
+        self.u64(count as u64);
+    }
+
+    /// Appends a text with its length.
+    pub fn text(&mut self, text: &str) {
+        self.count(text.len());
+        self.raw(text.as_bytes());
+    }
+
+    /// Appends a user, merchant or city name.
+    pub fn short_id(&mut self, id: ShortId) {
+        self.raw(&id.to_padded());
+    }
+
+    /// Appends a transaction id.
+    pub fn transaction_id(&mut self, id: TransactionId) {
+        self.raw(id.as_bytes());
+    }
+
+    /// Appends a currency.
+    pub fn currency(&mut self, currency: Currency) {
+        self.raw(currency.as_bytes());
+    }
+
+    /// Appends an amount.
+    pub fn amount(&mut self, amount: Amount) {
+        self.i64(amount.units());
+    }
+}
+
+/// Reads values of a state. Each method names the value it looks for, so that an error says what is wrong and where.
+#[derive(Debug)]
+pub struct StateReader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> StateReader<'a> {
+    /// A reader at the first of `bytes`.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// How many bytes were read.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The next `count` bytes.
+    ///
+    /// # Errors
+    /// Fewer are left.
+    pub fn raw(&mut self, count: usize) -> Result<&'a [u8], RestoreError> {
+        let left = &self.bytes[self.at..];
+        let taken = left.get(..count).ok_or(RestoreError::Truncated { at: self.at })?;
+        self.at += count;
+        Ok(taken)
+    }
+
+    /// The next `N` bytes.
+    ///
+    /// # Errors
+    /// Fewer are left.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], RestoreError> {
+        let left = &self.bytes[self.at..];
+        let taken = left
+            .first_chunk()
+            .ok_or(RestoreError::Truncated { at: self.at })?;
+        self.at += N;
+        Ok(*taken)
+    }
+
+    /// A byte.
+    ///
+    /// # Errors
+    /// The state ends before.
+    pub fn u8(&mut self) -> Result<u8, RestoreError> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    /// A byte that can only be `expected`, such as a version.
+    ///
+    /// # Errors
+    /// The state ends before, or it is another.
+    pub fn expect_u8(&mut self, expected: u8, what: &'static str) -> Result<(), RestoreError> {
+        let at = self.at;
+        if self.u8()? == expected {
+            Ok(())
+        } else {
+            Err(RestoreError::Invalid { what, at })
+        }
+    }
+
+    /// An unsigned number of 32 bits.
+    ///
+    /// # Errors
+    /// The state ends before.
+    pub fn u32(&mut self) -> Result<u32, RestoreError> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    /// An unsigned number of 64 bits.
+    ///
+    /// # Errors
+    /// The state ends before.
+    pub fn u64(&mut self) -> Result<u64, RestoreError> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    /// A signed number of 64 bits.
+    ///
+    /// # Errors
+    /// The state ends before.
+    pub fn i64(&mut self) -> Result<i64, RestoreError> {
+        Ok(i64::from_le_bytes(self.array()?))
+    }
+
+    /// A signed number of 128 bits.
+    ///
+    /// # Errors
+    /// The state ends before.
+    pub fn i128(&mut self) -> Result<i128, RestoreError> {
+        Ok(i128::from_le_bytes(self.array()?))
+    }
+
+    /// A double.
+    ///
+    /// # Errors
+    /// The state ends before.
+    pub fn f64(&mut self) -> Result<f64, RestoreError> {
+        Ok(f64::from_bits(self.u64()?))
+    }
+
+    /// A number that may be absent.
+    ///
+    /// # Errors
+    /// The state ends before, or the mark of presence is neither 0 nor 1.
+    pub fn option_i64(&mut self, what: &'static str) -> Result<Option<i64>, RestoreError> {
+        let at = self.at;
+        match self.u8()? {
+            0 => Ok(None),
+            1 => self.i64().map(Some),
+            _ => Err(RestoreError::Invalid { what, at }),
+        }
+    }
+
+    /// How many elements of at least `least_size` bytes follow: never more than the rest of the state can hold, so
+    /// that a damaged count cannot ask for all of the memory.
+    ///
+    /// # Errors
+    /// The state ends before, or cannot hold as many.
+    pub fn count(&mut self, what: &'static str, least_size: usize) -> Result<usize, RestoreError> {
+        let at = self.at;
+        let count = self.u64()?;
+        let most = (self.bytes.len() - self.at) / least_size.max(1);
+        match usize::try_from(count) {
+            Ok(count) if count <= most => Ok(count),
+            _ => Err(RestoreError::Invalid { what, at }),
+        }
+    }
+
+    /// A text with its length.
+    ///
+    /// # Errors
+    /// The state ends before, or the bytes are no UTF-8.
+    pub fn text(&mut self, what: &'static str) -> Result<&'a str, RestoreError> {
+        let at = self.at;
+        let length = self.count(what, 1)?;
+        std::str::from_utf8(self.raw(length)?).map_err(|_| RestoreError::Invalid { what, at })
+    }
+
+    /// A user, merchant or city name.
+    ///
+    /// # Errors
+    /// The state ends before, or the bytes are no such name.
+    pub fn short_id(&mut self, what: &'static str) -> Result<ShortId, RestoreError> {
+        let at = self.at;
+        ShortId::from_padded(self.array()?).ok_or(RestoreError::Invalid { what, at })
+    }
+
+    /// A transaction id.
+    ///
+    /// # Errors
+    /// The state ends before.
+    pub fn transaction_id(&mut self) -> Result<TransactionId, RestoreError> {
+        Ok(TransactionId::from_bytes(self.array()?))
+    }
+
+    /// A currency.
+    ///
+    /// # Errors
+    /// The state ends before, or the bytes are no currency.
+    pub fn currency(&mut self) -> Result<Currency, RestoreError> {
+        let at = self.at;
+        Currency::parse(&self.array::<3>()?).map_err(|_| RestoreError::Invalid { what: "currency", at })
+    }
+
+    /// An amount.
+    ///
+    /// # Errors
+    /// The state ends before, or the number is no amount.
+    pub fn amount(&mut self) -> Result<Amount, RestoreError> {
+        let at = self.at;
+        Amount::from_units(self.i64()?).ok_or(RestoreError::Invalid { what: "amount", at })
+    }
+
+    /// Checks that nothing is left.
+    ///
+    /// # Errors
+    /// Bytes are left.
+    pub fn finish(self) -> Result<(), RestoreError> {
+        match self.bytes.len() - self.at {
+            0 => Ok(()),
+            extra => Err(RestoreError::TooLong { extra }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_every_cut_is_noticed() {
+        let id = ShortId::new("m-17", "merchantId").unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = StateWriter::new(&mut bytes);
+        writer.u8(7);
+        writer.option_i64(Some(-3));
+        writer.option_i64(None);
+        writer.i128(i128::MIN);
+        writer.f64(0.1);
+        writer.short_id(id);
+        writer.count(2);
+        writer.raw(&[1, 2]);
+
+        let read = |bytes: &[u8]| -> Result<(), RestoreError> {
+            let mut reader = StateReader::new(bytes);
+            assert_eq!(reader.u8()?, 7);
+            assert_eq!(reader.option_i64("first")?, Some(-3));
+            assert_eq!(reader.option_i64("second")?, None);
+            assert_eq!(reader.i128()?, i128::MIN);
+            assert_eq!(reader.f64()?.to_bits(), 0.1_f64.to_bits());
+            assert_eq!(reader.short_id("merchant")?, id);
+            let count = reader.count("elements", 1)?;
+            assert_eq!(reader.raw(count)?, [1, 2]);
+            reader.finish()
+        };
+        assert_eq!(read(&bytes), Ok(()));
+        for length in 0..bytes.len() {
+            assert!(read(&bytes[..length]).is_err(), "{length}");
+        }
+        bytes.push(0);
+        assert_eq!(read(&bytes), Err(RestoreError::TooLong { extra: 1 }));
+    }
+
+    #[test]
+    fn a_count_beyond_the_rest_is_refused_before_memory_is_asked_for() {
+        let mut bytes = Vec::new();
+        StateWriter::new(&mut bytes).u64(u64::MAX);
+        let error = StateReader::new(&bytes).count("transaction ids", 16).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the state has an impossible transaction ids at byte 0"
+        );
+    }
+}

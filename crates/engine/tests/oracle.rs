@@ -1,0 +1,213 @@
+//! Both stages of aggregation against the naive oracle, for any order, lateness, duplication and disorder.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
+
+mod support;
+
+use millrace_domain::Partial;
+use millrace_engine::aggregate::{AggregateConfig, MergeAggregate, PartialAggregate, PartialOutput};
+use millrace_engine::{HashSeed, Operator};
+use proptest::prelude::*;
+use support::{Event, Naive, Times, naive_aggregates, partition_of, transaction, window_start};
+
+const MERGE_PARTITIONS: usize = 2;
+
+prop_compose! {
+    fn times()(window in 1_i64..60, lateness in 0_i64..40, disorder in 0_i64..40) -> Times {
+        Times { window, lateness, disorder }
+    }
+}
+
+/// Events of one partition: time drifts on with jitter, ids repeat, now and then an idle advance.
+fn events(source: usize) -> impl Strategy<Value = Vec<Event>> {
+    let event = (
+        0_u8..12,
+        0_u64..60,
+        0_usize..5,
+        0_u64..4,
+        0_u64..3,
+        1_i64..50_000,
+        -60_i64..60,
+    );
+    (prop::collection::vec(event, 0..80), 0_i64..20, -500_i64..500).prop_map(move |(raw, drift, origin)| {
+        raw.into_iter()
+            .enumerate()
+            .map(|(at, (kind, id, user, merchant, currency, units, jitter))| {
+                let time_ms = origin + at as i64 * drift + jitter;
+                let user = format!("u-{source}-{user}");
+                match kind {
+                    0 => Event::Advance(time_ms),
+                    _ => Event::Record(transaction(id, &user, merchant, currency, units, time_ms)),
+                }
+            })
+            .collect()
+    })
+}
+
+fn partial(times: Times, seed: u64) -> PartialAggregate {
+    let config = AggregateConfig::new(times.window, times.lateness, times.disorder).unwrap();
+    PartialAggregate::new(config, HashSeed::new(seed))
+}
+
+/// Outputs must come as the stages agree on: contributions by window, merchant and currency, then their watermark.
+fn check_order(times: Times, before_ms: Option<i64>, after_ms: Option<i64>, outputs: &[PartialOutput]) {
+    let boundary = |watermark: i64| window_start(times, watermark - times.lateness);
+    let crossed = before_ms.map(boundary) != after_ms.map(boundary);
+    let Some((last, contributions)) = outputs.split_last() else {
+        assert!(!crossed, "no watermark sent from {before_ms:?} to {after_ms:?}");
+        return;
+    };
+    assert!(crossed);
+    let watermark_ms = after_ms.unwrap();
+    assert_eq!(*last, PartialOutput::Watermark { watermark_ms });
+    let keys: Vec<_> = contributions
+        .iter()
+        .map(|output| {
+            let Partial {
+                watermark_ms: carried_ms,
+                contribution,
+                ..
+            } = output.to_partial(0);
+            let contribution = contribution.unwrap();
+            let closes_ms = contribution.window_end_ms + times.lateness;
+            assert!(closes_ms <= watermark_ms && carried_ms < closes_ms);
+            (
+                contribution.window_start_ms,
+                contribution.merchant_id,
+                contribution.currency,
+            )
+        })
+        .collect();
+    assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+}
+
+proptest! {
+    #[test]
+    fn one_partition_decides_as_the_definitions_do(times in times(), events in events(0)) {
+        let naive = Naive::run(times, &events);
+        let mut operator = partial(times, 1);
+        let mut dispositions = Vec::new();
+        for event in &events {
+            let before_ms = operator.watermark_ms();
+            let mut outputs = Vec::new();
+            match event {
+                Event::Record(record) => dispositions.push(operator.process(record, &mut outputs)),
+                Event::Advance(to_ms) => operator.advance(*to_ms, &mut outputs),
+            }
+            check_order(times, before_ms, operator.watermark_ms(), &outputs);
+        }
+        prop_assert_eq!(dispositions, naive.dispositions);
+        prop_assert_eq!(operator.watermark_ms(), naive.watermark_ms);
+        let last_open = naive
+            .accepted
+            .iter()
+            .map(|record| window_start(times, record.transaction_time_ms) + times.window)
+            .max()
+            .filter(|end| end + times.lateness > naive.watermark_ms.unwrap());
+        prop_assert_eq!(operator.open_until_ms(), last_open);
+    }
+
+    #[test]
+    fn a_restored_operator_goes_on_the_same_from_every_point(
+        times in times(),
+        events in events(0),
+        seeds in prop::array::uniform2(any::<u64>()),
+    ) {
+        let mut whole = partial(times, seeds[0]);
+        let mut moved = partial(times, seeds[1]);
+        for (at, event) in events.iter().enumerate() {
+            let (mut outputs, mut outputs_moved) = (Vec::new(), Vec::new());
+            match event {
+                Event::Record(record) => {
+                    let disposition = moved.process(record, &mut outputs_moved);
+                    prop_assert_eq!(whole.process(record, &mut outputs), disposition);
+                }
+                Event::Advance(to_ms) => {
+                    whole.advance(*to_ms, &mut outputs);
+                    moved.advance(*to_ms, &mut outputs_moved);
+                }
+            }
+            prop_assert_eq!(&outputs, &outputs_moved);
+            let (mut state, mut state_moved) = (Vec::new(), Vec::new());
+            whole.snapshot(&mut state);
+            moved.snapshot(&mut state_moved);
+            prop_assert_eq!(&state, &state_moved);
+            moved = partial(times, seeds[1].wrapping_add(at as u64));
+            moved.restore(&state).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_cut_or_longer_state_is_refused_and_changes_nothing(times in times(), events in events(0)) {
+        let mut operator = partial(times, 1);
+        for event in &events {
+            match event {
+                Event::Record(record) => _ = operator.process(record, &mut Vec::new()),
+                Event::Advance(to_ms) => operator.advance(*to_ms, &mut Vec::new()),
+            }
+        }
+        let mut state = Vec::new();
+        operator.snapshot(&mut state);
+        let mut other = partial(times, 1);
+        let mut empty = Vec::new();
+        other.snapshot(&mut empty);
+        for length in (0..state.len()).step_by(7) {
+            prop_assert!(other.restore(&state[..length]).is_err());
+        }
+        state.push(0);
+        prop_assert!(other.restore(&state).is_err());
+        let mut unchanged = Vec::new();
+        other.snapshot(&mut unchanged);
+        prop_assert_eq!(unchanged, empty);
+        let mut merge = MergeAggregate::new(1, 0, HashSeed::FIXED).unwrap();
+        prop_assert!(merge.restore(&state).is_err());
+    }
+
+    #[test]
+    fn merged_output_equals_a_plain_computation_over_what_was_accepted(
+        times in times(),
+        partitions in (events(0), events(1), events(2)),
+        order in prop::collection::vec(0_usize..3, 0..200),
+    ) {
+        let mut partitions = [partitions.0, partitions.1, partitions.2];
+        let end_ms = 10_000;
+        for events in &mut partitions {
+            events.push(Event::Advance(end_ms));
+        }
+        let runs = partitions.each_ref().map(|events| Naive::run(times, events));
+        let mut sources = [(); 3].map(|()| partial(times, 7));
+        let mut merges = [(); MERGE_PARTITIONS]
+            .map(|()| MergeAggregate::new(3, times.lateness, HashSeed::FIXED).unwrap());
+        let mut aggregates = Vec::new();
+        let mut heads = [0; 3];
+        let rest = (0..3).flat_map(|source| std::iter::repeat_n(source, 81));
+        for source in order.into_iter().chain(rest) {
+            let Some(event) = partitions[source].get(heads[source]) else { continue };
+            heads[source] += 1;
+            let mut outputs = Vec::new();
+            match event {
+                Event::Record(record) => _ = sources[source].process(record, &mut outputs),
+                Event::Advance(to_ms) => sources[source].advance(*to_ms, &mut outputs),
+            }
+            for output in outputs {
+                let record = output.to_partial(source as i32);
+                for (at, merge) in merges.iter_mut().enumerate() {
+                    let is_for = record
+                        .contribution
+                        .is_none_or(|group| partition_of(group.merchant_id, MERGE_PARTITIONS) == at);
+                    if is_for {
+                        let disposition = merge.process(&record, &mut aggregates);
+                        prop_assert_eq!(disposition, millrace_engine::Disposition::Accepted);
+                    }
+                }
+            }
+        }
+        let accepted = runs.iter().flat_map(|run| run.accepted.iter().copied());
+        let expected = naive_aggregates(times, end_ms, accepted);
+        aggregates.sort_by_key(|out| (out.window_start_ms, out.merchant_id, out.currency));
+        prop_assert_eq!(aggregates, expected);
+        for merge in merges {
+            prop_assert_eq!((merge.watermark_ms(), merge.open_windows()), (Some(end_ms), 0));
+        }
+    }
+}

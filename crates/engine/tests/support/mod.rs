@@ -1,0 +1,173 @@
+//! What the engine's tests share: transactions, a small random generator, and the naive oracle.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use millrace_domain::{
+    Amount, Currency, MerchantAggregate, PaymentMethod, ShortId, Totals, Transaction, TransactionId,
+    TransactionType,
+};
+use millrace_engine::Disposition;
+
+/// One event of a partition, in its order.
+#[derive(Debug, Clone, Copy)]
+pub enum Event {
+    Record(Transaction),
+    Advance(i64),
+}
+
+/// Window, allowed lateness and allowed disorder, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    pub window: i64,
+    pub lateness: i64,
+    pub disorder: i64,
+}
+
+pub fn short_id(text: &str) -> ShortId {
+    ShortId::new(text, "test").unwrap()
+}
+
+/// A transaction with what the aggregates depend on.
+pub fn transaction(
+    id: u64,
+    user: &str,
+    merchant: u64,
+    currency: u64,
+    units: i64,
+    time_ms: i64,
+) -> Transaction {
+    Transaction {
+        transaction_id: TransactionId::from_bytes(u128::from(id).to_be_bytes()),
+        user_id: short_id(user),
+        amount: Amount::from_units(units).unwrap(),
+        transaction_time_ms: time_ms,
+        merchant_id: short_id(&format!("m-{merchant}")),
+        transaction_type: TransactionType::ALL[usize::from(units % 5 == 0)],
+        location: short_id("Berlin"),
+        payment_method: PaymentMethod::Paypal,
+        is_international: false,
+        currency: Currency::parse([b"EUR", b"USD", b"CHF"][currency as usize % 3]).unwrap(),
+    }
+}
+
+/// What should become of one partition's events, by the definitions alone.
+#[derive(Debug, Default)]
+pub struct Naive {
+    pub dispositions: Vec<Disposition>,
+    pub accepted: Vec<Transaction>,
+    pub watermark_ms: Option<i64>,
+}
+
+impl Naive {
+    pub fn run<'a>(times: Times, events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut run = Self::default();
+        let mut ids: Vec<(TransactionId, i64)> = Vec::new();
+        for event in events {
+            let watermark_ms = run.watermark_ms;
+            let to_ms = match event {
+                Event::Advance(to_ms) => *to_ms,
+                Event::Record(record) => {
+                    let end_ms = window_start(times, record.transaction_time_ms) + times.window;
+                    let is_known = |&(id, id_end_ms): &(TransactionId, i64)| {
+                        let is_remembered =
+                            watermark_ms.is_none_or(|now| now < id_end_ms + times.lateness + times.window);
+                        id == record.transaction_id && is_remembered
+                    };
+                    let is_duplicate = ids.iter().any(is_known);
+                    let late_by_ms = watermark_ms.map_or(0, |now| now - (end_ms + times.lateness) + 1);
+                    run.dispositions.push(match (is_duplicate, late_by_ms) {
+                        (true, _) => Disposition::Duplicate,
+                        (false, 1..) => Disposition::Late { late_by_ms },
+                        _ => Disposition::Accepted,
+                    });
+                    if !is_duplicate {
+                        ids.push((record.transaction_id, end_ms));
+                    }
+                    if run.dispositions.last() != Some(&Disposition::Accepted) {
+                        continue;
+                    }
+                    run.accepted.push(*record);
+                    record.transaction_time_ms - times.disorder
+                }
+            };
+            run.watermark_ms = watermark_ms.max(Some(to_ms));
+        }
+        run
+    }
+}
+
+pub fn window_start(times: Times, time_ms: i64) -> i64 {
+    time_ms.div_euclid(times.window) * times.window
+}
+
+/// The final aggregates of transactions whose windows are closed by `watermark_ms`, by window, merchant and currency.
+pub fn naive_aggregates(
+    times: Times,
+    watermark_ms: i64,
+    accepted: impl IntoIterator<Item = Transaction>,
+) -> Vec<MerchantAggregate> {
+    let mut groups: BTreeMap<_, (Totals, BTreeSet<ShortId>)> = BTreeMap::new();
+    for record in accepted {
+        let start_ms = window_start(times, record.transaction_time_ms);
+        if start_ms + times.window + times.lateness > watermark_ms {
+            continue;
+        }
+        let add = (record.transaction_type, record.amount);
+        groups
+            .entry((start_ms, record.merchant_id, record.currency))
+            .and_modify(|(totals, _)| totals.add(add.0, add.1))
+            .or_insert_with(|| (Totals::of(add.0, add.1), BTreeSet::new()))
+            .1
+            .insert(record.user_id);
+    }
+    groups
+        .into_iter()
+        .map(
+            |((window_start_ms, merchant_id, currency), (totals, users))| MerchantAggregate {
+                merchant_id,
+                currency,
+                window_start_ms,
+                window_end_ms: window_start_ms + times.window,
+                totals,
+                distinct_users: users.len() as u64,
+                revision: 0,
+            },
+        )
+        .collect()
+}
+
+/// Which of `partitions` a merchant's partials go to; any fixed function does.
+pub fn partition_of(merchant_id: ShortId, partitions: usize) -> usize {
+    merchant_id
+        .as_bytes()
+        .iter()
+        .map(|&byte| usize::from(byte))
+        .sum::<usize>()
+        % partitions
+}
+
+/// SplitMix64: small, and the same everywhere.
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut value = self.0;
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ (value >> 31)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+
+    /// True once in `times`.
+    pub fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+}
