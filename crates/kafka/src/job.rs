@@ -23,7 +23,7 @@ pub struct InputRecord<'a> {
 /// One record to be written in the current transaction.
 #[derive(Debug, Clone, Copy)]
 pub struct OutputRecord<'a> {
-    /// Topic to write to.
+    /// Topic to write to, by its full name, as [`crate::topic_name`] makes it.
     pub topic: &'a str,
     /// A fixed partition; `None` leaves it to murmur2 of the key.
     pub partition: Option<i32>,
@@ -100,13 +100,14 @@ pub trait Job: Send + Sync + 'static {
     /// What runs for each partition.
     type Task: Task;
 
-    /// The job's name: its consumer group, the prefix of its transactional ids and its metric label.
+    /// The job's name, without `kafka.topic_prefix`: its consumer group, the prefix of its transactional ids and its
+    /// metric label.
     fn name(&self) -> &str;
 
-    /// The topic it reads.
+    /// The topic it reads, by its full name, as [`crate::topic_name`] makes it.
     fn input_topic(&self) -> &str;
 
-    /// The control topic that records advances of idle partitions, with at least as many partitions as the input;
+    /// The control topic (its full name) that records advances of idle partitions, with at least as many partitions as the input;
     /// `None` for a job that needs none, because its watermark comes in its records.
     fn control_topic(&self) -> Option<&str>;
 

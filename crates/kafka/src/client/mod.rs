@@ -1,0 +1,319 @@
+//! Configurations of every Kafka client: what exactly-once needs is fixed, what is a matter of taste has a default that
+//! the settings' extra properties override.
+
+mod guard;
+mod log_bridge;
+mod timeouts;
+
+use std::collections::BTreeMap;
+
+use millrace_settings::{Kafka, Worker};
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+pub use guard::ConfigError;
+pub use log_bridge::LogBridge;
+pub(crate) use log_bridge::{bridge_error, bridge_log};
+pub use timeouts::Timeouts;
+
+use guard::{CONSUMER, Fixed, PRODUCER, TRANSACTIONAL, WORKER_CONSUMER, check};
+
+/// Extra librdkafka properties.
+pub type Properties = BTreeMap<String, String>;
+
+/// What every client has: brokers, quick reconnects, no statistics.
+fn base(kafka: &Kafka) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &kafka.bootstrap_servers)
+        .set("client.id", "millrace")
+        .set("statistics.interval.ms", "0")
+        .set("allow.auto.create.topics", "false")
+        .set("reconnect.backoff.max.ms", "2000")
+        .set_log_level(RDKafkaLogLevel::Info);
+    config
+}
+
+/// Lets the extra properties override the defaults, and then fixes what the guarantees rest on.
+fn finish(
+    mut config: ClientConfig,
+    extras: &[(&str, &Properties)],
+    fixed: &[&[Fixed]],
+) -> Result<ClientConfig, ConfigError> {
+    for (section, properties) in extras {
+        for (name, value) in *properties {
+            check(section, name, value, fixed)?;
+            config.set(name, value);
+        }
+    }
+    for rule in fixed.iter().flat_map(|rules| rules.iter()) {
+        if let Some(value) = rule.value() {
+            config.set(rule.name(), value);
+        }
+    }
+    Ok(config)
+}
+
+/// A client for topic administration and look-ups.
+///
+/// # Errors
+/// A property that contradicts the settings.
+pub fn admin_config(kafka: &Kafka) -> Result<ClientConfig, ConfigError> {
+    finish(
+        base(kafka),
+        &[("kafka.properties", &kafka.properties)],
+        &[&guard::ANY],
+    )
+}
+
+/// A member of `group` that reads committed records and commits offsets itself: for a sink.
+///
+/// # Errors
+/// A property that would break the guarantees.
+pub fn consumer_config(
+    kafka: &Kafka,
+    group: &str,
+    properties: &Properties,
+) -> Result<ClientConfig, ConfigError> {
+    let mut config = base(kafka);
+    consumer_defaults(&mut config);
+    config.set("partition.assignment.strategy", "cooperative-sticky");
+    let extras = [
+        ("kafka.properties", &kafka.properties),
+        ("consumer_properties", properties),
+    ];
+    let mut config = finish(config, &extras, &[&guard::ANY, &CONSUMER])?;
+    config.set("group.id", group);
+    Ok(config)
+}
+
+/// A reader of partitions it assigns itself, which joins no group. `group` is where committed offsets are looked up.
+///
+/// # Errors
+/// A property that would break the guarantees.
+pub fn reader_config(kafka: &Kafka, group: &str) -> Result<ClientConfig, ConfigError> {
+    let mut config = base(kafka);
+    consumer_defaults(&mut config);
+    config.set("auto.offset.reset", "earliest");
+    let extras = [("kafka.properties", &kafka.properties)];
+    let mut config = finish(config, &extras, &[&guard::ANY, &CONSUMER])?;
+    config.set("group.id", group).set("enable.partition.eof", "true");
+    Ok(config)
+}
+
+/// A worker's consumer: member `member` of `group`.
+///
+/// The protocol is the classic one with the `cooperative-sticky` assignor and static membership:
+/// * Cooperative, because state follows its partition: a rebalance takes only the partitions that move, and the others
+///   keep their state and go on.
+/// * Classic, not the newer `consumer` protocol: with that, the session timeout is the brokers' and cannot be checked
+///   against the transaction and drain timeouts here, and the member's epoch changes with heartbeats between reading
+///   the group metadata and sending it, which aborts transactions for nothing.
+/// * Static, for two reasons. A restarted process gets its partitions back at once, in place of waiting until the dead
+///   member's session has ended. And a broker checks the member of a transactional offset commit only if it names one:
+///   a member that was thrown out while it hung has an empty id and generation -1 until it joins again, and its commit
+///   would be let through. With an instance id it is checked always, so a zombie is always fenced.
+///
+/// # Errors
+/// A property that would break the guarantees.
+pub fn worker_consumer_config(
+    kafka: &Kafka,
+    worker: &Worker,
+    group: &str,
+    member: &str,
+) -> Result<ClientConfig, ConfigError> {
+    let timeouts = Timeouts::of(worker)?;
+    let mut config = base(kafka);
+    consumer_defaults(&mut config);
+    // A worker is always between two polls for less than a commit takes; the rest is a margin.
+    let max_poll_interval_ms = (timeouts.session_ms * 2).max(90_000);
+    config.set("max.poll.interval.ms", max_poll_interval_ms.to_string());
+    let extras = [
+        ("kafka.properties", &kafka.properties),
+        ("worker.consumer_properties", &worker.consumer_properties),
+    ];
+    let mut config = finish(config, &extras, &[&guard::ANY, &CONSUMER, &WORKER_CONSUMER])?;
+    config
+        .set("group.id", group)
+        .set("group.instance.id", member)
+        .set("session.timeout.ms", timeouts.session_ms.to_string());
+    Ok(config)
+}
+
+fn consumer_defaults(config: &mut ClientConfig) {
+    config
+        // The default of 1 s stalls a partition each time its queue is full.
+        .set("fetch.queue.backoff.ms", "20")
+        .set("fetch.error.backoff.ms", "100")
+        .set("queued.min.messages", "100000")
+        .set("queued.max.messages.kbytes", "32768")
+        .set("fetch.wait.max.ms", "100");
+}
+
+/// A transactional producer.
+///
+/// # Errors
+/// A property that would break the guarantees, or timeouts that contradict each other.
+pub fn transactional_producer_config(
+    kafka: &Kafka,
+    worker: &Worker,
+    transactional_id: &str,
+) -> Result<ClientConfig, ConfigError> {
+    let timeouts = Timeouts::of(worker)?;
+    let mut config = base(kafka);
+    producer_defaults(&mut config);
+    let extras = [
+        ("kafka.properties", &kafka.properties),
+        ("worker.producer_properties", &worker.producer_properties),
+    ];
+    let mut config = finish(config, &extras, &[&guard::ANY, &PRODUCER, &TRANSACTIONAL])?;
+    config.remove("delivery.timeout.ms");
+    config
+        .set("transactional.id", transactional_id)
+        .set("transaction.timeout.ms", timeouts.transaction_ms.to_string())
+        .set("message.timeout.ms", timeouts.message_ms.to_string())
+        // A success needs no event: the commit is the acknowledgement. Failures are reported and abort.
+        .set("delivery.report.only.error", "true");
+    Ok(config)
+}
+
+/// An idempotent producer that waits for every in-sync replica: for the source of the pipeline.
+///
+/// # Errors
+/// A property that would break the guarantees.
+pub fn idempotent_producer_config(
+    kafka: &Kafka,
+    properties: &Properties,
+) -> Result<ClientConfig, ConfigError> {
+    let mut config = base(kafka);
+    producer_defaults(&mut config);
+    let extras = [
+        ("kafka.properties", &kafka.properties),
+        ("producer.properties", properties),
+    ];
+    finish(config, &extras, &[&guard::ANY, &PRODUCER])
+}
+
+fn producer_defaults(config: &mut ClientConfig) {
+    config
+        .set("compression.type", "lz4")
+        .set("linger.ms", "5")
+        .set("batch.size", "1000000")
+        .set("queue.buffering.max.messages", "500000")
+        .set("queue.buffering.max.kbytes", "131072");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn properties(pairs: &[(&str, &str)]) -> Properties {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn extra_properties_override_defaults() {
+        let worker = Worker {
+            consumer_properties: properties(&[("fetch.wait.max.ms", "7")]),
+            producer_properties: properties(&[("linger.ms", "1"), ("compression.type", "zstd")]),
+            ..Worker::default()
+        };
+        let kafka = Kafka {
+            properties: properties(&[("security.protocol", "SASL_SSL"), ("linger.ms", "3")]),
+            ..Kafka::default()
+        };
+        let consumer = worker_consumer_config(&kafka, &worker, "g", "m-0").unwrap();
+        assert_eq!(consumer.get("fetch.wait.max.ms"), Some("7"));
+        assert_eq!(consumer.get("security.protocol"), Some("SASL_SSL"));
+        assert_eq!(consumer.get("group.instance.id"), Some("m-0"));
+        let producer = transactional_producer_config(&kafka, &worker, "t").unwrap();
+        assert_eq!(producer.get("linger.ms"), Some("1"), "the nearer section wins");
+        assert_eq!(producer.get("compression.type"), Some("zstd"));
+    }
+
+    #[test]
+    fn the_guarantees_are_set() {
+        let (kafka, worker) = (Kafka::default(), Worker::default());
+        let consumer = worker_consumer_config(&kafka, &worker, "g", "m").unwrap();
+        let producer = transactional_producer_config(&kafka, &worker, "t").unwrap();
+        for (config, name, value) in [
+            (&consumer, "enable.auto.commit", "false"),
+            (&consumer, "isolation.level", "read_committed"),
+            (&consumer, "partition.assignment.strategy", "cooperative-sticky"),
+            (&consumer, "auto.offset.reset", "error"),
+            (&consumer, "session.timeout.ms", "45000"),
+            (&producer, "acks", "all"),
+            (&producer, "enable.idempotence", "true"),
+            (&producer, "partitioner", "murmur2_random"),
+            (&producer, "transaction.timeout.ms", "30000"),
+            (&producer, "message.timeout.ms", "20000"),
+        ] {
+            assert_eq!(config.get(name), Some(value), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_guarantees_is_refused_by_name() {
+        let consumer = |name: &str, value: &str| {
+            let worker = Worker {
+                consumer_properties: properties(&[(name, value)]),
+                ..Worker::default()
+            };
+            worker_consumer_config(&Kafka::default(), &worker, "g", "m").map(|_| ())
+        };
+        let producer = |name: &str, value: &str| {
+            let worker = Worker {
+                producer_properties: properties(&[(name, value)]),
+                ..Worker::default()
+            };
+            transactional_producer_config(&Kafka::default(), &worker, "t").map(|_| ())
+        };
+        for (name, value) in [
+            ("enable.auto.commit", "true"),
+            ("isolation.level", "read_uncommitted"),
+            ("partition.assignment.strategy", "range"),
+            ("auto.offset.reset", "latest"),
+            ("group.protocol", "consumer"),
+            ("group.id", "mine"),
+        ] {
+            let error = consumer(name, value).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("worker.consumer_properties.{name}")) && error.contains(value),
+                "{error}"
+            );
+        }
+        for (name, value) in [
+            ("acks", "1"),
+            ("request.required.acks", "0"),
+            ("enable.idempotence", "false"),
+            ("partitioner", "consistent_random"),
+            ("transactional.id", "mine"),
+        ] {
+            let error = producer(name, value).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("worker.producer_properties.{name}")) && error.contains(value),
+                "{error}"
+            );
+        }
+        assert_eq!(producer("acks", "-1"), Ok(()), "the same in other words");
+        assert_eq!(consumer("isolation.level", "read_committed"), Ok(()));
+    }
+
+    #[test]
+    fn every_configuration_is_one_that_librdkafka_takes() {
+        let (kafka, worker) = (Kafka::default(), Worker::default());
+        for config in [
+            admin_config(&kafka),
+            consumer_config(&kafka, "g", &Properties::new()),
+            reader_config(&kafka, "g"),
+            worker_consumer_config(&kafka, &worker, "g", "m"),
+            transactional_producer_config(&kafka, &worker, "t"),
+            idempotent_producer_config(&kafka, &Properties::new()),
+        ] {
+            config.unwrap().create_native_config().unwrap();
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a job is run with.
+
+use millrace_settings::{Kafka, Snapshots, Worker};
+
+/// What to do with a partition whose position was lost to retention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LostPosition {
+    /// Stop with an error: a person decides.
+    #[default]
+    Stop,
+    /// Go on from what is left, with what state could be had.
+    Continue,
+}
+
+/// What a job is run with, beside the job itself.
+#[derive(Debug, Clone)]
+pub struct JobConfig {
+    /// The cluster.
+    pub kafka: Kafka,
+    /// The worker loop.
+    pub worker: Worker,
+    /// Snapshots of the tasks' state.
+    pub snapshots: Snapshots,
+    /// Names this process among all that run the job, and stays the same over its restarts (a host's name with the
+    /// service's port, a StatefulSet's pod): with the thread's number it makes the transactional id, so that a restart
+    /// ends the transaction its predecessor left open, and the member's `group.instance.id`, so that a restart gets its
+    /// partitions back at once. Two processes with one name fence each other.
+    pub instance: String,
+    /// How far a partition's watermark stays behind its highest event time; an idle partition keeps that distance.
+    pub max_disorder_ms: i64,
+    /// What to do with a position lost to retention.
+    pub lost_position: LostPosition,
+}
+
+impl JobConfig {
+    /// The consumer group of `job`.
+    #[must_use]
+    pub fn group(&self, job: &str) -> String {
+        format!("{}millrace-{job}", self.kafka.topic_prefix)
+    }
+
+    /// The transactional id of thread `thread` of `job`.
+    #[must_use]
+    pub fn transactional_id(&self, job: &str, thread: usize) -> String {
+        format!("{}-{}-{thread}", self.group(job), self.instance)
+    }
+
+    /// The folder of `job`'s snapshots.
+    #[must_use]
+    pub fn snapshot_folder(&self, job: &str) -> String {
+        format!("{}{job}", self.kafka.topic_prefix)
+    }
+}
+
+/// The full name of a topic: `kafka.topic_prefix` and `name`.
+#[must_use]
+pub fn topic_name(kafka: &Kafka, name: &str) -> String {
+    format!("{}{name}", kafka.topic_prefix)
+}

@@ -1,0 +1,111 @@
+//! Why a job stops.
+
+use rdkafka::error::KafkaError;
+use thiserror::Error;
+
+use crate::TaskError;
+use crate::client::ConfigError;
+
+/// Why a worker, and with it its job, stops. A supervisor starts the process again: what was not committed is aborted
+/// by the next start, and nothing is lost.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    /// The configuration is impossible.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A client could not be made.
+    #[error("the Kafka {client} cannot be made: {reason}")]
+    Client {
+        /// Which client.
+        client: &'static str,
+        /// librdkafka's reason.
+        #[source]
+        reason: KafkaError,
+    },
+    /// The cluster does not answer as it must for the job to start.
+    #[error("{action} failed: {reason}")]
+    Kafka {
+        /// What was tried.
+        action: String,
+        /// librdkafka's reason.
+        #[source]
+        reason: KafkaError,
+    },
+    /// Another process has taken over this one's transactional id or group member, or the client is broken beyond use.
+    #[error(
+        "{action} failed for good: {reason}. If it says fenced: another process runs with the instance name \
+         {instance:?}, or this one was away for longer than its transaction timeout"
+    )]
+    Fatal {
+        /// What was tried.
+        action: &'static str,
+        /// This process's instance name.
+        instance: String,
+        /// librdkafka's reason.
+        reason: String,
+    },
+    /// The outcome of a commit or abort stayed unknown until the deadline; the next start finds it out.
+    #[error("{action} had no answer within {waited_ms} ms: {reason}")]
+    Unanswered {
+        /// What was tried.
+        action: &'static str,
+        /// How long.
+        waited_ms: u128,
+        /// The last answer.
+        reason: String,
+    },
+    /// An output that the cluster will never take.
+    #[error("a record for {topic} cannot be produced: {reason}")]
+    Output {
+        /// The topic.
+        topic: String,
+        /// Why.
+        reason: String,
+    },
+    /// A task cannot go on.
+    #[error("partition {partition} of {topic} cannot be processed: {reason}")]
+    Task {
+        /// The input topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The task's reason.
+        #[source]
+        reason: TaskError,
+    },
+    /// The log no longer has what a recovery needs.
+    #[error(
+        "partition {partition} of {topic} has lost its position: {what}. Set the worker's `lost_position` to `continue` \
+         to go on from what is left"
+    )]
+    LostPosition {
+        /// The input topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// What is missing.
+        what: String,
+    },
+    /// A topic of the job is missing or has the wrong shape.
+    #[error("{0}")]
+    Topic(String),
+    /// The snapshot store cannot be used at all.
+    #[error("the snapshot store {url:?} cannot be opened: {reason}")]
+    SnapshotStore {
+        /// Its address.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A metric could not be registered.
+    #[error("the metrics cannot be registered: {0}")]
+    Metrics(String),
+    /// A thread could not be started, or panicked.
+    #[error("the thread {name} {what}")]
+    Thread {
+        /// Its name.
+        name: String,
+        /// What became of it.
+        what: String,
+    },
+}

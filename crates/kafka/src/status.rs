@@ -1,0 +1,83 @@
+//! Whether a job's workers are ready, for `/health/ready`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One worker thread's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WorkerState {
+    /// Whether it is a member of the group and has got its assignment, perhaps an empty one.
+    pub joined: bool,
+    /// How many partitions it has.
+    pub assigned: usize,
+    /// How many of them are being restored or replayed.
+    pub restoring: usize,
+}
+
+/// A job's state, shared between its workers and whoever asks. A clone is the same status.
+#[derive(Debug, Clone, Default)]
+pub struct JobStatus {
+    workers: Arc<Mutex<Vec<WorkerState>>>,
+}
+
+impl JobStatus {
+    /// A status of a job that has not started.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether every worker has its assignment and no partition is being restored.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let workers = self.workers();
+        !workers.is_empty()
+            && workers
+                .iter()
+                .all(|worker| worker.joined && worker.restoring == 0)
+    }
+
+    /// Every worker's state, by thread.
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerState> {
+        self.workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set(&self, thread: usize, state: WorkerState) {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        if workers.len() <= thread {
+            workers.resize(thread + 1, WorkerState::default());
+        }
+        workers[thread] = state;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_ready_when_every_worker_has_its_partitions_restored() {
+        let status = JobStatus::new();
+        assert!(!status.is_ready(), "no worker yet");
+        let ready = WorkerState {
+            joined: true,
+            assigned: 2,
+            restoring: 0,
+        };
+        status.set(1, ready);
+        assert!(!status.is_ready(), "thread 0 has not joined");
+        status.set(
+            0,
+            WorkerState {
+                restoring: 1,
+                ..ready
+            },
+        );
+        assert!(!status.is_ready(), "thread 0 restores");
+        status.clone().set(0, WorkerState { assigned: 0, ..ready });
+        assert!(status.is_ready());
+    }
+}
