@@ -1,0 +1,195 @@
+//! Where and how the stack runs.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+
+use crate::error::StackError;
+
+/// The ports of the stack, all on 127.0.0.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ports {
+    /// The brokers' client ports.
+    pub brokers: [u16; 3],
+    /// The controllers' ports.
+    pub controllers: [u16; 3],
+    /// The schema registry.
+    pub registry: u16,
+    /// The schema registry's health and metrics.
+    pub registry_management: u16,
+    /// Elasticsearch's HTTP API.
+    pub elasticsearch: u16,
+    /// Elasticsearch's own protocol.
+    pub elasticsearch_transport: u16,
+    /// Prometheus.
+    pub prometheus: u16,
+}
+
+impl Default for Ports {
+    /// The documented ports, those of the compose file.
+    fn default() -> Self {
+        Self {
+            brokers: [19092, 29092, 39092],
+            controllers: [19093, 29093, 39093],
+            registry: 8081,
+            registry_management: 8082,
+            elasticsearch: 9200,
+            elasticsearch_transport: 9300,
+            prometheus: 9090,
+        }
+    }
+}
+
+/// Free ports are looked for in this range: below the range that systems take for outgoing connections, so that
+/// none is taken between the look and the server's bind.
+const FREE_PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+impl Ports {
+    /// Ports that are free now, for a stack beside others.
+    ///
+    /// # Errors
+    /// Fewer than eleven ports are free.
+    pub fn free() -> Result<Self, StackError> {
+        let mut held: Vec<(u16, TcpListener)> = Vec::with_capacity(11);
+        // RandomState is seeded anew for each process and call: two runs at once look in different places.
+        let mut candidate = RandomState::new().build_hasher().finish() % u64::from(FREE_PORTS.end - FREE_PORTS.start);
+        for _ in FREE_PORTS {
+            if held.len() == 11 {
+                break;
+            }
+            let port = FREE_PORTS.start + u16::try_from(candidate).unwrap_or_default();
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                held.push((port, listener));
+            }
+            candidate = (candidate + 1) % u64::from(FREE_PORTS.end - FREE_PORTS.start);
+        }
+        let mut ports = held.iter().map(|(port, _)| *port);
+        let mut next = || ports.next().ok_or(StackError::NoFreePorts { range: FREE_PORTS });
+        Ok(Self {
+            brokers: [next()?, next()?, next()?],
+            controllers: [next()?, next()?, next()?],
+            registry: next()?,
+            registry_management: next()?,
+            elasticsearch: next()?,
+            elasticsearch_transport: next()?,
+            prometheus: next()?,
+        })
+    }
+}
+
+/// The largest heap of each kind of JVM, in MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heaps {
+    /// Of each controller.
+    pub controller_mib: u32,
+    /// Of each broker.
+    pub broker_mib: u32,
+    /// Of the schema registry.
+    pub registry_mib: u32,
+    /// Of Elasticsearch.
+    pub elasticsearch_mib: u32,
+}
+
+impl Default for Heaps {
+    fn default() -> Self {
+        Self {
+            controller_mib: 96,
+            broker_mib: 320,
+            registry_mib: 192,
+            elasticsearch_mib: 512,
+        }
+    }
+}
+
+/// What Prometheus is started with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PrometheusOptions {
+    /// The services to scrape: job name and `host:port`.
+    pub targets: Vec<(String, String)>,
+    /// Files of recording and alerting rules; globs as Prometheus takes them.
+    pub rule_files: Vec<PathBuf>,
+}
+
+/// Where and how the stack runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackOptions {
+    /// Data, logs and pid records. Kept at a stop: the next start goes on with the same data.
+    pub state_dir: PathBuf,
+    /// Where the programs are kept; see [`crate::cache::default_dir`].
+    pub cache_dir: PathBuf,
+    /// The ports.
+    pub ports: Ports,
+    /// Start Prometheus too, where its program is on the PATH.
+    pub prometheus: Option<PrometheusOptions>,
+    /// Heap sizes.
+    pub heaps: Heaps,
+}
+
+impl StackOptions {
+    /// The documented ports, the default heaps and cache, no Prometheus.
+    #[must_use]
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            state_dir: state_dir.into(),
+            cache_dir: crate::cache::default_dir(),
+            ports: Ports::default(),
+            prometheus: None,
+            heaps: Heaps::default(),
+        }
+    }
+
+    /// Folder of the log files.
+    #[must_use]
+    pub fn logs_dir(&self) -> PathBuf {
+        self.state_dir.join("logs")
+    }
+
+    /// Folder of the pid records.
+    #[must_use]
+    pub fn pids_dir(&self) -> PathBuf {
+        self.state_dir.join("pids")
+    }
+
+    /// The brokers, as librdkafka's `bootstrap.servers` takes them.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> String {
+        self.ports.brokers.map(|port| format!("127.0.0.1:{port}")).join(",")
+    }
+
+    /// The registry's Confluent-compatible API.
+    #[must_use]
+    pub fn registry_url(&self) -> String {
+        format!("http://127.0.0.1:{}/apis/ccompat/v7", self.ports.registry)
+    }
+
+    /// Elasticsearch's HTTP API.
+    #[must_use]
+    pub fn elasticsearch_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.elasticsearch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_ports_are_distinct_and_can_be_bound() {
+        let ports = Ports::free().unwrap();
+        let mut all = vec![
+            ports.registry,
+            ports.registry_management,
+            ports.elasticsearch,
+            ports.elasticsearch_transport,
+            ports.prometheus,
+        ];
+        all.extend(ports.brokers);
+        all.extend(ports.controllers);
+        let held: Vec<_> = all
+            .iter()
+            .map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).unwrap())
+            .collect();
+        assert_eq!(held.len(), 11, "binding all at once shows that they are distinct");
+    }
+}
