@@ -1,6 +1,5 @@
 //! What the engine's tests share: transactions, a small random generator, and the naive oracle.
-
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,25 +11,25 @@ use millrace_engine::Disposition;
 
 /// One event of a partition, in its order.
 #[derive(Debug, Clone, Copy)]
-pub enum Event {
+pub(crate) enum Event {
     Record(Transaction),
     Advance(i64),
 }
 
 /// Window, allowed lateness and allowed disorder, in milliseconds.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
-    pub window: i64,
-    pub lateness: i64,
-    pub disorder: i64,
+pub(crate) struct Times {
+    pub(crate) window: i64,
+    pub(crate) lateness: i64,
+    pub(crate) disorder: i64,
 }
 
-pub fn short_id(text: &str) -> ShortId {
+pub(crate) fn short_id(text: &str) -> ShortId {
     ShortId::new(text, "test").unwrap()
 }
 
 /// A transaction with what the aggregates depend on.
-pub fn transaction(
+pub(crate) fn transaction(
     id: u64,
     user: &str,
     merchant: u64,
@@ -54,14 +53,14 @@ pub fn transaction(
 
 /// What should become of one partition's events, by the definitions alone.
 #[derive(Debug, Default)]
-pub struct Naive {
-    pub dispositions: Vec<Disposition>,
-    pub accepted: Vec<Transaction>,
-    pub watermark_ms: Option<i64>,
+pub(crate) struct Naive {
+    pub(crate) dispositions: Vec<Disposition>,
+    pub(crate) accepted: Vec<Transaction>,
+    pub(crate) watermark_ms: Option<i64>,
 }
 
 impl Naive {
-    pub fn run<'a>(times: Times, events: impl IntoIterator<Item = &'a Event>) -> Self {
+    pub(crate) fn run<'a>(times: Times, events: impl IntoIterator<Item = &'a Event>) -> Self {
         let mut run = Self::default();
         let mut ids: Vec<(TransactionId, i64)> = Vec::new();
         for event in events {
@@ -98,12 +97,12 @@ impl Naive {
     }
 }
 
-pub fn window_start(times: Times, time_ms: i64) -> i64 {
+pub(crate) fn window_start(times: Times, time_ms: i64) -> i64 {
     time_ms.div_euclid(times.window) * times.window
 }
 
 /// The final aggregates of transactions whose windows are closed by `watermark_ms`, by window, merchant and currency.
-pub fn naive_aggregates(
+pub(crate) fn naive_aggregates(
     times: Times,
     watermark_ms: i64,
     accepted: impl IntoIterator<Item = Transaction>,
@@ -139,7 +138,7 @@ pub fn naive_aggregates(
 }
 
 /// Which of `partitions` a merchant's partials go to; any fixed function does.
-pub fn partition_of(merchant_id: ShortId, partitions: usize) -> usize {
+pub(crate) fn partition_of(merchant_id: ShortId, partitions: usize) -> usize {
     merchant_id
         .as_bytes()
         .iter()
@@ -150,10 +149,10 @@ pub fn partition_of(merchant_id: ShortId, partitions: usize) -> usize {
 
 /// SplitMix64: small, and the same everywhere.
 #[derive(Debug, Clone)]
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = self.0;
         value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -162,12 +161,12 @@ impl Random {
     }
 
     /// A number below `bound`.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
 
     /// True once in `times`.
-    pub fn one_in(&mut self, times: usize) -> bool {
+    pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 }

@@ -1,0 +1,229 @@
+//! One partition of a job: its log, what was committed, its snapshots, and the live task that processes it.
+
+use millrace_engine::snapshot::container::{self, Expected, Header, SnapshotWriter};
+use millrace_engine::{Disposition, Operator};
+
+use crate::support::Random;
+
+const FINGERPRINT: &str = "simulated";
+
+/// What a transaction has made durable.
+pub(crate) struct Committed<O: Operator> {
+    /// The next record to process.
+    pub(crate) offset: usize,
+    pub(crate) outputs: Vec<O::Output>,
+    pub(crate) dispositions: Vec<Disposition>,
+    /// The control topic: idle advances, each with the offset it comes before.
+    pub(crate) advances: Vec<(usize, i64)>,
+    /// The state at the last commit, to compare a recovered one with.
+    state: Vec<u8>,
+}
+
+/// A task that a worker holds; all of it is lost in a crash.
+struct Live<O: Operator> {
+    operator: O,
+    position: usize,
+    outputs: Vec<O::Output>,
+    dispositions: Vec<Disposition>,
+    advances: Vec<(usize, i64)>,
+}
+
+/// One partition of a job's input.
+pub(crate) struct Partition<O: Operator> {
+    job: &'static str,
+    number: i32,
+    fresh: fn(u64) -> O,
+    pub(crate) log: Vec<O::Record>,
+    pub(crate) committed: Committed<O>,
+    snapshots: Vec<Vec<u8>>,
+    live: Option<Live<O>>,
+}
+
+fn state_of(operator: &impl Operator) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    operator.snapshot(&mut bytes);
+    bytes
+}
+
+impl<O: Operator> Partition<O>
+where
+    O::Output: Clone + PartialEq + std::fmt::Debug,
+{
+    pub(crate) fn new(job: &'static str, number: i32, fresh: fn(u64) -> O) -> Self {
+        Self {
+            job,
+            number,
+            fresh,
+            log: Vec::new(),
+            committed: Committed {
+                offset: 0,
+                outputs: Vec::new(),
+                dispositions: Vec::new(),
+                advances: Vec::new(),
+                state: state_of(&fresh(0)),
+            },
+            snapshots: Vec::new(),
+            live: None,
+        }
+    }
+
+    /// The worker that held it is gone, with whatever it had not committed.
+    pub(crate) fn crash(&mut self) {
+        self.live = None;
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.live
+            .as_ref()
+            .map_or(self.committed.offset, |live| live.position)
+            == self.log.len()
+    }
+
+    pub(crate) fn watermark_ms(&self) -> Option<i64> {
+        self.live.as_ref().and_then(|live| live.operator.watermark_ms())
+    }
+
+    pub(crate) fn open_until_ms(&self) -> Option<i64> {
+        self.live.as_ref().and_then(|live| live.operator.open_until_ms())
+    }
+
+    /// Processes up to `count` records of what is in the log.
+    pub(crate) fn process(&mut self, count: usize, seed: u64) {
+        self.recover(seed);
+        let Some(live) = &mut self.live else { return };
+        for record in self.log.iter().skip(live.position).take(count) {
+            live.dispositions
+                .push(live.operator.process(record, &mut live.outputs));
+            live.position += 1;
+        }
+    }
+
+    /// Advances an idle partition; the advance is durable once it is committed.
+    pub(crate) fn advance(&mut self, watermark_ms: i64, seed: u64) {
+        self.recover(seed);
+        let Some(live) = &mut self.live else { return };
+        if live.operator.watermark_ms() < Some(watermark_ms) {
+            live.operator.advance(watermark_ms, &mut live.outputs);
+            live.advances.push((live.position, watermark_ms));
+        }
+    }
+
+    /// Commits offset, advances and outputs in one step; the outputs.
+    pub(crate) fn commit(&mut self) -> Vec<O::Output> {
+        let Some(live) = &mut self.live else {
+            return Vec::new();
+        };
+        let outputs = std::mem::take(&mut live.outputs);
+        self.committed.offset = live.position;
+        self.committed.outputs.extend(outputs.iter().cloned());
+        self.committed.dispositions.append(&mut live.dispositions);
+        self.committed.advances.append(&mut live.advances);
+        self.committed.state = state_of(&live.operator);
+        outputs
+    }
+
+    /// Takes a snapshot of the live task, committed or not: one that is ahead of the commit may lie in the store when
+    /// the transaction behind it never was. The last three are kept.
+    pub(crate) fn take_snapshot(&mut self) {
+        let Some(live) = &self.live else { return };
+        let mut writer = SnapshotWriter::new(&Header {
+            job: self.job,
+            partition: self.number,
+            offset: live.position as i64,
+            watermark_ms: live.operator.watermark_ms(),
+            fingerprint: FINGERPRINT,
+        });
+        // Advances that wait for the commit are in the state, so such a state must not be kept.
+        if live.advances.is_empty() {
+            live.operator.snapshot(writer.state());
+            self.snapshots.push(writer.finish());
+        }
+        if self.snapshots.len() > 3 {
+            self.snapshots.remove(0);
+        }
+    }
+
+    /// Tears, damages, loses or replaces what lies in the store.
+    pub(crate) fn damage_snapshots(&mut self, random: &mut Random) {
+        let Some(last) = self.snapshots.last_mut() else {
+            return;
+        };
+        match random.below(4) {
+            0 => last.truncate(random.below(last.len())),
+            1 => {
+                let at = random.below(last.len());
+                last[at] ^= 1 << random.below(8);
+            }
+            2 => _ = self.snapshots.pop(),
+            _ => self.snapshots.clear(),
+        }
+    }
+
+    /// Loads the newest valid snapshot at or below the committed offset and replays the gap, outputs suppressed.
+    fn recover(&mut self, seed: u64) {
+        if self.live.is_some() {
+            return;
+        }
+        let expected = Expected {
+            job: self.job,
+            partition: self.number,
+            fingerprint: FINGERPRINT,
+        };
+        let mut operator = (self.fresh)(seed);
+        let mut position = 0;
+        for bytes in self.snapshots.iter().rev() {
+            if let Ok(snapshot) = container::read(bytes, &expected)
+                && snapshot.header.offset as usize <= self.committed.offset
+            {
+                operator.restore(snapshot.state).unwrap();
+                assert_eq!(operator.watermark_ms(), snapshot.header.watermark_ms);
+                position = snapshot.header.offset as usize;
+                break;
+            }
+        }
+        let suppressed = self.replay(&mut operator, position);
+        assert!(self.committed.outputs.ends_with(&suppressed.0));
+        assert!(self.committed.dispositions.ends_with(&suppressed.1));
+        assert_eq!(
+            state_of(&operator),
+            self.committed.state,
+            "the recovered state differs"
+        );
+        self.live = Some(Live {
+            operator,
+            position: self.committed.offset,
+            outputs: Vec::new(),
+            dispositions: Vec::new(),
+            advances: Vec::new(),
+        });
+    }
+
+    /// Feeds an operator all that was committed from `position` on, merging records and advances by offset.
+    fn replay(&self, operator: &mut O, position: usize) -> (Vec<O::Output>, Vec<Disposition>) {
+        let (mut outputs, mut dispositions) = (Vec::new(), Vec::new());
+        let mut advances = self
+            .committed
+            .advances
+            .iter()
+            .filter(|(at, _)| *at >= position)
+            .peekable();
+        for offset in position..=self.committed.offset {
+            while let Some((_, watermark_ms)) = advances.next_if(|(at, _)| *at == offset) {
+                operator.advance(*watermark_ms, &mut outputs);
+            }
+            if offset < self.committed.offset {
+                dispositions.push(operator.process(&self.log[offset], &mut outputs));
+            }
+        }
+        (outputs, dispositions)
+    }
+
+    /// The committed output must be that of one operator that never stopped.
+    pub(crate) fn verify(&self) {
+        assert_eq!(self.committed.offset, self.log.len(), "a record was left");
+        assert_eq!(self.committed.dispositions.len(), self.log.len());
+        let (outputs, dispositions) = self.replay(&mut (self.fresh)(0), 0);
+        assert_eq!(outputs, self.committed.outputs);
+        assert_eq!(dispositions, self.committed.dispositions);
+    }
+}

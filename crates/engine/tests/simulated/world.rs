@@ -1,0 +1,221 @@
+//! The two jobs over simulated logs, and the random schedule that disturbs them.
+
+use millrace_domain::Transaction;
+use millrace_engine::aggregate::{AggregateConfig, MergeAggregate, PartialAggregate};
+use millrace_engine::{Disposition, HashSeed};
+
+use super::partition::Partition;
+use crate::support::{Event, Naive, Random, Times, naive_aggregates, partition_of, transaction};
+
+const SOURCES: usize = 4;
+const MERGES: usize = 2;
+const WORKERS: usize = 3;
+const STEPS: usize = 120;
+const TIMES: Times = Times {
+    window: 40,
+    lateness: 7,
+    disorder: 15,
+};
+
+fn fresh_partial(seed: u64) -> PartialAggregate {
+    let config = AggregateConfig::new(TIMES.window, TIMES.lateness, TIMES.disorder).unwrap();
+    PartialAggregate::new(config, HashSeed::new(seed))
+}
+
+fn fresh_merge(seed: u64) -> MergeAggregate {
+    MergeAggregate::new(SOURCES, TIMES.lateness, HashSeed::new(seed)).unwrap()
+}
+
+pub(crate) struct World {
+    random: Random,
+    now_ms: i64,
+    next_id: u64,
+    sources: Vec<Partition<PartialAggregate>>,
+    merges: Vec<Partition<MergeAggregate>>,
+    /// Which worker holds each source partition.
+    owners: [usize; SOURCES],
+    steps: usize,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let partition = |number| number as i32;
+        Self {
+            random: Random(seed),
+            now_ms: 1_000,
+            next_id: 0,
+            sources: (0..SOURCES)
+                .map(|number| Partition::new("aggregate-partial", partition(number), fresh_partial))
+                .collect(),
+            merges: (0..MERGES)
+                .map(|number| Partition::new("aggregate-merge", partition(number), fresh_merge))
+                .collect(),
+            owners: [0, 1, 2, 0],
+            steps: 0,
+        }
+    }
+
+    /// Steps taken so far.
+    pub(crate) fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Runs the schedule, with all workers gone before one step, and lets everything come to its end.
+    pub(crate) fn run(&mut self, crash_at: Option<usize>) {
+        for step in 0..STEPS {
+            if crash_at == Some(step) {
+                self.crash_all();
+            }
+            self.steps += 1;
+            self.step();
+        }
+        self.drain();
+    }
+
+    fn step(&mut self) {
+        let source = self.random.below(SOURCES);
+        let merge = self.random.below(MERGES);
+        let worker = self.random.below(WORKERS);
+        let (count, seed) = (1 + self.random.below(6), self.random.next());
+        match self.random.below(20) {
+            0..5 => self.produce(source, count),
+            5..9 => self.sources[source].process(count, seed),
+            9 => self.advance_if_idle(source, seed),
+            10..12 => self.commit(worker),
+            12 => self.crash(worker),
+            13 => self.rebalance(source, worker, seed % 2 == 0),
+            14 => self.sources[source].take_snapshot(),
+            15 => self.merges[merge].take_snapshot(),
+            16 => self.sources[source].damage_snapshots(&mut self.random),
+            17 => _ = self.merges[merge].commit(),
+            18 if count == 1 => self.merges[merge].crash(),
+            18 if count == 2 => self.merges[merge].damage_snapshots(&mut self.random),
+            _ => self.merges[merge].process(count, seed),
+        }
+    }
+
+    /// Appends transactions to a source's log: some out of order, some late, some sent twice.
+    fn produce(&mut self, source: usize, count: usize) {
+        for _ in 0..count {
+            let random = &mut self.random;
+            self.now_ms += random.below(9) as i64;
+            let sent: &[Transaction] = &self.sources[source].log;
+            let record = if random.one_in(8) && !sent.is_empty() {
+                sent[sent.len() - 1 - random.below(sent.len().min(20))]
+            } else {
+                self.next_id += 1;
+                let most_ms = if random.one_in(6) { 150 } else { 20 };
+                let back_ms = random.below(most_ms) as i64;
+                let user = format!("u-{source}-{}", random.below(4));
+                let units = 1 + random.below(90_000) as i64;
+                transaction(
+                    self.next_id,
+                    &user,
+                    random.next() % 4,
+                    random.next() % 2,
+                    units,
+                    self.now_ms - back_ms,
+                )
+            };
+            self.sources[source].log.push(record);
+        }
+    }
+
+    /// As the worker does it: at the log's end, up to what is known of the others or the end of what is open.
+    fn advance_if_idle(&mut self, source: usize, seed: u64) {
+        let of_others = self.sources.iter().filter_map(Partition::watermark_ms).max();
+        let of_own = self.sources[source]
+            .open_until_ms()
+            .map(|end_ms| end_ms + TIMES.lateness);
+        if self.sources[source].is_at_end()
+            && let Some(watermark_ms) = of_others.max(of_own)
+        {
+            self.sources[source].advance(watermark_ms, seed);
+        }
+    }
+
+    /// One transaction of a worker, over all of its partitions.
+    fn commit(&mut self, worker: usize) {
+        for source in (0..SOURCES).filter(|&source| self.owners[source] == worker) {
+            for output in self.sources[source].commit() {
+                let record = output.to_partial(source as i32);
+                for (at, merge) in self.merges.iter_mut().enumerate() {
+                    if record
+                        .contribution
+                        .is_none_or(|group| partition_of(group.merchant_id, MERGES) == at)
+                    {
+                        merge.log.push(record);
+                    }
+                }
+            }
+        }
+    }
+
+    fn crash(&mut self, worker: usize) {
+        for source in (0..SOURCES).filter(|&source| self.owners[source] == worker) {
+            self.sources[source].crash();
+        }
+    }
+
+    fn crash_all(&mut self) {
+        self.sources.iter_mut().for_each(Partition::crash);
+        self.merges.iter_mut().for_each(Partition::crash);
+    }
+
+    /// A partition goes to another worker, after a commit or without one.
+    fn rebalance(&mut self, source: usize, to: usize, is_clean: bool) {
+        if is_clean {
+            self.commit(self.owners[source]);
+        }
+        self.sources[source].crash();
+        self.owners[source] = to;
+    }
+
+    /// Processes and commits all there is, and closes every window.
+    fn drain(&mut self) {
+        self.crash_all();
+        for source in 0..SOURCES {
+            let seed = self.random.next();
+            self.sources[source].process(usize::MAX, seed);
+            self.sources[source].advance(self.now_ms + 1_000, seed);
+        }
+        (0..WORKERS).for_each(|worker| self.commit(worker));
+        for merge in &mut self.merges {
+            merge.process(usize::MAX, 0);
+            merge.commit();
+        }
+    }
+
+    /// Committed output as undisturbed, every record accounted for once, sums as a plain computation gives them.
+    pub(crate) fn verify(&self) {
+        let mut accepted = Vec::new();
+        for source in &self.sources {
+            source.verify();
+            let naive = Naive::run(TIMES, &self.events(source));
+            assert_eq!(naive.dispositions, source.committed.dispositions);
+            accepted.extend(naive.accepted);
+        }
+        let mut aggregates = Vec::new();
+        for merge in &self.merges {
+            merge.verify();
+            let is_accepted = |found: &Disposition| *found == Disposition::Accepted;
+            assert!(merge.committed.dispositions.iter().all(is_accepted));
+            aggregates.extend(merge.committed.outputs.iter().copied());
+        }
+        aggregates.sort_by_key(|out| (out.window_start_ms, out.merchant_id, out.currency));
+        assert_eq!(aggregates, naive_aggregates(TIMES, i64::MAX, accepted));
+    }
+
+    /// A source's records and advances, merged by offset.
+    fn events(&self, source: &Partition<PartialAggregate>) -> Vec<Event> {
+        let mut advances = source.committed.advances.iter().peekable();
+        let mut events = Vec::new();
+        for offset in 0..=source.log.len() {
+            while let Some((_, to_ms)) = advances.next_if(|(at, _)| *at == offset) {
+                events.push(Event::Advance(*to_ms));
+            }
+            events.extend(source.log.get(offset).copied().map(Event::Record));
+        }
+        events
+    }
+}
