@@ -152,7 +152,9 @@ where
             0 => last.truncate(random.below(last.len())),
             1 => {
                 let at = random.below(last.len());
-                last[at] ^= 1 << random.below(8);
+                if let Some(byte) = last.get_mut(at) {
+                    *byte ^= 1 << random.below(8);
+                }
             }
             2 => _ = self.snapshots.pop(),
             _ => self.snapshots.clear(),
