@@ -44,7 +44,7 @@ pub fn encode(anomaly: &Anomaly, detection_time_ms: i64, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&anomaly.score.to_le_bytes());
     let evidence = &anomaly.evidence;
     put_block(&evidence.transaction_ids, bytes, |id, bytes| {
-        put_bytes(&id.to_text(), bytes)
+        put_bytes(&id.to_text(), bytes);
     });
     put_block(&evidence.figures, bytes, |(name, value), bytes| {
         put_bytes(name.as_bytes(), bytes);

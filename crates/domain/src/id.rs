@@ -30,6 +30,52 @@ impl ShortId {
         Ok(Self(padded))
     }
 
+    /// Reads an id of ASCII without a copy byte by byte: the way of nearly every id in a stream. `None` says only that
+    /// [`ShortId::new`] has to decide.
+    #[inline]
+    #[must_use]
+    pub fn from_ascii(bytes: &[u8]) -> Option<Self> {
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        let length = bytes.len();
+        // Two loads that overlap hold the bytes of every length; what the second has more is shifted to its place.
+        let (low, high) = match length {
+            8..=12 => {
+                let last = u64::from_le_bytes(*bytes.last_chunk()?);
+                let beyond = (last >> 8) >> (56 - 8 * (length - 8));
+                (u64::from_le_bytes(*bytes.first_chunk()?), beyond)
+            }
+            4..=7 => {
+                let first = u64::from(u32::from_le_bytes(*bytes.first_chunk()?));
+                let last = u64::from(u32::from_le_bytes(*bytes.last_chunk()?));
+                (first | last << (8 * (length - 4)), 0)
+            }
+            1..=3 => {
+                let byte = |at: usize| u64::from(bytes[at]) << (8 * at);
+                (byte(0) | byte(length / 2) | byte(length - 1), 0)
+            }
+            _ => return None,
+        };
+        if (low | high) & HIGH != 0 {
+            return None;
+        }
+        // An ASCII byte plus 0x7f has its high bit set unless the byte is NUL; only the padding may be.
+        let there = |word: u64| (word + !HIGH) & HIGH;
+        let wanted = |bytes: usize| {
+            if bytes >= 8 {
+                HIGH
+            } else {
+                HIGH & ((1 << (8 * bytes)) - 1)
+            }
+        };
+        if there(low) != wanted(length) || there(high) != wanted(length.saturating_sub(8)) {
+            return None;
+        }
+        let mut padded = [0; 12];
+        padded[..8].copy_from_slice(&low.to_le_bytes());
+        padded[8..].copy_from_slice(&(high as u32).to_le_bytes());
+        Some(Self(padded))
+    }
+
     /// The id without its padding.
     #[inline]
     #[must_use]
@@ -120,16 +166,17 @@ impl TransactionId {
         if HYPHENS.iter().any(|&at| text[at] != b'-') {
             return None;
         }
-        // The text positions of the 16 bytes' first digits.
-        const AT: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+        let digits = |at: usize| -> u64 {
+            let four = [text[at], text[at + 1], text[at + 2], text[at + 3]];
+            u64::from(u32::from_le_bytes(four))
+        };
+        let eight = |first: usize, second: usize| eight_digits(digits(first) | digits(second) << 32);
+        let words = [eight(0, 4)?, eight(9, 14)?, eight(19, 24)?, eight(28, 32)?];
         let mut bytes = [0; 16];
-        let mut bad = 0;
-        for (byte, &at) in bytes.iter_mut().zip(&AT) {
-            let (high, low) = (HEX_VALUE[text[at] as usize], HEX_VALUE[text[at + 1] as usize]);
-            bad |= high | low;
-            *byte = high << 4 | low & 0x0f;
+        for (four, word) in bytes.chunks_exact_mut(4).zip(words) {
+            four.copy_from_slice(&word.to_le_bytes());
         }
-        (bad & 0xf0 == 0).then_some(Self(bytes))
+        Some(Self(bytes))
     }
 
     /// Writes the lower-case hyphenated form.
@@ -137,36 +184,38 @@ impl TransactionId {
     #[must_use]
     pub fn to_text(&self) -> [u8; 36] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        /// The text positions of the 16 bytes' first digits.
+        const AT: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
         let mut text = [b'-'; 36];
-        let mut at = 0;
-        for byte in self.0 {
-            if HYPHENS.contains(&at) {
-                at += 1;
-            }
+        for (byte, at) in self.0.into_iter().zip(AT) {
             text[at] = DIGITS[(byte >> 4) as usize];
             text[at + 1] = DIGITS[(byte & 0x0f) as usize];
-            at += 2;
         }
         text
     }
 }
 
-/// Value of each hexadecimal digit; 0xff for every other byte.
-const HEX_VALUE: [u8; 256] = {
-    let mut table = [0xff; 256];
-    let mut digit = 0;
-    while digit < 10 {
-        table[b'0' as usize + digit] = digit as u8;
-        digit += 1;
+/// The four bytes that eight hexadecimal digits stand for, all eight at once; the first of each is the lowest byte.
+#[inline]
+fn eight_digits(text: u64) -> Option<u32> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    // With every byte below 0x80, adding 0x80 - c sets the high bit of the bytes from c on, and nothing carries over.
+    let from = |word: u64, c: u64| word + (0x80 - c) * ONES;
+    if text & HIGH != 0 {
+        return None;
     }
-    let mut letter = 0;
-    while letter < 6 {
-        table[b'a' as usize + letter] = 10 + letter as u8;
-        table[b'A' as usize + letter] = 10 + letter as u8;
-        letter += 1;
+    let folded = text | (0x20 * ONES);
+    let digits = from(text, 0x30) & !from(text, 0x3a) & HIGH;
+    let letters = from(folded, 0x61) & !from(folded, 0x67) & HIGH;
+    if digits | letters != HIGH {
+        return None;
     }
-    table
-};
+    let values = (text & (0x0f * ONES)) + 9 * (letters >> 7);
+    let pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    Some((pairs | pairs >> 16) as u32)
+}
 
 impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,6 +247,24 @@ mod tests {
         #[test]
         fn no_text_panics(text: Vec<u8>) {
             let _ = TransactionId::parse(&text);
+        }
+
+        #[test]
+        fn ascii_ids_are_read_as_any_id(bytes in proptest::collection::vec(prop_oneof![0x20..0x7f_u8, any::<u8>()], 0..15)) {
+            let slow = std::str::from_utf8(&bytes).ok().and_then(|text| ShortId::new(text, "userId").ok());
+            match ShortId::from_ascii(&bytes) {
+                Some(fast) => prop_assert_eq!(Some(fast), slow),
+                None => prop_assert!(slow.is_none() || !bytes.is_ascii()),
+            }
+        }
+
+        #[test]
+        fn a_transaction_id_with_one_other_byte_is_read_as_the_uuid_crate_reads_it(bytes: [u8; 16], at in 0..36_usize, other: u8) {
+            let mut text = TransactionId::from_bytes(bytes).to_text();
+            text[at] = other;
+            // The uuid crate takes other forms of other lengths, never of this one.
+            let theirs = uuid::Uuid::try_parse_ascii(&text).ok().map(|id| TransactionId::from_bytes(id.into_bytes()));
+            prop_assert_eq!(TransactionId::parse(&text).ok(), theirs);
         }
 
         #[test]

@@ -35,15 +35,17 @@ impl Amount {
         if value <= 0.0 {
             return Err(InvalidValue::AmountNotPositive(value));
         }
-        let scaled = (value * UNITS_PER_WHOLE as f64).round();
-        if scaled > Self::MAX.0 as f64 {
+        let scaled = value * UNITS_PER_WHOLE as f64;
+        if scaled >= Self::MAX.0 as f64 + 0.5 {
             return Err(InvalidValue::AmountTooLarge(value));
         }
-        // Exact below 2^53, so the division gives the nearest double to the decimal: the one a parser would give.
-        if scaled < 1.0 || scaled / UNITS_PER_WHOLE as f64 != value {
+        // Rounded by hand, as `round` is a call where the processor need not have an instruction for it. Exact below
+        // 2^51, so the division gives the nearest double to the decimal: the one a parser would give.
+        let units = (scaled + 0.5) as i64;
+        if units < 1 || units as f64 / UNITS_PER_WHOLE as f64 != value {
             return Err(InvalidValue::AmountTooFine(value));
         }
-        Ok(Self(scaled as i64))
+        Ok(Self(units))
     }
 
     /// The amount in units of 1/10,000.

@@ -1,0 +1,296 @@
+//! Every record of the contracts, byte for byte against apache-avro, both ways.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use std::collections::HashMap;
+
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
+use apache_avro::{Decimal, Schema};
+use millrace_codec::{DecodedAnomaly, DecodedLabel, aggregate, anomaly, label, partial, transaction};
+use millrace_domain::{
+    Anomaly, Contribution, EntityType, FraudLabel, MerchantAggregate, Partial, PaymentMethod, Severity,
+    Totals, Transaction, TransactionId, TransactionType, schema,
+};
+use proptest::prelude::*;
+
+fn written(text: &str, value: &Value) -> Vec<u8> {
+    let schema = Schema::parse_str(text).unwrap();
+    GenericDatumWriter::builder(&schema)
+        .build()
+        .unwrap()
+        .write_value_to_vec(value.clone())
+        .unwrap()
+}
+
+fn read(text: &str, mut body: &[u8]) -> Value {
+    let schema = Schema::parse_str(text).unwrap();
+    let value = GenericDatumReader::builder(&schema)
+        .build()
+        .unwrap()
+        .read_value(&mut body)
+        .unwrap();
+    assert!(body.is_empty());
+    value
+}
+
+fn record<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).to_vec())
+}
+
+fn string(text: &(impl ToString + ?Sized)) -> Value {
+    Value::String(text.to_string())
+}
+
+fn uuid(id: &TransactionId) -> Value {
+    Value::Uuid(apache_avro::Uuid::from_bytes(*id.as_bytes()))
+}
+
+fn symbol<T: PartialEq>(all: &[T], value: &T, name: &str) -> Value {
+    Value::Enum(
+        all.iter().position(|other| other == value).unwrap() as u32,
+        name.to_owned(),
+    )
+}
+
+/// The least number of bytes by its definition: the first length whose range holds the value.
+fn decimal(units: i128) -> Value {
+    let length = (1..16)
+        .find(|&bytes: &u32| {
+            let half = 1_i128 << (8 * bytes - 1);
+            (-half..half).contains(&units)
+        })
+        .unwrap_or(16);
+    Value::Decimal(Decimal::from(&units.to_be_bytes()[16 - length as usize..]))
+}
+
+fn avro_transaction(transaction: &Transaction) -> Value {
+    record([
+        ("transactionId", uuid(&transaction.transaction_id)),
+        ("userId", string(&transaction.user_id)),
+        ("amount", Value::Double(transaction.amount.to_f64())),
+        (
+            "transactionTime",
+            Value::TimestampMillis(transaction.transaction_time_ms),
+        ),
+        ("merchantId", string(&transaction.merchant_id)),
+        (
+            "transactionType",
+            symbol(
+                &TransactionType::ALL,
+                &transaction.transaction_type,
+                transaction.transaction_type.as_str(),
+            ),
+        ),
+        ("location", string(&transaction.location)),
+        (
+            "paymentMethod",
+            symbol(
+                &PaymentMethod::ALL,
+                &transaction.payment_method,
+                transaction.payment_method.as_str(),
+            ),
+        ),
+        ("isInternational", Value::Boolean(transaction.is_international)),
+        ("currency", string(&transaction.currency)),
+    ])
+}
+
+fn avro_totals(totals: &Totals) -> [(&'static str, Value); 6] {
+    [
+        ("purchaseCount", Value::Long(totals.purchase_count as i64)),
+        ("purchaseSum", decimal(totals.purchase_sum.units())),
+        ("refundCount", Value::Long(totals.refund_count as i64)),
+        ("refundSum", decimal(totals.refund_sum.units())),
+        ("minAmount", decimal(totals.min_amount.units().into())),
+        ("maxAmount", decimal(totals.max_amount.units().into())),
+    ]
+}
+
+fn avro_contribution(contribution: &Contribution) -> Value {
+    let [a, b, c, d, e, f] = avro_totals(&contribution.totals);
+    record([
+        ("merchantId", string(&contribution.merchant_id)),
+        ("currency", string(&contribution.currency)),
+        (
+            "windowStart",
+            Value::TimestampMillis(contribution.window_start_ms),
+        ),
+        ("windowEnd", Value::TimestampMillis(contribution.window_end_ms)),
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        ("distinctUsers", Value::Long(contribution.distinct_users as i64)),
+    ])
+}
+
+fn avro_aggregate(aggregate: &MerchantAggregate) -> Value {
+    let contribution = avro_contribution(&Contribution {
+        merchant_id: aggregate.merchant_id,
+        currency: aggregate.currency,
+        window_start_ms: aggregate.window_start_ms,
+        window_end_ms: aggregate.window_end_ms,
+        totals: aggregate.totals,
+        distinct_users: aggregate.distinct_users,
+    });
+    let Value::Record(mut fields) = contribution else {
+        unreachable!()
+    };
+    fields.push(("revision".to_owned(), Value::Int(aggregate.revision as i32)));
+    Value::Record(fields)
+}
+
+fn avro_partial(partial: &Partial) -> Value {
+    let contribution = match &partial.contribution {
+        None => Value::Union(0, Box::new(Value::Null)),
+        Some(contribution) => Value::Union(1, Box::new(avro_contribution(contribution))),
+    };
+    record([
+        ("sourcePartition", Value::Int(partial.source_partition)),
+        ("watermark", Value::TimestampMillis(partial.watermark_ms)),
+        ("contribution", contribution),
+    ])
+}
+
+fn avro_anomaly(anomaly: &Anomaly, detection_time_ms: i64) -> Value {
+    let figures: HashMap<_, _> = anomaly
+        .evidence
+        .figures
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), Value::Double(value)))
+        .collect();
+    let ids = anomaly.evidence.transaction_ids.iter().map(string).collect();
+    record([
+        ("id", Value::Uuid(anomaly.id)),
+        ("rule", string(&anomaly.rule)),
+        (
+            "entityType",
+            symbol(
+                &EntityType::ALL,
+                &anomaly.entity_type,
+                anomaly.entity_type.as_str(),
+            ),
+        ),
+        ("entity", string(&anomaly.entity)),
+        (
+            "severity",
+            symbol(&Severity::ALL, &anomaly.severity, anomaly.severity.as_str()),
+        ),
+        ("score", Value::Double(anomaly.score)),
+        (
+            "evidence",
+            record([
+                ("transactionIds", Value::Array(ids)),
+                ("figures", Value::Map(figures)),
+            ]),
+        ),
+        ("eventTime", Value::TimestampMillis(anomaly.event_time_ms)),
+        ("detectionTime", Value::TimestampMillis(detection_time_ms)),
+    ])
+}
+
+fn avro_label(label: &FraudLabel) -> Value {
+    record([
+        ("transactionId", uuid(&label.transaction_id)),
+        ("rule", string(&label.rule)),
+        (
+            "entityType",
+            symbol(&EntityType::ALL, &label.entity_type, label.entity_type.as_str()),
+        ),
+        ("entity", string(&label.entity)),
+        ("eventTime", Value::TimestampMillis(label.event_time_ms)),
+    ])
+}
+
+proptest! {
+    #[test]
+    fn a_transaction(transaction in common::transaction()) {
+        let mut ours = Vec::new();
+        transaction::encode(&transaction, &mut ours);
+        let theirs = written(schema::TRANSACTION, &avro_transaction(&transaction));
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert!(ours.len() <= transaction::MAX_LEN);
+        prop_assert_eq!(transaction::decode(&theirs), Ok(transaction));
+        prop_assert_eq!(read(schema::TRANSACTION, &ours), avro_transaction(&transaction));
+    }
+
+    #[test]
+    fn an_aggregate(aggregate in common::aggregate()) {
+        let mut ours = Vec::new();
+        aggregate::encode(&aggregate, &mut ours);
+        let theirs = written(schema::MERCHANT_AGGREGATE, &avro_aggregate(&aggregate));
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert_eq!(aggregate::decode(&theirs), Ok(aggregate));
+        prop_assert_eq!(read(schema::MERCHANT_AGGREGATE, &ours), avro_aggregate(&aggregate));
+    }
+
+    #[test]
+    fn a_partial(partial in common::partial()) {
+        let mut ours = Vec::new();
+        partial::encode(&partial, &mut ours);
+        let theirs = written(schema::AGGREGATE_PARTIAL, &avro_partial(&partial));
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert_eq!(partial::decode(&theirs), Ok(partial));
+        prop_assert_eq!(read(schema::AGGREGATE_PARTIAL, &ours), avro_partial(&partial));
+    }
+
+    #[test]
+    fn an_anomaly((anomaly, detection_time_ms) in common::anomaly()) {
+        let mut ours = Vec::new();
+        anomaly::encode(&anomaly, detection_time_ms, &mut ours);
+        let value = avro_anomaly(&anomaly, detection_time_ms);
+        let theirs = written(schema::ANOMALY, &value);
+        // A map's entries have no order in apache-avro; with one at most there is but one.
+        if anomaly.evidence.figures.len() < 2 {
+            prop_assert_eq!(&ours, &theirs);
+        }
+        prop_assert_eq!(read(schema::ANOMALY, &ours), value);
+        let mut decoded = anomaly::decode(&theirs).unwrap();
+        decoded.figures.sort_by(|a, b| a.0.cmp(&b.0));
+        prop_assert_eq!(&decoded, &owned(&anomaly, detection_time_ms));
+        prop_assert_eq!(anomaly::decode(&ours), Ok(decoded));
+    }
+
+    #[test]
+    fn a_label(label in common::label()) {
+        let mut ours = Vec::new();
+        label::encode(&label, &mut ours);
+        let theirs = written(schema::FRAUD_LABEL, &avro_label(&label));
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert_eq!(read(schema::FRAUD_LABEL, &ours), avro_label(&label));
+        let wanted = DecodedLabel {
+            transaction_id: label.transaction_id,
+            rule: label.rule.to_owned(),
+            entity_type: label.entity_type,
+            entity: label.entity,
+            event_time_ms: label.event_time_ms,
+        };
+        prop_assert_eq!(label::decode(&theirs), Ok(wanted));
+    }
+}
+
+fn owned(anomaly: &Anomaly, detection_time_ms: i64) -> DecodedAnomaly {
+    let figures = anomaly
+        .evidence
+        .figures
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value));
+    DecodedAnomaly {
+        id: anomaly.id,
+        rule: anomaly.rule.to_owned(),
+        entity_type: anomaly.entity_type,
+        entity: anomaly.entity,
+        severity: anomaly.severity,
+        score: anomaly.score,
+        transaction_ids: anomaly.evidence.transaction_ids.clone(),
+        figures: figures.collect(),
+        event_time_ms: anomaly.event_time_ms,
+        detection_time_ms,
+    }
+}

@@ -1,0 +1,188 @@
+//! Strategies for every record of the contracts.
+
+#![allow(unreachable_pub, dead_code, reason = "each test binary uses some of them")]
+
+use millrace_domain::{
+    Amount, Anomaly, Contribution, Currency, EntityType, Evidence, FraudLabel, MerchantAggregate, Partial,
+    PaymentMethod, Severity, ShortId, Sum, Totals, Transaction, TransactionId, TransactionType,
+};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+const RULES: [&str; 3] = ["velocity", "impossible_travel", "amount_outlier"];
+const FIGURES: [&str; 3] = ["count", "speed_km_per_h", "sum_ratio"];
+
+pub fn short_id() -> impl Strategy<Value = ShortId> {
+    // Up to twelve bytes, with quotes, backslashes, control characters and letters of two and three bytes.
+    prop_oneof!["[a-z0-9-]{1,12}", "[a-zé€\"\\\\\\t\\n ]{1,4}",]
+        .prop_map(|text| ShortId::new(&text, "id").unwrap())
+}
+
+pub fn transaction_id() -> impl Strategy<Value = TransactionId> {
+    any::<[u8; 16]>().prop_map(TransactionId::from_bytes)
+}
+
+pub fn amount() -> impl Strategy<Value = Amount> {
+    prop_oneof![1..10_000_000_i64, 1..=Amount::MAX.units()]
+        .prop_map(|units| Amount::from_units(units).unwrap())
+}
+
+pub fn currency() -> impl Strategy<Value = Currency> {
+    "[A-Z]{3}".prop_map(|code| Currency::parse(code.as_bytes()).unwrap())
+}
+
+pub fn transaction() -> impl Strategy<Value = Transaction> {
+    (
+        (
+            transaction_id(),
+            short_id(),
+            amount(),
+            0..=Transaction::MAX_TIME_MS,
+            short_id(),
+        ),
+        (
+            select(&TransactionType::ALL),
+            short_id(),
+            select(&PaymentMethod::ALL),
+            any::<bool>(),
+            currency(),
+        ),
+    )
+        .prop_map(
+            |(
+                (transaction_id, user_id, amount, time, merchant_id),
+                (kind, location, method, abroad, currency),
+            )| {
+                Transaction {
+                    transaction_id,
+                    user_id,
+                    amount,
+                    transaction_time_ms: time,
+                    merchant_id,
+                    transaction_type: kind,
+                    location,
+                    payment_method: method,
+                    is_international: abroad,
+                    currency,
+                }
+            },
+        )
+}
+
+fn count() -> impl Strategy<Value = u64> {
+    prop_oneof![0..200_u64, 0..=i64::MAX as u64]
+}
+
+fn sum() -> impl Strategy<Value = Sum> {
+    (any::<i128>(), 0..128_u32).prop_map(|(units, shift)| Sum::from_units(units >> shift))
+}
+
+fn totals() -> impl Strategy<Value = Totals> {
+    (count(), sum(), count(), sum(), amount(), amount()).prop_map(
+        |(purchase_count, purchase_sum, refund_count, refund_sum, min_amount, max_amount)| Totals {
+            purchase_count,
+            purchase_sum,
+            refund_count,
+            refund_sum,
+            min_amount,
+            max_amount,
+        },
+    )
+}
+
+pub fn aggregate() -> impl Strategy<Value = MerchantAggregate> {
+    (
+        short_id(),
+        currency(),
+        any::<i64>(),
+        any::<i64>(),
+        totals(),
+        count(),
+        0..=i32::MAX as u32,
+    )
+        .prop_map(
+            |(merchant_id, currency, window_start_ms, window_end_ms, totals, distinct_users, revision)| {
+                MerchantAggregate {
+                    merchant_id,
+                    currency,
+                    window_start_ms,
+                    window_end_ms,
+                    totals,
+                    distinct_users,
+                    revision,
+                }
+            },
+        )
+}
+
+pub fn partial() -> impl Strategy<Value = Partial> {
+    let contribution = aggregate().prop_map(|aggregate| Contribution {
+        merchant_id: aggregate.merchant_id,
+        currency: aggregate.currency,
+        window_start_ms: aggregate.window_start_ms,
+        window_end_ms: aggregate.window_end_ms,
+        totals: aggregate.totals,
+        distinct_users: aggregate.distinct_users,
+    });
+    (any::<i32>(), any::<i64>(), proptest::option::of(contribution)).prop_map(
+        |(source_partition, watermark_ms, contribution)| Partial {
+            source_partition,
+            watermark_ms,
+            contribution,
+        },
+    )
+}
+
+pub fn anomaly() -> impl Strategy<Value = (Anomaly, i64)> {
+    let figures = proptest::collection::btree_map(select(&FIGURES), -1e12..1e12_f64, 0..=3);
+    let evidence = (proptest::collection::vec(transaction_id(), 0..5), figures).prop_map(
+        |(transaction_ids, figures)| Evidence {
+            transaction_ids,
+            figures: figures.into_iter().collect(),
+        },
+    );
+    (
+        (
+            any::<u128>(),
+            select(&RULES),
+            select(&EntityType::ALL),
+            short_id(),
+            select(&Severity::ALL),
+        ),
+        (0.0..=1.0_f64, evidence, any::<i64>(), any::<i64>()),
+    )
+        .prop_map(
+            |((id, rule, entity_type, entity, severity), (score, evidence, event_time_ms, detection))| {
+                let anomaly = Anomaly {
+                    id: uuid::Uuid::from_u128(id),
+                    rule,
+                    entity_type,
+                    entity,
+                    severity,
+                    score,
+                    evidence,
+                    event_time_ms,
+                };
+                (anomaly, detection)
+            },
+        )
+}
+
+pub fn label() -> impl Strategy<Value = FraudLabel> {
+    (
+        transaction_id(),
+        select(&RULES),
+        select(&EntityType::ALL),
+        short_id(),
+        any::<i64>(),
+    )
+        .prop_map(
+            |(transaction_id, rule, entity_type, entity, event_time_ms)| FraudLabel {
+                transaction_id,
+                rule,
+                entity_type,
+                entity,
+                event_time_ms,
+            },
+        )
+}

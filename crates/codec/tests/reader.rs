@@ -1,0 +1,221 @@
+//! The reader and the client against answers that a real registry gives only when something is wrong. What a healthy
+//! registry does is tested against the real one.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use millrace_codec::{
+    ReadError, Registry, RegistryConfig, RegistryError, SchemaFetcher, TransactionReader, framing, json,
+    transaction,
+};
+use millrace_domain::{
+    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType, schema,
+};
+
+fn sample() -> Transaction {
+    let id = |text, field| ShortId::new(text, field).unwrap();
+    Transaction {
+        transaction_id: TransactionId::parse(b"6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11").unwrap(),
+        user_id: id("u-1", "userId"),
+        amount: Amount::from_f64(57.16).unwrap(),
+        transaction_time_ms: 1_760_000_000_000,
+        merchant_id: id("m-17", "merchantId"),
+        transaction_type: TransactionType::Refund,
+        location: id("Berlin", "location"),
+        payment_method: PaymentMethod::BankTransfer,
+        is_international: true,
+        currency: Currency::parse(b"EUR").unwrap(),
+    }
+}
+
+const OURS: u32 = 1;
+const EVOLVED: u32 = 2;
+const FOREIGN: u32 = 3;
+const BUSY_ONCE: u32 = 4;
+const UNKNOWN: u32 = 99;
+
+#[derive(Default)]
+struct Counts {
+    calls: AtomicUsize,
+}
+
+/// Our schema with an optional field in front.
+fn evolved() -> String {
+    let mut schema: serde_json::Value = serde_json::from_str(schema::TRANSACTION).unwrap();
+    let channel = serde_json::json!({"name": "channel", "type": ["null", "string"], "default": null});
+    schema["fields"].as_array_mut().unwrap().insert(0, channel);
+    schema.to_string()
+}
+
+async fn by_id(
+    State(counts): State<Arc<Counts>>,
+    Path(id): Path<u32>,
+) -> (StatusCode, Json<serde_json::Value>) {
+    let calls = counts.calls.fetch_add(1, Ordering::SeqCst);
+    let found = |schema: &str| (StatusCode::OK, Json(serde_json::json!({ "schema": schema })));
+    match id {
+        OURS => found(&schema::TRANSACTION.replace("At most 12 bytes.", "Other words.")),
+        EVOLVED => found(&evolved()),
+        FOREIGN => found(r#"{"type":"record","name":"Other","fields":[]}"#),
+        BUSY_ONCE if calls > 0 => found(schema::TRANSACTION),
+        BUSY_ONCE => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(serde_json::json!({"error_code": 50003, "message": "busy"})),
+        ),
+        _ => (
+            StatusCode::NOT_FOUND,
+            Json(serde_json::json!({"error_code": 40403, "message": "Schema not found"})),
+        ),
+    }
+}
+
+fn config(url: String) -> RegistryConfig {
+    RegistryConfig {
+        url,
+        username: None,
+        password: None,
+        timeout_ms: 5_000,
+    }
+}
+
+/// Serves on a thread of its own, as the readers under test block theirs.
+fn serve() -> (RegistryConfig, Arc<Counts>) {
+    let counts = Arc::new(Counts::default());
+    let routes = Router::new()
+        .route("/schemas/ids/{id}", get(by_id))
+        .with_state(Arc::clone(&counts));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, routes).await.unwrap();
+        });
+    });
+    (config(format!("http://{address}/")), counts)
+}
+
+fn framed(schema_id: u32) -> Vec<u8> {
+    let mut value = Vec::new();
+    transaction::encode_framed(schema_id, &sample(), &mut value);
+    value
+}
+
+fn code(result: Result<Transaction, ReadError>) -> &'static str {
+    match result {
+        Err(ReadError::Invalid(error)) => error.code(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn our_schema_is_asked_for_once_whatever_its_spelling() {
+    let (config, counts) = serve();
+    let reader = TransactionReader::new(SchemaFetcher::new(config));
+    for _ in 0..3 {
+        assert_eq!(reader.clone().read(&framed(OURS)).unwrap(), sample());
+    }
+    assert_eq!(counts.calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_known_id_is_never_asked_for_and_json_needs_no_schema() {
+    let (config, counts) = serve();
+    let reader = TransactionReader::new(SchemaFetcher::new(config)).with_own_schema_id(7);
+    assert_eq!(reader.read(&framed(7)).unwrap(), sample());
+    let mut text = Vec::new();
+    json::encode(&sample(), &mut text);
+    assert_eq!(reader.read(&text).unwrap(), sample());
+    assert_eq!(counts.calls.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_newer_writer_schema_is_resolved_beside_ours() {
+    let (config, counts) = serve();
+    let reader = TransactionReader::new(SchemaFetcher::new(config));
+    let mut newer = Vec::new();
+    framing::write_header(EVOLVED, &mut newer);
+    newer.extend_from_slice(b"\x02\x06web");
+    transaction::encode(&sample(), &mut newer);
+    for _ in 0..2 {
+        assert_eq!(reader.read(&newer).unwrap(), sample());
+        assert_eq!(reader.read(&framed(OURS)).unwrap(), sample());
+    }
+    assert_eq!(counts.calls.load(Ordering::SeqCst), 2);
+    assert_eq!(code(reader.read(&newer[..20])), "unresolvable");
+    newer.push(0);
+    assert_eq!(code(reader.read(&newer)), "unresolvable");
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_and_not_asked_for_again() {
+    let (config, counts) = serve();
+    let reader = TransactionReader::new(SchemaFetcher::new(config));
+    for _ in 0..2 {
+        assert_eq!(code(reader.read(&framed(UNKNOWN))), "unknown_schema");
+        assert_eq!(code(reader.read(&framed(FOREIGN))), "incompatible_schema");
+    }
+    assert_eq!(counts.calls.load(Ordering::SeqCst), 2);
+    assert_eq!(code(reader.read(b"")), "empty");
+    assert_eq!(code(reader.read(b"\x01")), "wrong_magic");
+    assert_eq!(code(reader.read(b"\0\0")), "truncated");
+}
+
+#[test]
+fn a_busy_registry_is_asked_again() {
+    let (config, counts) = serve();
+    let reader = TransactionReader::new(SchemaFetcher::new(config));
+    assert_eq!(reader.read(&framed(BUSY_ONCE)).unwrap(), sample());
+    assert_eq!(counts.calls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_registry_that_is_away_is_no_fault_of_the_record() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let reader = TransactionReader::new(SchemaFetcher::new(config(format!("http://{address}"))));
+    match reader.read(&framed(OURS)) {
+        Err(ReadError::Registry(error)) => {
+            assert!(error.is_retriable());
+            let text = error.to_string();
+            assert!(text.contains("get schema 1 in 5 attempts"), "{text}");
+            assert!(text.contains("Connection refused"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_registry_is_named() {
+    let (config, _) = serve();
+    let registry = Registry::new(config).unwrap();
+    assert_eq!(registry.latest("x-value").await, Ok(None));
+    match registry.register("x-value", schema::TRANSACTION).await {
+        Err(RegistryError::Refused { action, status, .. }) => {
+            assert_eq!((action.as_str(), status), ("register x-value", 404));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_password_is_not_shown() {
+    let config = RegistryConfig {
+        password: Some("secret".to_owned()),
+        ..config("http://127.0.0.1:1".to_owned())
+    };
+    let registry = Registry::new(config.clone()).unwrap();
+    assert!(!format!("{config:?} {registry:?}").contains("secret"));
+}
