@@ -1,20 +1,31 @@
 //! Kafka at the edge: client settings, topic administration, and the exactly-once worker loop.
 //!
-//! A service implements [`Job`] and calls `run_job(job, config, &status, &shutdown)`, which blocks until `shutdown`
-//! (an `Arc<AtomicBool>`) is set or a worker fails.
+//! A service implements [`Job`] and calls [`run_job`], which blocks until it is told to stop or a worker fails.
 //! Topics that a job names are full names, made by [`topic_name`]; a job's own name has no prefix.
 
 #![forbid(unsafe_code)]
 
 pub mod client;
 pub mod config;
+pub mod control;
 pub mod error;
+mod idle;
 pub mod job;
+pub mod metrics;
 pub mod murmur2;
+mod outbox;
+mod reader;
+pub mod runner;
+pub mod snapshot_store;
+mod snapshot_writer;
 pub mod status;
+mod transaction;
+mod worker;
 
 pub use config::{JobConfig, LostPosition, topic_name};
 pub use error::WorkerError;
 pub use job::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
+pub use metrics::JobMetrics;
 pub use murmur2::partition_for;
+pub use runner::run_job;
 pub use status::{JobStatus, WorkerState};

@@ -1,0 +1,303 @@
+//! The workers' metrics, in prometheus' default registry.
+
+use std::sync::OnceLock;
+
+use prometheus::{
+    Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, default_registry,
+};
+
+use crate::WorkerError;
+
+/// Bucket bounds of a duration in seconds.
+const DURATIONS_S: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
+];
+
+/// Every metric of the workers, by all its labels.
+struct Families {
+    records_consumed: IntCounterVec,
+    bytes_consumed: IntCounterVec,
+    records_produced: IntCounterVec,
+    dead_letters: IntCounterVec,
+    late_records: IntCounterVec,
+    duplicate_records: IntCounterVec,
+    watermark_lag: GaugeVec,
+    consumer_lag: IntGaugeVec,
+    processing_duration: HistogramVec,
+    commit_duration: HistogramVec,
+    committed: IntCounterVec,
+    aborted: IntCounterVec,
+    assigned_partitions: IntGaugeVec,
+    idle_advances: IntCounterVec,
+    queue_full: IntCounterVec,
+    snapshot_age: GaugeVec,
+    snapshot_size: IntGaugeVec,
+    snapshot_failures: IntCounterVec,
+    restore_duration: HistogramVec,
+    restored_records: IntCounterVec,
+    lost_positions: IntCounterVec,
+}
+
+fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+    let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+    default_registry().register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn int_gauge(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+    let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    default_registry().register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn gauge(name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, Error> {
+    let metric = GaugeVec::new(Opts::new(name, help), labels)?;
+    default_registry().register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn histogram(name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, Error> {
+    let options = HistogramOpts::new(name, help).buckets(DURATIONS_S.to_vec());
+    let metric = HistogramVec::new(options, labels)?;
+    default_registry().register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+impl Families {
+    fn register() -> Result<Self, Error> {
+        const OPERATOR: [&str; 1] = ["operator"];
+        const PARTITION: [&str; 2] = ["operator", "partition"];
+        Ok(Self {
+            records_consumed: counter(
+                "millrace_records_consumed_total",
+                "Input records processed, without those of a replay.",
+                &OPERATOR,
+            )?,
+            bytes_consumed: counter(
+                "millrace_bytes_consumed_total",
+                "Bytes of keys and values of the input records processed.",
+                &OPERATOR,
+            )?,
+            records_produced: counter(
+                "millrace_records_produced_total",
+                "Records sent, by topic.",
+                &["operator", "topic"],
+            )?,
+            dead_letters: counter(
+                "millrace_dead_letters_total",
+                "Records sent to a dead-letter topic, by reason.",
+                &["operator", "code"],
+            )?,
+            late_records: counter(
+                "millrace_late_records_total",
+                "Records that came after their window had closed.",
+                &OPERATOR,
+            )?,
+            duplicate_records: counter(
+                "millrace_duplicate_records_total",
+                "Records whose transaction id was seen before.",
+                &OPERATOR,
+            )?,
+            watermark_lag: gauge(
+                "millrace_watermark_lag_seconds",
+                "How far the watermark is behind the clock.",
+                &PARTITION,
+            )?,
+            consumer_lag: int_gauge(
+                "millrace_consumer_lag_records",
+                "Records between the position and the log's end.",
+                &PARTITION,
+            )?,
+            processing_duration: histogram(
+                "millrace_processing_duration_seconds",
+                "Time spent on the records of one batch.",
+                &OPERATOR,
+            )?,
+            commit_duration: histogram(
+                "millrace_transaction_commit_duration_seconds",
+                "Time from the last record of a batch to its commit.",
+                &OPERATOR,
+            )?,
+            committed: counter(
+                "millrace_transactions_committed_total",
+                "Transactions committed.",
+                &OPERATOR,
+            )?,
+            aborted: counter(
+                "millrace_transactions_aborted_total",
+                "Transactions aborted; their input is processed again.",
+                &OPERATOR,
+            )?,
+            assigned_partitions: int_gauge(
+                "millrace_assigned_partitions",
+                "Partitions of the input that this process has.",
+                &OPERATOR,
+            )?,
+            idle_advances: counter(
+                "millrace_idle_advances_total",
+                "Advances of idle partitions' watermarks.",
+                &OPERATOR,
+            )?,
+            queue_full: counter(
+                "millrace_producer_queue_full_total",
+                "Times that an output waited for room in the producer's queue.",
+                &OPERATOR,
+            )?,
+            snapshot_age: gauge(
+                "millrace_snapshot_age_seconds",
+                "Time since the last snapshot was stored.",
+                &PARTITION,
+            )?,
+            snapshot_size: int_gauge(
+                "millrace_snapshot_size_bytes",
+                "Size of the last snapshot.",
+                &PARTITION,
+            )?,
+            snapshot_failures: counter(
+                "millrace_snapshot_failures_total",
+                "Snapshots that could not be stored, or were refused at a restore, by reason.",
+                &["operator", "reason"],
+            )?,
+            restore_duration: histogram(
+                "millrace_restore_duration_seconds",
+                "Time from a partition's assignment to the end of its replay.",
+                &OPERATOR,
+            )?,
+            restored_records: counter(
+                "millrace_restored_records_total",
+                "Input records replayed at a restore.",
+                &OPERATOR,
+            )?,
+            lost_positions: counter(
+                "millrace_lost_positions_total",
+                "Restores that found what they need deleted by retention.",
+                &OPERATOR,
+            )?,
+        })
+    }
+
+    fn get() -> Result<&'static Self, WorkerError> {
+        static FAMILIES: OnceLock<Result<Families, String>> = OnceLock::new();
+        FAMILIES
+            .get_or_init(|| Self::register().map_err(|error| error.to_string()))
+            .as_ref()
+            .map_err(|reason| WorkerError::Metrics(reason.clone()))
+    }
+}
+
+/// One job's metrics. Those that only a task can count are public; a task counts nothing while
+/// [`crate::Outbox::is_replay`].
+#[derive(Debug, Clone)]
+pub struct JobMetrics {
+    /// Records that came after their window had closed.
+    pub late_records: IntCounter,
+    /// Records whose transaction id was seen before.
+    pub duplicate_records: IntCounter,
+    pub(crate) operator: String,
+    pub(crate) records_consumed: IntCounter,
+    pub(crate) bytes_consumed: IntCounter,
+    pub(crate) processing_duration: Histogram,
+    pub(crate) commit_duration: Histogram,
+    pub(crate) committed: IntCounter,
+    pub(crate) aborted: IntCounter,
+    pub(crate) assigned_partitions: IntGauge,
+    pub(crate) idle_advances: IntCounter,
+    pub(crate) queue_full: IntCounter,
+    pub(crate) restore_duration: Histogram,
+    pub(crate) restored_records: IntCounter,
+    pub(crate) lost_positions: IntCounter,
+    records_produced: IntCounterVec,
+    dead_letters: IntCounterVec,
+    snapshot_failures: IntCounterVec,
+    watermark_lag: GaugeVec,
+    consumer_lag: IntGaugeVec,
+    snapshot_age: GaugeVec,
+    snapshot_size: IntGaugeVec,
+}
+
+impl JobMetrics {
+    /// The metrics of the job named `job`, registered at the first call.
+    ///
+    /// # Errors
+    /// One of the names is registered by something else.
+    pub fn of(job: &str) -> Result<Self, WorkerError> {
+        let families = Families::get()?;
+        let operator = &[job];
+        Ok(Self {
+            late_records: families.late_records.with_label_values(operator),
+            duplicate_records: families.duplicate_records.with_label_values(operator),
+            operator: job.to_owned(),
+            records_consumed: families.records_consumed.with_label_values(operator),
+            bytes_consumed: families.bytes_consumed.with_label_values(operator),
+            processing_duration: families.processing_duration.with_label_values(operator),
+            commit_duration: families.commit_duration.with_label_values(operator),
+            committed: families.committed.with_label_values(operator),
+            aborted: families.aborted.with_label_values(operator),
+            assigned_partitions: families.assigned_partitions.with_label_values(operator),
+            idle_advances: families.idle_advances.with_label_values(operator),
+            queue_full: families.queue_full.with_label_values(operator),
+            restore_duration: families.restore_duration.with_label_values(operator),
+            restored_records: families.restored_records.with_label_values(operator),
+            lost_positions: families.lost_positions.with_label_values(operator),
+            records_produced: families.records_produced.clone(),
+            dead_letters: families.dead_letters.clone(),
+            snapshot_failures: families.snapshot_failures.clone(),
+            watermark_lag: families.watermark_lag.clone(),
+            consumer_lag: families.consumer_lag.clone(),
+            snapshot_age: families.snapshot_age.clone(),
+            snapshot_size: families.snapshot_size.clone(),
+        })
+    }
+
+    pub(crate) fn produced(&self, topic: &str, count: u64) {
+        self.records_produced
+            .with_label_values(&[&self.operator, topic])
+            .inc_by(count);
+    }
+
+    pub(crate) fn dead_letter(&self, code: &str) {
+        self.dead_letters
+            .with_label_values(&[self.operator.as_str(), code])
+            .inc();
+    }
+
+    pub(crate) fn snapshot_failed(&self, reason: &str) {
+        self.snapshot_failures
+            .with_label_values(&[self.operator.as_str(), reason])
+            .inc();
+    }
+
+    pub(crate) fn set_consumer_lag(&self, partition: i32, records: i64) {
+        self.consumer_lag
+            .with_label_values(&[&self.operator, &partition.to_string()])
+            .set(records);
+    }
+
+    pub(crate) fn set_watermark_lag(&self, partition: i32, seconds: f64) {
+        self.watermark_lag
+            .with_label_values(&[&self.operator, &partition.to_string()])
+            .set(seconds);
+    }
+
+    pub(crate) fn set_snapshot_age(&self, partition: i32, seconds: f64) {
+        self.snapshot_age
+            .with_label_values(&[&self.operator, &partition.to_string()])
+            .set(seconds);
+    }
+
+    pub(crate) fn set_snapshot_size(&self, partition: i32, bytes: i64) {
+        self.snapshot_size
+            .with_label_values(&[&self.operator, &partition.to_string()])
+            .set(bytes);
+    }
+
+    /// Removes what is shown of a partition that this process no longer has. A label that was never set is no error.
+    pub(crate) fn forget_partition(&self, partition: i32) {
+        let labels = [self.operator.clone(), partition.to_string()];
+        let _ = self.watermark_lag.remove_label_values(&labels);
+        let _ = self.consumer_lag.remove_label_values(&labels);
+        let _ = self.snapshot_age.remove_label_values(&labels);
+        let _ = self.snapshot_size.remove_label_values(&labels);
+    }
+}

@@ -1,0 +1,132 @@
+//! Where a task's outputs go: the open transaction, or nowhere in a replay.
+
+use rdkafka::producer::BaseRecord;
+
+use crate::job::{InputRecord, Outbox, OutputRecord};
+use crate::metrics::JobMetrics;
+use crate::transaction::{Failure, TransactionalProducer, headers};
+
+/// What outlives a single call of a task: names, counts, and the first failure.
+pub(crate) struct OutboxState {
+    service: String,
+    dead_letter_topic: String,
+    /// Records sent since the last commit, by topic.
+    produced: Vec<(String, u64)>,
+    failure: Option<Failure>,
+}
+
+impl OutboxState {
+    pub(crate) fn new(job: &str, input_topic: &str) -> Self {
+        Self {
+            service: job.to_owned(),
+            dead_letter_topic: millrace_domain::topic::dead_letter(input_topic),
+            produced: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// The first failure since the last call.
+    pub(crate) fn take_failure(&mut self) -> Option<Failure> {
+        self.failure.take()
+    }
+
+    /// Counts what was sent.
+    pub(crate) fn flush_counts(&mut self, metrics: &JobMetrics) {
+        for (topic, count) in &mut self.produced {
+            if *count > 0 {
+                metrics.produced(topic, std::mem::take(count));
+            }
+        }
+    }
+
+    /// Forgets what was sent in an aborted transaction.
+    pub(crate) fn forget_counts(&mut self) {
+        self.produced.iter_mut().for_each(|(_, count)| *count = 0);
+    }
+
+    fn count(&mut self, topic: &str) {
+        match self.produced.iter_mut().find(|(name, _)| name == topic) {
+            Some((_, count)) => *count += 1,
+            None => self.produced.push((topic.to_owned(), 1)),
+        }
+    }
+}
+
+/// An outbox into the open transaction.
+pub(crate) struct LiveOutbox<'a> {
+    pub(crate) producer: &'a mut TransactionalProducer,
+    pub(crate) state: &'a mut OutboxState,
+    pub(crate) metrics: &'a JobMetrics,
+}
+
+impl LiveOutbox<'_> {
+    fn produce(
+        &mut self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+        pairs: &[(&str, &[u8])],
+    ) {
+        if self.state.failure.is_some() {
+            return;
+        }
+        let message = BaseRecord {
+            topic,
+            partition,
+            payload,
+            key,
+            timestamp: None,
+            headers: headers(pairs),
+            delivery_opaque: (),
+        };
+        match self.producer.send(message, self.metrics) {
+            Ok(()) => self.state.count(topic),
+            Err(failure) => self.state.failure = Some(failure),
+        }
+    }
+}
+
+impl Outbox for LiveOutbox<'_> {
+    fn send(&mut self, record: OutputRecord<'_>) {
+        self.produce(
+            record.topic,
+            record.partition,
+            record.key,
+            Some(record.payload),
+            record.headers,
+        );
+    }
+
+    fn dead_letter(&mut self, record: &InputRecord<'_>, code: &'static str, error: &str) {
+        self.metrics.dead_letter(code);
+        let (topic, service) = (self.state.dead_letter_topic.clone(), self.state.service.clone());
+        let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
+        let headers: [(&str, &[u8]); 6] = [
+            ("error", error.as_bytes()),
+            ("error.code", code.as_bytes()),
+            ("source.topic", record.topic.as_bytes()),
+            ("source.partition", partition.as_bytes()),
+            ("source.offset", offset.as_bytes()),
+            ("service", service.as_bytes()),
+        ];
+        self.produce(&topic, None, record.key, record.payload, &headers);
+    }
+
+    fn is_replay(&self) -> bool {
+        false
+    }
+}
+
+/// An outbox for what was committed before: everything is in the log already.
+pub(crate) struct ReplayOutbox;
+
+impl Outbox for ReplayOutbox {
+    fn send(&mut self, _record: OutputRecord<'_>) {}
+
+    fn dead_letter(&mut self, _record: &InputRecord<'_>, _code: &'static str, _error: &str) {}
+
+    fn is_replay(&self) -> bool {
+        true
+    }
+}

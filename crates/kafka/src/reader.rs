@@ -1,0 +1,180 @@
+//! Bounded look-ups in the log, off the hot path: committed offsets, ends, and reading a partition to its end.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+use crate::client::LogBridge;
+use crate::control::ControlRecord;
+
+/// How long one look-up may take.
+const CALL: Duration = Duration::from_secs(5);
+/// How long reading to the end of a partition may go without getting anything.
+const STALLED: Duration = Duration::from_secs(10);
+/// How many records from the end the search for a control offset starts.
+const FIRST_STEP: i64 = 2_000;
+
+/// A consumer that joins no group and assigns itself one partition at a time.
+pub(crate) struct Reader {
+    consumer: BaseConsumer<LogBridge>,
+}
+
+impl Reader {
+    pub(crate) fn new(config: &ClientConfig) -> KafkaResult<Self> {
+        Ok(Self {
+            consumer: config.create_with_context(LogBridge)?,
+        })
+    }
+
+    /// The group's committed offset. One that a transaction is about to change is an error, to be tried again: the
+    /// answer must be what the next owner can rely on.
+    pub(crate) fn committed(&self, topic: &str, partition: i32) -> KafkaResult<Option<i64>> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, partition);
+        let list = self.consumer.committed_offsets(list, CALL)?;
+        let element = list
+            .find_partition(topic, partition)
+            .ok_or(KafkaError::Canceled)?;
+        element.error()?;
+        match element.offset() {
+            Offset::Offset(offset) => Ok(Some(offset)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The first offset and the end of a partition, by word of its leader.
+    pub(crate) fn bounds(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
+        self.consumer.fetch_watermarks(topic, partition, CALL)
+    }
+
+    /// The ends of several partitions, each by word of its leader; `None` for one whose leader did not answer.
+    pub(crate) fn ends(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        timeout: Duration,
+    ) -> KafkaResult<Vec<Option<i64>>> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            // A list-offsets request takes "end" in place of a timestamp.
+            list.add_partition_offset(topic, *partition, Offset::End)?;
+        }
+        let list = self.consumer.offsets_for_times(list, timeout)?;
+        let end = |partition: &i32| {
+            let element = list.find_partition(topic, *partition)?;
+            match (element.error(), element.offset()) {
+                (Ok(()), Offset::Offset(offset)) => Some(offset),
+                _ => None,
+            }
+        };
+        Ok(partitions.iter().map(end).collect())
+    }
+
+    /// Reads the committed records from `from` to the present end of the partition. `visit` returns whether to go on.
+    pub(crate) fn read(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        mut visit: impl FnMut(&BorrowedMessage<'_>) -> bool,
+    ) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(from))?;
+        self.consumer.assign(&list)?;
+        let result = self.read_assigned(partition, &mut visit);
+        self.consumer.unassign()?;
+        result
+    }
+
+    fn read_assigned(
+        &self,
+        partition: i32,
+        visit: &mut dyn FnMut(&BorrowedMessage<'_>) -> bool,
+    ) -> KafkaResult<()> {
+        let mut heard = Instant::now();
+        while heard.elapsed() < STALLED {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                None => continue,
+                Some(Ok(message)) => {
+                    if message.partition() == partition && !visit(&message) {
+                        return Ok(());
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(at))) if at == partition => return Ok(()),
+                // librdkafka goes on by itself; if it cannot, the time runs out.
+                Some(Err(error)) => {
+                    tracing::debug!(%error, partition, "while reading to the end");
+                    continue;
+                }
+            }
+            heard = Instant::now();
+        }
+        Err(KafkaError::MessageConsumption(
+            RDKafkaErrorCode::OperationTimedOut,
+        ))
+    }
+
+    /// Whether no committed record is at or after `from`: what is between there and the end is markers of transactions,
+    /// or was aborted.
+    pub(crate) fn is_empty_from(&self, topic: &str, partition: i32, from: i64) -> KafkaResult<bool> {
+        let mut empty = true;
+        self.read(topic, partition, from, |message| {
+            empty = message.offset() < from;
+            empty
+        })?;
+        Ok(empty)
+    }
+
+    /// The control records about offsets from `from` on, in order, and perhaps some before.
+    ///
+    /// Their offsets rise with the log, so it is enough to read back from the end until one is below `from`: the whole
+    /// topic may hold days.
+    pub(crate) fn control_records(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+    ) -> Result<Vec<ControlRecord>, ControlError> {
+        let (low, high) = self.bounds(topic, partition)?;
+        let mut step = FIRST_STEP;
+        loop {
+            let start = high.saturating_sub(step).max(low);
+            let mut records = Vec::new();
+            let mut broken = None;
+            self.read(topic, partition, start, |message| {
+                match ControlRecord::parse(message.payload().unwrap_or_default()) {
+                    Ok(record) => records.push(record),
+                    Err(reason) => broken = Some((message.offset(), reason)),
+                }
+                broken.is_none()
+            })?;
+            if let Some((offset, reason)) = broken {
+                // An event that is not understood cannot be left out of a replay.
+                return Err(ControlError::Broken { offset, reason });
+            }
+            let reaches_back = records.first().is_some_and(|first| first.offset() < from);
+            if reaches_back || start == low {
+                return Ok(records);
+            }
+            step = step.saturating_mul(8);
+        }
+    }
+}
+
+/// Why the control records could not be read.
+#[derive(Debug)]
+pub(crate) enum ControlError {
+    /// The cluster did not answer.
+    Kafka(KafkaError),
+    /// A record that is none.
+    Broken { offset: i64, reason: String },
+}
+
+impl From<KafkaError> for ControlError {
+    fn from(error: KafkaError) -> Self {
+        Self::Kafka(error)
+    }
+}

@@ -1,0 +1,302 @@
+//! Runs a job: its worker threads, and the thread that follows the control topic.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Message, Offset, TopicPartitionList};
+
+use crate::client::{LogBridge, Timeouts, reader_config};
+use crate::config::JobConfig;
+use crate::control::ControlRecord;
+use crate::metrics::JobMetrics;
+use crate::snapshot_store::SnapshotStore;
+use crate::status::JobStatus;
+use crate::worker::{NO_WATERMARK, Worker};
+use crate::{Job, WorkerError};
+
+/// How long the cluster may take to answer at the start.
+const START: Duration = Duration::from_secs(60);
+/// Records from the end of each control partition at which following it starts.
+const TAIL: i64 = 100;
+
+/// What the threads of a job share.
+pub(crate) struct Shared<J> {
+    pub(crate) job: Arc<J>,
+    pub(crate) config: Arc<JobConfig>,
+    pub(crate) metrics: JobMetrics,
+    pub(crate) status: JobStatus,
+    pub(crate) store: Option<SnapshotStore>,
+    /// Whose state a snapshot is: the cluster, the topic, and the settings it depends on.
+    pub(crate) fingerprint: String,
+    /// The highest watermark of all partitions of the job, in whatever process.
+    pub(crate) highest_watermark_ms: Arc<AtomicI64>,
+    /// Set from outside, or when a thread fails.
+    pub(crate) stop: Arc<AtomicBool>,
+    started: Instant,
+}
+
+impl<J> Shared<J> {
+    /// Whether to go on waiting for the cluster at the start.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed) && self.started.elapsed() < START
+    }
+}
+
+/// Runs `job` on its worker threads until `shutdown` is set, or until one of them fails, which stops the others.
+/// Blocks: call it on a thread of its own, not on an async runtime. `status` tells whether the job is ready.
+///
+/// # Errors
+/// The first error of a worker. What was not committed by then is aborted, and a restart goes on from the last commit.
+pub fn run_job<J: Job>(
+    job: J,
+    config: JobConfig,
+    status: &JobStatus,
+    shutdown: &Arc<AtomicBool>,
+) -> Result<(), WorkerError> {
+    Timeouts::of(&config.worker)?;
+    let metrics = JobMetrics::of(job.name())?;
+    let store = if config.snapshots.enabled {
+        let folder = config.snapshot_folder(job.name());
+        Some(SnapshotStore::open(
+            &config.snapshots.url,
+            &folder,
+            config.snapshots.keep,
+        )?)
+    } else {
+        None
+    };
+    let started = Instant::now();
+    let layout = Layout::look_up(&job, &config, shutdown)?;
+    let threads = match config.worker.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads,
+    };
+    // More threads than partitions would only wait.
+    let threads = threads.min(layout.partitions).max(1);
+    let shared = Arc::new(Shared {
+        fingerprint: format!(
+            "cluster={} topic={} {}",
+            layout.cluster,
+            job.input_topic(),
+            job.fingerprint()
+        ),
+        job: Arc::new(job),
+        config: Arc::new(config),
+        metrics,
+        status: status.clone(),
+        store,
+        highest_watermark_ms: Arc::new(AtomicI64::new(NO_WATERMARK)),
+        stop: Arc::new(AtomicBool::new(false)),
+        started,
+    });
+    run_threads(&shared, threads, layout.control_partitions, shutdown)
+}
+
+fn run_threads<J: Job>(
+    shared: &Arc<Shared<J>>,
+    threads: usize,
+    control_partitions: usize,
+    shutdown: &Arc<AtomicBool>,
+) -> Result<(), WorkerError> {
+    let first_error = Arc::new(Mutex::new(None));
+    let name = shared.job.name().to_owned();
+    let mut running = Vec::new();
+    for thread in 0..threads {
+        // Known before it runs, so that the job is not ready with some of its threads.
+        shared.status.set(thread, crate::WorkerState::default());
+        let worker = Arc::clone(shared);
+        running.push(spawn(
+            &format!("{name}-{thread}"),
+            shared,
+            &first_error,
+            move || Worker::new(&worker, thread)?.run(),
+        )?);
+    }
+    if control_partitions > 0 {
+        let follower = Arc::clone(shared);
+        running.push(spawn(
+            &format!("{name}-control"),
+            shared,
+            &first_error,
+            move || follow_control(&follower, control_partitions),
+        )?);
+    }
+    while !shutdown.load(Ordering::Relaxed) && !shared.stop.load(Ordering::Relaxed) {
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    shared.stop.store(true, Ordering::Relaxed);
+    for thread in running {
+        let name = thread.thread().name().unwrap_or_default().to_owned();
+        if thread.join().is_err() {
+            fail(
+                &first_error,
+                WorkerError::Thread {
+                    name,
+                    what: "panicked".to_owned(),
+                },
+            );
+        }
+    }
+    let error = first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
+    error.map_or(Ok(()), Err)
+}
+
+type FirstError = Arc<Mutex<Option<WorkerError>>>;
+
+fn fail(first_error: &FirstError, error: WorkerError) {
+    first_error
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get_or_insert(error);
+}
+
+/// Sets the stop flag when its thread ends, in whatever way.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn spawn<J: Job>(
+    name: &str,
+    shared: &Shared<J>,
+    first_error: &FirstError,
+    run: impl FnOnce() -> Result<(), WorkerError> + Send + 'static,
+) -> Result<JoinHandle<()>, WorkerError> {
+    let (stop, first_error) = (Arc::clone(&shared.stop), Arc::clone(first_error));
+    let body = move || {
+        let _stop = StopOnDrop(stop);
+        if let Err(error) = run() {
+            fail(&first_error, error);
+        }
+    };
+    Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
+        shared.stop.store(true, Ordering::Relaxed);
+        WorkerError::Thread {
+            name: name.to_owned(),
+            what: format!("cannot be started: {error}"),
+        }
+    })
+}
+
+/// What the cluster says of the job's topics.
+struct Layout {
+    cluster: String,
+    partitions: usize,
+    control_partitions: usize,
+}
+
+impl Layout {
+    fn look_up<J: Job>(job: &J, config: &JobConfig, shutdown: &AtomicBool) -> Result<Self, WorkerError> {
+        let consumer = follower(config, job.name())?;
+        let deadline = Instant::now() + START;
+        let partitions = partition_count(&consumer, job.input_topic(), deadline, shutdown)?;
+        let control_partitions = match job.control_topic() {
+            Some(topic) => partition_count(&consumer, topic, deadline, shutdown)?,
+            None => 0,
+        };
+        if let Some(control) = job.control_topic()
+            && control_partitions < partitions
+        {
+            return Err(WorkerError::Topic(format!(
+                "the control topic {control} has {control_partitions} partitions and must have at least the \
+                 {partitions} of {}",
+                job.input_topic()
+            )));
+        }
+        let cluster = consumer
+            .client()
+            .fetch_cluster_id(Duration::from_secs(10))
+            .unwrap_or_default();
+        Ok(Self {
+            cluster,
+            partitions,
+            control_partitions,
+        })
+    }
+}
+
+fn partition_count(
+    consumer: &BaseConsumer<LogBridge>,
+    topic: &str,
+    deadline: Instant,
+    shutdown: &AtomicBool,
+) -> Result<usize, WorkerError> {
+    loop {
+        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5));
+        let count = metadata
+            .as_ref()
+            .ok()
+            .and_then(|all| all.topics().first())
+            .map_or(0, |it| it.partitions().len());
+        if count > 0 {
+            return Ok(count);
+        }
+        if Instant::now() > deadline || shutdown.load(Ordering::Relaxed) {
+            return Err(match metadata {
+                Ok(_) => WorkerError::Topic(format!(
+                    "the topic {topic} does not exist: `millrace init` creates it"
+                )),
+                Err(reason) => WorkerError::Kafka {
+                    action: format!("looking up the topic {topic}"),
+                    reason,
+                },
+            });
+        }
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+}
+
+fn follower(config: &JobConfig, job: &str) -> Result<BaseConsumer<LogBridge>, WorkerError> {
+    reader_config(&config.kafka, &config.group(job))?
+        .create_with_context(LogBridge)
+        .map_err(|reason| WorkerError::Client {
+            client: "reader",
+            reason,
+        })
+}
+
+/// Follows every partition of the control topic, for the highest watermark of the job.
+fn follow_control<J: Job>(shared: &Shared<J>, partitions: usize) -> Result<(), WorkerError> {
+    let Some(topic) = shared.job.control_topic() else {
+        return Ok(());
+    };
+    let consumer = follower(&shared.config, shared.job.name())?;
+    let failed = |reason: KafkaError| WorkerError::Kafka {
+        action: format!("following {topic}"),
+        reason,
+    };
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        let number = i32::try_from(partition).unwrap_or(i32::MAX);
+        list.add_partition_offset(topic, number, Offset::OffsetTail(TAIL))
+            .map_err(failed)?;
+    }
+    consumer.assign(&list).map_err(failed)?;
+    while !shared.stop.load(Ordering::Relaxed) {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => match ControlRecord::parse(message.payload().unwrap_or_default()) {
+                Ok(record) => {
+                    shared
+                        .highest_watermark_ms
+                        .fetch_max(record.watermark_ms(), Ordering::Relaxed);
+                }
+                Err(reason) => tracing::warn!(
+                    topic,
+                    offset = message.offset(),
+                    reason,
+                    "a control record is ignored"
+                ),
+            },
+            Some(Err(KafkaError::PartitionEOF(_))) | None => {}
+            Some(Err(error)) => tracing::warn!(topic, %error, "while following the control topic"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! Where snapshots are kept: an object store, with one folder for each job and partition.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use tokio::runtime::Runtime;
+use url::Url;
+
+use crate::WorkerError;
+
+/// How long one call of the store may take.
+const CALL: Duration = Duration::from_secs(30);
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreError(String);
+
+/// Snapshots of one job. Calls block; a clone is the same store.
+///
+/// A snapshot's key is `<job>/<partition>/<offset, 20 digits>.snap`. It appears whole or not at all: the directory
+/// store writes another file and renames it, and an object store does so by nature.
+#[derive(Clone)]
+pub struct SnapshotStore {
+    store: Arc<dyn ObjectStore>,
+    root: Path,
+    folder: String,
+    keep: usize,
+    runtime: Arc<Runtime>,
+}
+
+impl SnapshotStore {
+    /// Opens the store at `url`, a directory (made if missing) or the URL of an object store, for the snapshots of the
+    /// job with this `folder`, of which the last `keep` of each partition are kept.
+    ///
+    /// # Errors
+    /// The directory cannot be made, or the URL is none that this build knows.
+    pub fn open(url: &FilePath, folder: &str, keep: usize) -> Result<Self, WorkerError> {
+        let text = url.to_string_lossy();
+        let failed = |reason: String| WorkerError::SnapshotStore {
+            url: text.to_string(),
+            reason,
+        };
+        let (store, root) = if text.contains("://") {
+            let url = Url::parse(&text).map_err(|error| failed(error.to_string()))?;
+            let (store, root) = object_store::parse_url(&url).map_err(|error| failed(error.to_string()))?;
+            (Arc::from(store), root)
+        } else {
+            std::fs::create_dir_all(url).map_err(|error| failed(error.to_string()))?;
+            let store = LocalFileSystem::new_with_prefix(url).map_err(|error| failed(error.to_string()))?;
+            (Arc::new(store) as Arc<dyn ObjectStore>, Path::default())
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(Self {
+            store,
+            root,
+            folder: folder.to_owned(),
+            keep: keep.max(1),
+            runtime: Arc::new(runtime),
+        })
+    }
+
+    fn prefix(&self, partition: i32) -> Path {
+        self.root
+            .clone()
+            .join(self.folder.as_str())
+            .join(partition.to_string())
+    }
+
+    fn key(&self, partition: i32, offset: i64) -> Path {
+        self.prefix(partition).join(format!("{offset:020}.snap"))
+    }
+
+    fn run<T>(&self, call: impl Future<Output = object_store::Result<T>>) -> Result<T, StoreError> {
+        self.runtime.block_on(async {
+            match tokio::time::timeout(CALL, call).await {
+                Ok(result) => result.map_err(|error| StoreError(error.to_string())),
+                Err(_) => Err(StoreError(format!("no answer within {} s", CALL.as_secs()))),
+            }
+        })
+    }
+
+    /// The offsets of a partition's snapshots, the newest first. Other files are left alone.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn list(&self, partition: i32) -> Result<Vec<i64>, StoreError> {
+        let prefix = self.prefix(partition);
+        let objects = self.run(self.store.list(Some(&prefix)).try_collect::<Vec<_>>())?;
+        let offset = |object: &object_store::ObjectMeta| {
+            let name = object.location.filename()?.strip_suffix(".snap")?;
+            (name.len() == 20).then(|| name.parse().ok())?
+        };
+        let mut offsets: Vec<i64> = objects.iter().filter_map(offset).collect();
+        offsets.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(offsets)
+    }
+
+    /// Reads a snapshot.
+    ///
+    /// # Errors
+    /// It is missing, or the store fails.
+    pub fn read(&self, partition: i32, offset: i64) -> Result<Vec<u8>, StoreError> {
+        let key = self.key(partition, offset);
+        self.run(async { Ok(self.store.get(&key).await?.bytes().await?.to_vec()) })
+    }
+
+    /// Writes a snapshot, then deletes those beyond the last few, and any of a later offset: those are of another
+    /// history of the log. What cannot be deleted is left for the next time.
+    ///
+    /// # Errors
+    /// The snapshot could not be written; those before are untouched.
+    pub fn write(&self, partition: i32, offset: i64, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let key = self.key(partition, offset);
+        self.run(self.store.put(&key, PutPayload::from(bytes)))?;
+        let offsets = self.list(partition).unwrap_or_default();
+        let (mut kept, mut stale) = (0, Vec::new());
+        for at in offsets {
+            if at > offset || kept == self.keep {
+                stale.push(at);
+            } else {
+                kept += 1;
+            }
+        }
+        for at in stale {
+            if let Err(error) = self.delete(partition, at) {
+                tracing::warn!(partition, offset = at, %error, "an old snapshot could not be deleted");
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a snapshot.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn delete(&self, partition: i32, offset: i64) -> Result<(), StoreError> {
+        let key = self.key(partition, offset);
+        self.run(self.store.delete(&key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_last_few_of_each_partition() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SnapshotStore::open(&folder.path().join("made/here"), "job", 2).unwrap();
+        assert_eq!(store.list(3).unwrap(), Vec::<i64>::new());
+        for offset in [9, 10, 1_000, 11_111_111_111] {
+            store.write(3, offset, offset.to_string().into_bytes()).unwrap();
+        }
+        store.write(4, 5, vec![5]).unwrap();
+        assert_eq!(store.list(3).unwrap(), [11_111_111_111, 1_000]);
+        assert_eq!(store.read(3, 1_000).unwrap(), b"1000");
+        assert!(
+            folder
+                .path()
+                .join("made/here/job/4/00000000000000000005.snap")
+                .exists()
+        );
+        assert!(store.read(3, 9).is_err());
+    }
+
+    #[test]
+    fn a_later_snapshot_of_another_history_goes_with_the_next_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SnapshotStore::open(folder.path(), "job", 3).unwrap();
+        store.write(0, 5_000, vec![1]).unwrap();
+        store.write(0, 7, vec![2]).unwrap();
+        assert_eq!(store.list(0).unwrap(), [7]);
+    }
+
+    #[test]
+    fn other_files_are_no_snapshots() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SnapshotStore::open(folder.path(), "job", 3).unwrap();
+        store.write(0, 7, vec![1]).unwrap();
+        std::fs::write(folder.path().join("job/0/notes.txt"), "x").unwrap();
+        std::fs::write(folder.path().join("job/0/8.snap"), "x").unwrap();
+        assert_eq!(store.list(0).unwrap(), [7]);
+    }
+
+    #[test]
+    fn a_file_url_and_an_unknown_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("file://{}", folder.path().display());
+        let store = SnapshotStore::open(FilePath::new(&url), "job", 3).unwrap();
+        store.write(1, 2, vec![3]).unwrap();
+        assert!(folder.path().join("job/1/00000000000000000002.snap").exists());
+        let error = SnapshotStore::open(FilePath::new("ftp://x/y"), "job", 3)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("ftp://x/y"), "{error}");
+    }
+}

@@ -1,0 +1,232 @@
+//! Partitions come, are restored, are rolled back, and go.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::context::{Rebalance, WorkerContext};
+use super::core::{Core, finish_replay, task_failure};
+use super::partition::{Active, Partition, Replay};
+use super::restore::Restored;
+use super::side::{Answer, Request};
+use crate::transaction::Failure;
+use crate::{Job, WorkerError};
+
+type Client = BaseConsumer<WorkerContext>;
+
+/// How long a seek may take; one that is not done is tried again in the next step.
+const SEEK: Duration = Duration::from_millis(200);
+
+fn list(topic: &str, partitions: impl IntoIterator<Item = (i32, Offset)>) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in partitions {
+        list.add_partition_offset(topic, partition, offset)?;
+    }
+    Ok(list)
+}
+
+fn failed(action: &str) -> impl FnOnce(KafkaError) -> WorkerError {
+    let action = action.to_owned();
+    |reason| WorkerError::Kafka { action, reason }
+}
+
+impl<J: Job> Core<J> {
+    pub(super) fn rebalance(&mut self, consumer: &Client, rebalance: Rebalance) -> Result<(), Failure> {
+        let result = match rebalance {
+            Rebalance::Assign(numbers) => self.assign(consumer, &numbers).map_err(Failure::from),
+            Rebalance::Revoke(numbers) => self.revoke(consumer, &numbers),
+        };
+        self.show_assignment();
+        result
+    }
+
+    /// Adds partitions, paused until their state is restored.
+    fn assign(&mut self, consumer: &Client, numbers: &[i32]) -> Result<(), WorkerError> {
+        let topic = self.job.input_topic();
+        // The end is only a place to wait at: it needs no committed offset and is never out of range.
+        let partitions = list(topic, numbers.iter().map(|number| (*number, Offset::End)));
+        let partitions = partitions.map_err(failed("assigning partitions"))?;
+        consumer
+            .incremental_assign(&partitions)
+            .map_err(failed("assigning partitions"))?;
+        if !numbers.is_empty() {
+            consumer
+                .pause(&partitions)
+                .map_err(failed("pausing assigned partitions"))?;
+        }
+        self.joined = true;
+        for number in numbers {
+            self.last_epoch += 1;
+            self.partitions.push(Partition {
+                number: *number,
+                epoch: self.last_epoch,
+                since: Instant::now(),
+                active: None,
+            });
+            self.side.ask(Request::Restore {
+                partition: *number,
+                epoch: self.last_epoch,
+            });
+        }
+        tracing::info!(
+            operator = self.metrics.operator,
+            thread = self.thread,
+            ?numbers,
+            "partitions assigned"
+        );
+        Ok(())
+    }
+
+    /// Gives partitions up: with their last commit and snapshots, or, where they were lost, without.
+    fn revoke(&mut self, consumer: &Client, numbers: &[i32]) -> Result<(), Failure> {
+        let lost = consumer.assignment_lost();
+        tracing::info!(
+            operator = self.metrics.operator,
+            thread = self.thread,
+            ?numbers,
+            lost,
+            "partitions revoked"
+        );
+        let deadline = Instant::now() + Duration::from_millis(self.timeouts.drain_ms);
+        if lost {
+            // Another worker may have them already; the brokers would refuse the commit.
+            self.abort_and_rewind(consumer, "partitions were lost")?;
+        } else {
+            match self.commit(consumer, self.timeouts.drain_ms) {
+                Ok(()) => self.store_some(numbers, deadline),
+                Err(Failure::Abort(reason)) => self.abort_and_rewind(consumer, &reason)?,
+                Err(stop) => return Err(stop),
+            }
+        }
+        self.partitions
+            .retain(|partition| !numbers.contains(&partition.number));
+        self.starting
+            .retain(|restored| !numbers.contains(&restored.partition));
+        for number in numbers {
+            self.side.ask(Request::Forget { partition: *number });
+            self.metrics.forget_partition(*number);
+        }
+        let topic = self.job.input_topic();
+        let partitions = list(topic, numbers.iter().map(|number| (*number, Offset::Invalid)));
+        let partitions = partitions.map_err(failed("giving up partitions"))?;
+        consumer
+            .incremental_unassign(&partitions)
+            .map_err(failed("giving up partitions"))?;
+        Ok(())
+    }
+
+    /// Aborts the open transaction and rolls back every partition with uncommitted work.
+    pub(super) fn abort_and_rewind(&mut self, consumer: &Client, reason: &str) -> Result<(), WorkerError> {
+        let open = self.producer.is_open();
+        tracing::warn!(
+            operator = self.metrics.operator,
+            thread = self.thread,
+            reason,
+            open,
+            "rolling back"
+        );
+        self.producer.abort()?;
+        if open {
+            self.metrics.aborted.inc();
+        }
+        // Its failure is a part of what was aborted.
+        self.outbox.take_failure();
+        self.end_batch(false);
+        self.rewind(consumer, |partition| {
+            partition.active.as_ref().is_some_and(|active| active.dirty)
+        })
+    }
+
+    /// Rolls back every partition, whatever its state.
+    pub(super) fn rewind_all(&mut self, consumer: &Client, reason: &str) -> Result<(), WorkerError> {
+        self.abort_and_rewind(consumer, reason)?;
+        self.rewind(consumer, |partition| partition.active.is_some())
+    }
+
+    fn rewind(
+        &mut self,
+        consumer: &Client,
+        chosen: impl Fn(&Partition<J::Task>) -> bool,
+    ) -> Result<(), WorkerError> {
+        for partition in self.partitions.iter_mut().filter(|partition| chosen(partition)) {
+            // From this call on, nothing fetched before is delivered.
+            let paused = list(self.job.input_topic(), [(partition.number, Offset::Invalid)]);
+            let paused = paused.and_then(|list| consumer.pause(&list));
+            paused.map_err(failed("pausing a partition to roll it back"))?;
+            self.last_epoch += 1;
+            partition.epoch = self.last_epoch;
+            partition.since = Instant::now();
+            partition.active = None;
+            self.side.ask(Request::Restore {
+                partition: partition.number,
+                epoch: partition.epoch,
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes what the helper thread has found.
+    pub(super) fn take_answers(&mut self, consumer: &Client) -> Result<(), Failure> {
+        while let Ok(answer) = self.side.answers.try_recv() {
+            match answer {
+                Answer::Restored(restored) => self.starting.push(restored),
+                Answer::Probed(probed) => self.take_probed(&probed)?,
+                Answer::Failed(error) => return Err(error.into()),
+            }
+        }
+        for restored in std::mem::take(&mut self.starting) {
+            self.start(consumer, restored)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a restored partition read from where its state is. A consumer that is not ready to seek is asked again.
+    fn start(&mut self, consumer: &Client, restored: Restored<J::Task>) -> Result<(), Failure> {
+        let topic = self.job.input_topic();
+        let chosen = |partition: &&mut Partition<J::Task>| {
+            partition.number == restored.partition && partition.epoch == restored.epoch
+        };
+        let Some(partition) = self.partitions.iter_mut().find(chosen) else {
+            return Ok(());
+        };
+        if let Err(reason) = seek(consumer, topic, restored.partition, restored.start) {
+            tracing::debug!(partition = restored.partition, %reason, "the seek is tried again");
+            self.starting.push(restored);
+            return Ok(());
+        }
+        let resumed =
+            list(topic, [(restored.partition, Offset::Invalid)]).and_then(|list| consumer.resume(&list));
+        resumed.map_err(failed("resuming a restored partition"))?;
+        let now = Instant::now();
+        let mut active = Active {
+            task: restored.task,
+            next: restored.start,
+            committed: restored.committed,
+            replay: Some(Replay {
+                until: restored.replay_until,
+                advances: restored.advances,
+                records: 0,
+            }),
+            dirty: false,
+            last_record: now,
+            published: None,
+            changed: false,
+            snapshot_taken: now,
+            snapshot_stored: now,
+        };
+        if restored.start >= restored.replay_until {
+            finish_replay(&mut active, &self.metrics, restored.partition, partition.since)
+                .map_err(|reason| task_failure(topic, restored.partition, reason))?;
+        }
+        partition.active = Some(active);
+        Ok(())
+    }
+}
+
+fn seek(consumer: &Client, topic: &str, partition: i32, offset: i64) -> KafkaResult<()> {
+    let position = list(topic, [(partition, Offset::Offset(offset))])?;
+    let sought = consumer.seek_partitions(position, SEEK)?;
+    sought.elements().iter().try_for_each(|element| element.error())
+}

@@ -1,0 +1,208 @@
+//! Committing a batch, and the snapshots that a commit makes valid.
+
+use std::time::{Duration, Instant};
+
+use millrace_engine::snapshot::{Header, SnapshotWriter as Container};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::context::WorkerContext;
+use super::core::{Core, task_failure};
+use crate::control::ControlRecord;
+use crate::job::{Outbox, OutputRecord};
+use crate::outbox::LiveOutbox;
+use crate::snapshot_writer::Taken;
+use crate::transaction::Failure;
+use crate::{Job, Task};
+
+impl<J: Job> Core<J> {
+    /// Commits everything processed so far, with what the tasks have to say at a commit. Without anything processed it
+    /// does nothing.
+    pub(super) fn commit(
+        &mut self,
+        consumer: &BaseConsumer<WorkerContext>,
+        limit_ms: u64,
+    ) -> Result<(), Failure> {
+        let dirty = |active: &super::partition::Active<J::Task>| active.dirty;
+        if !self
+            .partitions
+            .iter()
+            .filter_map(|partition| partition.active.as_ref())
+            .any(dirty)
+        {
+            return Ok(());
+        }
+        let started = Instant::now();
+        self.producer.begin()?;
+        let offsets = self.close_batch()?;
+        // Read anew each time: the generation changes with every rebalance. A lost assignment is known by now if the
+        // metadata is of after the loss, as both come from the same thread of librdkafka, and in that order.
+        let group = consumer.group_metadata();
+        if consumer.assignment_lost() {
+            return Err(Failure::Abort("the assignment was lost".to_owned()));
+        }
+        let Some(group) = group else {
+            return Err(Failure::Abort("the consumer is in no group".to_owned()));
+        };
+        self.producer
+            .commit(&offsets, &group, Duration::from_millis(limit_ms))?;
+        for active in self
+            .partitions
+            .iter_mut()
+            .filter_map(|partition| partition.active.as_mut())
+        {
+            if active.dirty {
+                active.dirty = false;
+                active.committed = Some(active.next);
+            }
+        }
+        self.metrics.committed.inc();
+        self.metrics
+            .commit_duration
+            .observe(started.elapsed().as_secs_f64());
+        self.end_batch(true);
+        Ok(())
+    }
+
+    /// The tasks' and the worker's last records of the batch; returns the offsets to commit.
+    fn close_batch(&mut self) -> Result<TopicPartitionList, Failure> {
+        let mut offsets = TopicPartitionList::new();
+        let topic = self.job.input_topic();
+        for partition in &mut self.partitions {
+            let number = partition.number;
+            let Some(active) = partition.active.as_mut().filter(|active| active.dirty) else {
+                continue;
+            };
+            let mut outbox = LiveOutbox {
+                producer: &mut self.producer,
+                state: &mut self.outbox,
+                metrics: &self.metrics,
+            };
+            let closed = active.task.before_commit(&mut outbox);
+            closed.map_err(|reason| task_failure(topic, number, reason))?;
+            if let Some(control) = self.job.control_topic()
+                && let Some(watermark_ms) = active.unpublished_watermark_ms()
+            {
+                let record = ControlRecord::Watermark {
+                    offset: active.next,
+                    watermark_ms,
+                };
+                publish(&mut outbox, control, number, record);
+                active.published = Some((watermark_ms, Instant::now()));
+            }
+            offsets
+                .add_partition_offset(topic, number, Offset::Offset(active.next))
+                .map_err(|reason| {
+                    Failure::Stop(crate::WorkerError::Kafka {
+                        action: "listing the offsets to commit".to_owned(),
+                        reason,
+                    })
+                })?;
+        }
+        match self.outbox.take_failure() {
+            Some(failure) => Err(failure),
+            None => Ok(offsets),
+        }
+    }
+
+    /// Takes the snapshot of one partition that is due: one at a time, so that no commit waits for all of them.
+    pub(super) fn take_due_snapshot(&mut self) {
+        let interval = Duration::from_millis(self.config.snapshots.interval_ms);
+        let due = |partition: &&mut super::partition::Partition<J::Task>| {
+            partition
+                .active
+                .as_ref()
+                .is_some_and(|active| active.wants_snapshot(interval))
+        };
+        let Some(writer) = self.snapshots.as_ref().filter(|writer| writer.has_room()) else {
+            return;
+        };
+        let Some(partition) = self.partitions.iter_mut().find(due) else {
+            return;
+        };
+        let number = partition.number;
+        if let Some(active) = partition.active.as_mut() {
+            let taken = take(
+                self.job.name(),
+                &self.fingerprint,
+                number,
+                active.next,
+                &active.task,
+            );
+            active.snapshot_taken = Instant::now();
+            if writer.store(taken) {
+                active.changed = false;
+            }
+        }
+    }
+
+    /// Stores the last snapshots of these partitions, until `deadline`. One that is not stored costs the next owner
+    /// time, and nothing else.
+    pub(super) fn store_some(&mut self, numbers: &[i32], deadline: Instant) {
+        let Some(writer) = &self.snapshots else { return };
+        for partition in self
+            .partitions
+            .iter_mut()
+            .filter(|partition| numbers.contains(&partition.number))
+        {
+            let number = partition.number;
+            let Some(active) = partition
+                .active
+                .as_mut()
+                .filter(|active| active.wants_snapshot(Duration::ZERO))
+            else {
+                continue;
+            };
+            let taken = take(
+                self.job.name(),
+                &self.fingerprint,
+                number,
+                active.next,
+                &active.task,
+            );
+            if writer.wait(1, deadline) && writer.store(taken) {
+                active.changed = false;
+            } else {
+                self.metrics.snapshot_failed("drain_timeout");
+                tracing::warn!(partition = number, "the last snapshot was not stored in time");
+            }
+        }
+        if !writer.wait(0, deadline) {
+            self.metrics.snapshot_failed("drain_timeout");
+            tracing::warn!("the last snapshots were not stored in time");
+        }
+    }
+
+    /// Stores the last snapshots of every partition.
+    pub(super) fn store_all(&mut self, deadline: Instant) {
+        let numbers: Vec<i32> = self.partitions.iter().map(|partition| partition.number).collect();
+        self.store_some(&numbers, deadline);
+    }
+}
+
+fn take(job: &str, fingerprint: &str, partition: i32, offset: i64, task: &impl Task) -> Taken {
+    let mut container = Container::new(&Header {
+        job,
+        partition,
+        offset,
+        watermark_ms: task.watermark_ms(),
+        fingerprint,
+    });
+    task.snapshot(container.state());
+    Taken {
+        partition,
+        offset,
+        container,
+    }
+}
+
+/// Writes a control record about partition `number`.
+pub(super) fn publish(outbox: &mut LiveOutbox<'_>, control: &str, number: i32, record: ControlRecord) {
+    outbox.send(OutputRecord {
+        topic: control,
+        partition: Some(number),
+        key: None,
+        payload: record.to_json().as_bytes(),
+        headers: &[],
+    });
+}

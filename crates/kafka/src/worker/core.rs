@@ -1,0 +1,302 @@
+//! What a worker knows, and what a record does to it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::{Duration, Instant};
+
+use rdkafka::Message;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+
+use super::context::WorkerContext;
+use super::partition::{Active, Partition};
+use super::restore::{Restored, Restorer};
+use super::side::Side;
+use crate::client::{Timeouts, reader_config, transactional_producer_config};
+use crate::config::JobConfig;
+use crate::metrics::JobMetrics;
+use crate::outbox::{LiveOutbox, OutboxState, ReplayOutbox};
+use crate::reader::Reader;
+use crate::runner::Shared;
+use crate::snapshot_writer::SnapshotWriter;
+use crate::status::JobStatus;
+use crate::transaction::{Failure, TransactionalProducer};
+use crate::{InputRecord, Job, Task, TaskError, WorkerError};
+
+/// Everything of a worker but its consumer, from which records are borrowed.
+pub(super) struct Core<J: Job> {
+    pub(super) job: Arc<J>,
+    pub(super) config: Arc<JobConfig>,
+    pub(super) timeouts: Timeouts,
+    pub(super) thread: usize,
+    pub(super) metrics: JobMetrics,
+    pub(super) status: JobStatus,
+    pub(super) highest_watermark_ms: Arc<AtomicI64>,
+    pub(super) fingerprint: String,
+    pub(super) producer: TransactionalProducer,
+    pub(super) outbox: OutboxState,
+    pub(super) side: Side<J::Task>,
+    pub(super) snapshots: Option<SnapshotWriter>,
+    pub(super) partitions: Vec<Partition<J::Task>>,
+    /// Restored partitions whose consumer has not taken its position yet.
+    pub(super) starting: Vec<Restored<J::Task>>,
+    pub(super) last_epoch: u64,
+    pub(super) joined: bool,
+    /// When the first record of the open batch was processed.
+    pub(super) batch_started: Option<Instant>,
+    pub(super) batch_records: usize,
+    batch_bytes: u64,
+    /// Time spent on records since the last commit.
+    pub(super) busy: Duration,
+    pub(super) probing: bool,
+    pub(super) next_tick: Instant,
+}
+
+impl<J: Job> Core<J> {
+    pub(super) fn new(shared: &Shared<J>, thread: usize, timeouts: Timeouts) -> Result<Self, WorkerError> {
+        let config = Arc::clone(&shared.config);
+        let name = shared.job.name();
+        let transaction_timeout = Duration::from_millis(timeouts.transaction_ms);
+        let transactional_id = config.transactional_id(name, thread);
+        let producer_config =
+            transactional_producer_config(&config.kafka, &config.worker, &transactional_id)?;
+        let producer = TransactionalProducer::new(&producer_config, transaction_timeout, &config.instance)?;
+        // Before anything is read: it ends the transaction of a predecessor, whose offsets would else be pending.
+        producer.init(|| shared.goes_on())?;
+        let reader = Reader::new(&reader_config(&config.kafka, &config.group(name))?).map_err(|reason| {
+            WorkerError::Client {
+                client: "reader",
+                reason,
+            }
+        })?;
+        let restorer = Restorer {
+            job: Arc::clone(&shared.job),
+            reader,
+            topic: shared.job.input_topic().to_owned(),
+            store: shared.store.clone(),
+            fingerprint: shared.fingerprint.clone(),
+            lost_position: config.lost_position,
+            metrics: shared.metrics.clone(),
+        };
+        let side = Side::start(restorer, format!("{name}-{thread}-side"))?;
+        let start_writer =
+            |store| SnapshotWriter::start(store, shared.metrics.clone(), format!("{name}-{thread}-snap"));
+        Ok(Self {
+            job: Arc::clone(&shared.job),
+            timeouts,
+            thread,
+            metrics: shared.metrics.clone(),
+            status: shared.status.clone(),
+            highest_watermark_ms: Arc::clone(&shared.highest_watermark_ms),
+            fingerprint: shared.fingerprint.clone(),
+            producer,
+            outbox: OutboxState::new(name, shared.job.input_topic()),
+            side,
+            snapshots: shared.store.clone().map(start_writer).transpose()?,
+            partitions: Vec::new(),
+            starting: Vec::new(),
+            last_epoch: 0,
+            joined: false,
+            batch_started: None,
+            batch_records: 0,
+            batch_bytes: 0,
+            busy: Duration::ZERO,
+            probing: false,
+            next_tick: Instant::now(),
+            config,
+        })
+    }
+
+    /// Processes a record: as new, or as part of a replay.
+    pub(super) fn record(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Failure> {
+        let number = message.partition();
+        let partition = self
+            .partitions
+            .iter_mut()
+            .find(|partition| partition.number == number);
+        let Some((since, active)) = partition.and_then(|it| Some((it.since, it.active.as_mut()?))) else {
+            // Between a pause and a seek nothing comes; if it did, it would come again after the seek.
+            return Ok(());
+        };
+        let record = InputRecord {
+            topic: message.topic(),
+            partition: number,
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            key: message.key(),
+            payload: message.payload(),
+        };
+        if record.offset < active.next {
+            return Ok(());
+        }
+        let stopped = |reason| task_failure(record.topic, number, reason);
+        if active.replay.is_some() {
+            if replay(active, &record).map_err(stopped)? {
+                if active
+                    .replay
+                    .as_ref()
+                    .is_some_and(|replay| active.next >= replay.until)
+                {
+                    finish_replay(active, &self.metrics, number, since).map_err(stopped)?;
+                }
+                return Ok(());
+            }
+            finish_replay(active, &self.metrics, number, since).map_err(stopped)?;
+        }
+        self.producer.begin()?;
+        let mut outbox = LiveOutbox {
+            producer: &mut self.producer,
+            state: &mut self.outbox,
+            metrics: &self.metrics,
+        };
+        active.task.process(&record, &mut outbox).map_err(stopped)?;
+        if let Some(failure) = self.outbox.take_failure() {
+            return Err(failure);
+        }
+        let now = Instant::now();
+        active.next = record.offset + 1;
+        active.dirty = true;
+        active.changed = true;
+        active.last_record = now;
+        self.batch_started.get_or_insert(now);
+        self.batch_records += 1;
+        self.batch_bytes += (message.payload_len() + message.key_len()) as u64;
+        Ok(())
+    }
+
+    /// What the consumer reports in place of a record.
+    pub(super) fn consumer_error(
+        &mut self,
+        consumer: &BaseConsumer<WorkerContext>,
+        error: &KafkaError,
+    ) -> Result<(), Failure> {
+        match error {
+            KafkaError::PartitionEOF(number) => self.end_of_partition(*number),
+            KafkaError::MessageConsumptionFatal(code) => Err(Failure::Stop(WorkerError::Fatal {
+                action: "consume",
+                instance: self.config.instance.clone(),
+                reason: code.to_string(),
+            })),
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
+                // Retention has overtaken a position. Which one is found, and what to do decided, by restoring.
+                self.rewind_all(consumer, "a position is out of the log's range")?;
+                Ok(())
+            }
+            KafkaError::MessageConsumption(
+                RDKafkaErrorCode::BadMessage
+                | RDKafkaErrorCode::BadCompression
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::MessageSizeTooLarge,
+            ) => Err(Failure::Stop(WorkerError::Kafka {
+                // Going on would leave records out in silence.
+                action: format!("reading {}", self.job.input_topic()),
+                reason: error.clone(),
+            })),
+            _ => {
+                tracing::warn!(%error, "while consuming");
+                Ok(())
+            }
+        }
+    }
+
+    /// A replay is over at the end of the log at the latest: what is between there and the committed offset is markers
+    /// of transactions.
+    fn end_of_partition(&mut self, number: i32) -> Result<(), Failure> {
+        let partition = self
+            .partitions
+            .iter_mut()
+            .find(|partition| partition.number == number);
+        let Some((since, active)) = partition.and_then(|it| Some((it.since, it.active.as_mut()?))) else {
+            return Ok(());
+        };
+        if active.replay.is_none() {
+            return Ok(());
+        }
+        let topic = self.job.input_topic();
+        finish_replay(active, &self.metrics, number, since)
+            .map_err(|reason| task_failure(topic, number, reason))
+    }
+
+    pub(super) fn is_commit_due(&self, now: Instant) -> bool {
+        self.batch_records >= self.config.worker.max_batch_records
+            || self.until_commit(now).is_some_and(|until| until.is_zero())
+    }
+
+    /// How long until the batch is to be committed; `None` without a batch.
+    pub(super) fn until_commit(&self, now: Instant) -> Option<Duration> {
+        let interval = Duration::from_millis(self.config.worker.commit_interval_ms);
+        self.batch_started
+            .map(|started| (started + interval).saturating_duration_since(now))
+    }
+
+    /// Counts a committed batch and begins another.
+    pub(super) fn end_batch(&mut self, committed: bool) {
+        if committed {
+            self.metrics.records_consumed.inc_by(self.batch_records as u64);
+            self.metrics.bytes_consumed.inc_by(self.batch_bytes);
+            self.metrics.processing_duration.observe(self.busy.as_secs_f64());
+            self.outbox.flush_counts(&self.metrics);
+        } else {
+            self.outbox.forget_counts();
+        }
+        self.batch_started = None;
+        self.batch_records = 0;
+        self.batch_bytes = 0;
+        self.busy = Duration::ZERO;
+    }
+}
+
+pub(super) fn task_failure(topic: &str, partition: i32, reason: TaskError) -> Failure {
+    Failure::Stop(WorkerError::Task {
+        topic: topic.to_owned(),
+        partition,
+        reason,
+    })
+}
+
+/// Repeats what was done before with `record`, and the advances before it; `false` if it is new.
+fn replay<T: Task>(active: &mut Active<T>, record: &InputRecord<'_>) -> Result<bool, TaskError> {
+    let Some(replay) = &mut active.replay else {
+        return Ok(false);
+    };
+    if record.offset >= replay.until {
+        return Ok(false);
+    }
+    while let Some(watermark_ms) = replay.advances.take_before(record.offset) {
+        active.task.advance(watermark_ms, &mut ReplayOutbox)?;
+    }
+    active.task.process(record, &mut ReplayOutbox)?;
+    active.next = record.offset + 1;
+    active.changed = true;
+    replay.records += 1;
+    Ok(true)
+}
+
+/// Repeats the advances that are left; from here on the partition is live.
+pub(super) fn finish_replay<T: Task>(
+    active: &mut Active<T>,
+    metrics: &JobMetrics,
+    number: i32,
+    since: Instant,
+) -> Result<(), TaskError> {
+    let Some(mut replay) = active.replay.take() else {
+        return Ok(());
+    };
+    while let Some(watermark_ms) = replay.advances.take_before(i64::MAX) {
+        active.task.advance(watermark_ms, &mut ReplayOutbox)?;
+        active.changed = true;
+    }
+    active.next = active.next.max(replay.until);
+    active.last_record = Instant::now();
+    metrics.restored_records.inc_by(replay.records);
+    metrics.restore_duration.observe(since.elapsed().as_secs_f64());
+    tracing::info!(
+        partition = number,
+        offset = active.next,
+        replayed = replay.records,
+        seconds = since.elapsed().as_secs_f64(),
+        "partition live"
+    );
+    Ok(())
+}

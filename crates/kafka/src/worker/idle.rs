@@ -1,0 +1,186 @@
+//! What is due once in a while: idle partitions, lag, snapshots, gauges.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::commit::publish;
+use super::core::{Core, task_failure};
+use super::side::{Probe, Probed, Request};
+use crate::control::ControlRecord;
+use crate::idle::Idle;
+use crate::outbox::LiveOutbox;
+use crate::status::WorkerState;
+use crate::transaction::Failure;
+use crate::{Job, Task};
+
+/// The value of the shared highest watermark while none is known.
+pub(crate) const NO_WATERMARK: i64 = i64::MIN;
+
+impl<J: Job> Core<J> {
+    /// Looks after everything that is not a record.
+    pub(super) fn tick(&mut self) {
+        self.take_due_snapshot();
+        let now = Instant::now();
+        if now < self.next_tick {
+            return;
+        }
+        let idle_timeout = Duration::from_millis(self.config.worker.idle_timeout_ms);
+        let interval = (idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(1));
+        self.next_tick = now + interval;
+        self.show_assignment();
+        self.show_partitions();
+        if !self.probing {
+            self.probe(idle_timeout);
+        }
+    }
+
+    /// Asks for the ends of the partitions: for the lag, and to confirm that a quiet one has nothing to read.
+    fn probe(&mut self, idle_timeout: Duration) {
+        let advances = self.job.control_topic().is_some();
+        let probe = |partition: &super::partition::Partition<J::Task>| {
+            let active = partition.active.as_ref()?;
+            Some(Probe {
+                partition: partition.number,
+                epoch: partition.epoch,
+                next: active.next,
+                idle: advances && active.is_live() && active.last_record.elapsed() >= idle_timeout,
+            })
+        };
+        let probes: Vec<Probe> = self.partitions.iter().filter_map(probe).collect();
+        if !probes.is_empty() {
+            self.probing = true;
+            self.side.ask(Request::Probe(probes));
+        }
+    }
+
+    /// Takes the partitions' ends, and advances those that are idle.
+    ///
+    /// The leader's end was looked up after the last record had been processed: if it is still at the position, the
+    /// partition has had nothing new since that record, which is longer than the idle timeout ago.
+    pub(super) fn take_probed(&mut self, probed: &[Probed]) -> Result<(), Failure> {
+        self.probing = false;
+        for Probed { probe, end, at_end } in probed {
+            let same = |partition: &&mut super::partition::Partition<J::Task>| {
+                partition.number == probe.partition && partition.epoch == probe.epoch
+            };
+            let Some(partition) = self.partitions.iter_mut().find(same) else {
+                continue;
+            };
+            let Some(active) = partition.active.as_mut() else {
+                continue;
+            };
+            let lag = if *at_end { 0 } else { end - active.next };
+            self.metrics.set_consumer_lag(probe.partition, lag.max(0));
+            if probe.idle && *at_end && active.next == probe.next {
+                self.advance(probe.partition)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves an idle partition's watermark as far as it may go, as an event of its order: the control record is in the
+    /// transaction that commits the offset it belongs to.
+    fn advance(&mut self, number: i32) -> Result<(), Failure> {
+        let Some(control) = self.job.control_topic() else {
+            return Ok(());
+        };
+        let highest = self.highest_watermark_ms.load(Ordering::Relaxed);
+        let found = self
+            .partitions
+            .iter_mut()
+            .find(|partition| partition.number == number);
+        let Some(active) = found.and_then(|partition| partition.active.as_mut()) else {
+            return Ok(());
+        };
+        let idle = Idle {
+            watermark_ms: active.task.watermark_ms(),
+            max_event_time_ms: active.task.max_event_time_ms(),
+            open_until_ms: active.task.open_until_ms(),
+            idle_ms: i64::try_from(active.last_record.elapsed().as_millis()).unwrap_or(i64::MAX),
+            max_disorder_ms: self.config.max_disorder_ms,
+            highest_ms: (highest != NO_WATERMARK).then_some(highest),
+        };
+        let Some(watermark_ms) = idle.target_ms() else {
+            return Ok(());
+        };
+        self.producer.begin()?;
+        let mut outbox = LiveOutbox {
+            producer: &mut self.producer,
+            state: &mut self.outbox,
+            metrics: &self.metrics,
+        };
+        let advanced = active.task.advance(watermark_ms, &mut outbox);
+        advanced.map_err(|reason| task_failure(self.job.input_topic(), number, reason))?;
+        let offset = active.next;
+        publish(
+            &mut outbox,
+            control,
+            number,
+            ControlRecord::Advance { offset, watermark_ms },
+        );
+        if let Some(failure) = self.outbox.take_failure() {
+            return Err(failure);
+        }
+        let now = Instant::now();
+        active.published = Some((watermark_ms, now));
+        active.dirty = true;
+        active.changed = true;
+        self.batch_started.get_or_insert(now);
+        self.metrics.idle_advances.inc();
+        Ok(())
+    }
+
+    /// Says how many partitions there are and how many are not live yet.
+    pub(super) fn show_assignment(&self) {
+        let live = |partition: &&super::partition::Partition<J::Task>| {
+            partition
+                .active
+                .as_ref()
+                .is_some_and(super::partition::Active::is_live)
+        };
+        let assigned = self.partitions.len();
+        let state = WorkerState {
+            joined: self.joined,
+            assigned,
+            restoring: assigned - self.partitions.iter().filter(live).count(),
+        };
+        self.status.set(self.thread, state);
+        let all: usize = self.status.workers().iter().map(|worker| worker.assigned).sum();
+        self.metrics
+            .assigned_partitions
+            .set(i64::try_from(all).unwrap_or(i64::MAX));
+    }
+
+    fn show_partitions(&mut self) {
+        let stored = self
+            .snapshots
+            .as_ref()
+            .map(crate::snapshot_writer::SnapshotWriter::take_stored);
+        let now_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis());
+        for partition in &mut self.partitions {
+            let Some(active) = partition.active.as_mut() else {
+                continue;
+            };
+            if let Some(watermark_ms) = active.task.watermark_ms() {
+                let lag_ms = i64::try_from(now_ms)
+                    .unwrap_or(i64::MAX)
+                    .saturating_sub(watermark_ms);
+                self.metrics
+                    .set_watermark_lag(partition.number, lag_ms as f64 / 1_000.0);
+            }
+            if let Some(stored) = &stored {
+                let of_this = stored
+                    .iter()
+                    .rev()
+                    .find(|stored| stored.partition == partition.number);
+                if let Some(stored) = of_this {
+                    active.snapshot_stored = stored.at;
+                }
+                self.metrics
+                    .set_snapshot_age(partition.number, active.snapshot_stored.elapsed().as_secs_f64());
+            }
+        }
+    }
+}

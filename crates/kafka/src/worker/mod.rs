@@ -1,0 +1,203 @@
+//! The exactly-once worker: one consumer and one transactional producer on one thread.
+//!
+//! * The loop polls records, gives each to its partition's task, and commits at an interval: outputs and offsets in one
+//!   transaction, with the group metadata read for it anew (KIP-447). Nothing to commit, no transaction.
+//! * An assigned partition starts paused. Its state is restored on the helper thread ([`side`]), then the consumer seeks
+//!   to where the state is, and what lies below the committed offset is replayed with its outputs dropped, between the
+//!   other partitions' records and without a transaction of its own.
+//! * An abort rolls back: every partition with uncommitted work is restored in the same way.
+//! * librdkafka takes any call of `incremental_assign` or `incremental_unassign` for the answer to the rebalance that may
+//!   be waiting for one. They are therefore called for that alone; a restore only seeks.
+
+mod assignment;
+mod commit;
+mod context;
+mod core;
+mod idle;
+mod partition;
+mod restore;
+mod side;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use crate::client::{Timeouts, worker_consumer_config};
+use crate::runner::Shared;
+use crate::transaction::Failure;
+use crate::{Job, WorkerError};
+use context::WorkerContext;
+use core::Core;
+pub(crate) use idle::NO_WATERMARK;
+
+/// Records between two looks at everything else.
+const BURST: usize = 1_024;
+/// The longest wait for a record: restores, rebalances and the stop flag are looked at this often.
+const WAIT: Duration = Duration::from_millis(20);
+/// How long leaving the group may take.
+const LEAVE: Duration = Duration::from_secs(5);
+/// The longest pause after an abort.
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+
+/// One worker thread's consumer, producer and partitions.
+pub(crate) struct Worker<J: Job> {
+    consumer: BaseConsumer<WorkerContext>,
+    core: Core<J>,
+    topic: String,
+    stop: Arc<AtomicBool>,
+    aborts_in_a_row: u32,
+}
+
+impl<J: Job> Worker<J> {
+    /// Makes the clients and ends whatever transaction the last run of this thread left open.
+    pub(crate) fn new(shared: &Shared<J>, thread: usize) -> Result<Self, WorkerError> {
+        let config = &shared.config;
+        let group = config.group(shared.job.name());
+        let member = format!("{}-{thread}", config.instance);
+        let timeouts = Timeouts::of(&config.worker)?;
+        let consumer_config = worker_consumer_config(&config.kafka, &config.worker, &group, &member)?;
+        let core = Core::new(shared, thread, timeouts)?;
+        let consumer = consumer_config
+            .create_with_context(WorkerContext::default())
+            .map_err(|reason| WorkerError::Client {
+                client: "consumer",
+                reason,
+            })?;
+        Ok(Self {
+            consumer,
+            core,
+            topic: shared.job.input_topic().to_owned(),
+            stop: Arc::clone(&shared.stop),
+            aborts_in_a_row: 0,
+        })
+    }
+
+    /// Runs until the stop flag is set, then drains and leaves the group; or until it cannot go on.
+    pub(crate) fn run(mut self) -> Result<(), WorkerError> {
+        let result = self.run_until_stopped().and_then(|()| self.drain());
+        if let Err(error) = &result {
+            tracing::error!(operator = self.core.metrics.operator, %error, "the worker stops");
+            if let Err(error) = self.core.producer.abort() {
+                tracing::warn!(%error, "the open transaction is left to its timeout");
+            }
+        }
+        self.leave(result.is_ok());
+        result
+    }
+
+    fn run_until_stopped(&mut self) -> Result<(), WorkerError> {
+        self.consumer
+            .subscribe(&[&self.topic])
+            .map_err(|reason| WorkerError::Kafka {
+                action: format!("subscribing to {}", self.topic),
+                reason,
+            })?;
+        while !self.stop.load(Ordering::Relaxed) {
+            match self.step() {
+                Ok(committed) => {
+                    if committed {
+                        self.aborts_in_a_row = 0;
+                    }
+                }
+                Err(Failure::Stop(error)) => return Err(error),
+                Err(Failure::Abort(reason)) => self.back_off(&reason)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Aborts, and lets the cluster breathe: an outage ends by itself, and is waited for as long as it takes.
+    fn back_off(&mut self, reason: &str) -> Result<(), WorkerError> {
+        self.core.abort_and_rewind(&self.consumer, reason)?;
+        let pause = Duration::from_millis(50) * 2_u32.saturating_pow(self.aborts_in_a_row.min(10));
+        self.aborts_in_a_row += 1;
+        std::thread::sleep(pause.min(MAX_BACKOFF));
+        Ok(())
+    }
+
+    /// Some records, and then everything else that is due. Returns whether a transaction was committed.
+    fn step(&mut self) -> Result<bool, Failure> {
+        let started = Instant::now();
+        let mut records = 0;
+        while records < BURST && !self.core.is_commit_due(Instant::now()) && self.poll(Duration::ZERO)? {
+            records += 1;
+        }
+        if records > 0 {
+            self.core.busy += started.elapsed();
+        } else {
+            let wait = self
+                .core
+                .until_commit(Instant::now())
+                .map_or(WAIT, |until| until.min(WAIT));
+            if wait > Duration::ZERO {
+                self.poll(wait)?;
+            }
+        }
+        while let Some(rebalance) = self.consumer.context().next_rebalance() {
+            self.core.rebalance(&self.consumer, rebalance)?;
+        }
+        self.core.take_answers(&self.consumer)?;
+        let commit = self.core.is_commit_due(Instant::now());
+        if commit {
+            self.core
+                .commit(&self.consumer, self.core.timeouts.transaction_ms)?;
+        }
+        self.core.tick();
+        Ok(commit)
+    }
+
+    /// Takes one record or event; whether there was one.
+    fn poll(&mut self, timeout: Duration) -> Result<bool, Failure> {
+        match self.consumer.poll(timeout) {
+            None => Ok(false),
+            Some(Ok(message)) => self.core.record(&message).map(|()| true),
+            Some(Err(error)) => self.core.consumer_error(&self.consumer, &error).map(|()| true),
+        }
+    }
+
+    /// The last commit and snapshots.
+    fn drain(&mut self) -> Result<(), WorkerError> {
+        let deadline = Instant::now() + Duration::from_millis(self.core.timeouts.drain_ms);
+        match self.core.commit(&self.consumer, self.core.timeouts.drain_ms) {
+            Ok(()) => {}
+            Err(Failure::Stop(error)) => return Err(error),
+            Err(Failure::Abort(reason)) => {
+                // What was not committed is processed again by the next owner.
+                tracing::warn!(reason, "the last transaction is aborted");
+                self.core.abort_and_rewind(&self.consumer, &reason)?;
+            }
+        }
+        self.core.store_all(deadline);
+        Ok(())
+    }
+
+    /// Leaves the group at once after a drain, so that the others take over; after an error the membership is kept, as
+    /// the restarted process is the same member.
+    fn leave(&self, drained: bool) {
+        self.consumer.context().close();
+        while let Some(rebalance) = self.consumer.context().next_rebalance() {
+            tracing::debug!(?rebalance, "answered by leaving");
+        }
+        if !drained {
+            if let Err(error) = self.consumer.unassign() {
+                tracing::debug!(%error, "while stopping");
+            }
+            return;
+        }
+        // A static member that closes does not leave the group; one that unsubscribes does.
+        self.consumer.unsubscribe();
+        let deadline = Instant::now() + LEAVE;
+        while Instant::now() < deadline {
+            let _ = self.consumer.poll(Duration::from_millis(50));
+            if self.consumer.assignment().is_ok_and(|list| list.count() == 0) {
+                break;
+            }
+        }
+        // The request to leave follows the unassignment.
+        for _ in 0..4 {
+            let _ = self.consumer.poll(Duration::from_millis(50));
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Restoring a partition: committed offset, newest valid snapshot at or below it, and the advances since.
+
+use std::sync::Arc;
+
+use millrace_engine::snapshot::{Expected, Header, SnapshotError, SnapshotWriter, container};
+
+use crate::config::LostPosition;
+use crate::control::Advances;
+use crate::metrics::JobMetrics;
+use crate::reader::{ControlError, Reader};
+use crate::snapshot_store::SnapshotStore;
+use crate::{Job, Task, WorkerError};
+
+/// How often a store that fails is asked before the log serves in its place.
+const STORE_ATTEMPTS: u32 = 5;
+/// How often a committed offset beyond the log's end is looked up again, as a new leader may lag for a moment.
+const AHEAD_ATTEMPTS: u32 = 20;
+
+/// What earlier tries of a restore have met.
+#[derive(Debug, Default)]
+pub(super) struct Attempt {
+    store_failures: u32,
+    ahead: u32,
+    logged: bool,
+}
+
+/// A partition's state, and what to replay to be where the group has committed.
+pub(super) struct Restored<T> {
+    pub(super) partition: i32,
+    pub(super) epoch: u64,
+    pub(super) task: T,
+    /// The first record to read.
+    pub(super) start: i64,
+    /// What the group has committed.
+    pub(super) committed: Option<i64>,
+    /// The first record that is new.
+    pub(super) replay_until: i64,
+    pub(super) advances: Advances,
+}
+
+/// Restores partitions of one job.
+pub(super) struct Restorer<J> {
+    pub(super) job: Arc<J>,
+    pub(super) reader: Reader,
+    pub(super) topic: String,
+    pub(super) store: Option<SnapshotStore>,
+    pub(super) fingerprint: String,
+    pub(super) lost_position: LostPosition,
+    pub(super) metrics: JobMetrics,
+}
+
+/// Why a restore is not done yet.
+enum Trouble {
+    /// Try again.
+    Later(String),
+    Stop(WorkerError),
+}
+
+impl From<rdkafka::error::KafkaError> for Trouble {
+    fn from(error: rdkafka::error::KafkaError) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+impl<J: Job> Restorer<J> {
+    /// Tries once; `None` is to be tried again.
+    pub(super) fn attempt(
+        &self,
+        partition: i32,
+        epoch: u64,
+        attempt: &mut Attempt,
+    ) -> Result<Option<Restored<J::Task>>, WorkerError> {
+        match self.try_restore(partition, epoch, attempt) {
+            Ok(restored) => Ok(Some(restored)),
+            Err(Trouble::Stop(error)) => Err(error),
+            Err(Trouble::Later(reason)) => {
+                if !attempt.logged {
+                    tracing::warn!(partition, reason, "a restore waits");
+                    attempt.logged = true;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn try_restore(
+        &self,
+        partition: i32,
+        epoch: u64,
+        attempt: &mut Attempt,
+    ) -> Result<Restored<J::Task>, Trouble> {
+        let committed = self.reader.committed(&self.topic, partition)?;
+        let (low, end) = self.reader.bounds(&self.topic, partition)?;
+        if committed.is_some_and(|committed| committed > end) && attempt.ahead < AHEAD_ATTEMPTS {
+            attempt.ahead += 1;
+            return Err(Trouble::Later(format!(
+                "{committed:?} is committed, and the log ends at {end}"
+            )));
+        }
+        let snapshot = self.newest_snapshot(partition, committed, attempt)?;
+        let from_snapshot = snapshot.as_ref().map(|(offset, _)| *offset);
+        let plan = Plan::of(committed, from_snapshot, low, end);
+        if let Some(what) = plan.lost {
+            self.metrics.lost_positions.inc();
+            tracing::error!(partition, topic = self.topic, what, policy = ?self.lost_position, "a position was lost");
+            if self.lost_position == LostPosition::Stop {
+                return Err(Trouble::Stop(WorkerError::LostPosition {
+                    topic: self.topic.clone(),
+                    partition,
+                    what,
+                }));
+            }
+        }
+        let task = match snapshot {
+            Some((_, task)) if plan.with_snapshot => task,
+            _ => self.fresh(partition, plan.start, committed, low)?,
+        };
+        let advances = match self.job.control_topic() {
+            Some(control) if committed.is_some() => {
+                let records = self.reader.control_records(control, partition, plan.start);
+                let records = records.map_err(|error| self.control_trouble(control, partition, error))?;
+                Advances::between(&records, plan.start, plan.replay_until)
+            }
+            _ => Advances::default(),
+        };
+        tracing::info!(
+            partition,
+            committed,
+            snapshot = from_snapshot,
+            start = plan.start,
+            advances = advances.len(),
+            "partition restored"
+        );
+        Ok(Restored {
+            partition,
+            epoch,
+            task,
+            start: plan.start,
+            committed,
+            replay_until: plan.replay_until,
+            advances,
+        })
+    }
+
+    fn control_trouble(&self, control: &str, partition: i32, error: ControlError) -> Trouble {
+        match error {
+            ControlError::Kafka(error) => Trouble::Later(error.to_string()),
+            ControlError::Broken { offset, reason } => Trouble::Stop(WorkerError::Topic(format!(
+                "offset {offset} of partition {partition} of {control} cannot be replayed: {reason}"
+            ))),
+        }
+    }
+
+    /// A task without state. On the job's very first start in a log that has lost its beginning, the empty state is
+    /// stored as a snapshot: it says that nothing before is part of the state, so that a restart before the first real
+    /// snapshot is not taken for a loss.
+    fn fresh(
+        &self,
+        partition: i32,
+        start: i64,
+        committed: Option<i64>,
+        low: i64,
+    ) -> Result<J::Task, Trouble> {
+        let task = self.job.task(partition);
+        if committed.is_none()
+            && low > 0
+            && let Some(store) = &self.store
+        {
+            let mut container = SnapshotWriter::new(&self.header(partition, start, task.watermark_ms()));
+            task.snapshot(container.state());
+            store
+                .write(partition, start, container.finish())
+                .map_err(|error| Trouble::Later(error.to_string()))?;
+        }
+        Ok(task)
+    }
+
+    pub(super) fn header(&self, partition: i32, offset: i64, watermark_ms: Option<i64>) -> Header<'_> {
+        Header {
+            job: self.job.name(),
+            partition,
+            offset,
+            watermark_ms,
+            fingerprint: &self.fingerprint,
+        }
+    }
+
+    /// The newest snapshot that is whole, ours, and not ahead of the committed offset. Those ahead are of another
+    /// history of the log (a topic made anew, offsets set back) and are deleted, as the log will pass their offsets.
+    fn newest_snapshot(
+        &self,
+        partition: i32,
+        committed: Option<i64>,
+        attempt: &mut Attempt,
+    ) -> Result<Option<(i64, J::Task)>, Trouble> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let offsets = match store.list(partition) {
+            Ok(offsets) => offsets,
+            Err(error) => {
+                attempt.store_failures += 1;
+                if attempt.store_failures < STORE_ATTEMPTS {
+                    return Err(Trouble::Later(error.to_string()));
+                }
+                self.metrics.snapshot_failed("store");
+                tracing::error!(partition, %error, "the snapshot store does not answer: the log serves");
+                return Ok(None);
+            }
+        };
+        for offset in offsets {
+            if committed.is_none_or(|committed| offset > committed) {
+                self.refuse(
+                    partition,
+                    offset,
+                    "future",
+                    &format!("the committed offset is {committed:?}"),
+                );
+                if let Err(error) = store.delete(partition, offset) {
+                    tracing::warn!(partition, offset, %error, "a snapshot of the future could not be deleted");
+                }
+                continue;
+            }
+            match self.read_snapshot(store, partition, offset) {
+                Ok(task) => return Ok(Some((offset, task))),
+                Err((code, reason)) => self.refuse(partition, offset, code, &reason),
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_snapshot(
+        &self,
+        store: &SnapshotStore,
+        partition: i32,
+        offset: i64,
+    ) -> Result<J::Task, (&'static str, String)> {
+        let bytes = store
+            .read(partition, offset)
+            .map_err(|error| ("store", error.to_string()))?;
+        let expected = Expected {
+            job: self.job.name(),
+            partition,
+            fingerprint: &self.fingerprint,
+        };
+        let refused = |error: SnapshotError| (error.code(), error.to_string());
+        let snapshot = container::read(&bytes, &expected).map_err(refused)?;
+        if snapshot.header.offset != offset {
+            return Err(("foreign", format!("it is of offset {}", snapshot.header.offset)));
+        }
+        let mut task = self.job.task(partition);
+        task.restore(snapshot.state)
+            .map_err(|error| refused(error.into()))?;
+        Ok(task)
+    }
+
+    fn refuse(&self, partition: i32, offset: i64, code: &str, reason: &str) {
+        self.metrics.snapshot_failed(code);
+        tracing::warn!(
+            partition,
+            offset,
+            code,
+            reason,
+            "a snapshot is refused, and the next older one or the log serves"
+        );
+    }
+}
+
+/// Where to start, and what is missing.
+#[derive(Debug, PartialEq, Eq)]
+struct Plan {
+    start: i64,
+    replay_until: i64,
+    with_snapshot: bool,
+    lost: Option<String>,
+}
+
+impl Plan {
+    /// `low` is the log's first offset, `end` the one after its last.
+    fn of(committed: Option<i64>, snapshot: Option<i64>, low: i64, end: i64) -> Self {
+        let Some(committed) = committed else {
+            return Self {
+                start: low,
+                replay_until: low,
+                with_snapshot: false,
+                lost: None,
+            };
+        };
+        if committed > end {
+            return Self {
+                start: low,
+                replay_until: low,
+                with_snapshot: false,
+                lost: Some(format!("{committed} is committed, and the log ends at {end}")),
+            };
+        }
+        let wanted = snapshot.unwrap_or(0);
+        let start = wanted.max(low);
+        let lost = (low > wanted).then(|| {
+            let from = match snapshot {
+                Some(offset) => format!("the newest snapshot is of offset {offset}"),
+                None => "there is no snapshot".to_owned(),
+            };
+            format!("{committed} is committed, {from}, and the log starts at {low}")
+        });
+        Self {
+            start,
+            replay_until: committed.max(start),
+            with_snapshot: snapshot.is_some(),
+            lost,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(committed: Option<i64>, snapshot: Option<i64>, low: i64) -> (i64, i64, bool, bool) {
+        let plan = Plan::of(committed, snapshot, low, 1_000);
+        (
+            plan.start,
+            plan.replay_until,
+            plan.with_snapshot,
+            plan.lost.is_some(),
+        )
+    }
+
+    #[test]
+    fn a_first_start_takes_what_the_log_has() {
+        assert_eq!(plan(None, None, 0), (0, 0, false, false));
+        assert_eq!(plan(None, None, 70), (70, 70, false, false));
+    }
+
+    #[test]
+    fn a_restart_replays_from_the_snapshot_to_the_committed_offset() {
+        assert_eq!(plan(Some(100), Some(60), 0), (60, 100, true, false));
+        assert_eq!(plan(Some(100), Some(60), 60), (60, 100, true, false));
+        assert_eq!(plan(Some(100), Some(100), 100), (100, 100, true, false));
+        assert_eq!(plan(Some(100), None, 0), (0, 100, false, false));
+    }
+
+    #[test]
+    fn what_retention_has_deleted_is_a_loss() {
+        assert_eq!(
+            plan(Some(100), Some(60), 61),
+            (61, 100, true, true),
+            "a part of the replay"
+        );
+        assert_eq!(
+            plan(Some(100), Some(100), 130),
+            (130, 130, true, true),
+            "records never processed"
+        );
+        assert_eq!(
+            plan(Some(100), None, 1),
+            (1, 100, false, true),
+            "what the state is made of"
+        );
+        assert_eq!(
+            plan(Some(1_001), Some(900), 0),
+            (0, 0, false, true),
+            "the log was made anew"
+        );
+    }
+
+    #[test]
+    fn a_loss_says_what_is_missing() {
+        let lost = Plan::of(Some(100), Some(60), 61, 1_000).lost.unwrap();
+        assert_eq!(
+            lost,
+            "100 is committed, the newest snapshot is of offset 60, and the log starts at 61"
+        );
+    }
+}
