@@ -1,1 +1,93 @@
-//! Transactions, aggregates and anomalies into Elasticsearch, idempotently.
+//! Transactions, aggregates and anomalies into Elasticsearch, so that a replay changes nothing.
+//!
+//! [`consumer`] reads the three topics on a thread of its own and decides by [`decode`] what each record becomes: a
+//! [`document`], a dead letter, or nothing. [`bulk`] collects documents and gives meaning to the answers, [`writer`]
+//! sends them until they are taken or refused, and [`acknowledgement`] says which offsets may be committed then.
+//! [`templates`] is for whoever sets the server up.
+
+#![forbid(unsafe_code)]
+
+pub mod acknowledgement;
+pub mod bulk;
+pub mod client;
+pub mod consumer;
+pub mod dead_letter;
+pub mod decode;
+pub mod document;
+pub mod metrics;
+pub mod reachability;
+pub mod retry;
+pub mod sample;
+pub mod stream;
+pub mod templates;
+pub mod writer;
+
+use anyhow::Context as _;
+use elasticsearch::Elasticsearch;
+use millrace_settings::Settings;
+use millrace_telemetry::{Health, Shutdown};
+use tokio::runtime::Handle;
+
+use crate::consumer::Consumer;
+use crate::metrics::Metrics;
+use crate::reachability::Reachability;
+use crate::retry::Backoff;
+use crate::writer::Writer;
+
+/// Runs the sink until `shutdown`, then drains it. Readiness: `kafka` is ready with an assignment and a broker,
+/// `elasticsearch` while the server answers and takes documents.
+///
+/// # Errors
+/// Wrong settings, a port in use, or what a new start of the process may mend.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let health = Health::new(metrics::OPERATOR);
+    let (host, port) = (&settings.telemetry.bind_host, settings.elastic_sink.metrics_port);
+    let _server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
+    let metrics = Metrics::register()?;
+    let client = client::connect(&settings.elasticsearch)?;
+    let reachability = Reachability::new(health.component("elasticsearch"));
+    let sink = &settings.elastic_sink;
+    let writer = Writer {
+        client: client.clone(),
+        index_prefix: settings.elasticsearch.index_prefix.clone(),
+        backoff: writer::backoff(sink.retry_initial_ms, sink.retry_max_ms),
+        metrics,
+        reachability: reachability.clone(),
+    };
+    // Aborted when it is dropped, at the end of this function.
+    let mut watch = tokio::task::JoinSet::new();
+    watch.spawn(reachability.clone().watch(client.clone()));
+    let is_set_up = tokio::select! {
+        () = set_up(&client, &settings, &reachability, writer.backoff) => true,
+        () = shutdown.wait() => false,
+    };
+    if !is_set_up {
+        return Ok(());
+    }
+    let consumer = Consumer::new(&settings, writer, &Handle::current(), &health)?;
+    let (sender, ended) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("elastic-sink".to_owned())
+        .spawn(move || sender.send(consumer.run(&shutdown)))
+        .context("starting the consumer's thread")?;
+    ended.await.context("the consumer's thread has panicked")?
+}
+
+/// Puts the templates, however long the server is away: without them it would make up mappings of its own.
+async fn set_up(client: &Elasticsearch, settings: &Settings, reachability: &Reachability, backoff: Backoff) {
+    let mut attempt = 0;
+    loop {
+        match templates::put_all(client, &settings.elasticsearch).await {
+            Ok(outcomes) => {
+                reachability.writes(None);
+                for (name, outcome) in outcomes {
+                    tracing::info!(%outcome, "{name}");
+                }
+                return;
+            }
+            Err(error) => reachability.writes(Some(error.to_string())),
+        }
+        backoff.wait(attempt).await;
+        attempt = attempt.saturating_add(1);
+    }
+}

@@ -1,0 +1,202 @@
+//! What the Kafka client reports while it is polled: rebalances, commits, statistics.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use millrace_telemetry::{Component, Health};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaResult;
+use rdkafka::statistics::Partition;
+use rdkafka::{ClientContext, Statistics, TopicPartitionList};
+
+use crate::acknowledgement::PartitionKey;
+use crate::metrics::Metrics;
+use crate::stream::Stream;
+
+use super::pipeline::Pipeline;
+
+/// Holds the pipeline, as a rebalance has to drain it. The lock is never held while the consumer is polled.
+pub(super) struct SinkContext {
+    pipeline: Mutex<Pipeline>,
+    names: Vec<(String, Stream)>,
+    metrics: Metrics,
+    component: Component,
+    drain_timeout: Duration,
+    is_assigned: AtomicBool,
+    has_changed: AtomicBool,
+}
+
+impl SinkContext {
+    pub(super) fn new(
+        pipeline: Pipeline,
+        names: Vec<(String, Stream)>,
+        metrics: Metrics,
+        health: &Health,
+        drain_timeout: Duration,
+    ) -> Self {
+        Self {
+            pipeline: Mutex::new(pipeline),
+            names,
+            metrics,
+            component: health.component("kafka"),
+            drain_timeout,
+            is_assigned: AtomicBool::new(false),
+            has_changed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn pipeline(&self) -> MutexGuard<'_, Pipeline> {
+        // A panic ends the thread that polls, and the process with it.
+        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether partitions were assigned since the last call.
+    pub(super) fn take_changed(&self) -> bool {
+        self.has_changed.swap(false, Ordering::Relaxed)
+    }
+
+    fn key(&self, topic: &str, partition: i32) -> Option<PartitionKey> {
+        let (_, stream) = self.names.iter().find(|(name, _)| name == topic)?;
+        Some(PartitionKey {
+            stream: *stream,
+            partition,
+        })
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
+        let mut pipeline = self.pipeline();
+        match pipeline.drain(consumer, Instant::now() + self.drain_timeout) {
+            Ok(0) => {}
+            Ok(left) => tracing::warn!(records = left, "not written in time: they will be read again"),
+            // The next step of the thread meets it as well, and ends.
+            Err(error) => tracing::error!(%error, "writing before partitions go to another member"),
+        }
+        for element in partitions.elements() {
+            if let Some(key) = self.key(element.topic(), element.partition()) {
+                pipeline.forget(key);
+                self.metrics.forget_lag(element.topic(), element.partition());
+            }
+        }
+    }
+
+    /// The number of partitions assigned, as seen from within a rebalance.
+    fn tell_assignment(&self, consumer: &BaseConsumer<Self>) {
+        let count = consumer.assignment().map_or(0, |assignment| assignment.count());
+        self.metrics.assigned.set(count as i64);
+    }
+
+    fn report_lag(&self, topic: &str, partition: &Partition) {
+        let Some(key) = self.key(topic, partition.partition) else {
+            return;
+        };
+        let is_ours = partition.desired && partition.fetch_state == "active" && partition.ls_offset >= 0;
+        if !is_ours {
+            return;
+        }
+        let (done, open) = {
+            let mut pipeline = self.pipeline();
+            (pipeline.tracker().done(key), pipeline.tracker().open(key))
+        };
+        self.metrics
+            .set_lag(topic, partition.partition, lag(partition, done, open));
+    }
+}
+
+/// Committed records that are not done, about: the end of what is committed less what is done. Markers of transactions
+/// take offsets too; where everything was fetched and done, what is left is such markers, and no lag.
+fn lag(partition: &Partition, done: Option<i64>, open: i64) -> i64 {
+    let is_all_fetched = partition.next_offset >= partition.ls_offset && partition.fetchq_cnt == 0;
+    if is_all_fetched && open == 0 {
+        return 0;
+    }
+    let from = done.unwrap_or_else(|| partition.committed_offset.max(partition.lo_offset).max(0));
+    (partition.ls_offset - from).max(0)
+}
+
+impl ClientContext for SinkContext {
+    fn stats(&self, statistics: Statistics) {
+        for topic in statistics.topics.values() {
+            for partition in topic.partitions.values() {
+                self.report_lag(&topic.topic, partition);
+            }
+        }
+        let has_broker = statistics
+            .brokers
+            .values()
+            .any(|broker| broker.nodeid >= 0 && broker.state == "UP");
+        if !has_broker {
+            self.component.not_ready("no Kafka broker is connected");
+        } else if self.is_assigned.load(Ordering::Relaxed) {
+            self.component.ready();
+        }
+    }
+}
+
+impl ConsumerContext for SinkContext {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(partitions) = rebalance {
+            tracing::info!(partitions = partitions.count(), "partitions go to another member");
+            self.revoke(consumer, partitions);
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(partitions) => {
+                tracing::info!(partitions = partitions.count(), "partitions assigned");
+                self.is_assigned.store(true, Ordering::Relaxed);
+                self.has_changed.store(true, Ordering::Relaxed);
+                self.component.ready();
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => {
+                self.is_assigned.store(false, Ordering::Relaxed);
+                self.component.not_ready(format!("rebalancing failed: {error}"));
+            }
+        }
+        self.tell_assignment(consumer);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let Err(error) = result else { return };
+        tracing::warn!(%error, "a commit failed and will be tried again");
+        // A synchronous commit answers to its caller, who holds the lock.
+        let Ok(mut pipeline) = self.pipeline.try_lock() else {
+            return;
+        };
+        for element in offsets.elements() {
+            if let Some(key) = self.key(element.topic(), element.partition()) {
+                pipeline.tracker().not_committed(key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(next_offset: i64, ls_offset: i64, committed_offset: i64) -> Partition {
+        Partition {
+            next_offset,
+            ls_offset,
+            committed_offset,
+            lo_offset: 10,
+            ..Partition::default()
+        }
+    }
+
+    #[test]
+    fn trailing_markers_are_no_lag() {
+        assert_eq!(lag(&partition(100, 100, 99), Some(99), 0), 0);
+        assert_eq!(lag(&partition(100, 100, -1001), None, 0), 0);
+    }
+
+    #[test]
+    fn what_is_open_or_not_fetched_is_lag() {
+        assert_eq!(lag(&partition(100, 100, 60), Some(60), 40), 40);
+        assert_eq!(lag(&partition(50, 100, -1001), None, 0), 90);
+        assert_eq!(lag(&partition(50, 100, 50), Some(50), 0), 50);
+    }
+}

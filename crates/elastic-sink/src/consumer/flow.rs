@@ -1,0 +1,48 @@
+//! When to pause the partitions, and when to go on.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+use crate::bulk::Origin;
+
+use super::context::SinkContext;
+
+/// A record that the registry could not be asked about. It waits here, and with it everything after it. (Seeking back
+/// would not do: a pause makes librdkafka go on after the record it handed out last, whatever was sought between.)
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) origin: Origin,
+    pub(super) timestamp_ms: Option<i64>,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) payload: Option<Vec<u8>>,
+    /// How often the registry could not be asked.
+    pub(super) failures: u32,
+    /// When it is asked again.
+    pub(super) until: Instant,
+}
+
+/// Pauses while nothing more is to be read.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    is_paused: bool,
+}
+
+impl Flow {
+    /// Pauses or resumes what is assigned.
+    pub(super) fn update(&mut self, consumer: &BaseConsumer<SinkContext>, pause: bool) -> anyhow::Result<()> {
+        // Partitions just assigned are not paused, whatever the others are.
+        let is_new = consumer.context().take_changed();
+        if pause && (is_new || !self.is_paused) {
+            consumer.pause(&consumer.assignment()?).context("pausing")?;
+        } else if !pause && self.is_paused {
+            consumer.resume(&consumer.assignment()?).context("resuming")?;
+        }
+        if pause != self.is_paused {
+            tracing::debug!(paused = pause, "reading is paused or resumed");
+        }
+        self.is_paused = pause;
+        Ok(())
+    }
+}

@@ -1,0 +1,299 @@
+//! The consumer's thread: reads, decides, hands batches to the writer, and commits what is done.
+//!
+//! The thread is the only one that touches the consumer. Batches are written by tasks of the async runtime, at most so
+//! many at once; while all are busy and the next batch is full, nothing is read. Short waits block the thread; in a
+//! longer one the partitions are paused and the thread goes on polling, so that the group keeps its member.
+
+mod context;
+mod flow;
+mod pipeline;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use millrace_codec::RegistryError;
+use millrace_kafka::client::consumer_config;
+use millrace_kafka::topic_name;
+use millrace_settings::Settings;
+use millrace_telemetry::{Health, Shutdown};
+use rdkafka::Message as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use tokio::runtime::Handle;
+
+use crate::acknowledgement::PartitionKey;
+use crate::bulk::{Entry, Limits, Origin};
+use crate::dead_letter::DeadLetters;
+use crate::decode::{Decision, Decoder, Record};
+use crate::metrics::Metrics;
+use crate::retry::Backoff;
+use crate::sample::Sample;
+use crate::stream::Stream;
+use crate::writer::Writer;
+
+use context::SinkContext;
+use flow::{Flow, Held};
+use pipeline::Pipeline;
+
+/// The consumer group, before any prefix.
+pub const GROUP: &str = "millrace-elastic-sink";
+
+/// The longest wait for a record, so that what is due by time is seen to.
+const POLL_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Records read before what is due by time is seen to.
+const POLL_RECORDS: usize = 500;
+
+/// The name of the registry among the parts of the service; there once it could not be asked.
+const REGISTRY: &str = "schema-registry";
+
+/// Time between two reports of lag.
+const STATISTICS_INTERVAL_MS: &str = "5000";
+
+/// What the thread works with.
+pub struct Consumer {
+    consumer: BaseConsumer<SinkContext>,
+    decoder: Decoder,
+    names: Vec<(String, Stream)>,
+    flow: Flow,
+    health: Health,
+    backoff: Backoff,
+    metrics: Metrics,
+    drain_timeout: Duration,
+}
+
+impl Consumer {
+    /// Joins the group. `runtime` runs the writes.
+    ///
+    /// # Errors
+    /// The settings contradict what is needed, or the client refuses them.
+    pub fn new(
+        settings: &Settings,
+        writer: Writer,
+        runtime: &Handle,
+        health: &Health,
+    ) -> anyhow::Result<Self> {
+        let (sink, metrics, backoff) = (&settings.elastic_sink, writer.metrics.clone(), writer.backoff);
+        let sample = Sample::of(sink.transaction_share);
+        let names: Vec<(String, Stream)> = Stream::ALL
+            .into_iter()
+            .filter(|stream| *stream != Stream::Transactions || !sample.is_empty())
+            .map(|stream| (topic_name(&settings.kafka, stream.topic()), stream))
+            .collect();
+        let dead_letters = DeadLetters::new(&settings.kafka, backoff, metrics.clone())?;
+        let limits = Limits {
+            bytes: sink.bulk_bytes,
+            actions: sink.bulk_actions,
+            age: Duration::from_millis(sink.bulk_interval_ms),
+        };
+        let drain_timeout = Duration::from_millis(sink.drain_timeout_ms);
+        let pipeline = Pipeline::new(
+            Arc::new(writer),
+            dead_letters,
+            limits,
+            sink.bulks_in_flight,
+            runtime.clone(),
+        );
+        let group = topic_name(&settings.kafka, GROUP);
+        let mut config = consumer_config(&settings.kafka, &group, &sink.consumer_properties)?;
+        // A new group reads all there is: what is indexed already is answered 409.
+        config
+            .set("auto.offset.reset", "earliest")
+            .set("statistics.interval.ms", STATISTICS_INTERVAL_MS);
+        let context = SinkContext::new(pipeline, names.clone(), metrics.clone(), health, drain_timeout);
+        let consumer: BaseConsumer<SinkContext> = config
+            .create_with_context(context)
+            .context("the Kafka consumer")?;
+        let topics: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+        consumer
+            .subscribe(&topics)
+            .with_context(|| format!("subscribing to {}", topics.join(", ")))?;
+        tracing::info!(group, ?topics, share = sink.transaction_share, "reading");
+        Ok(Self {
+            consumer,
+            decoder: Decoder::new(settings, sample),
+            names,
+            flow: Flow::default(),
+            health: health.clone(),
+            backoff,
+            metrics,
+            drain_timeout,
+        })
+    }
+
+    /// Works until `shutdown`; then writes and commits what was read, within the drain's timeout.
+    ///
+    /// # Errors
+    /// What a new start of the process may mend.
+    pub fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        while !shutdown.is_triggered() {
+            self.step()?;
+        }
+        let left = self
+            .consumer
+            .context()
+            .pipeline()
+            .drain(&self.consumer, Instant::now() + self.drain_timeout)?;
+        if left > 0 {
+            tracing::warn!(records = left, "not written in time: they will be read again");
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> anyhow::Result<()> {
+        let (pause, wait) = {
+            let mut pipeline = self.consumer.context().pipeline();
+            pipeline.progress()?;
+            pipeline.commit(&self.consumer);
+            let is_blocked = pipeline.is_blocked_after_waiting()?;
+            (
+                is_blocked || pipeline.held.is_some(),
+                pipeline.due_in().unwrap_or(POLL_TIMEOUT),
+            )
+        };
+        self.flow.update(&self.consumer, pause)?;
+        let mut timeout = wait.min(POLL_TIMEOUT);
+        for _ in 0..POLL_RECORDS {
+            match self.consumer.poll(timeout) {
+                None => break,
+                Some(Ok(message)) => {
+                    if self.take(&message).is_break() {
+                        break;
+                    }
+                }
+                Some(Err(error)) => {
+                    failed(&error)?;
+                    break;
+                }
+            }
+            timeout = Duration::ZERO;
+        }
+        self.ask_again();
+        Ok(())
+    }
+
+    /// Takes a record; breaks where nothing more should be read for now.
+    fn take(&self, message: &BorrowedMessage<'_>) -> ControlFlow<()> {
+        let Some(&(_, stream)) = self.names.iter().find(|(name, _)| name == message.topic()) else {
+            return ControlFlow::Continue(());
+        };
+        let (key, payload) = (message.key(), message.payload());
+        let origin = Origin {
+            partition: PartitionKey {
+                stream,
+                partition: message.partition(),
+            },
+            offset: message.offset(),
+        };
+        let timestamp_ms = message.timestamp().to_millis();
+        match self.decoder.decide(record(origin, timestamp_ms, payload)) {
+            Ok(decision) => self.settle(origin, key, payload, decision),
+            Err(error) => {
+                self.hold(
+                    Held {
+                        origin,
+                        timestamp_ms,
+                        key: key.map(<[u8]>::to_vec),
+                        payload: payload.map(<[u8]>::to_vec),
+                        failures: 0,
+                        until: Instant::now(),
+                    },
+                    &error,
+                );
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Adds a record that was decided on; breaks where the batch is full.
+    fn settle(
+        &self,
+        origin: Origin,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+        decision: Decision,
+    ) -> ControlFlow<()> {
+        self.metrics.consumed.inc();
+        self.metrics
+            .consumed_bytes
+            .inc_by((key.map_or(0, <[u8]>::len) + payload.map_or(0, <[u8]>::len)) as u64);
+        let work = match decision {
+            Decision::Work(work) => Some(work),
+            Decision::NotChosen => None,
+            Decision::Skip { code } => {
+                self.metrics.skipped(code);
+                None
+            }
+        };
+        let entry = work.map(|work| Entry {
+            origin,
+            key: key.map(<[u8]>::to_vec),
+            payload: payload.map(<[u8]>::to_vec),
+            work,
+        });
+        let is_full = self.consumer.context().pipeline().add(origin, entry);
+        if is_full {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// Keeps a record until the registry can be asked.
+    fn hold(&self, mut held: Held, error: &RegistryError) {
+        self.health.component(REGISTRY).not_ready(error.to_string());
+        held.until = Instant::now() + self.backoff.pause(held.failures, rand::random());
+        held.failures = held.failures.saturating_add(1);
+        self.consumer.context().pipeline().held = Some(held);
+    }
+
+    /// Decides on the record that is held, if it is time to.
+    fn ask_again(&self) {
+        let due = self
+            .consumer
+            .context()
+            .pipeline()
+            .held
+            .take_if(|held| held.until <= Instant::now());
+        let Some(held) = due else { return };
+        match self
+            .decoder
+            .decide(record(held.origin, held.timestamp_ms, held.payload.as_deref()))
+        {
+            Ok(decision) => {
+                self.health.component(REGISTRY).ready();
+                // Whether the batch is full by it, the next step sees.
+                let _ = self.settle(
+                    held.origin,
+                    held.key.as_deref(),
+                    held.payload.as_deref(),
+                    decision,
+                );
+            }
+            Err(error) => self.hold(held, &error),
+        }
+    }
+}
+
+fn record(origin: Origin, timestamp_ms: Option<i64>, payload: Option<&[u8]>) -> Record<'_> {
+    Record {
+        stream: origin.partition.stream,
+        offset: origin.offset,
+        timestamp_ms,
+        payload,
+    }
+}
+
+/// What the client reports in place of a record: mostly something it mends by itself.
+fn failed(error: &KafkaError) -> anyhow::Result<()> {
+    match error {
+        KafkaError::MessageConsumptionFatal(code) => {
+            anyhow::bail!("the Kafka consumer has failed for good: {code}")
+        }
+        other => tracing::warn!(error = %other, "reading from Kafka"),
+    }
+    Ok(())
+}

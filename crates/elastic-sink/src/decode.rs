@@ -1,0 +1,226 @@
+//! From a record's bytes to what is to be done with it.
+
+use millrace_codec::{
+    AggregateReader, AnomalyReader, DecodeError, ReadError, RegistryConfig, RegistryError, SchemaFetcher,
+    TransactionReader,
+};
+use millrace_settings::{SchemaRegistry, Settings};
+
+use crate::bulk::Work;
+use crate::document::{self, Document, NoDocument};
+use crate::sample::Sample;
+use crate::stream::Stream;
+
+/// What is to be done with a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Work on it.
+    Work(Work),
+    /// A transaction outside the sample.
+    NotChosen,
+    /// A bad transaction: the aggregator reads the same topic and sends it to the dead letters, so that doing it here
+    /// too would have it there twice.
+    Skip {
+        /// The bounded name of the reason.
+        code: &'static str,
+    },
+}
+
+/// A record's parts that matter here.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Its topic.
+    pub stream: Stream,
+    /// Its offset.
+    pub offset: i64,
+    /// Its time in the log, in milliseconds since 1970.
+    pub timestamp_ms: Option<i64>,
+    /// Its value; `None` for a tombstone.
+    pub payload: Option<&'a [u8]>,
+}
+
+/// Why a value gives no document.
+enum Fault {
+    Undecodable(DecodeError),
+    Unfit(NoDocument),
+}
+
+impl From<NoDocument> for Fault {
+    fn from(error: NoDocument) -> Self {
+        Self::Unfit(error)
+    }
+}
+
+/// Reads all three topics.
+#[derive(Debug)]
+pub struct Decoder {
+    transactions: TransactionReader,
+    aggregates: AggregateReader,
+    anomalies: AnomalyReader,
+    sample: Sample,
+    max_future_ms: i64,
+}
+
+impl Decoder {
+    /// A decoder that indexes `sample` of the transactions.
+    #[must_use]
+    pub fn new(settings: &Settings, sample: Sample) -> Self {
+        let fetcher = SchemaFetcher::new(registry(&settings.schema_registry));
+        Self {
+            transactions: TransactionReader::new(fetcher.clone()),
+            aggregates: AggregateReader::new(fetcher.clone()),
+            anomalies: AnomalyReader::new(fetcher),
+            sample,
+            max_future_ms: settings.aggregator.event_time.max_future_ms,
+        }
+    }
+
+    /// Decides what to do with a record.
+    ///
+    /// # Errors
+    /// Nothing is known of the record, as the registry cannot be asked for its schema.
+    pub fn decide(&self, record: Record<'_>) -> Result<Decision, RegistryError> {
+        match record.stream {
+            Stream::Transactions => self.transaction(record),
+            Stream::Aggregates => decided(self.aggregates.read(value(record)), |aggregate| {
+                Ok(document::aggregate(&aggregate)?)
+            }),
+            Stream::Anomalies => decided(self.anomalies.read(value(record)), |anomaly| {
+                Ok(document::anomaly(&anomaly, record.offset)?)
+            }),
+        }
+    }
+
+    fn transaction(&self, record: Record<'_>) -> Result<Decision, RegistryError> {
+        let transaction = match self.transactions.read(value(record)) {
+            Ok(transaction) => transaction,
+            Err(ReadError::Invalid(error)) => return Ok(Decision::Skip { code: error.code() }),
+            Err(ReadError::Registry(error)) => return Err(error),
+        };
+        if !self.sample.has(&transaction.transaction_id) {
+            return Ok(Decision::NotChosen);
+        }
+        // As the aggregator decides; and each far month would be an index more.
+        let in_time = record.timestamp_ms.map_or(Ok(()), |append_ms| {
+            transaction.check_not_far_future(append_ms, self.max_future_ms)
+        });
+        if let Err(error) = in_time {
+            return Ok(Decision::Skip { code: error.code() });
+        }
+        Ok(match document::transaction(&transaction, record.offset) {
+            Ok(document) => Decision::Work(Work::Index(document)),
+            Err(error) => Decision::Skip { code: error.code() },
+        })
+    }
+}
+
+fn value(record: Record<'_>) -> &[u8] {
+    record.payload.unwrap_or_default()
+}
+
+fn decided<T>(
+    read: Result<T, ReadError>,
+    document: impl FnOnce(T) -> Result<Document, Fault>,
+) -> Result<Decision, RegistryError> {
+    let fault = match read {
+        Err(ReadError::Registry(error)) => return Err(error),
+        Err(ReadError::Invalid(error)) => Fault::Undecodable(error),
+        Ok(value) => match document(value) {
+            Ok(document) => return Ok(Decision::Work(Work::Index(document))),
+            Err(fault) => fault,
+        },
+    };
+    let (code, error) = match fault {
+        Fault::Undecodable(error) => (error.code(), error.to_string()),
+        Fault::Unfit(error) => (error.code(), error.to_string()),
+    };
+    Ok(Decision::Work(Work::DeadLetter { code, error }))
+}
+
+fn registry(settings: &SchemaRegistry) -> RegistryConfig {
+    RegistryConfig {
+        url: settings.url.clone(),
+        username: settings.username.clone(),
+        password: settings.password.clone(),
+        timeout_ms: settings.timeout_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millrace_domain::{
+        Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
+    };
+
+    const APPENDED_MS: i64 = 1_767_225_600_000;
+
+    fn json(transaction_time_ms: i64) -> Vec<u8> {
+        let id = |text| ShortId::new(text, "test").unwrap();
+        let transaction = Transaction {
+            transaction_id: TransactionId::from_bytes([7; 16]),
+            user_id: id("u-1"),
+            amount: Amount::from_units(571_600).unwrap(),
+            transaction_time_ms,
+            merchant_id: id("m-7"),
+            transaction_type: TransactionType::Purchase,
+            location: id("Oslo"),
+            payment_method: PaymentMethod::Paypal,
+            is_international: false,
+            currency: Currency::parse(b"NOK").unwrap(),
+        };
+        let mut bytes = Vec::new();
+        millrace_codec::json::encode(&transaction, &mut bytes);
+        bytes
+    }
+
+    fn decide(share: f64, stream: Stream, payload: Option<&[u8]>) -> Decision {
+        let decoder = Decoder::new(&Settings::default(), Sample::of(share));
+        decoder
+            .decide(Record {
+                stream,
+                offset: 3,
+                timestamp_ms: Some(APPENDED_MS),
+                payload,
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn a_chosen_transaction_is_indexed() {
+        let decision = decide(1.0, Stream::Transactions, Some(&json(APPENDED_MS)));
+        assert!(
+            matches!(&decision, Decision::Work(Work::Index(document)) if document.id == "07070707-0707-0707-0707-070707070707"),
+            "{decision:?}"
+        );
+        assert_eq!(
+            decide(0.0, Stream::Transactions, Some(&json(APPENDED_MS))),
+            Decision::NotChosen
+        );
+    }
+
+    #[test]
+    fn bad_transactions_are_passed_over() {
+        let skip = |payload| match decide(1.0, Stream::Transactions, payload) {
+            Decision::Skip { code } => code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(skip(None), "empty");
+        assert_eq!(skip(Some(b"{")), "bad_json");
+        assert_eq!(skip(Some(&[1, 2])), "wrong_magic");
+        assert_eq!(skip(Some(&json(APPENDED_MS + 60_001))), "far_future");
+    }
+
+    #[test]
+    fn bad_aggregates_and_anomalies_are_dead_letters() {
+        for stream in [Stream::Aggregates, Stream::Anomalies] {
+            for (payload, expected) in [(None, "empty"), (Some(&[1_u8, 2][..]), "wrong_magic")] {
+                let decision = decide(1.0, stream, payload);
+                assert!(
+                    matches!(&decision, Decision::Work(Work::DeadLetter { code, .. }) if *code == expected),
+                    "{decision:?}"
+                );
+            }
+        }
+    }
+}

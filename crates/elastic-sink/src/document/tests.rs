@@ -1,0 +1,184 @@
+use millrace_codec::DecodedAnomaly;
+use millrace_domain::{
+    Amount, Currency, EntityType, MerchantAggregate, PaymentMethod, Severity, ShortId, Sum, Totals,
+    Transaction, TransactionId, TransactionType,
+};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn id(text: &str) -> ShortId {
+    ShortId::new(text, "test").unwrap()
+}
+
+fn a_transaction() -> Transaction {
+    Transaction {
+        transaction_id: TransactionId::parse(b"6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11").unwrap(),
+        user_id: id("u-\"1\"\\\n"),
+        amount: Amount::from_units(571_600).unwrap(),
+        transaction_time_ms: 1_767_225_600_000,
+        merchant_id: id("m-7"),
+        transaction_type: TransactionType::Refund,
+        location: id("Sao Paulo"),
+        payment_method: PaymentMethod::BankTransfer,
+        is_international: true,
+        currency: Currency::parse(b"BRL").unwrap(),
+    }
+}
+
+fn an_aggregate() -> MerchantAggregate {
+    MerchantAggregate {
+        merchant_id: id("m-17"),
+        currency: Currency::parse(b"EUR").unwrap(),
+        window_start_ms: 1_767_225_540_000,
+        window_end_ms: 1_767_225_600_000,
+        totals: Totals {
+            purchase_count: 3,
+            purchase_sum: Sum::from_units(1_234_567),
+            refund_count: 0,
+            refund_sum: Sum::ZERO,
+            min_amount: Amount::from_units(1).unwrap(),
+            max_amount: Amount::from_units(1_000_000).unwrap(),
+        },
+        distinct_users: 2,
+        revision: 4,
+    }
+}
+
+fn an_anomaly() -> DecodedAnomaly {
+    DecodedAnomaly {
+        id: "0f8fad5b-d9cb-569f-a165-70867728950e".parse().unwrap(),
+        rule: "velocity".to_owned(),
+        entity_type: EntityType::User,
+        entity: id("u-1"),
+        severity: Severity::High,
+        score: 0.75,
+        transaction_ids: vec![
+            TransactionId::from_bytes([0; 16]),
+            TransactionId::from_bytes([1; 16]),
+        ],
+        figures: vec![("count".to_owned(), 12.0), ("span_s".to_owned(), 60.5)],
+        event_time_ms: 1_769_903_999_999,
+        detection_time_ms: 1_769_904_000_100,
+    }
+}
+
+fn source(document: &Document) -> Value {
+    assert!(!document.source.contains('\n'), "one line");
+    serde_json::from_str(&document.source).unwrap()
+}
+
+#[test]
+fn a_transaction_with_its_place() {
+    let document = transaction(&a_transaction(), 41).unwrap();
+    assert_eq!(document.id, "6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11");
+    assert_eq!(document.month.to_string(), "2026.01");
+    assert_eq!(
+        source(&document),
+        json!({
+            "@timestamp": 1_767_225_600_000_i64, "transactionId": "6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11",
+            "userId": "u-\"1\"\\\n", "merchantId": "m-7", "transactionType": "refund", "currency": "BRL",
+            "paymentMethod": "bank_transfer", "isInternational": true, "amount": 57.16, "amountUnits": 571_600,
+            "location": "Sao Paulo", "locationPoint": {"lat": -23.55, "lon": -46.63}
+        })
+    );
+}
+
+#[test]
+fn an_unknown_place_has_no_point() {
+    let elsewhere = Transaction {
+        location: id("Atlantis"),
+        ..a_transaction()
+    };
+    let source = source(&transaction(&elsewhere, 0).unwrap());
+    assert_eq!(source["location"], "Atlantis");
+    assert!(source.get("locationPoint").is_none());
+}
+
+#[test]
+fn of_two_transactions_the_earlier_in_the_log_has_the_higher_version() {
+    let version = |offset| transaction(&a_transaction(), offset).unwrap().version;
+    assert!(version(0) > version(1));
+    assert!(version(1_000_000_000_000_000) > 0);
+    assert_eq!(version(5), version(5));
+}
+
+#[test]
+fn an_aggregate_has_its_money_twice() {
+    let document = aggregate(&an_aggregate()).unwrap();
+    assert_eq!(document.id, "m-17_EUR_1767225540000");
+    assert_eq!(document.month.to_string(), "2025.12");
+    assert_eq!(document.version, 5);
+    assert_eq!(
+        source(&document),
+        json!({
+            "@timestamp": 1_767_225_540_000_i64, "windowEnd": 1_767_225_600_000_i64, "merchantId": "m-17",
+            "currency": "EUR", "purchaseCount": 3, "purchaseSum": 123.4567, "purchaseSumUnits": 1_234_567,
+            "refundCount": 0, "refundSum": 0.0, "refundSumUnits": 0, "minAmount": 0.0001, "minAmountUnits": 1,
+            "maxAmount": 100.0, "maxAmountUnits": 1_000_000, "distinctUsers": 2, "revision": 4
+        })
+    );
+}
+
+#[test]
+fn what_elasticsearch_cannot_hold_is_named() {
+    let mut too_much = an_aggregate();
+    too_much.totals.refund_sum = Sum::from_units(i128::from(i64::MAX) + 1);
+    let error = aggregate(&too_much).unwrap_err();
+    assert_eq!(error.code(), "sum_out_of_range");
+    assert_eq!(
+        error.to_string(),
+        "refundSum 922337203685477.5808 is above the largest that Elasticsearch can hold, 922337203685477.5807"
+    );
+
+    let mut too_late = an_anomaly();
+    too_late.event_time_ms = i64::MAX;
+    assert_eq!(anomaly(&too_late, 0).unwrap_err().code(), "time_out_of_range");
+}
+
+#[test]
+fn an_anomaly_with_its_evidence() {
+    let document = anomaly(&an_anomaly(), 7).unwrap();
+    assert_eq!(document.id, "0f8fad5b-d9cb-569f-a165-70867728950e");
+    assert_eq!(document.month.to_string(), "2026.01");
+    assert_eq!(
+        source(&document),
+        json!({
+            "@timestamp": 1_769_903_999_999_i64, "detectionTime": 1_769_904_000_100_i64,
+            "id": "0f8fad5b-d9cb-569f-a165-70867728950e", "rule": "velocity", "entityType": "user",
+            "entity": "u-1", "severity": "high", "score": 0.75,
+            "evidence": {
+                "transactionIds": ["00000000-0000-0000-0000-000000000000", "01010101-0101-0101-0101-010101010101"],
+                "figures": {"count": 12, "span_s": 60.5}
+            }
+        })
+    );
+}
+
+#[test]
+fn no_evidence_is_an_empty_list_and_object() {
+    let bare = DecodedAnomaly {
+        transaction_ids: Vec::new(),
+        figures: Vec::new(),
+        ..an_anomaly()
+    };
+    let source = source(&anomaly(&bare, 0).unwrap());
+    assert_eq!(source["evidence"], json!({"transactionIds": [], "figures": {}}));
+}
+
+#[test]
+fn every_field_is_in_its_template() {
+    for document in [
+        transaction(&a_transaction(), 0).unwrap(),
+        aggregate(&an_aggregate()).unwrap(),
+        anomaly(&an_anomaly(), 0).unwrap(),
+    ] {
+        let fields = crate::templates::fields(document.stream);
+        for name in source(&document).as_object().unwrap().keys() {
+            let found = fields
+                .iter()
+                .any(|field| field.name == *name || field.name.starts_with(&format!("{name}.")));
+            assert!(found, "{name} of {:?}", document.stream);
+        }
+    }
+}

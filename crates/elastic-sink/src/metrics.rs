@@ -1,0 +1,160 @@
+//! What the sink counts.
+
+use millrace_telemetry::metrics::{
+    DURATION_BUCKETS_S, MetricError, SIZE_BUCKETS_BYTES, counters, histogram, int_gauge, int_gauges,
+};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
+use crate::bulk::RetryReason;
+use crate::stream::Stream;
+
+/// The value of the label `operator`.
+pub const OPERATOR: &str = "elastic-sink";
+
+/// Every metric of the sink.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Records read.
+    pub consumed: IntCounter,
+    /// Their bytes.
+    pub consumed_bytes: IntCounter,
+    /// Bulk requests under way.
+    pub in_flight: IntGauge,
+    /// Seconds from the start of a bulk request to its answer.
+    pub bulk_duration: Histogram,
+    /// Bytes of a bulk request.
+    pub bulk_bytes: Histogram,
+    /// Partitions assigned.
+    pub assigned: IntGauge,
+    documents: IntCounterVec,
+    retries: IntCounterVec,
+    dead_letters: IntCounterVec,
+    skipped: IntCounterVec,
+    lag: IntGaugeVec,
+}
+
+/// What became of a document; the label `outcome`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Written.
+    Indexed,
+    /// There already.
+    Unchanged,
+    /// Refused for good.
+    DeadLettered,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Indexed => "indexed",
+            Self::Unchanged => "unchanged",
+            Self::DeadLettered => "dead_lettered",
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// A name is taken by another kind of metric.
+    pub fn register() -> Result<Self, MetricError> {
+        let of_operator = |name, help| {
+            counters(name, help, &["operator"]).map(|metric| metric.with_label_values(&[OPERATOR]))
+        };
+        let metrics = Self {
+            consumed: of_operator("millrace_records_consumed_total", "Records read.")?,
+            consumed_bytes: of_operator("millrace_bytes_consumed_total", "Bytes of keys and values read.")?,
+            in_flight: int_gauge("millrace_sink_bulks_in_flight", "Bulk requests under way.")?,
+            bulk_duration: histogram(
+                "millrace_sink_bulk_duration_seconds",
+                "Time from a bulk request to its answer.",
+                &DURATION_BUCKETS_S,
+            )?,
+            bulk_bytes: histogram(
+                "millrace_sink_bulk_bytes",
+                "Bytes of a bulk request.",
+                &SIZE_BUCKETS_BYTES,
+            )?,
+            assigned: int_gauges(
+                "millrace_assigned_partitions",
+                "Partitions assigned.",
+                &["operator"],
+            )?
+            .with_label_values(&[OPERATOR]),
+            documents: counters(
+                "millrace_sink_documents_total",
+                "Documents by index and by what became of them.",
+                &["index", "outcome"],
+            )?,
+            retries: counters(
+                "millrace_sink_retries_total",
+                "Bulk requests sent again, by reason.",
+                &["reason"],
+            )?,
+            dead_letters: counters(
+                "millrace_dead_letters_total",
+                "Records sent to a dead-letter topic.",
+                &["operator", "code"],
+            )?,
+            skipped: counters(
+                "millrace_skipped_records_total",
+                "Bad records passed over, as another service dead-letters them.",
+                &["operator", "code"],
+            )?,
+            lag: int_gauges(
+                "millrace_consumer_lag_records",
+                "Committed records in a partition that are not done.",
+                &["operator", "partition"],
+            )?,
+        };
+        // A rate needs its series from the start, not from the first event.
+        for reason in RetryReason::ALL {
+            metrics.retried(reason, 0);
+        }
+        for stream in Stream::ALL {
+            for outcome in [Outcome::Indexed, Outcome::Unchanged, Outcome::DeadLettered] {
+                metrics.document(stream, outcome, 0);
+            }
+        }
+        Ok(metrics)
+    }
+
+    /// Counts documents. The label `index` is the name without prefix and month, of which there are three.
+    pub fn document(&self, stream: Stream, outcome: Outcome, count: u64) {
+        self.documents
+            .with_label_values(&[stream.index(), outcome.as_str()])
+            .inc_by(count);
+    }
+
+    /// Counts repetitions of a request.
+    pub fn retried(&self, reason: RetryReason, count: u64) {
+        self.retries.with_label_values(&[reason.as_str()]).inc_by(count);
+    }
+
+    /// Counts a dead letter.
+    pub fn dead_lettered(&self, code: &str) {
+        self.dead_letters.with_label_values(&[OPERATOR, code]).inc();
+    }
+
+    /// Counts a record passed over.
+    pub fn skipped(&self, code: &str) {
+        self.skipped.with_label_values(&[OPERATOR, code]).inc();
+    }
+
+    /// Sets a partition's lag. The sink reads three topics, so that the label is topic and number.
+    pub fn set_lag(&self, topic: &str, partition: i32, records: i64) {
+        self.lag
+            .with_label_values(&[OPERATOR, &format!("{topic}-{partition}")])
+            .set(records);
+    }
+
+    /// Forgets the lag of a partition that is another's now.
+    pub fn forget_lag(&self, topic: &str, partition: i32) {
+        // Not there if it was never set.
+        let _ = self
+            .lag
+            .remove_label_values(&[OPERATOR, &format!("{topic}-{partition}")]);
+    }
+}

@@ -1,0 +1,113 @@
+//! What is indexed: three topics, each into monthly indices of its own.
+
+use std::fmt;
+
+use millrace_domain::{Transaction, topic};
+
+/// One of the topics, with its place in Elasticsearch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// `financial_transactions`.
+    Transactions,
+    /// `transaction_aggregates`.
+    Aggregates,
+    /// `transaction_anomalies`.
+    Anomalies,
+}
+
+impl Stream {
+    /// Every stream.
+    pub const ALL: [Self; 3] = [Self::Transactions, Self::Aggregates, Self::Anomalies];
+
+    /// The topic, before any prefix.
+    #[must_use]
+    pub const fn topic(self) -> &'static str {
+        match self {
+            Self::Transactions => topic::TRANSACTIONS,
+            Self::Aggregates => topic::AGGREGATES,
+            Self::Anomalies => topic::ANOMALIES,
+        }
+    }
+
+    /// The name of the index template and of the indices, before the prefix and the month.
+    #[must_use]
+    pub const fn index(self) -> &'static str {
+        match self {
+            Self::Transactions => "millrace-transactions",
+            Self::Aggregates => "millrace-aggregates",
+            Self::Anomalies => "millrace-anomalies",
+        }
+    }
+}
+
+/// A month of the proleptic Gregorian calendar, in UTC; shown as `2026.01`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Month {
+    year: u16,
+    month: u8,
+}
+
+impl Month {
+    /// The month of a time in milliseconds since 1970; `None` outside the years 1970 to 9999.
+    #[must_use]
+    pub fn of(time_ms: i64) -> Option<Self> {
+        Transaction::check_time(time_ms).ok()?;
+        // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days; no day is before 1970 here.
+        let days = time_ms / 86_400_000 + 719_468;
+        let day_of_era = days % 146_097;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        // Counted from March, so that a leap day is the last of its year.
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let month = if month_from_march < 10 {
+            month_from_march + 3
+        } else {
+            month_from_march - 9
+        };
+        let year = year_of_era + days / 146_097 * 400 + i64::from(month <= 2);
+        Some(Self {
+            year: u16::try_from(year).ok()?,
+            month: u8::try_from(month).ok()?,
+        })
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}.{:02}", self.year, self.month)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_leap(year: i64) -> bool {
+        year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    }
+
+    #[test]
+    fn every_month_begins_and_ends_where_a_calendar_says() {
+        let mut day = 0;
+        for year in 1970..=9999 {
+            let february = if is_leap(year) { 29 } else { 28 };
+            let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+            for (at, length) in lengths.into_iter().enumerate() {
+                let expected = format!("{year:04}.{:02}", at + 1);
+                let (start_ms, end_ms) = (day * 86_400_000, (day + length) * 86_400_000);
+                assert_eq!(Month::of(start_ms).unwrap().to_string(), expected);
+                assert_eq!(Month::of(end_ms - 1).unwrap().to_string(), expected);
+                day += length;
+            }
+        }
+    }
+
+    #[test]
+    fn times_outside_the_contract_have_no_month() {
+        assert_eq!(Month::of(-1), None);
+        assert_eq!(Month::of(Transaction::MAX_TIME_MS + 1), None);
+        assert_eq!(Month::of(i64::MIN), None);
+        assert_eq!(Month::of(i64::MAX), None);
+    }
+}
