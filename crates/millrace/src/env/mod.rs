@@ -1,0 +1,93 @@
+//! `millrace env`: the `.env` that Docker Compose reads, from the configuration.
+//!
+//! Compose passes the whole file to every service and takes its own `${MILLRACE_…}` from it. What the compose file fixes
+//! itself is left out: the addresses and folders inside the project.
+
+mod file;
+mod quote;
+
+use millrace_settings::Settings;
+
+pub use file::{Written, write};
+use quote::quoted;
+
+/// Keys whose values inside the compose project are its own.
+const FIXED_BY_COMPOSE: [&str; 8] = [
+    "MILLRACE__KAFKA__BOOTSTRAP_SERVERS",
+    "MILLRACE__SCHEMA_REGISTRY__URL",
+    "MILLRACE__ELASTICSEARCH__URL",
+    "MILLRACE__KIBANA__URL",
+    "MILLRACE__TELEMETRY__BIND_HOST",
+    "MILLRACE__PRODUCER__LEDGER_DIR",
+    // Given as MILLRACE_RATE and MILLRACE_SNAPSHOTS_URL, which are shorter to change by hand.
+    "MILLRACE__PRODUCER__RATE_PER_S",
+    "MILLRACE__SNAPSHOTS__URL",
+];
+
+/// The lines of the `.env` for these settings, passwords among them.
+#[must_use]
+pub fn render(settings: &Settings) -> String {
+    let mut lines = vec![format!("MILLRACE_RATE={}", settings.producer.rate_per_s)];
+    let snapshots = settings.snapshots.url.to_string_lossy();
+    // A folder of this machine is none of the containers', which have a volume for it.
+    if snapshots.contains("://") {
+        lines.push(format!("MILLRACE_SNAPSHOTS_URL={}", quoted(&snapshots)));
+    }
+    for (name, value) in settings.variables() {
+        if !FIXED_BY_COMPOSE.contains(&name.as_str()) {
+            lines.push(format!("{name}={}", quoted(&value)));
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn every_value_is_there_but_those_that_compose_fixes() {
+        let mut settings = Settings::default();
+        settings.producer.rate_per_s = 5_000;
+        settings.producer.metrics_port = 9201;
+        settings
+            .kafka
+            .properties
+            .insert("security.protocol".to_owned(), "SASL_SSL".to_owned());
+        settings.elasticsearch.api_key = Some("a b".to_owned());
+        let text = render(&settings);
+        for line in [
+            "MILLRACE_RATE=5000",
+            "MILLRACE__PRODUCER__METRICS_PORT=9201",
+            "MILLRACE__PRODUCER__ZIPF_EXPONENT=1.0",
+            "MILLRACE__KAFKA__TOPIC_PREFIX=",
+            "MILLRACE__KAFKA__PROPERTIES__SECURITY_PROTOCOL=SASL_SSL",
+            "MILLRACE__ELASTICSEARCH__API_KEY='a b'",
+            "MILLRACE__DETECTOR__RULES__REPLAY__ENABLED=true",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("127.0.0.1"), "{text}");
+        assert!(!text.contains(".millrace/"), "{text}");
+        assert!(!text.contains("RATE_PER_S"), "{text}");
+    }
+
+    #[test]
+    fn only_snapshots_in_an_object_store_are_passed_on() {
+        let mut settings = Settings::default();
+        assert!(!render(&settings).contains("MILLRACE_SNAPSHOTS_URL"));
+        settings.snapshots.url = PathBuf::from("s3://bucket/path");
+        assert!(render(&settings).contains("\nMILLRACE_SNAPSHOTS_URL=s3://bucket/path\n"));
+    }
+
+    #[test]
+    fn the_names_left_out_are_names_of_keys() {
+        let variables = Settings::default().variables();
+        for name in FIXED_BY_COMPOSE {
+            assert!(variables.contains_key(name), "{name} is no key's variable");
+        }
+    }
+}
