@@ -1,2 +1,24 @@
-//! Binary.
-fn main() {}
+//! The producer's binary: settings, logs and signals around [`millrace_producer::run`].
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use millrace_producer::cli::Cli;
+use millrace_settings::Settings;
+use millrace_telemetry::Shutdown;
+
+/// Exit code 1 if any record failed, as for an error.
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let mut settings = Settings::load(cli.config.as_deref())?;
+    let options = cli.apply(&mut settings)?;
+    millrace_telemetry::init("producer", &settings.telemetry)?;
+    let shutdown = Shutdown::on_signals()?;
+    let summary = millrace_producer::run(&settings, options, shutdown).await?;
+    Ok(if summary.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

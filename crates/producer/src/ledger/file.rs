@@ -1,0 +1,230 @@
+//! The ledger's file: one JSON object a run, replaced as a whole.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::tally::{Tally, WindowKey, WindowTotals};
+
+/// Least time between two writes.
+const WRITE_INTERVAL: Duration = Duration::from_secs(1);
+/// A write waits this many times as long as the last one took, so that a large ledger does not slow the run.
+const WRITE_SHARE: u32 = 50;
+/// Most windows that are kept: 24 days of minutes in 40 currencies. Beyond, the oldest are forgotten and counted.
+const MAX_WINDOWS: usize = 1_400_000;
+
+/// Why the ledger could not be written.
+#[derive(Debug, Error)]
+#[error("the ledger {path} could not be written: {source}")]
+pub struct LedgerError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+/// The file's content. Sums are integers of 1/10,000 as text, as JSON numbers are doubles for most readers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerFile {
+    /// The run's name, and the file's.
+    pub run_id: String,
+    /// When it started, in milliseconds since 1970.
+    pub started_ms: i64,
+    /// Whether the run ended and every record's outcome is in here.
+    pub finished: bool,
+    /// The transactions' topic, with its prefix.
+    pub topic: String,
+    /// Acknowledged records of any kind, without labels.
+    pub acknowledged: u64,
+    /// Records of unknown outcome.
+    pub failed: u64,
+    /// Acknowledged records whose transaction id had been sent before.
+    pub duplicates: u64,
+    /// Acknowledged records that no consumer can take.
+    pub malformed: u64,
+    /// Acknowledged labels of injected fraud.
+    pub labels: u64,
+    /// Labels of unknown outcome.
+    pub failed_labels: u64,
+    /// Size of a window.
+    pub window_ms: i64,
+    /// Windows that were dropped because there were too many; their transactions are in no window here.
+    pub forgotten_windows: u64,
+    /// Each acknowledged transaction once, by window and currency.
+    pub windows: Vec<WindowLine>,
+    /// Each transaction of unknown outcome once: a verification must expect each of these windows with or without them.
+    pub failed_windows: Vec<WindowLine>,
+}
+
+/// One window and currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowLine {
+    /// Start of the window in milliseconds since 1970.
+    pub start_ms: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// Number of purchases.
+    pub purchase_count: u64,
+    /// What they add up to, in 1/10,000.
+    pub purchase_sum_units: String,
+    /// Number of refunds.
+    pub refund_count: u64,
+    /// What they add up to, in 1/10,000.
+    pub refund_sum_units: String,
+}
+
+impl From<(&WindowKey, &WindowTotals)> for WindowLine {
+    fn from(((start_ms, currency), totals): (&WindowKey, &WindowTotals)) -> Self {
+        Self {
+            start_ms: *start_ms,
+            currency: currency.to_string(),
+            purchase_count: totals.purchase_count,
+            purchase_sum_units: totals.purchase_sum.units().to_string(),
+            refund_count: totals.refund_count,
+            refund_sum_units: totals.refund_sum.units().to_string(),
+        }
+    }
+}
+
+/// The ledger of a run.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    head: LedgerFile,
+    windows: BTreeMap<WindowKey, WindowTotals>,
+    failed_windows: BTreeMap<WindowKey, WindowTotals>,
+    next_write: Instant,
+    dirty: bool,
+}
+
+impl Ledger {
+    /// Starts the ledger of a run and writes it, so that a folder that cannot be written ends the run before it starts.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written.
+    pub fn create(
+        directory: &Path,
+        run_id: &str,
+        started_ms: i64,
+        topic: &str,
+        window_ms: i64,
+    ) -> Result<Self, LedgerError> {
+        let path = directory.join(format!("{run_id}.json"));
+        fs::create_dir_all(directory).map_err(|source| LedgerError {
+            path: path.clone(),
+            source,
+        })?;
+        let mut ledger = Self {
+            path,
+            head: LedgerFile {
+                run_id: run_id.to_owned(),
+                started_ms,
+                finished: false,
+                topic: topic.to_owned(),
+                acknowledged: 0,
+                failed: 0,
+                duplicates: 0,
+                malformed: 0,
+                labels: 0,
+                failed_labels: 0,
+                window_ms,
+                forgotten_windows: 0,
+                windows: Vec::new(),
+                failed_windows: Vec::new(),
+            },
+            windows: BTreeMap::new(),
+            failed_windows: BTreeMap::new(),
+            next_write: Instant::now(),
+            dirty: true,
+        };
+        ledger.write()?;
+        Ok(ledger)
+    }
+
+    /// Where the ledger is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The totals so far; the windows are only in the file.
+    #[must_use]
+    pub fn totals(&self) -> &LedgerFile {
+        &self.head
+    }
+
+    /// Adds what a thread counted.
+    pub fn add(&mut self, tally: &Tally) {
+        self.dirty |= tally.acknowledged + tally.failed + tally.labels + tally.failed_labels > 0;
+        self.head.acknowledged += tally.acknowledged;
+        self.head.failed += tally.failed;
+        self.head.duplicates += tally.duplicates;
+        self.head.malformed += tally.malformed;
+        self.head.labels += tally.labels;
+        self.head.failed_labels += tally.failed_labels;
+        for (key, totals) in &tally.windows {
+            self.windows.entry(*key).or_default().merge(totals);
+        }
+        for (key, totals) in &tally.failed_windows {
+            self.failed_windows.entry(*key).or_default().merge(totals);
+        }
+        while self.windows.len() > MAX_WINDOWS {
+            self.windows.pop_first();
+            self.head.forgotten_windows += 1;
+        }
+    }
+
+    /// Writes the file if it is time and something changed.
+    ///
+    /// # Errors
+    /// The file cannot be written or renamed.
+    pub fn write_if_due(&mut self) -> Result<(), LedgerError> {
+        if self.dirty && Instant::now() >= self.next_write {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the last state of the run.
+    ///
+    /// # Errors
+    /// The file cannot be written or renamed.
+    pub fn finish(&mut self) -> Result<(), LedgerError> {
+        self.head.finished = true;
+        self.write()
+    }
+
+    fn write(&mut self) -> Result<(), LedgerError> {
+        let started = Instant::now();
+        self.head.windows = self.windows.iter().map(WindowLine::from).collect();
+        self.head.failed_windows = self.failed_windows.iter().map(WindowLine::from).collect();
+        let result = replace(&self.path, &self.head);
+        self.head.windows = Vec::new();
+        self.head.failed_windows = Vec::new();
+        self.next_write = Instant::now() + WRITE_INTERVAL.max(started.elapsed() * WRITE_SHARE);
+        self.dirty = false;
+        result.map_err(|source| LedgerError {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+/// Writes beside the file and renames, so that a reader sees the old content or the new, whole.
+fn replace(path: &Path, content: &LedgerFile) -> std::io::Result<()> {
+    let beside = path.with_extension("json.tmp");
+    let mut writer = BufWriter::new(File::create(&beside)?);
+    serde_json::to_writer(&mut writer, content)?;
+    writer.write_all(b"\n")?;
+    writer
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?
+        .sync_all()?;
+    fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! From settings and options to the sources of a run.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use anyhow::{Context, bail};
+use millrace_codec::{Registry, RegistryConfig};
+use millrace_domain::{schema, topic};
+use millrace_kafka::topic_name;
+use millrace_settings::{Format, Producer, Settings};
+use tracing::warn;
+
+use crate::encode::Encoder;
+use crate::generator::{Generator, Skew};
+use crate::options::{GenerateOptions, Options};
+use crate::replay::{Replay, ReplayCounts};
+use crate::sender::{Pacer, Topics};
+use crate::source::Source;
+use crate::stream::{EventClock, Stream, StreamConfig};
+use crate::world::{World, WorldConfig};
+
+/// Transactions a minute of an average user above which the velocity rule finds honest users.
+const PLAUSIBLE_PER_MINUTE: f64 = 2.0;
+
+/// Full names of the topics.
+pub(crate) fn topics(settings: &Settings) -> Topics {
+    Topics {
+        transactions: topic_name(&settings.kafka, topic::TRANSACTIONS),
+        labels: topic_name(&settings.kafka, topic::FRAUD_LABELS),
+    }
+}
+
+/// Registers the schemas that this run writes, which gives their ids.
+pub(crate) async fn encoder(
+    settings: &Settings,
+    options: &Options,
+    topics: &Topics,
+) -> anyhow::Result<Encoder> {
+    let format = settings.producer.format;
+    let with_labels = matches!(options, Options::Generate(_)) && settings.producer.fraud_share > 0.0;
+    let mut encoder = Encoder {
+        format,
+        transaction_schema_id: 0,
+        label_schema_id: 0,
+    };
+    if format == Format::Json && !with_labels {
+        return Ok(encoder);
+    }
+    let registry = Registry::new(RegistryConfig {
+        url: settings.schema_registry.url.clone(),
+        username: settings.schema_registry.username.clone(),
+        password: settings.schema_registry.password.clone(),
+        timeout_ms: settings.schema_registry.timeout_ms,
+    })?;
+    if format == Format::Avro {
+        let subject = format!("{}-value", topics.transactions);
+        encoder.transaction_schema_id = registry.register(&subject, schema::TRANSACTION).await?;
+    }
+    if with_labels {
+        let subject = format!("{}-value", topics.labels);
+        encoder.label_schema_id = registry.register(&subject, schema::FRAUD_LABEL).await?;
+    }
+    Ok(encoder)
+}
+
+/// What each thread sends.
+pub(crate) fn sources(
+    settings: &Settings,
+    options: &Options,
+    encoder: Encoder,
+    counts: &Arc<ReplayCounts>,
+) -> anyhow::Result<Vec<Box<dyn Source>>> {
+    match options {
+        Options::Generate(options) => generators(&settings.producer, options, encoder),
+        // One thread keeps the file's order within each partition.
+        Options::Replay(options) => Ok(vec![Box::new(Replay::open(
+            options,
+            encoder,
+            Arc::clone(counts),
+        )?)]),
+    }
+}
+
+/// Event time of the first record and records a second of event time, where time is simulated.
+fn simulated_time(settings: &Producer, options: &GenerateOptions) -> anyhow::Result<Option<(i64, u64)>> {
+    let Some(start_ms) = options.start_time_ms else {
+        if options.event_rate_per_s.is_some() {
+            bail!("--event-rate says how fast simulated time passes: give --start-time too");
+        }
+        return Ok(None);
+    };
+    match options.event_rate_per_s.unwrap_or(settings.rate_per_s) {
+        0 => bail!(
+            "with --start-time, time advances by 1 / rate with each transaction: with --rate 0 give --event-rate, the \
+             transactions a second of event time"
+        ),
+        rate => Ok(Some((start_ms, rate))),
+    }
+}
+
+fn generators(
+    settings: &Producer,
+    options: &GenerateOptions,
+    encoder: Encoder,
+) -> anyhow::Result<Vec<Box<dyn Source>>> {
+    let simulated = simulated_time(settings, options)?;
+    let per_minute = simulated.map_or(settings.rate_per_s, |(_, rate)| rate) as f64 * 60.0
+        / f64::from(settings.users.max(1));
+    if per_minute > PLAUSIBLE_PER_MINUTE {
+        warn!(
+            users = settings.users,
+            "an average user makes {per_minute:.1} transactions a minute, which looks like fraud to the velocity rule: \
+             more users (--users) make it believable"
+        );
+    }
+    let threads = threads(settings)?;
+    let world = Arc::new(World::new(&WorldConfig {
+        seed: settings.seed,
+        users: settings.users,
+        merchants: settings.merchants,
+        zipf_exponent: settings.zipf_exponent,
+    })?);
+    let pacer = Arc::new(Pacer::new(settings.rate_per_s));
+    let mut skews: Vec<Option<Skew>> = match simulated {
+        Some((start_ms, _)) if threads > 1 => Skew::of(threads as usize, start_ms)
+            .into_iter()
+            .map(Some)
+            .collect(),
+        _ => (0..threads).map(|_| None).collect(),
+    };
+    let sources = (0..threads).zip(skews.drain(..)).map(|(thread, skew)| {
+        let config = StreamConfig {
+            seed: settings.seed,
+            thread,
+            threads,
+            refund_share: settings.refund_share,
+            disorder_share: settings.disorder_share,
+            max_disorder_ms: settings.max_disorder_ms,
+            duplicate_share: settings.duplicate_share,
+            malformed_share: settings.malformed_share,
+            fraud_share: settings.fraud_share,
+        };
+        let clock = simulated.map_or_else(EventClock::wall, |(start_ms, rate)| {
+            EventClock::simulated(start_ms, rate, thread, threads)
+        });
+        let share = |count: u64| {
+            let (each, rest) = (count / u64::from(threads), count % u64::from(threads));
+            each + u64::from(u64::from(thread) < rest)
+        };
+        Box::new(Generator {
+            stream: Stream::new(Arc::clone(&world), &config),
+            encoder,
+            clock,
+            pacer: Arc::clone(&pacer),
+            remaining: options.count.map(share),
+            skew,
+            granted: 0,
+            labels: Vec::new(),
+        }) as Box<dyn Source>
+    });
+    Ok(sources.collect())
+}
+
+/// One thread for each core if not set; never more than there are users, as each thread has its own.
+fn threads(settings: &Producer) -> anyhow::Result<u32> {
+    let wanted = match settings.threads {
+        0 => available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let threads = u32::try_from(wanted).with_context(|| format!("producer.threads is {wanted}"))?;
+    Ok(threads.min(settings.users.max(1)))
+}

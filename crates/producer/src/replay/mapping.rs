@@ -1,0 +1,351 @@
+//! The mapping file: for each field of the contract, where in a row its value is.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use millrace_domain::{
+    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
+};
+use serde::Deserialize;
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::field::{Field, Origin, Piece, RowError};
+use super::rows::Cell;
+use super::time::{FIELD as TIME, TimeReader};
+
+/// Namespace of transaction ids made of a column (a version 4 UUID drawn once for this project).
+const NAMESPACE: Uuid = Uuid::from_u128(0x1f8e_6b0a_93d2_4c57_8b41_c0de_77a9_5e36);
+
+/// Why a mapping cannot be used.
+#[derive(Debug, Error)]
+pub enum MappingError {
+    /// The file cannot be read.
+    #[error("the mapping {path} cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no mapping.
+    #[error("the mapping {path}: {source}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_yaml_ng::Error,
+    },
+    /// A field's entry cannot be used.
+    #[error("the mapping {path}: {field}: {reason}")]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The contract's field.
+        field: &'static str,
+        /// Why, and what would be right.
+        reason: String,
+    },
+}
+
+/// The file's content: the contract's ten fields.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct MappingFile {
+    transaction_id: Entry,
+    user_id: Entry,
+    amount: Entry,
+    transaction_time: Entry,
+    merchant_id: Entry,
+    transaction_type: Entry,
+    location: Entry,
+    payment_method: Entry,
+    is_international: Entry,
+    currency: Entry,
+}
+
+/// One field's entry.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    /// The value of a column.
+    column: Option<String>,
+    /// The same value for every row.
+    constant: Option<Constant>,
+    /// A text with `{COLUMN}` in it.
+    template: Option<String>,
+    /// As `template`, made into a version 5 UUID.
+    uuid5: Option<String>,
+    /// The value where a column is empty.
+    default: Option<Constant>,
+    /// The contract's value for a value of the file.
+    #[serde(default)]
+    values: BTreeMap<String, Constant>,
+    /// How times are written.
+    format: Option<String>,
+    /// The zone of times that name none.
+    zone: Option<String>,
+}
+
+/// A value as YAML writes it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Constant {
+    Truth(bool),
+    Integer(i64),
+    Number(f64),
+    Text(String),
+}
+
+impl From<Constant> for String {
+    fn from(constant: Constant) -> Self {
+        match constant {
+            Constant::Truth(truth) => truth.to_string(),
+            Constant::Integer(integer) => integer.to_string(),
+            Constant::Number(number) => number.to_string(),
+            Constant::Text(text) => text,
+        }
+    }
+}
+
+/// A mapping ready for use.
+#[derive(Debug)]
+pub struct Mapping {
+    columns: Vec<String>,
+    transaction_id: Field,
+    is_uuid5: bool,
+    user_id: Field,
+    amount: Field,
+    time: Field,
+    time_reader: TimeReader,
+    merchant_id: Field,
+    transaction_type: Field,
+    location: Field,
+    payment_method: Field,
+    is_international: Field,
+    currency: Field,
+}
+
+impl Mapping {
+    /// Reads a mapping file.
+    ///
+    /// # Errors
+    /// The file cannot be read, names a field or key that there is none, leaves one out, or gives a constant that the
+    /// contract refuses.
+    pub fn load(path: &Path) -> Result<Self, MappingError> {
+        let text = fs::read_to_string(path).map_err(|source| MappingError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(path, &text)
+    }
+
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, MappingError> {
+        let file: MappingFile = serde_yaml_ng::from_str(text).map_err(|source| MappingError::Malformed {
+            path: path.to_owned(),
+            source,
+        })?;
+        let failed = |field: &'static str| {
+            move |reason: String| MappingError::Field {
+                path: path.to_owned(),
+                field,
+                reason,
+            }
+        };
+        let time_reader = TimeReader::new(
+            file.transaction_time.format.as_deref(),
+            file.transaction_time.zone.as_deref(),
+        )
+        .map_err(failed(TIME))?;
+        let mut columns = Vec::new();
+        let mut field = |name, entry| compile(name, entry, &mut columns).map_err(failed(name));
+        let is_uuid5 = file.transaction_id.uuid5.is_some();
+        let mapping = Self {
+            is_uuid5,
+            transaction_id: field("transactionId", file.transaction_id)?,
+            user_id: field("userId", file.user_id)?,
+            amount: field("amount", file.amount)?,
+            time: field(TIME, file.transaction_time)?,
+            time_reader,
+            merchant_id: field("merchantId", file.merchant_id)?,
+            transaction_type: field("transactionType", file.transaction_type)?,
+            location: field("location", file.location)?,
+            payment_method: field("paymentMethod", file.payment_method)?,
+            is_international: field("isInternational", file.is_international)?,
+            currency: field("currency", file.currency)?,
+            columns,
+        };
+        mapping
+            .check_constants()
+            .map_err(|(field, error)| failed(field)(error.to_string()))?;
+        Ok(mapping)
+    }
+
+    /// The columns that a row's cells are expected for, in this order.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// A constant or default that the contract refuses would refuse every row: better to say so at once.
+    fn check_constants(&self) -> Result<(), (&'static str, RowError)> {
+        let check = |field: &Field, read: &dyn Fn(&str) -> Result<(), RowError>| {
+            let constant = match &field.origin {
+                Origin::Constant(constant) => Some(constant),
+                Origin::Column(_) | Origin::Template(_) => None,
+            };
+            constant
+                .into_iter()
+                .chain(&field.default)
+                .chain(field.values.values())
+                .try_for_each(|text| read(text).map_err(|error| (field.name, error)))
+        };
+        check(&self.user_id, &|text| short_id(text, "userId").map(drop))?;
+        check(&self.amount, &|text| amount(text).map(drop))?;
+        check(&self.time, &|text| self.time_reader.read_text(text).map(drop))?;
+        check(&self.merchant_id, &|text| short_id(text, "merchantId").map(drop))?;
+        check(&self.transaction_type, &|text| transaction_type(text).map(drop))?;
+        check(&self.location, &|text| short_id(text, "location").map(drop))?;
+        check(&self.payment_method, &|text| payment_method(text).map(drop))?;
+        check(&self.is_international, &|text| truth(text).map(drop))?;
+        check(&self.currency, &|text| {
+            Ok(Currency::parse(text.as_bytes()).map(drop)?)
+        })
+    }
+
+    /// Makes a transaction of a row.
+    ///
+    /// # Errors
+    /// The first field that has no value, or none that the contract takes.
+    pub fn map(&self, cells: &[Cell]) -> Result<Transaction, RowError> {
+        let buffer = &mut String::new();
+        let columns = self.columns.as_slice();
+        let id_text = self.transaction_id.text(cells, columns, buffer)?;
+        let transaction_id = if self.is_uuid5 {
+            TransactionId::from_bytes(*Uuid::new_v5(&NAMESPACE, id_text.as_bytes()).as_bytes())
+        } else {
+            TransactionId::parse(id_text.as_bytes())?
+        };
+        Ok(Transaction {
+            transaction_id,
+            user_id: short_id(self.user_id.text(cells, columns, buffer)?, "userId")?,
+            amount: amount(self.amount.text(cells, columns, buffer)?)?,
+            transaction_time_ms: self.map_time(cells, buffer)?,
+            merchant_id: short_id(self.merchant_id.text(cells, columns, buffer)?, "merchantId")?,
+            transaction_type: transaction_type(self.transaction_type.text(cells, columns, buffer)?)?,
+            location: short_id(self.location.text(cells, columns, buffer)?, "location")?,
+            payment_method: payment_method(self.payment_method.text(cells, columns, buffer)?)?,
+            is_international: truth(self.is_international.text(cells, columns, buffer)?)?,
+            currency: Currency::parse(self.currency.text(cells, columns, buffer)?.as_bytes())?,
+        })
+    }
+
+    fn map_time(&self, cells: &[Cell], buffer: &mut String) -> Result<i64, RowError> {
+        let typed = match self.time.origin {
+            Origin::Column(at) => self.time_reader.read_cell(&cells[at]),
+            Origin::Constant(_) | Origin::Template(_) => None,
+        };
+        let time_ms = match typed {
+            Some(time_ms) => time_ms?,
+            None => self
+                .time_reader
+                .read_text(self.time.text(cells, &self.columns, buffer)?)?,
+        };
+        Ok(Transaction::check_time(time_ms)?)
+    }
+}
+
+fn compile(name: &'static str, entry: Entry, columns: &mut Vec<String>) -> Result<Field, String> {
+    if entry.uuid5.is_some() && name != "transactionId" {
+        return Err("uuid5 is for transactionId only".to_owned());
+    }
+    if entry.constant.is_some() && name == "transactionId" {
+        return Err("must differ from row to row: a constant cannot".to_owned());
+    }
+    if (entry.format.is_some() || entry.zone.is_some()) && name != TIME {
+        return Err(format!("format and zone are for {TIME} only"));
+    }
+    let origin = match (entry.column, entry.constant, entry.template.or(entry.uuid5)) {
+        (Some(column), None, None) => Origin::Column(index(column, columns)),
+        (None, Some(constant), None) => Origin::Constant(constant.into()),
+        (None, None, Some(template)) => Origin::Template(pieces(&template, columns)?),
+        _ => return Err("must have one of column, constant, template and uuid5, and only one".to_owned()),
+    };
+    Ok(Field {
+        name,
+        origin,
+        default: entry.default.map(String::from),
+        values: entry
+            .values
+            .into_iter()
+            .map(|(from, to)| (from, to.into()))
+            .collect(),
+    })
+}
+
+fn index(column: String, columns: &mut Vec<String>) -> usize {
+    columns
+        .iter()
+        .position(|other| *other == column)
+        .unwrap_or_else(|| {
+            columns.push(column);
+            columns.len() - 1
+        })
+}
+
+/// Splits `u-{CUSTOMER_ID}` into its text and its column.
+fn pieces(template: &str, columns: &mut Vec<String>) -> Result<Vec<Piece>, String> {
+    let unbalanced = || format!("the template {template:?} must close every brace: as in u-{{CUSTOMER_ID}}");
+    let mut pieces = Vec::new();
+    let mut rest = template;
+    while let Some((text, after)) = rest.split_once('{') {
+        let (column, after) = after.split_once('}').ok_or_else(unbalanced)?;
+        if column.is_empty() || column.contains('{') || text.contains('}') {
+            return Err(unbalanced());
+        }
+        if !text.is_empty() {
+            pieces.push(Piece::Text(text.to_owned()));
+        }
+        pieces.push(Piece::Column(index(column.to_owned(), columns)));
+        rest = after;
+    }
+    if rest.contains('}') {
+        return Err(unbalanced());
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest.to_owned()));
+    }
+    if !pieces.iter().any(|piece| matches!(piece, Piece::Column(_))) {
+        return Err(format!(
+            "the template {template:?} names no column: use constant for a fixed text"
+        ));
+    }
+    Ok(pieces)
+}
+
+fn short_id(text: &str, field: &'static str) -> Result<ShortId, RowError> {
+    Ok(ShortId::new(text, field)?)
+}
+
+fn amount(text: &str) -> Result<Amount, RowError> {
+    let value: f64 = text
+        .parse()
+        .map_err(|_| RowError::unreadable("amount", text, "a number as 57.16"))?;
+    Ok(Amount::from_f64(value)?)
+}
+
+fn transaction_type(text: &str) -> Result<TransactionType, RowError> {
+    TransactionType::parse(text)
+        .ok_or_else(|| RowError::unreadable("transactionType", text, "purchase or refund"))
+}
+
+fn payment_method(text: &str) -> Result<PaymentMethod, RowError> {
+    PaymentMethod::parse(text)
+        .ok_or_else(|| RowError::unreadable("paymentMethod", text, "credit_card, paypal or bank_transfer"))
+}
+
+fn truth(text: &str) -> Result<bool, RowError> {
+    text.parse()
+        .map_err(|_| RowError::unreadable("isInternational", text, "true or false"))
+}

@@ -1,0 +1,94 @@
+//! Event time: the clock's, or a simulated one that makes a stream repeatable.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Where event times come from.
+#[derive(Debug, Clone)]
+pub enum EventClock {
+    /// The machine's clock.
+    Wall {
+        /// The last time given out: event time never goes back, whatever the clock does.
+        last_ms: i64,
+    },
+    /// Time advances by `1 / events_per_s` with each record of all threads taken in turn.
+    Simulated {
+        /// Event time of the first record.
+        start_ms: i64,
+        /// Records a second of event time, over all threads.
+        events_per_s: u64,
+        /// The next record's number over all threads.
+        position: u64,
+        /// By how much it grows with a record of this thread: the number of threads.
+        step: u64,
+    },
+}
+
+impl EventClock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn wall() -> Self {
+        Self::Wall { last_ms: 0 }
+    }
+
+    /// The simulated clock of one thread of several.
+    #[must_use]
+    pub fn simulated(start_ms: i64, events_per_s: u64, thread: u32, threads: u32) -> Self {
+        Self::Simulated {
+            start_ms,
+            events_per_s: events_per_s.max(1),
+            position: u64::from(thread),
+            step: u64::from(threads.max(1)),
+        }
+    }
+
+    /// The event time of the next record in milliseconds since 1970.
+    #[inline]
+    #[must_use]
+    pub fn peek(&self) -> i64 {
+        match *self {
+            Self::Wall { last_ms } => now_ms().max(last_ms),
+            Self::Simulated {
+                start_ms,
+                events_per_s,
+                position,
+                ..
+            } => {
+                let (seconds, rest) = (position / events_per_s, position % events_per_s);
+                start_ms + (seconds * 1_000 + rest * 1_000 / events_per_s) as i64
+            }
+        }
+    }
+
+    /// As [`EventClock::peek`], and goes on to the record after it.
+    #[inline]
+    pub fn tick(&mut self) -> i64 {
+        let time_ms = self.peek();
+        match self {
+            Self::Wall { last_ms } => *last_ms = time_ms,
+            Self::Simulated { position, step, .. } => *position += *step,
+        }
+        time_ms
+    }
+}
+
+/// The machine's clock in milliseconds since 1970.
+#[must_use]
+pub fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_share_simulated_time() {
+        let mut clocks: Vec<_> = (0..3)
+            .map(|thread| EventClock::simulated(1_000, 4, thread, 3))
+            .collect();
+        let times: Vec<i64> = (0..9).map(|record| clocks[record % 3].tick()).collect();
+        assert_eq!(times, [1000, 1250, 1500, 1750, 2000, 2250, 2500, 2750, 3000]);
+    }
+}
