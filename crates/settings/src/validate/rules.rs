@@ -7,7 +7,7 @@ pub(super) fn check(check: &mut Check, rules: &Rules) {
     let of = |name: &str| format!("detector.rules.{name}");
     let velocity = &rules.velocity;
     check.range(&of("velocity.span_ms"), velocity.span_ms, 1_000, DAY_MS);
-    check.range(&of("velocity.max_count"), velocity.max_count, 1, 1_000_000);
+    check.range(&of("velocity.max_count"), velocity.max_count, 1, 1_000);
     check.range(&of("velocity.max_sum_ratio"), velocity.max_sum_ratio, 1.0, 1e9);
     let outlier = &rules.amount_outlier;
     if outlier.smoothing == 0.0 {
@@ -21,7 +21,7 @@ pub(super) fn check(check: &mut Check, rules: &Rules) {
         &of("amount_outlier.min_transactions"),
         outlier.min_transactions,
         1,
-        1_000_000,
+        10_000,
     );
     check.range(
         &of("amount_outlier.max_z_score"),

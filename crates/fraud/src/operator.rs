@@ -1,0 +1,311 @@
+//! The detector's operator over one partition of transactions.
+
+use millrace_domain::{Anomaly, Transaction, TransactionType};
+use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
+use millrace_engine::snapshot::{StateReader, StateWriter};
+use millrace_engine::{Disposition, HashSeed, Operator, RestoreError, TumblingWindows, Watermark};
+
+use crate::cities::Cities;
+use crate::finding::Finding;
+use crate::fingerprint;
+use crate::profile::Profile;
+use crate::recent::RecentPool;
+use crate::rules::amount_outlier::AmountOutlier;
+use crate::rules::impossible_travel::ImpossibleTravel;
+use crate::rules::replay;
+use crate::rules::velocity::Velocity;
+use crate::settings::{DetectSettings, SettingError};
+use crate::state;
+use crate::table::ProfileTable;
+
+/// Places of the table that are swept for each accepted transaction. More than one, as each transaction may add a
+/// place, and the sweep has to catch up with the end.
+const SWEPT_PER_RECORD: usize = 2;
+
+/// Raises anomalies from the transactions of one partition, in which each user lives whole.
+///
+/// A transaction is looked up by its id first: one that is known is a [`Disposition::Duplicate`], with an anomaly of
+/// the replay rule if its payload changed. One whose event time is more than `dedup_horizon_ms` behind the watermark
+/// is [`Disposition::Late`], as nobody can say whether it was seen before. Every other one is accepted and judged:
+/// anomalies come out in the order velocity, amount outlier, impossible travel. Only accepted transactions move the
+/// watermark and change profiles.
+///
+/// # State
+/// A profile of fixed size for each user; at most `max_count + 1` recent purchases of a user, while they are in the
+/// span of velocity; the ids of the dedup horizon. A profile counts as forgotten from the moment the watermark is more
+/// than `profile_retention_ms` past the user's highest event time. When its memory is given back does not show: for
+/// each accepted transaction a few places of the table are looked at in turn.
+#[derive(Debug, Clone)]
+pub struct DetectOperator {
+    settings: DetectSettings,
+    velocity: Option<Velocity>,
+    amount_outlier: Option<AmountOutlier>,
+    impossible_travel: Option<ImpossibleTravel>,
+    cities: Cities,
+    seed: HashSeed,
+    watermark: Watermark,
+    payloads: RecentPayloads,
+    /// Ids that the replay rule has fired for. They are remembered as of the highest event time, so no shorter than
+    /// the payload that they are compared with.
+    replayed: RecentIds,
+    profiles: ProfileTable,
+    recent: RecentPool,
+    sweep_at: u32,
+    unknown_locations: u64,
+}
+
+impl DetectOperator {
+    /// An operator before its first record. No output and no state depends on the seed.
+    ///
+    /// # Errors
+    /// A setting that is out of its range.
+    pub fn new(settings: &DetectSettings, seed: HashSeed) -> Result<Self, SettingError> {
+        settings.validate()?;
+        let rules = &settings.rules;
+        let velocity = rules.velocity.map(|settings| Velocity { settings });
+        let recent = velocity
+            .as_ref()
+            .map_or_else(|| RecentPool::new(1), Velocity::pool);
+        let habit = rules.habit;
+        let (payloads, replayed) = remembered(settings.dedup_horizon_ms, seed);
+        Ok(Self {
+            velocity,
+            amount_outlier: rules
+                .amount_outlier
+                .map(|settings| AmountOutlier { settings, habit }),
+            impossible_travel: rules
+                .impossible_travel
+                .map(|settings| ImpossibleTravel { settings }),
+            settings: settings.clone(),
+            cities: Cities::new(),
+            seed,
+            watermark: Watermark::new(settings.max_disorder_ms),
+            payloads,
+            replayed,
+            profiles: ProfileTable::new(seed),
+            recent,
+            sweep_at: 0,
+            unknown_locations: 0,
+        })
+    }
+
+    /// The highest event time accepted, in milliseconds since 1970.
+    #[must_use]
+    pub fn max_event_time_ms(&self) -> Option<i64> {
+        self.watermark.max_event_time_ms()
+    }
+
+    /// Number of users with a profile in memory.
+    #[must_use]
+    pub fn profiles(&self) -> usize {
+        self.profiles.len()
+    }
+
+    /// Number of transaction ids remembered.
+    #[must_use]
+    pub fn remembered_ids(&self) -> usize {
+        self.payloads.len()
+    }
+
+    /// Card purchases since the start of this process in a place that the reference data does not know: the
+    /// impossible-travel rule skipped them. A figure for a metric, no part of the state.
+    #[must_use]
+    pub fn unknown_locations(&self) -> u64 {
+        self.unknown_locations
+    }
+
+    fn watermark_less(&self, time_ms: i64) -> i64 {
+        self.watermark
+            .current_ms()
+            .map_or(i64::MIN, |watermark_ms| watermark_ms.saturating_sub(time_ms))
+    }
+
+    fn forget_ids(&mut self) {
+        if let Some(watermark_ms) = self.watermark.current_ms() {
+            self.payloads.forget(watermark_ms);
+            self.replayed.forget(watermark_ms);
+        }
+    }
+
+    #[cold]
+    fn replay(&mut self, transaction: &Transaction) -> Option<Finding> {
+        let as_of_ms = self.max_event_time_ms()?.max(transaction.transaction_time_ms);
+        let is_first = self.replayed.insert(transaction.transaction_id, as_of_ms);
+        (self.settings.rules.replay && is_first)
+            .then(|| replay::finding(transaction, self.settings.dedup_horizon_ms))
+    }
+
+    /// Judges an accepted transaction and learns it.
+    fn judge(&mut self, transaction: &Transaction, outputs: &mut Vec<Anomaly>) {
+        let forgotten_before_ms = self.watermark_less(self.settings.profile_retention_ms);
+        let time_ms = transaction.transaction_time_ms;
+        let (place, _) = self.profiles.find_or_insert(transaction.user_id, time_ms);
+        let profile = self.profiles.at(place);
+        if profile.newest_ms < forgotten_before_ms {
+            let run = &mut profile.burst.run;
+            self.recent.drop_first(run, run.len());
+            *profile = Profile::new(profile.user, time_ms);
+        }
+        let before_ms = profile.newest_ms;
+        let newest_ms = before_ms.max(time_ms);
+        profile.newest_ms = newest_ms;
+        if let Some(velocity) = &self.velocity {
+            velocity.expire(&mut profile.burst, &mut self.recent, before_ms, newest_ms);
+        }
+        if transaction.transaction_type == TransactionType::Refund {
+            return;
+        }
+
+        let log_amount = (transaction.amount.units() as f64).ln();
+        let habit = profile.habits.of(transaction.currency);
+        let mut push = |finding: Option<Finding>| {
+            if let Some(finding) = finding {
+                outputs.extend(finding.into_anomaly(transaction.user_id, time_ms));
+            }
+        };
+        if let Some(velocity) = &self.velocity {
+            let ratio = if habit.is_settled(&self.settings.rules.habit) {
+                (log_amount - f64::from(habit.mean)).exp()
+            } else {
+                0.0
+            };
+            push(velocity.judge(
+                transaction,
+                ratio,
+                &mut profile.burst,
+                &mut self.recent,
+                newest_ms,
+            ));
+        }
+        let mut max_z_score = f64::INFINITY;
+        if let Some(rule) = &self.amount_outlier {
+            max_z_score = rule.settings.max_z_score;
+            push(rule.judge(transaction, log_amount, habit));
+        }
+        habit.learn(log_amount, max_z_score, &self.settings.rules.habit);
+        if let Some(rule) = &self.impossible_travel
+            && rule.applies_to(transaction)
+        {
+            match self.cities.find(&transaction.location) {
+                Some(city) => push(rule.judge(transaction, city, &mut profile.place, &self.cities)),
+                None => self.unknown_locations += 1,
+            }
+        }
+    }
+
+    /// Gives back the memory of one profile, if it is forgotten, or of its recent purchases, if no transaction can
+    /// come any more whose span they are in.
+    fn sweep(&mut self) {
+        let forgotten_before_ms = self.watermark_less(self.settings.profile_retention_ms);
+        let span_ms = self.velocity.as_ref().map_or(0, |rule| rule.settings.span_ms);
+        let useless_before_ms = self
+            .watermark_less(self.settings.dedup_horizon_ms)
+            .saturating_sub(span_ms);
+        if self.sweep_at >= self.profiles.places() {
+            self.sweep_at = 0;
+        }
+        let place = self.sweep_at;
+        self.sweep_at += 1;
+        let profile = self.profiles.at(place);
+        if profile.is_free() {
+            return;
+        }
+        let is_forgotten = profile.newest_ms < forgotten_before_ms;
+        if is_forgotten || profile.newest_ms < useless_before_ms {
+            let run = &mut profile.burst.run;
+            self.recent.drop_first(run, run.len());
+        }
+        if is_forgotten {
+            self.profiles.remove(place);
+        }
+    }
+}
+
+/// What remembers ids over a horizon, above 0 by [`DetectSettings::validate`].
+fn remembered(horizon_ms: i64, seed: HashSeed) -> (RecentPayloads, RecentIds) {
+    let half_ms = horizon_ms / 2 + horizon_ms % 2;
+    let windows = TumblingWindows::at_least_1_ms(half_ms);
+    let payloads = RecentPayloads::new(horizon_ms.max(1), seed).expect("above 0");
+    (payloads, RecentIds::new(windows, horizon_ms, seed))
+}
+
+impl Operator for DetectOperator {
+    type Record = Transaction;
+    type Output = Anomaly;
+
+    fn process(&mut self, transaction: &Transaction, outputs: &mut Vec<Anomaly>) -> Disposition {
+        let time_ms = transaction.transaction_time_ms;
+        let seen = self
+            .payloads
+            .check(transaction.transaction_id, time_ms, fingerprint::of(transaction));
+        match seen {
+            Seen::New => {}
+            Seen::Duplicate => return Disposition::Duplicate,
+            Seen::Changed => {
+                if let Some(finding) = self.replay(transaction) {
+                    outputs.extend(finding.into_anomaly(transaction.user_id, time_ms));
+                }
+                return Disposition::Duplicate;
+            }
+        }
+        let oldest_ms = self.watermark_less(self.settings.dedup_horizon_ms);
+        if time_ms < oldest_ms {
+            return Disposition::Late {
+                late_by_ms: oldest_ms - time_ms,
+            };
+        }
+        if self.watermark.observe(time_ms) {
+            self.forget_ids();
+        }
+        self.judge(transaction, outputs);
+        for _ in 0..SWEPT_PER_RECORD {
+            self.sweep();
+        }
+        Disposition::Accepted
+    }
+
+    fn advance(&mut self, watermark_ms: i64, _outputs: &mut Vec<Anomaly>) {
+        if self.watermark.advance(watermark_ms) {
+            self.forget_ids();
+        }
+    }
+
+    fn watermark_ms(&self) -> Option<i64> {
+        self.watermark.current_ms()
+    }
+
+    /// Always `None`: every rule speaks when a transaction comes, and none waits for time to pass.
+    fn open_until_ms(&self) -> Option<i64> {
+        None
+    }
+
+    fn snapshot(&self, bytes: &mut Vec<u8>) {
+        let mut writer = StateWriter::new(bytes);
+        writer.u8(state::VERSION);
+        self.watermark.snapshot(&mut writer);
+        self.payloads.snapshot(&mut writer);
+        self.replayed.snapshot(&mut writer);
+        let forgotten_before_ms = self.watermark_less(self.settings.profile_retention_ms);
+        state::write_profiles(&mut writer, &self.profiles, &self.recent, forgotten_before_ms);
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let mut reader = StateReader::new(bytes);
+        reader.expect_u8(state::VERSION, "version of the detector's state")?;
+        let watermark = Watermark::restore(self.settings.max_disorder_ms, &mut reader)?;
+        let (mut payloads, mut replayed) = remembered(self.settings.dedup_horizon_ms, self.seed);
+        payloads.restore(&mut reader)?;
+        replayed.restore(&mut reader)?;
+        let max_len = u16::try_from(self.recent.max_len()).unwrap_or(u16::MAX);
+        let mut recent = RecentPool::new(max_len);
+        let profiles = state::read_profiles(&mut reader, &mut recent, &self.cities, self.seed)?;
+        reader.finish()?;
+        self.watermark = watermark;
+        self.payloads = payloads;
+        self.replayed = replayed;
+        self.profiles = profiles;
+        self.recent = recent;
+        self.sweep_at = 0;
+        Ok(())
+    }
+}

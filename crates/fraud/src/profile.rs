@@ -1,0 +1,81 @@
+//! What is kept of a user.
+
+use millrace_domain::{ShortId, TransactionId};
+
+use crate::cities::CityIndex;
+use crate::habit::Habits;
+use crate::recent::Run;
+
+/// A user's behaviour: two cache lines, whatever the user does. Recent purchases are in a pool beside it, for as long
+/// as the velocity rule needs them.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Profile {
+    /// The user's id, padded; NUL in a free place of the table.
+    pub(crate) user: [u8; ShortId::MAX_LEN],
+    /// The highest event time of the user's transactions, in milliseconds since 1970.
+    pub(crate) newest_ms: i64,
+    /// Usual amounts.
+    pub(crate) habits: Habits,
+    /// State of the velocity rule.
+    pub(crate) burst: Burst,
+    /// State of the impossible-travel rule.
+    pub(crate) place: Place,
+}
+
+const _: () = assert!(size_of::<Profile>() == 128);
+
+/// State of the velocity rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Burst {
+    /// The user's highest event time when the rule fired last; [`NEVER_MS`] while the rule is armed.
+    pub(crate) fired_ms: i64,
+    /// The purchases in the span.
+    pub(crate) run: Run,
+}
+
+/// State of the impossible-travel rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Where the user was last; `None` before the first place.
+    pub(crate) city: Option<CityIndex>,
+    /// Event time of the purchase there.
+    pub(crate) time_ms: i64,
+    /// Its id.
+    pub(crate) id: TransactionId,
+    /// The rule is silent before this event time.
+    pub(crate) quiet_until_ms: i64,
+}
+
+impl Place {
+    pub(crate) const NONE: Self = Self {
+        city: None,
+        time_ms: NEVER_MS,
+        id: TransactionId::from_bytes([0; 16]),
+        quiet_until_ms: NEVER_MS,
+    };
+}
+
+/// Before every event time.
+pub(crate) const NEVER_MS: i64 = i64::MIN;
+
+impl Profile {
+    /// Nothing is known of the user yet.
+    pub(crate) const fn new(user: [u8; ShortId::MAX_LEN], newest_ms: i64) -> Self {
+        Self {
+            user,
+            newest_ms,
+            habits: Habits::NONE,
+            burst: Burst {
+                fired_ms: NEVER_MS,
+                run: Run::EMPTY,
+            },
+            place: Place::NONE,
+        }
+    }
+
+    /// Whether the place in the table is free.
+    pub(crate) fn is_free(&self) -> bool {
+        self.user == [0; ShortId::MAX_LEN]
+    }
+}

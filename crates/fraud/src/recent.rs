@@ -1,0 +1,251 @@
+//! The recent purchases of users: a short sorted run for each, in chunks of a shared pool.
+//!
+//! Most users have none or one at any time, and a few have many: so a run lies in a chunk that doubles as it grows, up
+//! to the most that a run may hold, and goes back to the pool when the run is empty. A user's share is bounded, and
+//! memory is in proportion to what happens.
+
+use millrace_domain::TransactionId;
+
+/// A purchase in a run: 24 bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Recent {
+    /// The low half of its event time: with the user's highest event time, less than 49 days later, it gives the whole.
+    pub(crate) time_low: u32,
+    /// The amount as a multiple of the user's usual one when it came; 0 while that was unknown.
+    pub(crate) ratio: f32,
+    /// Its id.
+    pub(crate) id: TransactionId,
+}
+
+impl Recent {
+    const NONE: Self = Self {
+        time_low: 0,
+        ratio: 0.0,
+        id: TransactionId::from_bytes([0; 16]),
+    };
+
+    /// The event time, given a time that is at or less than 49 days after it.
+    #[inline]
+    pub(crate) fn time_ms(&self, newest_ms: i64) -> i64 {
+        newest_ms - i64::from((newest_ms as u32).wrapping_sub(self.time_low))
+    }
+}
+
+/// Where a user's run is. Without entries there is no chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    chunk: u32,
+    len: u16,
+    class: u8,
+}
+
+impl Run {
+    pub(crate) const EMPTY: Self = Self {
+        chunk: 0,
+        len: 0,
+        class: 0,
+    };
+
+    /// How many purchases the run has.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        usize::from(self.len)
+    }
+}
+
+/// Chunks of one capacity, allocated by pages.
+#[derive(Debug, Clone)]
+struct Class {
+    capacity: usize,
+    pages: Vec<Box<[Recent]>>,
+    used: u32,
+    free: Vec<u32>,
+}
+
+const CHUNKS_BITS: u32 = 12;
+const CHUNKS_PER_PAGE: usize = 1 << CHUNKS_BITS;
+
+impl Class {
+    fn take(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            if self.used as usize == self.pages.len() * CHUNKS_PER_PAGE {
+                let page = vec![Recent::NONE; CHUNKS_PER_PAGE * self.capacity];
+                self.pages.push(page.into_boxed_slice());
+            }
+            self.used += 1;
+            self.used - 1
+        })
+    }
+
+    #[inline]
+    fn chunk(&self, chunk: u32) -> &[Recent] {
+        let start = (chunk as usize & (CHUNKS_PER_PAGE - 1)) * self.capacity;
+        &self.pages[(chunk >> CHUNKS_BITS) as usize][start..start + self.capacity]
+    }
+
+    #[inline]
+    fn chunk_mut(&mut self, chunk: u32) -> &mut [Recent] {
+        let start = (chunk as usize & (CHUNKS_PER_PAGE - 1)) * self.capacity;
+        &mut self.pages[(chunk >> CHUNKS_BITS) as usize][start..start + self.capacity]
+    }
+}
+
+/// The pool of all runs of a partition.
+#[derive(Debug, Clone)]
+pub(crate) struct RecentPool {
+    classes: Vec<Class>,
+}
+
+impl RecentPool {
+    /// A pool for runs of up to `max_len` purchases, at least 1.
+    pub(crate) fn new(max_len: u16) -> Self {
+        let max_len = usize::from(max_len.max(1));
+        let doubling = (0..)
+            .map(|bits| 1 << bits)
+            .take_while(|&capacity| capacity < max_len);
+        let classes = doubling
+            .chain([max_len])
+            .map(|capacity| Class {
+                capacity,
+                pages: Vec::new(),
+                used: 0,
+                free: Vec::new(),
+            })
+            .collect();
+        Self { classes }
+    }
+
+    /// The most purchases in a run.
+    pub(crate) fn max_len(&self) -> usize {
+        self.classes.last().map_or(0, |class| class.capacity)
+    }
+
+    /// The purchases of a run, the earliest first; of those with one event time, the first to come.
+    #[inline]
+    pub(crate) fn entries(&self, run: Run) -> &[Recent] {
+        if run.len == 0 {
+            return &[];
+        }
+        &self.classes[usize::from(run.class)].chunk(run.chunk)[..run.len()]
+    }
+
+    /// Drops the first `count` purchases.
+    #[inline]
+    pub(crate) fn drop_first(&mut self, run: &mut Run, count: usize) {
+        let len = run.len();
+        if count == 0 {
+            return;
+        }
+        let class = &mut self.classes[usize::from(run.class)];
+        if count >= len {
+            if len > 0 {
+                class.free.push(run.chunk);
+            }
+            *run = Run::EMPTY;
+            return;
+        }
+        class.chunk_mut(run.chunk).copy_within(count..len, 0);
+        run.len -= count as u16;
+    }
+
+    /// Puts a purchase before the one at `at`. A full run drops its first, and that is the new one if `at` is 0.
+    #[inline]
+    pub(crate) fn insert(&mut self, run: &mut Run, mut at: usize, recent: Recent) {
+        if run.len() == self.max_len() {
+            if at == 0 {
+                return;
+            }
+            self.drop_first(run, 1);
+            at -= 1;
+        }
+        let len = run.len();
+        if len == 0 {
+            run.chunk = self.classes[0].take();
+            run.class = 0;
+        } else if len == self.classes[usize::from(run.class)].capacity {
+            self.grow(run);
+        }
+        let chunk = self.classes[usize::from(run.class)].chunk_mut(run.chunk);
+        chunk.copy_within(at..len, at + 1);
+        chunk[at] = recent;
+        run.len += 1;
+    }
+
+    #[cold]
+    fn grow(&mut self, run: &mut Run) {
+        let (old, new) = (usize::from(run.class), usize::from(run.class) + 1);
+        let chunk = self.classes[new].take();
+        let (smaller, larger) = self.classes.split_at_mut(new);
+        let from = &mut smaller[old];
+        larger[0].chunk_mut(chunk)[..run.len()].copy_from_slice(&from.chunk(run.chunk)[..run.len()]);
+        from.free.push(run.chunk);
+        run.chunk = chunk;
+        run.class += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn recent(number: u32) -> Recent {
+        Recent {
+            time_low: number,
+            ..Recent::NONE
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Insert(usize, usize, u32),
+        DropFirst(usize, usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => (0_usize..20, 0_usize..20, any::<u32>()).prop_map(|(run, at, number)| Step::Insert(run, at, number)),
+            1 => (0_usize..20, 0_usize..14).prop_map(|(run, count)| Step::DropFirst(run, count)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn runs_behave_as_vectors_and_chunks_are_used_again(
+            max_len in 1_u16..14,
+            steps in prop::collection::vec(step(), 0..300),
+        ) {
+            let mut pool = RecentPool::new(max_len);
+            let mut runs = [Run::EMPTY; 20];
+            let mut oracle: Vec<Vec<Recent>> = vec![Vec::new(); 20];
+            for step in steps {
+                match step {
+                    Step::Insert(run, at, number) => {
+                        let at = at.min(oracle[run].len());
+                        pool.insert(&mut runs[run], at, recent(number));
+                        oracle[run].insert(at, recent(number));
+                        if oracle[run].len() > usize::from(max_len) {
+                            oracle[run].remove(0);
+                        }
+                    }
+                    Step::DropFirst(run, count) => {
+                        pool.drop_first(&mut runs[run], count);
+                        let count = count.min(oracle[run].len());
+                        oracle[run].drain(..count);
+                    }
+                }
+                for (run, expected) in runs.iter().zip(&oracle) {
+                    prop_assert_eq!(pool.entries(*run), &expected[..]);
+                }
+                let taken: usize = pool.classes.iter().map(|class| class.used as usize - class.free.len()).sum();
+                prop_assert_eq!(taken, oracle.iter().filter(|run| !run.is_empty()).count());
+            }
+        }
+
+        #[test]
+        fn a_time_comes_back_from_its_low_half(newest in 0_i64..253_402_300_799_999, age in 0_i64..86_400_000) {
+            let entry = recent((newest - age) as u32);
+            prop_assert_eq!(entry.time_ms(newest), newest - age);
+        }
+    }
+}

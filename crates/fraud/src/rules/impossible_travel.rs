@@ -1,0 +1,94 @@
+//! Impossible travel: two card payments in places too far apart for the time between.
+//!
+//! Only purchases by card tell where a user is; PayPal and transfers come from anywhere. A location that the reference
+//! data does not know is skipped and counted.
+//!
+//! *Fires* when the great-circle distance to the user's last place, at least `min_distance_km`, over the time between
+//! is more than `max_speed_km_per_h`. The last place is the one with the highest event time; of several with the same,
+//! the last to come. A time of less than a second counts as one. A purchase that comes out of order is judged against
+//! the same last place, whichever of the two was first, and does not replace it.
+//!
+//! *Armed again*, for purchases whose event time is late enough: that is the time that the journey takes at the highest
+//! speed, counted from the later of the two purchases; for one that came out of order, the time of the longest journey
+//! on Earth. So a card in use at home and abroad at once is one anomaly, whoever pays next; and as the purchase
+//! an anomaly is named for cannot fire again, no id comes twice.
+//!
+//! *Evidence*: the purchase at the last place, the one that fired; `distance_km`, `elapsed_s`, `speed_km_per_h`,
+//! `max_speed_km_per_h`.
+
+use millrace_domain::{PaymentMethod, Transaction};
+
+use crate::cities::{Cities, CityIndex};
+use crate::finding::{Finding, score};
+use crate::profile::Place;
+use crate::settings::ImpossibleTravelSettings;
+
+/// The standard name.
+pub const NAME: &str = "impossible_travel";
+
+const HOUR_MS: f64 = 3_600_000.0;
+/// No two places are further apart: half of the Earth's circumference, rounded up.
+const LONGEST_JOURNEY_KM: f64 = 20_038.0;
+const LEAST_ELAPSED_MS: i64 = 1_000;
+
+#[derive(Debug, Clone)]
+pub(crate) struct ImpossibleTravel {
+    pub(crate) settings: ImpossibleTravelSettings,
+}
+
+impl ImpossibleTravel {
+    /// Whether a purchase tells where the user is.
+    #[inline]
+    pub(crate) fn applies_to(&self, purchase: &Transaction) -> bool {
+        purchase.payment_method == PaymentMethod::CreditCard
+    }
+
+    /// Judges a purchase by card in `city`, and remembers the place.
+    #[inline]
+    pub(crate) fn judge(
+        &self,
+        purchase: &Transaction,
+        city: CityIndex,
+        place: &mut Place,
+        cities: &Cities,
+    ) -> Option<Finding> {
+        let finding = match place.city {
+            Some(last) if last != city => self.compare(purchase, cities.distance_km(last, city), place),
+            _ => None,
+        };
+        if purchase.transaction_time_ms >= place.time_ms {
+            place.city = Some(city);
+            place.time_ms = purchase.transaction_time_ms;
+            place.id = purchase.transaction_id;
+        }
+        finding
+    }
+
+    fn compare(&self, purchase: &Transaction, distance_km: f64, place: &mut Place) -> Option<Finding> {
+        let time_ms = purchase.transaction_time_ms;
+        let elapsed_ms = (time_ms - place.time_ms).abs().max(LEAST_ELAPSED_MS) as f64;
+        let speed_km_per_h = distance_km / (elapsed_ms / HOUR_MS);
+        let max_speed_km_per_h = self.settings.max_speed_km_per_h;
+        if distance_km < self.settings.min_distance_km
+            || speed_km_per_h <= max_speed_km_per_h
+            || time_ms < place.quiet_until_ms
+        {
+            return None;
+        }
+        let in_order = time_ms >= place.time_ms;
+        let journey_km = if in_order { distance_km } else { LONGEST_JOURNEY_KM };
+        let journey_ms = (journey_km / max_speed_km_per_h * HOUR_MS).ceil() as i64;
+        place.quiet_until_ms = time_ms.max(place.time_ms) + journey_ms;
+        Some(Finding {
+            rule: NAME,
+            score: score(speed_km_per_h / max_speed_km_per_h),
+            transaction_ids: vec![place.id, purchase.transaction_id],
+            figures: vec![
+                ("distance_km", distance_km),
+                ("elapsed_s", elapsed_ms / 1_000.0),
+                ("max_speed_km_per_h", max_speed_km_per_h),
+                ("speed_km_per_h", speed_km_per_h),
+            ],
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! Velocity: too many purchases, or too much money, in a short time.
+//!
+//! The span is the `span_ms` of event time that end at the user's highest event time, that included. A purchase that
+//! comes out of order counts if it is in the span, and not otherwise.
+//!
+//! *Fires* when a purchase makes more than `max_count` in the span; or when, with at least [`LEAST_BURST`] purchases in
+//! it, their amounts add up to more than `max_sum_ratio` times the user's usual amount. Each amount is a multiple of
+//! the usual one in its own currency (the geometric mean, when it came), so that currencies add up; it adds nothing
+//! until that is known.
+//!
+//! *Armed again* when every purchase that was in the span as it fired has left it, and what is in it, without the new
+//! purchase, is within both limits. So a burst is one anomaly however long it lasts, and a user who keeps to the edge
+//! of a limit raises one a span at most. As no purchase is in two firing spans, no id comes twice.
+//!
+//! *State*: exact up to `max_count + 1` purchases. Those that are no longer kept are those that made the rule fire.
+//!
+//! *Evidence*: the purchases of the span, the earliest first and the one that fired last (the earliest and the last
+//! ones where they are more than 20); `transactions_count`, `sum_ratio` (how many usual amounts), `elapsed_s` from the
+//! earliest to the last, and the limits `max_count`, `max_sum_ratio`, `span_s`. The score for a count measures the
+//! pace: how many times faster than the limit allows the purchases came.
+
+use millrace_domain::Transaction;
+
+use crate::finding::{Finding, MAX_EVIDENCE, score};
+use crate::profile::{Burst, NEVER_MS};
+use crate::recent::{Recent, RecentPool, Run};
+use crate::settings::VelocitySettings;
+
+/// The standard name.
+pub const NAME: &str = "velocity";
+
+/// One or two large purchases are no burst, whatever they add up to.
+pub const LEAST_BURST: usize = 3;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Velocity {
+    pub(crate) settings: VelocitySettings,
+}
+
+impl Velocity {
+    /// A pool that keeps what the rule needs.
+    pub(crate) fn pool(&self) -> RecentPool {
+        RecentPool::new(u16::try_from(self.settings.max_count + 1).unwrap_or(u16::MAX))
+    }
+
+    /// Forgets what leaves the span as the user's highest event time goes from `before_ms` to `newest_ms`. To be called
+    /// for every transaction of the user.
+    #[inline]
+    pub(crate) fn expire(&self, burst: &mut Burst, pool: &mut RecentPool, before_ms: i64, newest_ms: i64) {
+        if burst.run.len() == 0 || before_ms == newest_ms {
+            return;
+        }
+        let span_start_ms = newest_ms - self.settings.span_ms;
+        let expired = pool
+            .entries(burst.run)
+            .iter()
+            .take_while(|recent| recent.time_ms(before_ms) <= span_start_ms)
+            .count();
+        pool.drop_first(&mut burst.run, expired);
+    }
+
+    /// Judges a purchase, after [`Velocity::expire`]. `ratio` is its amount as a multiple of the user's usual one, 0
+    /// while that is unknown.
+    #[inline]
+    pub(crate) fn judge(
+        &self,
+        purchase: &Transaction,
+        ratio: f64,
+        burst: &mut Burst,
+        pool: &mut RecentPool,
+        newest_ms: i64,
+    ) -> Option<Finding> {
+        let time_ms = purchase.transaction_time_ms;
+        let span_ms = self.settings.span_ms;
+        if time_ms <= newest_ms - span_ms {
+            return None;
+        }
+        if burst.fired_ms != NEVER_MS
+            && newest_ms - span_ms >= burst.fired_ms
+            && !self.is_over(pool, burst.run)
+        {
+            burst.fired_ms = NEVER_MS;
+        }
+        let entries = pool.entries(burst.run);
+        let later = entries
+            .iter()
+            .rev()
+            .take_while(|recent| recent.time_ms(newest_ms) > time_ms)
+            .count();
+        let recent = Recent {
+            time_low: time_ms as u32,
+            ratio: ratio as f32,
+            id: purchase.transaction_id,
+        };
+        let at = entries.len() - later;
+        pool.insert(&mut burst.run, at, recent);
+        if burst.fired_ms != NEVER_MS || !self.is_over(pool, burst.run) {
+            return None;
+        }
+        burst.fired_ms = newest_ms;
+        Some(self.finding(pool.entries(burst.run), purchase, newest_ms))
+    }
+
+    #[inline]
+    fn is_over(&self, pool: &RecentPool, run: Run) -> bool {
+        let count = run.len();
+        count > self.settings.max_count as usize
+            || (count >= LEAST_BURST && sum_ratio(pool.entries(run)) > self.settings.max_sum_ratio)
+    }
+
+    #[cold]
+    fn finding(&self, entries: &[Recent], purchase: &Transaction, newest_ms: i64) -> Finding {
+        let settings = &self.settings;
+        let count = entries.len();
+        let sum_ratio = sum_ratio(entries);
+        let time_ms = |recent: Option<&Recent>| recent.map_or(newest_ms, |recent| recent.time_ms(newest_ms));
+        let elapsed_ms = (time_ms(entries.last()) - time_ms(entries.first())).max(1) as f64;
+        let pace = if count > settings.max_count as usize {
+            settings.span_ms as f64 / elapsed_ms
+        } else {
+            1.0
+        };
+        let fired = purchase.transaction_id;
+        let mut ids: Vec<_> = entries
+            .iter()
+            .map(|recent| recent.id)
+            .filter(|&id| id != fired)
+            .collect();
+        if ids.len() >= MAX_EVIDENCE {
+            ids.drain(1..ids.len() + 2 - MAX_EVIDENCE);
+        }
+        ids.push(fired);
+        Finding {
+            rule: NAME,
+            score: score(pace).max(score(sum_ratio / settings.max_sum_ratio)),
+            transaction_ids: ids,
+            figures: vec![
+                ("elapsed_s", elapsed_ms / 1_000.0),
+                ("max_count", f64::from(settings.max_count)),
+                ("max_sum_ratio", settings.max_sum_ratio),
+                ("span_s", settings.span_ms as f64 / 1_000.0),
+                ("sum_ratio", sum_ratio),
+                ("transactions_count", count as f64),
+            ],
+        }
+    }
+}
+
+#[inline]
+fn sum_ratio(entries: &[Recent]) -> f64 {
+    entries.iter().map(|recent| f64::from(recent.ratio)).sum()
+}
