@@ -15,11 +15,19 @@ const STAMP: &str = ".complete";
 /// `MILLRACE_CACHE`, else `millrace` in the platform's cache folder.
 #[must_use]
 pub fn default_dir() -> PathBuf {
-    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     if let Some(dir) = set("MILLRACE_CACHE") {
         return dir;
     }
-    let platform = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
+    let platform = if cfg!(target_os = "macos") {
+        "Library/Caches"
+    } else {
+        ".cache"
+    };
     set("XDG_CACHE_HOME")
         .or_else(|| env::home_dir().map(|home| home.join(platform)))
         .unwrap_or_else(env::temp_dir)
@@ -110,7 +118,10 @@ mod tests {
 
     use super::*;
 
-    const ENTRY: Entry<'static> = Entry { name: "thing-1", recipe: &["how"] };
+    const ENTRY: Entry<'static> = Entry {
+        name: "thing-1",
+        recipe: &["how"],
+    };
 
     fn fill(folder: &Path) -> Result<(), StackError> {
         fs::create_dir_all(folder.join("libs")).unwrap();
@@ -143,7 +154,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let failed = ensure(dir.path(), &ENTRY, |folder| {
             fill(folder)?;
-            Err(StackError::NoMaven { component: "thing".to_owned() })
+            Err(StackError::NoMaven {
+                component: "thing".to_owned(),
+            })
         });
         assert!(matches!(failed, Err(StackError::NoMaven { .. })));
         assert!(!ENTRY.folder(dir.path()).exists());
@@ -170,7 +183,10 @@ mod tests {
 
     #[test]
     fn another_recipe_is_another_entry() {
-        let other = Entry { name: "thing-1", recipe: &["otherwise"] };
+        let other = Entry {
+            name: "thing-1",
+            recipe: &["otherwise"],
+        };
         assert_ne!(ENTRY.folder(Path::new("c")), other.folder(Path::new("c")));
     }
 }

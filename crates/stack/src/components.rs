@@ -43,21 +43,35 @@ impl Components {
         jdk: &Jdk,
         on_progress: &dyn Fn(Progress),
     ) -> Result<Self, StackError> {
-        let fetch = |name: &str, recipe: &[&str], fill: &dyn Fn(&Maven<'_>, &Path) -> Result<(), StackError>| {
-            cache::ensure(cache_dir, &Entry { name, recipe }, |folder| {
-                on_progress(Progress::Fetching { component: name.to_owned() });
-                fill(&Maven::find(jdk, name)?, folder)?;
-                on_progress(Progress::Fetched { component: name.to_owned() });
-                Ok(())
-            })
+        let fetch =
+            |name: &str, recipe: &[&str], fill: &dyn Fn(&Maven<'_>, &Path) -> Result<(), StackError>| {
+                cache::ensure(cache_dir, &Entry { name, recipe }, |folder| {
+                    on_progress(Progress::Fetching {
+                        component: name.to_owned(),
+                    });
+                    fill(&Maven::find(jdk, name)?, folder)?;
+                    on_progress(Progress::Fetched {
+                        component: name.to_owned(),
+                    });
+                    Ok(())
+                })
+            };
+        let guard = Entry {
+            name: "guard",
+            recipe: &[GUARD, GUARD_MANIFEST],
         };
-        let guard = Entry { name: "guard", recipe: &[GUARD, GUARD_MANIFEST] };
         Ok(Self {
             guard: cache::ensure(cache_dir, &guard, |folder| make_guard(jdk, folder))?.join("guard.jar"),
-            kafka: fetch(&format!("kafka-{KAFKA}"), &[KAFKA_POM, FORMAT], &|maven, folder| {
-                make_kafka(maven, jdk, folder)
-            })?,
-            registry: fetch(&format!("apicurio-registry-{REGISTRY}"), &[REGISTRY_POM], &make_registry)?,
+            kafka: fetch(
+                &format!("kafka-{KAFKA}"),
+                &[KAFKA_POM, FORMAT],
+                &|maven, folder| make_kafka(maven, jdk, folder),
+            )?,
+            registry: fetch(
+                &format!("apicurio-registry-{REGISTRY}"),
+                &[REGISTRY_POM],
+                &make_registry,
+            )?,
             elasticsearch: fetch(
                 &format!("elasticsearch-{ELASTICSEARCH}"),
                 &[ELASTICSEARCH_POM, ELASTIC_NODE, ROOT_PLUGIN, PLUGIN_DESCRIPTOR],
@@ -71,11 +85,19 @@ fn make_guard(jdk: &Jdk, folder: &Path) -> Result<(), StackError> {
     let source = write(&folder.join("src/Guard.java"), GUARD)?;
     let manifest = write(&folder.join("src/manifest"), GUARD_MANIFEST)?;
     maven::compile(jdk, &source, ".", &folder.join("classes"))?;
-    maven::jar(jdk, &folder.join("guard.jar"), Some(&manifest), &folder.join("classes"))
+    maven::jar(
+        jdk,
+        &folder.join("guard.jar"),
+        Some(&manifest),
+        &folder.join("classes"),
+    )
 }
 
 fn make_kafka(maven: &Maven<'_>, jdk: &Jdk, folder: &Path) -> Result<(), StackError> {
-    let pom = write(&folder.join("src/pom.xml"), &KAFKA_POM.replace("@VERSION@", KAFKA))?;
+    let pom = write(
+        &folder.join("src/pom.xml"),
+        &KAFKA_POM.replace("@VERSION@", KAFKA),
+    )?;
     maven.copy_dependencies(&pom, &folder.join("libs"))?;
     let source = write(&folder.join("src/Format.java"), FORMAT)?;
     maven::compile(jdk, &source, &jars(&folder.join("libs")), &folder.join("classes"))
@@ -83,11 +105,18 @@ fn make_kafka(maven: &Maven<'_>, jdk: &Jdk, folder: &Path) -> Result<(), StackEr
 
 fn make_registry(maven: &Maven<'_>, folder: &Path) -> Result<(), StackError> {
     let pom = write(&folder.join("src/pom.xml"), REGISTRY_POM)?;
-    maven.unpack(&pom, &format!("io.apicurio:apicurio-registry-app:{REGISTRY}:tar.gz:all"), folder)
+    maven.unpack(
+        &pom,
+        &format!("io.apicurio:apicurio-registry-app:{REGISTRY}:tar.gz:all"),
+        folder,
+    )
 }
 
 fn make_elasticsearch(maven: &Maven<'_>, jdk: &Jdk, folder: &Path) -> Result<(), StackError> {
-    let pom = write(&folder.join("src/pom.xml"), &ELASTICSEARCH_POM.replace("@VERSION@", ELASTICSEARCH))?;
+    let pom = write(
+        &folder.join("src/pom.xml"),
+        &ELASTICSEARCH_POM.replace("@VERSION@", ELASTICSEARCH),
+    )?;
     let libs = folder.join("libs");
     maven.copy_dependencies(&pom, &libs)?;
     let class_path = jars(&libs);
@@ -97,20 +126,29 @@ fn make_elasticsearch(maven: &Maven<'_>, jdk: &Jdk, folder: &Path) -> Result<(),
     let root = folder.join("modules/root");
     let source = write(&folder.join("src/RootPlugin.java"), ROOT_PLUGIN)?;
     maven::compile(jdk, &source, &class_path, &folder.join("src/root"))?;
-    write(&root.join("plugin-descriptor.properties"), &descriptor("root", "RootPlugin", "The version at GET /"))?;
+    write(
+        &root.join("plugin-descriptor.properties"),
+        &descriptor("root", "RootPlugin", "The version at GET /"),
+    )?;
     maven::jar(jdk, &root.join("root.jar"), None, &folder.join("src/root"))?;
 
     let netty = folder.join("modules/transport-netty4");
     let class = "org.elasticsearch.transport.netty4.Netty4Plugin";
     write(
         &netty.join("plugin-descriptor.properties"),
-        &descriptor("transport-netty4", class, "Netty 4 based transport implementation"),
+        &descriptor(
+            "transport-netty4",
+            class,
+            "Netty 4 based transport implementation",
+        ),
     )?;
     // A module has a class loader of its own: its jars must not be on the server's class path too.
     for entry in fs::read_dir(&libs).map_err(StackError::io("list", &libs))? {
         let entry = entry.map_err(StackError::io("list", &libs))?;
         let name = entry.file_name();
-        let of_module = name.to_str().is_some_and(|n| n.starts_with("transport-netty4-") || n.starts_with("netty-"));
+        let of_module = name
+            .to_str()
+            .is_some_and(|n| n.starts_with("transport-netty4-") || n.starts_with("netty-"));
         if of_module {
             fs::rename(entry.path(), netty.join(&name)).map_err(StackError::io("move", &entry.path()))?;
         }

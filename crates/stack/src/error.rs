@@ -185,7 +185,11 @@ impl fmt::Display for UsedPorts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, used) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}port {} (for {}) is in use", used.port, used.wanted_by)?;
+            write!(
+                f,
+                "{separator}port {} (for {}) is in use",
+                used.port, used.wanted_by
+            )?;
             if let Some(holder) = &used.held_by {
                 write!(f, " by {holder}")?;
             }
@@ -242,11 +246,17 @@ mod tests {
     fn no_jdk_names_those_that_are_too_old() {
         let error = StackError::NoJdk {
             required: 21,
-            found: vec![Jdk { version: 17, home: PathBuf::from("/opt/jdk-17") }],
+            found: vec![Jdk {
+                version: 17,
+                home: PathBuf::from("/opt/jdk-17"),
+            }],
             searched: vec![PathBuf::from("/usr/lib/jvm"), PathBuf::from("/opt")],
         };
         let text = error.to_string();
-        assert!(text.starts_with("no JDK 21 or later was found, only 17 in /opt/jdk-17; install one"), "{text}");
+        assert!(
+            text.starts_with("no JDK 21 or later was found, only 17 in /opt/jdk-17; install one"),
+            "{text}"
+        );
         assert!(text.ends_with("in: /usr/lib/jvm, /opt"), "{text}");
     }
 }

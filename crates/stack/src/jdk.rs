@@ -34,13 +34,25 @@ impl Jdk {
 /// None is new enough; the error lists those found.
 pub fn newest() -> Result<Jdk, StackError> {
     let folders = usual_folders(env::home_dir().as_deref());
-    newest_of(env::var_os("JAVA_HOME").as_deref(), env::var_os("PATH").as_deref(), &folders)
+    newest_of(
+        env::var_os("JAVA_HOME").as_deref(),
+        env::var_os("PATH").as_deref(),
+        &folders,
+    )
 }
 
-fn newest_of(java_home: Option<&OsStr>, path: Option<&OsStr>, folders: &[PathBuf]) -> Result<Jdk, StackError> {
+fn newest_of(
+    java_home: Option<&OsStr>,
+    path: Option<&OsStr>,
+    folders: &[PathBuf],
+) -> Result<Jdk, StackError> {
     let mut homes: BTreeSet<PathBuf> = BTreeSet::new();
     homes.extend(java_home.map(PathBuf::from));
-    homes.extend(path.iter().flat_map(env::split_paths).filter_map(|dir| home_of_compiler(&dir)));
+    homes.extend(
+        path.iter()
+            .flat_map(env::split_paths)
+            .filter_map(|dir| home_of_compiler(&dir)),
+    );
     for folder in folders {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let home = entry.path();
@@ -55,25 +67,44 @@ fn newest_of(java_home: Option<&OsStr>, path: Option<&OsStr>, folders: &[PathBuf
         .filter_map(|home| fs::canonicalize(home).ok())
         .collect::<BTreeSet<_>>()
         .into_iter()
-        .filter_map(|home| Some(Jdk { version: version_of(&home)?, home }))
+        .filter_map(|home| {
+            Some(Jdk {
+                version: version_of(&home)?,
+                home,
+            })
+        })
         .collect();
     found.sort();
     match found.pop() {
         Some(jdk) if jdk.version >= MIN_VERSION => Ok(jdk),
         newest => {
             found.extend(newest);
-            Err(StackError::NoJdk { required: MIN_VERSION, found, searched: folders.to_vec() })
+            Err(StackError::NoJdk {
+                required: MIN_VERSION,
+                found,
+                searched: folders.to_vec(),
+            })
         }
     }
 }
 
 /// Where JDKs usually are.
 fn usual_folders(home: Option<&Path>) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> =
-        ["/usr/lib/jvm", "/usr/java", "/opt", "/opt/java", "/Library/Java/JavaVirtualMachines", "/opt/homebrew/opt"]
-            .map(PathBuf::from)
-            .into();
-    for below in [".sdkman/candidates/java", ".jdks", "Library/Java/JavaVirtualMachines"] {
+    let mut folders: Vec<PathBuf> = [
+        "/usr/lib/jvm",
+        "/usr/java",
+        "/opt",
+        "/opt/java",
+        "/Library/Java/JavaVirtualMachines",
+        "/opt/homebrew/opt",
+    ]
+    .map(PathBuf::from)
+    .into();
+    for below in [
+        ".sdkman/candidates/java",
+        ".jdks",
+        "Library/Java/JavaVirtualMachines",
+    ] {
         folders.extend(home.map(|home| home.join(below)));
     }
     folders
@@ -91,7 +122,10 @@ fn version_of(home: &Path) -> Option<u32> {
         return None;
     }
     let release = fs::read_to_string(home.join("release")).ok()?;
-    let version = release.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?.trim_matches('"');
+    let version = release
+        .lines()
+        .find_map(|line| line.strip_prefix("JAVA_VERSION="))?
+        .trim_matches('"');
     // 1.8.0_402 is Java 8.
     let feature = version.strip_prefix("1.").unwrap_or(version);
     feature.split(['.', '_', '-', '+']).next()?.parse().ok()
@@ -107,7 +141,11 @@ mod tests {
         for program in programs {
             fs::write(home.join("bin").join(program), "").unwrap();
         }
-        fs::write(home.join("release"), format!("IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"{version}\"\n")).unwrap();
+        fs::write(
+            home.join("release"),
+            format!("IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"{version}\"\n"),
+        )
+        .unwrap();
         fs::canonicalize(home).unwrap()
     }
 
@@ -120,7 +158,13 @@ mod tests {
         jdk(&dir.path().join("jvm"), "jdk-8", "1.8.0_402", &["java", "javac"]);
         let path = env::join_paths([old.join("bin")]).unwrap();
         let found = newest_of(Some(old.as_os_str()), Some(&path), &[dir.path().join("jvm")]).unwrap();
-        assert_eq!(found, Jdk { version: 25, home: new });
+        assert_eq!(
+            found,
+            Jdk {
+                version: 25,
+                home: new
+            }
+        );
     }
 
     #[test]
@@ -129,7 +173,18 @@ mod tests {
         let old = jdk(dir.path(), "jdk-17", "17.0.15", &["java", "javac"]);
         let path = env::join_paths([old.join("bin")]).unwrap();
         let error = newest_of(Some(old.as_os_str()), Some(&path), &[dir.path().to_owned()]).unwrap_err();
-        let StackError::NoJdk { required: 21, found, .. } = error else { panic!("{error}") };
-        assert_eq!(found, [Jdk { version: 17, home: old }]);
+        let StackError::NoJdk {
+            required: 21, found, ..
+        } = error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!(
+            found,
+            [Jdk {
+                version: 17,
+                home: old
+            }]
+        );
     }
 }

@@ -34,7 +34,10 @@ impl Launcher {
         let mut unformatted = Vec::new();
         for node in Node::controllers().chain(Node::brokers()) {
             let config = server_files::write_kafka(&self.options, node)?;
-            if !server_files::kafka_data(&self.options, node).join("meta.properties").exists() {
+            if !server_files::kafka_data(&self.options, node)
+                .join("meta.properties")
+                .exists()
+            {
                 unformatted.push(config);
             }
         }
@@ -43,7 +46,9 @@ impl Launcher {
         }
         let mut command = Command::new(self.jdk.tool("java"));
         command.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-        command.args(["-cp", &self.kafka_class_path(), "Format", CLUSTER_ID]).args(unformatted);
+        command
+            .args(["-cp", &self.kafka_class_path(), "Format", CLUSTER_ID])
+            .args(unformatted);
         maven::run(command, "formatting the Kafka nodes' storage")
     }
 
@@ -72,14 +77,24 @@ impl Launcher {
     /// `java` with what all JVMs of the stack have in common.
     fn java(&self, heap_mib: u32) -> Command {
         let mut command = Command::new(self.jdk.tool("java"));
-        command.arg(format!("-Xmx{heap_mib}m")).arg(format!("-javaagent:{}", self.components.guard.display()));
-        command.args(["-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true", "-Dlog4j2.disable.jmx=true"]);
+        command
+            .arg(format!("-Xmx{heap_mib}m"))
+            .arg(format!("-javaagent:{}", self.components.guard.display()));
+        command.args([
+            "-XX:+ExitOnOutOfMemoryError",
+            "-Djava.awt.headless=true",
+            "-Dlog4j2.disable.jmx=true",
+        ]);
         command
     }
 
     fn kafka_class_path(&self) -> String {
         let kafka = &self.components.kafka;
-        format!("{}:{}", kafka.join("classes").display(), jars(&kafka.join("libs")))
+        format!(
+            "{}:{}",
+            kafka.join("classes").display(),
+            jars(&kafka.join("libs"))
+        )
     }
 
     fn kafka(&self, node: Node) -> Result<Command, StackError> {
@@ -88,7 +103,11 @@ impl Launcher {
         let mut command = match node {
             Node::Broker(_) => {
                 let mut java = self.java(heaps.broker_mib);
-                java.args(["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"]);
+                java.args([
+                    "-XX:+UseG1GC",
+                    "-XX:MaxGCPauseMillis=20",
+                    "-XX:InitiatingHeapOccupancyPercent=35",
+                ]);
                 java
             }
             _ => {
@@ -99,7 +118,9 @@ impl Launcher {
         };
         let log4j = server_files::log4j_path(&self.options);
         command.arg(format!("-Dlog4j2.configurationFile={}", log4j.display()));
-        command.args(["-cp", &self.kafka_class_path(), "kafka.Kafka"]).arg(config);
+        command
+            .args(["-cp", &self.kafka_class_path(), "kafka.Kafka"])
+            .arg(config);
         Ok(command)
     }
 
@@ -114,7 +135,12 @@ impl Launcher {
             ("QUARKUS_MANAGEMENT_HOST", "127.0.0.1".to_owned()),
             ("QUARKUS_MANAGEMENT_PORT", ports.registry_management.to_string()),
             ("APICURIO_STORAGE_KIND", "kafkasql".to_owned()),
-            ("APICURIO_KAFKASQL_BOOTSTRAP_SERVERS", self.options.bootstrap_servers()),
+            (
+                "APICURIO_KAFKASQL_BOOTSTRAP_SERVERS",
+                self.options.bootstrap_servers(),
+            ),
+            // A start waits this long, twice, for a snapshot topic that is empty; the default is 5 s.
+            ("APICURIO_KAFKASQL_CONSUMER_POLL_TIMEOUT", "500".to_owned()),
         ]);
         command
     }
@@ -127,19 +153,33 @@ impl Launcher {
         let heap_mib = self.options.heaps.elasticsearch_mib;
         let mut command = self.java(heap_mib);
         command.args([&format!("-Xms{heap_mib}m"), "--add-modules=jdk.incubator.vector"]);
-        command.args(["--enable-native-access=ALL-UNNAMED", "-Des.distribution.type=docker", "-Dio.netty.noUnsafe=true"]);
-        command.args(["-Dlog4j.shutdownHookEnabled=false", "--add-opens=java.base/java.io=ALL-UNNAMED"]);
+        command.args([
+            "--enable-native-access=ALL-UNNAMED",
+            "-Des.distribution.type=docker",
+            "-Dio.netty.noUnsafe=true",
+        ]);
+        // Its library is not published; without this, its absence turns off the others (compression) too.
+        command.arg("-Dorg.elasticsearch.nativeaccess.enableVectorLibrary=false");
+        command.args([
+            "-Dlog4j.shutdownHookEnabled=false",
+            "--add-opens=java.base/java.io=ALL-UNNAMED",
+        ]);
         command.arg("--add-opens=java.base/java.nio=ALL-UNNAMED");
         command.arg(format!("-Des.path.home={}", home.display()));
         command.arg(format!("-Des.path.conf={}", config.display()));
         command.arg(format!("-Des.nativelibs.path={}", native.display()));
         let class_path = format!("{}:{}", home.join("classes").display(), jars(&home.join("libs")));
-        command.args(["-cp", &class_path, "ElasticNode"]).arg(home).arg(config);
+        command
+            .args(["-cp", &class_path, "ElasticNode"])
+            .arg(home)
+            .arg(config);
         Ok(command)
     }
 
     fn prometheus_server(&self) -> Result<Command, StackError> {
-        let not_running = StackError::NotRunning { node: Node::Prometheus };
+        let not_running = StackError::NotRunning {
+            node: Node::Prometheus,
+        };
         let (Some(program), Some(wanted)) = (&self.prometheus, &self.options.prometheus) else {
             return Err(not_running);
         };
@@ -148,7 +188,10 @@ impl Launcher {
         let mut command = Command::new(program);
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", data.display()));
-        command.arg(format!("--web.listen-address=127.0.0.1:{}", self.options.ports.prometheus));
+        command.arg(format!(
+            "--web.listen-address=127.0.0.1:{}",
+            self.options.ports.prometheus
+        ));
         Ok(command)
     }
 }
@@ -156,7 +199,11 @@ impl Launcher {
 /// Puts a link to the system's libzstd where Elasticsearch looks for it.
 fn link_zstd(native: &Path) -> Result<(), StackError> {
     fs::create_dir_all(native).map_err(StackError::io("make", native))?;
-    let name = if cfg!(target_os = "macos") { "libzstd.dylib" } else { "libzstd.so" };
+    let name = if cfg!(target_os = "macos") {
+        "libzstd.dylib"
+    } else {
+        "libzstd.so"
+    };
     let link = native.join(name);
     let _ = fs::remove_file(&link);
     if let Some(library) = find_zstd() {

@@ -69,7 +69,11 @@ impl LocalStack {
             Ok(started)
         };
         let prometheus = async {
-            Ok(if launcher.prometheus.is_some() { Some(start(Node::Prometheus).await?) } else { None })
+            Ok(if launcher.prometheus.is_some() {
+                Some(start(Node::Prometheus).await?)
+            } else {
+                None
+            })
         };
         let (mut started, elasticsearch, prometheus) =
             futures::try_join!(kafka_and_registry, start(Node::Elasticsearch), prometheus)?;
@@ -77,7 +81,13 @@ impl LocalStack {
         started.extend(prometheus);
 
         let processes = started.into_iter().collect();
-        Ok(Self { launcher, http, processes, on_progress, _lock: lock })
+        Ok(Self {
+            launcher,
+            http,
+            processes,
+            on_progress,
+            _lock: lock,
+        })
     }
 
     /// Where and how it runs.
@@ -106,7 +116,9 @@ impl LocalStack {
 
     /// The nodes that run, with their process ids.
     pub fn running(&self) -> impl Iterator<Item = (Node, u32)> {
-        self.processes.iter().map(|(node, process)| (*node, process.pid()))
+        self.processes
+            .iter()
+            .map(|(node, process)| (*node, process.pid()))
     }
 
     /// The error of the first node that ended by itself, if one has: its status and the end of its log.
@@ -120,7 +132,10 @@ impl LocalStack {
     /// It does not run.
     pub fn kill(&mut self, node: Node) -> Result<(), StackError> {
         // Dropping it kills it and waits for its end.
-        self.processes.remove(&node).map(drop).ok_or(StackError::NotRunning { node })
+        self.processes
+            .remove(&node)
+            .map(drop)
+            .ok_or(StackError::NotRunning { node })
     }
 
     /// Stops a node in good order (SIGTERM).
@@ -128,7 +143,10 @@ impl LocalStack {
     /// # Errors
     /// It does not run.
     pub async fn stop_node(&mut self, node: Node) -> Result<(), StackError> {
-        let process = self.processes.get_mut(&node).ok_or(StackError::NotRunning { node })?;
+        let process = self
+            .processes
+            .get_mut(&node)
+            .ok_or(StackError::NotRunning { node })?;
         process.stop().await?;
         self.processes.remove(&node);
         Ok(())
@@ -175,7 +193,10 @@ impl LocalStack {
             Node::Controller(_) => 2,
         };
         for current in 0..=2 {
-            let stopping = self.processes.iter_mut().filter(|(node, _)| stage(node) == current);
+            let stopping = self
+                .processes
+                .iter_mut()
+                .filter(|(node, _)| stage(node) == current);
             let on_progress = &self.on_progress;
             let results = join_all(stopping.map(async |(node, process)| {
                 on_progress(Progress::Stopping { node: *node });
@@ -189,7 +210,9 @@ impl LocalStack {
     }
 
     fn process(&mut self, node: Node) -> Result<&mut ManagedProcess, StackError> {
-        self.processes.get_mut(&node).ok_or(StackError::NotRunning { node })
+        self.processes
+            .get_mut(&node)
+            .ok_or(StackError::NotRunning { node })
     }
 }
 
@@ -200,7 +223,9 @@ fn lock_state(options: &StackOptions) -> Result<File, StackError> {
     let lock = File::create(&path).map_err(StackError::io("open", &path))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(StackError::AlreadyRunning { state_dir: state_dir.clone() }),
+        Err(fs::TryLockError::WouldBlock) => Err(StackError::AlreadyRunning {
+            state_dir: state_dir.clone(),
+        }),
         Err(fs::TryLockError::Error(source)) => Err(StackError::io("lock", &path)(source)),
     }
 }
@@ -215,22 +240,40 @@ async fn prepare(mut options: StackOptions, on_progress: OnProgress) -> Result<L
     let work = move || {
         let jdk = jdk::newest()?;
         let components = Components::ensure(&options.cache_dir, &jdk, &*on_progress)?;
-        let prometheus = options.prometheus.as_ref().and_then(|_| find_program("prometheus"));
+        let prometheus = options
+            .prometheus
+            .as_ref()
+            .and_then(|_| find_program("prometheus"));
         if options.prometheus.is_some() && prometheus.is_none() {
             let reason = "there is no `prometheus` on the PATH".to_owned();
-            on_progress(Progress::Skipped { node: Node::Prometheus, reason });
+            on_progress(Progress::Skipped {
+                node: Node::Prometheus,
+                reason,
+            });
         }
-        let launcher = Launcher { options, jdk, components, prometheus };
+        let launcher = Launcher {
+            options,
+            jdk,
+            components,
+            prometheus,
+        };
         launcher.prepare()?;
         Ok(launcher)
     };
     let worker = tokio::task::spawn_blocking(work).await;
-    worker.unwrap_or_else(|error| Err(StackError::io("prepare", &state_dir)(std::io::Error::other(error))))
+    worker.unwrap_or_else(|error| {
+        Err(StackError::io("prepare", &state_dir)(std::io::Error::other(
+            error,
+        )))
+    })
 }
 
 fn client() -> Result<Client, StackError> {
     // A proxy of the environment has no business with loopback.
-    let built = Client::builder().no_proxy().timeout(Duration::from_secs(5)).build();
+    let built = Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(5))
+        .build();
     built.map_err(|error| StackError::Http(error.to_string()))
 }
 

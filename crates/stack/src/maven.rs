@@ -19,27 +19,36 @@ pub(crate) struct Maven<'a> {
 impl<'a> Maven<'a> {
     /// The `mvn` of the PATH, to fetch `component` with.
     pub(crate) fn find(jdk: &'a Jdk, component: &str) -> Result<Self, StackError> {
-        let program = find_program("mvn").ok_or_else(|| StackError::NoMaven { component: component.to_owned() })?;
+        let program = find_program("mvn").ok_or_else(|| StackError::NoMaven {
+            component: component.to_owned(),
+        })?;
         Ok(Self { program, jdk })
     }
 
     /// Copies the jars of all run-time dependencies of `pom` to `folder`.
     pub(crate) fn copy_dependencies(&self, pom: &Path, folder: &Path) -> Result<(), StackError> {
         let mut command = self.goal(pom, "copy-dependencies");
-        command.arg("-DincludeScope=runtime").arg(format!("-DoutputDirectory={}", folder.display()));
+        command
+            .arg("-DincludeScope=runtime")
+            .arg(format!("-DoutputDirectory={}", folder.display()));
         run(command, "fetching by Maven")
     }
 
     /// Unpacks the archive `artifact` (`group:name:version:type:classifier`) into `folder`.
     pub(crate) fn unpack(&self, pom: &Path, artifact: &str, folder: &Path) -> Result<(), StackError> {
         let mut command = self.goal(pom, "unpack");
-        command.arg(format!("-Dartifact={artifact}")).arg(format!("-DoutputDirectory={}", folder.display()));
+        command
+            .arg(format!("-Dartifact={artifact}"))
+            .arg(format!("-DoutputDirectory={}", folder.display()));
         run(command, "fetching by Maven")
     }
 
     fn goal(&self, pom: &Path, goal: &str) -> Command {
         let mut command = Command::new(&self.program);
-        command.env("JAVA_HOME", &self.jdk.home).args(["-q", "-B", "-f"]).arg(pom);
+        command
+            .env("JAVA_HOME", &self.jdk.home)
+            .args(["-q", "-B", "-f"])
+            .arg(pom);
         command.arg(format!("{DEPENDENCY_PLUGIN}:{goal}"));
         command
     }
@@ -48,13 +57,20 @@ impl<'a> Maven<'a> {
 /// Compiles one Java source for [`crate::jdk::MIN_VERSION`], so that any JDK found later can run it.
 pub(crate) fn compile(jdk: &Jdk, source: &Path, class_path: &str, classes: &Path) -> Result<(), StackError> {
     let mut command = Command::new(jdk.tool("javac"));
-    command.args(["-proc:none", "-nowarn", "--release"]).arg(crate::jdk::MIN_VERSION.to_string());
+    command
+        .args(["-proc:none", "-nowarn", "--release"])
+        .arg(crate::jdk::MIN_VERSION.to_string());
     command.args(["-cp", class_path, "-d"]).arg(classes).arg(source);
     run(command, &format!("compiling {}", source.display()))
 }
 
 /// Packs `classes` into `archive`, with the manifest file where one is given.
-pub(crate) fn jar(jdk: &Jdk, archive: &Path, manifest: Option<&Path>, classes: &Path) -> Result<(), StackError> {
+pub(crate) fn jar(
+    jdk: &Jdk,
+    archive: &Path,
+    manifest: Option<&Path>,
+    classes: &Path,
+) -> Result<(), StackError> {
     let mut command = Command::new(jdk.tool("jar"));
     command.arg("--create").arg("--file").arg(archive);
     if let Some(manifest) = manifest {
@@ -67,11 +83,18 @@ pub(crate) fn jar(jdk: &Jdk, archive: &Path, manifest: Option<&Path>, classes: &
 /// Runs a tool to its end; a failure carries the end of its output.
 pub(crate) fn run(mut command: Command, doing: &str) -> Result<(), StackError> {
     let program = PathBuf::from(command.get_program());
-    let output = command.stdin(Stdio::null()).output().map_err(StackError::io("run", &program))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(StackError::io("run", &program))?;
     if output.status.success() {
         return Ok(());
     }
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     Err(StackError::Tool {
         doing: doing.to_owned(),
         status: output.status.to_string(),
@@ -82,5 +105,7 @@ pub(crate) fn run(mut command: Command, doing: &str) -> Result<(), StackError> {
 /// A program of the PATH.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|dir| dir.join(name)).find(|program| program.is_file())
+    env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|program| program.is_file())
 }

@@ -53,7 +53,8 @@ impl Ports {
     pub fn free() -> Result<Self, StackError> {
         let mut held: Vec<(u16, TcpListener)> = Vec::with_capacity(11);
         // RandomState is seeded anew for each process and call: two runs at once look in different places.
-        let mut candidate = RandomState::new().build_hasher().finish() % u64::from(FREE_PORTS.end - FREE_PORTS.start);
+        let mut candidate =
+            RandomState::new().build_hasher().finish() % u64::from(FREE_PORTS.end - FREE_PORTS.start);
         for _ in FREE_PORTS {
             if held.len() == 11 {
                 break;
@@ -154,7 +155,10 @@ impl StackOptions {
     /// The brokers, as librdkafka's `bootstrap.servers` takes them.
     #[must_use]
     pub fn bootstrap_servers(&self) -> String {
-        self.ports.brokers.map(|port| format!("127.0.0.1:{port}")).join(",")
+        self.ports
+            .brokers
+            .map(|port| format!("127.0.0.1:{port}"))
+            .join(",")
     }
 
     /// The registry's Confluent-compatible API.

@@ -6,7 +6,11 @@ use std::process::Command;
 /// The process that listens on `port`, as `java (process 12)`, where the system tells.
 #[must_use]
 pub fn listening_process(port: u16) -> Option<String> {
-    if cfg!(target_os = "linux") { by_proc(port) } else { by_lsof(port) }
+    if cfg!(target_os = "linux") {
+        by_proc(port)
+    } else {
+        by_lsof(port)
+    }
 }
 
 fn by_proc(port: u16) -> Option<String> {
@@ -16,9 +20,14 @@ fn by_proc(port: u16) -> Option<String> {
     let socket = format!("socket:[{inode}]");
     for process in fs::read_dir("/proc").ok()?.flatten() {
         let name = process.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         // Another user's process cannot be looked into: it is passed over.
-        let descriptors = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+        let descriptors = fs::read_dir(process.path().join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten();
         for descriptor in descriptors {
             if fs::read_link(descriptor.path()).is_ok_and(|link| link.to_str() == Some(&socket)) {
                 let command = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
@@ -40,7 +49,10 @@ fn inode_of_listener(table: &str, port: u16) -> Option<String> {
 }
 
 fn by_lsof(port: u16) -> Option<String> {
-    let output = Command::new("lsof").args(["-nP", "-sTCP:LISTEN", "-Fpc", &format!("-iTCP:{port}")]).output().ok()?;
+    let output = Command::new("lsof")
+        .args(["-nP", "-sTCP:LISTEN", "-Fpc", &format!("-iTCP:{port}")])
+        .output()
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let field = |prefix: char| text.lines().find_map(|line| line.strip_prefix(prefix));
     Some(format!("{} (process {})", field('c')?, field('p')?))
@@ -65,6 +77,9 @@ mod tests {
     fn this_process_is_named() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let owner = listening_process(listener.local_addr().unwrap().port()).unwrap();
-        assert!(owner.ends_with(&format!("(process {})", std::process::id())), "{owner}");
+        assert!(
+            owner.ends_with(&format!("(process {})", std::process::id())),
+            "{owner}"
+        );
     }
 }

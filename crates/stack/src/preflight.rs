@@ -28,12 +28,30 @@ pub(crate) fn check(options: &StackOptions) -> Result<(), StackError> {
 fn wanted_ports(options: &StackOptions) -> Vec<(u16, String)> {
     let ports = &options.ports;
     let mut wanted: Vec<(u16, String)> = Vec::new();
-    wanted.extend(ports.brokers.iter().zip(Node::brokers()).map(|(port, node)| (*port, node.name())));
-    wanted.extend(ports.controllers.iter().zip(Node::controllers()).map(|(port, node)| (*port, node.name())));
+    wanted.extend(
+        ports
+            .brokers
+            .iter()
+            .zip(Node::brokers())
+            .map(|(port, node)| (*port, node.name())),
+    );
+    wanted.extend(
+        ports
+            .controllers
+            .iter()
+            .zip(Node::controllers())
+            .map(|(port, node)| (*port, node.name())),
+    );
     wanted.push((ports.registry, Node::Registry.name()));
-    wanted.push((ports.registry_management, format!("{}'s health checks", Node::Registry)));
+    wanted.push((
+        ports.registry_management,
+        format!("{}'s health checks", Node::Registry),
+    ));
     wanted.push((ports.elasticsearch, Node::Elasticsearch.name()));
-    wanted.push((ports.elasticsearch_transport, format!("{}'s own protocol", Node::Elasticsearch)));
+    wanted.push((
+        ports.elasticsearch_transport,
+        format!("{}'s own protocol", Node::Elasticsearch),
+    ));
     if options.prometheus.is_some() {
         wanted.push((ports.prometheus, Node::Prometheus.name()));
     }
@@ -44,9 +62,17 @@ fn check_ports(options: &StackOptions) -> Result<(), StackError> {
     let used: Vec<UsedPort> = wanted_ports(options)
         .into_iter()
         .filter(|(port, _)| is_in_use(*port))
-        .map(|(port, wanted_by)| UsedPort { port, wanted_by, held_by: listening_process(port) })
+        .map(|(port, wanted_by)| UsedPort {
+            port,
+            wanted_by,
+            held_by: listening_process(port),
+        })
         .collect();
-    if used.is_empty() { Ok(()) } else { Err(StackError::PortsInUse { used }) }
+    if used.is_empty() {
+        Ok(())
+    } else {
+        Err(StackError::PortsInUse { used })
+    }
 }
 
 /// Whether something listens on `port` of 127.0.0.1. A connection in TIME_WAIT does not count.
@@ -63,9 +89,10 @@ fn needed_mib(heaps: &Heaps) -> u64 {
 fn check_memory(heaps: &Heaps) -> Result<(), StackError> {
     let needed_mib = needed_mib(heaps);
     match available_mib() {
-        Some(available_mib) if available_mib < needed_mib => {
-            Err(StackError::TooLittleMemory { needed_mib, available_mib })
-        }
+        Some(available_mib) if available_mib < needed_mib => Err(StackError::TooLittleMemory {
+            needed_mib,
+            available_mib,
+        }),
         // Where the system does not tell, the start itself will.
         _ => Ok(()),
     }
@@ -75,18 +102,26 @@ fn check_memory(heaps: &Heaps) -> Result<(), StackError> {
 fn available_mib() -> Option<u64> {
     let mut system = System::new().ok()?;
     system.refresh_memory();
-    let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    let limit = system
+        .cgroup_limits()
+        .map_or(u64::MAX, |limits| limits.free_memory);
     Some(system.available_memory().min(limit) / (1 << 20)).filter(|available| *available > 0)
 }
 
 fn check_disk(state_dir: &Path) -> Result<(), StackError> {
-    let disk = statvfs(state_dir).map_err(|error| StackError::io("look at the disk of", state_dir)(error.into()))?;
+    let disk =
+        statvfs(state_dir).map_err(|error| StackError::io("look at the disk of", state_dir)(error.into()))?;
     // The types of these numbers differ between platforms; all are unsigned.
     #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
-    let available_mib = (disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64) / (1 << 20);
+    let available_mib =
+        (disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64) / (1 << 20);
     if available_mib < MIN_DISK_MIB {
         let path = state_dir.to_owned();
-        return Err(StackError::TooLittleDisk { path, needed_mib: MIN_DISK_MIB, available_mib });
+        return Err(StackError::TooLittleDisk {
+            path,
+            needed_mib: MIN_DISK_MIB,
+            available_mib,
+        });
     }
     Ok(())
 }
@@ -103,14 +138,22 @@ mod tests {
         options.ports = Ports::free().unwrap();
         check_ports(&options).unwrap();
         let _held = TcpListener::bind((Ipv4Addr::LOCALHOST, options.ports.registry)).unwrap();
-        let Err(StackError::PortsInUse { used }) = check_ports(&options) else { panic!("the port is in use") };
+        let Err(StackError::PortsInUse { used }) = check_ports(&options) else {
+            panic!("the port is in use")
+        };
         assert_eq!(used.len(), 1);
-        assert_eq!((used[0].port, used[0].wanted_by.as_str()), (options.ports.registry, "schema-registry"));
+        assert_eq!(
+            (used[0].port, used[0].wanted_by.as_str()),
+            (options.ports.registry, "schema-registry")
+        );
     }
 
     #[test]
     fn too_much_heap_for_the_machine_is_refused() {
-        let heaps = Heaps { broker_mib: u32::MAX, ..Heaps::default() };
+        let heaps = Heaps {
+            broker_mib: u32::MAX,
+            ..Heaps::default()
+        };
         let error = check_memory(&heaps).unwrap_err();
         assert!(matches!(error, StackError::TooLittleMemory { .. }), "{error}");
     }

@@ -127,7 +127,11 @@ impl ManagedProcess {
     pub fn signal(&mut self, signal: Signal) -> Result<(), StackError> {
         // A child that is not reaped keeps its id: between this look and the signal it cannot be another process's.
         let gone = self.exited().is_some();
-        let failed = |source| StackError::Signal { name: self.name.clone(), pid: self.child.id(), source };
+        let failed = |source| StackError::Signal {
+            name: self.name.clone(),
+            pid: self.child.id(),
+            source,
+        };
         if gone {
             return Err(failed(nix::Error::ESRCH));
         }
@@ -220,9 +224,11 @@ mod tests {
     #[tokio::test]
     async fn a_child_that_takes_sigterm_ends_by_itself() {
         let dir = tempfile::tempdir().unwrap();
-        let mut child =
-            ManagedProcess::spawn(spec(dir.path(), "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"))
-                .unwrap();
+        let mut child = ManagedProcess::spawn(spec(
+            dir.path(),
+            "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done",
+        ))
+        .unwrap();
         wait_until(|| child.log_tail().contains("up"));
         assert!(dir.path().join("pids/child.json").exists());
         assert!(child.stop().await.unwrap());
@@ -233,8 +239,11 @@ mod tests {
     #[tokio::test]
     async fn a_child_that_ignores_sigterm_is_killed_in_time() {
         let dir = tempfile::tempdir().unwrap();
-        let mut child =
-            ManagedProcess::spawn(spec(dir.path(), "trap '' TERM; echo up; while :; do sleep 0.05; done")).unwrap();
+        let mut child = ManagedProcess::spawn(spec(
+            dir.path(),
+            "trap '' TERM; echo up; while :; do sleep 0.05; done",
+        ))
+        .unwrap();
         wait_until(|| child.log_tail().contains("up"));
         assert!(!child.stop().await.unwrap());
         assert!(child.exited().is_some());
@@ -246,7 +255,10 @@ mod tests {
         let mut child = ManagedProcess::spawn(spec(dir.path(), "echo no such topic; exit 3")).unwrap();
         wait_until(|| child.exited().is_some());
         let error = child.exit_error().unwrap().to_string();
-        assert!(error.contains("child ended by itself (exit status: 3)"), "{error}");
+        assert!(
+            error.contains("child ended by itself (exit status: 3)"),
+            "{error}"
+        );
         assert!(error.ends_with("no such topic"), "{error}");
     }
 

@@ -49,16 +49,27 @@ async fn ask(options: &StackOptions, http: &Client, node: Node) -> Result<(), St
     match node {
         Node::Controller(number) => {
             let port = ports.controllers[usize::from(number) - 1];
-            TcpStream::connect(("127.0.0.1", port)).await.map(drop).map_err(|error| error.to_string())
+            TcpStream::connect(("127.0.0.1", port))
+                .await
+                .map(drop)
+                .map_err(|error| error.to_string())
         }
         Node::Broker(number) => {
             let live = metadata::live_brokers(ports.brokers[usize::from(number) - 1]).await?;
-            if live.contains(&i32::from(number)) { Ok(()) } else { Err(format!("live brokers: {live:?}")) }
+            if live.contains(&i32::from(number)) {
+                Ok(())
+            } else {
+                Err(format!("live brokers: {live:?}"))
+            }
         }
         Node::Registry => get(http, &format!("{}/subjects", options.registry_url())).await,
         Node::Elasticsearch => {
             let url = options.elasticsearch_url();
-            get(http, &format!("{url}/_cluster/health?wait_for_status=yellow&timeout=1s")).await
+            get(
+                http,
+                &format!("{url}/_cluster/health?wait_for_status=yellow&timeout=1s"),
+            )
+            .await
         }
         Node::Prometheus => get(http, &format!("http://127.0.0.1:{}/-/ready", ports.prometheus)).await,
     }
@@ -75,7 +86,10 @@ pub(crate) async fn wait_for_all_brokers(options: &StackOptions) -> Result<(), S
             }
             if Instant::now() >= deadline {
                 let last = format!("the broker on port {port} knows only brokers {live:?}");
-                return Err(StackError::NoCluster { waited: START_TIMEOUT, last });
+                return Err(StackError::NoCluster {
+                    waited: START_TIMEOUT,
+                    last,
+                });
             }
             tokio::time::sleep(BETWEEN_TRIES).await;
         }
@@ -85,5 +99,9 @@ pub(crate) async fn wait_for_all_brokers(options: &StackOptions) -> Result<(), S
 
 async fn get(http: &Client, url: &str) -> Result<(), String> {
     let answer = http.get(url).send().await.map_err(|error| error.to_string())?;
-    if answer.status().is_success() { Ok(()) } else { Err(format!("{url}: {}", answer.status())) }
+    if answer.status().is_success() {
+        Ok(())
+    } else {
+        Err(format!("{url}: {}", answer.status()))
+    }
 }

@@ -28,7 +28,12 @@ impl ProcessRecord {
     /// The record of a process that runs now.
     #[must_use]
     pub fn of(name: &str, pid: u32, stop_order: u8) -> Option<Self> {
-        Some(Self { name: name.to_owned(), pid, started_s: start_time_s(pid)?, stop_order })
+        Some(Self {
+            name: name.to_owned(),
+            pid,
+            started_s: start_time_s(pid)?,
+            stop_order,
+        })
     }
 
     /// Whether that very process still runs.
@@ -39,7 +44,11 @@ impl ProcessRecord {
     }
 
     fn signal(&self, signal: Signal) -> Result<(), StackError> {
-        let failed = |source| StackError::Signal { name: self.name.clone(), pid: self.pid, source };
+        let failed = |source| StackError::Signal {
+            name: self.name.clone(),
+            pid: self.pid,
+            source,
+        };
         if !self.is_alive() {
             return Ok(());
         }
@@ -55,7 +64,11 @@ impl ProcessRecord {
 fn start_time_s(pid: u32) -> Option<u64> {
     let pid = sysinfo::Pid::from_u32(pid);
     let mut system = System::new().ok()?;
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, ProcessRefreshKind::nothing());
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[pid]),
+        true,
+        ProcessRefreshKind::nothing(),
+    );
     let process = system.process(pid)?;
     (!matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead)).then(|| process.start_time())
 }
@@ -136,7 +149,10 @@ mod tests {
 
         assert_eq!(stopped, ["ours"]);
         assert!(!ours.wait().unwrap().success());
-        assert!(other.try_wait().unwrap().is_none(), "a process with a reused id lives on");
+        assert!(
+            other.try_wait().unwrap().is_none(),
+            "a process with a reused id lives on"
+        );
         assert!(read_all(dir.path()).is_empty());
         other.kill().unwrap();
         other.wait().unwrap();

@@ -43,7 +43,11 @@ fn kafka_properties(ports: &Ports, node: Node, data: &Path) -> String {
         .map(|(number, port)| format!("{}@127.0.0.1:{port}", CONTROLLER_IDS + number))
         .collect();
     let (template, id, port) = match node {
-        Node::Controller(n) => (CONTROLLER, CONTROLLER_IDS + u16::from(n), ports.controllers[usize::from(n) - 1]),
+        Node::Controller(n) => (
+            CONTROLLER,
+            CONTROLLER_IDS + u16::from(n),
+            ports.controllers[usize::from(n) - 1],
+        ),
         Node::Broker(n) => (BROKER, u16::from(n), ports.brokers[usize::from(n) - 1]),
         Node::Registry | Node::Elasticsearch | Node::Prometheus => ("", 0, 0),
     };
@@ -59,7 +63,10 @@ pub(crate) fn write_elasticsearch(options: &StackOptions) -> Result<PathBuf, Sta
     let folder = folder(options, Node::Elasticsearch);
     let text = ELASTICSEARCH
         .replace("@HTTP_PORT@", &options.ports.elasticsearch.to_string())
-        .replace("@TRANSPORT_PORT@", &options.ports.elasticsearch_transport.to_string())
+        .replace(
+            "@TRANSPORT_PORT@",
+            &options.ports.elasticsearch_transport.to_string(),
+        )
         .replace("@DATA@", &quoted(&folder.join("data")))
         .replace("@LOGS@", &quoted(&folder.join("logs")));
     let config = folder.join("config");
@@ -69,7 +76,10 @@ pub(crate) fn write_elasticsearch(options: &StackOptions) -> Result<PathBuf, Sta
 }
 
 /// Writes Prometheus's configuration and returns its path.
-pub(crate) fn write_prometheus(options: &StackOptions, prometheus: &PrometheusOptions) -> Result<PathBuf, StackError> {
+pub(crate) fn write_prometheus(
+    options: &StackOptions,
+    prometheus: &PrometheusOptions,
+) -> Result<PathBuf, StackError> {
     let path = folder(options, Node::Prometheus).join("prometheus.yml");
     write(&path, &prometheus_config(prometheus))
 }
@@ -85,7 +95,10 @@ fn prometheus_config(prometheus: &PrometheusOptions) -> String {
     }
     text.push_str("scrape_configs:\n");
     for (job, address) in &prometheus.targets {
-        let _ = writeln!(text, "  - job_name: {job}\n    static_configs:\n      - targets: ['{address}']");
+        let _ = writeln!(
+            text,
+            "  - job_name: {job}\n    static_configs:\n      - targets: ['{address}']"
+        );
     }
     text
 }
@@ -104,11 +117,16 @@ mod tests {
         for node in Node::controllers().chain(Node::brokers()) {
             let text = kafka_properties(&Ports::default(), node, Path::new("/data"));
             assert!(!text.contains('@') || text.contains("@127.0.0.1:"), "{text}");
-            assert!(text.contains("controller.quorum.voters=101@127.0.0.1:19093,102@127.0.0.1:29093,103@127.0.0.1:39093"));
+            assert!(text.contains(
+                "controller.quorum.voters=101@127.0.0.1:19093,102@127.0.0.1:29093,103@127.0.0.1:39093"
+            ));
             assert!(text.contains("log.dirs=/data"));
         }
         let broker = kafka_properties(&Ports::default(), Node::Broker(2), Path::new("/data"));
-        assert!(broker.contains("node.id=2\n") && broker.contains("PLAINTEXT://127.0.0.1:29092"), "{broker}");
+        assert!(
+            broker.contains("node.id=2\n") && broker.contains("PLAINTEXT://127.0.0.1:29092"),
+            "{broker}"
+        );
     }
 
     #[test]
@@ -118,7 +136,12 @@ mod tests {
             rule_files: vec![PathBuf::from("rules/it's.yml")],
         };
         let text = prometheus_config(&options);
-        assert!(text.contains("  - job_name: producer\n    static_configs:\n      - targets: ['127.0.0.1:9101']\n"), "{text}");
+        assert!(
+            text.contains(
+                "  - job_name: producer\n    static_configs:\n      - targets: ['127.0.0.1:9101']\n"
+            ),
+            "{text}"
+        );
         assert!(text.contains("  - 'rules/it''s.yml'\n"), "{text}");
     }
 }
