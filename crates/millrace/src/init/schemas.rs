@@ -1,0 +1,45 @@
+//! The schemas, each as `<topic>-value` with BACKWARD compatibility.
+
+use millrace_codec::registry::Change;
+use millrace_codec::{Registry, RegistryConfig};
+use millrace_domain::topic;
+use millrace_kafka::topic_name;
+use millrace_settings::Settings;
+
+use super::wait::Deadline;
+use super::{Outcome, Steps};
+
+pub(super) async fn register(
+    settings: &Settings,
+    deadline: &Deadline,
+    steps: &mut Steps,
+) -> anyhow::Result<()> {
+    let config = &settings.schema_registry;
+    let registry = Registry::new(RegistryConfig {
+        url: config.url.clone(),
+        username: config.username.clone(),
+        password: config.password.clone(),
+        timeout_ms: config.timeout_ms,
+    })?;
+    let service = format!("the schema registry at {}", config.url);
+    deadline.until_answer(&service, || registry.subjects()).await?;
+    for spec in &topic::ALL {
+        let Some(schema) = spec.value_schema else { continue };
+        let subject = format!("{}-value", topic_name(&settings.kafka, spec.name));
+        // The level comes first, so that not even the first change escapes it.
+        let level = match registry.set_backward(&subject).await? {
+            Change::Updated => Outcome::Updated,
+            Change::Unchanged => Outcome::Unchanged,
+        };
+        steps.add(format!("compatibility BACKWARD of {subject}"), level);
+        let before = registry.latest(&subject).await?;
+        let id = registry.register(&subject, schema).await?;
+        let outcome = match before {
+            None => Outcome::Created,
+            Some(before) if before.id == id => Outcome::Unchanged,
+            Some(_) => Outcome::Updated,
+        };
+        steps.add(format!("schema {subject} (id {id})"), outcome);
+    }
+    Ok(())
+}

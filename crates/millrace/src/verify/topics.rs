@@ -1,0 +1,265 @@
+//! What the topics hold, kept up to date from one look to the next.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use anyhow::Context;
+use millrace_codec::{
+    AggregateReader, AnomalyReader, ReadError, RegistryConfig, SchemaFetcher, TransactionReader,
+};
+use millrace_domain::{Currency, MerchantAggregate, ShortId, TransactionId, topic};
+use millrace_kafka::topic_name;
+use millrace_settings::Settings;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+
+use super::compare::{DeadLetters, Observed};
+use super::log::TopicLog;
+use super::totals::{Totals, Windows, add_to};
+
+/// The service that may write a dead letter twice, as it writes outside transactions.
+const AT_LEAST_ONCE: &str = "elastic-sink";
+
+/// The logs of the topics that are compared, and what has been read of them.
+pub struct Topics {
+    logs: Logs,
+    state: State,
+}
+
+struct Logs {
+    transactions: TopicLog,
+    aggregates: TopicLog,
+    late: TopicLog,
+    dead_letters: TopicLog,
+    anomalies: TopicLog,
+    labels: TopicLog,
+}
+
+struct State {
+    window_ms: i64,
+    aggregate_reader: AggregateReader,
+    transaction_reader: TransactionReader,
+    anomaly_reader: AnomalyReader,
+    aggregates: HashMap<(ShortId, Currency, i64), (u32, Totals)>,
+    doubled_aggregates: u64,
+    window_sizes_ms: BTreeSet<i64>,
+    late_ids: HashSet<TransactionId>,
+    late: Windows,
+    dead_letters: BTreeMap<String, ServiceLetters>,
+    anomaly_ids: HashSet<[u8; 16]>,
+    doubled_anomalies: u64,
+    labels: u64,
+    undecodable: u64,
+}
+
+#[derive(Default)]
+struct ServiceLetters {
+    sources: HashSet<(Vec<u8>, Vec<u8>)>,
+    copies: u64,
+}
+
+impl Topics {
+    /// Opens the topics.
+    ///
+    /// # Errors
+    /// The brokers are away, or a topic does not exist.
+    pub fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let kafka = &settings.kafka;
+        let open = |name: &str| TopicLog::open(kafka, topic_name(kafka, name));
+        let registry = &settings.schema_registry;
+        let fetcher = SchemaFetcher::new(RegistryConfig {
+            url: registry.url.clone(),
+            username: registry.username.clone(),
+            password: registry.password.clone(),
+            timeout_ms: registry.timeout_ms,
+        });
+        Ok(Self {
+            logs: Logs {
+                transactions: open(topic::TRANSACTIONS)?,
+                aggregates: open(topic::AGGREGATES)?,
+                late: open(topic::LATE)?,
+                dead_letters: open(&topic::dead_letter(topic::TRANSACTIONS))?,
+                anomalies: open(topic::ANOMALIES)?,
+                labels: open(topic::FRAUD_LABELS)?,
+            },
+            state: State {
+                window_ms: settings.aggregator.window_ms,
+                aggregate_reader: AggregateReader::new(fetcher.clone()),
+                transaction_reader: TransactionReader::new(fetcher.clone()),
+                anomaly_reader: AnomalyReader::new(fetcher),
+                aggregates: HashMap::new(),
+                doubled_aggregates: 0,
+                window_sizes_ms: BTreeSet::new(),
+                late_ids: HashSet::new(),
+                late: Windows::new(),
+                dead_letters: BTreeMap::new(),
+                anomaly_ids: HashSet::new(),
+                doubled_anomalies: 0,
+                labels: 0,
+                undecodable: 0,
+            },
+        })
+    }
+
+    /// Reads what is new and says what the topics hold.
+    ///
+    /// # Errors
+    /// The brokers or the registry are away.
+    pub fn observe(&mut self) -> anyhow::Result<Observed> {
+        let (logs, state) = (&mut self.logs, &mut self.state);
+        let transactions = logs.transactions.length()?;
+        logs.aggregates.read_new(|message| state.aggregate(message))?;
+        logs.late.read_new(|message| state.late(message))?;
+        logs.dead_letters.read_new(|message| state.dead_letter(message))?;
+        logs.anomalies.read_new(|message| state.anomaly(message))?;
+        logs.labels.read_new(|_| {
+            state.labels += 1;
+            Ok(())
+        })?;
+        Ok(self.state.observed(transactions))
+    }
+}
+
+impl State {
+    fn observed(&self, transactions: Option<u64>) -> Observed {
+        let mut aggregates = Windows::new();
+        for ((_, currency, start_ms), (_, totals)) in &self.aggregates {
+            add_to(&mut aggregates, *start_ms, *currency, totals);
+        }
+        let dead_letters = self.dead_letters.iter().map(|(service, letters)| {
+            let letters = DeadLetters {
+                records: letters.sources.len() as u64,
+                copies: letters.copies,
+                exactly_once: service != AT_LEAST_ONCE,
+            };
+            (service.clone(), letters)
+        });
+        Observed {
+            transactions,
+            last_window_ms: aggregates.keys().map(|key| key.0).max(),
+            aggregates,
+            aggregate_count: self.aggregates.len() as u64,
+            doubled_aggregates: self.doubled_aggregates,
+            window_sizes_ms: self.window_sizes_ms.clone(),
+            late: self.late.clone(),
+            dead_letters: dead_letters.collect(),
+            anomalies: self.anomaly_ids.len() as u64,
+            doubled_anomalies: self.doubled_anomalies,
+            labels: self.labels,
+            undecodable: self.undecodable,
+        }
+    }
+
+    fn aggregate(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
+        let read = self.aggregate_reader.read(message.payload().unwrap_or_default());
+        let Some(aggregate) = self.decoded(message, read)? else {
+            return Ok(());
+        };
+        self.window_sizes_ms
+            .insert(aggregate.window_end_ms - aggregate.window_start_ms);
+        let key = (
+            aggregate.merchant_id,
+            aggregate.currency,
+            aggregate.window_start_ms,
+        );
+        let newest = (aggregate.revision, totals(&aggregate));
+        match self.aggregates.get_mut(&key) {
+            // Revisions rise, as a merchant is in one partition: what does not rise was there before.
+            Some((revision, _)) if aggregate.revision <= *revision => self.doubled_aggregates += 1,
+            Some(older) => *older = newest,
+            None => {
+                self.aggregates.insert(key, newest);
+            }
+        }
+        Ok(())
+    }
+
+    fn late(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
+        let read = self
+            .transaction_reader
+            .read(message.payload().unwrap_or_default());
+        let Some(transaction) = self.decoded(message, read)? else {
+            return Ok(());
+        };
+        if self.late_ids.insert(transaction.transaction_id) {
+            let time_ms = transaction.transaction_time_ms;
+            let start_ms = time_ms - time_ms.rem_euclid(self.window_ms);
+            add_to(
+                &mut self.late,
+                start_ms,
+                transaction.currency,
+                &Totals::of(&transaction),
+            );
+        }
+        Ok(())
+    }
+
+    fn anomaly(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
+        let read = self.anomaly_reader.read(message.payload().unwrap_or_default());
+        if let Some(anomaly) = self.decoded(message, read)?
+            && !self.anomaly_ids.insert(anomaly.id.into_bytes())
+        {
+            self.doubled_anomalies += 1;
+        }
+        Ok(())
+    }
+
+    // One form for all that a log's records are handed to.
+    #[allow(clippy::unnecessary_wraps)]
+    fn dead_letter(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
+        let header = |name: &str| {
+            let headers = message.headers()?;
+            headers
+                .iter()
+                .find(|header| header.key == name)?
+                .value
+                .map(<[u8]>::to_vec)
+        };
+        let service = header("service").map_or_else(
+            || "an unknown service".to_owned(),
+            |service| String::from_utf8_lossy(&service).into_owned(),
+        );
+        let source = (
+            header("source.partition").unwrap_or_default(),
+            header("source.offset").unwrap_or_default(),
+        );
+        let letters = self.dead_letters.entry(service).or_default();
+        if !letters.sources.insert(source) {
+            letters.copies += 1;
+        }
+        Ok(())
+    }
+
+    /// A bad record is counted; only a registry that is away is an error.
+    fn decoded<T>(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        read: Result<T, ReadError>,
+    ) -> anyhow::Result<Option<T>> {
+        let place = || {
+            format!(
+                "{}-{} at offset {}",
+                message.topic(),
+                message.partition(),
+                message.offset()
+            )
+        };
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(ReadError::Invalid(error)) => {
+                tracing::warn!(record = place(), %error, "a result cannot be decoded");
+                self.undecodable += 1;
+                Ok(None)
+            }
+            Err(error @ ReadError::Registry(_)) => Err(error).with_context(place),
+        }
+    }
+}
+
+fn totals(aggregate: &MerchantAggregate) -> Totals {
+    let totals = &aggregate.totals;
+    Totals {
+        purchase_count: totals.purchase_count,
+        purchase_sum: totals.purchase_sum,
+        refund_count: totals.refund_count,
+        refund_sum: totals.refund_sum,
+    }
+}
