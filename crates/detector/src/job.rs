@@ -1,0 +1,201 @@
+//! The job: transactions in, anomalies out.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use millrace_codec::reader::ReadError;
+use millrace_codec::{TransactionReader, anomaly};
+use millrace_domain::Anomaly;
+use millrace_engine::{Disposition, Operator as _, RestoreError};
+use millrace_fraud::DetectOperator;
+use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError};
+
+use crate::metrics::{DetectMetrics, PartitionMetrics};
+
+/// The job's name.
+pub const NAME: &str = "detect";
+
+/// What the job is made of.
+#[derive(Debug, Clone)]
+pub struct DetectParts {
+    /// An operator before its first record, to make each partition's of.
+    pub operator: DetectOperator,
+    /// What the operator's state and outputs depend on.
+    pub fingerprint: String,
+    /// How far an event time may be ahead of the broker's append time.
+    pub max_future_ms: i64,
+    /// Full name of the topic of transactions.
+    pub input: String,
+    /// Full name of the topic of anomalies.
+    pub anomalies: String,
+    /// Id of the schema that anomalies are written with.
+    pub schema_id: u32,
+    /// Decodes the input.
+    pub reader: TransactionReader,
+    /// Late and duplicate records.
+    pub job: JobMetrics,
+    /// The detector's own.
+    pub metrics: DetectMetrics,
+}
+
+/// The job.
+///
+/// A bad record is passed over and counted in `millrace_skipped_records_total`, and is not sent to the dead-letter
+/// topic: the aggregator reads the same topic by the same rules and keeps it there, once. A late one is counted alone,
+/// for the same reason.
+#[derive(Debug, Clone)]
+pub struct DetectJob(DetectParts);
+
+impl DetectJob {
+    /// A job of its parts.
+    #[must_use]
+    pub fn new(parts: DetectParts) -> Self {
+        Self(parts)
+    }
+}
+
+impl Job for DetectJob {
+    type Task = DetectTask;
+
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn input_topic(&self) -> &str {
+        &self.0.input
+    }
+
+    /// None: every rule speaks when a transaction comes, so an idle partition has nothing that an advance of its
+    /// watermark could bring out. It keeps its ids and profiles a little longer, no more.
+    fn control_topic(&self) -> Option<&str> {
+        None
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("{} max_future_ms={}", self.0.fingerprint, self.0.max_future_ms)
+    }
+
+    fn task(&self, partition: i32) -> DetectTask {
+        DetectTask {
+            operator: self.0.operator.clone(),
+            profiles: self.0.metrics.partition(partition),
+            job: self.clone(),
+            outputs: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+}
+
+/// The job over one partition.
+#[derive(Debug)]
+pub struct DetectTask {
+    job: DetectJob,
+    operator: DetectOperator,
+    profiles: PartitionMetrics,
+    /// Reused from record to record.
+    outputs: Vec<Anomaly>,
+    value: Vec<u8>,
+}
+
+impl DetectTask {
+    fn skip(&self, code: &'static str, outbox: &dyn Outbox) {
+        if !outbox.is_replay() {
+            self.job.0.metrics.skipped(code);
+        }
+    }
+
+    /// Writes what the operator found, stamped with the clock of this moment: the one thing that another run of the
+    /// same input would write otherwise.
+    #[cold]
+    fn send_outputs(&mut self, outbox: &mut dyn Outbox) {
+        if outbox.is_replay() {
+            self.outputs.clear();
+            return;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let detection_time_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        let parts = &self.job.0;
+        for found in self.outputs.drain(..) {
+            self.value.clear();
+            anomaly::encode_framed(parts.schema_id, &found, detection_time_ms, &mut self.value);
+            outbox.send(OutputRecord {
+                topic: &parts.anomalies,
+                partition: None,
+                key: Some(found.entity.as_bytes()),
+                payload: &self.value,
+                headers: &[],
+            });
+            parts.metrics.anomaly(found.rule, found.severity);
+            tracing::debug!(rule = found.rule, id = %found.id, "an anomaly");
+        }
+    }
+}
+
+impl Task for DetectTask {
+    fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        let parts = &self.job.0;
+        let transaction = match parts.reader.read(record.payload.unwrap_or_default()) {
+            Ok(transaction) => transaction,
+            Err(ReadError::Invalid(error)) => {
+                self.skip(error.code(), outbox);
+                return Ok(());
+            }
+            Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
+        };
+        if let Err(error) = transaction.check_not_far_future(record.timestamp_ms, parts.max_future_ms) {
+            self.skip(error.code(), outbox);
+            return Ok(());
+        }
+        let unknown_before = self.operator.unknown_locations();
+        let disposition = self.operator.process(&transaction, &mut self.outputs);
+        if !self.outputs.is_empty() {
+            self.send_outputs(outbox);
+        }
+        if outbox.is_replay() {
+            return Ok(());
+        }
+        let parts = &self.job.0;
+        match disposition {
+            Disposition::Accepted => {}
+            Disposition::Duplicate => parts.job.duplicate_records.inc(),
+            Disposition::Late { .. } => parts.job.late_records.inc(),
+        }
+        let unknown = self.operator.unknown_locations() - unknown_before;
+        if unknown > 0 {
+            parts.metrics.unknown_locations(unknown);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, watermark_ms: i64, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        self.operator.advance(watermark_ms, &mut self.outputs);
+        self.send_outputs(outbox);
+        Ok(())
+    }
+
+    fn before_commit(&mut self, _outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        self.profiles.show_profiles(self.operator.profiles());
+        Ok(())
+    }
+
+    fn watermark_ms(&self) -> Option<i64> {
+        self.operator.watermark_ms()
+    }
+
+    fn max_event_time_ms(&self) -> Option<i64> {
+        self.operator.max_event_time_ms()
+    }
+
+    fn open_until_ms(&self) -> Option<i64> {
+        self.operator.open_until_ms()
+    }
+
+    fn snapshot(&self, bytes: &mut Vec<u8>) {
+        self.operator.snapshot(bytes);
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        self.operator.restore(bytes)?;
+        self.profiles.show_profiles(self.operator.profiles());
+        Ok(())
+    }
+}

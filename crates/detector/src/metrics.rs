@@ -1,0 +1,99 @@
+//! The detector's own metrics.
+
+use millrace_domain::Severity;
+use millrace_telemetry::metrics::{MetricError, counters, int_gauges};
+use prometheus::core::{AtomicI64, GenericGaugeVec};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+
+/// What the detector counts.
+#[derive(Debug, Clone)]
+pub struct DetectMetrics {
+    job: &'static str,
+    anomalies: IntCounterVec,
+    skipped: IntCounterVec,
+    unknown_locations: IntCounter,
+    profiles: GenericGaugeVec<AtomicI64>,
+}
+
+impl DetectMetrics {
+    /// The metrics of the job.
+    ///
+    /// # Errors
+    /// A name is taken by another metric.
+    pub fn new(job: &'static str) -> Result<Self, MetricError> {
+        let anomalies = counters(
+            "millrace_anomalies_total",
+            "Anomalies raised.",
+            &["rule", "severity"],
+        )?;
+        let skipped = counters(
+            "millrace_skipped_records_total",
+            "Bad input records passed over, by reason; the job that owns the dead-letter topic keeps them.",
+            &["operator", "code"],
+        )?;
+        let unknown_locations = counters(
+            "millrace_unknown_locations_total",
+            "Card purchases in a place that the reference data does not know: impossible travel skips them.",
+            &["operator"],
+        )?;
+        let profiles = int_gauges(
+            "millrace_profiles",
+            "Users with a profile in memory.",
+            &["partition"],
+        )?;
+        Ok(Self {
+            job,
+            anomalies,
+            skipped,
+            unknown_locations: unknown_locations.with_label_values(&[job]),
+            profiles,
+        })
+    }
+
+    /// Counts an anomaly. Rules and severities are few.
+    pub(crate) fn anomaly(&self, rule: &'static str, severity: Severity) {
+        self.anomalies.with_label_values(&[rule, severity.as_str()]).inc();
+    }
+
+    /// Counts a record that is passed over. Codes are few.
+    pub(crate) fn skipped(&self, code: &'static str) {
+        self.skipped.with_label_values(&[self.job, code]).inc();
+    }
+
+    /// Counts purchases in unknown places.
+    pub(crate) fn unknown_locations(&self, count: u64) {
+        self.unknown_locations.inc_by(count);
+    }
+
+    /// The metrics of one partition.
+    pub(crate) fn partition(&self, partition: i32) -> PartitionMetrics {
+        let label = partition.to_string();
+        PartitionMetrics {
+            shown: self.profiles.with_label_values(&[&label]),
+            profiles: self.profiles.clone(),
+            label,
+        }
+    }
+}
+
+/// One partition's metrics; they go when its task does.
+#[derive(Debug)]
+pub(crate) struct PartitionMetrics {
+    shown: IntGauge,
+    profiles: GenericGaugeVec<AtomicI64>,
+    label: String,
+}
+
+impl PartitionMetrics {
+    /// Shows how many users have a profile.
+    pub(crate) fn show_profiles(&self, profiles: usize) {
+        self.shown.set(profiles as i64);
+    }
+}
+
+impl Drop for PartitionMetrics {
+    fn drop(&mut self) {
+        // Gone already where a new task of the same partition was dropped before: no error.
+        let _ = self.profiles.remove_label_values(&[&self.label]);
+    }
+}

@@ -1,0 +1,215 @@
+//! The edge: what becomes of records, good and bad, in a run and in a replay.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
+
+use millrace_codec::{RegistryConfig, SchemaFetcher, TransactionReader, anomaly, framing, json, transaction};
+use millrace_detector::job::{DetectJob, DetectParts, DetectTask, NAME};
+use millrace_detector::metrics::DetectMetrics;
+use millrace_domain::{
+    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
+};
+use millrace_engine::HashSeed;
+use millrace_fraud::{DetectOperator, DetectSettings};
+use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task};
+use prometheus::Encoder as _;
+
+const NOW_MS: i64 = 1_760_000_000_000;
+const TRANSACTION_SCHEMA_ID: u32 = 7;
+const ANOMALY_SCHEMA_ID: u32 = 9;
+
+/// Keeps what is sent.
+#[derive(Default)]
+struct Kept {
+    is_replay: bool,
+    sent: Vec<(String, Option<Vec<u8>>, Vec<u8>)>,
+}
+
+impl Outbox for Kept {
+    fn send(&mut self, record: OutputRecord<'_>) {
+        assert_eq!(record.partition, None, "murmur2 of the key decides");
+        let key = record.key.map(<[u8]>::to_vec);
+        self.sent
+            .push((record.topic.to_owned(), key, record.payload.to_vec()));
+    }
+
+    fn dead_letter(&mut self, _record: &InputRecord<'_>, code: &'static str, error: &str) {
+        panic!("the aggregator keeps bad records, not the detector: {code} {error}");
+    }
+
+    fn is_replay(&self) -> bool {
+        self.is_replay
+    }
+}
+
+fn job() -> DetectJob {
+    let settings = DetectSettings::default();
+    let fetcher = SchemaFetcher::new(RegistryConfig {
+        url: "http://127.0.0.1:9".to_owned(),
+        username: None,
+        password: None,
+        timeout_ms: 100,
+    });
+    DetectJob::new(DetectParts {
+        operator: DetectOperator::new(&settings, HashSeed::FIXED).unwrap(),
+        fingerprint: settings.fingerprint(),
+        max_future_ms: 60_000,
+        input: "t.financial_transactions".to_owned(),
+        anomalies: "t.transaction_anomalies".to_owned(),
+        schema_id: ANOMALY_SCHEMA_ID,
+        reader: TransactionReader::new(fetcher).with_own_schema_id(TRANSACTION_SCHEMA_ID),
+        job: JobMetrics::of(NAME).unwrap(),
+        metrics: DetectMetrics::new(NAME).unwrap(),
+    })
+}
+
+fn purchase(number: u8) -> Transaction {
+    let short = |text| ShortId::new(text, "id").unwrap();
+    Transaction {
+        transaction_id: TransactionId::from_bytes([number; 16]),
+        user_id: short("alice"),
+        amount: Amount::from_f64(20.0).unwrap(),
+        transaction_time_ms: NOW_MS + i64::from(number) * 100,
+        merchant_id: short("m-1"),
+        transaction_type: TransactionType::Purchase,
+        location: short("Atlantis"),
+        payment_method: PaymentMethod::CreditCard,
+        is_international: false,
+        currency: Currency::parse(b"EUR").unwrap(),
+    }
+}
+
+fn process(task: &mut DetectTask, value: Option<&[u8]>, outbox: &mut Kept) {
+    let record = InputRecord {
+        topic: "t.financial_transactions",
+        partition: 3,
+        offset: 17,
+        timestamp_ms: NOW_MS,
+        key: Some(b"alice"),
+        payload: value,
+    };
+    task.process(&record, outbox).unwrap();
+}
+
+fn send(task: &mut DetectTask, transaction: &Transaction, outbox: &mut Kept) {
+    let mut value = Vec::new();
+    transaction::encode_framed(TRANSACTION_SCHEMA_ID, transaction, &mut value);
+    process(task, Some(&value), outbox);
+}
+
+/// One metric's value, 0 where there is none yet.
+fn metric(line: &str) -> f64 {
+    let mut text = Vec::new();
+    prometheus::TextEncoder::new()
+        .encode(&prometheus::gather(), &mut text)
+        .unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let value = text.lines().find_map(|found| found.strip_prefix(line));
+    value.map_or(0.0, |value| value.trim().parse().unwrap())
+}
+
+/// One test, as the metrics are the process's.
+#[test]
+fn records_become_anomalies_or_counts() {
+    let job = job();
+    let (mut task, mut outbox) = (job.task(3), Kept::default());
+    a_burst_is_written_as_an_anomaly(&mut task, &mut outbox);
+    a_replay_is_silent(&task, &mut job.task(4));
+    bad_records_are_counted_and_passed_over(&mut task, &mut outbox);
+    a_changed_payload_is_an_anomaly_and_a_copy_is_counted(&mut task, &mut outbox);
+    task.before_commit(&mut outbox).unwrap();
+    assert_eq!(metric("millrace_profiles{partition=\"3\"}"), 1.0);
+    drop(task);
+    assert_eq!(
+        metric("millrace_profiles{partition=\"3\"}"),
+        0.0,
+        "gone with its task"
+    );
+}
+
+fn state(task: &DetectTask) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    task.snapshot(&mut bytes);
+    bytes
+}
+
+fn a_burst_is_written_as_an_anomaly(task: &mut DetectTask, outbox: &mut Kept) {
+    for number in 0..20 {
+        send(task, &purchase(number), outbox);
+    }
+    let [(topic, key, value)] = &outbox.sent[..] else {
+        panic!("{} anomalies", outbox.sent.len());
+    };
+    assert_eq!(
+        (topic.as_str(), key.as_deref()),
+        ("t.transaction_anomalies", Some(&b"alice"[..]))
+    );
+    let (schema_id, body) = framing::split(value).unwrap();
+    let found = anomaly::decode(body).unwrap();
+    assert_eq!((schema_id, found.rule.as_str()), (ANOMALY_SCHEMA_ID, "velocity"));
+    assert_eq!(found.entity.as_str(), "alice");
+    assert!(
+        found.detection_time_ms > found.event_time_ms,
+        "stamped by the clock of today"
+    );
+    assert_eq!(
+        metric("millrace_anomalies_total{rule=\"velocity\",severity=\"critical\"}"),
+        1.0
+    );
+    assert_eq!(
+        metric("millrace_unknown_locations_total{operator=\"detect\"}"),
+        20.0
+    );
+}
+
+fn a_replay_is_silent(task: &DetectTask, replayed: &mut DetectTask) {
+    let mut silent = Kept {
+        is_replay: true,
+        ..Kept::default()
+    };
+    for number in 0..20 {
+        send(replayed, &purchase(number), &mut silent);
+    }
+    process(replayed, None, &mut silent);
+    assert!(silent.sent.is_empty());
+    assert_eq!(state(replayed), state(task));
+    assert_eq!(
+        metric("millrace_anomalies_total{rule=\"velocity\",severity=\"critical\"}"),
+        1.0
+    );
+    assert_eq!(
+        metric("millrace_unknown_locations_total{operator=\"detect\"}"),
+        20.0
+    );
+}
+
+fn bad_records_are_counted_and_passed_over(task: &mut DetectTask, outbox: &mut Kept) {
+    let before = state(task);
+    let mut far = purchase(50);
+    far.transaction_time_ms = NOW_MS + 60_001;
+    send(task, &far, outbox);
+    process(task, None, outbox);
+    process(task, Some(b"\x00\x00"), outbox);
+    process(task, Some(b"{\"userId\":"), outbox);
+    assert_eq!(
+        metric("millrace_skipped_records_total{code=\"far_future\",operator=\"detect\"}"),
+        1.0
+    );
+    assert_eq!(state(task), before, "they changed nothing");
+}
+
+fn a_changed_payload_is_an_anomaly_and_a_copy_is_counted(task: &mut DetectTask, outbox: &mut Kept) {
+    // As JSON, for once.
+    let mut changed = purchase(1);
+    changed.amount = Amount::from_f64(30.0).unwrap();
+    let mut value = Vec::new();
+    json::encode(&changed, &mut value);
+    process(task, Some(&value), outbox);
+    send(task, &purchase(2), outbox);
+    assert_eq!(outbox.sent.len(), 2);
+    let (_, body) = framing::split(&outbox.sent[1].2).unwrap();
+    assert_eq!(anomaly::decode(body).unwrap().rule, "replay");
+    assert_eq!(
+        metric("millrace_duplicate_records_total{operator=\"detect\"}"),
+        2.0
+    );
+}
