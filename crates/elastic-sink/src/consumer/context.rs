@@ -70,7 +70,7 @@ impl SinkContext {
             Ok(0) => {}
             Ok(left) => tracing::warn!(records = left, "not written in time: they will be read again"),
             // The next step of the thread meets it as well, and ends.
-            Err(error) => tracing::error!(%error, "writing before partitions go to another member"),
+            Err(error) => tracing::error!(%error, "writing before partitions are given up"),
         }
         for element in partitions.elements() {
             if let Some(key) = self.key(element.topic(), element.partition()) {
@@ -136,7 +136,7 @@ impl ClientContext for SinkContext {
 impl ConsumerContext for SinkContext {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(partitions) = rebalance {
-            tracing::info!(partitions = partitions.count(), "partitions go to another member");
+            tracing::info!(partitions = partitions.count(), "partitions are given up");
             self.revoke(consumer, partitions);
         }
     }

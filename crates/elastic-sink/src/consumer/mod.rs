@@ -100,9 +100,14 @@ impl Consumer {
         let group = topic_name(&settings.kafka, GROUP);
         let mut config = consumer_config(&settings.kafka, &group, &sink.consumer_properties)?;
         // A new group reads all there is: what is indexed already is answered 409.
-        config
-            .set("auto.offset.reset", "earliest")
-            .set("statistics.interval.ms", STATISTICS_INTERVAL_MS);
+        for (name, value) in [
+            ("auto.offset.reset", "earliest"),
+            ("statistics.interval.ms", STATISTICS_INTERVAL_MS),
+        ] {
+            if !sink.consumer_properties.contains_key(name) {
+                config.set(name, value);
+            }
+        }
         let context = SinkContext::new(pipeline, names.clone(), metrics.clone(), health, drain_timeout);
         let consumer: BaseConsumer<SinkContext> = config
             .create_with_context(context)
@@ -132,11 +137,11 @@ impl Consumer {
         while !shutdown.is_triggered() {
             self.step()?;
         }
-        let left = self
-            .consumer
-            .context()
-            .pipeline()
-            .drain(&self.consumer, Instant::now() + self.drain_timeout)?;
+        let mut pipeline = self.consumer.context().pipeline();
+        let left = pipeline.drain(&self.consumer, Instant::now() + self.drain_timeout)?;
+        // Leaving the group gives the partitions up, which would drain once more.
+        pipeline.abandon();
+        drop(pipeline);
         if left > 0 {
             tracing::warn!(records = left, "not written in time: they will be read again");
         }

@@ -205,6 +205,14 @@ impl Pipeline {
         }
     }
 
+    /// Ends the writes under way and forgets everything that was read.
+    pub(super) fn abandon(&mut self) {
+        self.in_flight = JoinSet::new();
+        self.batcher.take();
+        self.tracker = Tracker::default();
+        self.held = None;
+    }
+
     /// Forgets a partition that is another member's from now on.
     pub(super) fn forget(&mut self, partition: PartitionKey) {
         self.tracker.forget(partition);
