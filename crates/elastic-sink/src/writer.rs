@@ -166,7 +166,7 @@ impl Writer {
         // An outage is told once by the readiness; each attempt is of interest only to who looks for it.
         tracing::debug!(
             reason,
-            message,
+            answer = message,
             documents,
             failures,
             "a bulk request will be sent again"
