@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod encode;
 pub mod generator;
+mod lanes;
 pub mod ledger;
 pub mod metrics;
 mod options;
@@ -18,6 +19,7 @@ mod run;
 pub mod sender;
 pub mod source;
 pub mod stream;
+mod supervisor;
 pub mod world;
 
 pub use options::{GenerateOptions, Options};

@@ -73,14 +73,14 @@ impl Metrics {
         })
     }
 
-    /// Adds what a thread sent since the last call, and gives it: records, and times that a full queue was waited for.
-    pub fn add_counters(&self, thread: &Counters) -> (u64, u64) {
+    /// Adds what a thread sent since the last call, and gives the number of records.
+    pub fn add_counters(&self, thread: &Counters) -> u64 {
         let sent = thread.sent.swap(0, Ordering::Relaxed);
-        let queue_full = thread.queue_full.swap(0, Ordering::Relaxed);
         self.sent.inc_by(sent);
         self.bytes.inc_by(thread.bytes.swap(0, Ordering::Relaxed));
-        self.queue_full.inc_by(queue_full);
-        (sent, queue_full)
+        self.queue_full
+            .inc_by(thread.queue_full.swap(0, Ordering::Relaxed));
+        sent
     }
 
     /// Adds what became of records. The codes are librdkafka's, a bounded set.

@@ -147,16 +147,10 @@ fn generators(
             let (each, rest) = (count / u64::from(threads), count % u64::from(threads));
             each + u64::from(u64::from(thread) < rest)
         };
-        Box::new(Generator {
-            stream: Stream::new(Arc::clone(&world), &config),
-            encoder,
-            clock,
-            pacer: Arc::clone(&pacer),
-            remaining: options.count.map(share),
-            skew,
-            granted: 0,
-            labels: Vec::new(),
-        }) as Box<dyn Source>
+        let stream = Stream::new(Arc::clone(&world), &config);
+        let count = options.count.map(share);
+        let pacer = Arc::clone(&pacer);
+        Box::new(Generator::new(stream, encoder, clock, pacer, count, skew)) as Box<dyn Source>
     });
     Ok(sources.collect())
 }

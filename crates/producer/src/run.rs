@@ -3,37 +3,25 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use indicatif::HumanCount;
 use millrace_kafka::client::idempotent_producer_config;
 use millrace_settings::Settings;
-use millrace_telemetry::{Component, Health, Shutdown, serve};
+use millrace_telemetry::{Health, Shutdown, serve};
 use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseProducer, Producer};
 use tracing::info;
 
-use crate::ledger::{Ledger, LedgerFile};
+use crate::lanes::prepare;
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::plan;
-use crate::progress::{Progress, Snapshot};
+use crate::progress::Progress;
 use crate::replay::ReplayCounts;
-use crate::sender::{Counters, Deliveries, DeliveryContext, Sender, Stop, Topics};
-use crate::source::Source;
 use crate::stream::now_ms;
-
-/// Records that one thread may have in flight.
-const IN_FLIGHT_PER_THREAD: usize = 100_000;
-/// Time between two looks at the threads.
-const TICK: Duration = Duration::from_millis(250);
-/// How long the brokers have to answer at the start.
-const METADATA_TIMEOUT: Duration = Duration::from_secs(15);
-/// Without any acknowledgement for so long while records wait for one, the producer is not ready.
-const STALL: Duration = Duration::from_secs(10);
+use crate::supervisor::Supervisor;
 
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +44,23 @@ pub struct Summary {
     pub rejected: u64,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+impl Summary {
+    fn new(ledger: &Ledger, rejected: u64, elapsed: Duration) -> Self {
+        let totals = ledger.totals();
+        Self {
+            run_id: totals.run_id.clone(),
+            ledger: ledger.path().to_owned(),
+            acknowledged: totals.acknowledged,
+            failed: totals.failed + totals.failed_labels,
+            duplicates: totals.duplicates,
+            malformed: totals.malformed,
+            labels: totals.labels,
+            rejected,
+            elapsed,
+        }
+    }
 }
 
 impl fmt::Display for Summary {
@@ -100,22 +105,26 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
     let counts = Arc::new(ReplayCounts::default());
     let encoder = plan::encoder(settings, &options, &topics).await?;
     let sources = plan::sources(settings, &options, encoder, &counts)?;
+    let config = client_config(settings)?;
+    let (durations, window_ms) = (metrics.durations.clone(), settings.aggregator.window_ms);
+    let prepared = {
+        let topics = topics.clone();
+        tokio::task::spawn_blocking(move || prepare(&config, sources, &topics, &durations, window_ms))
+    };
+    let (senders, mut lanes) = prepared.await.context("a start was cut off")??;
     let started_ms = now_ms();
     let ledger = Ledger::create(
         &settings.producer.ledger_dir,
         &run_id(started_ms),
         started_ms,
         &topics.transactions,
-        settings.aggregator.window_ms,
+        window_ms,
     )?;
     metrics.target_rate.set(match options {
         Options::Generate(_) => settings.producer.rate_per_s as i64,
         Options::Replay(_) => 0,
     });
-    let config = client_config(settings)?;
-    let lanes = tokio::task::block_in_place(|| {
-        start_lanes(&config, sources, &topics, &metrics, settings.aggregator.window_ms)
-    })?;
+    lanes.start(senders)?;
     info!(
         threads = lanes.threads.len(),
         topic = topics.transactions,
@@ -123,8 +132,8 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
         "sending"
     );
     kafka_health.ready();
+    let started = Instant::now();
     let supervisor = Supervisor {
-        started: Instant::now(),
         deadline: duration(&options).map(|duration| Instant::now() + duration),
         progress: Progress::start(count(&options)),
         ledger,
@@ -135,7 +144,10 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
         kafka_health,
         last_acknowledgement: Instant::now(),
     };
-    supervisor.watch(lanes, &shutdown).await
+    let outcome = supervisor.watch(lanes, &shutdown).await?;
+    let summary = Summary::new(&outcome.ledger, outcome.rejected, started.elapsed());
+    info!("{summary}");
+    outcome.failure.map_or(Ok(summary), Err)
 }
 
 fn duration(options: &Options) -> Option<Duration> {
@@ -165,188 +177,4 @@ fn client_config(settings: &Settings) -> anyhow::Result<ClientConfig> {
         .entry("linger.ms".to_owned())
         .or_insert_with(|| settings.producer.linger_ms.to_string());
     Ok(idempotent_producer_config(&settings.kafka, &properties)?)
-}
-
-/// The sending threads and what they share with the supervisor.
-struct Lanes {
-    threads: Vec<JoinHandle<anyhow::Result<()>>>,
-    deliveries: Vec<Arc<Deliveries>>,
-    counters: Vec<Arc<Counters>>,
-    stop: Arc<Stop>,
-}
-
-fn start_lanes(
-    config: &ClientConfig,
-    sources: Vec<Box<dyn Source>>,
-    topics: &Topics,
-    metrics: &Metrics,
-    window_ms: i64,
-) -> anyhow::Result<Lanes> {
-    let mut lanes = Lanes {
-        threads: Vec::new(),
-        deliveries: Vec::new(),
-        counters: Vec::new(),
-        stop: Arc::new(Stop::default()),
-    };
-    let mut senders = Vec::new();
-    for source in sources {
-        let deliveries = Arc::new(Deliveries::new(
-            IN_FLIGHT_PER_THREAD,
-            window_ms,
-            metrics.durations.clone(),
-        ));
-        let counters = Arc::new(Counters::default());
-        let producer: BaseProducer<DeliveryContext> =
-            config.create_with_context(DeliveryContext(Arc::clone(&deliveries)))?;
-        if senders.is_empty() {
-            check_topic(&producer, &topics.transactions)?;
-        }
-        lanes.deliveries.push(Arc::clone(&deliveries));
-        lanes.counters.push(Arc::clone(&counters));
-        senders.push(Sender {
-            producer,
-            source,
-            topics: topics.clone(),
-            deliveries,
-            counters,
-            stop: Arc::clone(&lanes.stop),
-        });
-    }
-    for (number, sender) in senders.into_iter().enumerate() {
-        let thread = std::thread::Builder::new()
-            .name(format!("sender-{number}"))
-            .spawn(move || sender.run())
-            .context("a sending thread could not be started")?;
-        lanes.threads.push(thread);
-    }
-    Ok(lanes)
-}
-
-fn check_topic(producer: &BaseProducer<DeliveryContext>, topic: &str) -> anyhow::Result<()> {
-    let metadata = producer
-        .client()
-        .fetch_metadata(Some(topic), METADATA_TIMEOUT)
-        .context("no Kafka broker answers; is kafka.bootstrap_servers right, and the cluster up?")?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    match found {
-        Some(found) if found.error().is_none() && !found.partitions().is_empty() => Ok(()),
-        _ => Err(anyhow!("there is no topic {topic}: `millrace init` creates it")),
-    }
-}
-
-struct Supervisor {
-    started: Instant,
-    deadline: Option<Instant>,
-    progress: Progress,
-    ledger: Ledger,
-    metrics: Metrics,
-    counts: Arc<ReplayCounts>,
-    rejected: u64,
-    sent: u64,
-    kafka_health: Component,
-    last_acknowledgement: Instant,
-}
-
-impl Supervisor {
-    async fn watch(mut self, mut lanes: Lanes, shutdown: &Shutdown) -> anyhow::Result<Summary> {
-        let mut failure = None;
-        while lanes.threads.iter().any(|thread| !thread.is_finished()) {
-            if shutdown.is_triggered() {
-                lanes.stop.hurry();
-                tokio::time::sleep(TICK).await;
-            } else {
-                tokio::select! {
-                    () = tokio::time::sleep(TICK) => {}
-                    () = shutdown.wait() => continue,
-                }
-            }
-            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                lanes.stop.finish();
-            }
-            let (ended, going): (Vec<_>, Vec<_>) =
-                lanes.threads.into_iter().partition(JoinHandle::is_finished);
-            lanes.threads = going;
-            failure = failure.or(first_failure(ended));
-            if failure.is_some() {
-                lanes.stop.finish();
-            }
-            let written = self
-                .collect(&lanes)
-                .and_then(|()| Ok(self.ledger.write_if_due()?));
-            if let Err(error) = written {
-                failure = failure.or(Some(error));
-                lanes.stop.finish();
-            }
-        }
-        let threads = std::mem::take(&mut lanes.threads);
-        failure = failure.or(first_failure(threads));
-        self.collect(&lanes)?;
-        self.progress.finish();
-        self.ledger.finish()?;
-        let summary = self.summary();
-        info!("{summary}");
-        failure.map_or(Ok(summary), Err)
-    }
-
-    /// Takes what the threads counted into metrics, ledger and progress.
-    fn collect(&mut self, lanes: &Lanes) -> anyhow::Result<()> {
-        for counters in &lanes.counters {
-            let (sent, _) = self.metrics.add_counters(counters);
-            self.sent += sent;
-        }
-        let rejected = self.counts.rejected.load(Ordering::Relaxed);
-        self.metrics.add_rejected(rejected - self.rejected);
-        self.rejected = rejected;
-        let (mut queue, mut acknowledged) = (0, 0);
-        for deliveries in &lanes.deliveries {
-            let tally = deliveries.take_tally();
-            queue += deliveries.in_flight();
-            acknowledged += tally.acknowledged;
-            self.metrics.add_tally(&tally);
-            self.ledger.add(&tally);
-        }
-        self.metrics.queue.set(queue as i64);
-        if acknowledged > 0 || queue == 0 {
-            self.last_acknowledgement = Instant::now();
-            self.kafka_health.ready();
-        } else if self.last_acknowledgement.elapsed() > STALL {
-            self.kafka_health
-                .not_ready(format!("no acknowledgement for {} s", STALL.as_secs()));
-        }
-        let totals = self.ledger.totals();
-        self.progress.show(Snapshot {
-            sent: self.sent,
-            acknowledged: totals.acknowledged,
-            failed: totals.failed + totals.failed_labels,
-            rejected,
-            queue: queue as u64,
-        });
-        Ok(())
-    }
-
-    fn summary(&self) -> Summary {
-        let totals: &LedgerFile = self.ledger.totals();
-        Summary {
-            run_id: totals.run_id.clone(),
-            ledger: self.ledger.path().to_owned(),
-            acknowledged: totals.acknowledged,
-            failed: totals.failed + totals.failed_labels,
-            duplicates: totals.duplicates,
-            malformed: totals.malformed,
-            labels: totals.labels,
-            rejected: self.rejected,
-            elapsed: self.started.elapsed(),
-        }
-    }
-}
-
-/// The first error of threads that have ended.
-fn first_failure(threads: Vec<JoinHandle<anyhow::Result<()>>>) -> Option<anyhow::Error> {
-    threads
-        .into_iter()
-        .filter_map(|thread| match thread.join() {
-            Ok(result) => result.err(),
-            Err(_) => Some(anyhow!("a sending thread panicked; its log line says where")),
-        })
-        .next()
 }

@@ -13,25 +13,46 @@ use crate::sender::Pacer;
 use crate::source::{Next, Outgoing, Source};
 use crate::stream::{EventClock, Stream};
 
+/// The machine's clock is read at least once for so many records, and whenever the pacer was asked.
+const CLOCK_EVERY_RECORDS: u64 = 16;
+
 /// One thread's generator.
 #[derive(Debug)]
 pub struct Generator {
-    /// What is sent.
-    pub stream: Stream,
-    /// As what bytes.
-    pub encoder: Encoder,
-    /// With what event times.
-    pub clock: EventClock,
-    /// How fast.
-    pub pacer: Arc<Pacer>,
-    /// How many records, labels not counted; `None` is without end.
-    pub remaining: Option<u64>,
-    /// Keeps threads of simulated time together.
-    pub skew: Option<Skew>,
+    stream: Stream,
+    encoder: Encoder,
+    clock: EventClock,
+    pacer: Arc<Pacer>,
+    remaining: Option<u64>,
+    skew: Option<Skew>,
     /// Records granted by the pacer and not sent yet.
-    pub granted: u64,
-    /// Labels to be sent.
-    pub labels: Vec<FraudLabel>,
+    granted: u64,
+    labels: Vec<FraudLabel>,
+}
+
+impl Generator {
+    /// A generator of `stream` with the clock's event times, encoded by `encoder`, as fast as `pacer` allows and for as
+    /// many records as `count` says, labels not counted. `skew` keeps threads of simulated time together.
+    #[must_use]
+    pub fn new(
+        stream: Stream,
+        encoder: Encoder,
+        clock: EventClock,
+        pacer: Arc<Pacer>,
+        count: Option<u64>,
+        skew: Option<Skew>,
+    ) -> Self {
+        Self {
+            stream,
+            encoder,
+            clock,
+            pacer,
+            remaining: count,
+            skew,
+            granted: 0,
+            labels: Vec::new(),
+        }
+    }
 }
 
 impl Source for Generator {
@@ -42,9 +63,15 @@ impl Source for Generator {
         }
         if self.granted == 0 {
             match self.pacer.take() {
-                Ok(granted) => self.granted = granted,
+                Ok(granted) => {
+                    self.granted = granted;
+                    self.clock.refresh();
+                }
                 Err(wait) => return Ok(Next::Wait(wait)),
             }
+        }
+        if self.granted.is_multiple_of(CLOCK_EVERY_RECORDS) {
+            self.clock.refresh();
         }
         if let Some(skew) = &mut self.skew
             && let Some(wait) = skew.wait_at(self.clock.peek())

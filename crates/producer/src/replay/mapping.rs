@@ -1,17 +1,16 @@
 //! The mapping file: for each field of the contract, where in a row its value is.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
-use serde::Deserialize;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::field::{Field, Origin, Piece, RowError};
+use super::entry::{MappingFile, compile};
+use super::field::{Field, Origin, RowError};
 use super::rows::Cell;
 use super::time::{FIELD as TIME, TimeReader};
 
@@ -49,66 +48,6 @@ pub enum MappingError {
     },
 }
 
-/// The file's content: the contract's ten fields.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct MappingFile {
-    transaction_id: Entry,
-    user_id: Entry,
-    amount: Entry,
-    transaction_time: Entry,
-    merchant_id: Entry,
-    transaction_type: Entry,
-    location: Entry,
-    payment_method: Entry,
-    is_international: Entry,
-    currency: Entry,
-}
-
-/// One field's entry.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    /// The value of a column.
-    column: Option<String>,
-    /// The same value for every row.
-    constant: Option<Constant>,
-    /// A text with `{COLUMN}` in it.
-    template: Option<String>,
-    /// As `template`, made into a version 5 UUID.
-    uuid5: Option<String>,
-    /// The value where a column is empty.
-    default: Option<Constant>,
-    /// The contract's value for a value of the file.
-    #[serde(default)]
-    values: BTreeMap<String, Constant>,
-    /// How times are written.
-    format: Option<String>,
-    /// The zone of times that name none.
-    zone: Option<String>,
-}
-
-/// A value as YAML writes it.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Constant {
-    Truth(bool),
-    Integer(i64),
-    Number(f64),
-    Text(String),
-}
-
-impl From<Constant> for String {
-    fn from(constant: Constant) -> Self {
-        match constant {
-            Constant::Truth(truth) => truth.to_string(),
-            Constant::Integer(integer) => integer.to_string(),
-            Constant::Number(number) => number.to_string(),
-            Constant::Text(text) => text,
-        }
-    }
-}
-
 /// A mapping ready for use.
 #[derive(Debug)]
 pub struct Mapping {
@@ -117,6 +56,7 @@ pub struct Mapping {
     is_uuid5: bool,
     user_id: Field,
     amount: Field,
+    decimals: Option<u8>,
     time: Field,
     time_reader: TimeReader,
     merchant_id: Field,
@@ -160,9 +100,9 @@ impl Mapping {
         .map_err(failed(TIME))?;
         let mut columns = Vec::new();
         let mut field = |name, entry| compile(name, entry, &mut columns).map_err(failed(name));
-        let is_uuid5 = file.transaction_id.uuid5.is_some();
         let mapping = Self {
-            is_uuid5,
+            is_uuid5: file.transaction_id.uuid5.is_some(),
+            decimals: file.amount.decimals,
             transaction_id: field("transactionId", file.transaction_id)?,
             user_id: field("userId", file.user_id)?,
             amount: field("amount", file.amount)?,
@@ -202,7 +142,7 @@ impl Mapping {
                 .try_for_each(|text| read(text).map_err(|error| (field.name, error)))
         };
         check(&self.user_id, &|text| short_id(text, "userId").map(drop))?;
-        check(&self.amount, &|text| amount(text).map(drop))?;
+        check(&self.amount, &|text| amount(text, self.decimals).map(drop))?;
         check(&self.time, &|text| self.time_reader.read_text(text).map(drop))?;
         check(&self.merchant_id, &|text| short_id(text, "merchantId").map(drop))?;
         check(&self.transaction_type, &|text| transaction_type(text).map(drop))?;
@@ -230,7 +170,7 @@ impl Mapping {
         Ok(Transaction {
             transaction_id,
             user_id: short_id(self.user_id.text(cells, columns, buffer)?, "userId")?,
-            amount: amount(self.amount.text(cells, columns, buffer)?)?,
+            amount: amount(self.amount.text(cells, columns, buffer)?, self.decimals)?,
             transaction_time_ms: self.map_time(cells, buffer)?,
             merchant_id: short_id(self.merchant_id.text(cells, columns, buffer)?, "merchantId")?,
             transaction_type: transaction_type(self.transaction_type.text(cells, columns, buffer)?)?,
@@ -256,82 +196,18 @@ impl Mapping {
     }
 }
 
-fn compile(name: &'static str, entry: Entry, columns: &mut Vec<String>) -> Result<Field, String> {
-    if entry.uuid5.is_some() && name != "transactionId" {
-        return Err("uuid5 is for transactionId only".to_owned());
-    }
-    if entry.constant.is_some() && name == "transactionId" {
-        return Err("must differ from row to row: a constant cannot".to_owned());
-    }
-    if (entry.format.is_some() || entry.zone.is_some()) && name != TIME {
-        return Err(format!("format and zone are for {TIME} only"));
-    }
-    let origin = match (entry.column, entry.constant, entry.template.or(entry.uuid5)) {
-        (Some(column), None, None) => Origin::Column(index(column, columns)),
-        (None, Some(constant), None) => Origin::Constant(constant.into()),
-        (None, None, Some(template)) => Origin::Template(pieces(&template, columns)?),
-        _ => return Err("must have one of column, constant, template and uuid5, and only one".to_owned()),
-    };
-    Ok(Field {
-        name,
-        origin,
-        default: entry.default.map(String::from),
-        values: entry
-            .values
-            .into_iter()
-            .map(|(from, to)| (from, to.into()))
-            .collect(),
-    })
-}
-
-fn index(column: String, columns: &mut Vec<String>) -> usize {
-    columns
-        .iter()
-        .position(|other| *other == column)
-        .unwrap_or_else(|| {
-            columns.push(column);
-            columns.len() - 1
-        })
-}
-
-/// Splits `u-{CUSTOMER_ID}` into its text and its column.
-fn pieces(template: &str, columns: &mut Vec<String>) -> Result<Vec<Piece>, String> {
-    let unbalanced = || format!("the template {template:?} must close every brace: as in u-{{CUSTOMER_ID}}");
-    let mut pieces = Vec::new();
-    let mut rest = template;
-    while let Some((text, after)) = rest.split_once('{') {
-        let (column, after) = after.split_once('}').ok_or_else(unbalanced)?;
-        if column.is_empty() || column.contains('{') || text.contains('}') {
-            return Err(unbalanced());
-        }
-        if !text.is_empty() {
-            pieces.push(Piece::Text(text.to_owned()));
-        }
-        pieces.push(Piece::Column(index(column.to_owned(), columns)));
-        rest = after;
-    }
-    if rest.contains('}') {
-        return Err(unbalanced());
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Text(rest.to_owned()));
-    }
-    if !pieces.iter().any(|piece| matches!(piece, Piece::Column(_))) {
-        return Err(format!(
-            "the template {template:?} names no column: use constant for a fixed text"
-        ));
-    }
-    Ok(pieces)
-}
-
 fn short_id(text: &str, field: &'static str) -> Result<ShortId, RowError> {
     Ok(ShortId::new(text, field)?)
 }
 
-fn amount(text: &str) -> Result<Amount, RowError> {
-    let value: f64 = text
+fn amount(text: &str, decimals: Option<u8>) -> Result<Amount, RowError> {
+    let mut value: f64 = text
         .parse()
         .map_err(|_| RowError::unreadable("amount", text, "a number as 57.16"))?;
+    if let Some(decimals) = decimals {
+        let scale = 10_f64.powi(decimals.into());
+        value = (value * scale).round() / scale;
+    }
     Ok(Amount::from_f64(value)?)
 }
 

@@ -1,6 +1,7 @@
 //! Replay of a recorded file: rows become transactions by a mapping, at the recorded pace or another.
 
 mod csv_rows;
+mod entry;
 mod field;
 mod mapping;
 mod ndjson_rows;
@@ -19,5 +20,7 @@ pub use rows::{Cell, FileFormat, Rows, open};
 pub use source::{Replay, ReplayCounts, ReplayOptions};
 pub use time::parse_time;
 
+#[cfg(test)]
+mod mapping_tests;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use super::*;
 use crate::encode::Encoder;
 use crate::source::{Class, Next, Source};
 
-const MAPPING: &str = r#"
+pub(super) const MAPPING: &str = r#"
 transactionId: {uuid5: "test/{ID}"}
 userId: {template: "u-{CUSTOMER}"}
 amount: {column: AMOUNT}
@@ -29,7 +29,7 @@ isInternational: {constant: false}
 currency: {constant: EUR}
 "#;
 
-fn mapping(text: &str) -> Result<Mapping, String> {
+pub(super) fn mapping(text: &str) -> Result<Mapping, String> {
     Mapping::parse(Path::new("m.yml"), text).map_err(|error| error.to_string())
 }
 
@@ -148,79 +148,6 @@ fn the_three_formats_agree() {
     assert_eq!(csv[2].transaction_type, TransactionType::Refund);
     assert_eq!(transactions(&write_ndjson(directory.path())), csv);
     assert_eq!(transactions(&write_parquet(directory.path())), csv);
-}
-
-#[test]
-fn the_shipped_mapping_is_sound() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/mappings/card-transactions.yml");
-    let mapping = Mapping::load(&path).unwrap();
-    assert!(
-        !mapping
-            .columns()
-            .iter()
-            .any(|column| column.starts_with("TX_FRAUD"))
-    );
-}
-
-#[test]
-fn a_wrong_mapping_is_named() {
-    let changed = |from: &str, to: &str| mapping(&MAPPING.replace(from, to)).unwrap_err();
-    for (from, to, expected) in [
-        (
-            "currency: {constant: EUR}",
-            "currency: {constant: Euro}",
-            "currency: currency \"Euro\" is not an ISO 4217",
-        ),
-        ("currency: {constant: EUR}", "", "missing field `currency`"),
-        (
-            "currency: {constant: EUR}",
-            "currency: {}",
-            "currency: must have one of column, constant, template",
-        ),
-        (
-            "{column: AMOUNT}",
-            "{column: AMOUNT, constant: 1}",
-            "amount: must have one of",
-        ),
-        ("{column: AMOUNT}", "{colum: AMOUNT}", "unknown field `colum`"),
-        ("location:", "place:", "unknown field `place`"),
-        (
-            "u-{CUSTOMER}",
-            "u-{CUSTOMER",
-            "userId: the template \"u-{CUSTOMER\" must close every brace",
-        ),
-        ("u-{CUSTOMER}", "u-CUSTOMER", "names no column"),
-        (
-            "{uuid5: \"test/{ID}\"}",
-            "{constant: x}",
-            "transactionId: must differ from row to row",
-        ),
-        (
-            "default: purchase",
-            "default: buy",
-            "transactionType: transactionType: \"buy\" is not purchase or refund",
-        ),
-        (
-            "zone: UTC",
-            "zone: Nowhere",
-            "transactionTime: zone \"Nowhere\" is not known",
-        ),
-        (
-            "{constant: Paris}",
-            "{constant: Paris, zone: UTC}",
-            "location: format and zone are for transactionTime only",
-        ),
-    ] {
-        let error = changed(from, to);
-        assert!(
-            error.starts_with("the mapping m.yml: ") && error.contains(expected),
-            "{error}"
-        );
-    }
-    let error = Mapping::load(Path::new("/nowhere/m.yml"))
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("/nowhere/m.yml"), "{error}");
 }
 
 #[test]

@@ -117,7 +117,7 @@ mod tests {
             }
         }
         assert!(moves > 50, "{moves} journeys");
-        let share = away as f64 / (200 * 30 * 24 * 60) as f64;
+        let share = away as f64 / f64::from(200 * 30 * 24 * 60);
         assert!((0.02..0.15).contains(&share), "{share} of the time away");
     }
 
