@@ -28,11 +28,17 @@ pub(crate) struct Resolver {
     reader: Schema,
 }
 
+/// The most that one string or array of a value may take, in bytes: more than any record that a broker takes. Without
+/// a bound of ours, damaged bytes could have apache-avro reserve half a gigabyte.
+const MAX_ALLOCATION: usize = 16 << 20;
+
 /// Compares a writer's schema with ours.
 ///
 /// # Errors
 /// Why a value of the one can never be read as the other.
 pub(crate) fn relate(writer: &str, reader: &str) -> Result<Relation, String> {
+    // Takes effect once in a process; later calls change nothing.
+    apache_avro::util::max_allocation_bytes(MAX_ALLOCATION);
     let (writer, writer_logical) = strip(writer)?;
     let (reader, reader_logical) = strip(reader)?;
     if writer.canonical_form() == reader.canonical_form() && writer_logical == reader_logical {
@@ -135,6 +141,7 @@ fn strip_type(schema: &mut Json, path: &str, logical: &mut LogicalTypes) {
 #[cfg(test)]
 mod tests {
     use millrace_domain::schema;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -171,6 +178,45 @@ mod tests {
         assert!(
             message.contains("transactionTime is timestamp-micros"),
             "{message}"
+        );
+    }
+
+    fn with_channel() -> String {
+        edited(schema::TRANSACTION, |json| {
+            let channel = serde_json::json!({"name": "channel", "type": ["null", "string"], "default": null});
+            json["fields"].as_array_mut().unwrap().insert(0, channel);
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let Ok(Relation::Resolvable(resolver)) = relate(&with_channel(), schema::TRANSACTION) else {
+                panic!("an optional field resolves");
+            };
+            let _ = resolver.rewrite(&bytes);
+        }
+    }
+
+    #[test]
+    fn decimals_of_the_least_length_resolve() {
+        let writer = edited(schema::MERCHANT_AGGREGATE, |json| {
+            json["fields"].as_array_mut().unwrap().pop();
+        });
+        let Ok(Relation::Resolvable(resolver)) = relate(&writer, schema::MERCHANT_AGGREGATE) else {
+            panic!("a field with a default resolves");
+        };
+        // Merchant m, EUR, a window from 0 to 1 ms, five figures of one byte, two amounts, one user.
+        let body = b"\x02m\x06EUR\x00\x02\x02\x02\x05\x00\x02\x00\x02\x05\x02\x05\x02";
+        let ours = resolver.rewrite(body).unwrap();
+        assert_eq!(ours, [&body[..], b"\x00"].concat());
+        assert_eq!(
+            crate::aggregate::decode(&ours)
+                .unwrap()
+                .totals
+                .purchase_sum
+                .units(),
+            5
         );
     }
 
