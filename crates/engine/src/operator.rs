@@ -38,8 +38,8 @@ pub trait Operator {
     /// first record and the first advance.
     fn watermark_ms(&self) -> Option<i64>;
 
-    /// The end of the last window that is open, in milliseconds since 1970: how far an idle partition's watermark has
-    /// to come before nothing is left to close. `None` where nothing is open.
+    /// The end of the last window that is open, with the allowed lateness, in milliseconds since 1970: how far an idle
+    /// partition's watermark has to come before nothing is left to close. `None` where nothing is open.
     fn open_until_ms(&self) -> Option<i64>;
 
     /// Appends the whole state to `bytes`.

@@ -152,7 +152,8 @@ impl Operator for MergeAggregate {
     }
 
     fn open_until_ms(&self) -> Option<i64> {
-        self.windows.iter().map(|window| window.end_ms).max()
+        let end_ms = self.windows.iter().map(|window| window.end_ms).max()?;
+        Some(end_ms.saturating_add(self.allowed_lateness_ms))
     }
 
     fn snapshot(&self, bytes: &mut Vec<u8>) {

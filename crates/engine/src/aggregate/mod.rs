@@ -8,6 +8,8 @@ pub mod partial;
 pub use merge::MergeAggregate;
 pub use partial::{PartialAggregate, PartialOutput};
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::Disposition;
@@ -42,6 +44,21 @@ impl AggregateConfig {
             allowed_lateness_ms: at_least("allowed_lateness_ms", allowed_lateness_ms, 0)?,
             max_disorder_ms: at_least("max_disorder_ms", max_disorder_ms, 0)?,
         })
+    }
+}
+
+/// Every setting by its name: what a snapshot's fingerprint needs.
+impl fmt::Display for AggregateConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            window_ms,
+            allowed_lateness_ms,
+            max_disorder_ms,
+        } = self;
+        write!(
+            f,
+            "window_ms={window_ms} allowed_lateness_ms={allowed_lateness_ms} max_disorder_ms={max_disorder_ms}"
+        )
     }
 }
 

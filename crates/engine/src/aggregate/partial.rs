@@ -237,7 +237,8 @@ impl Operator for PartialAggregate {
     }
 
     fn open_until_ms(&self) -> Option<i64> {
-        self.windows.last().map(|window| window.groups.end_ms)
+        let end_ms = self.windows.last()?.groups.end_ms;
+        Some(end_ms.saturating_add(self.config.allowed_lateness_ms))
     }
 
     fn snapshot(&self, bytes: &mut Vec<u8>) {
@@ -264,7 +265,10 @@ impl Operator for PartialAggregate {
             let at = reader.position();
             let window = self.restore_window(&mut reader)?;
             let end_ms = window.groups.end_ms;
-            let is_after = restored.open_until_ms() < Some(end_ms);
+            let is_after = restored
+                .windows
+                .last()
+                .is_none_or(|last| last.groups.end_ms < end_ms);
             let is_open = late(current_ms, end_ms, self.config.allowed_lateness_ms).is_none();
             if !is_after || !is_open {
                 return Err(RestoreError::Invalid { what: "window", at });

@@ -124,9 +124,7 @@ impl World {
     /// As the worker does it: at the log's end, up to what is known of the others or the end of what is open.
     fn advance_if_idle(&mut self, source: usize, seed: u64) {
         let of_others = self.sources.iter().filter_map(Partition::watermark_ms).max();
-        let of_own = self.sources[source]
-            .open_until_ms()
-            .map(|end_ms| end_ms + TIMES.lateness);
+        let of_own = self.sources[source].open_until_ms();
         if self.sources[source].is_at_end()
             && let Some(watermark_ms) = of_others.max(of_own)
         {
