@@ -1,0 +1,194 @@
+//! Stage 2: contributions of every source partition in, one aggregate for each window, merchant and currency out.
+
+use millrace_codec::reader::ReadError;
+use millrace_codec::{PartialReader, aggregate};
+use millrace_domain::MerchantAggregate;
+use millrace_engine::aggregate::{ConfigError, MergeAggregate};
+use millrace_engine::{Disposition, HashSeed, Operator as _, RestoreError};
+use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
+
+use crate::metrics::{PartitionMetrics, WindowMetrics};
+
+/// The name of stage 2.
+pub const NAME: &str = "aggregate-merge";
+
+/// The job of stage 2.
+#[derive(Debug, Clone)]
+pub struct MergeJob {
+    /// An operator before its first record, to make each partition's of.
+    fresh: MergeAggregate,
+    fingerprint: String,
+    topics: MergeTopics,
+    schema_id: u32,
+    reader: PartialReader,
+    windows: WindowMetrics,
+}
+
+/// What stage 2 is made of.
+#[derive(Debug, Clone)]
+pub struct MergeParts {
+    /// Partitions of the transactions' topic: a window waits for each of them.
+    pub source_partitions: usize,
+    /// How long a window takes contributions after its end.
+    pub allowed_lateness_ms: i64,
+    /// Seed of the operators' tables.
+    pub seed: HashSeed,
+    /// Full names of the topics.
+    pub topics: MergeTopics,
+    /// Id of the schema that aggregates are written with.
+    pub schema_id: u32,
+    /// Decodes the input.
+    pub reader: PartialReader,
+    /// Windows.
+    pub windows: WindowMetrics,
+}
+
+/// The topics of stage 2, with their prefix.
+#[derive(Debug, Clone)]
+pub struct MergeTopics {
+    /// Contributions and watermarks.
+    pub input: String,
+    /// Aggregates.
+    pub aggregates: String,
+}
+
+impl MergeJob {
+    /// Makes the job.
+    ///
+    /// # Errors
+    /// A setting that the operator cannot work with.
+    pub fn new(parts: MergeParts) -> Result<Self, ConfigError> {
+        let (sources, lateness_ms) = (parts.source_partitions, parts.allowed_lateness_ms);
+        Ok(Self {
+            fresh: MergeAggregate::new(sources, lateness_ms, parts.seed)?,
+            fingerprint: format!("source_partitions={sources} allowed_lateness_ms={lateness_ms}"),
+            topics: parts.topics,
+            schema_id: parts.schema_id,
+            reader: parts.reader,
+            windows: parts.windows,
+        })
+    }
+}
+
+impl Job for MergeJob {
+    type Task = MergeTask;
+
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn input_topic(&self) -> &str {
+        &self.topics.input
+    }
+
+    fn control_topic(&self) -> Option<&str> {
+        None
+    }
+
+    fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    fn task(&self, partition: i32) -> MergeTask {
+        MergeTask {
+            operator: self.fresh.clone(),
+            windows: self.windows.partition(partition),
+            job: self.clone(),
+            outputs: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+}
+
+/// Stage 2 over one partition.
+#[derive(Debug)]
+pub struct MergeTask {
+    job: MergeJob,
+    operator: MergeAggregate,
+    windows: PartitionMetrics,
+    /// Reused from record to record.
+    outputs: Vec<MerchantAggregate>,
+    value: Vec<u8>,
+}
+
+impl MergeTask {
+    fn send_outputs(&mut self, outbox: &mut dyn Outbox) {
+        self.windows.show_open(self.operator.open_windows());
+        if !outbox.is_replay() {
+            self.windows
+                .count_closed(self.outputs.iter().map(|output| output.window_start_ms));
+        }
+        for output in self.outputs.drain(..) {
+            self.value.clear();
+            aggregate::encode_framed(self.job.schema_id, &output, &mut self.value);
+            outbox.send(OutputRecord {
+                topic: &self.job.topics.aggregates,
+                partition: None,
+                key: Some(output.merchant_id.as_bytes()),
+                payload: &self.value,
+                headers: &[],
+            });
+        }
+    }
+}
+
+impl Task for MergeTask {
+    fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        let partial = match self.job.reader.read(record.payload.unwrap_or_default()) {
+            Ok(partial) => partial,
+            Err(ReadError::Invalid(error)) => {
+                outbox.dead_letter(record, error.code(), &error.to_string());
+                return Ok(());
+            }
+            Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
+        };
+        if !self.operator.knows_source(partial.source_partition) {
+            let error = format!(
+                "the source partition is {}, and the configuration that this service started with has {}: restart the \
+                 aggregator after adding partitions",
+                partial.source_partition, self.job.fingerprint
+            );
+            outbox.dead_letter(record, "unknown_source_partition", &error);
+            return Ok(());
+        }
+        match self.operator.process(&partial, &mut self.outputs) {
+            Disposition::Accepted | Disposition::Duplicate => self.send_outputs(outbox),
+            Disposition::Late { late_by_ms } => {
+                // Every source sends what it adds before the watermark that closes the window: something is wrong.
+                let error = format!("a contribution came {late_by_ms} ms after its window had closed");
+                tracing::error!(offset = record.offset, partition = record.partition, "{error}");
+                outbox.dead_letter(record, "late_contribution", &error);
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, watermark_ms: i64, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        self.operator.advance(watermark_ms, &mut self.outputs);
+        self.send_outputs(outbox);
+        Ok(())
+    }
+
+    fn watermark_ms(&self) -> Option<i64> {
+        self.operator.watermark_ms()
+    }
+
+    /// The watermark: stage 2 sees no events, and its watermark comes in its records alone.
+    fn max_event_time_ms(&self) -> Option<i64> {
+        self.operator.watermark_ms()
+    }
+
+    fn open_until_ms(&self) -> Option<i64> {
+        self.operator.open_until_ms()
+    }
+
+    fn snapshot(&self, bytes: &mut Vec<u8>) {
+        self.operator.snapshot(bytes);
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        self.operator.restore(bytes)?;
+        self.windows.show_open(self.operator.open_windows());
+        Ok(())
+    }
+}

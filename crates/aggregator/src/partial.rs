@@ -1,0 +1,210 @@
+//! Stage 1: transactions in, one contribution for each window, merchant and currency out.
+
+use millrace_codec::reader::ReadError;
+use millrace_codec::{TransactionReader, partial};
+use millrace_engine::aggregate::{AggregateConfig, PartialAggregate, PartialOutput};
+use millrace_engine::{Disposition, HashSeed, Operator as _, RestoreError};
+use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError, partition_for};
+
+use crate::metrics::{PartitionMetrics, WindowMetrics};
+
+/// The name of stage 1.
+pub const NAME: &str = "aggregate-partial";
+
+/// What the job of stage 1 is made of.
+#[derive(Debug, Clone)]
+pub struct PartialJob {
+    /// Window, lateness and disorder.
+    pub config: AggregateConfig,
+    /// How far an event time may be ahead of the broker's append time.
+    pub max_future_ms: i64,
+    /// Seed of the operators' tables.
+    pub seed: HashSeed,
+    /// Full names of the topics.
+    pub topics: PartialTopics,
+    /// Partitions of the partials topic: each gets every watermark.
+    pub partials_partitions: i32,
+    /// Id of the schema that partials are written with.
+    pub schema_id: u32,
+    /// Decodes the input.
+    pub reader: TransactionReader,
+    /// Late and duplicate records.
+    pub metrics: JobMetrics,
+    /// Windows.
+    pub windows: WindowMetrics,
+}
+
+/// The topics of stage 1, with their prefix.
+#[derive(Debug, Clone)]
+pub struct PartialTopics {
+    /// Transactions.
+    pub input: String,
+    /// Advances of idle partitions.
+    pub control: String,
+    /// Contributions and watermarks.
+    pub partials: String,
+    /// Records that came after their window had closed.
+    pub late: String,
+}
+
+impl Job for PartialJob {
+    type Task = PartialTask;
+
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn input_topic(&self) -> &str {
+        &self.topics.input
+    }
+
+    fn control_topic(&self) -> Option<&str> {
+        Some(&self.topics.control)
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("{} max_future_ms={}", self.config, self.max_future_ms)
+    }
+
+    fn task(&self, partition: i32) -> PartialTask {
+        PartialTask {
+            partition,
+            operator: PartialAggregate::new(self.config, self.seed),
+            windows: self.windows.partition(partition),
+            job: self.clone(),
+            outputs: Vec::new(),
+            value: Vec::new(),
+            open_windows: 0,
+        }
+    }
+}
+
+/// Stage 1 over one partition.
+#[derive(Debug)]
+pub struct PartialTask {
+    partition: i32,
+    job: PartialJob,
+    operator: PartialAggregate,
+    windows: PartitionMetrics,
+    open_windows: usize,
+    /// Reused from record to record.
+    outputs: Vec<PartialOutput>,
+    value: Vec<u8>,
+}
+
+impl PartialTask {
+    fn send_outputs(&mut self, outbox: &mut dyn Outbox) {
+        if self.open_windows != self.operator.open_windows() {
+            self.open_windows = self.operator.open_windows();
+            self.windows.show_open(self.open_windows);
+        }
+        if self.outputs.is_empty() {
+            return;
+        }
+        if !outbox.is_replay() {
+            let starts_ms = self.outputs.iter().filter_map(|output| match output {
+                PartialOutput::Contribution { contribution, .. } => Some(contribution.window_start_ms),
+                PartialOutput::Watermark { .. } => None,
+            });
+            self.windows.count_closed(starts_ms);
+        }
+        let partitions = self.job.partials_partitions;
+        for output in self.outputs.drain(..) {
+            self.value.clear();
+            let record = output.to_partial(self.partition);
+            partial::encode_framed(self.job.schema_id, &record, &mut self.value);
+            let mut send = |partition, key| {
+                outbox.send(OutputRecord {
+                    topic: &self.job.topics.partials,
+                    partition: Some(partition),
+                    key,
+                    payload: &self.value,
+                    headers: &[],
+                });
+            };
+            match &record.contribution {
+                // Named here, not left to the producer, so that a watermark can never overtake a contribution.
+                Some(contribution) => {
+                    let key = contribution.merchant_id.as_bytes();
+                    send(partition_for(key, partitions), Some(key));
+                }
+                None => (0..partitions).for_each(|partition| send(partition, None)),
+            }
+        }
+    }
+
+    fn send_late(&self, record: &InputRecord<'_>, late_by_ms: i64, outbox: &mut dyn Outbox) {
+        let (late_by_ms, partition) = (late_by_ms.to_string(), record.partition.to_string());
+        let offset = record.offset.to_string();
+        outbox.send(OutputRecord {
+            topic: &self.job.topics.late,
+            partition: None,
+            key: record.key,
+            payload: record.payload.unwrap_or_default(),
+            headers: &[
+                ("late.by_ms", late_by_ms.as_bytes()),
+                ("source.topic", record.topic.as_bytes()),
+                ("source.partition", partition.as_bytes()),
+                ("source.offset", offset.as_bytes()),
+            ],
+        });
+    }
+}
+
+impl Task for PartialTask {
+    fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        let transaction = match self.job.reader.read(record.payload.unwrap_or_default()) {
+            Ok(transaction) => transaction,
+            Err(ReadError::Invalid(error)) => {
+                outbox.dead_letter(record, error.code(), &error.to_string());
+                return Ok(());
+            }
+            Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
+        };
+        if let Err(error) = transaction.check_not_far_future(record.timestamp_ms, self.job.max_future_ms) {
+            outbox.dead_letter(record, error.code(), &error.to_string());
+            return Ok(());
+        }
+        match self.operator.process(&transaction, &mut self.outputs) {
+            Disposition::Accepted => self.send_outputs(outbox),
+            Disposition::Duplicate if outbox.is_replay() => {}
+            Disposition::Duplicate => self.job.metrics.duplicate_records.inc(),
+            Disposition::Late { late_by_ms } => {
+                self.send_late(record, late_by_ms, outbox);
+                if !outbox.is_replay() {
+                    self.job.metrics.late_records.inc();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, watermark_ms: i64, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        self.operator.advance(watermark_ms, &mut self.outputs);
+        self.send_outputs(outbox);
+        Ok(())
+    }
+
+    fn watermark_ms(&self) -> Option<i64> {
+        self.operator.watermark_ms()
+    }
+
+    fn max_event_time_ms(&self) -> Option<i64> {
+        self.operator.max_event_time_ms()
+    }
+
+    fn open_until_ms(&self) -> Option<i64> {
+        self.operator.open_until_ms()
+    }
+
+    fn snapshot(&self, bytes: &mut Vec<u8>) {
+        self.operator.snapshot(bytes);
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        self.operator.restore(bytes)?;
+        self.open_windows = self.operator.open_windows();
+        self.windows.show_open(self.open_windows);
+        Ok(())
+    }
+}

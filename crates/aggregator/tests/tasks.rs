@@ -1,0 +1,288 @@
+//! Both tasks without a broker: what they send for what they are given.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
+
+use millrace_aggregator::merge::{MergeJob, MergeParts, MergeTask, MergeTopics};
+use millrace_aggregator::metrics::WindowMetrics;
+use millrace_aggregator::partial::{PartialJob, PartialTask, PartialTopics};
+use millrace_codec::{
+    PartialReader, RegistryConfig, SchemaFetcher, TransactionReader, aggregate, framing, partial, transaction,
+};
+use millrace_domain::{
+    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
+};
+use millrace_engine::HashSeed;
+use millrace_engine::aggregate::AggregateConfig;
+use millrace_kafka::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _, partition_for};
+
+const TRANSACTION_ID: u32 = 1;
+const PARTIAL_ID: u32 = 2;
+const AGGREGATE_ID: u32 = 3;
+const PARTIALS_PARTITIONS: i32 = 3;
+const WINDOW_MS: i64 = 60_000;
+const NOON_MS: i64 = 1_760_011_200_000;
+
+/// One record as it would be in the log.
+#[derive(Debug, Clone, PartialEq)]
+struct Sent {
+    topic: String,
+    partition: Option<i32>,
+    key: Option<Vec<u8>>,
+    payload: Vec<u8>,
+    headers: Vec<(String, String)>,
+}
+
+/// Keeps what a task sends.
+#[derive(Default)]
+struct Kept {
+    sent: Vec<Sent>,
+    dead_letters: Vec<(&'static str, String)>,
+    is_replay: bool,
+}
+
+impl Outbox for Kept {
+    fn send(&mut self, record: OutputRecord<'_>) {
+        let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
+        self.sent.push(Sent {
+            topic: record.topic.to_owned(),
+            partition: record.partition,
+            key: record.key.map(<[u8]>::to_vec),
+            payload: record.payload.to_vec(),
+            headers: record
+                .headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), text(value)))
+                .collect(),
+        });
+    }
+
+    fn dead_letter(&mut self, _record: &InputRecord<'_>, code: &'static str, error: &str) {
+        self.dead_letters.push((code, error.to_owned()));
+    }
+
+    fn is_replay(&self) -> bool {
+        self.is_replay
+    }
+}
+
+fn fetcher() -> SchemaFetcher {
+    SchemaFetcher::new(RegistryConfig {
+        url: "http://127.0.0.1:1".to_owned(),
+        username: None,
+        password: None,
+        timeout_ms: 1,
+    })
+}
+
+fn partial_task(partition: i32) -> PartialTask {
+    partial_task_counted_as("aggregate-partial", partition)
+}
+
+fn partial_task_counted_as(operator: &str, partition: i32) -> PartialTask {
+    PartialJob {
+        config: AggregateConfig::new(WINDOW_MS, 0, 0).unwrap(),
+        max_future_ms: 60_000,
+        seed: HashSeed::FIXED,
+        topics: PartialTopics {
+            input: "in".to_owned(),
+            control: "control".to_owned(),
+            partials: "partials".to_owned(),
+            late: "late".to_owned(),
+        },
+        partials_partitions: PARTIALS_PARTITIONS,
+        schema_id: PARTIAL_ID,
+        reader: TransactionReader::new(fetcher()).with_own_schema_id(TRANSACTION_ID),
+        metrics: JobMetrics::of(operator).unwrap(),
+        windows: WindowMetrics::of("aggregate-partial").unwrap(),
+    }
+    .task(partition)
+}
+
+fn merge_task(source_partitions: usize) -> MergeTask {
+    let job = MergeJob::new(MergeParts {
+        source_partitions,
+        allowed_lateness_ms: 0,
+        seed: HashSeed::FIXED,
+        topics: MergeTopics {
+            input: "partials".to_owned(),
+            aggregates: "aggregates".to_owned(),
+        },
+        schema_id: AGGREGATE_ID,
+        reader: PartialReader::new(fetcher()).with_own_schema_id(PARTIAL_ID),
+        windows: WindowMetrics::of("aggregate-merge").unwrap(),
+    });
+    job.unwrap().task(0)
+}
+
+fn value(id: u8, user: &str, merchant: &str, cents: i64, time_ms: i64) -> Vec<u8> {
+    let record = Transaction {
+        transaction_id: TransactionId::from_bytes([id; 16]),
+        user_id: ShortId::new(user, "userId").unwrap(),
+        amount: Amount::from_units(cents * 100).unwrap(),
+        transaction_time_ms: time_ms,
+        merchant_id: ShortId::new(merchant, "merchantId").unwrap(),
+        transaction_type: TransactionType::Purchase,
+        location: ShortId::new("Berlin", "location").unwrap(),
+        payment_method: PaymentMethod::CreditCard,
+        is_international: false,
+        currency: Currency::parse(b"EUR").unwrap(),
+    };
+    let mut bytes = Vec::new();
+    transaction::encode_framed(TRANSACTION_ID, &record, &mut bytes);
+    bytes
+}
+
+fn input(offset: i64, payload: &[u8]) -> InputRecord<'_> {
+    InputRecord {
+        topic: "in",
+        partition: 4,
+        offset,
+        timestamp_ms: NOON_MS,
+        key: Some(b"u-1"),
+        payload: Some(payload),
+    }
+}
+
+#[test]
+fn what_cannot_be_decoded_or_is_far_ahead_becomes_a_dead_letter() {
+    let (mut task, mut kept) = (partial_task(10), Kept::default());
+    let far = value(1, "u-1", "m-1", 100, NOON_MS + 60_001);
+    let near = value(2, "u-1", "m-1", 100, NOON_MS + 60_000);
+    let cut = &near[..near.len() - 1];
+    for payload in [&far[..], cut, b"", b"{}", &near[..]] {
+        task.process(&input(0, payload), &mut kept).unwrap();
+    }
+    let tombstone = InputRecord {
+        payload: None,
+        ..input(0, b"")
+    };
+    task.process(&tombstone, &mut kept).unwrap();
+    let codes: Vec<_> = kept.dead_letters.iter().map(|(code, _)| *code).collect();
+    assert_eq!(codes[0], "far_future");
+    assert_eq!(codes[2], "empty");
+    assert_eq!(codes.len(), 5, "{:?}", kept.dead_letters);
+    assert_eq!(task.max_event_time_ms(), Some(NOON_MS + 60_000));
+}
+
+#[test]
+fn a_late_record_goes_on_unchanged_and_a_duplicate_nowhere() {
+    let (mut task, mut kept) = (partial_task(11), Kept::default());
+    let early = value(1, "u-1", "m-1", 100, NOON_MS - 1);
+    for payload in [&value(2, "u-1", "m-1", 100, NOON_MS), &early, &early] {
+        task.process(&input(7, payload), &mut kept).unwrap();
+    }
+    let late: Vec<_> = kept.sent.iter().filter(|sent| sent.topic == "late").collect();
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let expected = Sent {
+        topic: "late".to_owned(),
+        partition: None,
+        key: Some(b"u-1".to_vec()),
+        payload: early,
+        headers: vec![
+            header("late.by_ms", "1"),
+            header("source.topic", "in"),
+            header("source.partition", "4"),
+            header("source.offset", "7"),
+        ],
+    };
+    assert_eq!(late, [&expected]);
+}
+
+#[test]
+fn a_replay_counts_nothing() {
+    let operator = "test-replay";
+    let (mut task, mut kept) = (partial_task_counted_as(operator, 12), Kept::default());
+    let metrics = JobMetrics::of(operator).unwrap();
+    let counts = || (metrics.duplicate_records.get(), metrics.late_records.get());
+    let times_ms = [NOON_MS, NOON_MS, NOON_MS - 1];
+    for (replay, expected) in [(true, (0, 0)), (false, (2, 1))] {
+        kept.is_replay = replay;
+        for (id, time_ms) in [1, 1, if replay { 2 } else { 3 }].into_iter().zip(times_ms) {
+            let payload = value(id, "u-1", "m-1", 100, time_ms);
+            task.process(&input(0, &payload), &mut kept).unwrap();
+        }
+        assert_eq!(counts(), expected, "replay: {replay}");
+    }
+}
+
+#[test]
+fn contributions_go_to_the_merchants_partition_and_the_watermark_to_all_after_them() {
+    let (mut task, mut kept) = (partial_task(2), Kept::default());
+    let mut state = Vec::new();
+    for (id, user, merchant, cents) in [(1, "u-1", "m-2", 5), (2, "u-1", "m-1", 7), (3, "u-2", "m-2", 11)] {
+        task.process(&input(0, &value(id, user, merchant, cents, NOON_MS)), &mut kept)
+            .unwrap();
+    }
+    task.snapshot(&mut state);
+    let mut task = partial_task(2);
+    task.restore(&state).unwrap();
+    assert_eq!(task.open_until_ms(), Some(NOON_MS + WINDOW_MS));
+    kept.sent.clear();
+    task.advance(NOON_MS + WINDOW_MS, &mut kept).unwrap();
+    assert_eq!(task.open_until_ms(), None);
+
+    let partition = |merchant: &str| Some(partition_for(merchant.as_bytes(), PARTIALS_PARTITIONS));
+    let to: Vec<_> = kept.sent.iter().map(|sent| sent.partition).collect();
+    assert_eq!(
+        to,
+        [partition("m-1"), partition("m-2"), Some(0), Some(1), Some(2)]
+    );
+    let read = |sent: &Sent| {
+        let (id, body) = framing::split(&sent.payload).unwrap();
+        assert_eq!(id, PARTIAL_ID);
+        partial::decode(body).unwrap()
+    };
+    let second = read(&kept.sent[1]);
+    assert_eq!(second.source_partition, 2);
+    let contribution = second.contribution.unwrap();
+    assert_eq!(contribution.distinct_users, 2);
+    assert_eq!(contribution.totals.purchase_sum.to_string(), "0.16");
+    let marker = read(&kept.sent[4]);
+    assert_eq!(
+        (marker.watermark_ms, marker.contribution),
+        (NOON_MS + WINDOW_MS, None)
+    );
+}
+
+#[test]
+fn stage_2_makes_one_aggregate_of_all_partitions_and_keeps_what_it_does_not_know() {
+    let (mut merge, mut kept) = (merge_task(2), Kept::default());
+    let mut partials = Kept::default();
+    for source in 0..3 {
+        let mut task = partial_task(source);
+        let payload = value(1, &format!("u-{source}"), "m-1", 5, NOON_MS);
+        task.process(&input(0, &payload), &mut partials).unwrap();
+        task.advance(NOON_MS + WINDOW_MS, &mut partials).unwrap();
+    }
+    let here = Some(partition_for(b"m-1", PARTIALS_PARTITIONS));
+    for sent in partials.sent.iter().filter(|sent| sent.partition == here) {
+        merge.process(&input(0, &sent.payload), &mut kept).unwrap();
+    }
+    let [sent] = &kept.sent[..] else {
+        panic!("{:?}", kept.sent)
+    };
+    assert_eq!(
+        (sent.topic.as_str(), sent.key.as_deref()),
+        ("aggregates", Some(b"m-1".as_slice()))
+    );
+    let (id, body) = framing::split(&sent.payload).unwrap();
+    assert_eq!(id, AGGREGATE_ID);
+    let found = aggregate::decode(body).unwrap();
+    assert_eq!((found.totals.purchase_count, found.distinct_users), (2, 2));
+    assert_eq!(found.window_start_ms, NOON_MS);
+
+    let codes: Vec<_> = kept.dead_letters.iter().map(|(code, _)| *code).collect();
+    assert_eq!(
+        codes, ["unknown_source_partition"; 3],
+        "a marker, a contribution, a marker"
+    );
+    let again = &partials
+        .sent
+        .iter()
+        .find(|sent| sent.key.is_some())
+        .unwrap()
+        .payload;
+    merge.process(&input(0, again), &mut kept).unwrap();
+    assert_eq!(kept.dead_letters[3].0, "late_contribution");
+    assert_eq!(kept.sent.len(), 1);
+}
