@@ -67,12 +67,14 @@ pub(super) async fn import(
 }
 
 async fn available(client: &reqwest::Client, url: &str) -> Result<(), String> {
+    // The alternate form shows the cause: the client's own message says only that it failed.
+    let failed = |error: reqwest::Error| format!("{:#}", anyhow::Error::from(error));
     let answer = client
         .get(format!("{url}/api/status"))
         .send()
         .await
-        .map_err(|error| error.to_string())?;
-    let status: Status = answer.json().await.map_err(|error| error.to_string())?;
+        .map_err(failed)?;
+    let status: Status = answer.json().await.map_err(failed)?;
     match status.status.overall.level.as_str() {
         "available" | "degraded" => Ok(()),
         level => Err(format!("its status is {level}")),

@@ -34,10 +34,12 @@ pub(super) async fn register(
         steps.add(format!("compatibility BACKWARD of {subject}"), level);
         let before = registry.latest(&subject).await?;
         let id = registry.register(&subject, schema).await?;
-        let outcome = match before {
-            None => Outcome::Created,
-            Some(before) if before.id == id => Outcome::Unchanged,
-            Some(_) => Outcome::Updated,
+        let after = registry.latest(&subject).await?;
+        // A subject may be ahead of this program: then ours is one of its older versions.
+        let outcome = match (before, after) {
+            (None, _) => Outcome::Created,
+            (Some(before), Some(after)) if after.version > before.version => Outcome::Updated,
+            _ => Outcome::Unchanged,
         };
         steps.add(format!("schema {subject} (id {id})"), outcome);
     }

@@ -39,7 +39,12 @@ pub struct Options {
     /// Leave Elasticsearch out
     #[arg(long)]
     pub without_elasticsearch: bool,
+    /// Called with each report that is not the last, about once a second.
+    #[arg(skip = nothing as fn(&Report))]
+    pub on_wait: fn(&Report),
 }
+
+fn nothing(_report: &Report) {}
 
 impl Default for Options {
     fn default() -> Self {
@@ -47,6 +52,7 @@ impl Default for Options {
             timeout: Duration::from_secs(120),
             allow_open: false,
             without_elasticsearch: false,
+            on_wait: nothing,
         }
     }
 }
@@ -94,12 +100,7 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
         if report.passed || !report.may_change() || Instant::now() >= deadline {
             return Ok(report);
         }
-        let waiting = report
-            .checks
-            .iter()
-            .filter(|check| matches!(check.verdict, Verdict::Failed | Verdict::Open));
-        let names: Vec<_> = waiting.map(|check| check.check.as_str()).collect();
-        tracing::info!(checks = names.join(", "), "waiting for what is on its way");
+        (options.on_wait)(&report);
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -110,7 +111,11 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
 /// As for [`run`].
 #[allow(clippy::print_stdout, reason = "the command's output")]
 pub async fn command(settings: &Settings, command: &Command) -> anyhow::Result<ExitCode> {
-    let report = run(settings, &command.options).await?;
+    let options = Options {
+        on_wait: tell,
+        ..command.options.clone()
+    };
+    let report = run(settings, &options).await?;
     if command.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -121,4 +126,16 @@ pub async fn command(settings: &Settings, command: &Command) -> anyhow::Result<E
     } else {
         ExitCode::FAILURE
     })
+}
+
+#[allow(clippy::print_stderr, reason = "the command's progress")]
+fn tell(report: &Report) {
+    let missing = report
+        .checks
+        .iter()
+        .filter(|check| matches!(check.verdict, Verdict::Failed | Verdict::Open));
+    let names: Vec<_> = missing.map(|check| check.check.as_str()).collect();
+    if let [first, rest @ ..] = names.as_slice() {
+        eprintln!("waiting: {first}, and {} more checks", rest.len());
+    }
 }

@@ -210,11 +210,8 @@ fn a_good_record_that_the_sink_could_not_keep_fails() {
 fn dead_letters_must_be_as_many_as_were_malformed() {
     for records in [1, 3] {
         let report = after(|_, observed, _| {
-            observed
-                .dead_letters
-                .get_mut("aggregate-partial")
-                .unwrap()
-                .records = records
+            let letters = observed.dead_letters.get_mut("aggregate-partial").unwrap();
+            letters.records = records;
         });
         assert_eq!(failed(&report), ["dead letters of aggregate-partial"]);
         assert_eq!(report.may_change(), records == 1);
