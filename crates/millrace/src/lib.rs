@@ -1,7 +1,17 @@
-//! The millrace command: up, down, init, status, verify, env.
+//! The millrace command: up, down, init, status, verify, env, and each service in one binary.
 
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod dotenv;
+pub mod down;
 pub mod env;
+pub mod health;
+mod http;
 pub mod init;
+mod metrics;
+pub mod service;
+pub mod state;
+pub mod status;
+pub mod up;
 pub mod verify;

@@ -1,0 +1,71 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::{dotenv, down, health, init, service, status, up, verify};
+
+/// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, propagate_version = true)]
+pub struct Cli {
+    /// The configuration; config/millrace.yml if not given and there
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything, show it, and stop it at Ctrl-C or after --for
+    Up(up::Options),
+    /// Stop everything, however it was started
+    Down(down::Options),
+    /// Show services, topics, consumer lag and windows
+    Status(status::Options),
+    /// Create topics, register schemas, put index templates, import Kibana objects; done again it changes nothing
+    Init(init::Options),
+    /// Compare what the producer's brokers acknowledged with what came out
+    Verify(verify::Command),
+    /// Write the .env that Docker Compose reads
+    Env(dotenv::Options),
+    /// Run one service in this process
+    Service(service::Options),
+    /// Ask a health address; exit 0 if it answers with success, else 1
+    Health(health::Options),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_can_be_named_after_the_command() {
+        for line in [
+            "millrace --config c.yml up",
+            "millrace up --config c.yml",
+            "millrace service producer --config c.yml",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.config, Some(PathBuf::from("c.yml")), "{line}");
+        }
+    }
+
+    #[test]
+    fn one_mode_can_be_forced_and_not_both() {
+        assert!(Cli::try_parse_from("millrace up --local --for 60s --rate 0".split(' ')).is_ok());
+        let error = Cli::try_parse_from("millrace up --local --docker".split(' ')).unwrap_err();
+        assert!(error.to_string().contains("cannot be used with"), "{error}");
+    }
+}

@@ -1,0 +1,113 @@
+//! `millrace up`.
+
+mod addresses;
+pub mod compose;
+mod docker;
+mod images;
+mod local;
+mod ports;
+mod reporter;
+mod services;
+mod summary;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use millrace_settings::Settings;
+use millrace_telemetry::Shutdown;
+
+use crate::state::{DEFAULT_DIR, State};
+use crate::verify;
+use reporter::Reporter;
+pub(crate) use services::Service;
+
+/// How to start, and for how long.
+///
+/// Without --docker or --local, Docker Compose is used where an engine answers and the images of Kafka, the registry,
+/// Elasticsearch and Millrace itself can be had; else everything runs as local processes on 127.0.0.1, for which a
+/// JDK 21 or later and Maven are needed.
+///
+/// Data is kept from one `up` to the next (local: in the state folder; Docker: in volumes), until `millrace down
+/// --volumes`. `up --for` starts from nothing each time, in a folder (.millrace/runs/TIME) or Compose project of its own,
+/// so that what it verifies is that run alone; its data is removed when the verification has passed.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Use Docker Compose, or fail
+    #[arg(long, conflicts_with = "local")]
+    docker: bool,
+    /// Use local processes
+    #[arg(long)]
+    local: bool,
+    /// Transactions a second; 0 is as fast as it goes
+    #[arg(long, value_name = "N")]
+    rate: Option<u64>,
+    /// Run so long, as 60s or 5m; then stop the producer, wait for the last windows, verify, stop everything, and exit
+    /// 0 only if the verification passed
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// With --for: longest wait for the last windows to close and to be indexed
+    #[arg(long, value_name = "TIME", default_value = "180s", value_parser = humantime::parse_duration)]
+    drain_timeout: Duration,
+    /// Docker: build Millrace's own images even if they are there
+    #[arg(long)]
+    build: bool,
+    /// Local: the state folder
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
+    state_dir: PathBuf,
+    /// Local: the folder of fetched programs; MILLRACE_CACHE if not given
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+}
+
+/// Starts everything and stays until Ctrl-C (a second one ends at once), SIGTERM, or the end of `--for`.
+///
+/// # Errors
+/// A part does not start, or dies and cannot be started again.
+pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result<ExitCode> {
+    let configured = settings.clone();
+    if let Some(rate) = options.rate {
+        settings.producer.rate_per_s = rate;
+    }
+    settings.validate()?;
+    let shutdown = Shutdown::on_signals()?;
+    let reporter = Arc::new(Reporter::new());
+    let state = State::new(options.state_dir.clone());
+    let _claim = state.claim()?;
+    if !options.local {
+        match docker::plan(&options, &reporter, &shutdown).await? {
+            docker::Choice::Use(plan) => {
+                return docker::run(&configured, &settings, &options, *plan, &reporter, &shutdown).await;
+            }
+            docker::Choice::Stopped => return Ok(ExitCode::FAILURE),
+            docker::Choice::Cannot(reason) if options.docker => {
+                anyhow::bail!("{reason}; without --docker, local processes are used")
+            }
+            docker::Choice::Cannot(reason) => reporter.line(&format!("using local processes: {reason}")),
+        }
+    }
+    local::run(settings, &options, &state, &reporter, &shutdown).await
+}
+
+/// Prints a verification's report and says how `up --for` ends.
+#[allow(clippy::print_stdout, reason = "the command's output")]
+fn conclude(reporter: &Reporter, report: &verify::Report) -> ExitCode {
+    reporter.clear();
+    println!("{}", report.to_table());
+    if report.passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// What woke a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    /// The time of `--for` is over.
+    TimeIsUp,
+    /// Ctrl-C or SIGTERM.
+    Asked,
+}
