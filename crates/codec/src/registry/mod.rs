@@ -1,112 +1,21 @@
 //! The schema registry client (the Confluent API, as Confluent's, Apicurio's and Karapace's registries serve it).
 
-use std::fmt;
+mod failure;
+mod types;
+
 use std::time::Duration;
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method};
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_all_subjects, get_schema_by_id, post_schema,
 };
-use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SuppliedSchema};
 use serde::Deserialize;
 use serde_json::json;
-use thiserror::Error;
 
-/// Where the registry is.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RegistryConfig {
-    /// Base address, as `http://127.0.0.1:8081/apis/ccompat/v7`.
-    pub url: String,
-    /// Basic authentication, where the registry wants it.
-    pub username: Option<String>,
-    /// The password to `username`.
-    pub password: Option<String>,
-    /// How long one call may take.
-    pub timeout_ms: u64,
-}
+use failure::{Failure, by_status, chain, converter_failure};
 
-impl fmt::Debug for RegistryConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegistryConfig")
-            .field("url", &self.url)
-            .field("username", &self.username)
-            .field("timeout_ms", &self.timeout_ms)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why a call failed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RegistryError {
-    /// The client cannot be made of its settings.
-    #[error("no client for the schema registry at {url}: {cause}")]
-    Configuration {
-        /// The base address.
-        url: String,
-        /// What is wrong.
-        cause: String,
-    },
-    /// No answer, or one that says to try again. The one error after which a later call may succeed.
-    #[error("the schema registry at {url} did not {action} in {attempts} attempts: {cause}")]
-    Unavailable {
-        /// The base address.
-        url: String,
-        /// What was wanted.
-        action: String,
-        /// How often it was tried.
-        attempts: u32,
-        /// The last failure.
-        cause: String,
-    },
-    /// The schema breaks the subject's compatibility.
-    #[error("the schema registry refuses the schema for subject {subject} as incompatible: {message}")]
-    Incompatible {
-        /// The subject.
-        subject: String,
-        /// What the registry says, with the field.
-        message: String,
-    },
-    /// Any other refusal.
-    #[error("the schema registry did not {action}: {status}: {message}")]
-    Refused {
-        /// What was wanted.
-        action: String,
-        /// The HTTP status; 0 where the answer could not be read.
-        status: u16,
-        /// What the registry says.
-        message: String,
-    },
-}
-
-impl RegistryError {
-    /// Whether a later call may succeed.
-    #[must_use]
-    pub fn is_retriable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
-    }
-}
-
-/// What became of a subject's compatibility level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// It was so already.
-    Unchanged,
-    /// It is so now.
-    Updated,
-}
-
-/// A registered schema.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct RegisteredVersion {
-    /// The id that framed values carry.
-    pub id: u32,
-    /// The version within its subject, from 1.
-    pub version: u32,
-    /// The schema's text.
-    pub schema: String,
-}
+pub use types::{Change, RegisteredVersion, RegistryConfig, RegistryError};
 
 /// How often a call is tried, and the pause before the second attempt, which doubles each time.
 const ATTEMPTS: u32 = 5;
@@ -118,12 +27,6 @@ pub struct Registry {
     config: RegistryConfig,
     converter: SrSettings,
     client: Client,
-}
-
-/// One attempt that did not succeed.
-enum Failure {
-    Retry(String),
-    Status { status: u16, message: String },
 }
 
 impl Registry {
@@ -374,32 +277,6 @@ fn none_if_not_found<T>(error: RegistryError) -> Result<Option<T>, RegistryError
     }
 }
 
-fn by_status(status: u16, message: String) -> Failure {
-    let again = status >= 500
-        || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
-            .contains(&StatusCode::from_u16(status).unwrap_or_default());
-    if again {
-        Failure::Retry(format!("status {status}: {message}"))
-    } else {
-        Failure::Status { status, message }
-    }
-}
-
-/// The converter keeps the HTTP status in its text alone, as `… failed with status 404 Not Found`.
-fn converter_failure(error: &SRCError) -> Failure {
-    let raw = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RawError>());
-    let message = raw.map_or_else(|| chain(error), |raw| raw.message.clone());
-    let status = error
-        .error
-        .split_once("failed with status ")
-        .and_then(|(_, rest)| rest.get(..3)?.parse().ok());
-    match status {
-        Some(status) => by_status(status, message),
-        None if error.retriable => Failure::Retry(message),
-        None => Failure::Status { status: 0, message },
-    }
-}
-
 /// A subject as one segment of a path.
 fn escaped(subject: &str) -> String {
     subject
@@ -407,19 +284,4 @@ fn escaped(subject: &str) -> String {
         .replace('/', "%2F")
         .replace('?', "%3F")
         .replace('#', "%23")
-}
-
-/// An error with what caused it: an HTTP client's own message rarely says more than that it failed.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
