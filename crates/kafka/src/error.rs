@@ -31,16 +31,24 @@ pub enum WorkerError {
         #[source]
         reason: KafkaError,
     },
-    /// Another process has taken over this one's transactional id or group member, or the client is broken beyond use.
+    /// Another process has taken over this one's transactional id or group member.
     #[error(
-        "{action} failed for good: {reason}. If it says fenced: another process runs with the instance name \
-         {instance:?}, or this one was away for longer than its transaction timeout"
+        "{action}: this worker is fenced ({reason}). Another process runs with the instance name {instance:?}, or this \
+         one was away for longer than its transaction timeout"
     )]
-    Fatal {
+    Fenced {
         /// What was tried.
         action: &'static str,
         /// This process's instance name.
         instance: String,
+        /// librdkafka's reason.
+        reason: String,
+    },
+    /// A client is broken beyond use.
+    #[error("{action} failed for good: {reason}")]
+    Fatal {
+        /// What was tried.
+        action: &'static str,
         /// librdkafka's reason.
         reason: String,
     },
@@ -86,6 +94,9 @@ pub enum WorkerError {
         /// What is missing.
         what: String,
     },
+    /// The consumer is of no more use.
+    #[error("the consumer must be made anew: {0}")]
+    Reconnect(String),
     /// A topic of the job is missing or has the wrong shape.
     #[error("{0}")]
     Topic(String),
@@ -108,4 +119,23 @@ pub enum WorkerError {
         /// What became of it.
         what: String,
     },
+}
+
+impl WorkerError {
+    /// Whether new clients can go on where these had to stop. They find out what was committed and end what was not, as
+    /// those of a restarted process do.
+    pub(crate) fn needs_new_clients(&self) -> bool {
+        matches!(
+            self,
+            Self::Reconnect(_) | Self::Unanswered { .. } | Self::Fatal { .. }
+        )
+    }
+
+    /// Whether the producer can do nothing more, not even abort.
+    pub(crate) fn is_of_the_producer(&self) -> bool {
+        matches!(
+            self,
+            Self::Fenced { .. } | Self::Unanswered { .. } | Self::Fatal { .. }
+        )
+    }
 }

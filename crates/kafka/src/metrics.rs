@@ -14,29 +14,45 @@ const DURATIONS_S: [f64; 14] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
 ];
 
-/// Every metric of the workers, by all its labels.
-struct Families {
-    records_consumed: IntCounterVec,
-    bytes_consumed: IntCounterVec,
-    records_produced: IntCounterVec,
-    dead_letters: IntCounterVec,
-    late_records: IntCounterVec,
-    duplicate_records: IntCounterVec,
-    watermark_lag: GaugeVec,
-    consumer_lag: IntGaugeVec,
-    processing_duration: HistogramVec,
-    commit_duration: HistogramVec,
-    committed: IntCounterVec,
-    aborted: IntCounterVec,
-    assigned_partitions: IntGaugeVec,
-    idle_advances: IntCounterVec,
-    queue_full: IntCounterVec,
-    snapshot_age: GaugeVec,
-    snapshot_size: IntGaugeVec,
-    snapshot_failures: IntCounterVec,
-    restore_duration: HistogramVec,
-    restored_records: IntCounterVec,
-    lost_positions: IntCounterVec,
+/// Declares every metric of the workers, by all its labels, and how they are registered.
+macro_rules! families {
+    ($($field:ident: $kind:ident as $type:ty, $name:literal, $labels:expr, $help:literal;)+) => {
+        struct Families {
+            $($field: $type),+
+        }
+
+        impl Families {
+            fn register() -> Result<Self, Error> {
+                Ok(Self {
+                    $($field: $kind($name, $help, &$labels)?),+
+                })
+            }
+        }
+    };
+}
+
+families! {
+    records_consumed: counter as IntCounterVec, "millrace_records_consumed_total", ["operator"], "Input records processed, without those of a replay.";
+    bytes_consumed: counter as IntCounterVec, "millrace_bytes_consumed_total", ["operator"], "Bytes of keys and values of the input records processed.";
+    records_produced: counter as IntCounterVec, "millrace_records_produced_total", ["operator", "topic"], "Records sent, by topic.";
+    dead_letters: counter as IntCounterVec, "millrace_dead_letters_total", ["operator", "code"], "Records sent to a dead-letter topic, by reason.";
+    late_records: counter as IntCounterVec, "millrace_late_records_total", ["operator"], "Records that came after their window had closed.";
+    duplicate_records: counter as IntCounterVec, "millrace_duplicate_records_total", ["operator"], "Records whose transaction id was seen before.";
+    watermark_lag: gauge as GaugeVec, "millrace_watermark_lag_seconds", ["operator", "partition"], "How far the watermark is behind the clock.";
+    consumer_lag: int_gauge as IntGaugeVec, "millrace_consumer_lag_records", ["operator", "partition"], "Records between the position and the log's end.";
+    processing_duration: histogram as HistogramVec, "millrace_processing_duration_seconds", ["operator"], "Time spent on the records of one batch.";
+    commit_duration: histogram as HistogramVec, "millrace_transaction_commit_duration_seconds", ["operator"], "Time from the last record of a batch to its commit.";
+    committed: counter as IntCounterVec, "millrace_transactions_committed_total", ["operator"], "Transactions committed.";
+    aborted: counter as IntCounterVec, "millrace_transactions_aborted_total", ["operator"], "Transactions aborted; their input is processed again.";
+    assigned_partitions: int_gauge as IntGaugeVec, "millrace_assigned_partitions", ["operator"], "Partitions of the input that this process has.";
+    idle_advances: counter as IntCounterVec, "millrace_idle_advances_total", ["operator"], "Advances of idle partitions' watermarks.";
+    queue_full: counter as IntCounterVec, "millrace_producer_queue_full_total", ["operator"], "Times that an output waited for room in the producer's queue.";
+    snapshot_age: gauge as GaugeVec, "millrace_snapshot_age_seconds", ["operator", "partition"], "Time since the last snapshot was stored.";
+    snapshot_size: int_gauge as IntGaugeVec, "millrace_snapshot_size_bytes", ["operator", "partition"], "Size of the last snapshot.";
+    snapshot_failures: counter as IntCounterVec, "millrace_snapshot_failures_total", ["operator", "reason"], "Snapshots that could not be stored, or were refused at a restore, by reason.";
+    restore_duration: histogram as HistogramVec, "millrace_restore_duration_seconds", ["operator"], "Time from a partition's assignment to the end of its replay.";
+    restored_records: counter as IntCounterVec, "millrace_restored_records_total", ["operator"], "Input records replayed at a restore.";
+    lost_positions: counter as IntCounterVec, "millrace_lost_positions_total", ["operator"], "Restores that found what they need deleted by retention.";
 }
 
 fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
@@ -65,118 +81,6 @@ fn histogram(name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, Er
 }
 
 impl Families {
-    fn register() -> Result<Self, Error> {
-        const OPERATOR: [&str; 1] = ["operator"];
-        const PARTITION: [&str; 2] = ["operator", "partition"];
-        Ok(Self {
-            records_consumed: counter(
-                "millrace_records_consumed_total",
-                "Input records processed, without those of a replay.",
-                &OPERATOR,
-            )?,
-            bytes_consumed: counter(
-                "millrace_bytes_consumed_total",
-                "Bytes of keys and values of the input records processed.",
-                &OPERATOR,
-            )?,
-            records_produced: counter(
-                "millrace_records_produced_total",
-                "Records sent, by topic.",
-                &["operator", "topic"],
-            )?,
-            dead_letters: counter(
-                "millrace_dead_letters_total",
-                "Records sent to a dead-letter topic, by reason.",
-                &["operator", "code"],
-            )?,
-            late_records: counter(
-                "millrace_late_records_total",
-                "Records that came after their window had closed.",
-                &OPERATOR,
-            )?,
-            duplicate_records: counter(
-                "millrace_duplicate_records_total",
-                "Records whose transaction id was seen before.",
-                &OPERATOR,
-            )?,
-            watermark_lag: gauge(
-                "millrace_watermark_lag_seconds",
-                "How far the watermark is behind the clock.",
-                &PARTITION,
-            )?,
-            consumer_lag: int_gauge(
-                "millrace_consumer_lag_records",
-                "Records between the position and the log's end.",
-                &PARTITION,
-            )?,
-            processing_duration: histogram(
-                "millrace_processing_duration_seconds",
-                "Time spent on the records of one batch.",
-                &OPERATOR,
-            )?,
-            commit_duration: histogram(
-                "millrace_transaction_commit_duration_seconds",
-                "Time from the last record of a batch to its commit.",
-                &OPERATOR,
-            )?,
-            committed: counter(
-                "millrace_transactions_committed_total",
-                "Transactions committed.",
-                &OPERATOR,
-            )?,
-            aborted: counter(
-                "millrace_transactions_aborted_total",
-                "Transactions aborted; their input is processed again.",
-                &OPERATOR,
-            )?,
-            assigned_partitions: int_gauge(
-                "millrace_assigned_partitions",
-                "Partitions of the input that this process has.",
-                &OPERATOR,
-            )?,
-            idle_advances: counter(
-                "millrace_idle_advances_total",
-                "Advances of idle partitions' watermarks.",
-                &OPERATOR,
-            )?,
-            queue_full: counter(
-                "millrace_producer_queue_full_total",
-                "Times that an output waited for room in the producer's queue.",
-                &OPERATOR,
-            )?,
-            snapshot_age: gauge(
-                "millrace_snapshot_age_seconds",
-                "Time since the last snapshot was stored.",
-                &PARTITION,
-            )?,
-            snapshot_size: int_gauge(
-                "millrace_snapshot_size_bytes",
-                "Size of the last snapshot.",
-                &PARTITION,
-            )?,
-            snapshot_failures: counter(
-                "millrace_snapshot_failures_total",
-                "Snapshots that could not be stored, or were refused at a restore, by reason.",
-                &["operator", "reason"],
-            )?,
-            restore_duration: histogram(
-                "millrace_restore_duration_seconds",
-                "Time from a partition's assignment to the end of its replay.",
-                &OPERATOR,
-            )?,
-            restored_records: counter(
-                "millrace_restored_records_total",
-                "Input records replayed at a restore.",
-                &OPERATOR,
-            )?,
-            lost_positions: counter(
-                "millrace_lost_positions_total",
-                "Restores that found what they need deleted by retention.",
-                &OPERATOR,
-            )?,
-        })
-    }
-
     fn get() -> Result<&'static Self, WorkerError> {
         static FAMILIES: OnceLock<Result<Families, String>> = OnceLock::new();
         FAMILIES

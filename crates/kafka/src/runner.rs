@@ -20,6 +20,10 @@ use crate::{Job, WorkerError};
 
 /// How long the cluster may take to answer at the start.
 const START: Duration = Duration::from_secs(60);
+/// How often in a row a worker may need new clients: what comes again and again is no coincidence.
+const MAX_FAILURES: u32 = 10;
+/// A worker that has run for this long has recovered.
+const STEADY: Duration = Duration::from_secs(60);
 /// Records from the end of each control partition at which following it starts.
 const TAIL: i64 = 100;
 
@@ -36,14 +40,6 @@ pub(crate) struct Shared<J> {
     pub(crate) highest_watermark_ms: Arc<AtomicI64>,
     /// Set from outside, or when a thread fails.
     pub(crate) stop: Arc<AtomicBool>,
-    started: Instant,
-}
-
-impl<J> Shared<J> {
-    /// Whether to go on waiting for the cluster at the start.
-    pub(crate) fn goes_on(&self) -> bool {
-        !self.stop.load(Ordering::Relaxed) && self.started.elapsed() < START
-    }
 }
 
 /// Runs `job` on its worker threads until `shutdown` is set, or until one of them fails, which stops the others.
@@ -69,7 +65,6 @@ pub fn run_job<J: Job>(
     } else {
         None
     };
-    let started = Instant::now();
     let layout = Layout::look_up(&job, &config, shutdown)?;
     let threads = match config.worker.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -91,7 +86,6 @@ pub fn run_job<J: Job>(
         store,
         highest_watermark_ms: Arc::new(AtomicI64::new(NO_WATERMARK)),
         stop: Arc::new(AtomicBool::new(false)),
-        started,
     });
     run_threads(&shared, threads, layout.control_partitions, shutdown)
 }
@@ -113,7 +107,7 @@ fn run_threads<J: Job>(
             &format!("{name}-{thread}"),
             shared,
             &first_error,
-            move || Worker::new(&worker, thread)?.run(),
+            move || run_worker(&worker, thread),
         )?);
     }
     if control_partitions > 0 {
@@ -143,6 +137,32 @@ fn run_threads<J: Job>(
     }
     let error = first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
     error.map_or(Ok(()), Err)
+}
+
+/// Runs a worker, and another in its place as long as only its clients were at fault: an outage that outlasts the
+/// transaction timeout is waited for, not passed on.
+fn run_worker<J: Job>(shared: &Shared<J>, thread: usize) -> Result<(), WorkerError> {
+    let mut failures = 0;
+    loop {
+        let started = Instant::now();
+        let result = Worker::new(shared, thread).and_then(Worker::run);
+        if started.elapsed() > STEADY {
+            failures = 0;
+        }
+        failures += 1;
+        match result {
+            Err(error)
+                if error.needs_new_clients()
+                    && failures < MAX_FAILURES
+                    && !shared.stop.load(Ordering::Relaxed) =>
+            {
+                tracing::warn!(thread, %error, "the worker starts anew, with new clients");
+                shared.status.set(thread, crate::WorkerState::default());
+                std::thread::park_timeout(Duration::from_secs(1));
+            }
+            result => return result,
+        }
+    }
 }
 
 type FirstError = Arc<Mutex<Option<WorkerError>>>;
@@ -280,22 +300,19 @@ fn follow_control<J: Job>(shared: &Shared<J>, partitions: usize) -> Result<(), W
     }
     consumer.assign(&list).map_err(failed)?;
     while !shared.stop.load(Ordering::Relaxed) {
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => match ControlRecord::parse(message.payload().unwrap_or_default()) {
-                Ok(record) => {
-                    shared
-                        .highest_watermark_ms
-                        .fetch_max(record.watermark_ms(), Ordering::Relaxed);
-                }
-                Err(reason) => tracing::warn!(
-                    topic,
-                    offset = message.offset(),
-                    reason,
-                    "a control record is ignored"
-                ),
-            },
-            Some(Err(KafkaError::PartitionEOF(_))) | None => {}
-            Some(Err(error)) => tracing::warn!(topic, %error, "while following the control topic"),
+        // An error is logged already, and librdkafka's to mend.
+        let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
+            continue;
+        };
+        match ControlRecord::parse(message.payload().unwrap_or_default()) {
+            Ok(record) => {
+                let highest = &shared.highest_watermark_ms;
+                highest.fetch_max(record.watermark_ms(), Ordering::Relaxed);
+            }
+            Err(reason) => {
+                let offset = message.offset();
+                tracing::warn!(topic, offset, reason, "a control record is ignored");
+            }
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The transactional producer: retriable errors are retried in place, abortable ones abort, fatal ones stop.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -132,9 +133,9 @@ impl TransactionalProducer {
         })
     }
 
-    /// Fences whoever had the transactional id and ends the transaction it left open. Waits for the cluster as long as
-    /// `go_on` says so.
-    pub(crate) fn init(&self, go_on: impl Fn() -> bool) -> Result<(), WorkerError> {
+    /// Fences whoever had the transactional id and ends the transaction it left open. Waits for the cluster until
+    /// `stop` is set.
+    pub(crate) fn init(&self, stop: &AtomicBool) -> Result<(), WorkerError> {
         let started = Instant::now();
         loop {
             let error = match self.producer.init_transactions(SLICE * 5) {
@@ -145,7 +146,7 @@ impl TransactionalProducer {
             if !is_retriable(&error) {
                 return Err(self.fatal("init_transactions", &error));
             }
-            if !go_on() {
+            if stop.load(Ordering::Relaxed) {
                 return Err(unanswered("init_transactions", started, &error));
             }
             tracing::warn!(%error, "the transactional producer waits for the cluster");
@@ -161,7 +162,7 @@ impl TransactionalProducer {
         if !self.open {
             self.producer
                 .begin_transaction()
-                .map_err(|error| self.failure("begin_transaction", error))?;
+                .map_err(|error| self.failure("begin_transaction", &error))?;
             self.open = true;
         }
         Ok(())
@@ -193,7 +194,7 @@ impl TransactionalProducer {
                         reason: error.to_string(),
                     })
                 } else {
-                    self.failure("produce", error)
+                    self.failure("produce", &error)
                 });
             }
             if !counted {
@@ -299,7 +300,7 @@ impl TransactionalProducer {
                 Err(error) => error,
             };
             if !is_retriable(&error) {
-                return Err(self.failure(action, error));
+                return Err(self.failure(action, &error));
             }
             if Instant::now() > deadline {
                 return Err(match action {
@@ -311,8 +312,8 @@ impl TransactionalProducer {
         }
     }
 
-    fn failure(&self, action: &'static str, error: KafkaError) -> Failure {
-        match &error {
+    fn failure(&self, action: &'static str, error: &KafkaError) -> Failure {
+        match error {
             KafkaError::Transaction(reason) if reason.txn_requires_abort() && !reason.is_fatal() => {
                 Failure::Abort(format!("{action}: {reason}"))
             }
@@ -320,19 +321,32 @@ impl TransactionalProducer {
             KafkaError::MessageProduction(_) if self.producer.client().fatal_error().is_none() => {
                 Failure::Abort(format!("{action}: {error}"))
             }
-            _ => Failure::Stop(self.fatal(action, &error)),
+            _ => Failure::Stop(self.fatal(action, error)),
         }
     }
 
     fn fatal(&self, action: &'static str, error: &KafkaError) -> WorkerError {
-        let reason = match self.producer.client().fatal_error() {
-            Some((code, text)) => format!("{code:?}: {text}"),
-            None => error.to_string(),
+        let (code, reason) = match self.producer.client().fatal_error() {
+            Some((code, text)) => (Some(code), format!("{code:?}: {text}")),
+            None => (error.rdkafka_error_code(), error.to_string()),
         };
-        WorkerError::Fatal {
-            action,
-            instance: self.instance.clone(),
-            reason,
+        let fenced = matches!(
+            code,
+            Some(
+                RDKafkaErrorCode::Fenced
+                    | RDKafkaErrorCode::ProducerFenced
+                    | RDKafkaErrorCode::InvalidProducerEpoch
+            )
+        );
+        if fenced {
+            let instance = self.instance.clone();
+            WorkerError::Fenced {
+                action,
+                instance,
+                reason,
+            }
+        } else {
+            WorkerError::Fatal { action, reason }
         }
     }
 }

@@ -128,6 +128,9 @@ pub fn worker_consumer_config(
     // A worker is always between two polls for less than a commit takes; the rest is a margin.
     let max_poll_interval_ms = (timeouts.session_ms * 2).max(90_000);
     config.set("max.poll.interval.ms", max_poll_interval_ms.to_string());
+    // The others hear of a rebalance by their next heartbeat.
+    let heartbeat_ms = (timeouts.session_ms / 10).clamp(100, 1_000);
+    config.set("heartbeat.interval.ms", heartbeat_ms.to_string());
     let extras = [
         ("kafka.properties", &kafka.properties),
         ("worker.consumer_properties", &worker.consumer_properties),

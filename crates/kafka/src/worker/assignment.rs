@@ -18,6 +18,8 @@ type Client = BaseConsumer<WorkerContext>;
 
 /// How long a seek may take; one that is not done is tried again in the next step.
 const SEEK: Duration = Duration::from_millis(200);
+/// How long a restored partition may wait for its seek before the consumer is made anew.
+const SEEK_LIMIT: Duration = Duration::from_secs(30);
 
 fn list(topic: &str, partitions: impl IntoIterator<Item = (i32, Offset)>) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::new();
@@ -43,11 +45,19 @@ impl<J: Job> Core<J> {
     }
 
     /// Adds partitions, paused until their state is restored.
+    ///
+    /// The offset they are assigned at is only a place to wait. It must not be a logical one (end, beginning, stored):
+    /// when the answer to librdkafka's look-up of that comes after the seek, it looks it up again half a second later,
+    /// and jumps there, over records. The pause before the assignment holds back the fetch at the placeholder; the one
+    /// after is for partitions that librdkafka did not know yet.
     fn assign(&mut self, consumer: &Client, numbers: &[i32]) -> Result<(), WorkerError> {
         let topic = self.job.input_topic();
-        // The end is only a place to wait at: it needs no committed offset and is never out of range.
-        let partitions = list(topic, numbers.iter().map(|number| (*number, Offset::End)));
+        let partitions = list(topic, numbers.iter().map(|number| (*number, Offset::Offset(0))));
         let partitions = partitions.map_err(failed("assigning partitions"))?;
+        if !numbers.is_empty() {
+            let early = consumer.pause(&partitions.clone());
+            early.map_err(failed("pausing partitions before their assignment"))?;
+        }
         consumer
             .incremental_assign(&partitions)
             .map_err(failed("assigning partitions"))?;
@@ -79,8 +89,29 @@ impl<J: Job> Core<J> {
         Ok(())
     }
 
-    /// Gives partitions up: with their last commit and snapshots, or, where they were lost, without.
+    /// Gives partitions up. librdkafka gets its answer in any case: it would wait for ever.
     fn revoke(&mut self, consumer: &Client, numbers: &[i32]) -> Result<(), Failure> {
+        let saved = self.save(consumer, numbers);
+        self.partitions
+            .retain(|partition| !numbers.contains(&partition.number));
+        self.starting
+            .retain(|(_, restored)| !numbers.contains(&restored.partition));
+        for number in numbers {
+            self.side.ask(Request::Forget { partition: *number });
+            self.metrics.forget_partition(*number);
+        }
+        let partitions = list(
+            self.job.input_topic(),
+            numbers.iter().map(|number| (*number, Offset::Invalid)),
+        );
+        partitions
+            .and_then(|partitions| consumer.incremental_unassign(&partitions))
+            .map_err(failed("giving up partitions"))?;
+        saved
+    }
+
+    /// The last commit and snapshots of partitions that go; nothing of those that were lost.
+    fn save(&mut self, consumer: &Client, numbers: &[i32]) -> Result<(), Failure> {
         let lost = consumer.assignment_lost();
         tracing::info!(
             operator = self.metrics.operator,
@@ -89,31 +120,17 @@ impl<J: Job> Core<J> {
             lost,
             "partitions revoked"
         );
-        let deadline = Instant::now() + Duration::from_millis(self.timeouts.drain_ms);
         if lost {
             // Another worker may have them already; the brokers would refuse the commit.
             self.abort_and_rewind(consumer, "partitions were lost")?;
-        } else {
-            match self.commit(consumer, self.timeouts.drain_ms) {
-                Ok(()) => self.store_some(numbers, deadline),
-                Err(Failure::Abort(reason)) => self.abort_and_rewind(consumer, &reason)?,
-                Err(stop) => return Err(stop),
-            }
+            return Ok(());
         }
-        self.partitions
-            .retain(|partition| !numbers.contains(&partition.number));
-        self.starting
-            .retain(|restored| !numbers.contains(&restored.partition));
-        for number in numbers {
-            self.side.ask(Request::Forget { partition: *number });
-            self.metrics.forget_partition(*number);
+        let deadline = Instant::now() + Duration::from_millis(self.timeouts.drain_ms);
+        match self.commit(consumer, self.timeouts.drain_ms) {
+            Ok(()) => self.store_some(numbers, deadline),
+            Err(Failure::Abort(reason)) => self.abort_and_rewind(consumer, &reason)?,
+            Err(stop) => return Err(stop),
         }
-        let topic = self.job.input_topic();
-        let partitions = list(topic, numbers.iter().map(|number| (*number, Offset::Invalid)));
-        let partitions = partitions.map_err(failed("giving up partitions"))?;
-        consumer
-            .incremental_unassign(&partitions)
-            .map_err(failed("giving up partitions"))?;
         Ok(())
     }
 
@@ -134,23 +151,14 @@ impl<J: Job> Core<J> {
         // Its failure is a part of what was aborted.
         self.outbox.take_failure();
         self.end_batch(false);
-        self.rewind(consumer, |partition| {
+        self.rewind_dirty(consumer)
+    }
+
+    fn rewind_dirty(&mut self, consumer: &Client) -> Result<(), WorkerError> {
+        let dirty = |partition: &&mut Partition<J::Task>| {
             partition.active.as_ref().is_some_and(|active| active.dirty)
-        })
-    }
-
-    /// Rolls back every partition, whatever its state.
-    pub(super) fn rewind_all(&mut self, consumer: &Client, reason: &str) -> Result<(), WorkerError> {
-        self.abort_and_rewind(consumer, reason)?;
-        self.rewind(consumer, |partition| partition.active.is_some())
-    }
-
-    fn rewind(
-        &mut self,
-        consumer: &Client,
-        chosen: impl Fn(&Partition<J::Task>) -> bool,
-    ) -> Result<(), WorkerError> {
-        for partition in self.partitions.iter_mut().filter(|partition| chosen(partition)) {
+        };
+        for partition in self.partitions.iter_mut().filter(dirty) {
             // From this call on, nothing fetched before is delivered.
             let paused = list(self.job.input_topic(), [(partition.number, Offset::Invalid)]);
             let paused = paused.and_then(|list| consumer.pause(&list));
@@ -171,19 +179,24 @@ impl<J: Job> Core<J> {
     pub(super) fn take_answers(&mut self, consumer: &Client) -> Result<(), Failure> {
         while let Ok(answer) = self.side.answers.try_recv() {
             match answer {
-                Answer::Restored(restored) => self.starting.push(restored),
+                Answer::Restored(restored) => self.starting.push((Instant::now(), restored)),
                 Answer::Probed(probed) => self.take_probed(&probed)?,
                 Answer::Failed(error) => return Err(error.into()),
             }
         }
-        for restored in std::mem::take(&mut self.starting) {
-            self.start(consumer, restored)?;
+        for (ready, restored) in std::mem::take(&mut self.starting) {
+            self.start(consumer, ready, restored)?;
         }
         Ok(())
     }
 
     /// Lets a restored partition read from where its state is. A consumer that is not ready to seek is asked again.
-    fn start(&mut self, consumer: &Client, restored: Restored<J::Task>) -> Result<(), Failure> {
+    fn start(
+        &mut self,
+        consumer: &Client,
+        ready: Instant,
+        restored: Restored<J::Task>,
+    ) -> Result<(), Failure> {
         let topic = self.job.input_topic();
         let chosen = |partition: &&mut Partition<J::Task>| {
             partition.number == restored.partition && partition.epoch == restored.epoch
@@ -192,8 +205,14 @@ impl<J: Job> Core<J> {
             return Ok(());
         };
         if let Err(reason) = seek(consumer, topic, restored.partition, restored.start) {
+            if ready.elapsed() > SEEK_LIMIT {
+                return Err(Failure::Stop(WorkerError::Reconnect(format!(
+                    "partition {} cannot be positioned: {reason}",
+                    restored.partition
+                ))));
+            }
             tracing::debug!(partition = restored.partition, %reason, "the seek is tried again");
-            self.starting.push(restored);
+            self.starting.push((ready, restored));
             return Ok(());
         }
         let resumed =
@@ -228,5 +247,8 @@ impl<J: Job> Core<J> {
 fn seek(consumer: &Client, topic: &str, partition: i32, offset: i64) -> KafkaResult<()> {
     let position = list(topic, [(partition, Offset::Offset(offset))])?;
     let sought = consumer.seek_partitions(position, SEEK)?;
-    sought.elements().iter().try_for_each(|element| element.error())
+    for element in sought.elements() {
+        element.error()?;
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::client::{bridge_error, bridge_log};
@@ -24,13 +24,21 @@ pub(super) enum Rebalance {
 }
 
 /// The context of a worker's consumer.
-#[derive(Default)]
 pub(super) struct WorkerContext {
+    topic: String,
     rebalances: Mutex<VecDeque<Rebalance>>,
     closing: AtomicBool,
 }
 
 impl WorkerContext {
+    pub(super) fn new(topic: &str) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            rebalances: Mutex::default(),
+            closing: AtomicBool::new(false),
+        }
+    }
+
     /// The next rebalance to answer.
     pub(super) fn next_rebalance(&self) -> Option<Rebalance> {
         self.rebalances
@@ -39,9 +47,36 @@ impl WorkerContext {
             .pop_front()
     }
 
-    /// From here on rebalances are answered at once, as the worker has nothing left to save.
-    pub(super) fn close(&self) {
+    /// From here on rebalances are answered at once, as the worker has nothing left to save. Those that wait are
+    /// answered now: librdkafka would wait for ever.
+    pub(super) fn close(&self, consumer: &BaseConsumer<Self>) {
         self.closing.store(true, Ordering::Relaxed);
+        while let Some(rebalance) = self.next_rebalance() {
+            self.answer(consumer, &rebalance);
+        }
+    }
+
+    fn answer(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance) {
+        let answered = match rebalance {
+            // What is assigned is what will be revoked, and an answer that names another partition is refused.
+            Rebalance::Assign(numbers) => consumer.incremental_assign(&self.list(numbers)),
+            Rebalance::Revoke(numbers) => consumer.assignment().and_then(|assigned| {
+                let held = |number: &i32| assigned.find_partition(&self.topic, *number).is_some();
+                let held: Vec<i32> = numbers.iter().copied().filter(held).collect();
+                consumer.incremental_unassign(&self.list(&held))
+            }),
+        };
+        if let Err(error) = answered {
+            tracing::warn!(?rebalance, %error, "a rebalance while closing is not answered");
+        }
+    }
+
+    fn list(&self, numbers: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for number in numbers {
+            list.add_partition(&self.topic, *number);
+        }
+        list
     }
 }
 
@@ -57,28 +92,19 @@ impl ClientContext for WorkerContext {
 
 impl ConsumerContext for WorkerContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let partitions = list
-            .elements()
-            .iter()
-            .map(|element| element.partition())
-            .collect();
+        let elements = list.elements();
+        let partitions = elements.iter().map(TopicPartitionListElem::partition).collect();
         let rebalance = match event {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assign(partitions),
             _ => Rebalance::Revoke(partitions),
         };
-        if !self.closing.load(Ordering::Relaxed) {
+        if self.closing.load(Ordering::Relaxed) {
+            self.answer(consumer, &rebalance);
+        } else {
             self.rebalances
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push_back(rebalance);
-            return;
-        }
-        let answer = match rebalance {
-            Rebalance::Assign(_) => consumer.incremental_assign(&TopicPartitionList::new()),
-            Rebalance::Revoke(_) => consumer.incremental_unassign(list),
-        };
-        if let Err(error) = answer {
-            tracing::debug!(%error, "a rebalance while closing");
         }
     }
 }

@@ -5,11 +5,9 @@ use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
 use rdkafka::Message;
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 
-use super::context::WorkerContext;
 use super::partition::{Active, Partition};
 use super::restore::{Restored, Restorer};
 use super::side::Side;
@@ -39,8 +37,8 @@ pub(super) struct Core<J: Job> {
     pub(super) side: Side<J::Task>,
     pub(super) snapshots: Option<SnapshotWriter>,
     pub(super) partitions: Vec<Partition<J::Task>>,
-    /// Restored partitions whose consumer has not taken its position yet.
-    pub(super) starting: Vec<Restored<J::Task>>,
+    /// Restored partitions whose position the consumer has not taken yet, and since when.
+    pub(super) starting: Vec<(Instant, Restored<J::Task>)>,
     pub(super) last_epoch: u64,
     pub(super) joined: bool,
     /// When the first record of the open batch was processed.
@@ -63,7 +61,7 @@ impl<J: Job> Core<J> {
             transactional_producer_config(&config.kafka, &config.worker, &transactional_id)?;
         let producer = TransactionalProducer::new(&producer_config, transaction_timeout, &config.instance)?;
         // Before anything is read: it ends the transaction of a predecessor, whose offsets would else be pending.
-        producer.init(|| shared.goes_on())?;
+        producer.init(&shared.stop)?;
         let reader = Reader::new(&reader_config(&config.kafka, &config.group(name))?).map_err(|reason| {
             WorkerError::Client {
                 client: "reader",
@@ -145,6 +143,9 @@ impl<J: Job> Core<J> {
             finish_replay(active, &self.metrics, number, since).map_err(stopped)?;
         }
         self.producer.begin()?;
+        // Before the task sees the record: whatever fails from here on, its state has to be rolled back.
+        active.dirty = true;
+        active.changed = true;
         let mut outbox = LiveOutbox {
             producer: &mut self.producer,
             state: &mut self.outbox,
@@ -156,8 +157,6 @@ impl<J: Job> Core<J> {
         }
         let now = Instant::now();
         active.next = record.offset + 1;
-        active.dirty = true;
-        active.changed = true;
         active.last_record = now;
         self.batch_started.get_or_insert(now);
         self.batch_records += 1;
@@ -166,22 +165,21 @@ impl<J: Job> Core<J> {
     }
 
     /// What the consumer reports in place of a record.
-    pub(super) fn consumer_error(
-        &mut self,
-        consumer: &BaseConsumer<WorkerContext>,
-        error: &KafkaError,
-    ) -> Result<(), Failure> {
+    pub(super) fn consumer_error(&mut self, error: &KafkaError) -> Result<(), Failure> {
         match error {
             KafkaError::PartitionEOF(number) => self.end_of_partition(*number),
-            KafkaError::MessageConsumptionFatal(code) => Err(Failure::Stop(WorkerError::Fatal {
+            // Of the consumer, only another member with its name is fatal.
+            KafkaError::MessageConsumptionFatal(code) => Err(Failure::Stop(WorkerError::Fenced {
                 action: "consume",
                 instance: self.config.instance.clone(),
                 reason: code.to_string(),
             })),
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
-                // Retention has overtaken a position. Which one is found, and what to do decided, by restoring.
-                self.rewind_all(consumer, "a position is out of the log's range")?;
-                Ok(())
+                // Retention has overtaken a position, and librdkafka has stopped that partition for good. Which one it
+                // is, and what to do, is found by restoring with a new consumer.
+                Err(Failure::Stop(WorkerError::Reconnect(
+                    "a position is out of the log's range".to_owned(),
+                )))
             }
             KafkaError::MessageConsumption(
                 RDKafkaErrorCode::BadMessage
@@ -193,10 +191,8 @@ impl<J: Job> Core<J> {
                 action: format!("reading {}", self.job.input_topic()),
                 reason: error.clone(),
             })),
-            _ => {
-                tracing::warn!(%error, "while consuming");
-                Ok(())
-            }
+            // Logged already, and librdkafka's to mend.
+            _ => Ok(()),
         }
     }
 

@@ -104,6 +104,8 @@ impl<J: Job> Core<J> {
             return Ok(());
         };
         self.producer.begin()?;
+        active.dirty = true;
+        active.changed = true;
         let mut outbox = LiveOutbox {
             producer: &mut self.producer,
             state: &mut self.outbox,
@@ -123,8 +125,6 @@ impl<J: Job> Core<J> {
         }
         let now = Instant::now();
         active.published = Some((watermark_ms, now));
-        active.dirty = true;
-        active.changed = true;
         self.batch_started.get_or_insert(now);
         self.metrics.idle_advances.inc();
         Ok(())

@@ -60,7 +60,7 @@ impl<J: Job> Worker<J> {
         let consumer_config = worker_consumer_config(&config.kafka, &config.worker, &group, &member)?;
         let core = Core::new(shared, thread, timeouts)?;
         let consumer = consumer_config
-            .create_with_context(WorkerContext::default())
+            .create_with_context(WorkerContext::new(shared.job.input_topic()))
             .map_err(|reason| WorkerError::Client {
                 client: "consumer",
                 reason,
@@ -79,8 +79,11 @@ impl<J: Job> Worker<J> {
         let result = self.run_until_stopped().and_then(|()| self.drain());
         if let Err(error) = &result {
             tracing::error!(operator = self.core.metrics.operator, %error, "the worker stops");
-            if let Err(error) = self.core.producer.abort() {
-                tracing::warn!(%error, "the open transaction is left to its timeout");
+            // A producer that is at fault cannot abort; the next one does, when it starts.
+            if !error.is_of_the_producer()
+                && let Err(error) = self.core.producer.abort()
+            {
+                tracing::warn!(%error, "the open transaction is left to the next start");
             }
         }
         self.leave(result.is_ok());
@@ -153,7 +156,7 @@ impl<J: Job> Worker<J> {
         match self.consumer.poll(timeout) {
             None => Ok(false),
             Some(Ok(message)) => self.core.record(&message).map(|()| true),
-            Some(Err(error)) => self.core.consumer_error(&self.consumer, &error).map(|()| true),
+            Some(Err(error)) => self.core.consumer_error(&error).map(|()| true),
         }
     }
 
@@ -176,14 +179,8 @@ impl<J: Job> Worker<J> {
     /// Leaves the group at once after a drain, so that the others take over; after an error the membership is kept, as
     /// the restarted process is the same member.
     fn leave(&self, drained: bool) {
-        self.consumer.context().close();
-        while let Some(rebalance) = self.consumer.context().next_rebalance() {
-            tracing::debug!(?rebalance, "answered by leaving");
-        }
+        self.consumer.context().close(&self.consumer);
         if !drained {
-            if let Err(error) = self.consumer.unassign() {
-                tracing::debug!(%error, "while stopping");
-            }
             return;
         }
         // A static member that closes does not leave the group; one that unsubscribes does.

@@ -1,8 +1,14 @@
 //! Restoring a partition: committed offset, newest valid snapshot at or below it, and the advances since.
 
+mod plan;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use millrace_engine::snapshot::{Expected, Header, SnapshotError, SnapshotWriter, container};
+
+use plan::Plan;
 
 use crate::config::LostPosition;
 use crate::control::Advances;
@@ -260,114 +266,6 @@ impl<J: Job> Restorer<J> {
             code,
             reason,
             "a snapshot is refused, and the next older one or the log serves"
-        );
-    }
-}
-
-/// Where to start, and what is missing.
-#[derive(Debug, PartialEq, Eq)]
-struct Plan {
-    start: i64,
-    replay_until: i64,
-    with_snapshot: bool,
-    lost: Option<String>,
-}
-
-impl Plan {
-    /// `low` is the log's first offset, `end` the one after its last.
-    fn of(committed: Option<i64>, snapshot: Option<i64>, low: i64, end: i64) -> Self {
-        let Some(committed) = committed else {
-            return Self {
-                start: low,
-                replay_until: low,
-                with_snapshot: false,
-                lost: None,
-            };
-        };
-        if committed > end {
-            return Self {
-                start: low,
-                replay_until: low,
-                with_snapshot: false,
-                lost: Some(format!("{committed} is committed, and the log ends at {end}")),
-            };
-        }
-        let wanted = snapshot.unwrap_or(0);
-        let start = wanted.max(low);
-        let lost = (low > wanted).then(|| {
-            let from = match snapshot {
-                Some(offset) => format!("the newest snapshot is of offset {offset}"),
-                None => "there is no snapshot".to_owned(),
-            };
-            format!("{committed} is committed, {from}, and the log starts at {low}")
-        });
-        Self {
-            start,
-            replay_until: committed.max(start),
-            with_snapshot: snapshot.is_some(),
-            lost,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan(committed: Option<i64>, snapshot: Option<i64>, low: i64) -> (i64, i64, bool, bool) {
-        let plan = Plan::of(committed, snapshot, low, 1_000);
-        (
-            plan.start,
-            plan.replay_until,
-            plan.with_snapshot,
-            plan.lost.is_some(),
-        )
-    }
-
-    #[test]
-    fn a_first_start_takes_what_the_log_has() {
-        assert_eq!(plan(None, None, 0), (0, 0, false, false));
-        assert_eq!(plan(None, None, 70), (70, 70, false, false));
-    }
-
-    #[test]
-    fn a_restart_replays_from_the_snapshot_to_the_committed_offset() {
-        assert_eq!(plan(Some(100), Some(60), 0), (60, 100, true, false));
-        assert_eq!(plan(Some(100), Some(60), 60), (60, 100, true, false));
-        assert_eq!(plan(Some(100), Some(100), 100), (100, 100, true, false));
-        assert_eq!(plan(Some(100), None, 0), (0, 100, false, false));
-    }
-
-    #[test]
-    fn what_retention_has_deleted_is_a_loss() {
-        assert_eq!(
-            plan(Some(100), Some(60), 61),
-            (61, 100, true, true),
-            "a part of the replay"
-        );
-        assert_eq!(
-            plan(Some(100), Some(100), 130),
-            (130, 130, true, true),
-            "records never processed"
-        );
-        assert_eq!(
-            plan(Some(100), None, 1),
-            (1, 100, false, true),
-            "what the state is made of"
-        );
-        assert_eq!(
-            plan(Some(1_001), Some(900), 0),
-            (0, 0, false, true),
-            "the log was made anew"
-        );
-    }
-
-    #[test]
-    fn a_loss_says_what_is_missing() {
-        let lost = Plan::of(Some(100), Some(60), 61, 1_000).lost.unwrap();
-        assert_eq!(
-            lost,
-            "100 is committed, the newest snapshot is of offset 60, and the log starts at 61"
         );
     }
 }

@@ -1,0 +1,153 @@
+//! What the cluster says of topics and groups.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use millrace_settings::Kafka;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+
+use super::AdminError;
+use crate::client::{LogBridge, reader_config};
+use crate::reader::Reader;
+
+/// How long one call may take.
+const CALL: Duration = Duration::from_secs(15);
+
+/// One partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionState {
+    /// Its number.
+    pub number: i32,
+    /// The broker that leads it.
+    pub leader: Option<i32>,
+    /// How many replicas it has.
+    pub replicas: usize,
+    /// How many of them are in sync.
+    pub in_sync: usize,
+}
+
+/// One topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicState {
+    /// Its full name.
+    pub name: String,
+    /// Its partitions by number.
+    pub partitions: Vec<PartitionState>,
+}
+
+/// A connection for look-ups. Topics and groups are given by their full names.
+pub struct Lookup {
+    kafka: Kafka,
+    consumer: BaseConsumer<LogBridge>,
+}
+
+impl Lookup {
+    /// Makes the client; the cluster is asked only by the other calls.
+    ///
+    /// # Errors
+    /// The configuration is impossible.
+    pub fn connect(kafka: &Kafka) -> Result<Self, AdminError> {
+        let config = reader_config(kafka, &format!("{}millrace-lookup", kafka.topic_prefix))?;
+        let consumer = config
+            .create_with_context(LogBridge)
+            .map_err(|reason| AdminError::Kafka {
+                action: "making a client".to_owned(),
+                reason,
+            })?;
+        Ok(Self {
+            kafka: kafka.clone(),
+            consumer,
+        })
+    }
+
+    /// Every topic's full name.
+    ///
+    /// # Errors
+    /// The cluster does not answer.
+    pub fn topic_names(&self) -> Result<BTreeSet<String>, AdminError> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(None, CALL)
+            .map_err(failed("listing the topics"))?;
+        Ok(metadata
+            .topics()
+            .iter()
+            .map(|topic| topic.name().to_owned())
+            .collect())
+    }
+
+    /// The ids of the brokers that are up.
+    ///
+    /// # Errors
+    /// The cluster does not answer.
+    pub fn brokers(&self) -> Result<Vec<i32>, AdminError> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(None, CALL)
+            .map_err(failed("listing the brokers"))?;
+        Ok(metadata
+            .brokers()
+            .iter()
+            .map(rdkafka::metadata::MetadataBroker::id)
+            .collect())
+    }
+
+    /// A topic's partitions.
+    ///
+    /// # Errors
+    /// The cluster does not answer, or has no such topic.
+    pub fn topic(&self, name: &str) -> Result<TopicState, AdminError> {
+        let metadata = self.consumer.fetch_metadata(Some(name), CALL);
+        let metadata = metadata.map_err(failed(&format!("looking up the topic {name}")))?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        let Some(topic) = topic.filter(|topic| !topic.partitions().is_empty()) else {
+            return Err(AdminError::UnknownTopic(name.to_owned()));
+        };
+        let state = |partition: &rdkafka::metadata::MetadataPartition| PartitionState {
+            number: partition.id(),
+            leader: (partition.leader() >= 0).then(|| partition.leader()),
+            replicas: partition.replicas().len(),
+            in_sync: partition.isr().len(),
+        };
+        let mut partitions: Vec<_> = topic.partitions().iter().map(state).collect();
+        partitions.sort_by_key(|partition| partition.number);
+        Ok(TopicState {
+            name: name.to_owned(),
+            partitions,
+        })
+    }
+
+    /// The end of each partition of a topic: the offset after the last record that a `read_committed` reader can see.
+    ///
+    /// # Errors
+    /// The cluster does not answer, or has no such topic.
+    pub fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, AdminError> {
+        let partitions = self.topic(topic)?.partitions;
+        let end = |partition: &PartitionState| {
+            let bounds = self.consumer.fetch_watermarks(topic, partition.number, CALL);
+            bounds
+                .map(|(_, end)| end)
+                .map_err(failed(&format!("looking up the ends of {topic}")))
+        };
+        partitions.iter().map(end).collect()
+    }
+
+    /// What `group` has committed for each partition of a topic; `None` where nothing.
+    ///
+    /// # Errors
+    /// The cluster does not answer, or has no such topic; or a transaction that is about to change one does not end.
+    pub fn committed_offsets(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>, AdminError> {
+        let action = format!("looking up what {group} has committed");
+        let reader = Reader::new(&reader_config(&self.kafka, group)?).map_err(failed(&action))?;
+        let partitions = self.topic(topic)?.partitions;
+        let committed =
+            |partition: &PartitionState| reader.committed(topic, partition.number).map_err(failed(&action));
+        partitions.iter().map(committed).collect()
+    }
+}
+
+fn failed(action: &str) -> impl FnOnce(KafkaError) -> AdminError {
+    let action = action.to_owned();
+    |reason| AdminError::Kafka { action, reason }
+}

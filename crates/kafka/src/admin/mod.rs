@@ -1,0 +1,58 @@
+//! Topics are made as the contracts say, and looked at for status. Every call blocks; none belongs on an async runtime.
+
+mod lookup;
+mod topics;
+
+use rdkafka::error::KafkaError;
+use thiserror::Error;
+
+use crate::client::ConfigError;
+
+pub use lookup::{Lookup, PartitionState, TopicState};
+pub use topics::{TopicChange, ensure_topics};
+
+/// Why an administrative call failed.
+#[derive(Debug, Error)]
+pub enum AdminError {
+    /// The configuration is impossible.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The cluster does not answer, or refuses.
+    #[error("{action} failed: {reason}")]
+    Kafka {
+        /// What was tried.
+        action: String,
+        /// librdkafka's reason.
+        #[source]
+        reason: KafkaError,
+    },
+    /// The cluster refuses to make or change a topic.
+    #[error("the topic {topic} cannot be {action}: {reason}")]
+    Refused {
+        /// Its name.
+        topic: String,
+        /// Made or changed.
+        action: &'static str,
+        /// The broker's reason.
+        reason: String,
+    },
+    /// A topic exists with another number of partitions. Adding some would send keys elsewhere than their history.
+    #[error(
+        "the topic {topic} has {found} partitions and must have {wanted}: delete it, or set kafka.topic_prefix to \
+         start beside it"
+    )]
+    PartitionCount {
+        /// Its name.
+        topic: String,
+        /// How many it has.
+        found: usize,
+        /// How many it must have.
+        wanted: i32,
+    },
+    /// Some partitions have got no leader in time.
+    #[error("{0} has partitions without a leader after 60 s: are enough brokers running?")]
+    NoLeader(String),
+    /// There is no such topic.
+    #[error("the topic {0} does not exist: `millrace init` creates it")]
+    UnknownTopic(String),
+}

@@ -1,0 +1,139 @@
+//! The choice of a snapshot, over a real directory.
+
+use super::*;
+
+/// A task whose state is one number.
+struct Number(u8);
+
+impl Task for Number {
+    fn process(
+        &mut self,
+        _: &crate::InputRecord<'_>,
+        _: &mut dyn crate::Outbox,
+    ) -> Result<(), crate::TaskError> {
+        Ok(())
+    }
+    fn advance(&mut self, _: i64, _: &mut dyn crate::Outbox) -> Result<(), crate::TaskError> {
+        Ok(())
+    }
+    fn watermark_ms(&self) -> Option<i64> {
+        None
+    }
+    fn max_event_time_ms(&self) -> Option<i64> {
+        None
+    }
+    fn open_until_ms(&self) -> Option<i64> {
+        None
+    }
+    fn snapshot(&self, bytes: &mut Vec<u8>) {
+        bytes.push(self.0);
+    }
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), millrace_engine::RestoreError> {
+        let [number] = bytes else {
+            return Err(millrace_engine::RestoreError::Truncated { at: bytes.len() });
+        };
+        self.0 = *number;
+        Ok(())
+    }
+}
+
+struct Numbers;
+
+impl Job for Numbers {
+    type Task = Number;
+    fn name(&self) -> &'static str {
+        "restore-test"
+    }
+    fn input_topic(&self) -> &'static str {
+        "in"
+    }
+    fn control_topic(&self) -> Option<&str> {
+        None
+    }
+    fn fingerprint(&self) -> String {
+        String::new()
+    }
+    fn task(&self, _: i32) -> Number {
+        Number(0)
+    }
+}
+
+/// A restorer over the snapshots in `folder`; the snapshot choice asks nothing of the cluster.
+fn restorer(folder: &std::path::Path) -> Restorer<Numbers> {
+    let config = crate::client::reader_config(&millrace_settings::Kafka::default(), "g").unwrap();
+    Restorer {
+        job: Arc::new(Numbers),
+        reader: Reader::new(&config).unwrap(),
+        topic: "in".to_owned(),
+        store: Some(SnapshotStore::open(folder, "restore-test", 9).unwrap()),
+        fingerprint: "mine".to_owned(),
+        lost_position: LostPosition::Stop,
+        metrics: JobMetrics::of("restore-test").unwrap(),
+    }
+}
+
+fn write(restorer: &Restorer<Numbers>, offset: i64, fingerprint: &str, number: u8) {
+    let header = Header {
+        fingerprint,
+        ..restorer.header(2, offset, None)
+    };
+    let mut container = SnapshotWriter::new(&header);
+    Number(number).snapshot(container.state());
+    let store = restorer.store.as_ref().unwrap();
+    store.write(2, offset, container.finish()).unwrap();
+}
+
+fn chosen(restorer: &Restorer<Numbers>, committed: Option<i64>) -> Option<(i64, u8)> {
+    let newest = restorer.newest_snapshot(2, committed, &mut Attempt::default());
+    let newest = newest.unwrap_or_else(|_| panic!("the store answers"));
+    newest.map(|(offset, task)| (offset, task.0))
+}
+
+#[test]
+fn the_newest_snapshot_that_is_whole_and_ours_is_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let restorer = restorer(folder.path());
+    let file = |offset: i64| folder.path().join(format!("restore-test/2/{offset:020}.snap"));
+    for (offset, number) in [(10, 1), (20, 2), (30, 3), (40, 4)] {
+        write(&restorer, offset, "mine", number);
+    }
+    assert_eq!(chosen(&restorer, Some(40)), Some((40, 4)));
+    let whole = std::fs::read(file(40)).unwrap();
+    std::fs::write(file(40), &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(chosen(&restorer, Some(45)), Some((30, 3)), "the newest is torn");
+    std::fs::copy(file(20), file(30)).unwrap();
+    assert_eq!(
+        chosen(&restorer, Some(45)),
+        Some((20, 2)),
+        "the next is of another offset"
+    );
+    write(&restorer, 21, "another", 5);
+    assert_eq!(
+        chosen(&restorer, Some(45)),
+        Some((20, 2)),
+        "the next is of other settings"
+    );
+    std::fs::write(file(20), []).unwrap();
+    assert_eq!(chosen(&restorer, Some(45)), Some((10, 1)));
+    std::fs::remove_dir_all(folder.path().join("restore-test")).unwrap();
+    assert_eq!(chosen(&restorer, Some(45)), None, "the log serves");
+}
+
+#[test]
+fn a_snapshot_of_the_future_is_refused_and_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let restorer = restorer(folder.path());
+    write(&restorer, 10, "mine", 1);
+    write(&restorer, 20, "mine", 2);
+    assert_eq!(chosen(&restorer, Some(15)), Some((10, 1)));
+    assert_eq!(restorer.store.as_ref().unwrap().list(2).unwrap(), [10]);
+    assert_eq!(
+        chosen(&restorer, None),
+        None,
+        "nothing is committed: a new history"
+    );
+    assert_eq!(
+        restorer.store.as_ref().unwrap().list(2).unwrap(),
+        Vec::<i64>::new()
+    );
+}
