@@ -21,7 +21,7 @@ use millrace_codec::{PartialReader, Registry, SchemaFetcher, TransactionReader};
 use millrace_domain::{schema, topic};
 use millrace_engine::HashSeed;
 use millrace_engine::aggregate::AggregateConfig;
-use millrace_kafka::{Job, JobConfig, JobMetrics, JobStatus, LostPosition, run_job, topic_name};
+use millrace_kafka::{Job, JobConfig, JobMetrics, JobStatus, run_job, topic_name};
 use millrace_settings::Settings;
 use millrace_telemetry::{Component, Health, Shutdown};
 use tokio::task::JoinSet;
@@ -162,7 +162,6 @@ fn job_config(settings: &Settings) -> JobConfig {
         snapshots: settings.snapshots.clone(),
         instance: format!("{}-{}", host_name(), settings.aggregator.metrics_port),
         max_disorder_ms: settings.aggregator.event_time.max_disorder_ms,
-        lost_position: LostPosition::default(),
     }
 }
 

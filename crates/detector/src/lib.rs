@@ -19,7 +19,7 @@ use millrace_codec::{Registry, RegistryConfig, SchemaFetcher, TransactionReader}
 use millrace_domain::{schema, topic};
 use millrace_engine::HashSeed;
 use millrace_fraud::DetectOperator;
-use millrace_kafka::{JobConfig, JobMetrics, JobStatus, LostPosition, run_job, topic_name};
+use millrace_kafka::{JobConfig, JobMetrics, JobStatus, run_job, topic_name};
 use millrace_settings::{SchemaRegistry, Settings};
 use millrace_telemetry::{Health, Shutdown};
 use tokio::task::JoinSet;
@@ -120,7 +120,6 @@ fn job_config(settings: &Settings) -> JobConfig {
         snapshots: settings.snapshots.clone(),
         instance: format!("{}-{}", host_name(), settings.detector.metrics_port),
         max_disorder_ms: settings.detector.event_time.max_disorder_ms,
-        lost_position: LostPosition::default(),
     }
 }
 

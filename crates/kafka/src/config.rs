@@ -2,16 +2,6 @@
 
 use millrace_settings::{Kafka, Snapshots, Worker};
 
-/// What to do with a partition whose position was lost to retention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LostPosition {
-    /// Stop with an error: a person decides.
-    #[default]
-    Stop,
-    /// Go on from what is left, with what state could be had.
-    Continue,
-}
-
 /// What a job is run with, beside the job itself.
 #[derive(Debug, Clone)]
 pub struct JobConfig {
@@ -28,8 +18,6 @@ pub struct JobConfig {
     pub instance: String,
     /// How far a partition's watermark stays behind its highest event time; an idle partition keeps that distance.
     pub max_disorder_ms: i64,
-    /// What to do with a position lost to retention.
-    pub lost_position: LostPosition,
 }
 
 impl JobConfig {

@@ -83,7 +83,7 @@ pub enum WorkerError {
     },
     /// The log no longer has what a recovery needs.
     #[error(
-        "partition {partition} of {topic} has lost its position: {what}. Set the worker's `lost_position` to `continue` \
+        "partition {partition} of {topic} has lost its position: {what}. Set worker.lost_position to continue \
          to go on from what is left"
     )]
     LostPosition {

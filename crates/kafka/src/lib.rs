@@ -23,7 +23,7 @@ pub mod status;
 mod transaction;
 mod worker;
 
-pub use config::{JobConfig, LostPosition, topic_name};
+pub use config::{JobConfig, topic_name};
 pub use error::WorkerError;
 pub use job::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 pub use metrics::JobMetrics;

@@ -145,7 +145,15 @@ fn run_worker<J: Job>(shared: &Shared<J>, thread: usize) -> Result<(), WorkerErr
     let mut failures = 0;
     loop {
         let started = Instant::now();
-        let result = Worker::new(shared, thread).and_then(Worker::run);
+        let worker = Worker::new(shared, thread);
+        if let Err(error) = &worker
+            && shared.stop.load(Ordering::Relaxed)
+        {
+            // Told to stop while it waited for the cluster: there is nothing to drain.
+            tracing::info!(thread, %error, "stopped before the start");
+            return Ok(());
+        }
+        let result = worker.and_then(Worker::run);
         if started.elapsed() > STEADY {
             failures = 0;
         }

@@ -18,6 +18,8 @@ type Client = BaseConsumer<WorkerContext>;
 
 /// How long a seek may take; one that is not done is tried again in the next step.
 const SEEK: Duration = Duration::from_millis(200);
+/// How long looking up the ends of assigned partitions may take; librdkafka holds all partitions back meanwhile.
+const PLACES: Duration = Duration::from_secs(2);
 /// How long a restored partition may wait for its seek before the consumer is made anew.
 const SEEK_LIMIT: Duration = Duration::from_secs(30);
 
@@ -45,19 +47,10 @@ impl<J: Job> Core<J> {
     }
 
     /// Adds partitions, paused until their state is restored.
-    ///
-    /// The offset they are assigned at is only a place to wait. It must not be a logical one (end, beginning, stored):
-    /// when the answer to librdkafka's look-up of that comes after the seek, it looks it up again half a second later,
-    /// and jumps there, over records. The pause before the assignment holds back the fetch at the placeholder; the one
-    /// after is for partitions that librdkafka did not know yet.
     fn assign(&mut self, consumer: &Client, numbers: &[i32]) -> Result<(), WorkerError> {
         let topic = self.job.input_topic();
-        let partitions = list(topic, numbers.iter().map(|number| (*number, Offset::Offset(0))));
+        let partitions = list(topic, waiting_places(consumer, topic, numbers));
         let partitions = partitions.map_err(failed("assigning partitions"))?;
-        if !numbers.is_empty() {
-            let early = consumer.pause(&partitions.clone());
-            early.map_err(failed("pausing partitions before their assignment"))?;
-        }
         consumer
             .incremental_assign(&partitions)
             .map_err(failed("assigning partitions"))?;
@@ -242,6 +235,28 @@ impl<J: Job> Core<J> {
         partition.active = Some(active);
         Ok(())
     }
+}
+
+/// Where assigned partitions wait for their restore: at their end, by its number.
+///
+/// It must not be a logical offset (end, beginning, stored): when the answer to librdkafka's look-up of that comes after
+/// the seek, it looks it up again half a second later, and jumps there, over records. And it must be in the log: a fetch
+/// may be under way before the pause, and one out of range stops the partition for good. Where a leader does not answer,
+/// the start of a young log is the best guess; if it is wrong, the consumer is made anew.
+fn waiting_places(consumer: &Client, topic: &str, numbers: &[i32]) -> Vec<(i32, Offset)> {
+    let ends = list(topic, numbers.iter().map(|number| (*number, Offset::End)))
+        .and_then(|list| consumer.offsets_for_times(list, PLACES));
+    let place = |number: &i32| {
+        let end = ends
+            .as_ref()
+            .ok()
+            .and_then(|ends| ends.find_partition(topic, *number));
+        match end.map(|end| (end.error(), end.offset())) {
+            Some((Ok(()), Offset::Offset(end))) => (*number, Offset::Offset(end)),
+            _ => (*number, Offset::Offset(0)),
+        }
+    };
+    numbers.iter().map(place).collect()
 }
 
 fn seek(consumer: &Client, topic: &str, partition: i32, offset: i64) -> KafkaResult<()> {

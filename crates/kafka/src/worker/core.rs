@@ -74,7 +74,7 @@ impl<J: Job> Core<J> {
             topic: shared.job.input_topic().to_owned(),
             store: shared.store.clone(),
             fingerprint: shared.fingerprint.clone(),
-            lost_position: config.lost_position,
+            lost_position: config.worker.lost_position,
             metrics: shared.metrics.clone(),
         };
         let side = Side::start(restorer, format!("{name}-{thread}-side"))?;

@@ -7,10 +7,10 @@ mod tests;
 use std::sync::Arc;
 
 use millrace_engine::snapshot::{Expected, Header, SnapshotError, SnapshotWriter, container};
+use millrace_settings::LostPosition;
 
 use plan::Plan;
 
-use crate::config::LostPosition;
 use crate::control::Advances;
 use crate::metrics::JobMetrics;
 use crate::reader::{ControlError, Reader};

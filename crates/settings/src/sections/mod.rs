@@ -14,7 +14,7 @@ pub use producer::{Format, Producer};
 pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, Rules, VelocityRule};
 pub use sink::{ElasticSink, Snapshots};
 pub use telemetry::{LogFormat, Telemetry};
-pub use worker::{Aggregator, Detector, EventTime, Worker};
+pub use worker::{Aggregator, Detector, EventTime, LostPosition, Worker};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]

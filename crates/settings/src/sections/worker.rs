@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::rules::Rules;
 use crate::redact::redacted_debug;
 
+/// What to do with a partition of which the log no longer has what a recovery needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LostPosition {
+    /// Stop with an error: a person decides.
+    #[default]
+    Stop,
+    /// Go on from what is left, with what state can be had.
+    Continue,
+}
+
 /// What the worker loops of aggregator and detector share.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -26,6 +37,8 @@ pub struct Worker {
     /// How long a partition must have been at its end, by word of its leader, before its watermark advances without
     /// records.
     pub idle_timeout_ms: u64,
+    /// What to do with a partition whose position was lost to retention.
+    pub lost_position: LostPosition,
     /// Further librdkafka properties of the consumers.
     pub consumer_properties: BTreeMap<String, String>,
     /// Further librdkafka properties of the producers.
@@ -42,6 +55,7 @@ impl Default for Worker {
             session_timeout_ms: 45_000,
             drain_timeout_ms: 20_000,
             idle_timeout_ms: 15_000,
+            lost_position: LostPosition::Stop,
             consumer_properties: BTreeMap::new(),
             producer_properties: BTreeMap::new(),
         }
