@@ -104,19 +104,33 @@ mod tests {
     fn a_file_of_ours_is_replaced_and_one_edited_by_hand_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(".env");
-        assert_eq!(write(&settings(1), &path, false).expect("writes"), Written::Created);
-        assert_eq!(write(&settings(1), &path, false).expect("writes"), Written::Unchanged);
-        assert_eq!(write(&settings(2), &path, false).expect("writes"), Written::Updated);
+        assert_eq!(
+            write(&settings(1), &path, false).expect("writes"),
+            Written::Created
+        );
+        assert_eq!(
+            write(&settings(1), &path, false).expect("writes"),
+            Written::Unchanged
+        );
+        assert_eq!(
+            write(&settings(2), &path, false).expect("writes"),
+            Written::Updated
+        );
 
         let edited = fs::read_to_string(&path)
             .expect("reads")
             .replace("MILLRACE_RATE=2", "MILLRACE_RATE=3");
         fs::write(&path, &edited).expect("edits");
-        let error = write(&settings(1), &path, false).expect_err("a refusal").to_string();
+        let error = write(&settings(1), &path, false)
+            .expect_err("a refusal")
+            .to_string();
         assert!(error.contains("--force"), "{error}");
         assert_eq!(fs::read_to_string(&path).expect("reads"), edited);
 
-        assert_eq!(write(&settings(1), &path, true).expect("writes"), Written::Updated);
+        assert_eq!(
+            write(&settings(1), &path, true).expect("writes"),
+            Written::Updated
+        );
         assert!(
             fs::read_to_string(&path)
                 .expect("reads")
@@ -130,7 +144,10 @@ mod tests {
         let path = folder.path().join(".env");
         for text in ["", "MILLRACE_RATE=7\n", "# Written by someone\n# else\n"] {
             fs::write(&path, text).expect("writes");
-            assert!(write(&settings(1), &path, false).is_err(), "{text:?} was replaced");
+            assert!(
+                write(&settings(1), &path, false).is_err(),
+                "{text:?} was replaced"
+            );
         }
     }
 
