@@ -1,1 +1,19 @@
-//! Harness of the integration tests: the shared stack, topics per test, and waiting for conditions.
+//! Harness of the integration tests: one real stack for a run, topics and indices of its own for each test, and
+//! waiting for conditions in place of time.
+
+#![forbid(unsafe_code)]
+
+pub mod containers;
+pub mod context;
+pub mod elastic;
+pub mod environment;
+pub mod oracle;
+pub mod ready;
+pub mod sample;
+pub mod service;
+pub mod topics;
+pub mod wait;
+
+pub use context::TestContext;
+pub use environment::Environment;
+pub use wait::wait_until;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod dispatch;
 pub mod dotenv;
 pub mod down;
 pub mod env;

@@ -3,50 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use millrace::cli::{Cli, Command};
-use millrace::{dotenv, down, health, init, service, status, up, verify};
-use millrace_settings::{LogFormat, Settings};
+use millrace::cli::Cli;
+use millrace::dispatch;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse()).await {
-        Ok(code) => code,
-        Err(error) => {
-            report(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    // A broken configuration must keep nobody from stopping or asking.
-    let command = match cli.command {
-        Command::Down(options) => return down::command(&options).await,
-        Command::Health(options) => return health::command(&options).await,
-        other => other,
-    };
-    let settings = Settings::load(cli.config.as_deref())?;
-    if !matches!(command, Command::Service(_)) {
-        log_for_a_person(&settings)?;
-    }
-    match command {
-        Command::Up(options) => up::command(settings, options).await,
-        Command::Status(options) => status::command(&settings, &options).await,
-        Command::Init(options) => init::command(&settings, &options).await,
-        Command::Verify(options) => verify::command(&settings, &options).await,
-        Command::Env(options) => dotenv::command(&settings, &options),
-        Command::Service(options) => service::command(settings, options).await,
-        Command::Down(_) | Command::Health(_) => Ok(ExitCode::SUCCESS),
-    }
-}
-
-/// Warnings as text: the commands print what they have to say themselves. librdkafka's own warnings repeat what the
-/// commands' errors say, once for each broker and second.
-fn log_for_a_person(settings: &Settings) -> anyhow::Result<()> {
-    let mut telemetry = settings.telemetry.clone();
-    telemetry.log_level = "warn,librdkafka=off,rdkafka=off".to_owned();
-    telemetry.log_format = LogFormat::Text;
-    Ok(millrace_telemetry::init("millrace", &telemetry)?)
+    dispatch::run(Cli::parse()).await.unwrap_or_else(|error| {
+        report(&error);
+        ExitCode::FAILURE
+    })
 }
 
 #[allow(clippy::print_stderr, reason = "the last word of a command that failed")]

@@ -92,8 +92,17 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
         .await?;
         topics = back;
         let indexed = match &index {
-            Some(index) => Some(index.look().await?),
             None => None,
+            Some(index) => match index.look().await {
+                Ok(indexed) => Some(indexed),
+                // An index just made has no shard to search for a moment, and a server may be on its way back.
+                Err(error) if Instant::now() < deadline => {
+                    tracing::warn!("Elasticsearch is asked again: {error:#}");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            },
         };
         let checks = compare::compare(&expected?, &observed?, indexed.as_ref());
         let report = Report::of(checks, options.allow_open);

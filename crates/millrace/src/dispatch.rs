@@ -1,0 +1,43 @@
+//! From the parsed command line to the command.
+
+use std::process::ExitCode;
+
+use millrace_settings::{LogFormat, Settings};
+
+use crate::cli::{Cli, Command};
+use crate::{dotenv, down, health, init, service, status, up, verify};
+
+/// Runs the command; returns the status to exit with.
+///
+/// # Errors
+/// A configuration that is refused, and those of the command.
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // A broken configuration must keep nobody from stopping or asking.
+    let command = match cli.command {
+        Command::Down(options) => return down::command(&options).await,
+        Command::Health(options) => return health::command(&options).await,
+        other => other,
+    };
+    let settings = Settings::load(cli.config.as_deref())?;
+    if !matches!(command, Command::Service(_)) {
+        log_for_a_person(&settings)?;
+    }
+    match command {
+        Command::Up(options) => up::command(settings, options).await,
+        Command::Status(options) => status::command(&settings, &options).await,
+        Command::Init(options) => init::command(&settings, &options).await,
+        Command::Verify(options) => verify::command(&settings, &options).await,
+        Command::Env(options) => dotenv::command(&settings, &options),
+        Command::Service(options) => service::command(settings, options).await,
+        Command::Down(_) | Command::Health(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Warnings as text: the commands print what they have to say themselves. librdkafka's own warnings repeat what the
+/// commands' errors say, once for each broker and second.
+fn log_for_a_person(settings: &Settings) -> anyhow::Result<()> {
+    let mut telemetry = settings.telemetry.clone();
+    telemetry.log_level = "warn,librdkafka=off,rdkafka=off".to_owned();
+    telemetry.log_format = LogFormat::Text;
+    Ok(millrace_telemetry::init("millrace", &telemetry)?)
+}

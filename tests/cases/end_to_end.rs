@@ -1,0 +1,288 @@
+//! The whole pipeline: every service as a process, against the real stack.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use millrace_codec::{
+    AggregateReader, AnomalyReader, LabelReader, RegistryConfig, SchemaFetcher, TransactionReader,
+};
+use millrace_domain::{TransactionId, topic};
+use millrace_tests::oracle::{self, Expected};
+use millrace_tests::service::Service;
+use millrace_tests::topics::{self, Record};
+use millrace_tests::{TestContext, elastic, wait_until};
+
+/// Transactions the producer makes.
+const COUNT: u64 = 200_000;
+
+/// How long the pipeline may take to work off what the test sends, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Sends 200,000 transactions with duplicates, disorder, malformed records and fraud; checks every sum, every dead
+/// letter and every document.
+pub(super) async fn sums_to_the_cent(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    settings.producer.duplicate_share = 0.01;
+    settings.producer.disorder_share = 0.05;
+    settings.producer.malformed_share = 0.005;
+    settings.producer.fraud_share = 0.002;
+    settings.producer.users = 20_000;
+    settings.producer.merchants = 500;
+    settings.elastic_sink.transaction_share = 1.0;
+    settings.aggregator.window_ms = 10_000;
+    settings.aggregator.worker.idle_timeout_ms = 3_000;
+
+    let services = Services::start(&context).await?;
+    // Four minutes of event time, as fast as it goes: an outlier needs a user with a past.
+    let count = COUNT.to_string();
+    let start_time_ms = (now_ms()? - 600_000).to_string();
+    let arguments = [
+        "service",
+        "producer",
+        "--count",
+        &count,
+        "--threads",
+        "1",
+        "--rate",
+        "0",
+    ];
+    let simulated = ["--start-time", &start_time_ms, "--event-rate", "800"];
+    let producer = Service::start(&context, "producer", &[&arguments[..], &simulated].concat());
+    producer?.succeed(LIMIT).await?;
+
+    // Verification waits for the windows to close, and compares with the producer's own ledger.
+    Service::start(&context, "verify", &["verify", "--timeout", "180s"])?
+        .succeed(LIMIT)
+        .await?;
+    let expected = check_aggregates(&context).await?;
+    check_anomalies(&context).await?;
+    check_documents(&context, &expected).await?;
+    services.stop().await
+}
+
+fn now_ms() -> Result<u128> {
+    Ok(std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)?
+        .as_millis())
+}
+
+struct Services(Vec<Service>);
+
+impl Services {
+    async fn start(context: &TestContext) -> Result<Self> {
+        Service::start(context, "init", &["init"])?.succeed(LIMIT).await?;
+        let settings = &context.settings;
+        let mut services = Vec::new();
+        for (name, port) in [
+            ("aggregator", settings.aggregator.metrics_port),
+            ("detector", settings.detector.metrics_port),
+            ("elastic-sink", settings.elastic_sink.metrics_port),
+        ] {
+            services.push((Service::start(context, name, &["service", name])?, port));
+        }
+        let mut ready = Vec::new();
+        for (mut service, port) in services {
+            service.ready(port).await?;
+            ready.push(service);
+        }
+        Ok(Self(ready))
+    }
+
+    async fn stop(self) -> Result<()> {
+        for service in self.0 {
+            service.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+fn fetcher(context: &TestContext) -> SchemaFetcher {
+    let settings = &context.settings.schema_registry;
+    SchemaFetcher::new(RegistryConfig {
+        url: settings.url.clone(),
+        username: None,
+        password: None,
+        timeout_ms: settings.timeout_ms,
+    })
+}
+
+/// Every aggregate, dead letter and late record against the naive sum over the log.
+async fn check_aggregates(context: &TestContext) -> Result<Expected> {
+    let settings = &context.settings;
+    let sent = topics::read(settings, topic::TRANSACTIONS).await?;
+    let late = topics::read(settings, topic::LATE).await?;
+    let dead = topics::read(settings, &topic::dead_letter(topic::TRANSACTIONS)).await?;
+    let aggregates = topics::read(settings, topic::AGGREGATES).await?;
+    let (window_ms, max_future_ms) = (
+        settings.aggregator.window_ms,
+        settings.aggregator.event_time.max_future_ms,
+    );
+    let fetcher = fetcher(context);
+    tokio::task::spawn_blocking(move || {
+        let reader = TransactionReader::new(fetcher.clone());
+        let late: HashSet<TransactionId> = late
+            .iter()
+            .map(|record| Ok(reader.read(&record.payload)?.transaction_id))
+            .collect::<Result<_>>()?;
+        let expected = oracle::expect(&sent, &reader, window_ms, max_future_ms, &late)?;
+        ensure!(
+            expected.duplicates as u64 > COUNT / 200,
+            "the stream has duplicates: {}",
+            expected.duplicates
+        );
+        check_dead_letters(&expected, &sent, &dead)?;
+
+        let reader = AggregateReader::new(fetcher);
+        let mut found = BTreeMap::new();
+        for record in &aggregates {
+            let aggregate = reader.read(&record.payload)?;
+            ensure!(
+                record.key == aggregate.merchant_id.as_bytes(),
+                "the key is the merchant: {aggregate:?}"
+            );
+            let key = (
+                aggregate.window_start_ms,
+                aggregate.merchant_id,
+                aggregate.currency,
+            );
+            let before = found.insert(key, (aggregate.totals, aggregate.distinct_users));
+            ensure!(before.is_none(), "two aggregates for {key:?}");
+        }
+        for (key, totals) in &expected.aggregates {
+            ensure!(
+                found.get(key) == Some(totals),
+                "{key:?}: expected {totals:?}, found {:?}",
+                found.get(key)
+            );
+        }
+        ensure!(
+            found.len() == expected.aggregates.len(),
+            "{} aggregates too many",
+            found.len() - expected.aggregates.len()
+        );
+        Ok(expected)
+    })
+    .await?
+}
+
+/// Each bad record is one dead letter, with its own bytes, its place and a reason.
+fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record]) -> Result<()> {
+    let place = |record: &Record| -> Result<(i32, i64)> {
+        let header = |name| {
+            record
+                .header(name)
+                .with_context(|| format!("a dead letter without {name}"))
+        };
+        ensure!(
+            !header("error")?.is_empty() && !header("error.code")?.is_empty(),
+            "a dead letter has a reason"
+        );
+        Ok((
+            header("source.partition")?.parse()?,
+            header("source.offset")?.parse()?,
+        ))
+    };
+    let by_place: BTreeMap<_, _> = sent
+        .iter()
+        .map(|record| ((record.partition, record.offset), record))
+        .collect();
+    let mut places = BTreeSet::new();
+    for record in dead {
+        let place = place(record)?;
+        ensure!(places.insert(place), "two dead letters for {place:?}");
+        let source = by_place
+            .get(&place)
+            .with_context(|| format!("a dead letter of {place:?}, which is not there"))?;
+        ensure!(
+            source.payload == record.payload && source.key == record.key,
+            "the bytes of {place:?} are unchanged"
+        );
+    }
+    let expected: BTreeSet<_> = expected.dead.iter().copied().collect();
+    ensure!(
+        expected.len() as u64 > COUNT / 400,
+        "the stream has malformed records: {}",
+        expected.len()
+    );
+    ensure!(
+        places == expected,
+        "dead letters for {} records, expected {}",
+        places.len(),
+        expected.len()
+    );
+    Ok(())
+}
+
+/// No anomaly twice; each rule finds most of what was injected for it.
+async fn check_anomalies(context: &TestContext) -> Result<()> {
+    let anomalies = topics::read(&context.settings, topic::ANOMALIES).await?;
+    let labels = topics::read(&context.settings, topic::FRAUD_LABELS).await?;
+    let fetcher = fetcher(context);
+    tokio::task::spawn_blocking(move || {
+        let (reader, mut ids) = (AnomalyReader::new(fetcher.clone()), HashSet::new());
+        let mut found: BTreeMap<String, HashSet<TransactionId>> = BTreeMap::new();
+        for record in &anomalies {
+            let anomaly = reader.read(&record.payload)?;
+            ensure!(
+                record.key == anomaly.entity.as_bytes(),
+                "the key is the entity: {anomaly:?}"
+            );
+            ensure!(
+                ids.insert(anomaly.id),
+                "the anomaly {} is there twice",
+                anomaly.id
+            );
+            found
+                .entry(anomaly.rule)
+                .or_default()
+                .extend(anomaly.transaction_ids);
+        }
+        let reader = LabelReader::new(fetcher);
+        let mut injected: BTreeMap<String, Vec<TransactionId>> = BTreeMap::new();
+        for record in &labels {
+            let label = reader.read(&record.payload)?;
+            injected.entry(label.rule).or_default().push(label.transaction_id);
+        }
+        for rule in ["velocity", "amount_outlier", "impossible_travel", "replay"] {
+            let injected = injected
+                .get(rule)
+                .with_context(|| format!("nothing was injected for {rule}"))?;
+            let none = HashSet::new();
+            let found = found.get(rule).unwrap_or(&none);
+            let hits = injected.iter().filter(|id| found.contains(id)).count();
+            eprintln!(
+                "end_to_end: {rule}: {hits} of {} labelled transactions are evidence",
+                injected.len()
+            );
+            ensure!(hits > 0, "{rule} found none of {}", injected.len());
+        }
+        Ok(())
+    })
+    .await?
+}
+
+/// As many documents as there are results, with the same sums.
+async fn check_documents(context: &TestContext, expected: &Expected) -> Result<()> {
+    let anomalies = topics::read(&context.settings, topic::ANOMALIES).await?.len() as u64;
+    let aggregates = expected.aggregates.len() as u64;
+    let transactions = expected.transactions.len() as u64;
+    for (index, wanted) in [
+        ("millrace-aggregates", aggregates),
+        ("millrace-anomalies", anomalies),
+        ("millrace-transactions", transactions),
+    ] {
+        wait_until(&format!("{wanted} documents in {index}"), LIMIT, || async {
+            let Some(count) = elastic::count(&context.settings, index).await? else {
+                return Ok(None);
+            };
+            ensure!(
+                count <= wanted,
+                "{count} documents in {index}, more than {wanted}"
+            );
+            Ok((count == wanted).then_some(()))
+        })
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! The tests, by the part they are about.
+
+mod end_to_end;
+mod registry;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use anyhow::Result;
+use millrace_tests::TestContext;
+
+/// A test: it owns its context, and fails by its error.
+pub(crate) type Case = Box<dyn FnOnce(TestContext) -> Pin<Box<dyn Future<Output = Result<()>>>> + Send>;
+
+/// Names a test and boxes it.
+macro_rules! case {
+    ($module:ident::$name:ident) => {
+        (
+            concat!(stringify!($module), "::", stringify!($name)),
+            Box::new(|context: TestContext| {
+                Box::pin($module::$name(context)) as Pin<Box<dyn Future<Output = Result<()>>>>
+            }) as Case,
+        )
+    };
+}
+
+/// Every test with its name.
+pub(crate) fn all() -> Vec<(&'static str, Case)> {
+    vec![
+        case!(registry::registers_once),
+        case!(registry::resolves_other_writers),
+        case!(end_to_end::sums_to_the_cent),
+    ]
+}

@@ -1,0 +1,122 @@
+//! The codec against the real registry.
+
+use anyhow::{Context, Result, ensure};
+use millrace_codec::reader::ReadError;
+use millrace_codec::registry::Change;
+use millrace_codec::{
+    DecodeError, Registry, RegistryConfig, RegistryError, SchemaFetcher, TransactionReader, framing,
+    transaction,
+};
+use millrace_domain::{schema, topic};
+use millrace_tests::{TestContext, sample};
+
+fn config(context: &TestContext) -> RegistryConfig {
+    let settings = &context.settings.schema_registry;
+    RegistryConfig {
+        url: settings.url.clone(),
+        username: settings.username.clone(),
+        password: settings.password.clone(),
+        timeout_ms: settings.timeout_ms,
+    }
+}
+
+fn subject(context: &TestContext) -> String {
+    format!(
+        "{}{}-value",
+        context.settings.kafka.topic_prefix,
+        topic::TRANSACTIONS
+    )
+}
+
+/// Our schema with one more field, of the type and default given as JSON.
+fn with_field(name: &str, field_type: &str, default: &str) -> Result<String> {
+    let mut schema: serde_json::Value = serde_json::from_str(schema::TRANSACTION)?;
+    let mut field =
+        serde_json::json!({"name": name, "type": serde_json::from_str::<serde_json::Value>(field_type)?});
+    if !default.is_empty() {
+        field["default"] = serde_json::from_str(default)?;
+    }
+    schema["fields"]
+        .as_array_mut()
+        .context("a record has fields")?
+        .push(field);
+    Ok(schema.to_string())
+}
+
+/// Registering twice gives one id; BACKWARD is set once.
+pub(super) async fn registers_once(context: TestContext) -> Result<()> {
+    let registry = Registry::new(config(&context))?;
+    let subject = subject(&context);
+    ensure!(registry.latest(&subject).await?.is_none(), "{subject} is new");
+    let id = registry.register(&subject, schema::TRANSACTION).await?;
+    ensure!(
+        registry.register(&subject, schema::TRANSACTION).await? == id,
+        "the same schema has the same id"
+    );
+    ensure!(
+        registry.set_backward(&subject).await? == Change::Updated,
+        "BACKWARD is not the registry's default"
+    );
+    ensure!(
+        registry.set_backward(&subject).await? == Change::Unchanged,
+        "BACKWARD is set"
+    );
+    ensure!(
+        registry.compatibility(&subject).await?.as_deref() == Some("BACKWARD"),
+        "the level can be read"
+    );
+    ensure!(
+        registry.subjects().await?.contains(&subject),
+        "the subject is listed"
+    );
+    ensure!(
+        registry
+            .latest(&subject)
+            .await?
+            .is_some_and(|latest| latest.id == id),
+        "the id is the latest"
+    );
+    Ok(())
+}
+
+/// A value written with one more, optional field is read through the registry; an incompatible schema is refused
+/// with the field's name; an id nobody registered is a bad value, not an outage.
+pub(super) async fn resolves_other_writers(context: TestContext) -> Result<()> {
+    let registry = Registry::new(config(&context))?;
+    let subject = subject(&context);
+    let ours = registry.register(&subject, schema::TRANSACTION).await?;
+    registry.set_backward(&subject).await?;
+    let newer = registry
+        .register(&subject, &with_field("channel", "\"string\"", "\"web\"")?)
+        .await?;
+    let refused = registry
+        .register(&subject, &with_field("branch", "\"string\"", "")?)
+        .await;
+    let Err(RegistryError::Incompatible { message, .. }) = refused else {
+        anyhow::bail!("a new field without a default was not refused as incompatible: {refused:?}");
+    };
+    ensure!(
+        message.contains("branch"),
+        "the refusal names the field: {message}"
+    );
+
+    let sent = sample::transaction(7, 1_760_000_000_000);
+    let (mut plain, mut evolved, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    transaction::encode_framed(ours, &sent, &mut plain);
+    transaction::encode_framed(newer, &sent, &mut evolved);
+    evolved.extend_from_slice(&[6, b'a', b'p', b'p']); // the new field, at the end
+    framing::write_header(999_999, &mut unknown);
+    let reader = TransactionReader::new(SchemaFetcher::new(config(&context)));
+    tokio::task::spawn_blocking(move || {
+        ensure!(reader.read(&plain)? == sent, "our own schema");
+        ensure!(reader.read(&evolved)? == sent, "the newer schema, resolved");
+        let answer = reader.read(&unknown);
+        let known_as_bad = matches!(
+            answer,
+            Err(ReadError::Invalid(DecodeError::UnknownSchema { id: 999_999 }))
+        );
+        ensure!(known_as_bad, "an id nobody registered: {answer:?}");
+        Ok(())
+    })
+    .await?
+}

@@ -1,0 +1,58 @@
+//! Every test against the real stack, in one run: `cargo test -p millrace-tests`.
+//!
+//! Containers are used where a Docker engine answers, else local processes; `MILLRACE_TEST_STACK=docker|local`
+//! decides otherwise. Services run as child processes of this very binary, which carries the `millrace` command:
+//! so they can be killed as a machine would kill them.
+
+mod cases;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Failed, Trial};
+use millrace_tests::{Environment, service};
+use tokio::runtime::Runtime;
+
+fn main() -> Result<ExitCode> {
+    if service::is_child() {
+        return service::run_child();
+    }
+    let arguments = Arguments::from_args();
+    if arguments.list {
+        return Ok(libtest_mimic::run(&arguments, trials(None)).exit_code());
+    }
+    let runtime = Arc::new(Runtime::new()?);
+    let start = Instant::now();
+    let environment = Arc::new(runtime.block_on(Environment::start())?);
+    eprintln!(
+        "the stack runs in {} after {:.1} s",
+        environment.kind(),
+        start.elapsed().as_secs_f32()
+    );
+    let conclusion = libtest_mimic::run(&arguments, trials(Some((&runtime, &environment))));
+    if let Some(environment) = Arc::into_inner(environment) {
+        runtime.block_on(environment.stop())?;
+    }
+    Ok(conclusion.exit_code())
+}
+
+fn trials(stack: Option<(&Arc<Runtime>, &Arc<Environment>)>) -> Vec<Trial> {
+    let cases = cases::all().into_iter();
+    cases
+        .map(|(name, case)| {
+            let stack = stack.map(|(runtime, environment)| (Arc::clone(runtime), Arc::clone(environment)));
+            Trial::test(name, move || {
+                let Some((runtime, environment)) = stack else {
+                    return Err(Failed::from("only listed"));
+                };
+                let context = environment.context(name).map_err(|error| format!("{error:#}"))?;
+                drop(environment);
+                runtime
+                    .block_on(case(context))
+                    .map_err(|error| Failed::from(format!("{error:#}")))
+            })
+        })
+        .collect()
+}

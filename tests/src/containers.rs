@@ -1,0 +1,181 @@
+//! The stack in containers: three controllers, three brokers, registry and Elasticsearch, on free loopback ports.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures::future::try_join_all;
+use millrace_stack::Ports;
+use testcontainers::core::{ContainerPort, IntoContainerPort};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
+
+use crate::ready;
+
+/// How long one container may take to start on a busy machine.
+const STARTUP_LIMIT: Duration = Duration::from_secs(180);
+const NODES: u16 = 3;
+
+/// The running containers; dropping them removes them.
+pub struct Containers {
+    nodes: Vec<ContainerAsync<GenericImage>>,
+    /// Brokers as the clients on this machine reach them.
+    pub bootstrap_servers: String,
+    /// The registry's Confluent API.
+    pub registry_url: String,
+    /// Elasticsearch.
+    pub elasticsearch_url: String,
+}
+
+/// Whether a Docker engine answers.
+#[must_use]
+pub fn engine_answers() -> bool {
+    Command::new("docker")
+        .args(["version", "--format", "{{.Server.Version}}"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+impl Containers {
+    /// Starts everything and waits until it serves.
+    ///
+    /// # Errors
+    /// An image that cannot be had, or a container that does not start; the message names it.
+    pub async fn start() -> Result<Self> {
+        let run = format!("millrace-test-{}", std::process::id());
+        let ports = Ports::free()?;
+        let controllers = (1..=NODES).map(|number| kafka_controller(&run, number));
+        let brokers = (1..=NODES)
+            .zip(ports.brokers)
+            .map(|(number, port)| kafka_broker(&run, number, port));
+        let mut requests: Vec<_> = controllers.chain(brokers).collect();
+        requests.push(elasticsearch(&run, ports.elasticsearch));
+        let mut nodes = try_join_all(requests.into_iter().map(start)).await?;
+        let bootstrap_servers = ports.brokers.map(|port| format!("127.0.0.1:{port}")).join(",");
+        ready::brokers(&bootstrap_servers, usize::from(NODES), STARTUP_LIMIT).await?;
+        nodes.push(start(registry(&run, ports.registry)).await?);
+        let containers = Self {
+            nodes,
+            bootstrap_servers,
+            registry_url: format!("http://127.0.0.1:{}/apis/ccompat/v7", ports.registry),
+            elasticsearch_url: format!("http://127.0.0.1:{}", ports.elasticsearch),
+        };
+        ready::answers(&format!("{}/subjects", containers.registry_url), STARTUP_LIMIT).await?;
+        ready::answers(
+            &format!("{}/_cluster/health", containers.elasticsearch_url),
+            STARTUP_LIMIT,
+        )
+        .await?;
+        Ok(containers)
+    }
+
+    /// Removes every container: clients before brokers, brokers before controllers.
+    pub async fn stop(mut self) {
+        while let Some(node) = self.nodes.pop() {
+            let id = node.id().to_owned();
+            if let Err(error) = node.rm().await {
+                eprintln!("container {id} was not removed: {error}");
+            }
+        }
+    }
+}
+
+async fn start(request: ContainerRequest<GenericImage>) -> Result<ContainerAsync<GenericImage>> {
+    let name = request.container_name().clone().unwrap_or_default();
+    request.start().await.with_context(|| {
+        format!(
+            "starting {name}; without its image, MILLRACE_TEST_STACK=local runs the tests on local processes"
+        )
+    })
+}
+
+/// Publishes `container_port` as `host_port` on loopback alone.
+fn on_loopback(
+    request: ContainerRequest<GenericImage>,
+    host_port: u16,
+    container_port: ContainerPort,
+) -> ContainerRequest<GenericImage> {
+    request
+        .with_mapped_port(host_port, container_port)
+        .with_host_config_modifier(|config| {
+            for binding in config
+                .port_bindings
+                .iter_mut()
+                .flat_map(|ports| ports.values_mut())
+                .flatten()
+                .flatten()
+            {
+                binding.host_ip = Some("127.0.0.1".to_owned());
+            }
+        })
+}
+
+fn request(run: &str, name: &str, image: &str, tag: &str) -> ContainerRequest<GenericImage> {
+    GenericImage::new(image, tag)
+        .with_network(run)
+        .with_container_name(format!("{run}-{name}"))
+        .with_hostname(name)
+        .with_startup_timeout(STARTUP_LIMIT)
+}
+
+fn kafka_node(run: &str, name: &str, id: u16) -> ContainerRequest<GenericImage> {
+    let voters = (1..=NODES)
+        .map(|number| format!("{number}@{run}-controller-{number}:9093"))
+        .collect::<Vec<_>>()
+        .join(",");
+    request(run, name, "apache/kafka", "4.3.1")
+        .with_env_var("CLUSTER_ID", "bWlsbHJhY2UtdGVzdC0wMQ")
+        .with_env_var("KAFKA_NODE_ID", id.to_string())
+        .with_env_var("KAFKA_CONTROLLER_QUORUM_VOTERS", voters)
+        .with_env_var("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER")
+        .with_env_var(
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
+            "CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,HOST:PLAINTEXT",
+        )
+        .with_env_var("KAFKA_HEAP_OPTS", "-Xmx320m -Xms128m")
+}
+
+fn kafka_controller(run: &str, number: u16) -> ContainerRequest<GenericImage> {
+    kafka_node(run, &format!("controller-{number}"), number)
+        .with_env_var("KAFKA_PROCESS_ROLES", "controller")
+        .with_env_var("KAFKA_LISTENERS", "CONTROLLER://:9093")
+}
+
+fn kafka_broker(run: &str, number: u16, host_port: u16) -> ContainerRequest<GenericImage> {
+    let name = format!("broker-{number}");
+    let advertised = format!("INTERNAL://{run}-{name}:9092,HOST://127.0.0.1:{host_port}");
+    let broker = kafka_node(run, &name, 10 + number)
+        .with_env_var("KAFKA_PROCESS_ROLES", "broker")
+        .with_env_var("KAFKA_LISTENERS", "INTERNAL://:9092,HOST://:19092")
+        .with_env_var("KAFKA_ADVERTISED_LISTENERS", advertised)
+        .with_env_var("KAFKA_INTER_BROKER_LISTENER_NAME", "INTERNAL")
+        .with_env_var("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+        .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
+        .with_env_var("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "3")
+        .with_env_var("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "6")
+        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "3")
+        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "2")
+        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS", "6");
+    on_loopback(broker, host_port, 19092.tcp())
+}
+
+fn registry(run: &str, host_port: u16) -> ContainerRequest<GenericImage> {
+    let registry = request(run, "registry", "apicurio/apicurio-registry", "3.3.3")
+        .with_env_var("APICURIO_STORAGE_KIND", "kafkasql")
+        .with_env_var(
+            "APICURIO_KAFKASQL_BOOTSTRAP_SERVERS",
+            format!("{run}-broker-1:9092"),
+        )
+        .with_env_var("JAVA_OPTS", "-Xmx320m");
+    on_loopback(registry, host_port, 8080.tcp())
+}
+
+fn elasticsearch(run: &str, host_port: u16) -> ContainerRequest<GenericImage> {
+    let elasticsearch = request(run, "elasticsearch", "elasticsearch", "9.5.3")
+        .with_env_var("discovery.type", "single-node")
+        .with_env_var("xpack.security.enabled", "false")
+        .with_env_var("ES_JAVA_OPTS", "-Xms512m -Xmx512m");
+    on_loopback(elasticsearch, host_port, 9200.tcp())
+}

@@ -1,0 +1,158 @@
+//! Services as child processes of the test binary, which carries the `millrace` command.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::{TestContext, ready, wait_until};
+
+/// Set in a child: it is the `millrace` command, not the tests.
+const CHILD: &str = "MILLRACE_TEST_CHILD";
+
+/// How long a service may take to become ready, or to end.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Whether this process is to be the `millrace` command.
+#[must_use]
+pub fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// Runs the `millrace` command with this process's arguments.
+///
+/// # Errors
+/// Those of the command.
+pub fn run_child() -> Result<ExitCode> {
+    tokio::runtime::Runtime::new()?.block_on(millrace::dispatch::run(millrace::cli::Cli::parse()))
+}
+
+/// A running command; dropped, it is killed.
+pub struct Service {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Service {
+    /// Starts `millrace ARGUMENTS… --config FILE` with the test's settings; `name` is that of its log.
+    ///
+    /// # Errors
+    /// The process cannot be started.
+    pub fn start(context: &TestContext, name: &str, arguments: &[&str]) -> Result<Self> {
+        let config = context.path(format!("{name}.yml"));
+        fs::write(&config, serde_yaml_ng::to_string(&context.settings)?)?;
+        let log = context.path(format!("{name}.log"));
+        let output = File::options().create(true).append(true).open(&log)?;
+        let child = Command::new(std::env::current_exe()?)
+            .args(arguments)
+            .arg("--config")
+            .arg(&config)
+            .env(CHILD, "1")
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("starting {name}"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+        })
+    }
+
+    /// Waits until `/health/ready` on `port` says so.
+    ///
+    /// # Errors
+    /// It ends, or is not ready within a minute; with the end of its log.
+    pub async fn ready(&mut self, port: u16) -> Result<()> {
+        let url = format!("http://127.0.0.1:{port}/health/ready");
+        let answer = tokio::select! {
+            answer = ready::answers(&url, LIMIT) => answer,
+            ended = wait_for_end(&mut self.child, LIMIT) => ended.and_then(|status| bail!("it ended early with {status}")),
+        };
+        answer.with_context(|| self.tail())
+    }
+
+    /// Ends it as a crash would.
+    ///
+    /// # Errors
+    /// It has ended by itself.
+    pub fn kill(mut self) -> Result<()> {
+        ensure!(
+            self.child.try_wait()?.is_none(),
+            "{} had ended by itself\n{}",
+            self.name,
+            self.tail()
+        );
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Stops it as an operator would, and checks that it ends well.
+    ///
+    /// # Errors
+    /// It does not end within a minute, or with another status than 0.
+    pub async fn stop(mut self) -> Result<()> {
+        kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
+        self.succeed(LIMIT).await
+    }
+
+    /// Waits until it ends by itself, with status 0.
+    ///
+    /// # Errors
+    /// It does not end within `limit`, or with another status; with the end of its log.
+    pub async fn succeed(&mut self, limit: Duration) -> Result<()> {
+        let status = wait_for_end(&mut self.child, limit)
+            .await
+            .with_context(|| self.tail())?;
+        ensure!(
+            status.success(),
+            "{} ended with {status}\n{}",
+            self.name,
+            self.tail()
+        );
+        Ok(())
+    }
+
+    /// All it has written.
+    #[must_use]
+    pub fn output(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn tail(&self) -> String {
+        let output = self.output();
+        let lines: Vec<_> = output.lines().collect();
+        format!(
+            "the end of the log of {}:\n{}",
+            self.name,
+            lines[lines.len().saturating_sub(30)..].join("\n")
+        )
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn wait_for_end(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
+    let start = std::time::Instant::now();
+    let child = std::cell::RefCell::new(child);
+    let status = wait_until("the end of a process", limit, || async {
+        Ok(child.borrow_mut().try_wait()?)
+    })
+    .await;
+    status.with_context(|| format!("after {:.0} s", start.elapsed().as_secs_f32()))
+}

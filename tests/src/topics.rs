@@ -1,0 +1,114 @@
+//! Reading whole topics, as a naive consumer would.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use millrace_settings::Settings;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+/// How long reading one topic may take.
+const READ_LIMIT: Duration = Duration::from_secs(120);
+
+/// One record, owned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Partition it was read from.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Its time in the log, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// The key's bytes; empty where there is none.
+    pub key: Vec<u8>,
+    /// The value's bytes; empty where there is none.
+    pub payload: Vec<u8>,
+    /// Headers in order.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Record {
+    /// The header `name` as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        let value = self
+            .headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    }
+}
+
+impl From<&BorrowedMessage<'_>> for Record {
+    fn from(message: &BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            key: message.key().unwrap_or_default().to_vec(),
+            payload: message.payload().unwrap_or_default().to_vec(),
+            headers: headers
+                .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+                .collect(),
+        }
+    }
+}
+
+/// Reads the committed records of `topic` (before the prefix) from its start to its present end, in order within a
+/// partition.
+///
+/// # Errors
+/// The topic is missing, or reading takes longer than two minutes.
+pub async fn read(settings: &Settings, topic: &str) -> Result<Vec<Record>> {
+    let name = format!("{}{topic}", settings.kafka.topic_prefix);
+    let bootstrap_servers = settings.kafka.bootstrap_servers.clone();
+    tokio::task::spawn_blocking(move || read_blocking(&bootstrap_servers, &name)).await?
+}
+
+fn read_blocking(bootstrap_servers: &str, topic: &str) -> Result<Vec<Record>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap_servers)
+        .set("group.id", "reader-that-commits-nothing")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .create()?;
+    let partitions = assign_all(&consumer, topic)?;
+    let start = Instant::now();
+    let (mut records, mut at_end) = (Vec::new(), vec![false; partitions]);
+    while at_end.contains(&false) {
+        if start.elapsed() > READ_LIMIT {
+            bail!("{topic} was not read to its end in {} s", READ_LIMIT.as_secs());
+        }
+        match consumer.poll(Duration::from_millis(100)) {
+            None => {}
+            Some(Ok(message)) => records.push(Record::from(&message)),
+            Some(Err(KafkaError::PartitionEOF(partition))) => at_end[usize::try_from(partition)?] = true,
+            Some(Err(error)) => return Err(error).with_context(|| format!("reading {topic}")),
+        }
+    }
+    records.sort_by_key(|record| (record.partition, record.offset));
+    Ok(records)
+}
+
+fn assign_all(consumer: &BaseConsumer, topic: &str) -> Result<usize> {
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
+    let partitions = metadata
+        .topics()
+        .first()
+        .map_or(0, |found| found.partitions().len());
+    if partitions == 0 {
+        bail!("there is no topic {topic}");
+    }
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        list.add_partition_offset(topic, i32::try_from(partition)?, Offset::Beginning)?;
+    }
+    consumer.assign(&list)?;
+    Ok(partitions)
+}
