@@ -1,23 +1,18 @@
 //! The whole pipeline: every service as a process, against the real stack.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use millrace_codec::{
-    AggregateReader, AnomalyReader, LabelReader, RegistryConfig, SchemaFetcher, TransactionReader,
-};
+use millrace_codec::{AggregateReader, AnomalyReader, LabelReader, TransactionReader};
 use millrace_domain::{TransactionId, topic};
 use millrace_tests::oracle::{self, Expected};
+use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::topics::{self, Record};
 use millrace_tests::{TestContext, elastic, wait_until};
 
 /// Transactions the producer makes.
 const COUNT: u64 = 200_000;
-
-/// How long the pipeline may take to work off what the test sends, on a busy machine.
-const LIMIT: Duration = Duration::from_secs(240);
 
 /// Sends 200,000 transactions with duplicates, disorder, malformed records and fraud; checks every sum, every dead
 /// letter and every document.
@@ -33,7 +28,7 @@ pub(super) async fn sums_to_the_cent(mut context: TestContext) -> Result<()> {
     settings.aggregator.window_ms = 10_000;
     settings.aggregator.worker.idle_timeout_ms = 3_000;
 
-    let services = Services::start(&context).await?;
+    let pipeline = Pipeline::start(&context).await?;
     // Four minutes of event time, as fast as it goes: an outlier needs a user with a past.
     let count = COUNT.to_string();
     let start_time_ms = (now_ms()? - 600_000).to_string();
@@ -52,13 +47,12 @@ pub(super) async fn sums_to_the_cent(mut context: TestContext) -> Result<()> {
     producer?.succeed(LIMIT).await?;
 
     // Verification waits for the windows to close, and compares with the producer's own ledger.
-    Service::start(&context, "verify", &["verify", "--timeout", "180s"])?
-        .succeed(LIMIT)
-        .await?;
-    let expected = check_aggregates(&context).await?;
+    pipeline::verify(&context).await?;
+    let expected = check_aggregates(&context, COUNT).await?;
     check_anomalies(&context).await?;
     check_documents(&context, &expected).await?;
-    services.stop().await
+    check_dashboard(&context).await?;
+    pipeline.stop().await
 }
 
 fn now_ms() -> Result<u128> {
@@ -67,48 +61,8 @@ fn now_ms() -> Result<u128> {
         .as_millis())
 }
 
-struct Services(Vec<Service>);
-
-impl Services {
-    async fn start(context: &TestContext) -> Result<Self> {
-        Service::start(context, "init", &["init"])?.succeed(LIMIT).await?;
-        let settings = &context.settings;
-        let mut services = Vec::new();
-        for (name, port) in [
-            ("aggregator", settings.aggregator.metrics_port),
-            ("detector", settings.detector.metrics_port),
-            ("elastic-sink", settings.elastic_sink.metrics_port),
-        ] {
-            services.push((Service::start(context, name, &["service", name])?, port));
-        }
-        let mut ready = Vec::new();
-        for (mut service, port) in services {
-            service.ready(port).await?;
-            ready.push(service);
-        }
-        Ok(Self(ready))
-    }
-
-    async fn stop(self) -> Result<()> {
-        for service in self.0 {
-            service.stop().await?;
-        }
-        Ok(())
-    }
-}
-
-fn fetcher(context: &TestContext) -> SchemaFetcher {
-    let settings = &context.settings.schema_registry;
-    SchemaFetcher::new(RegistryConfig {
-        url: settings.url.clone(),
-        username: None,
-        password: None,
-        timeout_ms: settings.timeout_ms,
-    })
-}
-
 /// Every aggregate, dead letter and late record against the naive sum over the log.
-async fn check_aggregates(context: &TestContext) -> Result<Expected> {
+async fn check_aggregates(context: &TestContext, count: u64) -> Result<Expected> {
     let settings = &context.settings;
     let sent = topics::read(settings, topic::TRANSACTIONS).await?;
     let late = topics::read(settings, topic::LATE).await?;
@@ -118,7 +72,7 @@ async fn check_aggregates(context: &TestContext) -> Result<Expected> {
         settings.aggregator.window_ms,
         settings.aggregator.event_time.max_future_ms,
     );
-    let fetcher = fetcher(context);
+    let fetcher = pipeline::schemas(context);
     tokio::task::spawn_blocking(move || {
         let reader = TransactionReader::new(fetcher.clone());
         let late: HashSet<TransactionId> = late
@@ -127,11 +81,11 @@ async fn check_aggregates(context: &TestContext) -> Result<Expected> {
             .collect::<Result<_>>()?;
         let expected = oracle::expect(&sent, &reader, window_ms, max_future_ms, &late)?;
         ensure!(
-            expected.duplicates as u64 > COUNT / 200,
+            expected.duplicates as u64 > count / 200,
             "the stream has duplicates: {}",
             expected.duplicates
         );
-        check_dead_letters(&expected, &sent, &dead)?;
+        check_dead_letters(&expected, &sent, &dead, count)?;
 
         let reader = AggregateReader::new(fetcher);
         let mut found = BTreeMap::new();
@@ -167,7 +121,7 @@ async fn check_aggregates(context: &TestContext) -> Result<Expected> {
 }
 
 /// Each bad record is one dead letter, with its own bytes, its place and a reason.
-fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record]) -> Result<()> {
+fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record], count: u64) -> Result<()> {
     let place = |record: &Record| -> Result<(i32, i64)> {
         let header = |name| {
             record
@@ -201,7 +155,7 @@ fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record]) -> 
     }
     let expected: BTreeSet<_> = expected.dead.iter().copied().collect();
     ensure!(
-        expected.len() as u64 > COUNT / 400,
+        expected.len() as u64 > count / 400,
         "the stream has malformed records: {}",
         expected.len()
     );
@@ -218,7 +172,7 @@ fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record]) -> 
 async fn check_anomalies(context: &TestContext) -> Result<()> {
     let anomalies = topics::read(&context.settings, topic::ANOMALIES).await?;
     let labels = topics::read(&context.settings, topic::FRAUD_LABELS).await?;
-    let fetcher = fetcher(context);
+    let fetcher = pipeline::schemas(context);
     tokio::task::spawn_blocking(move || {
         let (reader, mut ids) = (AnomalyReader::new(fetcher.clone()), HashSet::new());
         let mut found: BTreeMap<String, HashSet<TransactionId>> = BTreeMap::new();
@@ -285,4 +239,69 @@ async fn check_documents(context: &TestContext, expected: &Expected) -> Result<(
         .await?;
     }
     Ok(())
+}
+
+/// Every query of the Kibana dashboard runs and finds something.
+async fn check_dashboard(context: &TestContext) -> Result<()> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../kibana/queries");
+    for file in std::fs::read_dir(folder)? {
+        let path = file?.path();
+        let query: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+        let index = query["index"].as_str().and_then(|index| index.strip_suffix("-*"));
+        let index = index.with_context(|| format!("{} names no index", path.display()))?;
+        let mut body = query["body"].clone();
+        body["track_total_hits"] = true.into();
+        let found = elastic::search(&context.settings, index, &body).await?;
+        let hits = found["hits"]["total"]["value"].as_u64().unwrap_or_default();
+        ensure!(hits > 0, "{} finds nothing: {found}", path.display());
+    }
+    Ok(())
+}
+
+/// Aggregator and detector are killed in the middle of the stream, twice each: nothing is lost and nothing doubled.
+pub(super) async fn survives_kills(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    settings.producer.duplicate_share = 0.01;
+    settings.producer.disorder_share = 0.05;
+    settings.producer.malformed_share = 0.005;
+    settings.producer.users = 20_000;
+    settings.aggregator.window_ms = 10_000;
+    settings.aggregator.worker.idle_timeout_ms = 3_000;
+    let mut pipeline = Pipeline::start(&context).await?;
+    let mut producer = Service::start(
+        &context,
+        "producer",
+        &["service", "producer", "--count", "60000", "--rate", "3000"],
+    )?;
+    for killed in 1..=2 {
+        wait_for_records(&context, topic::TRANSACTIONS, killed * 15_000).await?;
+        pipeline.crash(&context, "aggregator").await?;
+        pipeline.crash(&context, "detector").await?;
+    }
+    producer.succeed(LIMIT).await?;
+    pipeline::verify(&context).await?;
+    check_aggregates(&context, 60_000).await?;
+    let anomalies = topics::read(&context.settings, topic::ANOMALIES).await?;
+    let reader = AnomalyReader::new(pipeline::schemas(&context));
+    tokio::task::spawn_blocking(move || {
+        let mut ids = HashSet::new();
+        for record in &anomalies {
+            let anomaly = reader.read(&record.payload)?;
+            ensure!(
+                ids.insert(anomaly.id),
+                "the anomaly {} is there twice",
+                anomaly.id
+            );
+        }
+        Ok(())
+    })
+    .await??;
+    pipeline.stop().await
+}
+
+async fn wait_for_records(context: &TestContext, topic: &str, count: usize) -> Result<()> {
+    wait_until(&format!("{count} records in {topic}"), LIMIT, || async {
+        Ok((topics::read(&context.settings, topic).await?.len() >= count).then_some(()))
+    })
+    .await
 }

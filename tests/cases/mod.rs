@@ -1,7 +1,9 @@
 //! The tests, by the part they are about.
 
 mod end_to_end;
+mod init;
 mod registry;
+mod replay;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,6 +31,10 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
     vec![
         case!(registry::registers_once),
         case!(registry::resolves_other_writers),
+        case!(init::is_idempotent),
+        case!(init::refuses_other_partitions),
+        case!(replay::rejects_bad_rows),
         case!(end_to_end::sums_to_the_cent),
+        case!(end_to_end::survives_kills),
     ]
 }

@@ -4,21 +4,11 @@ use anyhow::{Context, Result, ensure};
 use millrace_codec::reader::ReadError;
 use millrace_codec::registry::Change;
 use millrace_codec::{
-    DecodeError, Registry, RegistryConfig, RegistryError, SchemaFetcher, TransactionReader, framing,
-    transaction,
+    DecodeError, Registry, RegistryError, SchemaFetcher, TransactionReader, framing, transaction,
 };
 use millrace_domain::{schema, topic};
+use millrace_tests::pipeline::registry_config;
 use millrace_tests::{TestContext, sample};
-
-fn config(context: &TestContext) -> RegistryConfig {
-    let settings = &context.settings.schema_registry;
-    RegistryConfig {
-        url: settings.url.clone(),
-        username: settings.username.clone(),
-        password: settings.password.clone(),
-        timeout_ms: settings.timeout_ms,
-    }
-}
 
 fn subject(context: &TestContext) -> String {
     format!(
@@ -45,7 +35,7 @@ fn with_field(name: &str, field_type: &str, default: &str) -> Result<String> {
 
 /// Registering twice gives one id; BACKWARD is set once.
 pub(super) async fn registers_once(context: TestContext) -> Result<()> {
-    let registry = Registry::new(config(&context))?;
+    let registry = Registry::new(registry_config(&context))?;
     let subject = subject(&context);
     ensure!(registry.latest(&subject).await?.is_none(), "{subject} is new");
     let id = registry.register(&subject, schema::TRANSACTION).await?;
@@ -82,7 +72,7 @@ pub(super) async fn registers_once(context: TestContext) -> Result<()> {
 /// A value written with one more, optional field is read through the registry; an incompatible schema is refused
 /// with the field's name; an id nobody registered is a bad value, not an outage.
 pub(super) async fn resolves_other_writers(context: TestContext) -> Result<()> {
-    let registry = Registry::new(config(&context))?;
+    let registry = Registry::new(registry_config(&context))?;
     let subject = subject(&context);
     let ours = registry.register(&subject, schema::TRANSACTION).await?;
     registry.set_backward(&subject).await?;
@@ -106,7 +96,7 @@ pub(super) async fn resolves_other_writers(context: TestContext) -> Result<()> {
     transaction::encode_framed(newer, &sent, &mut evolved);
     evolved.extend_from_slice(&[6, b'a', b'p', b'p']); // the new field, at the end
     framing::write_header(999_999, &mut unknown);
-    let reader = TransactionReader::new(SchemaFetcher::new(config(&context)));
+    let reader = TransactionReader::new(SchemaFetcher::new(registry_config(&context)));
     tokio::task::spawn_blocking(move || {
         ensure!(reader.read(&plain)? == sent, "our own schema");
         ensure!(reader.read(&evolved)? == sent, "the newer schema, resolved");

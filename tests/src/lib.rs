@@ -8,6 +8,7 @@ pub mod context;
 pub mod elastic;
 pub mod environment;
 pub mod oracle;
+pub mod pipeline;
 pub mod ready;
 pub mod sample;
 pub mod service;

@@ -1,0 +1,116 @@
+//! The services of the pipeline, as processes.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use millrace_codec::{RegistryConfig, SchemaFetcher};
+
+use crate::TestContext;
+use crate::service::Service;
+
+/// How long one command may take on a busy machine.
+pub const LIMIT: Duration = Duration::from_secs(240);
+
+/// Aggregator, detector and sink, after `init`.
+pub struct Pipeline(Vec<Part>);
+
+struct Part {
+    name: &'static str,
+    port: u16,
+    service: Service,
+}
+
+impl Pipeline {
+    /// Runs `init`, starts the three services, and waits until they are ready.
+    ///
+    /// # Errors
+    /// One of them fails; with the end of its log.
+    pub async fn start(context: &TestContext) -> Result<Self> {
+        init(context).await?;
+        let settings = &context.settings;
+        let ports = [
+            ("aggregator", settings.aggregator.metrics_port),
+            ("detector", settings.detector.metrics_port),
+            ("elastic-sink", settings.elastic_sink.metrics_port),
+        ];
+        let start = |(name, port)| {
+            Ok(Part {
+                name,
+                port,
+                service: Service::start(context, name, &["service", name])?,
+            })
+        };
+        let mut parts = ports.into_iter().map(start).collect::<Result<Vec<_>>>()?;
+        for part in &mut parts {
+            part.service.ready(part.port).await?;
+        }
+        Ok(Self(parts))
+    }
+
+    /// Kills the service `name` as a crash would, and starts it again.
+    ///
+    /// # Errors
+    /// It had ended by itself, or does not become ready again.
+    pub async fn crash(&mut self, context: &TestContext, name: &str) -> Result<()> {
+        let at = self
+            .0
+            .iter()
+            .position(|part| part.name == name)
+            .with_context(|| format!("no service {name}"))?;
+        let Part { name, port, service } = self.0.swap_remove(at);
+        service.kill()?;
+        let mut service = Service::start(context, name, &["service", name])?;
+        service.ready(port).await?;
+        self.0.push(Part { name, port, service });
+        Ok(())
+    }
+
+    /// Stops all, and checks that each ends well.
+    ///
+    /// # Errors
+    /// One does not.
+    pub async fn stop(self) -> Result<()> {
+        for part in self.0 {
+            part.service.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs `millrace init`; returns what it printed.
+///
+/// # Errors
+/// It fails; with the end of its log.
+pub async fn init(context: &TestContext) -> Result<String> {
+    let mut service = Service::start(context, "init", &["init", "--kibana-timeout", "0s"])?;
+    service.succeed(LIMIT).await?;
+    Ok(service.output())
+}
+
+/// Runs `millrace verify`, which waits for the last windows to close.
+///
+/// # Errors
+/// It fails; with the end of its table.
+pub async fn verify(context: &TestContext) -> Result<()> {
+    Service::start(context, "verify", &["verify", "--timeout", "180s"])?
+        .succeed(LIMIT)
+        .await
+}
+
+/// Asks the test's registry for schemas.
+#[must_use]
+pub fn schemas(context: &TestContext) -> SchemaFetcher {
+    SchemaFetcher::new(registry_config(context))
+}
+
+/// The test's registry.
+#[must_use]
+pub fn registry_config(context: &TestContext) -> RegistryConfig {
+    let settings = &context.settings.schema_registry;
+    RegistryConfig {
+        url: settings.url.clone(),
+        username: settings.username.clone(),
+        password: settings.password.clone(),
+        timeout_ms: settings.timeout_ms,
+    }
+}
