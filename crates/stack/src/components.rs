@@ -13,6 +13,9 @@ const KAFKA: &str = "4.3.1";
 const REGISTRY: &str = "3.3.3";
 const ELASTICSEARCH: &str = "9.5.3";
 
+/// To be raised when the functions below put an entry together in another way.
+const LAYOUT: &str = "2";
+
 const KAFKA_POM: &str = include_str!("../java/kafka.pom.xml");
 const REGISTRY_POM: &str = include_str!("../java/registry.pom.xml");
 const ELASTICSEARCH_POM: &str = include_str!("../java/elasticsearch.pom.xml");
@@ -20,7 +23,6 @@ const FORMAT: &str = include_str!("../java/Format.java");
 const ELASTIC_NODE: &str = include_str!("../java/ElasticNode.java");
 const ROOT_PLUGIN: &str = include_str!("../java/RootPlugin.java");
 const GUARD: &str = include_str!("../java/Guard.java");
-const GUARD_MANIFEST: &str = "Premain-Class: Guard\n";
 const PLUGIN_DESCRIPTOR: &str = include_str!("../config/plugin-descriptor.properties");
 
 /// Where each program is.
@@ -30,9 +32,9 @@ pub(crate) struct Components {
     pub(crate) kafka: PathBuf,
     /// `quarkus-run.jar` and what it loads.
     pub(crate) registry: PathBuf,
-    /// A home of Elasticsearch: `libs`, `modules`, `classes/ElasticNode.class`.
+    /// A home of Elasticsearch: `libs`, with `ElasticNode` among them, and `modules`.
     pub(crate) elasticsearch: PathBuf,
-    /// The agent that ends a JVM with its parent.
+    /// The jar of the class that ends a JVM with its parent.
     pub(crate) guard: PathBuf,
 }
 
@@ -44,7 +46,8 @@ impl Components {
         on_progress: &dyn Fn(Progress),
     ) -> Result<Self, StackError> {
         let fetch =
-            |name: &str, recipe: &[&str], fill: &dyn Fn(&Maven<'_>, &Path) -> Result<(), StackError>| {
+            |name: &str, sources: &[&str], fill: &dyn Fn(&Maven<'_>, &Path) -> Result<(), StackError>| {
+                let recipe = &[&[LAYOUT], sources].concat();
                 cache::ensure(cache_dir, &Entry { name, recipe }, |folder| {
                     on_progress(Progress::Fetching {
                         component: name.to_owned(),
@@ -58,7 +61,7 @@ impl Components {
             };
         let guard = Entry {
             name: "guard",
-            recipe: &[GUARD, GUARD_MANIFEST],
+            recipe: &[LAYOUT, GUARD],
         };
         Ok(Self {
             guard: cache::ensure(cache_dir, &guard, |folder| make_guard(jdk, folder))?.join("guard.jar"),
@@ -83,14 +86,8 @@ impl Components {
 
 fn make_guard(jdk: &Jdk, folder: &Path) -> Result<(), StackError> {
     let source = write(&folder.join("src/Guard.java"), GUARD)?;
-    let manifest = write(&folder.join("src/manifest"), GUARD_MANIFEST)?;
     maven::compile(jdk, &source, ".", &folder.join("classes"))?;
-    maven::jar(
-        jdk,
-        &folder.join("guard.jar"),
-        Some(&manifest),
-        &folder.join("classes"),
-    )
+    maven::jar(jdk, &folder.join("guard.jar"), &folder.join("classes"))
 }
 
 fn make_kafka(maven: &Maven<'_>, jdk: &Jdk, folder: &Path) -> Result<(), StackError> {
@@ -121,7 +118,9 @@ fn make_elasticsearch(maven: &Maven<'_>, jdk: &Jdk, folder: &Path) -> Result<(),
     maven.copy_dependencies(&pom, &libs)?;
     let class_path = jars(&libs);
     let node = write(&folder.join("src/ElasticNode.java"), ELASTIC_NODE)?;
-    maven::compile(jdk, &node, &class_path, &folder.join("classes"))?;
+    maven::compile(jdk, &node, &class_path, &folder.join("src/node"))?;
+    // In a jar, as the JVM's class archives take no folder of classes.
+    maven::jar(jdk, &libs.join("elastic-node.jar"), &folder.join("src/node"))?;
 
     let root = folder.join("modules/root");
     let source = write(&folder.join("src/RootPlugin.java"), ROOT_PLUGIN)?;
@@ -130,7 +129,7 @@ fn make_elasticsearch(maven: &Maven<'_>, jdk: &Jdk, folder: &Path) -> Result<(),
         &root.join("plugin-descriptor.properties"),
         &descriptor("root", "RootPlugin", "The version at GET /"),
     )?;
-    maven::jar(jdk, &root.join("root.jar"), None, &folder.join("src/root"))?;
+    maven::jar(jdk, &root.join("root.jar"), &folder.join("src/root"))?;
 
     let netty = folder.join("modules/transport-netty4");
     let class = "org.elasticsearch.transport.netty4.Netty4Plugin";

@@ -64,18 +64,10 @@ pub(crate) fn compile(jdk: &Jdk, source: &Path, class_path: &str, classes: &Path
     run(command, &format!("compiling {}", source.display()))
 }
 
-/// Packs `classes` into `archive`, with the manifest file where one is given.
-pub(crate) fn jar(
-    jdk: &Jdk,
-    archive: &Path,
-    manifest: Option<&Path>,
-    classes: &Path,
-) -> Result<(), StackError> {
+/// Packs `classes` into `archive`.
+pub(crate) fn jar(jdk: &Jdk, archive: &Path, classes: &Path) -> Result<(), StackError> {
     let mut command = Command::new(jdk.tool("jar"));
     command.arg("--create").arg("--file").arg(archive);
-    if let Some(manifest) = manifest {
-        command.arg("--manifest").arg(manifest);
-    }
     command.arg("-C").arg(classes).arg(".");
     run(command, &format!("packing {}", archive.display()))
 }
