@@ -237,7 +237,12 @@ pub(super) async fn output(command: Command, timeout: Duration) -> anyhow::Resul
     let told = run_to_end(command, timeout).await?;
     if !told.status.success() {
         let said = String::from_utf8_lossy(&told.stderr);
-        let lines: Vec<&str> = said.trim().lines().collect();
+        // Compose tells each step of each container: what went wrong is in the other lines.
+        let lines: Vec<&str> = said
+            .trim()
+            .lines()
+            .filter(|line| !line.starts_with(" Container "))
+            .collect();
         let tail = lines[lines.len().saturating_sub(15)..].join("\n");
         bail!("`{name}` failed ({}): {tail}", told.status);
     }

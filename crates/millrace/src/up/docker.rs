@@ -103,7 +103,7 @@ async fn choose(
             "the image {image} cannot be had ({reason})"
         )));
     }
-    if let Err(error) = build(&compose, services, options.build, reporter).await {
+    if let Err(error) = build(&compose, services, options.no_build, reporter).await {
         return Ok(Choice::Cannot(format!(
             "Millrace's own images cannot be built: {error:#}"
         )));
@@ -128,20 +128,20 @@ async fn choose(
     })))
 }
 
-/// Builds each image of ours once, where it is missing or `always`.
+/// Builds each image of ours once. An image of older sources would refuse, or misread, what these sources write; where
+/// nothing has changed a build takes seconds.
 async fn build(
     compose: &Compose,
     services: &BTreeMap<String, Service>,
-    always: bool,
+    only_missing: bool,
     reporter: &Reporter,
 ) -> anyhow::Result<()> {
     let mut by_image: BTreeMap<&str, &str> = BTreeMap::new();
-    for (name, service) in services
-        .iter()
-        .filter(|(_, service)| service.is_built() && service.is_default())
-    {
+    for (name, service) in services {
         if let Some(image) = &service.image
-            && (always || !images::is_here(image).await)
+            && service.is_built()
+            && service.is_default()
+            && !(only_missing && images::is_here(image).await)
         {
             by_image.insert(image, name);
         }
@@ -151,7 +151,7 @@ async fn build(
     }
     let names: Vec<&str> = by_image.keys().copied().collect();
     reporter.line(&format!(
-        "building {}: this takes minutes the first time",
+        "building {}: minutes at first, seconds if nothing changed",
         names.join(", ")
     ));
     reporter.waiting(&format!("building {}", names.join(", ")));
@@ -270,8 +270,10 @@ impl Run<'_> {
     async fn explain(&self, started: anyhow::Result<()>) -> anyhow::Result<()> {
         let Err(error) = started else { return Ok(()) };
         for container in self.plan.compose.containers().await.unwrap_or_default() {
-            let ended_well = container.state == "exited" && container.exit_code == 0;
-            if !is_well(&container) && !ended_well {
+            // One that was only created waited for another that is not well.
+            let has_no_fault =
+                container.state == "created" || (container.state == "exited" && container.exit_code == 0);
+            if !is_well(&container) && !has_no_fault {
                 let tail = self.plan.compose.log_tail(&container.service).await;
                 self.reporter.line(&format!(
                     "{}: {}; the end of its log:\n{tail}",

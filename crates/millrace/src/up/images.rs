@@ -33,9 +33,12 @@ pub(super) async fn pull_missing(images: &BTreeSet<String>, on_pull: impl Fn(&st
         let mut command = Command::new("docker");
         command.args(["pull", "--quiet", image]);
         let error = output(command, PULL_TIMEOUT).await.err()?;
-        // The last line is the reason.
-        let reason = error.to_string().lines().last().unwrap_or_default().to_owned();
-        Some((image.clone(), reason))
+        let error = error.to_string();
+        let last = error.lines().last().unwrap_or_default();
+        let reason = last
+            .rsplit_once("Error response from daemon: ")
+            .map_or(last, |(_, reason)| reason);
+        Some((image.clone(), reason.to_owned()))
     }));
     pulls.await.into_iter().flatten().collect()
 }

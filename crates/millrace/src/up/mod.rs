@@ -51,9 +51,9 @@ pub struct Options {
     /// With --for: longest wait for the last windows to close and to be indexed
     #[arg(long, value_name = "TIME", default_value = "180s", value_parser = humantime::parse_duration)]
     drain_timeout: Duration,
-    /// Docker: build Millrace's own images even if they are there
+    /// Docker: use Millrace's own images as they are where they are there, in place of building them from these sources
     #[arg(long)]
-    build: bool,
+    no_build: bool,
     /// Local: the state folder
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     state_dir: PathBuf,
