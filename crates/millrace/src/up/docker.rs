@@ -240,6 +240,7 @@ impl Run<'_> {
             () = self.shutdown.wait() => return Ok(None),
         }
         let ends = self.options.duration.map(|duration| Instant::now() + duration);
+        self.reporter.line("everything is ready");
         self.show_addresses();
         match self.watch(ends).await? {
             Wake::TimeIsUp => {}
@@ -295,6 +296,9 @@ impl Run<'_> {
             };
             let mut waiting = Vec::new();
             for container in containers {
+                if container.service == INIT {
+                    continue;
+                }
                 if !is_well(&container) {
                     waiting.push(container.service);
                 } else if well.insert(container.service.clone()) {

@@ -92,10 +92,9 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
 }
 
 /// Prints a verification's report and says how `up --for` ends.
-#[allow(clippy::print_stdout, reason = "the command's output")]
 fn conclude(reporter: &Reporter, report: &verify::Report) -> ExitCode {
     reporter.clear();
-    println!("{}", report.to_table());
+    reporter.print(&report.to_table().to_string());
     if report.passed {
         ExitCode::SUCCESS
     } else {

@@ -74,6 +74,15 @@ impl Reporter {
         }
     }
 
+    /// A result, to standard output.
+    #[allow(clippy::print_stdout, reason = "the command's result")]
+    pub(super) fn print(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| println!("{text}")),
+            None => println!("{text}"),
+        }
+    }
+
     /// Takes the changing line away.
     pub(super) fn clear(&self) {
         if let Some(bar) = &self.bar {
