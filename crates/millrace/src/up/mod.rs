@@ -5,6 +5,7 @@ pub mod compose;
 mod docker;
 mod images;
 mod local;
+mod plan;
 mod ports;
 mod reporter;
 mod services;
@@ -77,15 +78,15 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
     let state = State::new(options.state_dir.clone());
     let _claim = state.claim()?;
     if !options.local {
-        match docker::plan(&options, &reporter, &shutdown).await? {
-            docker::Choice::Use(plan) => {
+        match plan::make(&options, &reporter, &shutdown).await? {
+            plan::Choice::Use(plan) => {
                 return docker::run(&configured, &settings, &options, *plan, &reporter, &shutdown).await;
             }
-            docker::Choice::Stopped => return Ok(ExitCode::FAILURE),
-            docker::Choice::Cannot(reason) if options.docker => {
+            plan::Choice::Stopped => return Ok(ExitCode::FAILURE),
+            plan::Choice::Cannot(reason) if options.docker => {
                 anyhow::bail!("{reason}; without --docker, local processes are used")
             }
-            docker::Choice::Cannot(reason) => reporter.line(&format!("using local processes: {reason}")),
+            plan::Choice::Cannot(reason) => reporter.line(&format!("using local processes: {reason}")),
         }
     }
     local::run(settings, &options, &state, &reporter, &shutdown).await
