@@ -81,16 +81,7 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
     let opening = settings.clone();
     let mut topics = tokio::task::spawn_blocking(move || topics::Topics::open(&opening)).await??;
     loop {
-        let looked = settings.clone();
-        let (back, expected, observed) = tokio::task::spawn_blocking(move || {
-            let transactions = topic_name(&looked.kafka, topic::TRANSACTIONS);
-            let folder = &looked.producer.ledger_dir;
-            let expected = ledger::read(folder, &transactions, looked.aggregator.window_ms);
-            let observed = topics.observe();
-            (topics, expected, observed)
-        })
-        .await?;
-        topics = back;
+        // Before the topics, from which it is fed: so it never seems to hold more than they do.
         let indexed = match &index {
             None => None,
             Some(index) => match index.look().await {
@@ -104,6 +95,16 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
                 Err(error) => return Err(error),
             },
         };
+        let looked = settings.clone();
+        let (back, expected, observed) = tokio::task::spawn_blocking(move || {
+            let transactions = topic_name(&looked.kafka, topic::TRANSACTIONS);
+            let folder = &looked.producer.ledger_dir;
+            let expected = ledger::read(folder, &transactions, looked.aggregator.window_ms);
+            let observed = topics.observe();
+            (topics, expected, observed)
+        })
+        .await?;
+        topics = back;
         let checks = compare::compare(&expected?, &observed?, indexed.as_ref());
         let report = Report::of(checks, options.allow_open);
         if report.passed || !report.may_change() || Instant::now() >= deadline {
