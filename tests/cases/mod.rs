@@ -33,7 +33,7 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         case!(registry::resolves_other_writers),
         case!(init::is_idempotent),
         case!(init::refuses_other_partitions),
-        case!(replay::rejects_bad_rows),
+        case!(replay::sums_up_to_the_file),
         case!(end_to_end::sums_to_the_cent),
         case!(end_to_end::survives_kills),
     ]
