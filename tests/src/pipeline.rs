@@ -106,11 +106,5 @@ pub fn schemas(context: &TestContext) -> SchemaFetcher {
 /// The test's registry.
 #[must_use]
 pub fn registry_config(context: &TestContext) -> RegistryConfig {
-    let settings = &context.settings.schema_registry;
-    RegistryConfig {
-        url: settings.url.clone(),
-        username: settings.username.clone(),
-        password: settings.password.clone(),
-        timeout_ms: settings.timeout_ms,
-    }
+    millrace_service::registry::config(&context.settings.schema_registry)
 }

@@ -1,11 +1,10 @@
-//! What the jobs must know before they start: schema ids and numbers of partitions.
+//! What the jobs must know of the topics before they start.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use millrace_codec::{Registry, RegistryConfig};
 use millrace_kafka::client::admin_config;
-use millrace_settings::{Kafka, SchemaRegistry};
+use millrace_settings::Kafka;
 use millrace_telemetry::Shutdown;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
@@ -13,35 +12,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the brokers may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Where the registry is.
-#[must_use]
-pub fn registry_config(settings: &SchemaRegistry) -> RegistryConfig {
-    RegistryConfig {
-        url: settings.url.clone(),
-        username: settings.username.clone(),
-        password: settings.password.clone(),
-        timeout_ms: settings.timeout_ms,
-    }
-}
-
-/// The id of our schema of a topic's values.
-///
-/// # Errors
-/// The subject is not registered, the registry is away, or our schema is not compatible with what it has.
-pub async fn schema_id(registry: &Registry, topic: &str, schema: &str) -> anyhow::Result<u32> {
-    let subject = format!("{topic}-value");
-    if registry.latest(&subject).await?.is_none() {
-        bail!(
-            "the schema registry at {} has no subject {subject}: `millrace init` must run first",
-            registry.url()
-        );
-    }
-    // The newest version need not be ours. Registering gives the id that our version has, and changes nothing where it is
-    // there.
-    let id = registry.register(&subject, schema).await?;
-    Ok(id)
-}
 
 /// The number of a topic's partitions. Blocks, for brokers that are still starting too, until `shutdown`.
 ///

@@ -1,10 +1,9 @@
 //! From a record's bytes to what is to be done with it.
 
 use millrace_codec::{
-    AggregateReader, AnomalyReader, DecodeError, ReadError, RegistryConfig, RegistryError, SchemaFetcher,
-    TransactionReader,
+    AggregateReader, AnomalyReader, DecodeError, ReadError, RegistryError, SchemaFetcher, TransactionReader,
 };
-use millrace_settings::{SchemaRegistry, Settings};
+use millrace_settings::Settings;
 
 use crate::bulk::Work;
 use crate::document::{self, Document, NoDocument};
@@ -65,7 +64,7 @@ impl Decoder {
     /// A decoder that indexes `sample` of the transactions.
     #[must_use]
     pub fn new(settings: &Settings, sample: Sample) -> Self {
-        let fetcher = SchemaFetcher::new(registry(&settings.schema_registry));
+        let fetcher = SchemaFetcher::new(millrace_service::registry::config(&settings.schema_registry));
         Self {
             transactions: TransactionReader::new(fetcher.clone()),
             aggregates: AggregateReader::new(fetcher.clone()),
@@ -135,15 +134,6 @@ fn decided<T>(
         Fault::Unfit(error) => (error.code(), error.to_string()),
     };
     Ok(Decision::Work(Work::DeadLetter { code, error }))
-}
-
-fn registry(settings: &SchemaRegistry) -> RegistryConfig {
-    RegistryConfig {
-        url: settings.url.clone(),
-        username: settings.username.clone(),
-        password: settings.password.clone(),
-        timeout_ms: settings.timeout_ms,
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
-use millrace_codec::{Registry, RegistryConfig};
+use millrace_codec::Registry;
 use millrace_domain::{schema, topic};
 use millrace_kafka::topic_name;
 use millrace_settings::{Format, Producer, Settings};
@@ -46,12 +46,7 @@ pub(crate) async fn encoder(
     if format == Format::Json && !with_labels {
         return Ok(encoder);
     }
-    let registry = Registry::new(RegistryConfig {
-        url: settings.schema_registry.url.clone(),
-        username: settings.schema_registry.username.clone(),
-        password: settings.schema_registry.password.clone(),
-        timeout_ms: settings.schema_registry.timeout_ms,
-    })?;
+    let registry = Registry::new(millrace_service::registry::config(&settings.schema_registry))?;
     if format == Format::Avro {
         let subject = format!("{}-value", topics.transactions);
         encoder.transaction_schema_id = registry.register(&subject, schema::TRANSACTION).await?;

@@ -1,7 +1,7 @@
 //! The schemas, each as `<topic>-value` with BACKWARD compatibility.
 
+use millrace_codec::Registry;
 use millrace_codec::registry::Change;
-use millrace_codec::{Registry, RegistryConfig};
 use millrace_domain::topic;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
@@ -14,14 +14,8 @@ pub(super) async fn register(
     deadline: &Deadline,
     steps: &mut Steps,
 ) -> anyhow::Result<()> {
-    let config = &settings.schema_registry;
-    let registry = Registry::new(RegistryConfig {
-        url: config.url.clone(),
-        username: config.username.clone(),
-        password: config.password.clone(),
-        timeout_ms: config.timeout_ms,
-    })?;
-    let service = format!("the schema registry at {}", config.url);
+    let registry = Registry::new(millrace_service::registry::config(&settings.schema_registry))?;
+    let service = format!("the schema registry at {}", registry.url());
     deadline.until_answer(&service, || registry.subjects()).await?;
     for spec in &topic::ALL {
         let Some(schema) = spec.value_schema else { continue };

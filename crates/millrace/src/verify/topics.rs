@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::Context;
-use millrace_codec::{
-    AggregateReader, AnomalyReader, ReadError, RegistryConfig, SchemaFetcher, TransactionReader,
-};
+use millrace_codec::{AggregateReader, AnomalyReader, ReadError, SchemaFetcher, TransactionReader};
 use millrace_domain::{Currency, MerchantAggregate, ShortId, TransactionId, topic};
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
@@ -64,13 +62,7 @@ impl Topics {
     pub fn open(settings: &Settings) -> anyhow::Result<Self> {
         let kafka = &settings.kafka;
         let open = |name: &str| TopicLog::open(kafka, topic_name(kafka, name));
-        let registry = &settings.schema_registry;
-        let fetcher = SchemaFetcher::new(RegistryConfig {
-            url: registry.url.clone(),
-            username: registry.username.clone(),
-            password: registry.password.clone(),
-            timeout_ms: registry.timeout_ms,
-        });
+        let fetcher = SchemaFetcher::new(millrace_service::registry::config(&settings.schema_registry));
         Ok(Self {
             logs: Logs {
                 transactions: open(topic::TRANSACTIONS)?,

@@ -1,0 +1,10 @@
+//! What the services share around their jobs: [`registry`] look-ups at the start, the process's [`instance`] name, and
+//! [`Jobs`], which runs jobs until the process is told to stop.
+
+#![forbid(unsafe_code)]
+
+pub mod instance;
+mod jobs;
+pub mod registry;
+
+pub use jobs::{Jobs, hash_seed, job_config};
