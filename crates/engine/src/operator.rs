@@ -69,6 +69,24 @@ pub enum RestoreError {
         /// Where it is.
         at: usize,
     },
+    /// Another release wrote the state, in a layout that this one does not know.
+    #[error("the state of {operator} has version {found}, and this release reads version {known}")]
+    UnknownVersion {
+        /// The operator's name.
+        operator: &'static str,
+        /// The version it has.
+        found: u8,
+        /// The highest that this release reads.
+        known: u8,
+    },
+    /// The state is another operator's.
+    #[error("it is no state of {operator}: its first byte is {found:#04x}")]
+    OtherOperator {
+        /// The operator that was to be restored.
+        operator: &'static str,
+        /// What the state starts with.
+        found: u8,
+    },
     /// Bytes are left after the last value.
     #[error("the state has {extra} bytes too many")]
     TooLong {

@@ -291,7 +291,7 @@ impl Operator for DetectOperator {
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut reader = StateReader::new(bytes);
-        reader.expect_u8(state::VERSION, "version of the detector's state")?;
+        reader.version("detect", state::VERSION)?;
         let watermark = Watermark::restore(self.settings.max_disorder_ms, &mut reader)?;
         let (mut payloads, mut replayed) = remembered(self.settings.dedup_horizon_ms, self.seed);
         payloads.restore(&mut reader)?;

@@ -10,7 +10,7 @@ use crate::profile::{Burst, Place};
 use crate::recent::{Recent, RecentPool, Run};
 use crate::table::ProfileTable;
 
-/// First byte of the state: another operator's state, or another layout of this one's, starts otherwise.
+/// First byte of the state; see [`StateReader::version`].
 pub(crate) const VERSION: u8 = 0x21;
 
 /// Bytes of a profile with nothing in it.

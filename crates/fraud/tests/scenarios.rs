@@ -308,7 +308,7 @@ fn a_foreign_or_cut_state_is_refused_and_changes_nothing() {
     );
     assert!(matches!(
         detector.operator.restore(&[0x11]),
-        Err(RestoreError::Invalid { .. })
+        Err(RestoreError::OtherOperator { .. })
     ));
     assert_eq!(detector.operator.profiles(), 1);
     let mut large = purchase(1, "alice", HOUR);

@@ -8,7 +8,7 @@ use crate::hash::HashSeed;
 use crate::snapshot::{StateReader, StateWriter};
 use crate::{Disposition, Operator, RestoreError};
 
-/// First byte of the state; see stage 1.
+/// First byte of the state; see [`StateReader::version`].
 const STATE_VERSION: u8 = 0x21;
 
 /// The operator of stage 2 over one partition of the partials topic.
@@ -172,7 +172,7 @@ impl Operator for MergeAggregate {
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut reader = StateReader::new(bytes);
-        reader.expect_u8(STATE_VERSION, "version of an aggregate-merge state")?;
+        reader.version("aggregate-merge", STATE_VERSION)?;
         let at = reader.position();
         let what = "number of source partitions";
         if reader.count(what, 1)? != self.sources.len() {

@@ -10,7 +10,7 @@ use crate::key_table::KeyTable;
 use crate::snapshot::{StateReader, StateWriter};
 use crate::{Disposition, Operator, RestoreError, TumblingWindows, Watermark};
 
-/// First byte of the state: another operator's state, or another layout of this one's, starts otherwise.
+/// First byte of the state; see [`StateReader::version`].
 const STATE_VERSION: u8 = 0x11;
 
 /// What stage 1 sends to the partials topic.
@@ -256,7 +256,7 @@ impl Operator for PartialAggregate {
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut reader = StateReader::new(bytes);
-        reader.expect_u8(STATE_VERSION, "version of an aggregate-partial state")?;
+        reader.version("aggregate-partial", STATE_VERSION)?;
         let mut restored = Self::new(self.config, self.seed);
         restored.watermark = Watermark::restore(self.config.max_disorder_ms, &mut reader)?;
         restored.ids.restore(&mut reader)?;

@@ -125,6 +125,7 @@ impl SnapshotError {
             Self::Damaged { .. } => "damaged",
             Self::Foreign { .. } => "foreign",
             Self::OtherConfiguration { .. } => "other_configuration",
+            Self::State(RestoreError::UnknownVersion { .. }) => "unknown_state_version",
             Self::State(_) => "invalid_state",
         }
     }

@@ -143,17 +143,26 @@ impl<'a> StateReader<'a> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// A byte that can only be `expected`, such as a version.
+    /// The version of a state of `operator`, which starts with a byte of two halves: the high one tells the operators
+    /// apart, the low one is the version. `present` is the byte that this release writes; versions from 1 up to its
+    /// own are known.
     ///
     /// # Errors
-    /// The state ends before, or it is another.
-    pub fn expect_u8(&mut self, expected: u8, what: &'static str) -> Result<(), RestoreError> {
-        let at = self.at;
-        if self.u8()? == expected {
-            Ok(())
-        } else {
-            Err(RestoreError::Invalid { what, at })
+    /// The state ends before, is another operator's, or of a version that is not known.
+    pub fn version(&mut self, operator: &'static str, present: u8) -> Result<u8, RestoreError> {
+        let found = self.u8()?;
+        if found >> 4 != present >> 4 {
+            return Err(RestoreError::OtherOperator { operator, found });
         }
+        let (found, known) = (found & 0x0f, present & 0x0f);
+        if !(1..=known).contains(&found) {
+            return Err(RestoreError::UnknownVersion {
+                operator,
+                found,
+                known,
+            });
+        }
+        Ok(found)
     }
 
     /// An unsigned number of 32 bits.

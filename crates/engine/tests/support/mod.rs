@@ -1,6 +1,8 @@
 //! What the engine's tests share: transactions, a small random generator, and the naive oracle.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod golden;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_domain::{
