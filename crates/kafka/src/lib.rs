@@ -14,6 +14,7 @@ mod idle;
 pub mod job;
 pub mod metrics;
 pub mod murmur2;
+mod object_url;
 mod outbox;
 mod reader;
 pub mod runner;

@@ -57,11 +57,7 @@ pub fn run_job<J: Job>(
     let metrics = JobMetrics::of(job.name())?;
     let store = if config.snapshots.enabled {
         let folder = config.snapshot_folder(job.name());
-        Some(SnapshotStore::open(
-            &config.snapshots.url,
-            &folder,
-            config.snapshots.keep,
-        )?)
+        Some(SnapshotStore::open(&config.snapshots, &folder)?)
     } else {
         None
     };

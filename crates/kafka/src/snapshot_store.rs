@@ -1,17 +1,15 @@
 //! Where snapshots are kept: an object store, with one folder for each job and partition.
 
-use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use object_store::local::LocalFileSystem;
+use millrace_settings::Snapshots;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::runtime::Runtime;
-use url::Url;
 
-use crate::WorkerError;
+use crate::{WorkerError, object_url};
 
 /// How long one call of the store may take.
 const CALL: Duration = Duration::from_secs(30);
@@ -35,26 +33,17 @@ pub struct SnapshotStore {
 }
 
 impl SnapshotStore {
-    /// Opens the store at `url`, a directory (made if missing) or the URL of an object store, for the snapshots of the
-    /// job with this `folder`, of which the last `keep` of each partition are kept.
+    /// Opens the store of the settings for the snapshots of the job with this `folder`. A directory is made if it is
+    /// missing; an object store is first asked when a snapshot is listed or written.
     ///
     /// # Errors
-    /// The directory cannot be made, or the URL is none that this build knows.
-    pub fn open(url: &FilePath, folder: &str, keep: usize) -> Result<Self, WorkerError> {
-        let text = url.to_string_lossy();
+    /// The directory cannot be made, or the URL or an option is none that the store knows.
+    pub fn open(settings: &Snapshots, folder: &str) -> Result<Self, WorkerError> {
         let failed = |reason: String| WorkerError::SnapshotStore {
-            url: text.to_string(),
+            url: settings.url.to_string_lossy().into_owned(),
             reason,
         };
-        let (store, root) = if text.contains("://") {
-            let url = Url::parse(&text).map_err(|error| failed(error.to_string()))?;
-            let (store, root) = object_store::parse_url(&url).map_err(|error| failed(error.to_string()))?;
-            (Arc::from(store), root)
-        } else {
-            std::fs::create_dir_all(url).map_err(|error| failed(error.to_string()))?;
-            let store = LocalFileSystem::new_with_prefix(url).map_err(|error| failed(error.to_string()))?;
-            (Arc::new(store) as Arc<dyn ObjectStore>, Path::default())
-        };
+        let (store, root) = object_url::open(&settings.url, &settings.store_options).map_err(failed)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -63,7 +52,7 @@ impl SnapshotStore {
             store,
             root,
             folder: folder.to_owned(),
-            keep: keep.max(1),
+            keep: settings.keep.max(1),
             runtime: Arc::new(runtime),
         })
     }
@@ -149,13 +138,28 @@ impl SnapshotStore {
 }
 
 #[cfg(test)]
+impl SnapshotStore {
+    /// A store in a directory.
+    pub(crate) fn in_folder(url: &std::path::Path, folder: &str, keep: usize) -> Self {
+        let settings = Snapshots {
+            url: url.to_owned(),
+            keep,
+            ..Snapshots::default()
+        };
+        Self::open(&settings, folder).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
     fn keeps_the_last_few_of_each_partition() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SnapshotStore::open(&folder.path().join("made/here"), "job", 2).unwrap();
+        let store = SnapshotStore::in_folder(&folder.path().join("made/here"), "job", 2);
         assert_eq!(store.list(3).unwrap(), Vec::<i64>::new());
         for offset in [9, 10, 1_000, 11_111_111_111] {
             store.write(3, offset, offset.to_string().into_bytes()).unwrap();
@@ -175,7 +179,7 @@ mod tests {
     #[test]
     fn a_later_snapshot_of_another_history_goes_with_the_next_write() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SnapshotStore::open(folder.path(), "job", 3).unwrap();
+        let store = SnapshotStore::in_folder(folder.path(), "job", 3);
         store.write(0, 5_000, vec![1]).unwrap();
         store.write(0, 7, vec![2]).unwrap();
         assert_eq!(store.list(0).unwrap(), [7]);
@@ -184,7 +188,7 @@ mod tests {
     #[test]
     fn other_files_are_no_snapshots() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SnapshotStore::open(folder.path(), "job", 3).unwrap();
+        let store = SnapshotStore::in_folder(folder.path(), "job", 3);
         store.write(0, 7, vec![1]).unwrap();
         std::fs::write(folder.path().join("job/0/notes.txt"), "x").unwrap();
         std::fs::write(folder.path().join("job/0/8.snap"), "x").unwrap();
@@ -192,16 +196,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_url_and_an_unknown_one() {
+    fn a_file_url_is_a_directory() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("file://{}", folder.path().display());
-        let store = SnapshotStore::open(FilePath::new(&url), "job", 3).unwrap();
+        let store = SnapshotStore::in_folder(Path::new(&url), "job", 3);
         store.write(1, 2, vec![3]).unwrap();
         assert!(folder.path().join("job/1/00000000000000000002.snap").exists());
-        let error = SnapshotStore::open(FilePath::new("ftp://x/y"), "job", 3)
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(error.contains("ftp://x/y"), "{error}");
     }
 }

@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn stores_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SnapshotStore::open(folder.path(), "writer-test", 2).unwrap();
+        let store = SnapshotStore::in_folder(folder.path(), "writer-test", 2);
         let metrics = JobMetrics::of("writer-test").unwrap();
         let writer = SnapshotWriter::start(store.clone(), metrics, "writer".to_owned()).unwrap();
         assert!(writer.store(taken(1, 10)));
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_store_that_fails_is_counted_and_not_fatal() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SnapshotStore::open(folder.path(), "writer-fails", 2).unwrap();
+        let store = SnapshotStore::in_folder(folder.path(), "writer-fails", 2);
         // A file where the partition's folder would be.
         std::fs::create_dir(folder.path().join("writer-fails")).unwrap();
         std::fs::write(folder.path().join("writer-fails/1"), "").unwrap();

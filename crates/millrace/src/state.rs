@@ -73,7 +73,9 @@ impl State {
         if is_run || settings.producer.ledger_dir == defaults.producer.ledger_dir {
             settings.producer.ledger_dir = self.root.join("ledger");
         }
-        if is_run || settings.snapshots.url == defaults.snapshots.url {
+        // In an object store, the cluster's id in each snapshot keeps the runs apart.
+        let is_folder = !settings.snapshots.url.to_string_lossy().contains("://");
+        if (is_run && is_folder) || settings.snapshots.url == defaults.snapshots.url {
             settings.snapshots.url = self.root.join("snapshots");
         }
     }

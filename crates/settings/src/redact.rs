@@ -12,12 +12,14 @@ pub(crate) const HIDDEN: &str = "[hidden]";
 /// `ssl.key.pem`, `sasl.oauthbearer.client.secret` and the like.
 #[must_use]
 pub fn is_secret(key: &str) -> bool {
-    const PARTS: [&str; 8] = [
+    const PARTS: [&str; 10] = [
         "password",
         "passwd",
         "secret",
         "token",
         "api_key",
+        "access_key",
+        "account_key",
         "key.pem",
         "jaas",
         "oauthbearer.config",

@@ -12,7 +12,7 @@ use crate::sections::Settings;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Section,
-    /// Free keys with text values: librdkafka properties.
+    /// Free keys with text values: librdkafka properties, options of an object store.
     Properties,
     Bool,
     Integer,
@@ -39,7 +39,7 @@ impl Kind {
     pub(crate) fn expected(self) -> &'static str {
         match self {
             Self::Section => "a section with keys of its own",
-            Self::Properties => "a map of librdkafka properties, as {security.protocol: SASL_SSL}",
+            Self::Properties => "a map of names to text, as {security.protocol: SASL_SSL}",
             Self::Bool => "true or false",
             Self::Integer => "a whole number, in digits alone",
             Self::Float => "a number",

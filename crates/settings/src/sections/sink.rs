@@ -51,13 +51,16 @@ impl Default for ElasticSink {
 }
 
 /// Snapshots of operator state.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Snapshots {
     /// Whether snapshots are taken; without them recovery replays the log.
     pub enabled: bool,
     /// Where they are kept: a directory, or a URL of an object store.
     pub url: PathBuf,
+    /// Options of the object store, by the names of the `object_store` crate, as `aws_region`; they go before the
+    /// variables of the cloud's own tools, as `AWS_REGION`.
+    pub store_options: BTreeMap<String, String>,
     /// Time between two snapshots of a partition.
     pub interval_ms: u64,
     /// How many of a partition are kept.
@@ -69,10 +72,11 @@ impl Default for Snapshots {
         Self {
             enabled: true,
             url: PathBuf::from(".millrace/snapshots"),
+            store_options: BTreeMap::new(),
             interval_ms: 5_000,
             keep: 3,
         }
     }
 }
 
-redacted_debug!(ElasticSink);
+redacted_debug!(ElasticSink, Snapshots);

@@ -65,7 +65,7 @@ fn restorer(folder: &std::path::Path) -> Restorer<Numbers> {
         job: Arc::new(Numbers),
         reader: Reader::new(&config).unwrap(),
         topic: "in".to_owned(),
-        store: Some(SnapshotStore::open(folder, "restore-test", 9).unwrap()),
+        store: Some(SnapshotStore::in_folder(folder, "restore-test", 9)),
         fingerprint: "mine".to_owned(),
         lost_position: LostPosition::Stop,
         metrics: JobMetrics::of("restore-test").unwrap(),

@@ -1,0 +1,116 @@
+//! Opens the object store that a directory or a URL names.
+
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use object_store::aws::AmazonS3ConfigKey;
+use object_store::azure::AzureConfigKey;
+use object_store::gcp::GoogleConfigKey;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreScheme};
+use url::Url;
+
+/// What the variables of a cloud's own tools start with: they apply where the options say nothing.
+const CLOUD_VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
+
+/// The store at `url`, and the path in it. A directory is made if it is missing.
+///
+/// # Errors
+/// What is wrong with the URL or the options, in words.
+pub(crate) fn open(
+    url: &FilePath,
+    options: &BTreeMap<String, String>,
+) -> Result<(Arc<dyn ObjectStore>, Path), String> {
+    let text = url.to_string_lossy();
+    if !text.contains("://") {
+        if let Some(option) = options.keys().next() {
+            return Err(format!("a directory takes no options, and {option} is given"));
+        }
+        std::fs::create_dir_all(url).map_err(|error| error.to_string())?;
+        let store = LocalFileSystem::new_with_prefix(url).map_err(|error| error.to_string())?;
+        return Ok((Arc::new(store), Path::default()));
+    }
+    let url = Url::parse(&text).map_err(|error| error.to_string())?;
+    let (scheme, _) = ObjectStoreScheme::parse(&url).map_err(|error| error.to_string())?;
+    for option in options.keys() {
+        check(&scheme, option)?;
+    }
+    let of_environment =
+        std::env::vars().filter(|(name, _)| CLOUD_VARIABLES.iter().any(|prefix| name.starts_with(prefix)));
+    let given = options.iter().map(|(key, value)| (key.clone(), value.clone()));
+    let (store, path) =
+        object_store::parse_url_opts(&url, of_environment.chain(given)).map_err(|error| error.to_string())?;
+    Ok((Arc::from(store), path))
+}
+
+/// The library passes over options that it does not know: a slip of the keyboard would go unnoticed.
+fn check(scheme: &ObjectStoreScheme, option: &str) -> Result<(), String> {
+    let (is_known, example) = match scheme {
+        ObjectStoreScheme::AmazonS3 => (option.parse::<AmazonS3ConfigKey>().is_ok(), "aws_endpoint"),
+        ObjectStoreScheme::GoogleCloudStorage => (
+            option.parse::<GoogleConfigKey>().is_ok(),
+            "google_service_account",
+        ),
+        ObjectStoreScheme::MicrosoftAzure => (
+            option.parse::<AzureConfigKey>().is_ok(),
+            "azure_storage_account_name",
+        ),
+        _ => {
+            return Err(format!(
+                "this kind of store takes no options, and {option} is given"
+            ));
+        }
+    };
+    if is_known {
+        Ok(())
+    } else {
+        Err(format!(
+            "snapshots.store_options has {option}, which this kind of store does not know; {example} is one it does"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        pairs.iter().map(own).collect()
+    }
+
+    fn refusal(url: &str, pairs: &[(&str, &str)]) -> String {
+        open(FilePath::new(url), &options(pairs)).err().unwrap()
+    }
+
+    #[test]
+    fn every_cloud_is_known_by_its_url() {
+        let s3 = options(&[
+            ("aws_region", "eu-central-1"),
+            ("aws_endpoint", "http://127.0.0.1:1"),
+        ]);
+        let (_, path) = open(FilePath::new("s3://bucket/some/where"), &s3).unwrap();
+        assert_eq!(path.as_ref(), "some/where");
+        let azure = options(&[
+            ("azure_storage_account_name", "account"),
+            ("azure_storage_account_key", "a2V5"),
+        ]);
+        open(FilePath::new("az://container/path"), &azure).unwrap();
+        open(
+            FilePath::new("gs://bucket/path"),
+            &options(&[("google_skip_signature", "true")]),
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(refusal("s3://bucket/path", &[("aws_endpiont", "x")]).contains("aws_endpiont"));
+        assert!(refusal("gs://bucket/path", &[("aws_endpoint", "x")]).contains("aws_endpoint"));
+        assert!(refusal("file:///tmp/x", &[("aws_endpoint", "x")]).contains("no options"));
+        assert!(refusal("some/folder", &[("aws_endpoint", "x")]).contains("a directory takes no options"));
+        assert!(refusal("ftp://x/y", &[]).contains("ftp://x/y"));
+    }
+}
