@@ -13,7 +13,7 @@ pub mod startup;
 
 use millrace_codec::{PartialReader, Registry, SchemaFetcher, TransactionReader};
 use millrace_domain::{schema, topic};
-use millrace_engine::aggregate::AggregateConfig;
+use millrace_engine::aggregate::{AggregateConfig, EarlyResults};
 use millrace_kafka::{JobMetrics, topic_name};
 use millrace_service::{Jobs, hash_seed, job_config, registry};
 use millrace_settings::Settings;
@@ -69,9 +69,15 @@ async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(Pa
     let fetcher = SchemaFetcher::new(registry_config);
     let aggregator = &settings.aggregator;
     let (lateness_ms, event_time) = (aggregator.allowed_lateness_ms, &aggregator.event_time);
+    let early = aggregator
+        .emit
+        .every_ms()
+        .map(EarlyResults::every_ms)
+        .transpose()?;
     let seed = hash_seed();
     let partial = PartialJob {
-        config: AggregateConfig::new(aggregator.window_ms, lateness_ms, event_time.max_disorder_ms)?,
+        config: AggregateConfig::new(aggregator.window_ms, lateness_ms, event_time.max_disorder_ms)?
+            .with_early(early),
         max_future_ms: event_time.max_future_ms,
         seed,
         topics: PartialTopics {
@@ -89,6 +95,7 @@ async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(Pa
     let merge = MergeJob::new(MergeParts {
         source_partitions: usize::try_from(source_partitions)?,
         allowed_lateness_ms: lateness_ms,
+        early,
         seed,
         topics: MergeTopics {
             input: partials,

@@ -3,7 +3,7 @@
 use millrace_codec::reader::ReadError;
 use millrace_codec::{PartialReader, aggregate};
 use millrace_domain::MerchantAggregate;
-use millrace_engine::aggregate::{ConfigError, MergeAggregate};
+use millrace_engine::aggregate::{ConfigError, EarlyResults, MergeAggregate};
 use millrace_engine::{Disposition, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 
@@ -31,6 +31,8 @@ pub struct MergeParts {
     pub source_partitions: usize,
     /// How long a window takes contributions after its end.
     pub allowed_lateness_ms: i64,
+    /// When early results are due, where they are on. No part of the fingerprint, as no final result depends on them.
+    pub early: Option<EarlyResults>,
     /// Seed of the operators' tables.
     pub seed: HashSeed,
     /// Full names of the topics.
@@ -60,7 +62,7 @@ impl MergeJob {
     pub fn new(parts: MergeParts) -> Result<Self, ConfigError> {
         let (sources, lateness_ms) = (parts.source_partitions, parts.allowed_lateness_ms);
         Ok(Self {
-            fresh: MergeAggregate::new(sources, lateness_ms, parts.seed)?,
+            fresh: MergeAggregate::new(sources, lateness_ms, parts.seed)?.with_early(parts.early),
             fingerprint: format!("source_partitions={sources} allowed_lateness_ms={lateness_ms}"),
             topics: parts.topics,
             schema_id: parts.schema_id,
@@ -115,8 +117,9 @@ impl MergeTask {
     fn send_outputs(&mut self, outbox: &mut dyn Outbox) {
         self.windows.show_open(self.operator.open_windows());
         if !outbox.is_replay() {
+            let finals = self.outputs.iter().filter(|output| output.is_final());
             self.windows
-                .count_closed(self.outputs.iter().map(|output| output.window_start_ms));
+                .count_closed(finals.map(|output| output.window_start_ms));
         }
         for output in self.outputs.drain(..) {
             self.value.clear();

@@ -104,7 +104,7 @@ impl PartialTask {
         if !outbox.is_replay() {
             let starts_ms = self.outputs.iter().filter_map(|output| match output {
                 PartialOutput::Contribution { contribution, .. } => Some(contribution.window_start_ms),
-                PartialOutput::Watermark { .. } => None,
+                PartialOutput::Early { .. } | PartialOutput::Watermark { .. } => None,
             });
             self.windows.count_closed(starts_ms);
         }
@@ -122,7 +122,7 @@ impl PartialTask {
                     headers: &[],
                 });
             };
-            match &record.contribution {
+            match record.group() {
                 // Named here, not left to the producer, so that a watermark can never overtake a contribution.
                 Some(contribution) => {
                     let key = contribution.merchant_id.as_bytes();

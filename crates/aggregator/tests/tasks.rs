@@ -12,7 +12,7 @@ use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
-use millrace_engine::aggregate::AggregateConfig;
+use millrace_engine::aggregate::{AggregateConfig, EarlyResults};
 use millrace_kafka::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _, partition_for};
 
 const TRANSACTION_ID: u32 = 1;
@@ -20,6 +20,7 @@ const PARTIAL_ID: u32 = 2;
 const AGGREGATE_ID: u32 = 3;
 const PARTIALS_PARTITIONS: i32 = 3;
 const WINDOW_MS: i64 = 60_000;
+const EARLY_MS: i64 = 20_000;
 const NOON_MS: i64 = 1_760_011_200_000;
 
 /// One record as it would be in the log.
@@ -80,7 +81,9 @@ fn partial_task(partition: i32) -> PartialTask {
 
 fn partial_task_counted_as(operator: &str, partition: i32) -> PartialTask {
     PartialJob {
-        config: AggregateConfig::new(WINDOW_MS, 0, 0).unwrap(),
+        config: AggregateConfig::new(WINDOW_MS, 0, 0)
+            .unwrap()
+            .with_early(Some(EarlyResults::every_ms(EARLY_MS).unwrap())),
         max_future_ms: 60_000,
         seed: HashSeed::FIXED,
         topics: PartialTopics {
@@ -102,6 +105,7 @@ fn merge_task(source_partitions: usize) -> MergeTask {
     let job = MergeJob::new(MergeParts {
         source_partitions,
         allowed_lateness_ms: 0,
+        early: Some(EarlyResults::every_ms(EARLY_MS).unwrap()),
         seed: HashSeed::FIXED,
         topics: MergeTopics {
             input: "partials".to_owned(),
@@ -241,6 +245,54 @@ fn contributions_go_to_the_merchants_partition_and_the_watermark_to_all_after_th
     assert_eq!(
         (marker.watermark_ms, marker.contribution),
         (NOON_MS + WINDOW_MS, None)
+    );
+}
+
+#[test]
+fn early_results_go_to_the_merchants_partition_and_grow_to_the_final_one() {
+    let (mut task, mut kept) = (partial_task(0), Kept::default());
+    let mut merge = merge_task(1);
+    for (id, after_ms) in [(1, 0), (2, EARLY_MS), (3, 2 * EARLY_MS)] {
+        let payload = value(id, "u-1", "m-1", 5, NOON_MS + after_ms);
+        task.process(&input(0, &payload), &mut kept).unwrap();
+    }
+    task.advance(NOON_MS + WINDOW_MS, &mut kept).unwrap();
+    let here = Some(partition_for(b"m-1", PARTIALS_PARTITIONS));
+    let mut results = Kept::default();
+    for sent in &kept.sent {
+        assert!(sent.key.is_none() || sent.partition == here, "{sent:?}");
+        if sent.partition == here {
+            merge.process(&input(0, &sent.payload), &mut results).unwrap();
+        }
+    }
+    assert_eq!(
+        (&kept.dead_letters, &results.dead_letters),
+        (&Vec::new(), &Vec::new())
+    );
+    let revisions: Vec<_> = results
+        .sent
+        .iter()
+        .map(|sent| {
+            assert_eq!(
+                (sent.topic.as_str(), sent.key.as_deref()),
+                ("aggregates", Some(b"m-1".as_slice()))
+            );
+            let found = aggregate::decode(framing::split(&sent.payload).unwrap().1).unwrap();
+            (
+                found.revision,
+                found.totals.purchase_sum.to_string(),
+                found.distinct_users,
+            )
+        })
+        .collect();
+    let result = |revision, sum: &str| (revision, sum.to_owned(), 1);
+    assert_eq!(
+        revisions,
+        [
+            result(-40_000, "0.10"),
+            result(-20_000, "0.15"),
+            result(0, "0.15")
+        ]
     );
 }
 

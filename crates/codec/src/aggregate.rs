@@ -35,19 +35,10 @@ pub fn decode(body: &[u8]) -> Result<MerchantAggregate, DecodeError> {
         window_end_ms: cursor.long("windowEnd")?,
         totals: totals(&mut cursor)?,
         distinct_users: cursor.count("distinctUsers")?,
-        revision: revision(&mut cursor)?,
+        revision: cursor.int("revision")?,
     };
     cursor.end()?;
     Ok(aggregate)
-}
-
-/// The schema's type is int, so a revision stays below 2^31.
-fn revision(cursor: &mut Cursor<'_>) -> Result<u32, DecodeError> {
-    let value = cursor.int("revision")?;
-    u32::try_from(value).map_err(|_| DecodeError::OutOfRange {
-        field: "revision",
-        value: i128::from(value),
-    })
 }
 
 pub(crate) fn put_totals(totals: &Totals, bytes: &mut Vec<u8>) {

@@ -10,7 +10,13 @@ use crate::{DecodeError, framing};
 pub fn encode(partial: &Partial, bytes: &mut Vec<u8>) {
     put_long(i64::from(partial.source_partition), bytes);
     put_long(partial.watermark_ms, bytes);
-    let Some(contribution) = &partial.contribution else {
+    put_optional(partial.contribution.as_ref(), bytes);
+    put_optional(partial.early.as_ref(), bytes);
+}
+
+/// The union with null.
+fn put_optional(contribution: Option<&Contribution>, bytes: &mut Vec<u8>) {
+    let Some(contribution) = contribution else {
         return put_long(0, bytes);
     };
     put_long(1, bytes);
@@ -36,17 +42,22 @@ pub fn decode(body: &[u8]) -> Result<Partial, DecodeError> {
     let mut cursor = Cursor::new(body);
     let source_partition = cursor.int("sourcePartition")?;
     let watermark_ms = cursor.long("watermark")?;
-    let contribution = if cursor.one_of("contribution", &[false, true])? {
-        Some(contribution(&mut cursor)?)
-    } else {
-        None
-    };
+    let contribution = optional(&mut cursor, "contribution")?;
+    let early = optional(&mut cursor, "early")?;
     cursor.end()?;
     Ok(Partial {
         source_partition,
         watermark_ms,
         contribution,
+        early,
     })
+}
+
+fn optional(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Option<Contribution>, DecodeError> {
+    cursor
+        .one_of(field, &[false, true])?
+        .then(|| contribution(cursor))
+        .transpose()
 }
 
 fn contribution(cursor: &mut Cursor<'_>) -> Result<Contribution, DecodeError> {

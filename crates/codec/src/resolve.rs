@@ -220,6 +220,26 @@ mod tests {
         );
     }
 
+    /// A merge of before early results must not add one up: it finds a watermark there, which it may take.
+    #[test]
+    fn a_reader_that_knows_no_early_results_finds_a_watermark() {
+        let before = edited(schema::AGGREGATE_PARTIAL, |json| {
+            json["fields"].as_array_mut().unwrap().pop();
+        });
+        let Ok(Relation::Resolvable(resolver)) = relate(schema::AGGREGATE_PARTIAL, &before) else {
+            panic!("a field more is left out");
+        };
+        // Source 1, watermark 3, no contribution; early: merchant m, EUR, as above.
+        let body = b"\x02\x06\x00\x02\x02m\x06EUR\x00\x02\x02\x02\x05\x00\x02\x00\x02\x05\x02\x05\x02";
+        let partial = crate::partial::decode(body).unwrap();
+        assert_eq!(partial.early.unwrap().totals.purchase_sum.units(), 5);
+        assert_eq!(resolver.rewrite(body).unwrap(), b"\x02\x06\x00");
+        let Ok(Relation::Resolvable(resolver)) = relate(&before, schema::AGGREGATE_PARTIAL) else {
+            panic!("a field with a default resolves");
+        };
+        assert_eq!(resolver.rewrite(b"\x02\x06\x00").unwrap(), b"\x02\x06\x00\x00");
+    }
+
     #[test]
     fn a_missing_field_is_refused_by_name() {
         let without = edited(schema::TRANSACTION, |json| {

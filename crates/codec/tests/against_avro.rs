@@ -142,19 +142,20 @@ fn avro_aggregate(aggregate: &MerchantAggregate) -> Value {
     let Value::Record(mut fields) = contribution else {
         unreachable!()
     };
-    fields.push(("revision".to_owned(), Value::Int(aggregate.revision as i32)));
+    fields.push(("revision".to_owned(), Value::Int(aggregate.revision)));
     Value::Record(fields)
 }
 
 fn avro_partial(partial: &Partial) -> Value {
-    let contribution = match &partial.contribution {
+    let optional = |contribution: &Option<Contribution>| match contribution {
         None => Value::Union(0, Box::new(Value::Null)),
         Some(contribution) => Value::Union(1, Box::new(avro_contribution(contribution))),
     };
     record([
         ("sourcePartition", Value::Int(partial.source_partition)),
         ("watermark", Value::TimestampMillis(partial.watermark_ms)),
-        ("contribution", contribution),
+        ("contribution", optional(&partial.contribution)),
+        ("early", optional(&partial.early)),
     ])
 }
 

@@ -36,6 +36,13 @@ impl Totals {
         totals
     }
 
+    /// Number of transactions.
+    #[inline]
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.purchase_count + self.refund_count
+    }
+
     /// Adds one transaction.
     #[inline]
     pub fn add(&mut self, transaction_type: TransactionType, amount: Amount) {
@@ -88,11 +95,21 @@ pub struct Partial {
     pub source_partition: i32,
     /// The source's watermark: every contribution of a window that ends at or before it has been sent.
     pub watermark_ms: i64,
-    /// What it adds; `None` in a record that carries the watermark alone.
+    /// What it adds to a window that closes: each source's contribution to a final result, sent once.
     pub contribution: Option<Contribution>,
+    /// What it has of an open window so far, for early results alone. With neither, the record carries the watermark.
+    pub early: Option<Contribution>,
 }
 
-/// The final result for one merchant, currency and window.
+impl Partial {
+    /// Whom it is about: it goes to that merchant's partition. `None` for a watermark, which goes to every one.
+    #[must_use]
+    pub fn group(&self) -> Option<&Contribution> {
+        self.contribution.as_ref().or(self.early.as_ref())
+    }
+}
+
+/// The final result for one merchant, currency and window, or an early one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MerchantAggregate {
     /// The merchant; the record's key.
@@ -107,11 +124,21 @@ pub struct MerchantAggregate {
     pub totals: Totals,
     /// Distinct users, exact.
     pub distinct_users: u64,
-    /// Rises with each result for the same merchant, currency and window; 0 where results come once.
-    pub revision: u32,
+    /// [`MerchantAggregate::FINAL`], or below it for an early result: then it is how far the watermark is from closing
+    /// the window, in milliseconds, as a negative number. So it rises, whatever the interval of early results.
+    pub revision: i32,
 }
 
 impl MerchantAggregate {
+    /// The revision of a final result.
+    pub const FINAL: i32 = 0;
+
+    /// Whether it is the final result: no other comes for the same merchant, currency and window.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        self.revision == Self::FINAL
+    }
+
     /// The identity of the result, as `m-17_EUR_1760000000000`: the same for every revision.
     #[must_use]
     pub fn document_id(&self) -> String {

@@ -70,7 +70,7 @@ pub enum RestoreError {
         at: usize,
     },
     /// Another release wrote the state, in a layout that this one does not know.
-    #[error("the state of {operator} has version {found}, and this release reads version {known}")]
+    #[error("the state of {operator} has version {found}, and this release reads versions up to {known}")]
     UnknownVersion {
         /// The operator's name.
         operator: &'static str,

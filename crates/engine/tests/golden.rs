@@ -108,10 +108,10 @@ fn every_version_is_gone_on_from() {
 fn an_unknown_version_is_refused_by_name() {
     assert_eq!(
         partial().refusal_of_version(15),
-        "the state of aggregate-partial has version 15, and this release reads version 1"
+        "the state of aggregate-partial has version 15, and this release reads versions up to 2"
     );
     assert_eq!(
         merge().refusal_of_version(15),
-        "the state of aggregate-merge has version 15, and this release reads version 1"
+        "the state of aggregate-merge has version 15, and this release reads versions up to 2"
     );
 }

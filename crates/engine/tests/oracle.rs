@@ -5,49 +5,13 @@
 mod support;
 
 use millrace_domain::Partial;
-use millrace_engine::aggregate::{AggregateConfig, MergeAggregate, PartialAggregate, PartialOutput};
+use millrace_engine::aggregate::{MergeAggregate, PartialOutput};
 use millrace_engine::{HashSeed, Operator};
 use proptest::prelude::*;
-use support::{Event, Naive, Times, naive_aggregates, partition_of, transaction, window_start};
+use support::stream::{events, partial, times};
+use support::{Event, Naive, Times, naive_aggregates, partition_of, window_start};
 
 const MERGE_PARTITIONS: usize = 2;
-
-prop_compose! {
-    fn times()(window in 1_i64..60, lateness in 0_i64..40, disorder in 0_i64..40) -> Times {
-        Times { window, lateness, disorder }
-    }
-}
-
-/// Events of one partition: time drifts on with jitter, ids repeat, now and then an idle advance.
-fn events(source: usize) -> impl Strategy<Value = Vec<Event>> {
-    let event = (
-        0_u8..12,
-        0_u64..60,
-        0_usize..5,
-        0_u64..4,
-        0_u64..3,
-        1_i64..50_000,
-        -60_i64..60,
-    );
-    (prop::collection::vec(event, 0..80), 0_i64..20, -500_i64..500).prop_map(move |(raw, drift, origin)| {
-        raw.into_iter()
-            .enumerate()
-            .map(|(at, (kind, id, user, merchant, currency, units, jitter))| {
-                let time_ms = origin + at as i64 * drift + jitter;
-                let user = format!("u-{source}-{user}");
-                match kind {
-                    0 => Event::Advance(time_ms),
-                    _ => Event::Record(transaction(id, &user, merchant, currency, units, time_ms)),
-                }
-            })
-            .collect()
-    })
-}
-
-fn partial(times: Times, seed: u64) -> PartialAggregate {
-    let config = AggregateConfig::new(times.window, times.lateness, times.disorder).unwrap();
-    PartialAggregate::new(config, HashSeed::new(seed))
-}
 
 /// Outputs must come as the stages agree on: contributions by window, merchant and currency, then their watermark.
 fn check_order(times: Times, before_ms: Option<i64>, after_ms: Option<i64>, outputs: &[PartialOutput]) {

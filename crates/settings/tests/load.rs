@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use millrace_settings::{Format, LogFormat, Settings, SettingsError};
+use millrace_settings::{Emit, Format, LogFormat, Settings, SettingsError};
 use tempfile::TempDir;
 
 /// Loads a file of this text and these variables; the folder's name is left out of what is returned.
@@ -145,6 +145,7 @@ fn what_variables_writes_load_reads() {
     let mut settings = Settings::default();
     settings.producer.zipf_exponent = 1.25;
     settings.producer.seed = u64::MAX;
+    settings.aggregator.emit = Emit::Every { seconds: 10 };
     settings.schema_registry.username = Some("me".to_owned());
     settings.schema_registry.password = Some("a'b\"c $d #e".to_owned());
     settings.producer.format = Format::Json;
@@ -213,6 +214,7 @@ fn names_and_ranges_of_types_are_refused_with_the_choices() {
             refusal("producer:\n  format: xml\n", &[]),
             refusal("", &[("MILLRACE__PRODUCER__METRICS_PORT", "70000")]),
             refusal("producer:\n  rate_per_s: -1\n", &[]),
+            refusal("", &[("MILLRACE__AGGREGATOR__EMIT", "every 10 minutes")]),
         ]
         .join("\n")
     );

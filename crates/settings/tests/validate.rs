@@ -50,6 +50,7 @@ fn impossible_services() {
         ("PRODUCER__LEDGER_DIR", ""),
         ("AGGREGATOR__WINDOW_MS", "70000"),
         ("AGGREGATOR__ALLOWED_LATENESS_MS", "-1"),
+        ("AGGREGATOR__EMIT", "every 71s"),
         ("AGGREGATOR__EVENT_TIME__MAX_DISORDER_MS", "-1"),
         ("DETECTOR__EVENT_TIME__MAX_FUTURE_MS", "-1"),
         ("DETECTOR__DEDUP_HORIZON_MS", "0"),
@@ -94,6 +95,30 @@ fn a_property_is_traced_to_its_variable() {
         error.contains("variable MILLRACE__KAFKA__PROPERTIES__ACKS: kafka.properties.acks:"),
         "{error}"
     );
+}
+
+#[test]
+fn early_results_come_at_least_once_a_window() {
+    let emit = |text: &str, window_ms: i64| {
+        let mut settings = Settings::default();
+        settings.aggregator.window_ms = window_ms;
+        settings.aggregator.emit = text.parse().expect("an interval");
+        settings.validate().map_err(|error| error.to_string())
+    };
+    assert_eq!(emit("every 1 s", 1_000), Ok(()));
+    assert_eq!(emit("every 60 s", 60_000), Ok(()));
+    for (text, window_ms) in [
+        ("every 0 s", 60_000),
+        ("every 61 s", 60_000),
+        ("every 11 s", 10_000),
+    ] {
+        let error = emit(text, window_ms).expect_err("a refusal");
+        let named = format!("aggregator.emit: is {text:?}: an interval must be at least 1 s");
+        assert!(
+            error.contains(&named) && error.contains(&window_ms.to_string()),
+            "{error}"
+        );
+    }
 }
 
 #[test]

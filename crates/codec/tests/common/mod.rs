@@ -98,7 +98,7 @@ pub fn aggregate() -> impl Strategy<Value = MerchantAggregate> {
         any::<i64>(),
         totals(),
         count(),
-        0..=i32::MAX as u32,
+        any::<i32>(),
     )
         .prop_map(
             |(merchant_id, currency, window_start_ms, window_end_ms, totals, distinct_users, revision)| {
@@ -116,19 +116,23 @@ pub fn aggregate() -> impl Strategy<Value = MerchantAggregate> {
 }
 
 pub fn partial() -> impl Strategy<Value = Partial> {
-    let contribution = aggregate().prop_map(|aggregate| Contribution {
-        merchant_id: aggregate.merchant_id,
-        currency: aggregate.currency,
-        window_start_ms: aggregate.window_start_ms,
-        window_end_ms: aggregate.window_end_ms,
-        totals: aggregate.totals,
-        distinct_users: aggregate.distinct_users,
-    });
-    (any::<i32>(), any::<i64>(), proptest::option::of(contribution)).prop_map(
-        |(source_partition, watermark_ms, contribution)| Partial {
+    let contribution = || {
+        let contribution = aggregate().prop_map(|aggregate| Contribution {
+            merchant_id: aggregate.merchant_id,
+            currency: aggregate.currency,
+            window_start_ms: aggregate.window_start_ms,
+            window_end_ms: aggregate.window_end_ms,
+            totals: aggregate.totals,
+            distinct_users: aggregate.distinct_users,
+        });
+        proptest::option::of(contribution)
+    };
+    (any::<i32>(), any::<i64>(), contribution(), contribution()).prop_map(
+        |(source_partition, watermark_ms, contribution, early)| Partial {
             source_partition,
             watermark_ms,
             contribution,
+            early,
         },
     )
 }

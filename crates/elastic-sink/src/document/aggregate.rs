@@ -5,6 +5,11 @@ use millrace_domain::MerchantAggregate;
 use super::{Document, Fields, NoDocument, month};
 use crate::stream::Stream;
 
+/// The external version of a revision: above 0 for each of 32 bits, and in their order.
+fn version(revision: i32) -> i64 {
+    i64::from(revision) - i64::from(i32::MIN) + 1
+}
+
 /// The document of an aggregate.
 ///
 /// # Errors
@@ -28,7 +33,7 @@ pub fn aggregate(aggregate: &MerchantAggregate) -> Result<Document, NoDocument> 
         stream: Stream::Aggregates,
         month,
         id: aggregate.document_id(),
-        version: i64::from(aggregate.revision) + 1,
+        version: version(aggregate.revision),
         source: fields.end(),
     })
 }

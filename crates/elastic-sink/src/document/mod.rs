@@ -5,7 +5,8 @@
 //! (`version_type=external`), so that Elasticsearch takes a write only if its version is above the stored one and
 //! answers 409 otherwise. A replay brings the same versions: every write is answered 409, which is success.
 //!
-//! * An aggregate's version is its revision + 1: the highest revision stays, in whatever order they arrive.
+//! * An aggregate's version rises with its revision: the highest stays, in whatever order they arrive. That of a final
+//!   result, revision 0, is above that of every early one.
 //! * Of transactions and anomalies with the same id the first in the log stays, as in the aggregator. Bulk requests
 //!   overtake one another, so "first come" would be left to chance: the version is a constant less the offset, and an
 //!   earlier record wins even if it arrives later. Their offsets lie in one partition, as the same user or entity is

@@ -41,7 +41,7 @@ fn an_aggregate() -> MerchantAggregate {
             max_amount: Amount::from_units(1_000_000).unwrap(),
         },
         distinct_users: 2,
-        revision: 4,
+        revision: -4_000,
     }
 }
 
@@ -108,15 +108,33 @@ fn an_aggregate_has_its_money_twice() {
     let document = aggregate(&an_aggregate()).unwrap();
     assert_eq!(document.id, "m-17_EUR_1767225540000");
     assert_eq!(document.month.to_string(), "2025.12");
-    assert_eq!(document.version, 5);
+    assert_eq!(document.version, (1 << 31) - 4_000 + 1);
     assert_eq!(
         source(&document),
         json!({
             "@timestamp": 1_767_225_540_000_i64, "windowEnd": 1_767_225_600_000_i64, "merchantId": "m-17",
             "currency": "EUR", "purchaseCount": 3, "purchaseSum": 123.4567, "purchaseSumUnits": 1_234_567,
             "refundCount": 0, "refundSum": 0.0, "refundSumUnits": 0, "minAmount": 0.0001, "minAmountUnits": 1,
-            "maxAmount": 100.0, "maxAmountUnits": 1_000_000, "distinctUsers": 2, "revision": 4
+            "maxAmount": 100.0, "maxAmountUnits": 1_000_000, "distinctUsers": 2, "revision": -4_000
         })
+    );
+}
+
+#[test]
+fn the_version_of_an_aggregate_rises_to_the_final_one() {
+    let version = |revision| {
+        let aggregate = MerchantAggregate {
+            revision,
+            ..an_aggregate()
+        };
+        let document = super::aggregate(&aggregate).unwrap();
+        assert_eq!(document.id, "m-17_EUR_1767225540000");
+        document.version
+    };
+    let versions = [i32::MIN, -60_000, -10_000, -1, MerchantAggregate::FINAL].map(version);
+    assert!(
+        versions[0] > 0 && versions.is_sorted_by(|a, b| a < b),
+        "{versions:?}"
     );
 }
 

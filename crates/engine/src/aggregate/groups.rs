@@ -16,8 +16,10 @@ pub(super) struct Groups {
     table: KeyTable<Contribution>,
 }
 
+/// Bytes of merchant and currency in a snapshot.
+pub(super) const KEY_LEN: usize = 12 + 3;
 /// Bytes of one group in a snapshot.
-const GROUP_LEN: usize = 12 + 3 + 8 + 16 + 8 + 16 + 8 + 8 + 8;
+const GROUP_LEN: usize = KEY_LEN + 8 + 16 + 8 + 16 + 8 + 8 + 8;
 
 impl Groups {
     /// An empty window with room for `capacity` groups.
@@ -84,9 +86,23 @@ impl Groups {
 
     /// The groups by merchant and currency.
     pub(super) fn sorted(&self) -> Vec<&Contribution> {
-        let mut groups: Vec<_> = self.table.values().iter().collect();
-        groups.sort_unstable_by_key(|group| (group.merchant_id, group.currency));
-        groups
+        sorted(self.table.values().iter())
+    }
+
+    /// The groups with more transactions than `counts` has for them, by merchant and currency; then `counts` has as many
+    /// as they. Groups after its end had none.
+    pub(super) fn take_grown(&self, counts: &mut Vec<u64>) -> Vec<&Contribution> {
+        counts.resize(self.len(), 0);
+        let grown = self
+            .table
+            .values()
+            .iter()
+            .zip(counts)
+            .filter_map(|(group, count)| {
+                let present = group.totals.count();
+                (std::mem::replace(count, present) < present).then_some(group)
+            });
+        sorted(grown)
     }
 
     /// Appends the state, in the order in which the groups were first seen.
@@ -97,13 +113,18 @@ impl Groups {
         for group in self.table.values() {
             writer.short_id(group.merchant_id);
             writer.currency(group.currency);
-            writer.u64(group.totals.purchase_count);
-            writer.i128(group.totals.purchase_sum.units());
-            writer.u64(group.totals.refund_count);
-            writer.i128(group.totals.refund_sum.units());
-            writer.amount(group.totals.min_amount);
-            writer.amount(group.totals.max_amount);
-            writer.u64(group.distinct_users);
+            let &Contribution {
+                totals,
+                distinct_users,
+                ..
+            } = group;
+            put_figures(
+                &Figures {
+                    totals,
+                    distinct_users,
+                },
+                writer,
+            );
         }
     }
 
@@ -118,20 +139,18 @@ impl Groups {
         let mut groups = Self::with_capacity(start_ms, end_ms, count, seed);
         for _ in 0..count {
             let at = reader.position();
+            let (merchant_id, currency) = (reader.short_id("merchant")?, reader.currency()?);
+            let Figures {
+                totals,
+                distinct_users,
+            } = read_figures(reader)?;
             let group = Contribution {
-                merchant_id: reader.short_id("merchant")?,
-                currency: reader.currency()?,
+                merchant_id,
+                currency,
                 window_start_ms: start_ms,
                 window_end_ms: end_ms,
-                totals: Totals {
-                    purchase_count: reader.u64()?,
-                    purchase_sum: Sum::from_units(reader.i128()?),
-                    refund_count: reader.u64()?,
-                    refund_sum: Sum::from_units(reader.i128()?),
-                    min_amount: reader.amount()?,
-                    max_amount: reader.amount()?,
-                },
-                distinct_users: reader.u64()?,
+                totals,
+                distinct_users,
             };
             let key = key(group.merchant_id, group.currency);
             if !groups.table.find_or_insert(seed.hash(&key), key, || group).1 {
@@ -145,9 +164,49 @@ impl Groups {
     }
 }
 
+/// Groups by merchant and currency.
+fn sorted<'a>(groups: impl Iterator<Item = &'a Contribution>) -> Vec<&'a Contribution> {
+    let mut groups: Vec<_> = groups.collect();
+    groups.sort_unstable_by_key(|group| (group.merchant_id, group.currency));
+    groups
+}
+
+/// What is added up for a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Figures {
+    pub(super) totals: Totals,
+    pub(super) distinct_users: u64,
+}
+
+/// Appends a group's figures.
+pub(super) fn put_figures(figures: &Figures, writer: &mut StateWriter<'_>) {
+    writer.u64(figures.totals.purchase_count);
+    writer.i128(figures.totals.purchase_sum.units());
+    writer.u64(figures.totals.refund_count);
+    writer.i128(figures.totals.refund_sum.units());
+    writer.amount(figures.totals.min_amount);
+    writer.amount(figures.totals.max_amount);
+    writer.u64(figures.distinct_users);
+}
+
+/// Reads what [`put_figures`] wrote.
+pub(super) fn read_figures(reader: &mut StateReader<'_>) -> Result<Figures, RestoreError> {
+    Ok(Figures {
+        totals: Totals {
+            purchase_count: reader.u64()?,
+            purchase_sum: Sum::from_units(reader.i128()?),
+            refund_count: reader.u64()?,
+            refund_sum: Sum::from_units(reader.i128()?),
+            min_amount: reader.amount()?,
+            max_amount: reader.amount()?,
+        },
+        distinct_users: reader.u64()?,
+    })
+}
+
 /// Merchant and currency in one key.
 #[inline]
-fn key(merchant_id: ShortId, currency: Currency) -> Key {
+pub(super) fn key(merchant_id: ShortId, currency: Currency) -> Key {
     let mut key = [0; 16];
     key[..12].copy_from_slice(&merchant_id.to_padded());
     key[12..15].copy_from_slice(currency.as_bytes());

@@ -1,15 +1,16 @@
 //! Stage 2: what every source partition adds to a merchant's window is merged into the final aggregate.
 
-use millrace_domain::{MerchantAggregate, Partial};
+use millrace_domain::{Contribution, MerchantAggregate, Partial};
 
+use super::early::Early;
 use super::groups::Groups;
-use super::{ConfigError, late};
+use super::{ConfigError, EarlyResults, late};
 use crate::hash::HashSeed;
 use crate::snapshot::{StateReader, StateWriter};
 use crate::{Disposition, Operator, RestoreError};
 
-/// First byte of the state; see [`StateReader::version`].
-const STATE_VERSION: u8 = 0x21;
+/// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results.
+const STATE_VERSION: u8 = 0x22;
 
 /// The operator of stage 2 over one partition of the partials topic.
 ///
@@ -18,15 +19,35 @@ const STATE_VERSION: u8 = 0x21;
 /// merchant and currency. Windows take their bounds from the contributions. As every source sends a window's
 /// contributions before the watermark that closes it, none can come later; one that does all the same is
 /// [`Disposition::Late`], for the caller to keep.
+///
+/// With early results, what has changed in the windows still open comes out whenever the watermark passes a multiple of
+/// their interval, by window, merchant and currency, after what closed. A final result is the sum of the contributions
+/// alone: whatever becomes of early records, it is the same.
 #[derive(Debug, Clone)]
 pub struct MergeAggregate {
     allowed_lateness_ms: i64,
+    early: Option<EarlyResults>,
     seed: HashSeed,
     /// Each source partition's last watermark.
     sources: Vec<Option<i64>>,
     watermark_ms: Option<i64>,
     /// By start and end. How far the sources are apart bounds how many there are.
-    windows: Vec<Groups>,
+    windows: Vec<Window>,
+}
+
+/// An open window.
+#[derive(Debug, Clone)]
+struct Window {
+    /// The contributions of the sources that have closed it.
+    groups: Groups,
+    /// What the sources have told so far; empty where early results are off.
+    early: Early,
+}
+
+impl Window {
+    fn bounds(&self) -> (i64, i64) {
+        (self.groups.start_ms, self.groups.end_ms)
+    }
 }
 
 impl MergeAggregate {
@@ -56,11 +77,18 @@ impl MergeAggregate {
         }
         Ok(Self {
             allowed_lateness_ms,
+            early: None,
             seed,
             sources: vec![None; source_partitions],
             watermark_ms: None,
             windows: Vec::new(),
         })
+    }
+
+    /// With early results, or without.
+    #[must_use]
+    pub fn with_early(self, early: Option<EarlyResults>) -> Self {
+        Self { early, ..self }
     }
 
     /// Whether a source partition is one of those that this operator waits for. A record of any other must not be
@@ -76,21 +104,45 @@ impl MergeAggregate {
         self.windows.len()
     }
 
-    fn window(&mut self, start_ms: i64, end_ms: i64) -> &mut Groups {
+    fn window(&mut self, contribution: &Contribution) -> &mut Window {
+        let (start_ms, end_ms) = (contribution.window_start_ms, contribution.window_end_ms);
         let bounds = (start_ms, end_ms);
-        let at = self
-            .windows
-            .partition_point(|window| (window.start_ms, window.end_ms) < bounds);
+        let at = self.windows.partition_point(|window| window.bounds() < bounds);
         let is_open = self
             .windows
             .get(at)
-            .is_some_and(|window| (window.start_ms, window.end_ms) == bounds);
+            .is_some_and(|window| window.bounds() == bounds);
         if !is_open {
-            let groups = self.windows.last().map_or(0, Groups::len);
-            self.windows
-                .insert(at, Groups::with_capacity(start_ms, end_ms, groups, self.seed));
+            let groups = self.windows.last().map_or(0, |window| window.groups.len());
+            let window = Window {
+                groups: Groups::with_capacity(start_ms, end_ms, groups, self.seed),
+                early: Early::new(self.sources.len(), self.seed),
+            };
+            self.windows.insert(at, window);
         }
         &mut self.windows[at]
+    }
+
+    /// The early results of what has changed. Those of a window that is more than 24 days from closing have to wait: a
+    /// revision has 32 bits.
+    fn emit_early(&mut self, watermark_ms: i64, outputs: &mut Vec<MerchantAggregate>) {
+        for window in &mut self.windows {
+            let (window_start_ms, window_end_ms) = window.bounds();
+            let closes_ms = window_end_ms.saturating_add(self.allowed_lateness_ms);
+            let Ok(revision) = i32::try_from(watermark_ms.saturating_sub(closes_ms)) else {
+                continue;
+            };
+            let changed = window.early.take_changed().into_iter();
+            outputs.extend(changed.map(|(merchant_id, currency, figures)| MerchantAggregate {
+                merchant_id,
+                currency,
+                window_start_ms,
+                window_end_ms,
+                totals: figures.totals,
+                distinct_users: figures.distinct_users,
+                revision,
+            }));
+        }
     }
 
     fn mark(&mut self, source_partition: i32, watermark_ms: i64, outputs: &mut Vec<MerchantAggregate>) {
@@ -111,40 +163,52 @@ impl Operator for MergeAggregate {
     type Output = MerchantAggregate;
 
     fn process(&mut self, record: &Partial, outputs: &mut Vec<MerchantAggregate>) -> Disposition {
-        match &record.contribution {
-            Some(contribution) => {
-                let (start_ms, end_ms) = (contribution.window_start_ms, contribution.window_end_ms);
-                if let Some(late) = late(self.watermark_ms, end_ms, self.allowed_lateness_ms) {
-                    return late;
-                }
-                self.window(start_ms, end_ms).merge(contribution);
-            }
-            None => self.mark(record.source_partition, record.watermark_ms, outputs),
+        let Some(contribution) = record.group() else {
+            self.mark(record.source_partition, record.watermark_ms, outputs);
+            return Disposition::Accepted;
+        };
+        let end_ms = contribution.window_end_ms;
+        if let Some(late) = late(self.watermark_ms, end_ms, self.allowed_lateness_ms) {
+            return late;
+        }
+        if record.contribution.is_some() {
+            self.window(contribution).groups.merge(contribution);
+        }
+        if self.early.is_some() {
+            let early = &mut self.window(contribution).early;
+            early.tell(record.source_partition, contribution);
         }
         Disposition::Accepted
     }
 
     fn advance(&mut self, watermark_ms: i64, outputs: &mut Vec<MerchantAggregate>) {
-        if self.watermark_ms >= Some(watermark_ms) {
+        let before_ms = self.watermark_ms;
+        if before_ms >= Some(watermark_ms) {
             return;
         }
         self.watermark_ms = Some(watermark_ms);
         let lateness_ms = self.allowed_lateness_ms;
         self.windows.retain(|window| {
-            let closes = late(Some(watermark_ms), window.end_ms, lateness_ms).is_some();
+            let closes = late(Some(watermark_ms), window.groups.end_ms, lateness_ms).is_some();
             if closes {
-                outputs.extend(window.sorted().into_iter().map(|group| MerchantAggregate {
+                outputs.extend(window.groups.sorted().into_iter().map(|group| MerchantAggregate {
                     merchant_id: group.merchant_id,
                     currency: group.currency,
                     window_start_ms: group.window_start_ms,
                     window_end_ms: group.window_end_ms,
                     totals: group.totals,
                     distinct_users: group.distinct_users,
-                    revision: 0,
+                    revision: MerchantAggregate::FINAL,
                 }));
             }
             !closes
         });
+        if self
+            .early
+            .is_some_and(|early| early.are_due(before_ms, watermark_ms))
+        {
+            self.emit_early(watermark_ms, outputs);
+        }
     }
 
     fn watermark_ms(&self) -> Option<i64> {
@@ -152,7 +216,7 @@ impl Operator for MergeAggregate {
     }
 
     fn open_until_ms(&self) -> Option<i64> {
-        let end_ms = self.windows.iter().map(|window| window.end_ms).max()?;
+        let end_ms = self.windows.iter().map(|window| window.groups.end_ms).max()?;
         Some(end_ms.saturating_add(self.allowed_lateness_ms))
     }
 
@@ -166,13 +230,14 @@ impl Operator for MergeAggregate {
         writer.option_i64(self.watermark_ms);
         writer.count(self.windows.len());
         for window in &self.windows {
-            window.snapshot(&mut writer);
+            window.groups.snapshot(&mut writer);
+            window.early.snapshot(&mut writer);
         }
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut reader = StateReader::new(bytes);
-        reader.version("aggregate-merge", STATE_VERSION)?;
+        let version = reader.version("aggregate-merge", STATE_VERSION)?;
         let at = reader.position();
         let what = "number of source partitions";
         if reader.count(what, 1)? != self.sources.len() {
@@ -183,14 +248,12 @@ impl Operator for MergeAggregate {
             sources.push(reader.option_i64("watermark of a source")?);
         }
         let watermark_ms = reader.option_i64("watermark")?;
-        let mut windows: Vec<Groups> = Vec::new();
+        let mut windows: Vec<Window> = Vec::new();
         for _ in 0..reader.count("windows", 24)? {
             let at = reader.position();
-            let window = Groups::restore(&mut reader, self.seed)?;
-            let is_after = windows
-                .last()
-                .is_none_or(|last| (last.start_ms, last.end_ms) < (window.start_ms, window.end_ms));
-            let is_open = late(watermark_ms, window.end_ms, self.allowed_lateness_ms).is_none();
+            let window = self.restore_window(&mut reader, version)?;
+            let is_after = windows.last().is_none_or(|last| last.bounds() < window.bounds());
+            let is_open = late(watermark_ms, window.groups.end_ms, self.allowed_lateness_ms).is_none();
             if !is_after || !is_open {
                 return Err(RestoreError::Invalid { what: "window", at });
             }
@@ -201,6 +264,20 @@ impl Operator for MergeAggregate {
         self.watermark_ms = watermark_ms;
         self.windows = windows;
         Ok(())
+    }
+}
+
+impl MergeAggregate {
+    fn restore_window(&self, reader: &mut StateReader<'_>, version: u8) -> Result<Window, RestoreError> {
+        let (sources, seed) = (self.sources.len(), self.seed);
+        let groups = Groups::restore(reader, seed)?;
+        let mut early = Early::new(sources, seed);
+        if version > 1 {
+            let told = Early::restore(reader, sources, seed)?;
+            // What was told is of no use where early results are off.
+            early = self.early.map_or(early, |_| told);
+        }
+        Ok(Window { groups, early })
     }
 }
 
@@ -222,6 +299,7 @@ mod tests {
                 totals: Totals::of(TransactionType::Purchase, amount),
                 distinct_users: 1,
             }),
+            early: None,
         }
     }
 
@@ -230,6 +308,7 @@ mod tests {
             source_partition,
             watermark_ms,
             contribution: None,
+            early: None,
         }
     }
 

@@ -10,8 +10,8 @@ use crate::key_table::KeyTable;
 use crate::snapshot::{StateReader, StateWriter};
 use crate::{Disposition, Operator, RestoreError, TumblingWindows, Watermark};
 
-/// First byte of the state; see [`StateReader::version`].
-const STATE_VERSION: u8 = 0x11;
+/// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results.
+const STATE_VERSION: u8 = 0x12;
 
 /// What stage 1 sends to the partials topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,13 @@ pub enum PartialOutput {
         /// The watermark before the step that closed the window: the new one is not true yet of what follows.
         watermark_ms: i64,
         /// What the source partition adds to the window.
+        contribution: Contribution,
+    },
+    /// For the merchant's partition.
+    Early {
+        /// The watermark at which it is due: what it closes was sent before.
+        watermark_ms: i64,
+        /// What the source partition has of an open window so far, in full.
         contribution: Contribution,
     },
     /// For every partition of the topic: each contribution of a window that closes at or before this watermark was
@@ -35,17 +42,22 @@ impl PartialOutput {
     /// The record of the partials topic.
     #[must_use]
     pub fn to_partial(&self, source_partition: i32) -> Partial {
-        let (watermark_ms, contribution) = match *self {
+        let (watermark_ms, contribution, early) = match *self {
             Self::Contribution {
                 watermark_ms,
                 contribution,
-            } => (watermark_ms, Some(contribution)),
-            Self::Watermark { watermark_ms } => (watermark_ms, None),
+            } => (watermark_ms, Some(contribution), None),
+            Self::Early {
+                watermark_ms,
+                contribution,
+            } => (watermark_ms, None, Some(contribution)),
+            Self::Watermark { watermark_ms } => (watermark_ms, None, None),
         };
         Partial {
             source_partition,
             watermark_ms,
             contribution,
+            early,
         }
     }
 }
@@ -56,6 +68,8 @@ struct Window {
     groups: Groups,
     /// The distinct users of each group: the user's 12 bytes, then the group's number.
     users: KeyTable<()>,
+    /// How many transactions of each group its last early contribution had; of groups after the end, none.
+    told: Vec<u64>,
 }
 
 impl Window {
@@ -83,7 +97,8 @@ impl Window {
 /// ([`Disposition::Late`], its id remembered all the same), then added. Ids are remembered for one window's length
 /// after their window closed. Whenever the watermark passes a point at which windows close (whether or not one was
 /// open), the contributions of what closed come out, by window, merchant and currency, then the watermark; so they do
-/// for the first watermark of all.
+/// for the first watermark of all. With early results, so it does whenever the watermark passes a multiple of their
+/// interval; what each group has so far that has grown since it was told last comes out between the two.
 #[derive(Debug, Clone)]
 pub struct PartialAggregate {
     config: AggregateConfig,
@@ -93,9 +108,9 @@ pub struct PartialAggregate {
     ids: RecentIds,
     /// By start, the latest last. Disorder and lateness bound how many there are.
     windows: Vec<Window>,
-    /// The watermark at which the next windows close: a function of the watermark, kept to compare with. `None` before
-    /// the first watermark.
-    next_close_ms: Option<i64>,
+    /// The watermark at which the next windows close or early results are due: a function of the watermark, kept to
+    /// compare with. `None` before the first watermark.
+    next_step_ms: Option<i64>,
 }
 
 impl PartialAggregate {
@@ -111,7 +126,7 @@ impl PartialAggregate {
             watermark: Watermark::new(config.max_disorder_ms),
             ids: RecentIds::new(span, keep_ms, seed),
             windows: Vec::new(),
-            next_close_ms: None,
+            next_step_ms: None,
         }
     }
 
@@ -156,21 +171,22 @@ impl PartialAggregate {
         let window = Window {
             groups: Groups::with_capacity(start_ms, self.span.end_of(start_ms), groups, self.seed),
             users: KeyTable::with_capacity(users, self.seed),
+            told: Vec::new(),
         };
         self.windows.insert(at, window);
         &mut self.windows[at]
     }
 
-    /// Closes what the watermark has reached, if it moved past a point where windows close.
+    /// Closes what the watermark has reached, if it moved past a point where windows close, and tells what is early.
     #[inline]
     fn moved(&mut self, before_ms: Option<i64>, outputs: &mut Vec<PartialOutput>) {
-        if self.watermark.current_ms() >= self.next_close_ms {
-            self.close(before_ms, outputs);
+        if self.watermark.current_ms() >= self.next_step_ms {
+            self.step(before_ms, outputs);
         }
     }
 
     #[cold]
-    fn close(&mut self, before_ms: Option<i64>, outputs: &mut Vec<PartialOutput>) {
+    fn step(&mut self, before_ms: Option<i64>, outputs: &mut Vec<PartialOutput>) {
         let Some(watermark_ms) = self.watermark.current_ms() else {
             return;
         };
@@ -186,16 +202,31 @@ impl PartialAggregate {
                 }
             }));
         }
+        if self
+            .config
+            .early
+            .is_some_and(|early| early.are_due(before_ms, watermark_ms))
+        {
+            for window in &mut self.windows {
+                let grown = window.groups.take_grown(&mut window.told);
+                outputs.extend(grown.into_iter().map(|&contribution| PartialOutput::Early {
+                    watermark_ms,
+                    contribution,
+                }));
+            }
+        }
         outputs.push(PartialOutput::Watermark { watermark_ms });
         self.ids.forget(watermark_ms);
-        self.next_close_ms = Some(self.next_close_after(watermark_ms));
+        self.next_step_ms = Some(self.next_step_after(watermark_ms));
     }
 
-    /// The next watermark above this one at which windows close.
-    fn next_close_after(&self, watermark_ms: i64) -> i64 {
+    /// The next watermark above this one at which windows close or early results are due.
+    fn next_step_after(&self, watermark_ms: i64) -> i64 {
         let lateness_ms = self.config.allowed_lateness_ms;
         let passed_ms = self.span.start_of(watermark_ms.saturating_sub(lateness_ms));
-        self.span.end_of(passed_ms).saturating_add(lateness_ms)
+        let close_ms = self.span.end_of(passed_ms).saturating_add(lateness_ms);
+        let early = self.config.early;
+        early.map_or(close_ms, |early| close_ms.min(early.next_after(watermark_ms)))
     }
 }
 
@@ -251,19 +282,21 @@ impl Operator for PartialAggregate {
             window.groups.snapshot(&mut writer);
             writer.count(window.users.len());
             writer.raw(window.users.keys().as_flattened());
+            writer.count(window.told.len());
+            window.told.iter().for_each(|count| writer.u64(*count));
         }
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut reader = StateReader::new(bytes);
-        reader.version("aggregate-partial", STATE_VERSION)?;
+        let version = reader.version("aggregate-partial", STATE_VERSION)?;
         let mut restored = Self::new(self.config, self.seed);
         restored.watermark = Watermark::restore(self.config.max_disorder_ms, &mut reader)?;
         restored.ids.restore(&mut reader)?;
         let current_ms = restored.watermark.current_ms();
         for _ in 0..reader.count("windows", 32)? {
             let at = reader.position();
-            let window = self.restore_window(&mut reader)?;
+            let window = self.restore_window(&mut reader, version)?;
             let end_ms = window.groups.end_ms;
             let is_after = restored
                 .windows
@@ -276,14 +309,14 @@ impl Operator for PartialAggregate {
             restored.windows.push(window);
         }
         reader.finish()?;
-        restored.next_close_ms = current_ms.map(|watermark_ms| restored.next_close_after(watermark_ms));
+        restored.next_step_ms = current_ms.map(|watermark_ms| restored.next_step_after(watermark_ms));
         *self = restored;
         Ok(())
     }
 }
 
 impl PartialAggregate {
-    fn restore_window(&self, reader: &mut StateReader<'_>) -> Result<Window, RestoreError> {
+    fn restore_window(&self, reader: &mut StateReader<'_>, version: u8) -> Result<Window, RestoreError> {
         let at = reader.position();
         let groups = Groups::restore(reader, self.seed)?;
         let is_aligned = self.span.start_of(groups.start_ms) == groups.start_ms;
@@ -301,6 +334,29 @@ impl PartialAggregate {
                 return Err(RestoreError::Invalid { what: "user", at });
             }
         }
-        Ok(Window { groups, users })
+        let told = if version == 1 {
+            Vec::new()
+        } else {
+            self.restore_told(reader, groups.len())?
+        };
+        Ok(Window { groups, users, told })
+    }
+
+    /// What was told of that many groups; of no use where early results are off.
+    fn restore_told(&self, reader: &mut StateReader<'_>, groups: usize) -> Result<Vec<u64>, RestoreError> {
+        let at = reader.position();
+        let what = "early contributions";
+        let count = reader.count(what, size_of::<u64>())?;
+        if count > groups {
+            return Err(RestoreError::Invalid { what, at });
+        }
+        let mut told = Vec::new();
+        for _ in 0..count {
+            told.push(reader.u64()?);
+        }
+        if self.config.early.is_none() {
+            told.clear();
+        }
+        Ok(told)
     }
 }

@@ -51,9 +51,14 @@ impl<'a> StateWriter<'a> {
         self.u64(value.to_bits());
     }
 
+    /// Appends whether something is so.
+    pub fn bool(&mut self, value: bool) {
+        self.u8(u8::from(value));
+    }
+
     /// Appends a number that may be absent.
     pub fn option_i64(&mut self, value: Option<i64>) {
-        self.u8(u8::from(value.is_some()));
+        self.bool(value.is_some());
         if let Some(value) = value {
             self.i64(value);
         }
@@ -210,10 +215,17 @@ impl<'a> StateReader<'a> {
     /// # Errors
     /// The state ends before, or the mark of presence is neither 0 nor 1.
     pub fn option_i64(&mut self, what: &'static str) -> Result<Option<i64>, RestoreError> {
+        self.bool(what)?.then(|| self.i64()).transpose()
+    }
+
+    /// Whether something is so.
+    ///
+    /// # Errors
+    /// The state ends before, or the byte is neither 0 nor 1.
+    pub fn bool(&mut self, what: &'static str) -> Result<bool, RestoreError> {
         let at = self.at;
         match self.u8()? {
-            0 => Ok(None),
-            1 => self.i64().map(Some),
+            value @ 0..=1 => Ok(value == 1),
             _ => Err(RestoreError::Invalid { what, at }),
         }
     }

@@ -1,7 +1,9 @@
 //! The two jobs over simulated logs, and the random schedule that disturbs them.
 
-use millrace_domain::Transaction;
-use millrace_engine::aggregate::{AggregateConfig, MergeAggregate, PartialAggregate};
+use std::collections::BTreeMap;
+
+use millrace_domain::{MerchantAggregate, Transaction};
+use millrace_engine::aggregate::{AggregateConfig, EarlyResults, MergeAggregate, PartialAggregate};
 use millrace_engine::{Disposition, HashSeed};
 
 use super::partition::Partition;
@@ -17,13 +19,33 @@ const TIMES: Times = Times {
     disorder: 15,
 };
 
+/// When results come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Emit {
+    OnClose,
+    /// Four times in a window, and at its end.
+    Early,
+}
+
+const EARLY_EVERY_MS: i64 = 9;
+
 fn fresh_partial(seed: u64) -> PartialAggregate {
     let config = AggregateConfig::new(TIMES.window, TIMES.lateness, TIMES.disorder).unwrap();
     PartialAggregate::new(config, HashSeed::new(seed))
 }
 
+fn fresh_partial_with_early(seed: u64) -> PartialAggregate {
+    let config = AggregateConfig::new(TIMES.window, TIMES.lateness, TIMES.disorder).unwrap();
+    let early = EarlyResults::every_ms(EARLY_EVERY_MS).unwrap();
+    PartialAggregate::new(config.with_early(Some(early)), HashSeed::new(seed))
+}
+
 fn fresh_merge(seed: u64) -> MergeAggregate {
     MergeAggregate::new(SOURCES, TIMES.lateness, HashSeed::new(seed)).unwrap()
+}
+
+fn fresh_merge_with_early(seed: u64) -> MergeAggregate {
+    fresh_merge(seed).with_early(Some(EarlyResults::every_ms(EARLY_EVERY_MS).unwrap()))
 }
 
 pub(crate) struct World {
@@ -38,8 +60,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, emit: Emit) -> Self {
         let partition = |number| number as i32;
+        let (fresh_partial, fresh_merge) = match emit {
+            Emit::OnClose => (fresh_partial as fn(u64) -> _, fresh_merge as fn(u64) -> _),
+            Emit::Early => (fresh_partial_with_early as _, fresh_merge_with_early as _),
+        };
         Self {
             random: Random(seed),
             now_ms: 1_000,
@@ -139,7 +165,7 @@ impl World {
                 let record = output.to_partial(source as i32);
                 for (at, merge) in self.merges.iter_mut().enumerate() {
                     if record
-                        .contribution
+                        .group()
                         .is_none_or(|group| partition_of(group.merchant_id, MERGES) == at)
                     {
                         merge.log.push(record);
@@ -193,15 +219,46 @@ impl World {
             assert_eq!(naive.dispositions, source.committed.dispositions);
             accepted.extend(naive.accepted);
         }
-        let mut aggregates = Vec::new();
         for merge in &self.merges {
             merge.verify();
             let is_accepted = |found: &Disposition| *found == Disposition::Accepted;
             assert!(merge.committed.dispositions.iter().all(is_accepted));
-            aggregates.extend(merge.committed.outputs.iter().copied());
         }
-        aggregates.sort_by_key(|out| (out.window_start_ms, out.merchant_id, out.currency));
-        assert_eq!(aggregates, naive_aggregates(TIMES, i64::MAX, accepted));
+        self.verify_early();
+        assert_eq!(self.finals(), naive_aggregates(TIMES, i64::MAX, accepted));
+    }
+
+    /// The final results, by window, merchant and currency.
+    pub(crate) fn finals(&self) -> Vec<MerchantAggregate> {
+        let committed = self.merges.iter().flat_map(|merge| &merge.committed.outputs);
+        let mut finals: Vec<_> = committed.filter(|out| out.is_final()).copied().collect();
+        finals.sort_by_key(|out| (out.window_start_ms, out.merchant_id, out.currency));
+        finals
+    }
+
+    /// How many early results were committed.
+    pub(crate) fn early(&self) -> usize {
+        let committed = self.merges.iter().flat_map(|merge| &merge.committed.outputs);
+        committed.filter(|out| !out.is_final()).count()
+    }
+
+    /// Results of the same window, merchant and currency rise, up to one that is final.
+    fn verify_early(&self) {
+        for merge in &self.merges {
+            let mut newest = BTreeMap::new();
+            for out in &merge.committed.outputs {
+                let key = (out.window_start_ms, out.merchant_id, out.currency);
+                let counts = (out.revision, out.totals.count(), out.distinct_users);
+                if let Some(before) = newest.insert(key, counts) {
+                    assert!(before.0 < counts.0, "{before:?}, then {out:?}");
+                    assert!(
+                        before.1 <= counts.1 && before.2 <= counts.2,
+                        "{before:?}, then {out:?}"
+                    );
+                }
+            }
+            assert!(newest.values().all(|counts| counts.0 == MerchantAggregate::FINAL));
+        }
     }
 
     /// A source's records and advances, merged by offset.

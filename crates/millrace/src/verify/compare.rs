@@ -55,12 +55,16 @@ pub struct DeadLetters {
 pub struct Observed {
     /// Records in the transactions' topic; `None` where retention has removed some.
     pub transactions: Option<u64>,
-    /// The newest revision of each aggregate, added up.
+    /// The final results, added up.
     pub aggregates: Windows,
-    /// Number of aggregates, by merchant, currency and window.
+    /// Number of final results, by merchant, currency and window.
     pub aggregate_count: u64,
     /// Records with a key, window and revision that was there before.
     pub doubled_aggregates: u64,
+    /// Final results below an early one of the same key and window.
+    pub shrunken_aggregates: u64,
+    /// Early results.
+    pub early_results: u64,
     /// Sizes of the aggregates' windows.
     pub window_sizes_ms: BTreeSet<i64>,
     /// Start of the last window that has an aggregate.
@@ -84,7 +88,7 @@ pub struct Observed {
 pub struct Indexed {
     /// Aggregates by window and currency.
     pub aggregates: Windows,
-    /// Number of aggregate documents.
+    /// Number of documents of final results.
     pub aggregate_count: u64,
     /// Number of anomaly documents.
     pub anomalies: u64,
@@ -101,6 +105,8 @@ pub fn compare(expected: &Expected, observed: &Observed, indexed: Option<&Indexe
     }
     windows(expected, observed, &mut rows);
     rows.never("aggregates twice with one revision", observed.doubled_aggregates);
+    rows.never("final results below an early one", observed.shrunken_aggregates);
+    rows.info("early results", observed.early_results);
     dead_letters(expected, observed, &mut rows);
     rows.never("anomalies with an id twice", observed.doubled_anomalies);
     rows.info("anomalies", observed.anomalies);

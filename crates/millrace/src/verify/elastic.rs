@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use elasticsearch::indices::IndicesRefreshParts;
 use elasticsearch::{Elasticsearch, SearchParts};
-use millrace_domain::{Currency, Sum};
+use millrace_domain::{Currency, MerchantAggregate, Sum};
 use millrace_elastic_sink::client;
 use millrace_elastic_sink::stream::Stream;
 use millrace_settings::Settings;
@@ -114,6 +114,7 @@ impl Index {
         })
     }
 
+    /// Number and sums of the final results: where early ones are on, open windows have documents too.
     async fn aggregates(&self) -> anyhow::Result<(u64, Windows)> {
         let mut windows = Windows::new();
         let mut after: Option<Value> = None;
@@ -142,6 +143,7 @@ impl Index {
             let body = json!({
                 "size": 0,
                 "track_total_hits": true,
+                "query": { "term": { "revision": MerchantAggregate::FINAL } },
                 "aggs": { "windows": { "composite": composite, "aggs": sums } },
             });
             let answer = self.search(&self.aggregates, &body).await?;

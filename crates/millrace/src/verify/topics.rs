@@ -36,8 +36,11 @@ struct State {
     aggregate_reader: AggregateReader,
     transaction_reader: TransactionReader,
     anomaly_reader: AnomalyReader,
-    aggregates: HashMap<(ShortId, Currency, i64), (u32, Totals)>,
+    /// The newest revision of each result, early or final.
+    aggregates: HashMap<(ShortId, Currency, i64), (i32, Totals)>,
     doubled_aggregates: u64,
+    shrunken_aggregates: u64,
+    early_results: u64,
     window_sizes_ms: BTreeSet<i64>,
     late_ids: HashSet<TransactionId>,
     late: Windows,
@@ -79,6 +82,8 @@ impl Topics {
                 anomaly_reader: AnomalyReader::new(fetcher),
                 aggregates: HashMap::new(),
                 doubled_aggregates: 0,
+                shrunken_aggregates: 0,
+                early_results: 0,
                 window_sizes_ms: BTreeSet::new(),
                 late_ids: HashSet::new(),
                 late: Windows::new(),
@@ -113,8 +118,12 @@ impl Topics {
 impl State {
     fn observed(&self, transactions: Option<u64>) -> Observed {
         let mut aggregates = Windows::new();
-        for ((_, currency, start_ms), (_, totals)) in &self.aggregates {
-            add_to(&mut aggregates, *start_ms, *currency, totals);
+        let mut aggregate_count = 0;
+        for ((_, currency, start_ms), (revision, totals)) in &self.aggregates {
+            if *revision == MerchantAggregate::FINAL {
+                add_to(&mut aggregates, *start_ms, *currency, totals);
+                aggregate_count += 1;
+            }
         }
         let dead_letters = self.dead_letters.iter().map(|(service, letters)| {
             let letters = DeadLetters {
@@ -128,8 +137,10 @@ impl State {
             transactions,
             last_window_ms: aggregates.keys().map(|key| key.0).max(),
             aggregates,
-            aggregate_count: self.aggregates.len() as u64,
+            aggregate_count,
             doubled_aggregates: self.doubled_aggregates,
+            shrunken_aggregates: self.shrunken_aggregates,
+            early_results: self.early_results,
             window_sizes_ms: self.window_sizes_ms.clone(),
             late: self.late.clone(),
             dead_letters: dead_letters.collect(),
@@ -153,10 +164,16 @@ impl State {
             aggregate.window_start_ms,
         );
         let newest = (aggregate.revision, totals(&aggregate));
+        self.early_results += u64::from(!aggregate.is_final());
         match self.aggregates.get_mut(&key) {
             // Revisions rise, as a merchant is in one partition: what does not rise was there before.
             Some((revision, _)) if aggregate.revision <= *revision => self.doubled_aggregates += 1,
-            Some(older) => *older = newest,
+            Some(older) => {
+                if aggregate.is_final() && older.1.exceeds(&newest.1, &Totals::default()) {
+                    self.shrunken_aggregates += 1;
+                }
+                *older = newest;
+            }
             None => {
                 self.aggregates.insert(key, newest);
             }

@@ -1,6 +1,7 @@
 //! The sections of the configuration, with their defaults. Units are last in a name.
 
 mod connections;
+mod emit;
 mod producer;
 mod rules;
 mod sink;
@@ -10,6 +11,7 @@ mod worker;
 use serde::{Deserialize, Serialize};
 
 pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry};
+pub use emit::Emit;
 pub use producer::{Format, Producer};
 pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, Rules, VelocityRule};
 pub use sink::{ElasticSink, Snapshots};

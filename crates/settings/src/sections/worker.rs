@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::emit::Emit;
 use super::rules::Rules;
 use crate::redact::redacted_debug;
 
@@ -91,6 +92,8 @@ pub struct Aggregator {
     pub window_ms: i64,
     /// How long after the watermark has passed its end a window still takes records.
     pub allowed_lateness_ms: i64,
+    /// When results come out.
+    pub emit: Emit,
     /// Event time.
     pub event_time: EventTime,
     /// The worker loops.
@@ -103,6 +106,7 @@ impl Default for Aggregator {
             metrics_port: 9102,
             window_ms: 60_000,
             allowed_lateness_ms: 0,
+            emit: Emit::OnClose,
             event_time: EventTime::default(),
             worker: Worker::default(),
         }

@@ -31,6 +31,18 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
         0,
         DAY_MS,
     );
+    if let Some(every_ms) = aggregator.emit.every_ms()
+        && (every_ms < 1_000 || every_ms > aggregator.window_ms)
+    {
+        check.refuse(
+            "aggregator.emit",
+            format!(
+                "is {:?}: an interval must be at least 1 s and at most aggregator.window_ms, which is {}",
+                aggregator.emit.to_string(),
+                aggregator.window_ms
+            ),
+        );
+    }
     event_time(check, "aggregator.event_time", &aggregator.event_time);
     worker(check, "aggregator.worker", &aggregator.worker);
     let detector = &settings.detector;

@@ -185,6 +185,9 @@ fn what_is_doubled_fails_for_good() {
     let report = after(|_, observed, _| observed.doubled_aggregates = 1);
     assert_eq!(failed(&report), ["aggregates twice with one revision"]);
     assert!(!report.may_change());
+    let report = after(|_, observed, _| observed.shrunken_aggregates = 1);
+    assert_eq!(failed(&report), ["final results below an early one"]);
+    assert!(!report.may_change());
     let report = after(|_, observed, _| observed.doubled_anomalies = 1);
     assert_eq!(failed(&report), ["anomalies with an id twice"]);
     assert!(!report.may_change());

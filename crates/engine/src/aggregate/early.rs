@@ -1,0 +1,130 @@
+//! What the sources have told of an open window: the material of early results.
+
+use millrace_domain::{Contribution, Currency, ShortId};
+
+use super::groups::{Figures, KEY_LEN, key, put_figures, read_figures};
+use crate::RestoreError;
+use crate::hash::HashSeed;
+use crate::key_table::KeyTable;
+use crate::snapshot::{StateReader, StateWriter};
+
+/// The last word of each source partition on each group of one window.
+///
+/// A source tells all it has of a group so far, in place of what it told before; so a word that is lost, repeated or of
+/// another interval makes an early result older than it might be, and never wrong. Final results are not made of this.
+#[derive(Debug, Clone)]
+pub(super) struct Early {
+    sources: usize,
+    seed: HashSeed,
+    groups: KeyTable<Group>,
+    /// As many for each group, in their order, as there are sources.
+    told: Vec<Option<Figures>>,
+}
+
+/// A group, and whether something was told of it since its last early result.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    merchant_id: ShortId,
+    currency: Currency,
+    has_changed: bool,
+}
+
+impl Early {
+    /// Nothing told yet, by that many sources.
+    pub(super) fn new(sources: usize, seed: HashSeed) -> Self {
+        Self {
+            sources,
+            seed,
+            groups: KeyTable::with_capacity(0, seed),
+            told: Vec::new(),
+        }
+    }
+
+    /// Takes a source's word. One of an unknown source is passed over.
+    pub(super) fn tell(&mut self, source_partition: i32, contribution: &Contribution) {
+        let source = usize::try_from(source_partition).ok();
+        let Some(source) = source.filter(|source| *source < self.sources) else {
+            return;
+        };
+        let (merchant_id, currency) = (contribution.merchant_id, contribution.currency);
+        let group = self.insert(merchant_id, currency).0;
+        self.groups.value_mut(group).has_changed = true;
+        self.told[group * self.sources + source] = Some(Figures {
+            totals: contribution.totals,
+            distinct_users: contribution.distinct_users,
+        });
+    }
+
+    /// The position of a group, and whether it is new.
+    fn insert(&mut self, merchant_id: ShortId, currency: Currency) -> (usize, bool) {
+        let key = key(merchant_id, currency);
+        let found = self.groups.find_or_insert(self.seed.hash(&key), key, || Group {
+            merchant_id,
+            currency,
+            has_changed: false,
+        });
+        self.told.resize(self.groups.len() * self.sources, None);
+        found
+    }
+
+    /// The groups of which something was told since the last call, added up over the sources, by merchant and currency.
+    pub(super) fn take_changed(&mut self) -> Vec<(ShortId, Currency, Figures)> {
+        let mut changed = Vec::new();
+        for at in 0..self.groups.len() {
+            let group = self.groups.value_mut(at);
+            if !std::mem::take(&mut group.has_changed) {
+                continue;
+            }
+            let told = self.told[at * self.sources..][..self.sources].iter().flatten();
+            let sum = told.copied().reduce(|mut sum, figures| {
+                sum.totals.merge(&figures.totals);
+                sum.distinct_users += figures.distinct_users;
+                sum
+            });
+            changed.extend(sum.map(|sum| (group.merchant_id, group.currency, sum)));
+        }
+        changed.sort_unstable_by_key(|&(merchant_id, currency, _)| (merchant_id, currency));
+        changed
+    }
+
+    /// Appends the state, in the order in which the groups were first told of.
+    pub(super) fn snapshot(&self, writer: &mut StateWriter<'_>) {
+        writer.count(self.groups.len());
+        for (at, group) in self.groups.values().iter().enumerate() {
+            writer.short_id(group.merchant_id);
+            writer.currency(group.currency);
+            writer.bool(group.has_changed);
+            for figures in &self.told[at * self.sources..][..self.sources] {
+                writer.bool(figures.is_some());
+                if let Some(figures) = figures {
+                    put_figures(figures, writer);
+                }
+            }
+        }
+    }
+
+    /// Reads what [`Early::snapshot`] wrote, of as many sources.
+    pub(super) fn restore(
+        reader: &mut StateReader<'_>,
+        sources: usize,
+        seed: HashSeed,
+    ) -> Result<Self, RestoreError> {
+        let mut early = Self::new(sources, seed);
+        let what = "group with early results";
+        for _ in 0..reader.count(what, KEY_LEN + 1 + sources)? {
+            let at = reader.position();
+            let (merchant_id, currency) = (reader.short_id("merchant")?, reader.currency()?);
+            let (group, is_new) = early.insert(merchant_id, currency);
+            if !is_new {
+                return Err(RestoreError::Invalid { what, at });
+            }
+            early.groups.value_mut(group).has_changed = reader.bool(what)?;
+            for told in &mut early.told[group * sources..] {
+                if reader.bool(what)? {
+                    *told = Some(read_figures(reader)?);
+                }
+            }
+        }
+        Ok(early)
+    }
+}
