@@ -2,6 +2,7 @@
 
 mod end_to_end;
 mod init;
+mod object_store;
 mod registry;
 mod replay;
 
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         case!(init::is_idempotent),
         case!(init::refuses_other_partitions),
         case!(replay::sums_up_to_the_file),
+        case!(object_store::serves_a_recovery),
         case!(end_to_end::sums_to_the_cent),
         case!(end_to_end::survives_kills),
     ]

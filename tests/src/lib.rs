@@ -10,6 +10,7 @@ pub mod environment;
 pub mod oracle;
 pub mod pipeline;
 pub mod ready;
+pub mod s3;
 pub mod sample;
 pub mod service;
 pub mod topics;

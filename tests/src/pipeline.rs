@@ -65,6 +65,34 @@ impl Pipeline {
         Ok(())
     }
 
+    /// What the service `name` has written to its log, before a crash too.
+    ///
+    /// # Errors
+    /// There is no such service.
+    pub fn output(&self, name: &str) -> Result<String> {
+        Ok(self.part(name)?.service.output())
+    }
+
+    /// The sum of a metric's series in the service `name`; 0 where it has none yet.
+    ///
+    /// # Errors
+    /// The service does not answer.
+    pub async fn metric(&self, name: &str, metric: &str) -> Result<f64> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.part(name)?.port);
+        let text = reqwest::get(&url).await?.error_for_status()?.text().await?;
+        let value = |line: &str| {
+            let rest = line.strip_prefix(metric)?;
+            let is_whole = rest.starts_with(['{', ' ']);
+            is_whole.then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+        };
+        Ok(text.lines().filter_map(value).sum())
+    }
+
+    fn part(&self, name: &str) -> Result<&Part> {
+        let found = self.0.iter().find(|part| part.name == name);
+        found.with_context(|| format!("no service {name}"))
+    }
+
     /// Stops all, and checks that each ends well.
     ///
     /// # Errors

@@ -3,17 +3,29 @@
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
+use std::time::Duration;
 
-use object_store::aws::AmazonS3ConfigKey;
-use object_store::azure::AzureConfigKey;
-use object_store::gcp::GoogleConfigKey;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreScheme};
+use object_store::{BackoffConfig, ObjectStore, ObjectStoreScheme, RetryConfig};
 use url::Url;
 
 /// What the variables of a cloud's own tools start with: they apply where the options say nothing.
 const CLOUD_VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
+
+/// Retries of one call.
+const RETRIES: RetryConfig = RetryConfig {
+    backoff: BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(2),
+        base: 2.0,
+    },
+    max_retries: 3,
+    retry_timeout: Duration::from_secs(10),
+};
 
 /// The store at `url`, and the path in it. A directory is made if it is missing.
 ///
@@ -40,9 +52,37 @@ pub(crate) fn open(
     let of_environment =
         std::env::vars().filter(|(name, _)| CLOUD_VARIABLES.iter().any(|prefix| name.starts_with(prefix)));
     let given = options.iter().map(|(key, value)| (key.clone(), value.clone()));
-    let (store, path) =
-        object_store::parse_url_opts(&url, of_environment.chain(given)).map_err(|error| error.to_string())?;
-    Ok((Arc::from(store), path))
+    build(&scheme, &url, of_environment.chain(given).collect()).map_err(|error| error.to_string())
+}
+
+/// As the library's own function, but for the retries: those are the callers', who know what to do meanwhile.
+fn build(
+    scheme: &ObjectStoreScheme,
+    url: &Url,
+    options: Vec<(String, String)>,
+) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
+    macro_rules! cloud {
+        ($builder:ty) => {{
+            let builder = <$builder>::new().with_url(url.as_str()).with_retry(RETRIES);
+            let builder = options.into_iter().fold(builder, |builder, (key, value)| {
+                match key.to_ascii_lowercase().parse() {
+                    Ok(key) => builder.with_config(key, value),
+                    Err(_) => builder,
+                }
+            });
+            Arc::new(builder.build()?) as Arc<dyn ObjectStore>
+        }};
+    }
+    let (_, path) = ObjectStoreScheme::parse(url)?;
+    Ok(match scheme {
+        ObjectStoreScheme::AmazonS3 => (cloud!(AmazonS3Builder), path),
+        ObjectStoreScheme::GoogleCloudStorage => (cloud!(GoogleCloudStorageBuilder), path),
+        ObjectStoreScheme::MicrosoftAzure => (cloud!(MicrosoftAzureBuilder), path),
+        _ => {
+            let (store, path) = object_store::parse_url(url)?;
+            (Arc::from(store), path)
+        }
+    })
 }
 
 /// The library passes over options that it does not know: a slip of the keyboard would go unnoticed.

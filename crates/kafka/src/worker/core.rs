@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 
 use super::partition::{Active, Partition};
-use super::restore::{Restored, Restorer};
+use super::restore::{Patience, Restored, Restorer};
 use super::side::Side;
 use crate::client::{Timeouts, reader_config, transactional_producer_config};
 use crate::config::JobConfig;
@@ -73,6 +73,7 @@ impl<J: Job> Core<J> {
             reader,
             topic: shared.job.input_topic().to_owned(),
             store: shared.store.clone(),
+            patience: Patience::default(),
             fingerprint: shared.fingerprint.clone(),
             lost_position: config.worker.lost_position,
             metrics: shared.metrics.clone(),

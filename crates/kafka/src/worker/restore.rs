@@ -1,5 +1,6 @@
 //! Restoring a partition: committed offset, newest valid snapshot at or below it, and the advances since.
 
+mod patience;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use millrace_engine::snapshot::{Expected, Header, SnapshotError, SnapshotWriter, container};
 use millrace_settings::LostPosition;
 
+pub(super) use patience::Patience;
 use plan::Plan;
 
 use crate::control::Advances;
@@ -17,15 +19,12 @@ use crate::reader::{ControlError, Reader};
 use crate::snapshot_store::SnapshotStore;
 use crate::{Job, Task, WorkerError};
 
-/// How often a store that fails is asked before the log serves in its place.
-const STORE_ATTEMPTS: u32 = 5;
 /// How often a committed offset beyond the log's end is looked up again, as a new leader may lag for a moment.
 const AHEAD_ATTEMPTS: u32 = 20;
 
 /// What earlier tries of a restore have met.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
-    store_failures: u32,
     ahead: u32,
     logged: bool,
 }
@@ -50,6 +49,7 @@ pub(super) struct Restorer<J> {
     pub(super) reader: Reader,
     pub(super) topic: String,
     pub(super) store: Option<SnapshotStore>,
+    pub(super) patience: Patience,
     pub(super) fingerprint: String,
     pub(super) lost_position: LostPosition,
     pub(super) metrics: JobMetrics,
@@ -103,7 +103,7 @@ impl<J: Job> Restorer<J> {
                 "{committed:?} is committed, and the log ends at {end}"
             )));
         }
-        let snapshot = self.newest_snapshot(partition, committed, attempt)?;
+        let snapshot = self.newest_snapshot(partition, committed)?;
         let from_snapshot = snapshot.as_ref().map(|(offset, _)| *offset);
         let plan = Plan::of(committed, from_snapshot, low, end);
         if let Some(what) = plan.lost {
@@ -197,14 +197,12 @@ impl<J: Job> Restorer<J> {
         &self,
         partition: i32,
         committed: Option<i64>,
-        attempt: &mut Attempt,
     ) -> Result<Option<(i64, J::Task)>, Trouble> {
         let Some(store) = &self.store else { return Ok(None) };
         let offsets = match store.list(partition) {
             Ok(offsets) => offsets,
             Err(error) => {
-                attempt.store_failures += 1;
-                if attempt.store_failures < STORE_ATTEMPTS {
+                if !self.patience.is_over() {
                     return Err(Trouble::Later(error.to_string()));
                 }
                 self.metrics.snapshot_failed("store");
@@ -212,6 +210,7 @@ impl<J: Job> Restorer<J> {
                 return Ok(None);
             }
         };
+        let mut answers = true;
         for offset in offsets {
             if committed.is_none_or(|committed| offset > committed) {
                 self.refuse(
@@ -226,9 +225,19 @@ impl<J: Job> Restorer<J> {
                 continue;
             }
             match self.read_snapshot(store, partition, offset) {
-                Ok(task) => return Ok(Some((offset, task))),
-                Err((code, reason)) => self.refuse(partition, offset, code, &reason),
+                Ok(task) => {
+                    self.patience.renew();
+                    return Ok(Some((offset, task)));
+                }
+                Err(("store", reason)) if !self.patience.is_over() => return Err(Trouble::Later(reason)),
+                Err((code, reason)) => {
+                    answers &= code != "store";
+                    self.refuse(partition, offset, code, &reason);
+                }
             }
+        }
+        if answers {
+            self.patience.renew();
         }
         Ok(None)
     }

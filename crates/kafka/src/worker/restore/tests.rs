@@ -66,6 +66,7 @@ fn restorer(folder: &std::path::Path) -> Restorer<Numbers> {
         reader: Reader::new(&config).unwrap(),
         topic: "in".to_owned(),
         store: Some(SnapshotStore::in_folder(folder, "restore-test", 9)),
+        patience: Patience::default(),
         fingerprint: "mine".to_owned(),
         lost_position: LostPosition::Stop,
         metrics: JobMetrics::of("restore-test").unwrap(),
@@ -84,7 +85,7 @@ fn write(restorer: &Restorer<Numbers>, offset: i64, fingerprint: &str, number: u
 }
 
 fn chosen(restorer: &Restorer<Numbers>, committed: Option<i64>) -> Option<(i64, u8)> {
-    let newest = restorer.newest_snapshot(2, committed, &mut Attempt::default());
+    let newest = restorer.newest_snapshot(2, committed);
     let newest = newest.unwrap_or_else(|_| panic!("the store answers"));
     newest.map(|(offset, task)| (offset, task.0))
 }
