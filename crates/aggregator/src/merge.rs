@@ -4,7 +4,7 @@ use millrace_codec::reader::ReadError;
 use millrace_codec::{PartialReader, aggregate};
 use millrace_domain::MerchantAggregate;
 use millrace_engine::aggregate::{ConfigError, EarlyResults, MergeAggregate};
-use millrace_engine::{Disposition, HashSeed, Operator as _, RestoreError};
+use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};
@@ -185,8 +185,8 @@ impl Task for MergeTask {
         self.operator.open_until_ms()
     }
 
-    fn snapshot(&self, bytes: &mut Vec<u8>) {
-        self.operator.snapshot(bytes);
+    fn freeze(&mut self) -> FrozenState {
+        self.operator.freeze()
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {

@@ -3,7 +3,7 @@
 use millrace_codec::reader::ReadError;
 use millrace_codec::{TransactionReader, partial};
 use millrace_engine::aggregate::{AggregateConfig, PartialAggregate, PartialOutput};
-use millrace_engine::{Disposition, HashSeed, Operator as _, RestoreError};
+use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError, partition_for};
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};
@@ -197,8 +197,8 @@ impl Task for PartialTask {
         self.operator.open_until_ms()
     }
 
-    fn snapshot(&self, bytes: &mut Vec<u8>) {
-        self.operator.snapshot(bytes);
+    fn freeze(&mut self) -> FrozenState {
+        self.operator.freeze()
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {

@@ -217,7 +217,7 @@ fn contributions_go_to_the_merchants_partition_and_the_watermark_to_all_after_th
         task.process(&input(0, &value(id, user, merchant, cents, NOON_MS)), &mut kept)
             .unwrap();
     }
-    task.snapshot(&mut state);
+    task.freeze().write(&mut state);
     let mut task = partial_task(2);
     task.restore(&state).unwrap();
     assert_eq!(task.open_until_ms(), Some(NOON_MS + WINDOW_MS));

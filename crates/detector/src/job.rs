@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use millrace_codec::reader::ReadError;
 use millrace_codec::{TransactionReader, anomaly};
 use millrace_domain::Anomaly;
-use millrace_engine::{Disposition, Operator as _, RestoreError};
+use millrace_engine::{Disposition, FrozenState, Operator as _, RestoreError};
 use millrace_fraud::DetectOperator;
 use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError};
 
@@ -189,8 +189,8 @@ impl Task for DetectTask {
         self.operator.open_until_ms()
     }
 
-    fn snapshot(&self, bytes: &mut Vec<u8>) {
-        self.operator.snapshot(bytes);
+    fn freeze(&mut self) -> FrozenState {
+        self.operator.freeze()
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {

@@ -113,7 +113,7 @@ fn records_become_anomalies_or_counts() {
     let job = job();
     let (mut task, mut outbox) = (job.task(3), Kept::default());
     a_burst_is_written_as_an_anomaly(&mut task, &mut outbox);
-    a_replay_is_silent(&task, &mut job.task(4));
+    a_replay_is_silent(&mut task, &mut job.task(4));
     bad_records_are_counted_and_passed_over(&mut task, &mut outbox);
     a_changed_payload_is_an_anomaly_and_a_copy_is_counted(&mut task, &mut outbox);
     task.before_commit(&mut outbox).unwrap();
@@ -126,9 +126,9 @@ fn records_become_anomalies_or_counts() {
     );
 }
 
-fn state(task: &DetectTask) -> Vec<u8> {
+fn state(task: &mut DetectTask) -> Vec<u8> {
     let mut bytes = Vec::new();
-    task.snapshot(&mut bytes);
+    task.freeze().write(&mut bytes);
     bytes
 }
 
@@ -161,7 +161,7 @@ fn a_burst_is_written_as_an_anomaly(task: &mut DetectTask, outbox: &mut Kept) {
     );
 }
 
-fn a_replay_is_silent(task: &DetectTask, replayed: &mut DetectTask) {
+fn a_replay_is_silent(task: &mut DetectTask, replayed: &mut DetectTask) {
     let mut silent = Kept {
         is_replay: true,
         ..Kept::default()

@@ -47,12 +47,12 @@ impl RecentIds {
         self.len() == 0
     }
 
-    /// Appends the state.
-    pub fn snapshot(&self, writer: &mut StateWriter<'_>) {
-        self.0.snapshot(writer);
+    /// The state of this moment: what is given appends it.
+    pub fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
+        self.0.freeze()
     }
 
-    /// Replaces the state by one that [`RecentIds::snapshot`] wrote.
+    /// Replaces the state by one that [`RecentIds::freeze`] gave.
     ///
     /// # Errors
     /// The bytes are no such state; the present state is then unchanged.
@@ -114,12 +114,12 @@ impl RecentPayloads {
         self.len() == 0
     }
 
-    /// Appends the state.
-    pub fn snapshot(&self, writer: &mut StateWriter<'_>) {
-        self.0.snapshot(writer);
+    /// The state of this moment: what is given appends it.
+    pub fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
+        self.0.freeze()
     }
 
-    /// Replaces the state by one that [`RecentPayloads::snapshot`] wrote.
+    /// Replaces the state by one that [`RecentPayloads::freeze`] gave.
     ///
     /// # Errors
     /// The bytes are no such state; the present state is then unchanged.
@@ -129,7 +129,7 @@ impl RecentPayloads {
 }
 
 /// What is remembered of an id.
-trait Remembered: Copy + PartialEq {
+trait Remembered: Copy + PartialEq + Send + Sync + 'static {
     /// Size in a snapshot.
     const LEN: usize;
     fn write(self, writer: &mut StateWriter<'_>);
@@ -192,7 +192,7 @@ impl<V: Remembered> Spans<V> {
             if Some(at) != own
                 && let Some(found) = span.ids.find(hash, &key)
             {
-                return Some(span.ids.values()[found]);
+                return Some(*span.ids.value(found));
             }
         }
         let ids = match own {
@@ -200,7 +200,7 @@ impl<V: Remembered> Spans<V> {
             None => self.open(event_time_ms)?,
         };
         let (at, is_new) = ids.find_or_insert(hash, key, || value);
-        (!is_new).then(|| ids.values()[at])
+        (!is_new).then(|| *ids.value(at))
     }
 
     /// Position of the live span that a time is in, looking from the latest.
@@ -239,15 +239,19 @@ impl<V: Remembered> Spans<V> {
         self.live.iter().map(|span| span.ids.len()).sum()
     }
 
-    fn snapshot(&self, writer: &mut StateWriter<'_>) {
-        writer.option_i64(self.forgotten_ms);
-        writer.count(self.live.len());
-        for span in &self.live {
-            writer.i64(span.start_ms);
-            writer.count(span.ids.len());
-            writer.raw(span.ids.keys().as_flattened());
-            for &value in span.ids.values() {
-                value.write(writer);
+    fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<V> {
+        let forgotten_ms = self.forgotten_ms;
+        let frozen = |span: &mut Span<V>| (span.start_ms, span.ids.freeze());
+        let live: Vec<_> = self.live.iter_mut().map(frozen).collect();
+        move |writer| {
+            writer.option_i64(forgotten_ms);
+            writer.count(live.len());
+            for (start_ms, ids) in live {
+                writer.i64(start_ms);
+                writer.count(ids.keys.len());
+                ids.keys.for_each_page(|keys| writer.raw(keys.as_flattened()));
+                ids.values
+                    .for_each_page(|values| values.iter().for_each(|value| value.write(writer)));
             }
         }
     }
@@ -334,13 +338,13 @@ mod tests {
                 prop_assert_eq!(recent.len(), oracle.len());
 
                 let mut bytes = Vec::new();
-                recent.snapshot(&mut StateWriter::new(&mut bytes));
+                recent.freeze()(&mut StateWriter::new(&mut bytes));
                 let mut restored = RecentPayloads::new(horizon, HashSeed::new(number.into())).unwrap();
                 let mut reader = StateReader::new(&bytes);
                 restored.restore(&mut reader).unwrap();
                 reader.finish().unwrap();
                 let mut again = Vec::new();
-                restored.snapshot(&mut StateWriter::new(&mut again));
+                restored.freeze()(&mut StateWriter::new(&mut again));
                 prop_assert_eq!(&again, &bytes);
                 recent = restored;
             }
@@ -355,7 +359,7 @@ mod tests {
         assert!(!recent.insert(id(1), 25), "known, whatever its time says");
         assert!(recent.insert(id(2), 5));
         let mut bytes = Vec::new();
-        recent.snapshot(&mut StateWriter::new(&mut bytes));
+        recent.freeze()(&mut StateWriter::new(&mut bytes));
         let (first, second) = (bytes.len() - 32, bytes.len() - 16);
         bytes.copy_within(first..second, second);
         let error = recent.restore(&mut StateReader::new(&bytes)).unwrap_err();

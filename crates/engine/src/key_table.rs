@@ -4,27 +4,39 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use crate::hash::{HashSeed, Key};
+use crate::pages::{Frozen, Pages};
 
 /// A map from 16-byte keys to values, dense and in the order of insertion, without removal of single keys.
 ///
-/// Keys and values lie in two vectors; beside them an open-addressed table holds their positions (5 bytes a slot). So
-/// an insertion writes one slot and appends, a look-up of an absent key touches one byte a slot alone, the state goes
-/// into a snapshot as one copy, in an order that depends on the insertions alone, and positions serve as dense ids.
+/// Keys and values lie in two paged arrays; beside them an open-addressed table holds their positions (5 bytes a slot). So
+/// an insertion writes one slot and appends, a look-up of an absent key touches one byte a slot alone, the state is
+/// frozen page by page, in an order that depends on the insertions alone, and positions serve as dense ids.
 /// Positions are 32 bits wide: 4 billion keys (64 GB of them) are more than a partition's table ever holds.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyTable<V> {
-    keys: Vec<Key>,
-    values: Vec<V>,
+    keys: Keys,
+    values: Values<V>,
     index: HashTable<u32>,
     seed: HashSeed,
 }
 
-impl<V> KeyTable<V> {
+/// Keys are only appended: large pages.
+type Keys = Pages<Key, { 256 * 1024 }>;
+/// Values may be changed at random: smaller ones.
+type Values<V> = Pages<V, { 64 * 1024 }>;
+
+/// What a table held when it was frozen: keys and values, in the order of insertion.
+pub(crate) struct FrozenTable<V> {
+    pub(crate) keys: Frozen<Key, { 256 * 1024 }>,
+    pub(crate) values: Frozen<V, { 64 * 1024 }>,
+}
+
+impl<V: Clone> KeyTable<V> {
     /// An empty table with room for `capacity` keys.
     pub(crate) fn with_capacity(capacity: usize, seed: HashSeed) -> Self {
         Self {
-            keys: Vec::with_capacity(capacity),
-            values: Vec::with_capacity(capacity),
+            keys: Pages::with_capacity(capacity),
+            values: Pages::with_capacity(capacity),
             index: HashTable::with_capacity(capacity),
             seed,
         }
@@ -35,20 +47,29 @@ impl<V> KeyTable<V> {
         self.keys.len()
     }
 
-    /// The keys, in the order of insertion.
-    pub(crate) fn keys(&self) -> &[Key] {
-        &self.keys
-    }
-
     /// The values, in the order of insertion.
-    pub(crate) fn values(&self) -> &[V] {
-        &self.values
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.values.iter()
     }
 
     /// The value at a position that this table gave.
     #[inline]
+    pub(crate) fn value(&self, at: usize) -> &V {
+        self.values.get(at)
+    }
+
+    /// The value at a position that this table gave, to be changed.
+    #[inline]
     pub(crate) fn value_mut(&mut self, at: usize) -> &mut V {
-        &mut self.values[at]
+        self.values.get_mut(at)
+    }
+
+    /// What the table holds at this moment.
+    pub(crate) fn freeze(&mut self) -> FrozenTable<V> {
+        FrozenTable {
+            keys: self.keys.freeze(),
+            values: self.values.freeze(),
+        }
     }
 
     /// The position of `key`, whose hash under this table's seed is `hash`.
@@ -56,7 +77,7 @@ impl<V> KeyTable<V> {
     pub(crate) fn find(&self, hash: u64, key: &Key) -> Option<usize> {
         let keys = &self.keys;
         self.index
-            .find(hash, |&at| keys[at as usize] == *key)
+            .find(hash, |&at| keys.get(at as usize) == key)
             .map(|&at| at as usize)
     }
 
@@ -69,8 +90,8 @@ impl<V> KeyTable<V> {
         let (keys, seed) = (&self.keys, &self.seed);
         let entry = self.index.entry(
             hash,
-            |&at| keys[at as usize] == key,
-            |&at| seed.hash(&keys[at as usize]),
+            |&at| *keys.get(at as usize) == key,
+            |&at| seed.hash(keys.get(at as usize)),
         );
         match entry {
             Entry::Occupied(occupied) => (*occupied.get() as usize, false),
@@ -91,7 +112,7 @@ impl<V> KeyTable<V> {
         let mut index = HashTable::with_capacity((self.index.capacity() * 2).max(16));
         let (keys, seed) = (&self.keys, &self.seed);
         for (at, key) in keys.iter().enumerate() {
-            index.insert_unique(seed.hash(key), at as u32, |&at| seed.hash(&keys[at as usize]));
+            index.insert_unique(seed.hash(key), at as u32, |&at| seed.hash(keys.get(at as usize)));
         }
         self.index = index;
     }
@@ -125,7 +146,7 @@ mod tests {
                     order.push(number);
                 }
             }
-            prop_assert_eq!(table.values(), &order[..]);
+            prop_assert!(table.values().eq(&order));
             prop_assert_eq!(table.len(), order.len());
         }
     }

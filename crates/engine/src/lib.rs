@@ -11,11 +11,12 @@ pub mod dedup;
 pub mod hash;
 mod key_table;
 pub mod operator;
+pub mod pages;
 pub mod snapshot;
 pub mod watermark;
 pub mod window;
 
 pub use hash::HashSeed;
-pub use operator::{Disposition, Operator, RestoreError};
+pub use operator::{Disposition, FrozenState, Operator, RestoreError};
 pub use watermark::Watermark;
 pub use window::TumblingWindows;

@@ -1,6 +1,10 @@
 //! The interface of every operator: a deterministic state machine over one partition.
 
+use std::fmt;
+
 use thiserror::Error;
+
+use crate::snapshot::StateWriter;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +23,8 @@ pub enum Disposition {
 /// A deterministic state machine over one partition of its input.
 ///
 /// `process` and `advance` are the only ways in; the outputs they push and the state they leave depend on nothing but
-/// the calls so far. `snapshot` followed by `restore` into a new operator of the same configuration gives one that
-/// behaves the same from there on.
+/// the calls so far. What `freeze` gives, written and given to `restore` of a new operator of the same configuration,
+/// makes that one behave the same from there on.
 pub trait Operator {
     /// A decoded record of the input.
     type Record;
@@ -42,14 +46,44 @@ pub trait Operator {
     /// partition's watermark has to come before nothing is left to close. `None` where nothing is open.
     fn open_until_ms(&self) -> Option<i64>;
 
-    /// Appends the whole state to `bytes`.
-    fn snapshot(&self, bytes: &mut Vec<u8>);
+    /// The state of this moment, to be written by another thread while the operator goes on. It copies nothing that is
+    /// in proportion to the state: see [`crate::pages`].
+    fn freeze(&mut self) -> FrozenState;
 
-    /// Replaces the state by one that [`Operator::snapshot`] wrote.
+    /// Appends the whole state to `bytes`.
+    fn snapshot(&mut self, bytes: &mut Vec<u8>) {
+        self.freeze().write(bytes);
+    }
+
+    /// Replaces the state by one that [`FrozenState::write`] wrote.
     ///
     /// # Errors
     /// The bytes are no state of this operator; the state is then unchanged.
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError>;
+}
+
+/// An operator's state as it was at one moment, whatever is processed afterwards.
+///
+/// While it exists, the operator copies each page of its state before it writes to it; writing lets go of the pages one
+/// after the other.
+pub struct FrozenState(Box<dyn FnOnce(&mut StateWriter<'_>) + Send>);
+
+impl FrozenState {
+    /// A state that `write` appends.
+    pub fn new(write: impl FnOnce(&mut StateWriter<'_>) + Send + 'static) -> Self {
+        Self(Box::new(write))
+    }
+
+    /// Appends the state to `bytes`.
+    pub fn write(self, bytes: &mut Vec<u8>) {
+        (self.0)(&mut StateWriter::new(bytes));
+    }
+}
+
+impl fmt::Debug for FrozenState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrozenState").finish_non_exhaustive()
+    }
 }
 
 /// Why a state could not be restored.

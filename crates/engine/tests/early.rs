@@ -51,7 +51,7 @@ fn feed(operator: &mut PartialAggregate, event: &Event) -> Vec<PartialOutput> {
 }
 
 /// Goes on with another interval from here on, as after a change of the settings and a restart.
-fn moved<O: Operator>(from: &O, mut to: O) -> O {
+fn moved<O: Operator>(mut from: O, mut to: O) -> O {
     let mut state = Vec::new();
     from.snapshot(&mut state);
     to.restore(&state).unwrap();
@@ -82,8 +82,8 @@ fn run(
     let rest = (0..SOURCES).flat_map(|source| std::iter::repeat_n(source, 100));
     for (at, source) in order.iter().copied().chain(rest).enumerate() {
         if at == order.len() / 2 && intervals_ms[0] != intervals_ms[1] {
-            sources = sources.map(|source| moved(&source, partial(times, intervals_ms[1])));
-            last = moved(&last, merge(times, intervals_ms[1]));
+            sources = sources.map(|source| moved(source, partial(times, intervals_ms[1])));
+            last = moved(last, merge(times, intervals_ms[1]));
         }
         let Some(event) = streams[source].get(heads[source]) else {
             continue;
@@ -240,13 +240,13 @@ proptest! {
         let (partials, aggregates) = run(times, [Some(interval_ms); 2], &streams, &order);
         let (mut last, mut outputs) = (merge(times, Some(interval_ms)), Vec::new());
         for partial in &partials {
-            last = moved(&last, merge(times, Some(interval_ms)));
+            last = moved(last, merge(times, Some(interval_ms)));
             last.process(partial, &mut outputs);
         }
         prop_assert_eq!(outputs, aggregates);
         let (mut whole, mut again) = (partial(times, Some(interval_ms)), partial(times, Some(interval_ms)));
         for event in &streams[0] {
-            again = moved(&again, partial(times, Some(interval_ms)));
+            again = moved(again, partial(times, Some(interval_ms)));
             prop_assert_eq!(feed(&mut whole, event), feed(&mut again, event));
         }
     }

@@ -6,12 +6,18 @@ mod support;
 
 use millrace_domain::Partial;
 use millrace_engine::aggregate::{MergeAggregate, PartialOutput};
-use millrace_engine::{HashSeed, Operator};
+use millrace_engine::{FrozenState, HashSeed, Operator};
 use proptest::prelude::*;
 use support::stream::{events, partial, times};
 use support::{Event, Naive, Times, naive_aggregates, partition_of, window_start};
 
 const MERGE_PARTITIONS: usize = 2;
+
+fn written(frozen: FrozenState) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frozen.write(&mut bytes);
+    bytes
+}
 
 /// Outputs must come as the stages agree on: contributions by window, merchant and currency, then their watermark.
 fn check_order(times: Times, before_ms: Option<i64>, after_ms: Option<i64>, outputs: &[PartialOutput]) {
@@ -98,6 +104,37 @@ proptest! {
             prop_assert_eq!(&state, &state_moved);
             moved = partial(times, seeds[1].wrapping_add(at as u64));
             moved.restore(&state).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_frozen_state_is_that_of_its_moment_whatever_is_processed_before_it_is_written(
+        times in times(),
+        events in events(0),
+        freezes in prop::collection::vec((0_usize..80, 0_usize..80), 1..6),
+    ) {
+        let mut operator = partial(times, 1);
+        let mut frozen = Vec::new();
+        for at in 0..=events.len() {
+            for (_, writes_at) in freezes.iter().filter(|(freezes_at, _)| *freezes_at == at) {
+                let mut expected = Vec::new();
+                operator.clone().snapshot(&mut expected);
+                frozen.push((*writes_at, operator.freeze(), expected));
+            }
+            let (due, rest) = frozen.into_iter().partition(|(writes_at, ..)| *writes_at <= at);
+            frozen = rest;
+            let due: Vec<_> = due;
+            for (_, frozen, expected) in due {
+                prop_assert_eq!(written(frozen), expected);
+            }
+            match events.get(at) {
+                Some(Event::Record(record)) => _ = operator.process(record, &mut Vec::new()),
+                Some(Event::Advance(to_ms)) => operator.advance(*to_ms, &mut Vec::new()),
+                None => {}
+            }
+        }
+        for (_, frozen, expected) in frozen {
+            prop_assert_eq!(written(frozen), expected);
         }
     }
 

@@ -15,7 +15,6 @@ mod finding;
 mod fingerprint;
 mod habit;
 mod operator;
-mod pages;
 mod profile;
 mod recent;
 pub mod rules;

@@ -2,8 +2,10 @@
 
 use millrace_domain::{Anomaly, Transaction, TransactionType};
 use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
-use millrace_engine::snapshot::{StateReader, StateWriter};
-use millrace_engine::{Disposition, HashSeed, Operator, RestoreError, TumblingWindows, Watermark};
+use millrace_engine::snapshot::StateReader;
+use millrace_engine::{
+    Disposition, FrozenState, HashSeed, Operator, RestoreError, TumblingWindows, Watermark,
+};
 
 use crate::cities::Cities;
 use crate::finding::Finding;
@@ -279,14 +281,18 @@ impl Operator for DetectOperator {
         None
     }
 
-    fn snapshot(&self, bytes: &mut Vec<u8>) {
-        let mut writer = StateWriter::new(bytes);
-        writer.u8(state::VERSION);
-        self.watermark.snapshot(&mut writer);
-        self.payloads.snapshot(&mut writer);
-        self.replayed.snapshot(&mut writer);
+    fn freeze(&mut self) -> FrozenState {
+        let watermark = self.watermark.clone();
+        let (payloads, replayed) = (self.payloads.freeze(), self.replayed.freeze());
+        let (profiles, recent) = (self.profiles.freeze(), self.recent.freeze());
         let forgotten_before_ms = self.watermark_less(self.settings.profile_retention_ms);
-        state::write_profiles(&mut writer, &self.profiles, &self.recent, forgotten_before_ms);
+        FrozenState::new(move |writer| {
+            writer.u8(state::VERSION);
+            watermark.snapshot(writer);
+            payloads(writer);
+            replayed(writer);
+            state::write_profiles(writer, profiles, &recent, forgotten_before_ms);
+        })
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {

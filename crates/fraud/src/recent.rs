@@ -5,6 +5,10 @@
 //! memory is in proportion to what happens.
 
 use millrace_domain::TransactionId;
+use millrace_engine::pages::{Frozen, Pages};
+
+/// The most that a run may ever hold: one more than the most that the velocity rule may allow.
+pub(crate) const MAX_RUN_LEN: u16 = 1_001;
 
 /// A purchase in a run: 24 bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,24 +57,35 @@ impl Run {
     }
 }
 
-/// Chunks of one capacity, allocated by pages.
+/// Small pages, as chunks are written at random: 1,024 entries, a whole number of chunks of any class.
+const PAGE_BYTES: usize = 1_024 * size_of::<Recent>();
+const _: () = assert!(MAX_RUN_LEN as usize <= 1_024);
+
+/// Chunks of one capacity. Each begins at a multiple of the next power of two.
 #[derive(Debug, Clone)]
 struct Class {
     capacity: usize,
-    pages: Vec<Box<[Recent]>>,
+    stride_bits: u32,
+    entries: Pages<Recent, PAGE_BYTES>,
     used: u32,
     free: Vec<u32>,
 }
 
-const CHUNKS_BITS: u32 = 12;
-const CHUNKS_PER_PAGE: usize = 1 << CHUNKS_BITS;
-
 impl Class {
+    fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            stride_bits: capacity.next_power_of_two().ilog2(),
+            entries: Pages::new(),
+            used: 0,
+            free: Vec::new(),
+        }
+    }
+
     fn take(&mut self) -> u32 {
         self.free.pop().unwrap_or_else(|| {
-            if self.used as usize == self.pages.len() * CHUNKS_PER_PAGE {
-                let page = vec![Recent::NONE; CHUNKS_PER_PAGE * self.capacity];
-                self.pages.push(page.into_boxed_slice());
+            if (self.used as usize) << self.stride_bits == self.entries.len() {
+                self.entries.push_page(Recent::NONE);
             }
             self.used += 1;
             self.used - 1
@@ -79,14 +94,30 @@ impl Class {
 
     #[inline]
     fn chunk(&self, chunk: u32) -> &[Recent] {
-        let start = (chunk as usize & (CHUNKS_PER_PAGE - 1)) * self.capacity;
-        &self.pages[(chunk >> CHUNKS_BITS) as usize][start..start + self.capacity]
+        self.entries
+            .slice((chunk as usize) << self.stride_bits, self.capacity)
     }
 
     #[inline]
     fn chunk_mut(&mut self, chunk: u32) -> &mut [Recent] {
-        let start = (chunk as usize & (CHUNKS_PER_PAGE - 1)) * self.capacity;
-        &mut self.pages[(chunk >> CHUNKS_BITS) as usize][start..start + self.capacity]
+        self.entries
+            .slice_mut((chunk as usize) << self.stride_bits, self.capacity)
+    }
+}
+
+/// The runs of a pool when it was frozen.
+pub(crate) struct FrozenRecent {
+    classes: Vec<(u32, Frozen<Recent, PAGE_BYTES>)>,
+}
+
+impl FrozenRecent {
+    /// As [`RecentPool::entries`].
+    pub(crate) fn entries(&self, run: Run) -> &[Recent] {
+        if run.len == 0 {
+            return &[];
+        }
+        let (stride_bits, entries) = &self.classes[usize::from(run.class)];
+        entries.slice((run.chunk as usize) << stride_bits, run.len())
     }
 }
 
@@ -97,21 +128,13 @@ pub(crate) struct RecentPool {
 }
 
 impl RecentPool {
-    /// A pool for runs of up to `max_len` purchases, at least 1.
+    /// A pool for runs of up to `max_len` purchases, from 1 to [`MAX_RUN_LEN`].
     pub(crate) fn new(max_len: u16) -> Self {
-        let max_len = usize::from(max_len.max(1));
+        let max_len = usize::from(max_len.clamp(1, MAX_RUN_LEN));
         let doubling = (0..)
             .map(|bits| 1 << bits)
             .take_while(|&capacity| capacity < max_len);
-        let classes = doubling
-            .chain([max_len])
-            .map(|capacity| Class {
-                capacity,
-                pages: Vec::new(),
-                used: 0,
-                free: Vec::new(),
-            })
-            .collect();
+        let classes = doubling.chain([max_len]).map(Class::new).collect();
         Self { classes }
     }
 
@@ -127,6 +150,14 @@ impl RecentPool {
             return &[];
         }
         &self.classes[usize::from(run.class)].chunk(run.chunk)[..run.len()]
+    }
+
+    /// What the pool holds at this moment.
+    pub(crate) fn freeze(&mut self) -> FrozenRecent {
+        let frozen = |class: &mut Class| (class.stride_bits, class.entries.freeze());
+        FrozenRecent {
+            classes: self.classes.iter_mut().map(frozen).collect(),
+        }
     }
 
     /// Drops the first `count` purchases.

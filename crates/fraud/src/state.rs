@@ -6,9 +6,9 @@ use millrace_engine::{HashSeed, RestoreError};
 
 use crate::cities::Cities;
 use crate::habit::{CURRENCIES, Habit, Habits};
-use crate::profile::{Burst, Place};
-use crate::recent::{Recent, RecentPool, Run};
-use crate::table::ProfileTable;
+use crate::profile::{Burst, Place, Profile};
+use crate::recent::{FrozenRecent, Recent, RecentPool, Run};
+use crate::table::{FrozenProfiles, ProfileTable};
 
 /// First byte of the state; see [`StateReader::version`].
 pub(crate) const VERSION: u8 = 0x21;
@@ -16,36 +16,40 @@ pub(crate) const VERSION: u8 = 0x21;
 /// Bytes of a profile with nothing in it.
 const LEAST_PROFILE_LEN: usize = 12 + 8 + 1 + 8 + 2 + 1 + 8;
 
-/// Appends the profiles that are not forgotten.
+/// Appends the profiles that are not forgotten, in the order of places.
 pub(crate) fn write_profiles(
     writer: &mut StateWriter<'_>,
-    profiles: &ProfileTable,
-    recent: &RecentPool,
+    profiles: FrozenProfiles,
+    recent: &FrozenRecent,
     forgotten_before_ms: i64,
 ) {
-    let live = || {
-        profiles
-            .iter()
-            .filter(move |profile| profile.newest_ms >= forgotten_before_ms)
-    };
-    writer.count(live().count());
-    for profile in live() {
-        writer.raw(&profile.user);
-        writer.i64(profile.newest_ms);
-        writer.u8(profile.habits.iter().count() as u8);
-        for habit in profile.habits.iter() {
-            write_habit(writer, habit);
+    let count = writer.reserve_count();
+    let mut written = 0;
+    profiles.for_each_page(|profiles| {
+        let is_live = |profile: &&Profile| !profile.is_free() && profile.newest_ms >= forgotten_before_ms;
+        for profile in profiles.iter().filter(is_live) {
+            write_profile(writer, profile, recent.entries(profile.burst.run));
+            written += 1;
         }
-        writer.i64(profile.burst.fired_ms);
-        let entries = recent.entries(profile.burst.run);
-        writer.raw(&(entries.len() as u16).to_le_bytes());
-        for entry in entries {
-            writer.u32(entry.time_low);
-            writer.u32(entry.ratio.to_bits());
-            writer.transaction_id(entry.id);
-        }
-        write_place(writer, &profile.place);
+    });
+    writer.fill_count(&count, written);
+}
+
+fn write_profile(writer: &mut StateWriter<'_>, profile: &Profile, entries: &[Recent]) {
+    writer.raw(&profile.user);
+    writer.i64(profile.newest_ms);
+    writer.u8(profile.habits.iter().count() as u8);
+    for habit in profile.habits.iter() {
+        write_habit(writer, habit);
     }
+    writer.i64(profile.burst.fired_ms);
+    writer.raw(&(entries.len() as u16).to_le_bytes());
+    for entry in entries {
+        writer.u32(entry.time_low);
+        writer.u32(entry.ratio.to_bits());
+        writer.transaction_id(entry.id);
+    }
+    write_place(writer, &profile.place);
 }
 
 fn write_habit(writer: &mut StateWriter<'_>, habit: &Habit) {

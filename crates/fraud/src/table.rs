@@ -4,16 +4,23 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use millrace_domain::ShortId;
 use millrace_engine::HashSeed;
+use millrace_engine::pages::{Frozen, Pages};
 
-use crate::pages::Pages;
 use crate::profile::Profile;
 
 type User = [u8; ShortId::MAX_LEN];
 
+/// Small pages, as profiles are written at random: 128 profiles are copied for the first write to any of them while a
+/// snapshot is written.
+const PAGE_BYTES: usize = 16 * 1024;
+
+/// Every place of a table when it was frozen, free ones too.
+pub(crate) type FrozenProfiles = Frozen<Profile, PAGE_BYTES>;
+
 /// Profiles by user. A profile's position stays as long as it is kept.
 #[derive(Debug, Clone)]
 pub(crate) struct ProfileTable {
-    profiles: Pages<Profile>,
+    profiles: Pages<Profile, PAGE_BYTES>,
     free: Vec<u32>,
     index: HashTable<u32>,
     seed: HashSeed,
@@ -49,12 +56,12 @@ impl ProfileTable {
     /// The profile at a position below [`ProfileTable::places`].
     #[inline]
     pub(crate) fn at(&mut self, place: u32) -> &mut Profile {
-        self.profiles.get_mut(place)
+        self.profiles.get_mut(place as usize)
     }
 
-    /// Every profile, in the order of places.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Profile> {
-        self.profiles.iter().filter(|profile| !profile.is_free())
+    /// What the table holds at this moment.
+    pub(crate) fn freeze(&mut self) -> FrozenProfiles {
+        self.profiles.freeze()
     }
 
     /// The position of a user's profile, and whether it is new: then it is [`Profile::new`].
@@ -67,8 +74,8 @@ impl ProfileTable {
         let (profiles, seed) = (&mut self.profiles, self.seed);
         let entry = self.index.entry(
             hash(seed, &user),
-            |&place| profiles.get(place).user == user,
-            |&place| hash(seed, &profiles.get(place).user),
+            |&place| profiles.get(place as usize).user == user,
+            |&place| hash(seed, &profiles.get(place as usize).user),
         );
         match entry {
             Entry::Occupied(occupied) => (*occupied.get(), false),
@@ -76,10 +83,10 @@ impl ProfileTable {
                 let profile = Profile::new(user, newest_ms);
                 let place = match self.free.pop() {
                     Some(place) => {
-                        *profiles.get_mut(place) = profile;
+                        *profiles.get_mut(place as usize) = profile;
                         place
                     }
-                    None => profiles.push(profile),
+                    None => profiles.push(profile) as u32,
                 };
                 vacant.insert(place);
                 (place, true)
@@ -89,11 +96,11 @@ impl ProfileTable {
 
     /// Frees a place that is not free.
     pub(crate) fn remove(&mut self, place: u32) {
-        let user = self.profiles.get(place).user;
+        let user = self.profiles.get(place as usize).user;
         let found = self.index.find_entry(hash(self.seed, &user), |&at| at == place);
         if let Ok(entry) = found {
             entry.remove();
-            *self.profiles.get_mut(place) = Profile::new([0; ShortId::MAX_LEN], 0);
+            *self.profiles.get_mut(place as usize) = Profile::new([0; ShortId::MAX_LEN], 0);
             self.free.push(place);
         }
     }
@@ -104,11 +111,10 @@ impl ProfileTable {
     fn grow(&mut self) {
         let mut index = HashTable::with_capacity((self.index.len() * 2).max(16));
         let (profiles, seed) = (&self.profiles, self.seed);
-        for place in 0..profiles.len() as u32 {
-            let profile = profiles.get(place);
+        for (place, profile) in profiles.iter().enumerate() {
             if !profile.is_free() {
-                index.insert_unique(hash(seed, &profile.user), place, |&at| {
-                    hash(seed, &profiles.get(at).user)
+                index.insert_unique(hash(seed, &profile.user), place as u32, |&at| {
+                    hash(seed, &profiles.get(at as usize).user)
                 });
             }
         }
@@ -138,7 +144,8 @@ mod tests {
                     table.remove(place);
                 }
                 prop_assert_eq!(table.len(), oracle.len());
-                prop_assert_eq!(table.iter().count(), oracle.len());
+                let taken = table.profiles.iter().filter(|profile| !profile.is_free());
+                prop_assert_eq!(taken.count(), oracle.len());
                 prop_assert!(table.places() <= 60);
             }
         }

@@ -123,6 +123,34 @@ proptest! {
         }
     }
 
+    /// What is frozen is the state of that moment, whatever is processed before it is written.
+    #[test]
+    fn a_frozen_state_is_that_of_its_moment(
+        steps in stream(120),
+        max_count in 1_u32..5,
+        freeze_each in 1_usize..30,
+        write_after in 0_usize..40,
+    ) {
+        let settings = settings(max_count, 0.1);
+        let mut operator = DetectOperator::new(&settings, HashSeed::FIXED).unwrap();
+        let mut frozen = std::collections::VecDeque::new();
+        for (at, transaction) in transactions(&steps).iter().enumerate() {
+            if at % freeze_each == 0 {
+                let mut expected = Vec::new();
+                operator.clone().snapshot(&mut expected);
+                frozen.push_back((at + write_after, operator.freeze(), expected));
+            }
+            operator.process(transaction, &mut Vec::new());
+            while frozen.front().is_some_and(|(due, ..)| *due <= at)
+                && let Some((_, state, expected)) = frozen.pop_front()
+            {
+                let mut bytes = Vec::new();
+                state.write(&mut bytes);
+                prop_assert_eq!(bytes, expected);
+            }
+        }
+    }
+
     #[test]
     fn no_bytes_panic(bytes: Vec<u8>) {
         let mut operator = DetectOperator::new(&DetectSettings::default(), HashSeed::FIXED).unwrap();

@@ -1,6 +1,6 @@
 //! What a service implements to run on the worker loop: a [`Job`] makes one [`Task`] for each input partition.
 
-use millrace_engine::RestoreError;
+use millrace_engine::{FrozenState, RestoreError};
 use thiserror::Error;
 
 /// One input record, borrowed from the client's buffer.
@@ -85,8 +85,8 @@ pub trait Task: Send {
     /// As [`millrace_engine::Operator::open_until_ms`].
     fn open_until_ms(&self) -> Option<i64>;
 
-    /// Appends the state to `bytes`.
-    fn snapshot(&self, bytes: &mut Vec<u8>);
+    /// As [`millrace_engine::Operator::freeze`]: called between two records, written by another thread.
+    fn freeze(&mut self) -> FrozenState;
 
     /// Replaces the state.
     ///

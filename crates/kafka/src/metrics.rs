@@ -49,6 +49,7 @@ families! {
     queue_full: counter as IntCounterVec, "millrace_producer_queue_full_total", ["operator"], "Times that an output waited for room in the producer's queue.";
     snapshot_age: gauge as GaugeVec, "millrace_snapshot_age_seconds", ["operator", "partition"], "Time since the last snapshot was stored.";
     snapshot_size: int_gauge as IntGaugeVec, "millrace_snapshot_size_bytes", ["operator", "partition"], "Size of the last snapshot.";
+    snapshot_pause: histogram as HistogramVec, "millrace_snapshot_pause_seconds", ["operator"], "Time that records wait while a state is frozen for a snapshot.";
     snapshot_failures: counter as IntCounterVec, "millrace_snapshot_failures_total", ["operator", "reason"], "Snapshots that could not be stored, or were refused at a restore, by reason.";
     restore_duration: histogram as HistogramVec, "millrace_restore_duration_seconds", ["operator"], "Time from a partition's assignment to the end of its replay.";
     restored_records: counter as IntCounterVec, "millrace_restored_records_total", ["operator"], "Input records replayed at a restore.";
@@ -108,6 +109,7 @@ pub struct JobMetrics {
     pub(crate) assigned_partitions: IntGauge,
     pub(crate) idle_advances: IntCounter,
     pub(crate) queue_full: IntCounter,
+    pub(crate) snapshot_pause: Histogram,
     pub(crate) restore_duration: Histogram,
     pub(crate) restored_records: IntCounter,
     pub(crate) lost_positions: IntCounter,
@@ -141,6 +143,7 @@ impl JobMetrics {
             assigned_partitions: families.assigned_partitions.with_label_values(operator),
             idle_advances: families.idle_advances.with_label_values(operator),
             queue_full: families.queue_full.with_label_values(operator),
+            snapshot_pause: families.snapshot_pause.with_label_values(operator),
             restore_duration: families.restore_duration.with_label_values(operator),
             restored_records: families.restored_records.with_label_values(operator),
             lost_positions: families.lost_positions.with_label_values(operator),

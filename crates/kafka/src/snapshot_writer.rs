@@ -1,30 +1,37 @@
-//! Stores snapshots on a thread of its own: checksum and store are off the hot path.
+//! Writes and stores snapshots on a thread of its own: of all that a snapshot takes, only freezing the state is in the
+//! path of the records.
 
+use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use millrace_engine::FrozenState;
 use millrace_engine::snapshot::SnapshotWriter as Container;
 
 use crate::WorkerError;
 use crate::metrics::JobMetrics;
 use crate::snapshot_store::SnapshotStore;
 
-/// Snapshots that may wait for the store; a further one is skipped, and the next commit tries again.
-const QUEUE: usize = 2;
+/// Snapshots that may wait for the store, one of a partition at most; a further one is left to a later commit.
+pub(crate) const QUEUE: usize = 2;
 
-/// A snapshot with its state in it, taken right after the commit of its offset.
+/// A state frozen right after the commit of its offset.
 pub(crate) struct Taken {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    /// Its header.
     pub(crate) container: Container,
+    pub(crate) state: FrozenState,
 }
 
-/// A snapshot that is stored.
-pub(crate) struct Stored {
+/// A snapshot that is stored, or could not be.
+pub(crate) struct Done {
     pub(crate) partition: i32,
     pub(crate) at: Instant,
+    /// Its size in bytes; `None` where it is not stored.
+    pub(crate) size: Option<i64>,
 }
 
 /// The thread that stores snapshots.
@@ -37,13 +44,26 @@ pub(crate) struct SnapshotWriter {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    done: Condvar,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Default)]
 struct State {
-    waiting: usize,
-    stored: Vec<Stored>,
+    /// Partitions whose snapshot is not done.
+    waiting: Vec<i32>,
+    done: Vec<Done>,
+}
+
+impl State {
+    fn forget(&mut self, partition: i32) {
+        self.waiting.retain(|waiting| *waiting != partition);
+    }
 }
 
 impl SnapshotWriter {
@@ -72,58 +92,40 @@ impl SnapshotWriter {
     /// Queues a snapshot; `false` where the store is behind.
     pub(crate) fn store(&self, taken: Taken) -> bool {
         let Some(queue) = &self.queue else { return false };
-        self.shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .waiting += 1;
-        let full = matches!(
-            queue.try_send(taken),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_))
-        );
-        if full {
-            self.shared
-                .state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .waiting -= 1;
+        let partition = taken.partition;
+        self.shared.state().waiting.push(partition);
+        match queue.try_send(taken) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.shared.state().forget(partition);
+                false
+            }
         }
-        !full
     }
 
-    /// Whether another snapshot would be taken now.
-    pub(crate) fn has_room(&self) -> bool {
-        self.shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .waiting
-            < QUEUE
+    /// Whether a snapshot of this partition would be taken now.
+    pub(crate) fn has_room(&self, partition: i32) -> bool {
+        let state = self.shared.state();
+        state.waiting.len() < QUEUE && !state.waiting.contains(&partition)
     }
 
-    /// What was stored since the last call.
-    pub(crate) fn take_stored(&self) -> Vec<Stored> {
-        std::mem::take(
-            &mut self
-                .shared
-                .state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .stored,
-        )
+    /// What was done since the last call.
+    pub(crate) fn take_done(&self) -> Vec<Done> {
+        std::mem::take(&mut self.shared.state().done)
     }
 
-    /// Waits until at most `most` snapshots wait, but not beyond `deadline`; whether that was reached.
-    pub(crate) fn wait(&self, most: usize, deadline: Instant) -> bool {
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while state.waiting > most {
+    /// Waits until the partitions whose snapshot is not done are as wanted, but not beyond `deadline`; whether that was
+    /// reached.
+    pub(crate) fn wait(&self, is_wanted: impl Fn(&[i32]) -> bool, deadline: Instant) -> bool {
+        let mut state = self.shared.state();
+        while !is_wanted(&state.waiting) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left == Duration::ZERO {
                 return false;
             }
             state = self
                 .shared
-                .done
+                .changed
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
@@ -144,28 +146,30 @@ impl Drop for SnapshotWriter {
 }
 
 fn run(snapshots: &Receiver<Taken>, shared: &Shared, store: &SnapshotStore, metrics: &JobMetrics) {
+    let mut sizes: HashMap<i32, usize> = HashMap::new();
     while let Ok(taken) = snapshots.recv() {
-        let bytes = taken.container.finish();
-        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        let result = store.write(taken.partition, taken.offset, bytes);
-        let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.waiting -= 1;
-        match result {
-            Ok(()) => {
-                metrics.set_snapshot_size(taken.partition, size);
-                state.stored.push(Stored {
-                    partition: taken.partition,
-                    at: Instant::now(),
-                });
-            }
+        let (partition, offset) = (taken.partition, taken.offset);
+        let mut container = taken.container;
+        // As large as the last one and an eighth more: without it, memory would be asked for in ever larger steps.
+        let last_size = sizes.entry(partition).or_insert(0);
+        container.state().reserve(*last_size + *last_size / 8);
+        taken.state.write(container.state());
+        let bytes = container.finish();
+        *last_size = bytes.len();
+        let size = match store.write(partition, offset, bytes) {
+            Ok(()) => Some(i64::try_from(*last_size).unwrap_or(i64::MAX)),
             Err(error) => {
                 metrics.snapshot_failed("store");
-                let (partition, offset) = (taken.partition, taken.offset);
                 tracing::error!(partition, offset, %error, "a snapshot could not be stored: recovery would take longer");
+                None
             }
-        }
+        };
+        let at = Instant::now();
+        let mut state = shared.state();
+        state.forget(partition);
+        state.done.push(Done { partition, at, size });
         drop(state);
-        shared.done.notify_all();
+        shared.changed.notify_all();
     }
 }
 
@@ -186,6 +190,7 @@ mod tests {
             partition,
             offset,
             container: Container::new(&header),
+            state: FrozenState::new(|writer| writer.u8(7)),
         }
     }
 
@@ -196,8 +201,16 @@ mod tests {
         let metrics = JobMetrics::of("writer-test").unwrap();
         let writer = SnapshotWriter::start(store.clone(), metrics, "writer".to_owned()).unwrap();
         assert!(writer.store(taken(1, 10)));
-        assert!(writer.wait(0, Instant::now() + Duration::from_secs(10)));
-        assert_eq!(writer.take_stored().len(), 1);
+        assert!(writer.wait(<[i32]>::is_empty, Instant::now() + Duration::from_secs(10)));
+        let done = writer.take_done();
+        assert!(matches!(
+            done[..],
+            [Done {
+                partition: 1,
+                size: Some(1..),
+                ..
+            }]
+        ));
         assert_eq!(store.list(1).unwrap(), [10]);
     }
 
@@ -212,12 +225,12 @@ mod tests {
         let writer = SnapshotWriter::start(store, metrics, "writer".to_owned()).unwrap();
         assert!(writer.store(taken(1, 10)));
         assert!(writer.store(taken(2, 10)));
-        assert!(writer.wait(0, Instant::now() + Duration::from_secs(10)));
-        let stored: Vec<i32> = writer
-            .take_stored()
+        assert!(writer.wait(<[i32]>::is_empty, Instant::now() + Duration::from_secs(10)));
+        let done = writer.take_done();
+        let sizes: Vec<_> = done
             .iter()
-            .map(|stored| stored.partition)
+            .map(|done| (done.partition, done.size.is_some()))
             .collect();
-        assert_eq!(stored, [2]);
+        assert_eq!(sizes, [(1, false), (2, true)]);
     }
 }

@@ -6,6 +6,7 @@ use super::groups::{Figures, KEY_LEN, key, put_figures, read_figures};
 use crate::RestoreError;
 use crate::hash::HashSeed;
 use crate::key_table::KeyTable;
+use crate::pages::Pages;
 use crate::snapshot::{StateReader, StateWriter};
 
 /// The last word of each source partition on each group of one window.
@@ -18,7 +19,7 @@ pub(super) struct Early {
     seed: HashSeed,
     groups: KeyTable<Group>,
     /// As many for each group, in their order, as there are sources.
-    told: Vec<Option<Figures>>,
+    told: Pages<Option<Figures>, { 64 * 1024 }>,
 }
 
 /// A group, and whether something was told of it since its last early result.
@@ -36,7 +37,7 @@ impl Early {
             sources,
             seed,
             groups: KeyTable::with_capacity(0, seed),
-            told: Vec::new(),
+            told: Pages::new(),
         }
     }
 
@@ -49,7 +50,7 @@ impl Early {
         let (merchant_id, currency) = (contribution.merchant_id, contribution.currency);
         let group = self.insert(merchant_id, currency).0;
         self.groups.value_mut(group).has_changed = true;
-        self.told[group * self.sources + source] = Some(Figures {
+        *self.told.get_mut(group * self.sources + source) = Some(Figures {
             totals: contribution.totals,
             distinct_users: contribution.distinct_users,
         });
@@ -63,7 +64,9 @@ impl Early {
             currency,
             has_changed: false,
         });
-        self.told.resize(self.groups.len() * self.sources, None);
+        while self.told.len() < self.groups.len() * self.sources {
+            self.told.push(None);
+        }
         found
     }
 
@@ -75,8 +78,9 @@ impl Early {
             if !std::mem::take(&mut group.has_changed) {
                 continue;
             }
-            let told = self.told[at * self.sources..][..self.sources].iter().flatten();
-            let sum = told.copied().reduce(|mut sum, figures| {
+            let places = at * self.sources..(at + 1) * self.sources;
+            let told = places.filter_map(|place| *self.told.get(place));
+            let sum = told.reduce(|mut sum, figures| {
                 sum.totals.merge(&figures.totals);
                 sum.distinct_users += figures.distinct_users;
                 sum
@@ -87,23 +91,27 @@ impl Early {
         changed
     }
 
-    /// Appends the state, in the order in which the groups were first told of.
-    pub(super) fn snapshot(&self, writer: &mut StateWriter<'_>) {
-        writer.count(self.groups.len());
-        for (at, group) in self.groups.values().iter().enumerate() {
-            writer.short_id(group.merchant_id);
-            writer.currency(group.currency);
-            writer.bool(group.has_changed);
-            for figures in &self.told[at * self.sources..][..self.sources] {
-                writer.bool(figures.is_some());
-                if let Some(figures) = figures {
-                    put_figures(figures, writer);
+    /// The state of this moment: what is given appends it, in the order in which the groups were first told of.
+    pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
+        let (sources, groups, told) = (self.sources, self.groups.freeze().values, self.told.freeze());
+        move |writer| {
+            writer.count(groups.len());
+            let mut told = told.iter();
+            for group in groups.iter() {
+                writer.short_id(group.merchant_id);
+                writer.currency(group.currency);
+                writer.bool(group.has_changed);
+                for figures in told.by_ref().take(sources) {
+                    writer.bool(figures.is_some());
+                    if let Some(figures) = figures {
+                        put_figures(figures, writer);
+                    }
                 }
             }
         }
     }
 
-    /// Reads what [`Early::snapshot`] wrote, of as many sources.
+    /// Reads what [`Early::freeze`] gave, of as many sources.
     pub(super) fn restore(
         reader: &mut StateReader<'_>,
         sources: usize,
@@ -119,9 +127,9 @@ impl Early {
                 return Err(RestoreError::Invalid { what, at });
             }
             early.groups.value_mut(group).has_changed = reader.bool(what)?;
-            for told in &mut early.told[group * sources..] {
+            for place in group * sources..(group + 1) * sources {
                 if reader.bool(what)? {
-                    *told = Some(read_figures(reader)?);
+                    *early.told.get_mut(place) = Some(read_figures(reader)?);
                 }
             }
         }

@@ -86,49 +86,33 @@ impl Groups {
 
     /// The groups by merchant and currency.
     pub(super) fn sorted(&self) -> Vec<&Contribution> {
-        sorted(self.table.values().iter())
+        sorted(self.table.values())
     }
 
     /// The groups with more transactions than `counts` has for them, by merchant and currency; then `counts` has as many
     /// as they. Groups after its end had none.
     pub(super) fn take_grown(&self, counts: &mut Vec<u64>) -> Vec<&Contribution> {
         counts.resize(self.len(), 0);
-        let grown = self
-            .table
-            .values()
-            .iter()
-            .zip(counts)
-            .filter_map(|(group, count)| {
-                let present = group.totals.count();
-                (std::mem::replace(count, present) < present).then_some(group)
-            });
+        let grown = self.table.values().zip(counts).filter_map(|(group, count)| {
+            let present = group.totals.count();
+            (std::mem::replace(count, present) < present).then_some(group)
+        });
         sorted(grown)
     }
 
-    /// Appends the state, in the order in which the groups were first seen.
-    pub(super) fn snapshot(&self, writer: &mut StateWriter<'_>) {
-        writer.i64(self.start_ms);
-        writer.i64(self.end_ms);
-        writer.count(self.len());
-        for group in self.table.values() {
-            writer.short_id(group.merchant_id);
-            writer.currency(group.currency);
-            let &Contribution {
-                totals,
-                distinct_users,
-                ..
-            } = group;
-            put_figures(
-                &Figures {
-                    totals,
-                    distinct_users,
-                },
-                writer,
-            );
+    /// The state of this moment: what is given appends it, in the order in which the groups were first seen.
+    pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
+        let (start_ms, end_ms) = (self.start_ms, self.end_ms);
+        let groups = self.table.freeze().values;
+        move |writer| {
+            writer.i64(start_ms);
+            writer.i64(end_ms);
+            writer.count(groups.len());
+            groups.for_each_page(|groups| groups.iter().for_each(|group| put_group(writer, group)));
         }
     }
 
-    /// Reads what [`Groups::snapshot`] wrote.
+    /// Reads what [`Groups::freeze`] gave.
     pub(super) fn restore(reader: &mut StateReader<'_>, seed: HashSeed) -> Result<Self, RestoreError> {
         let at = reader.position();
         let (start_ms, end_ms) = (reader.i64()?, reader.i64()?);
@@ -169,6 +153,23 @@ fn sorted<'a>(groups: impl Iterator<Item = &'a Contribution>) -> Vec<&'a Contrib
     let mut groups: Vec<_> = groups.collect();
     groups.sort_unstable_by_key(|group| (group.merchant_id, group.currency));
     groups
+}
+
+fn put_group(writer: &mut StateWriter<'_>, group: &Contribution) {
+    writer.short_id(group.merchant_id);
+    writer.currency(group.currency);
+    let &Contribution {
+        totals,
+        distinct_users,
+        ..
+    } = group;
+    put_figures(
+        &Figures {
+            totals,
+            distinct_users,
+        },
+        writer,
+    );
 }
 
 /// What is added up for a group.

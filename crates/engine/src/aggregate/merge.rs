@@ -6,8 +6,8 @@ use super::early::Early;
 use super::groups::Groups;
 use super::{ConfigError, EarlyResults, late};
 use crate::hash::HashSeed;
-use crate::snapshot::{StateReader, StateWriter};
-use crate::{Disposition, Operator, RestoreError};
+use crate::snapshot::StateReader;
+use crate::{Disposition, FrozenState, Operator, RestoreError};
 
 /// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results.
 const STATE_VERSION: u8 = 0x22;
@@ -220,19 +220,23 @@ impl Operator for MergeAggregate {
         Some(end_ms.saturating_add(self.allowed_lateness_ms))
     }
 
-    fn snapshot(&self, bytes: &mut Vec<u8>) {
-        let mut writer = StateWriter::new(bytes);
-        writer.u8(STATE_VERSION);
-        writer.count(self.sources.len());
-        for source in &self.sources {
-            writer.option_i64(*source);
-        }
-        writer.option_i64(self.watermark_ms);
-        writer.count(self.windows.len());
-        for window in &self.windows {
-            window.groups.snapshot(&mut writer);
-            window.early.snapshot(&mut writer);
-        }
+    fn freeze(&mut self) -> FrozenState {
+        let (sources, watermark_ms) = (self.sources.clone(), self.watermark_ms);
+        let frozen = |window: &mut Window| (window.groups.freeze(), window.early.freeze());
+        let windows: Vec<_> = self.windows.iter_mut().map(frozen).collect();
+        FrozenState::new(move |writer| {
+            writer.u8(STATE_VERSION);
+            writer.count(sources.len());
+            for source in sources {
+                writer.option_i64(source);
+            }
+            writer.option_i64(watermark_ms);
+            writer.count(windows.len());
+            for (groups, early) in windows {
+                groups(writer);
+                early(writer);
+            }
+        })
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
@@ -350,7 +354,7 @@ mod tests {
 
     #[test]
     fn knows_its_sources_and_refuses_a_state_with_others() {
-        let merge = MergeAggregate::new(2, 0, HashSeed::FIXED).unwrap();
+        let mut merge = MergeAggregate::new(2, 0, HashSeed::FIXED).unwrap();
         assert!(merge.knows_source(0) && merge.knows_source(1));
         assert!(!merge.knows_source(2) && !merge.knows_source(-1));
         let mut bytes = Vec::new();

@@ -7,8 +7,8 @@ use super::{AggregateConfig, late};
 use crate::dedup::RecentIds;
 use crate::hash::{HashSeed, Key};
 use crate::key_table::KeyTable;
-use crate::snapshot::{StateReader, StateWriter};
-use crate::{Disposition, Operator, RestoreError, TumblingWindows, Watermark};
+use crate::snapshot::StateReader;
+use crate::{Disposition, FrozenState, Operator, RestoreError, TumblingWindows, Watermark};
 
 /// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results.
 const STATE_VERSION: u8 = 0x12;
@@ -272,19 +272,27 @@ impl Operator for PartialAggregate {
         Some(end_ms.saturating_add(self.config.allowed_lateness_ms))
     }
 
-    fn snapshot(&self, bytes: &mut Vec<u8>) {
-        let mut writer = StateWriter::new(bytes);
-        writer.u8(STATE_VERSION);
-        self.watermark.snapshot(&mut writer);
-        self.ids.snapshot(&mut writer);
-        writer.count(self.windows.len());
-        for window in &self.windows {
-            window.groups.snapshot(&mut writer);
-            writer.count(window.users.len());
-            writer.raw(window.users.keys().as_flattened());
-            writer.count(window.told.len());
-            window.told.iter().for_each(|count| writer.u64(*count));
-        }
+    fn freeze(&mut self) -> FrozenState {
+        let (watermark, ids) = (self.watermark.clone(), self.ids.freeze());
+        let frozen = |window: &mut Window| {
+            let users = window.users.freeze().keys;
+            // A few bytes a group: of all that is here, nothing that a copy could be long for.
+            (window.groups.freeze(), users, window.told.clone())
+        };
+        let windows: Vec<_> = self.windows.iter_mut().map(frozen).collect();
+        FrozenState::new(move |writer| {
+            writer.u8(STATE_VERSION);
+            watermark.snapshot(writer);
+            ids(writer);
+            writer.count(windows.len());
+            for (groups, users, told) in windows {
+                groups(writer);
+                writer.count(users.len());
+                users.for_each_page(|users| writer.raw(users.as_flattened()));
+                writer.count(told.len());
+                told.iter().for_each(|count| writer.u64(*count));
+            }
+        })
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {

@@ -4,4 +4,4 @@ pub mod container;
 mod state;
 
 pub use container::{Expected, Header, Snapshot, SnapshotError, SnapshotWriter};
-pub use state::{StateReader, StateWriter};
+pub use state::{CountAt, StateReader, StateWriter};

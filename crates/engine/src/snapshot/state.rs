@@ -69,6 +69,18 @@ impl<'a> StateWriter<'a> {
         self.u64(count as u64);
     }
 
+    /// Leaves room for how many elements follow, where that is known only after them.
+    pub fn reserve_count(&mut self) -> CountAt {
+        let at = CountAt(self.bytes.len());
+        self.count(0);
+        at
+    }
+
+    /// Says how many elements followed [`StateWriter::reserve_count`].
+    pub fn fill_count(&mut self, at: &CountAt, count: usize) {
+        self.bytes[at.0..at.0 + 8].copy_from_slice(&(count as u64).to_le_bytes());
+    }
+
     /// Appends a text with its length.
     pub fn text(&mut self, text: &str) {
         self.count(text.len());
@@ -95,6 +107,11 @@ impl<'a> StateWriter<'a> {
         self.i64(amount.units());
     }
 }
+
+/// Where a count is to be filled in.
+#[derive(Debug)]
+#[must_use]
+pub struct CountAt(usize);
 
 /// Reads values of a state. Each method names the value it looks for, so that an error says what is wrong and where.
 #[derive(Debug)]

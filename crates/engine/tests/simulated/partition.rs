@@ -39,7 +39,7 @@ pub(crate) struct Partition<O: Operator> {
     live: Option<Live<O>>,
 }
 
-fn state_of(operator: &impl Operator) -> Vec<u8> {
+fn state_of(operator: &mut impl Operator) -> Vec<u8> {
     let mut bytes = Vec::new();
     operator.snapshot(&mut bytes);
     bytes
@@ -60,7 +60,7 @@ where
                 outputs: Vec::new(),
                 dispositions: Vec::new(),
                 advances: Vec::new(),
-                state: state_of(&fresh(0)),
+                state: state_of(&mut fresh(0)),
             },
             snapshots: Vec::new(),
             live: None,
@@ -118,14 +118,14 @@ where
         self.committed.outputs.extend(outputs.iter().cloned());
         self.committed.dispositions.append(&mut live.dispositions);
         self.committed.advances.append(&mut live.advances);
-        self.committed.state = state_of(&live.operator);
+        self.committed.state = state_of(&mut live.operator);
         outputs
     }
 
     /// Takes a snapshot of the live task, committed or not: one that is ahead of the commit may lie in the store when
     /// the transaction behind it never was. The last three are kept.
     pub(crate) fn take_snapshot(&mut self) {
-        let Some(live) = &self.live else { return };
+        let Some(live) = &mut self.live else { return };
         let mut writer = SnapshotWriter::new(&Header {
             job: self.job,
             partition: self.number,
@@ -187,7 +187,7 @@ where
         assert!(self.committed.outputs.ends_with(&suppressed.0));
         assert!(self.committed.dispositions.ends_with(&suppressed.1));
         assert_eq!(
-            state_of(&operator),
+            state_of(&mut operator),
             self.committed.state,
             "the recovered state differs"
         );

@@ -8,10 +8,12 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::WorkerContext;
 use super::core::{Core, task_failure};
+use super::partition::{Active, Partition};
 use crate::control::ControlRecord;
 use crate::job::{Outbox, OutputRecord};
+use crate::metrics::JobMetrics;
 use crate::outbox::LiveOutbox;
-use crate::snapshot_writer::Taken;
+use crate::snapshot_writer::{QUEUE, Taken};
 use crate::transaction::Failure;
 use crate::{Job, Task};
 
@@ -23,7 +25,7 @@ impl<J: Job> Core<J> {
         consumer: &BaseConsumer<WorkerContext>,
         limit_ms: u64,
     ) -> Result<(), Failure> {
-        let dirty = |active: &super::partition::Active<J::Task>| active.dirty;
+        let dirty = |active: &Active<J::Task>| active.dirty;
         if !self
             .partitions
             .iter()
@@ -108,27 +110,17 @@ impl<J: Job> Core<J> {
     /// Takes the snapshot of one partition that is due: one at a time, so that no commit waits for all of them.
     pub(super) fn take_due_snapshot(&mut self) {
         let interval = Duration::from_millis(self.config.snapshots.interval_ms);
-        let due = |partition: &&mut super::partition::Partition<J::Task>| {
-            partition
-                .active
-                .as_ref()
-                .is_some_and(|active| active.wants_snapshot(interval))
-        };
-        let Some(writer) = self.snapshots.as_ref().filter(|writer| writer.has_room()) else {
-            return;
+        let Some(writer) = &self.snapshots else { return };
+        let due = |partition: &&mut Partition<J::Task>| {
+            let active = partition.active.as_ref();
+            active.is_some_and(|active| active.wants_snapshot(interval)) && writer.has_room(partition.number)
         };
         let Some(partition) = self.partitions.iter_mut().find(due) else {
             return;
         };
         let number = partition.number;
         if let Some(active) = partition.active.as_mut() {
-            let taken = take(
-                self.job.name(),
-                &self.fingerprint,
-                number,
-                active.next,
-                &active.task,
-            );
+            let taken = take(self.job.name(), &self.fingerprint, number, active, &self.metrics);
             active.snapshot_taken = Instant::now();
             if writer.store(taken) {
                 active.changed = false;
@@ -153,21 +145,27 @@ impl<J: Job> Core<J> {
             else {
                 continue;
             };
-            let taken = take(
-                self.job.name(),
-                &self.fingerprint,
-                number,
-                active.next,
-                &active.task,
+            // Only then: a state that is frozen while an earlier one waits would be copied to no use.
+            let has_room = writer.wait(
+                |waiting| waiting.len() < QUEUE && !waiting.contains(&number),
+                deadline,
             );
-            if writer.wait(1, deadline) && writer.store(taken) {
+            if has_room
+                && writer.store(take(
+                    self.job.name(),
+                    &self.fingerprint,
+                    number,
+                    active,
+                    &self.metrics,
+                ))
+            {
                 active.changed = false;
             } else {
                 self.metrics.snapshot_failed("drain_timeout");
                 tracing::warn!(partition = number, "the last snapshot was not stored in time");
             }
         }
-        if !writer.wait(0, deadline) {
+        if !writer.wait(<[i32]>::is_empty, deadline) {
             self.metrics.snapshot_failed("drain_timeout");
             tracing::warn!("the last snapshots were not stored in time");
         }
@@ -180,20 +178,29 @@ impl<J: Job> Core<J> {
     }
 }
 
-fn take(job: &str, fingerprint: &str, partition: i32, offset: i64, task: &impl Task) -> Taken {
-    let mut container = Container::new(&Header {
-        job,
+/// Freezes a state: all that the worker's thread does for a snapshot.
+fn take(
+    job: &str,
+    fingerprint: &str,
+    partition: i32,
+    active: &mut Active<impl Task>,
+    metrics: &JobMetrics,
+) -> Taken {
+    let started = Instant::now();
+    let taken = Taken {
         partition,
-        offset,
-        watermark_ms: task.watermark_ms(),
-        fingerprint,
-    });
-    task.snapshot(container.state());
-    Taken {
-        partition,
-        offset,
-        container,
-    }
+        offset: active.next,
+        container: Container::new(&Header {
+            job,
+            partition,
+            offset: active.next,
+            watermark_ms: active.task.watermark_ms(),
+            fingerprint,
+        }),
+        state: active.task.freeze(),
+    };
+    metrics.snapshot_pause.observe(started.elapsed().as_secs_f64());
+    taken
 }
 
 /// Writes a control record about partition `number`.

@@ -9,6 +9,7 @@ use super::side::{Probe, Probed, Request};
 use crate::control::ControlRecord;
 use crate::idle::Idle;
 use crate::outbox::LiveOutbox;
+use crate::snapshot_writer::SnapshotWriter;
 use crate::status::WorkerState;
 use crate::transaction::Failure;
 use crate::{Job, Task};
@@ -152,10 +153,7 @@ impl<J: Job> Core<J> {
     }
 
     fn show_partitions(&mut self) {
-        let stored = self
-            .snapshots
-            .as_ref()
-            .map(crate::snapshot_writer::SnapshotWriter::take_stored);
+        let done = self.snapshots.as_ref().map(SnapshotWriter::take_done);
         let now_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis());
@@ -170,13 +168,16 @@ impl<J: Job> Core<J> {
                 self.metrics
                     .set_watermark_lag(partition.number, lag_ms as f64 / 1_000.0);
             }
-            if let Some(stored) = &stored {
-                let of_this = stored
-                    .iter()
-                    .rev()
-                    .find(|stored| stored.partition == partition.number);
-                if let Some(stored) = of_this {
-                    active.snapshot_stored = stored.at;
+            if let Some(done) = &done {
+                for done in done.iter().filter(|done| done.partition == partition.number) {
+                    match done.size {
+                        Some(bytes) => {
+                            active.snapshot_stored = done.at;
+                            self.metrics.set_snapshot_size(partition.number, bytes);
+                        }
+                        // What was to be stored is still to be stored.
+                        None => active.changed = true,
+                    }
                 }
                 self.metrics
                     .set_snapshot_age(partition.number, active.snapshot_stored.elapsed().as_secs_f64());

@@ -167,13 +167,13 @@ impl<J: Job> Restorer<J> {
         committed: Option<i64>,
         low: i64,
     ) -> Result<J::Task, Trouble> {
-        let task = self.job.task(partition);
+        let mut task = self.job.task(partition);
         if committed.is_none()
             && low > 0
             && let Some(store) = &self.store
         {
             let mut container = SnapshotWriter::new(&self.header(partition, start, task.watermark_ms()));
-            task.snapshot(container.state());
+            task.freeze().write(container.state());
             store
                 .write(partition, start, container.finish())
                 .map_err(|error| Trouble::Later(error.to_string()))?;

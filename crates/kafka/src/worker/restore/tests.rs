@@ -1,5 +1,7 @@
 //! The choice of a snapshot, over a real directory.
 
+use millrace_engine::FrozenState;
+
 use super::*;
 
 /// A task whose state is one number.
@@ -25,8 +27,9 @@ impl Task for Number {
     fn open_until_ms(&self) -> Option<i64> {
         None
     }
-    fn snapshot(&self, bytes: &mut Vec<u8>) {
-        bytes.push(self.0);
+    fn freeze(&mut self) -> FrozenState {
+        let number = self.0;
+        FrozenState::new(move |writer| writer.u8(number))
     }
     fn restore(&mut self, bytes: &[u8]) -> Result<(), millrace_engine::RestoreError> {
         let [number] = bytes else {
@@ -79,7 +82,7 @@ fn write(restorer: &Restorer<Numbers>, offset: i64, fingerprint: &str, number: u
         ..restorer.header(2, offset, None)
     };
     let mut container = SnapshotWriter::new(&header);
-    Number(number).snapshot(container.state());
+    Number(number).freeze().write(container.state());
     let store = restorer.store.as_ref().unwrap();
     store.write(2, offset, container.finish()).unwrap();
 }
