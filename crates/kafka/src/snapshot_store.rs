@@ -1,5 +1,6 @@
 //! Where snapshots are kept: an object store, with one folder for each job and partition.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,34 @@ const CALL: Duration = Duration::from_secs(30);
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(String);
+pub enum StoreError {
+    /// There is no such snapshot.
+    #[error("{0}")]
+    Missing(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl StoreError {
+    /// A short name from a fixed set, fit for a metric label.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "missing",
+            Self::Failed(_) => "store",
+        }
+    }
+}
+
+impl From<object_store::Error> for StoreError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::Missing(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
 
 /// Snapshots of one job. Calls block; a clone is the same store.
 ///
@@ -71,8 +98,11 @@ impl SnapshotStore {
     fn run<T>(&self, call: impl Future<Output = object_store::Result<T>>) -> Result<T, StoreError> {
         self.runtime.block_on(async {
             match tokio::time::timeout(CALL, call).await {
-                Ok(result) => result.map_err(|error| StoreError(error.to_string())),
-                Err(_) => Err(StoreError(format!("no answer within {} s", CALL.as_secs()))),
+                Ok(result) => Ok(result?),
+                Err(_) => Err(StoreError::Failed(format!(
+                    "no answer within {} s",
+                    CALL.as_secs()
+                ))),
             }
         })
     }
@@ -97,9 +127,9 @@ impl SnapshotStore {
     ///
     /// # Errors
     /// It is missing, or the store fails.
-    pub fn read(&self, partition: i32, offset: i64) -> Result<Vec<u8>, StoreError> {
+    pub fn read(&self, partition: i32, offset: i64) -> Result<impl Deref<Target = [u8]> + use<>, StoreError> {
         let key = self.key(partition, offset);
-        self.run(async { Ok(self.store.get(&key).await?.bytes().await?.to_vec()) })
+        self.run(async { self.store.get(&key).await?.bytes().await })
     }
 
     /// Writes a snapshot, then deletes those beyond the last few, and any of a later offset: those are of another
@@ -166,7 +196,7 @@ mod tests {
         }
         store.write(4, 5, vec![5]).unwrap();
         assert_eq!(store.list(3).unwrap(), [11_111_111_111, 1_000]);
-        assert_eq!(store.read(3, 1_000).unwrap(), b"1000");
+        assert_eq!(*store.read(3, 1_000).unwrap(), *b"1000");
         assert!(
             folder
                 .path()

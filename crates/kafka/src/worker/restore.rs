@@ -250,7 +250,7 @@ impl<J: Job> Restorer<J> {
     ) -> Result<J::Task, (&'static str, String)> {
         let bytes = store
             .read(partition, offset)
-            .map_err(|error| ("store", error.to_string()))?;
+            .map_err(|error| (error.code(), error.to_string()))?;
         let expected = Expected {
             job: self.job.name(),
             partition,

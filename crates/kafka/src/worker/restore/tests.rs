@@ -1,8 +1,13 @@
 //! The choice of a snapshot, over a real directory.
 
-use millrace_engine::FrozenState;
+mod refusals;
+
+use millrace_engine::{FrozenState, RestoreError};
 
 use super::*;
+
+/// A state that the task takes for one of a later release.
+const UNKNOWN_VERSION: u8 = 255;
 
 /// A task whose state is one number.
 struct Number(u8);
@@ -31,12 +36,19 @@ impl Task for Number {
         let number = self.0;
         FrozenState::new(move |writer| writer.u8(number))
     }
-    fn restore(&mut self, bytes: &[u8]) -> Result<(), millrace_engine::RestoreError> {
-        let [number] = bytes else {
-            return Err(millrace_engine::RestoreError::Truncated { at: bytes.len() });
-        };
-        self.0 = *number;
-        Ok(())
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        match bytes {
+            [UNKNOWN_VERSION] => Err(RestoreError::UnknownVersion {
+                operator: "number",
+                found: 15,
+                known: 1,
+            }),
+            [number] => {
+                self.0 = *number;
+                Ok(())
+            }
+            _ => Err(RestoreError::Truncated { at: bytes.len() }),
+        }
     }
 }
 
