@@ -20,6 +20,7 @@ mod reader;
 pub mod runner;
 pub mod snapshot_store;
 mod snapshot_writer;
+mod stall;
 pub mod status;
 mod transaction;
 mod worker;

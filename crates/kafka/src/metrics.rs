@@ -39,6 +39,7 @@ families! {
     late_records: counter as IntCounterVec, "millrace_late_records_total", ["operator"], "Records that came after their window had closed.";
     duplicate_records: counter as IntCounterVec, "millrace_duplicate_records_total", ["operator"], "Records whose transaction id was seen before.";
     watermark_lag: gauge as GaugeVec, "millrace_watermark_lag_seconds", ["operator", "partition"], "How far the watermark is behind the clock.";
+    watermark_stall: gauge as GaugeVec, "millrace_watermark_stall_seconds", ["operator", "partition"], "How long the watermark has not moved although records came or are there to be read.";
     consumer_lag: int_gauge as IntGaugeVec, "millrace_consumer_lag_records", ["operator", "partition"], "Records between the position and the log's end.";
     processing_duration: histogram as HistogramVec, "millrace_processing_duration_seconds", ["operator"], "Time spent on the records of one batch.";
     commit_duration: histogram as HistogramVec, "millrace_transaction_commit_duration_seconds", ["operator"], "Time from the last record of a batch to its commit.";
@@ -117,6 +118,7 @@ pub struct JobMetrics {
     dead_letters: IntCounterVec,
     snapshot_failures: IntCounterVec,
     watermark_lag: GaugeVec,
+    watermark_stall: GaugeVec,
     consumer_lag: IntGaugeVec,
     snapshot_age: GaugeVec,
     snapshot_size: IntGaugeVec,
@@ -151,6 +153,7 @@ impl JobMetrics {
             dead_letters: families.dead_letters.clone(),
             snapshot_failures: families.snapshot_failures.clone(),
             watermark_lag: families.watermark_lag.clone(),
+            watermark_stall: families.watermark_stall.clone(),
             consumer_lag: families.consumer_lag.clone(),
             snapshot_age: families.snapshot_age.clone(),
             snapshot_size: families.snapshot_size.clone(),
@@ -187,6 +190,12 @@ impl JobMetrics {
             .set(seconds);
     }
 
+    pub(crate) fn set_watermark_stall(&self, partition: i32, seconds: f64) {
+        self.watermark_stall
+            .with_label_values(&[&self.operator, &partition.to_string()])
+            .set(seconds);
+    }
+
     pub(crate) fn set_snapshot_age(&self, partition: i32, seconds: f64) {
         self.snapshot_age
             .with_label_values(&[&self.operator, &partition.to_string()])
@@ -203,6 +212,7 @@ impl JobMetrics {
     pub(crate) fn forget_partition(&self, partition: i32) {
         let labels = [self.operator.clone(), partition.to_string()];
         let _ = self.watermark_lag.remove_label_values(&labels);
+        let _ = self.watermark_stall.remove_label_values(&labels);
         let _ = self.consumer_lag.remove_label_values(&labels);
         let _ = self.snapshot_age.remove_label_values(&labels);
         let _ = self.snapshot_size.remove_label_values(&labels);

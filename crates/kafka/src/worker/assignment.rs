@@ -11,8 +11,9 @@ use super::core::{Core, finish_replay, task_failure};
 use super::partition::{Active, Partition, Replay};
 use super::restore::Restored;
 use super::side::{Answer, Request};
+use crate::stall::Stall;
 use crate::transaction::Failure;
-use crate::{Job, WorkerError};
+use crate::{Job, Task, WorkerError};
 
 type Client = BaseConsumer<WorkerContext>;
 
@@ -213,6 +214,8 @@ impl<J: Job> Core<J> {
         resumed.map_err(failed("resuming a restored partition"))?;
         let now = Instant::now();
         let mut active = Active {
+            lag: 0,
+            stall: Stall::new(restored.start, restored.task.watermark_ms()),
             task: restored.task,
             next: restored.start,
             committed: restored.committed,

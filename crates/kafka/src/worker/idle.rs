@@ -10,6 +10,7 @@ use crate::control::ControlRecord;
 use crate::idle::Idle;
 use crate::outbox::LiveOutbox;
 use crate::snapshot_writer::SnapshotWriter;
+use crate::stall::Look;
 use crate::status::WorkerState;
 use crate::transaction::Failure;
 use crate::{Job, Task};
@@ -71,7 +72,8 @@ impl<J: Job> Core<J> {
                 continue;
             };
             let lag = if *at_end { 0 } else { end - active.next };
-            self.metrics.set_consumer_lag(probe.partition, lag.max(0));
+            active.lag = lag.max(0);
+            self.metrics.set_consumer_lag(probe.partition, active.lag);
             if probe.idle && *at_end && active.next == probe.next {
                 self.advance(probe.partition)?;
             }
@@ -157,11 +159,24 @@ impl<J: Job> Core<J> {
         let now_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis());
+        let at = Instant::now();
+        let idle_timeout = Duration::from_millis(self.config.worker.idle_timeout_ms);
+        let advances_idle = self.job.control_topic().is_some();
         for partition in &mut self.partitions {
             let Some(active) = partition.active.as_mut() else {
                 continue;
             };
-            if let Some(watermark_ms) = active.task.watermark_ms() {
+            let watermark_ms = active.task.watermark_ms();
+            let stall = active.stall.observe(&Look {
+                at,
+                watermark_ms,
+                next: active.next,
+                has_lag: active.lag > 0,
+                is_idle: advances_idle && active.last_record.elapsed() >= idle_timeout,
+            });
+            self.metrics
+                .set_watermark_stall(partition.number, stall.as_secs_f64());
+            if let Some(watermark_ms) = watermark_ms {
                 let lag_ms = i64::try_from(now_ms)
                     .unwrap_or(i64::MAX)
                     .saturating_sub(watermark_ms);

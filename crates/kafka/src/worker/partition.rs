@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::Task;
 use crate::control::Advances;
+use crate::stall::Stall;
 
 /// The records to replay after a restore: those below the committed offset.
 #[derive(Debug)]
@@ -29,6 +30,10 @@ pub(super) struct Active<T> {
     pub(super) dirty: bool,
     /// When it got its last record, or became live.
     pub(super) last_record: Instant,
+    /// Records that the log has beyond `next`, when it was last asked.
+    pub(super) lag: i64,
+    /// How long its watermark has stood still.
+    pub(super) stall: Stall,
     /// The watermark last written to the control topic, and when.
     pub(super) published: Option<(i64, Instant)>,
     /// Whether the state has changed since the last snapshot was taken.
