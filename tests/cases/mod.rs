@@ -1,10 +1,12 @@
 //! The tests, by the part they are about.
 
+mod early;
 mod end_to_end;
 mod init;
 mod object_store;
 mod registry;
 mod replay;
+mod time;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -38,5 +40,7 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         case!(object_store::serves_a_recovery),
         case!(end_to_end::sums_to_the_cent),
         case!(end_to_end::survives_kills),
+        case!(early::results_grow_to_the_final_sums),
+        case!(time::idle_advances_are_repeated),
     ]
 }

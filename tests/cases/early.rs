@@ -1,0 +1,107 @@
+//! Early results, through the whole pipeline.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use millrace_codec::AggregateReader;
+use millrace_domain::topic;
+use millrace_settings::Emit;
+use millrace_tests::pipeline::{self, LIMIT, Pipeline};
+use millrace_tests::service::Service;
+use millrace_tests::{TestContext, elastic, topics, wait_until};
+use serde_json::json;
+
+use super::end_to_end::{check_aggregates, wait_for_records};
+
+const COUNT: u64 = 60_000;
+
+/// With results every second of a window of ten, and the aggregator killed in the middle: early results reach
+/// Elasticsearch, they only grow, and what stays is the final results, which are the naive sums to the cent.
+pub(super) async fn results_grow_to_the_final_sums(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    settings.producer.duplicate_share = 0.01;
+    settings.producer.disorder_share = 0.05;
+    settings.producer.malformed_share = 0.005;
+    settings.producer.users = 20_000;
+    settings.producer.merchants = 200;
+    settings.aggregator.window_ms = 10_000;
+    settings.aggregator.allowed_lateness_ms = 2_000;
+    settings.aggregator.emit = Emit::Every { seconds: 1 };
+    settings.aggregator.worker.idle_timeout_ms = 3_000;
+    let mut pipeline = Pipeline::start(&context).await?;
+    let count = COUNT.to_string();
+    let arguments = ["service", "producer", "--count", &count, "--rate", "2000"];
+    let mut producer = Service::start(&context, "producer", &arguments)?;
+    wait_until("an early result in Elasticsearch", LIMIT, || async {
+        Ok((early_documents(&context).await? > 0).then_some(()))
+    })
+    .await?;
+    wait_for_records(&context, topic::TRANSACTIONS, 25_000).await?;
+    pipeline.crash(&context, "aggregator").await?;
+    producer.succeed(LIMIT).await?;
+
+    pipeline::verify(&context).await?;
+    let expected = check_aggregates(&context, COUNT).await?;
+    check_growth(&context).await?;
+    let documents = elastic::count(&context.settings, "millrace-aggregates").await?;
+    ensure!(
+        documents == Some(expected.aggregates.len() as u64),
+        "{documents:?} documents of {} aggregates",
+        expected.aggregates.len()
+    );
+    let early = early_documents(&context).await?;
+    ensure!(early == 0, "{early} early results are left in Elasticsearch");
+    pipeline.stop().await
+}
+
+async fn early_documents(context: &TestContext) -> Result<u64> {
+    let query = json!({"size": 0, "track_total_hits": true, "query": {"range": {"revision": {"lt": 0}}}});
+    let found = elastic::search(&context.settings, "millrace-aggregates", &query).await?;
+    Ok(found["hits"]["total"]["value"].as_u64().unwrap_or_default())
+}
+
+/// In the log, revisions rise and nothing shrinks, up to a final result; most of those had an early one.
+async fn check_growth(context: &TestContext) -> Result<()> {
+    let records = topics::read(&context.settings, topic::AGGREGATES).await?;
+    let reader = AggregateReader::new(pipeline::schemas(context));
+    tokio::task::spawn_blocking(move || {
+        let mut newest = BTreeMap::new();
+        let (mut early, mut grown) = (0, 0);
+        for record in &records {
+            let next = reader.read(&record.payload)?;
+            let key = (next.window_start_ms, next.merchant_id, next.currency);
+            early += usize::from(!next.is_final());
+            let Some(last) = newest.insert(key, next) else {
+                continue;
+            };
+            let (before, after) = (&last.totals, &next.totals);
+            ensure!(last.revision < next.revision, "{last:?}, then {next:?}");
+            ensure!(
+                before.purchase_count <= after.purchase_count
+                    && before.purchase_sum <= after.purchase_sum
+                    && before.refund_count <= after.refund_count
+                    && before.refund_sum <= after.refund_sum
+                    && before.min_amount >= after.min_amount
+                    && before.max_amount <= after.max_amount
+                    && last.distinct_users <= next.distinct_users,
+                "{last:?}, then {next:?}"
+            );
+            grown += usize::from(next.is_final());
+        }
+        eprintln!(
+            "early: {early} early results, {grown} of {} final ones after one",
+            newest.len()
+        );
+        ensure!(
+            newest.values().all(|last| last.is_final()),
+            "each early result is followed by a final one"
+        );
+        ensure!(
+            grown > newest.len() / 2,
+            "{grown} of {} had an early result",
+            newest.len()
+        );
+        Ok(())
+    })
+    .await?
+}
