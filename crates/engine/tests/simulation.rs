@@ -11,17 +11,14 @@ mod simulated;
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use simulated::world::{Emit, World};
+use support::schedules::{each_seed, variable};
 
-const DEFAULT_SCHEDULES: u64 = 3_000;
-
-fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text:?} must be a whole number"))
-    })
-}
+/// Seeds, each with and without early results: with the crash at every step below, and the detector's own, more than
+/// 100,000 schedules with crashes.
+const DEFAULT_SCHEDULES: u64 = 50_000;
 
 /// Runs one schedule, and names it if it fails.
 fn run(seed: u64, emit: Emit, crash_at: Option<usize>) -> World {
@@ -39,20 +36,43 @@ fn run(seed: u64, emit: Emit, crash_at: Option<usize>) -> World {
 
 #[test]
 fn random_schedules_commit_what_an_undisturbed_run_commits() {
-    let first = variable("MILLRACE_SIMULATION_SEED", 1);
+    let (steps, early) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let schedules = variable("MILLRACE_SIMULATION_SCHEDULES", DEFAULT_SCHEDULES);
-    let (mut steps, mut early) = (0, 0);
-    for seed in first..first.saturating_add(schedules) {
+    each_seed(schedules, |seed| {
         let (on_close, with_early) = (run(seed, Emit::OnClose, None), run(seed, Emit::Early, None));
         assert_eq!(on_close.finals(), with_early.finals(), "seed {seed}");
         assert_eq!(on_close.early(), 0);
-        steps += on_close.steps() + with_early.steps();
-        early += with_early.early();
+        steps.fetch_add(on_close.steps() + with_early.steps(), Ordering::Relaxed);
+        early.fetch_add(with_early.early(), Ordering::Relaxed);
+    });
+    assert!(early.load(Ordering::Relaxed) > 0);
+    eprintln!("each with and without early results: {steps:?} steps, {early:?} early results");
+}
+
+#[test]
+fn golden_streams_commit_the_same_whole_and_restarted_at_every_commit_by_two_to_five_workers() {
+    for seed in 1..=40 {
+        for emit in [Emit::OnClose, Emit::Early] {
+            let mut whole = World::with_logs(seed, emit, 1);
+            whole.run_whole();
+            whole.verify();
+            for workers in 2..=5 {
+                let mut restarted = World::with_logs(seed, emit, workers);
+                restarted.run_restarted();
+                restarted.verify();
+                assert_eq!(
+                    restarted.of_sources(),
+                    whole.of_sources(),
+                    "seed {seed}, {workers} workers"
+                );
+                assert_eq!(
+                    restarted.finals(),
+                    whole.finals(),
+                    "seed {seed}, {workers} workers"
+                );
+            }
+        }
     }
-    assert!(early > 0);
-    eprintln!(
-        "{schedules} schedules from seed {first}, each with and without early results, {steps} steps, {early} early results"
-    );
 }
 
 #[test]

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use millrace_domain::{MerchantAggregate, Transaction};
-use millrace_engine::aggregate::{AggregateConfig, EarlyResults, MergeAggregate, PartialAggregate};
+use millrace_engine::aggregate::{
+    AggregateConfig, EarlyResults, MergeAggregate, PartialAggregate, PartialOutput,
+};
 use millrace_engine::{Disposition, HashSeed};
 
-use super::partition::Partition;
+use super::partition::{Fate, Partition};
 use crate::support::{Event, Naive, Random, Times, naive_aggregates, partition_of, transaction};
 
 const SOURCES: usize = 4;
 const MERGES: usize = 2;
-const WORKERS: usize = 3;
 const STEPS: usize = 120;
 const TIMES: Times = Times {
     window: 40,
@@ -54,6 +55,7 @@ pub(crate) struct World {
     next_id: u64,
     sources: Vec<Partition<PartialAggregate>>,
     merges: Vec<Partition<MergeAggregate>>,
+    workers: usize,
     /// Which worker holds each source partition.
     owners: [usize; SOURCES],
     steps: usize,
@@ -61,6 +63,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, emit: Emit) -> Self {
+        let workers = 2 + (seed % 4) as usize;
         let partition = |number| number as i32;
         let (fresh_partial, fresh_merge) = match emit {
             Emit::OnClose => (fresh_partial as fn(u64) -> _, fresh_merge as fn(u64) -> _),
@@ -76,7 +79,8 @@ impl World {
             merges: (0..MERGES)
                 .map(|number| Partition::new("aggregate-merge", partition(number), fresh_merge))
                 .collect(),
-            owners: [0, 1, 2, 0],
+            workers,
+            owners: std::array::from_fn(|source| source % workers),
             steps: 0,
         }
     }
@@ -101,7 +105,7 @@ impl World {
     fn step(&mut self) {
         let source = self.random.below(SOURCES);
         let merge = self.random.below(MERGES);
-        let worker = self.random.below(WORKERS);
+        let worker = self.random.below(self.workers);
         let (count, seed) = (1 + self.random.below(6), self.random.next());
         match self.random.below(20) {
             0..5 => self.produce(source, count),
@@ -120,28 +124,30 @@ impl World {
         }
     }
 
-    /// Appends transactions to a source's log: some out of order, some late, some sent twice.
+    /// Appends to a source's log: some transactions are out of order, some late, some sent twice, some undecodable.
     fn produce(&mut self, source: usize, count: usize) {
         for _ in 0..count {
             let random = &mut self.random;
             self.now_ms += random.below(9) as i64;
-            let sent: &[Transaction] = &self.sources[source].log;
+            let sent: &[Option<Transaction>] = &self.sources[source].log;
             let record = if random.one_in(8) && !sent.is_empty() {
                 sent[sent.len() - 1 - random.below(sent.len().min(20))]
+            } else if random.one_in(20) {
+                None
             } else {
                 self.next_id += 1;
                 let most_ms = if random.one_in(6) { 150 } else { 20 };
                 let back_ms = random.below(most_ms) as i64;
                 let user = format!("u-{source}-{}", random.below(4));
                 let units = 1 + random.below(90_000) as i64;
-                transaction(
+                Some(transaction(
                     self.next_id,
                     &user,
                     random.next() % 4,
                     random.next() % 2,
                     units,
                     self.now_ms - back_ms,
-                )
+                ))
             };
             self.sources[source].log.push(record);
         }
@@ -168,7 +174,7 @@ impl World {
                         .group()
                         .is_none_or(|group| partition_of(group.merchant_id, MERGES) == at)
                     {
-                        merge.log.push(record);
+                        merge.log.push(Some(record));
                     }
                 }
             }
@@ -203,7 +209,7 @@ impl World {
             self.sources[source].process(usize::MAX, seed);
             self.sources[source].advance(self.now_ms + 1_000, seed);
         }
-        (0..WORKERS).for_each(|worker| self.commit(worker));
+        (0..self.workers).for_each(|worker| self.commit(worker));
         for merge in &mut self.merges {
             merge.process(usize::MAX, 0);
             merge.commit();
@@ -216,12 +222,13 @@ impl World {
         for source in &self.sources {
             source.verify();
             let naive = Naive::run(TIMES, &self.events(source));
-            assert_eq!(naive.dispositions, source.committed.dispositions);
+            let decoded = source.committed.dispositions.iter().copied().flatten();
+            assert!(decoded.eq(naive.dispositions));
             accepted.extend(naive.accepted);
         }
         for merge in &self.merges {
             merge.verify();
-            let is_accepted = |found: &Disposition| *found == Disposition::Accepted;
+            let is_accepted = |found: &Fate| *found == Some(Disposition::Accepted);
             assert!(merge.committed.dispositions.iter().all(is_accepted));
         }
         self.verify_early();
@@ -261,6 +268,91 @@ impl World {
         }
     }
 
+    /// A world whose logs are whole from the start. They depend on the seed alone.
+    pub(crate) fn with_logs(seed: u64, emit: Emit, workers: usize) -> Self {
+        let mut world = Self::new(seed, emit);
+        world.workers = workers;
+        world.owners = std::array::from_fn(|source| source % workers);
+        for _ in 0..20 {
+            (0..SOURCES).for_each(|source| world.produce(source, 6));
+        }
+        world
+    }
+
+    /// Where a source that was silent for a while was advanced, and to where: a part of its history as its records are.
+    fn silence(&self, source: usize) -> (usize, i64) {
+        let log = &self.sources[source].log;
+        let half = log.len() / 2;
+        let newest_ms = log[..half]
+            .iter()
+            .flatten()
+            .map(|sent| sent.transaction_time_ms)
+            .max();
+        (half, newest_ms.unwrap_or(0) + 30)
+    }
+
+    /// Processes up to `count` records of a source, and the advance after the silence when it is reached.
+    fn go_on(&mut self, source: usize, count: usize) {
+        let (half, watermark_ms) = self.silence(source);
+        let seed = self.random.next();
+        let position = self.sources[source].position();
+        if position < half {
+            self.sources[source].process(count.min(half - position), seed);
+            if self.sources[source].position() == half {
+                self.sources[source].advance(watermark_ms, seed);
+            }
+        } else {
+            self.sources[source].process(count, seed);
+        }
+    }
+
+    /// Processes the logs from end to end by workers that never stop, and commits once.
+    pub(crate) fn run_whole(&mut self) {
+        for source in 0..SOURCES {
+            self.go_on(source, usize::MAX);
+            self.go_on(source, usize::MAX);
+        }
+        (0..self.workers).for_each(|worker| self.commit(worker));
+        self.drain();
+    }
+
+    /// Processes the logs in small batches. After each commit every worker is restarted, and every partition goes to
+    /// another one.
+    pub(crate) fn run_restarted(&mut self) {
+        while !self.sources.iter().all(Partition::is_at_end) {
+            for source in 0..SOURCES {
+                let count = 1 + self.random.below(7);
+                self.go_on(source, count);
+            }
+            (0..self.workers).for_each(|worker| self.commit(worker));
+            self.sources.iter_mut().for_each(Partition::take_snapshot);
+            for merge in &mut self.merges {
+                merge.process(usize::MAX, self.random.next());
+                merge.commit();
+                merge.take_snapshot();
+            }
+            if self.random.one_in(2) {
+                // The next call writes what this one took.
+                self.sources.iter_mut().for_each(Partition::take_snapshot);
+                self.merges.iter_mut().for_each(Partition::take_snapshot);
+            }
+            self.crash_all();
+            let workers = self.workers;
+            self.owners
+                .iter_mut()
+                .for_each(|owner| *owner = (*owner + 1) % workers);
+        }
+        self.drain();
+    }
+
+    /// What the sources have committed: outputs, and what became of each record.
+    pub(crate) fn of_sources(&self) -> Vec<(&[PartialOutput], &[Fate])> {
+        let committed = self.sources.iter().map(|source| &source.committed);
+        committed
+            .map(|committed| (&committed.outputs[..], &committed.dispositions[..]))
+            .collect()
+    }
+
     /// A source's records and advances, merged by offset.
     fn events(&self, source: &Partition<PartialAggregate>) -> Vec<Event> {
         let mut advances = source.committed.advances.iter().peekable();
@@ -269,7 +361,8 @@ impl World {
             while let Some((_, to_ms)) = advances.next_if(|(at, _)| *at == offset) {
                 events.push(Event::Advance(*to_ms));
             }
-            events.extend(source.log.get(offset).copied().map(Event::Record));
+            let record = source.log.get(offset).copied().flatten();
+            events.extend(record.map(Event::Record));
         }
         events
     }

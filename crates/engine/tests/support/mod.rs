@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 pub(crate) mod golden;
+pub(crate) mod schedules;
 pub(crate) mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
