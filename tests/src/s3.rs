@@ -43,9 +43,11 @@ impl S3Server {
     /// It is not installed, or does not answer within half a minute.
     pub async fn start(folder: &Path) -> Result<Self> {
         let binary = binary().with_context(|| format!("{BINARY} is not installed: `{INSTALL}`"))?;
-        let (root, metadata) = (folder.join("s3"), folder.join("s3-metadata"));
+        let (root, metadata) = (folder.join("objects"), folder.join("metadata"));
         std::fs::create_dir_all(root.join(BUCKET))?;
         std::fs::create_dir_all(&metadata)?;
+        let log = folder.join("s3.log");
+        let output = std::fs::File::create(&log)?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let child = Command::new(binary)
             .args([
@@ -62,8 +64,8 @@ impl S3Server {
             .arg("--sidecar")
             .args([&metadata, &root])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
             .spawn()
             .context("starting the S3 server")?;
         let server = Self { child, port, root };
@@ -72,7 +74,8 @@ impl S3Server {
             let answer = client.get(server.endpoint()).send().await;
             Ok(answer.is_ok().then_some(()))
         })
-        .await?;
+        .await
+        .with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
         Ok(server)
     }
 
