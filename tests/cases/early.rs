@@ -93,7 +93,7 @@ async fn check_growth(context: &TestContext) -> Result<()> {
             newest.len()
         );
         ensure!(
-            newest.values().all(|last| last.is_final()),
+            newest.values().all(millrace_domain::MerchantAggregate::is_final),
             "each early result is followed by a final one"
         );
         ensure!(

@@ -6,7 +6,9 @@ mod init;
 mod object_store;
 mod registry;
 mod replay;
+mod retention;
 mod time;
+mod upgrade;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -38,6 +40,8 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         case!(init::refuses_other_partitions),
         case!(replay::sums_up_to_the_file),
         case!(object_store::serves_a_recovery),
+        case!(retention::a_lost_beginning_is_no_silent_loss),
+        case!(upgrade::a_new_field_passes_through),
         case!(end_to_end::sums_to_the_cent),
         case!(end_to_end::survives_kills),
         case!(early::results_grow_to_the_final_sums),

@@ -19,7 +19,7 @@ fn subject(context: &TestContext) -> String {
 }
 
 /// Our schema with one more field, of the type and default given as JSON.
-fn with_field(name: &str, field_type: &str, default: &str) -> Result<String> {
+pub(super) fn with_field(name: &str, field_type: &str, default: &str) -> Result<String> {
     let mut schema: serde_json::Value = serde_json::from_str(schema::TRANSACTION)?;
     let mut field =
         serde_json::json!({"name": name, "type": serde_json::from_str::<serde_json::Value>(field_type)?});

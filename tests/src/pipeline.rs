@@ -73,7 +73,8 @@ impl Pipeline {
         Ok(self.part(name)?.service.output())
     }
 
-    /// The sum of a metric's series in the service `name`; 0 where it has none yet.
+    /// The sum of a metric's series in the service `name`, or the one series whose labels are given; 0 where there is
+    /// none yet.
     ///
     /// # Errors
     /// The service does not answer.
@@ -82,7 +83,7 @@ impl Pipeline {
         let text = reqwest::get(&url).await?.error_for_status()?.text().await?;
         let value = |line: &str| {
             let rest = line.strip_prefix(metric)?;
-            let is_whole = rest.starts_with(['{', ' ']);
+            let is_whole = metric.ends_with('}') || rest.starts_with(['{', ' ']);
             is_whole.then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
         };
         Ok(text.lines().filter_map(value).sum())

@@ -1,0 +1,79 @@
+//! A log whose beginning retention has deleted, and with it what a recovery needs.
+
+use anyhow::{Result, ensure};
+use millrace_domain::topic;
+use millrace_settings::LostPosition;
+use millrace_tests::pipeline::{self, LIMIT, Pipeline};
+use millrace_tests::service::Service;
+use millrace_tests::{TestContext, topics, wait_until};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{Offset, TopicPartitionList};
+
+/// The detector's snapshots are gone and so is the log's beginning. By default it stops and says what is missing; told
+/// to continue, it goes on from what is left, and counts the loss.
+pub(super) async fn a_lost_beginning_is_no_silent_loss(mut context: TestContext) -> Result<()> {
+    context.settings.snapshots.enabled = false;
+    context.settings.aggregator.window_ms = 10_000;
+    context.settings.aggregator.worker.idle_timeout_ms = 3_000;
+    let pipeline = Pipeline::start(&context).await?;
+    let produce = ["service", "producer", "--count", "5000", "--rate", "0"];
+    Service::start(&context, "producer", &produce)?
+        .succeed(LIMIT)
+        .await?;
+    pipeline::verify(&context).await?;
+    pipeline.stop().await?;
+    let deleted = delete_beginnings(&context).await?;
+    ensure!(deleted > 0, "no partition has more than one record");
+
+    let mut stopped = Service::start(&context, "detector-stops", &["service", "detector"])?;
+    ensure!(
+        stopped.succeed(LIMIT).await.is_err(),
+        "the detector goes on by default"
+    );
+    let said = stopped.output();
+    ensure!(
+        said.contains("has lost its position") && said.contains("worker.lost_position"),
+        "what is lost and what to do: {said}"
+    );
+
+    context.settings.detector.worker.lost_position = LostPosition::Continue;
+    let port = context.settings.detector.metrics_port;
+    let mut detector = Service::start(&context, "detector-continues", &["service", "detector"])?;
+    detector.ready(port).await?;
+    wait_until("the counted loss", LIMIT, || async {
+        let text = reqwest::get(format!("http://127.0.0.1:{port}/metrics"))
+            .await?
+            .text()
+            .await?;
+        let lost = text
+            .lines()
+            .find(|line| line.starts_with("millrace_lost_positions_total{"));
+        Ok(lost.is_some_and(|line| !line.ends_with(" 0")).then_some(()))
+    })
+    .await?;
+    detector.stop().await
+}
+
+/// Deletes all but the last record of each partition of the transactions; how many partitions had more.
+async fn delete_beginnings(context: &TestContext) -> Result<usize> {
+    let settings = &context.settings;
+    let name = format!("{}{}", settings.kafka.topic_prefix, topic::TRANSACTIONS);
+    let mut list = TopicPartitionList::new();
+    let mut last = std::collections::BTreeMap::new();
+    for record in topics::read(settings, topic::TRANSACTIONS).await? {
+        last.insert(record.partition, record.offset);
+    }
+    for (&partition, &offset) in last.iter().filter(|(_, offset)| **offset > 0) {
+        list.add_partition_offset(&name, partition, Offset::Offset(offset))?;
+    }
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &settings.kafka.bootstrap_servers)
+        .create()?;
+    let outcome = admin.delete_records(&list, &AdminOptions::new()).await?;
+    for element in outcome.elements() {
+        element.error()?;
+    }
+    Ok(list.count())
+}
