@@ -7,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
-use millrace_engine::aggregate::{AggregateConfig, PartialAggregate};
+use millrace_engine::aggregate::{AggregateConfig, EarlyResults, PartialAggregate};
 use millrace_engine::{HashSeed, Operator};
 
 const USERS: usize = 1_000_000;
@@ -61,8 +61,16 @@ fn aggregation(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("aggregate-partial");
     group.throughput(Throughput::Elements(STRETCH as u64));
     group.sample_size(20);
-    for per_second in [10_000_u64, 67_000] {
-        let config = AggregateConfig::new(60_000, 0, 5_000).expect("valid");
+    let every_10_s = EarlyResults::every_ms(10_000).expect("valid");
+    for (per_second, name, early) in [
+        (10_000_u64, "records_per_s_of_event_time", None),
+        (67_000, "records_per_s_of_event_time", None),
+        (10_000, "early_results_every_10_s", Some(every_10_s)),
+        (67_000, "early_results_every_10_s", Some(every_10_s)),
+    ] {
+        let config = AggregateConfig::new(60_000, 0, 5_000)
+            .expect("valid")
+            .with_early(early);
         let mut operator = PartialAggregate::new(config, HashSeed::FIXED);
         let mut outputs = Vec::new();
         let mut sent = 0_u64;
@@ -82,12 +90,9 @@ fn aggregation(criterion: &mut Criterion) {
         for _ in 0..(per_second as usize * 130 / STRETCH) {
             feed(&mut outputs);
         }
-        group.bench_function(
-            BenchmarkId::new("records_per_s_of_event_time", per_second),
-            |bencher| {
-                bencher.iter(|| feed(&mut outputs));
-            },
-        );
+        group.bench_function(BenchmarkId::new(name, per_second), |bencher| {
+            bencher.iter(|| feed(&mut outputs));
+        });
     }
     group.finish();
 }
