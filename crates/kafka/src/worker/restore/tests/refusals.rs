@@ -46,11 +46,11 @@ fn refused(reason: &str) -> u64 {
 
 const SPOILT: &[(&str, Spoil)] = &[
     ("torn", |restorer, file| {
-        edit(restorer, file, |bytes| bytes.truncate(bytes.len() - 1))
+        edit(restorer, file, |bytes| bytes.truncate(bytes.len() - 1));
     }),
     ("torn", |restorer, file| edit(restorer, file, Vec::clear)),
     ("torn", |restorer, file| {
-        edit(restorer, file, |bytes| bytes.push(0))
+        edit(restorer, file, |bytes| bytes.push(0));
     }),
     ("damaged", |restorer, file| {
         edit(restorer, file, |bytes| {
@@ -59,10 +59,10 @@ const SPOILT: &[(&str, Spoil)] = &[
         });
     }),
     ("not_a_snapshot", |_, file| {
-        std::fs::write(file, "a text about snapshots").unwrap()
+        std::fs::write(file, "a text about snapshots").unwrap();
     }),
     ("future_version", |restorer, file| {
-        edit(restorer, file, |bytes| bytes[8] = 99)
+        edit(restorer, file, |bytes| bytes[8] = 99);
     }),
     ("foreign", |restorer, _| {
         let job = "aggregate-partial";
@@ -76,19 +76,19 @@ const SPOILT: &[(&str, Spoil)] = &[
         );
     }),
     ("foreign", |restorer, _| {
-        store_with(restorer, &restorer.header(PARTITION + 1, 40, None), &[4])
+        store_with(restorer, &restorer.header(PARTITION + 1, 40, None), &[4]);
     }),
     ("foreign", |restorer, _| {
-        store_with(restorer, &restorer.header(PARTITION, 39, None), &[4])
+        store_with(restorer, &restorer.header(PARTITION, 39, None), &[4]);
     }),
     ("other_configuration", |restorer, _| {
-        write(restorer, 40, "another", 4)
+        write(restorer, 40, "another", 4);
     }),
     ("invalid_state", |restorer, _| {
-        store_with(restorer, &restorer.header(PARTITION, 40, None), &[4, 4])
+        store_with(restorer, &restorer.header(PARTITION, 40, None), &[4, 4]);
     }),
     ("unknown_state_version", |restorer, _| {
-        write(restorer, 40, "mine", UNKNOWN_VERSION)
+        write(restorer, 40, "mine", UNKNOWN_VERSION);
     }),
 ];
 
