@@ -18,7 +18,7 @@ test *args:
 test-local *args:
     MILLRACE_TEST_STACK=local cargo test -p millrace-tests {{ args }}
 
-# The pure crates alone: seconds.
+# The pure crates alone: a minute or two.
 test-pure:
     cargo test -p millrace-domain -p millrace-codec -p millrace-engine -p millrace-fraud
 

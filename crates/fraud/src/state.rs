@@ -80,8 +80,9 @@ pub(crate) fn read_profiles(
     cities: &Cities,
     seed: HashSeed,
 ) -> Result<ProfileTable, RestoreError> {
-    let mut profiles = ProfileTable::new(seed);
-    for _ in 0..reader.count("profiles", LEAST_PROFILE_LEN)? {
+    let count = reader.count("profiles", LEAST_PROFILE_LEN)?;
+    let mut profiles = ProfileTable::with_capacity(count, seed);
+    for _ in 0..count {
         let at = reader.position();
         let user = reader.short_id("user")?;
         let newest_ms = reader.i64()?;

@@ -10,9 +10,9 @@ use crate::profile::Profile;
 
 type User = [u8; ShortId::MAX_LEN];
 
-/// Small pages, as profiles are written at random: 128 profiles are copied for the first write to any of them while a
+/// Small pages, as profiles are written at random: 256 profiles are copied for the first write to any of them while a
 /// snapshot is written.
-const PAGE_BYTES: usize = 16 * 1024;
+const PAGE_BYTES: usize = 32 * 1024;
 
 /// Every place of a table when it was frozen, free ones too.
 pub(crate) type FrozenProfiles = Frozen<Profile, PAGE_BYTES>;
@@ -35,10 +35,15 @@ fn hash(seed: HashSeed, user: &User) -> u64 {
 
 impl ProfileTable {
     pub(crate) fn new(seed: HashSeed) -> Self {
+        Self::with_capacity(0, seed)
+    }
+
+    /// A table with an index for `capacity` profiles.
+    pub(crate) fn with_capacity(capacity: usize, seed: HashSeed) -> Self {
         Self {
             profiles: Pages::new(),
             free: Vec::new(),
-            index: HashTable::new(),
+            index: HashTable::with_capacity(capacity),
             seed,
         }
     }
