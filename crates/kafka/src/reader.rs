@@ -47,7 +47,19 @@ impl Reader {
 
     /// The first offset and the end of a partition, by word of its leader.
     pub(crate) fn bounds(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
-        self.consumer.fetch_watermarks(topic, partition, CALL)
+        let bounds = self.consumer.fetch_watermarks(topic, partition, CALL);
+        if bounds.is_err() {
+            self.refresh_leaders(topic);
+        }
+        bounds
+    }
+
+    /// Learns anew who leads the partitions. librdkafka sends a look-up to the leader it has once heard of, and does not
+    /// ask again when that broker has died, but for topics that it reads.
+    fn refresh_leaders(&self, topic: &str) {
+        if let Err(error) = self.consumer.fetch_metadata(Some(topic), CALL) {
+            tracing::debug!(%error, topic, "the leaders are not known");
+        }
     }
 
     /// The ends of several partitions, each by word of its leader; `None` for one whose leader did not answer.
@@ -62,7 +74,14 @@ impl Reader {
             // A list-offsets request takes "end" in place of a timestamp.
             list.add_partition_offset(topic, *partition, Offset::End)?;
         }
-        let list = self.consumer.offsets_for_times(list, timeout)?;
+        let found = self.consumer.offsets_for_times(list, timeout);
+        let is_whole = found
+            .as_ref()
+            .is_ok_and(|list| list.elements().iter().all(|it| it.error().is_ok()));
+        if !is_whole {
+            self.refresh_leaders(topic);
+        }
+        let list = found?;
         let end = |partition: &i32| {
             let element = list.find_partition(topic, *partition)?;
             match (element.error(), element.offset()) {
