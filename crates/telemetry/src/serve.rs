@@ -1,6 +1,8 @@
 //! The HTTP endpoint of a service: `/metrics`, `/health/live` and `/health/ready`.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -69,6 +71,24 @@ impl Drop for Server {
     }
 }
 
+/// How long a port that is in use is waited for: a process that was killed may hold it for a moment after its successor
+/// has been started.
+const BIND_PATIENCE: Duration = Duration::from_secs(3);
+const BETWEEN_BINDS: Duration = Duration::from_millis(50);
+
+/// Tries `bind` again while the address is in use, for as long as `patience`.
+fn patiently<T>(bind: impl Fn() -> io::Result<T>, patience: Duration) -> io::Result<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match bind() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                std::thread::sleep(BETWEEN_BINDS);
+            }
+            bound => return bound,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Shared {
     health: Health,
@@ -88,7 +108,8 @@ pub fn serve(bind_host: &str, port: u16, health: Health, shutdown: Shutdown) -> 
         listener.set_nonblocking(true)?;
         Ok((listener.local_addr()?, listener))
     };
-    let (address, listener) = bind().map_err(|reason| ServeError::Bind {
+    let bound = patiently(bind, BIND_PATIENCE);
+    let (address, listener) = bound.map_err(|reason| ServeError::Bind {
         service,
         host: bind_host.to_owned(),
         port,
@@ -181,4 +202,33 @@ async fn ready(State(shared): State<Shared>) -> Response {
     let answer = Answer::new(&shared);
     let ready = answer.report.ready;
     answer.respond(ready)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_given_up_in_time_is_taken() {
+        let tries = Cell::new(0);
+        let bind = |given_up_after: u32| {
+            tries.set(tries.get() + 1);
+            match tries.get() > given_up_after {
+                true => Ok(tries.get()),
+                false => Err(io::Error::from(io::ErrorKind::AddrInUse)),
+            }
+        };
+        assert_eq!(patiently(|| bind(2), Duration::from_secs(60)).unwrap(), 3);
+        tries.set(0);
+        assert!(patiently(|| bind(2), Duration::ZERO).is_err(), "no patience");
+        assert_eq!(tries.get(), 1);
+    }
+
+    #[test]
+    fn an_address_that_is_not_ours_is_not_waited_for() {
+        let refused = || Err::<(), _>(io::Error::from(io::ErrorKind::AddrNotAvailable));
+        assert!(patiently(refused, Duration::from_secs(3_600)).is_err());
+    }
 }
