@@ -16,12 +16,15 @@ pub struct Pacer {
 
 /// Most records that are granted at once.
 const MAX_BATCH: u64 = 256;
+/// Grants a second, below the rate at which a batch is full. Each wakes a thread, and for each record that comes alone
+/// librdkafka wakes one of its own: with a grant for every record, most of a processor goes into waking.
+const BATCHES_PER_S: u64 = 100;
 
 impl Pacer {
     /// A pacer of `rate_per_s` records a second; 0 grants everything at once.
     #[must_use]
     pub fn new(rate_per_s: u64) -> Self {
-        let batch = (rate_per_s / 1_000).clamp(1, MAX_BATCH);
+        let batch = (rate_per_s / BATCHES_PER_S).clamp(1, MAX_BATCH);
         Self {
             rate_per_s,
             started: Instant::now(),
@@ -93,6 +96,18 @@ mod tests {
         // A minute of outage is not made good.
         let after = granted_until(&pacer, Duration::from_secs(61));
         assert_eq!(after, 2_000);
+    }
+
+    #[test]
+    fn wakes_no_more_often_than_it_must() {
+        for rate in [50, 1_000, 20_000] {
+            let pacer = Pacer::new(rate);
+            let grants = (1..=1_000_u64)
+                .map(Duration::from_millis)
+                .filter(|elapsed| pacer.take_at(*elapsed).is_ok())
+                .count();
+            assert!(grants <= 100, "{grants} grants for {rate} records");
+        }
     }
 
     #[test]
