@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use millrace_codec::RegistryError;
-use millrace_kafka::client::consumer_config;
+use millrace_kafka::client::{consumer_config, leave_group};
 use millrace_kafka::topic_name;
+use millrace_service::instance;
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 use rdkafka::Message as _;
@@ -108,6 +109,9 @@ impl Consumer {
                 config.set(name, value);
             }
         }
+        // A static member: a sink that dies and is started again gets its partitions back at once, in place of waiting for
+        // the end of its predecessor's session.
+        config.set("group.instance.id", instance::name(sink.metrics_port));
         let context = SinkContext::new(pipeline, names.clone(), metrics.clone(), health, drain_timeout);
         let consumer: BaseConsumer<SinkContext> = config
             .create_with_context(context)
@@ -142,6 +146,7 @@ impl Consumer {
         // Leaving the group gives the partitions up, which would drain once more.
         pipeline.abandon();
         drop(pipeline);
+        leave_group(&self.consumer);
         if left > 0 {
             tracing::warn!(records = left, "not written in time: they will be read again");
         }

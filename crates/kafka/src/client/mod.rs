@@ -2,6 +2,7 @@
 //! the settings' extra properties override.
 
 mod guard;
+mod leave;
 mod log_bridge;
 mod timeouts;
 
@@ -12,6 +13,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 pub use guard::ConfigError;
+pub use leave::leave_group;
 pub use log_bridge::LogBridge;
 pub(crate) use log_bridge::{bridge_error, bridge_log};
 pub use timeouts::Timeouts;

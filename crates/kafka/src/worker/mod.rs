@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use crate::client::{Timeouts, worker_consumer_config};
+use crate::client::{Timeouts, leave_group, worker_consumer_config};
 use crate::runner::Shared;
 use crate::transaction::Failure;
 use crate::{Job, WorkerError};
@@ -36,8 +36,6 @@ pub(crate) use idle::NO_WATERMARK;
 const BURST: usize = 1_024;
 /// The longest wait for a record: restores, rebalances and the stop flag are looked at this often.
 const WAIT: Duration = Duration::from_millis(20);
-/// How long leaving the group may take.
-const LEAVE: Duration = Duration::from_secs(5);
 /// The longest pause after an abort.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -183,18 +181,6 @@ impl<J: Job> Worker<J> {
         if !drained {
             return;
         }
-        // A static member that closes does not leave the group; one that unsubscribes does.
-        self.consumer.unsubscribe();
-        let deadline = Instant::now() + LEAVE;
-        while Instant::now() < deadline {
-            let _ = self.consumer.poll(Duration::from_millis(50));
-            if self.consumer.assignment().is_ok_and(|list| list.count() == 0) {
-                break;
-            }
-        }
-        // The request to leave follows the unassignment.
-        for _ in 0..4 {
-            let _ = self.consumer.poll(Duration::from_millis(50));
-        }
+        leave_group(&self.consumer);
     }
 }
