@@ -41,18 +41,19 @@ fn main() -> Result<ExitCode> {
 fn trials(stack: Option<(&Arc<Runtime>, &Arc<Environment>)>) -> Vec<Trial> {
     let cases = cases::all().into_iter();
     cases
-        .map(|(name, case)| {
+        .map(|(name, alone, case)| {
             let stack = stack.map(|(runtime, environment)| (Arc::clone(runtime), Arc::clone(environment)));
             let is_ignored = name.starts_with("object_store::") && s3::binary().is_none();
             let trial = Trial::test(name, move || {
                 let Some((runtime, environment)) = stack else {
                     return Err(Failed::from("only listed"));
                 };
-                let context = environment.context(name).map_err(|error| format!("{error:#}"))?;
+                let tried = runtime.block_on(async {
+                    let context = environment.context(name, alone).await?;
+                    case(context).await
+                });
                 drop(environment);
-                runtime
-                    .block_on(case(context))
-                    .map_err(|error| Failed::from(format!("{error:#}")))
+                tried.map_err(|error| Failed::from(format!("{error:#}")))
             });
             trial.with_ignored_flag(is_ignored)
         })

@@ -6,12 +6,11 @@ use anyhow::{Result, ensure};
 use millrace_codec::AggregateReader;
 use millrace_domain::topic;
 use millrace_settings::Emit;
+use millrace_tests::checks::check_aggregates;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, elastic, topics, wait_until};
 use serde_json::json;
-
-use super::end_to_end::{check_aggregates, wait_for_records};
 
 const COUNT: u64 = 60_000;
 
@@ -36,7 +35,7 @@ pub(super) async fn results_grow_to_the_final_sums(mut context: TestContext) -> 
         Ok((early_documents(&context).await? > 0).then_some(()))
     })
     .await?;
-    wait_for_records(&context, topic::TRANSACTIONS, 25_000).await?;
+    topics::wait_for_records(&context.settings, topic::TRANSACTIONS, 25_000).await?;
     pipeline.crash(&context, "aggregator").await?;
     producer.succeed(LIMIT).await?;
 

@@ -1,14 +1,15 @@
 //! The whole pipeline: every service as a process, against the real stack.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context, Result, ensure};
-use millrace_codec::{AggregateReader, AnomalyReader, LabelReader, TransactionReader};
+use millrace_codec::{AnomalyReader, LabelReader};
 use millrace_domain::{TransactionId, topic};
-use millrace_tests::oracle::{self, Expected};
+use millrace_tests::checks::check_aggregates;
+use millrace_tests::oracle::Expected;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
-use millrace_tests::topics::{self, Record};
+use millrace_tests::topics;
 use millrace_tests::{TestContext, elastic, wait_until};
 
 /// Transactions the producer makes.
@@ -59,116 +60,6 @@ fn now_ms() -> Result<u128> {
     Ok(std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)?
         .as_millis())
-}
-
-/// Every final aggregate, dead letter and late record against the naive sum over the log.
-pub(super) async fn check_aggregates(context: &TestContext, count: u64) -> Result<Expected> {
-    let settings = &context.settings;
-    let sent = topics::read(settings, topic::TRANSACTIONS).await?;
-    let late = topics::read(settings, topic::LATE).await?;
-    let dead = topics::read(settings, &topic::dead_letter(topic::TRANSACTIONS)).await?;
-    let aggregates = topics::read(settings, topic::AGGREGATES).await?;
-    let (window_ms, max_future_ms) = (
-        settings.aggregator.window_ms,
-        settings.aggregator.event_time.max_future_ms,
-    );
-    let fetcher = pipeline::schemas(context);
-    tokio::task::spawn_blocking(move || {
-        let reader = TransactionReader::new(fetcher.clone());
-        let late: HashSet<TransactionId> = late
-            .iter()
-            .map(|record| Ok(reader.read(&record.payload)?.transaction_id))
-            .collect::<Result<_>>()?;
-        let expected = oracle::expect(&sent, &reader, window_ms, max_future_ms, &late)?;
-        ensure!(
-            expected.duplicates as u64 > count / 200,
-            "the stream has duplicates: {}",
-            expected.duplicates
-        );
-        check_dead_letters(&expected, &sent, &dead, count)?;
-
-        let reader = AggregateReader::new(fetcher);
-        let mut found = BTreeMap::new();
-        for record in &aggregates {
-            let aggregate = reader.read(&record.payload)?;
-            ensure!(
-                record.key == aggregate.merchant_id.as_bytes(),
-                "the key is the merchant: {aggregate:?}"
-            );
-            if !aggregate.is_final() {
-                continue;
-            }
-            let key = (
-                aggregate.window_start_ms,
-                aggregate.merchant_id,
-                aggregate.currency,
-            );
-            let before = found.insert(key, (aggregate.totals, aggregate.distinct_users));
-            ensure!(before.is_none(), "two aggregates for {key:?}");
-        }
-        for (key, totals) in &expected.aggregates {
-            ensure!(
-                found.get(key) == Some(totals),
-                "{key:?}: expected {totals:?}, found {:?}",
-                found.get(key)
-            );
-        }
-        ensure!(
-            found.len() == expected.aggregates.len(),
-            "{} aggregates too many",
-            found.len() - expected.aggregates.len()
-        );
-        Ok(expected)
-    })
-    .await?
-}
-
-/// Each bad record is one dead letter, with its own bytes, its place and a reason.
-fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record], count: u64) -> Result<()> {
-    let place = |record: &Record| -> Result<(i32, i64)> {
-        let header = |name| {
-            record
-                .header(name)
-                .with_context(|| format!("a dead letter without {name}"))
-        };
-        ensure!(
-            !header("error")?.is_empty() && !header("error.code")?.is_empty(),
-            "a dead letter has a reason"
-        );
-        Ok((
-            header("source.partition")?.parse()?,
-            header("source.offset")?.parse()?,
-        ))
-    };
-    let by_place: BTreeMap<_, _> = sent
-        .iter()
-        .map(|record| ((record.partition, record.offset), record))
-        .collect();
-    let mut places = BTreeSet::new();
-    for record in dead {
-        let place = place(record)?;
-        ensure!(places.insert(place), "two dead letters for {place:?}");
-        let source = by_place
-            .get(&place)
-            .with_context(|| format!("a dead letter of {place:?}, which is not there"))?;
-        ensure!(
-            source.payload == record.payload && source.key == record.key,
-            "the bytes of {place:?} are unchanged"
-        );
-    }
-    let expected: BTreeSet<_> = expected.dead.iter().copied().collect();
-    ensure!(
-        expected.len() as u64 > count / 400,
-        "the stream has malformed records: {}",
-        expected.len()
-    );
-    ensure!(
-        places == expected,
-        "dead letters for {} records, expected {}",
-        places.len(),
-        expected.len()
-    );
-    Ok(())
 }
 
 /// No anomaly twice; each rule finds most of what was injected for it.
@@ -259,52 +150,4 @@ async fn check_dashboard(context: &TestContext) -> Result<()> {
         ensure!(hits > 0, "{} finds nothing: {found}", path.display());
     }
     Ok(())
-}
-
-/// Aggregator and detector are killed in the middle of the stream, twice each: nothing is lost and nothing doubled.
-pub(super) async fn survives_kills(mut context: TestContext) -> Result<()> {
-    let settings = &mut context.settings;
-    settings.producer.duplicate_share = 0.01;
-    settings.producer.disorder_share = 0.05;
-    settings.producer.malformed_share = 0.005;
-    settings.producer.users = 20_000;
-    settings.aggregator.window_ms = 10_000;
-    settings.aggregator.worker.idle_timeout_ms = 3_000;
-    let mut pipeline = Pipeline::start(&context).await?;
-    let mut producer = Service::start(
-        &context,
-        "producer",
-        &["service", "producer", "--count", "60000", "--rate", "3000"],
-    )?;
-    for killed in 1..=2 {
-        wait_for_records(&context, topic::TRANSACTIONS, killed * 15_000).await?;
-        pipeline.crash(&context, "aggregator").await?;
-        pipeline.crash(&context, "detector").await?;
-    }
-    producer.succeed(LIMIT).await?;
-    pipeline::verify(&context).await?;
-    check_aggregates(&context, 60_000).await?;
-    let anomalies = topics::read(&context.settings, topic::ANOMALIES).await?;
-    let reader = AnomalyReader::new(pipeline::schemas(&context));
-    tokio::task::spawn_blocking(move || {
-        let mut ids = HashSet::new();
-        for record in &anomalies {
-            let anomaly = reader.read(&record.payload)?;
-            ensure!(
-                ids.insert(anomaly.id),
-                "the anomaly {} is there twice",
-                anomaly.id
-            );
-        }
-        Ok(())
-    })
-    .await??;
-    pipeline.stop().await
-}
-
-pub(super) async fn wait_for_records(context: &TestContext, topic: &str, count: usize) -> Result<()> {
-    wait_until(&format!("{count} records in {topic}"), LIMIT, || async {
-        Ok((topics::read(&context.settings, topic).await?.len() >= count).then_some(()))
-    })
-    .await
 }

@@ -2,6 +2,7 @@
 
 mod early;
 mod end_to_end;
+mod faults;
 mod init;
 mod object_store;
 mod registry;
@@ -19,11 +20,18 @@ use millrace_tests::TestContext;
 /// A test: it owns its context, and fails by its error.
 pub(crate) type Case = Box<dyn FnOnce(TestContext) -> Pin<Box<dyn Future<Output = Result<()>>>> + Send>;
 
-/// Names a test and boxes it.
+/// Names a test, says whether it needs the servers for itself, and boxes it.
 macro_rules! case {
     ($module:ident::$name:ident) => {
+        case!($module::$name, false)
+    };
+    ($module:ident::$name:ident alone) => {
+        case!($module::$name, true)
+    };
+    ($module:ident::$name:ident, $alone:literal) => {
         (
             concat!(stringify!($module), "::", stringify!($name)),
+            $alone,
             Box::new(|context: TestContext| {
                 Box::pin($module::$name(context)) as Pin<Box<dyn Future<Output = Result<()>>>>
             }) as Case,
@@ -31,8 +39,8 @@ macro_rules! case {
     };
 }
 
-/// Every test with its name.
-pub(crate) fn all() -> Vec<(&'static str, Case)> {
+/// Every test with its name, and whether it runs alone.
+pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
     vec![
         case!(registry::registers_once),
         case!(registry::resolves_other_writers),
@@ -43,8 +51,10 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         case!(retention::a_lost_beginning_is_no_silent_loss),
         case!(upgrade::a_new_field_passes_through),
         case!(end_to_end::sums_to_the_cent),
-        case!(end_to_end::survives_kills),
         case!(early::results_grow_to_the_final_sums),
         case!(time::idle_advances_are_repeated),
+        case!(faults::workers_die),
+        case!(faults::members_come_and_go),
+        case!(faults::outages_are_waited_for alone),
     ]
 }

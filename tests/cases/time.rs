@@ -2,11 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use millrace_domain::topic;
+use millrace_tests::checks::check_aggregates;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, topics};
-
-use super::end_to_end::check_aggregates;
 
 /// Records of each of the three runs of the producer.
 const COUNT: u64 = 3_000;

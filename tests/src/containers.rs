@@ -1,11 +1,15 @@
 //! The stack in containers: three controllers, three brokers, registry and Elasticsearch, on free loopback ports.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use futures::future::try_join_all;
-use millrace_stack::Ports;
+use anyhow::{Context, Result, ensure};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, try_join_all};
+use millrace::chaos::Cluster;
+use millrace::chaos::cluster::nodes;
+use millrace_stack::{Node, Ports, quorum};
 use testcontainers::core::{ContainerPort, IntoContainerPort};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
@@ -15,10 +19,14 @@ use crate::ready;
 /// How long one container may take to start on a busy machine.
 const STARTUP_LIMIT: Duration = Duration::from_secs(180);
 const NODES: u16 = 3;
+/// Node ids of the brokers start here; those of the controllers at 1.
+const BROKER_IDS: u16 = 10;
+/// Where the image keeps a node's data.
+const KAFKA_DATA: &str = "/tmp/kraft-combined-logs";
 
 /// The running containers; dropping them removes them.
 pub struct Containers {
-    nodes: Vec<ContainerAsync<GenericImage>>,
+    nodes: BTreeMap<Node, ContainerAsync<GenericImage>>,
     /// Brokers as the clients on this machine reach them.
     pub bootstrap_servers: String,
     /// The registry's Confluent API.
@@ -46,39 +54,127 @@ impl Containers {
     pub async fn start() -> Result<Self> {
         let run = format!("millrace-test-{}", std::process::id());
         let ports = Ports::free()?;
-        let controllers = (1..=NODES).map(|number| kafka_controller(&run, number));
-        let brokers = (1..=NODES)
+        let number = |node: Node| match node {
+            Node::Controller(number) | Node::Broker(number) => u16::from(number),
+            _ => 0,
+        };
+        let controllers = Node::controllers().map(|node| (node, kafka_controller(&run, number(node))));
+        let brokers = Node::brokers()
             .zip(ports.brokers)
-            .map(|(number, port)| kafka_broker(&run, number, port));
+            .map(|(node, port)| (node, kafka_broker(&run, number(node), port)));
         let mut requests: Vec<_> = controllers.chain(brokers).collect();
-        requests.push(elasticsearch(&run, ports.elasticsearch));
-        let mut nodes = try_join_all(requests.into_iter().map(start)).await?;
+        requests.push((Node::Elasticsearch, elasticsearch(&run, ports.elasticsearch)));
+        let starting = requests
+            .into_iter()
+            .map(|(node, request)| async move { anyhow::Ok((node, start(request).await?)) });
+        let mut nodes: BTreeMap<_, _> = try_join_all(starting).await?.into_iter().collect();
         let bootstrap_servers = ports.brokers.map(|port| format!("127.0.0.1:{port}")).join(",");
         ready::brokers(&bootstrap_servers, usize::from(NODES), STARTUP_LIMIT).await?;
-        nodes.push(start(registry(&run, ports.registry)).await?);
+        nodes.insert(Node::Registry, start(registry(&run, ports.registry)).await?);
         let containers = Self {
             nodes,
             bootstrap_servers,
             registry_url: format!("http://127.0.0.1:{}/apis/ccompat/v7", ports.registry),
             elasticsearch_url: format!("http://127.0.0.1:{}", ports.elasticsearch),
         };
-        ready::answers(&format!("{}/subjects", containers.registry_url), STARTUP_LIMIT).await?;
-        ready::answers(
-            &format!("{}/_cluster/health", containers.elasticsearch_url),
-            STARTUP_LIMIT,
-        )
-        .await?;
+        containers.serves(Node::Registry).await?;
+        containers.serves(Node::Elasticsearch).await?;
         Ok(containers)
+    }
+
+    /// Waits until a node answers its users' requests.
+    async fn serves(&self, node: Node) -> Result<()> {
+        match node {
+            Node::Registry => ready::answers(&format!("{}/subjects", self.registry_url), STARTUP_LIMIT).await,
+            Node::Elasticsearch => {
+                let url = format!("{}/_cluster/health", self.elasticsearch_url);
+                ready::answers(&url, STARTUP_LIMIT).await
+            }
+            Node::Broker(number) => {
+                let server = self.bootstrap_servers.split(',').nth(usize::from(number) - 1);
+                ready::broker(
+                    server.unwrap_or_default(),
+                    i32::from(BROKER_IDS + u16::from(number)),
+                    STARTUP_LIMIT,
+                )
+                .await
+            }
+            Node::Controller(_) | Node::Prometheus => Ok(()),
+        }
+    }
+
+    /// Runs `docker ARGUMENTS… CONTAINER` for a node; returns what it printed.
+    async fn docker(&self, arguments: &[&str], node: Node, then: &[&str]) -> Result<String> {
+        let container = self
+            .nodes
+            .get(&node)
+            .with_context(|| format!("no container for {node}"))?;
+        let mut command = tokio::process::Command::new("docker");
+        command.args(arguments).arg(container.id()).args(then);
+        let output = command.output().await?;
+        ensure!(
+            output.status.success(),
+            "docker {} {node}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Removes every container: clients before brokers, brokers before controllers.
     pub async fn stop(mut self) {
-        while let Some(node) = self.nodes.pop() {
-            let id = node.id().to_owned();
-            if let Err(error) = node.rm().await {
-                eprintln!("container {id} was not removed: {error}");
+        while let Some((node, container)) = self.nodes.pop_last() {
+            if let Err(error) = container.rm().await {
+                eprintln!("the container of {node} was not removed: {error}");
             }
         }
+    }
+}
+
+impl Cluster for Containers {
+    fn kill(&self, node: Node) -> BoxFuture<'_, Result<()>> {
+        self.docker(&["kill"], node, &[])
+            .map(|done| done.map(drop))
+            .boxed()
+    }
+
+    fn stop(&self, node: Node) -> BoxFuture<'_, Result<()>> {
+        self.docker(&["stop", "--time", "25"], node, &[])
+            .map(|done| done.map(drop))
+            .boxed()
+    }
+
+    fn start(&self, node: Node) -> BoxFuture<'_, Result<()>> {
+        async move {
+            self.docker(&["start"], node, &[]).await?;
+            self.serves(node).await
+        }
+        .boxed()
+    }
+
+    fn mend(&self) -> BoxFuture<'_, Result<()>> {
+        async move {
+            // To start a container that runs changes nothing.
+            for node in nodes() {
+                self.start(node).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn active_controller(&self) -> BoxFuture<'_, Result<Option<Node>>> {
+        async move {
+            let path = format!("{KAFKA_DATA}/{}", quorum::STATE_FILE);
+            let mut files = Vec::new();
+            for node in Node::controllers() {
+                // One that was killed cannot say.
+                files.extend(self.docker(&["exec"], node, &["cat", &path]).await.ok());
+            }
+            let leader = quorum::leader(&files);
+            Ok(leader.and_then(|id| Some(Node::Controller(u8::try_from(id).ok()?))))
+        }
+        .boxed()
     }
 }
 
@@ -146,7 +242,7 @@ fn kafka_controller(run: &str, number: u16) -> ContainerRequest<GenericImage> {
 fn kafka_broker(run: &str, number: u16, host_port: u16) -> ContainerRequest<GenericImage> {
     let name = format!("broker-{number}");
     let advertised = format!("INTERNAL://{run}-{name}:9092,HOST://127.0.0.1:{host_port}");
-    let broker = kafka_node(run, &name, 10 + number)
+    let broker = kafka_node(run, &name, BROKER_IDS + number)
         .with_env_var("KAFKA_PROCESS_ROLES", "broker")
         .with_env_var("KAFKA_LISTENERS", "INTERNAL://:9092,HOST://:19092")
         .with_env_var("KAFKA_ADVERTISED_LISTENERS", advertised)

@@ -1,51 +1,63 @@
 //! What one test gets: settings that point at the shared stack with names of its own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
+use millrace::chaos::{Cluster, set_apart};
 use millrace_settings::Settings;
-use millrace_stack::Ports;
 use tempfile::TempDir;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
+
+use crate::environment::Addresses;
 
 /// One test's settings and folder. Its topics, groups, transactional ids, schemas and indices have a prefix of their
 /// own, so that tests run at once and a run beside another.
 pub struct TestContext {
     /// Settings to start services with.
     pub settings: Settings,
+    /// The servers, to do faults to; only in a test that runs alone.
+    pub cluster: Arc<dyn Cluster>,
     folder: TempDir,
+    _held: Held,
+}
+
+/// The servers, held for the time of a test. Nothing is read: that it is held is all there is to it.
+#[allow(dead_code)]
+pub enum Held {
+    /// With other tests.
+    Shared(OwnedRwLockReadGuard<()>),
+    /// By this test alone.
+    Alone(OwnedRwLockWriteGuard<()>),
 }
 
 impl TestContext {
     /// Settings for the test `name` on the stack at these addresses.
     ///
     /// # Errors
-    /// No temporary folder can be made.
-    pub fn new(
-        name: &str,
-        bootstrap_servers: &str,
-        registry_url: &str,
-        elasticsearch_url: &str,
-    ) -> Result<Self> {
+    /// No temporary folder can be made, or no port is free.
+    pub fn new(name: &str, addresses: &Addresses, cluster: Arc<dyn Cluster>, held: Held) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("millrace-test-").tempdir()?;
         let tidy = name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
-        let prefix = format!("t{}-{tidy}-", std::process::id());
         let mut settings = Settings::default();
-        settings.kafka.bootstrap_servers = bootstrap_servers.to_owned();
-        settings.kafka.topic_prefix.clone_from(&prefix);
-        settings.schema_registry.url = registry_url.to_owned();
-        settings.elasticsearch.url = elasticsearch_url.to_owned();
-        settings.elasticsearch.index_prefix = prefix;
-        settings.snapshots.url = folder.path().join("snapshots");
-        settings.producer.ledger_dir = folder.path().join("ledger");
         // Tests run at once, and so does a second run of them.
-        let ports = Ports::free()?;
-        [
-            settings.producer.metrics_port,
-            settings.aggregator.metrics_port,
-            settings.detector.metrics_port,
-        ] = ports.brokers;
-        settings.elastic_sink.metrics_port = ports.registry;
-        Ok(Self { settings, folder })
+        let prefix = format!("t{}-{tidy}-", std::process::id());
+        set_apart(&mut settings, &prefix, folder.path())?;
+        settings
+            .kafka
+            .bootstrap_servers
+            .clone_from(&addresses.bootstrap_servers);
+        settings.schema_registry.url.clone_from(&addresses.registry_url);
+        settings
+            .elasticsearch
+            .url
+            .clone_from(&addresses.elasticsearch_url);
+        Ok(Self {
+            settings,
+            cluster,
+            folder,
+            _held: held,
+        })
     }
 
     /// A path in the test's own folder.

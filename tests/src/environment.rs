@@ -1,23 +1,47 @@
 //! The stack that one run of the tests shares.
 
 use std::env;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use millrace::chaos::Cluster;
 use millrace_stack::{LocalStack, Ports, Progress, StackOptions};
 use tempfile::TempDir;
+use tokio::sync::{Mutex, RwLock};
 
 use crate::TestContext;
 use crate::containers::{self, Containers};
+use crate::context::Held;
 
 /// Decides how the stack is started: `docker` or `local`.
 const CHOICE: &str = "MILLRACE_TEST_STACK";
 
 /// The running stack, in containers or as local processes.
-pub enum Environment {
-    /// In containers.
-    Docker(Containers),
-    /// As processes, with their state in a folder that goes when they do.
-    Local(Box<LocalStack>, TempDir),
+pub struct Environment {
+    kind: &'static str,
+    addresses: Addresses,
+    stack: Arc<dyn Cluster>,
+    running: Running,
+    /// Held by each test while it runs: by many at once, or by one that does faults to the servers.
+    servers: Arc<RwLock<()>>,
+}
+
+/// Where the stack is.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// Kafka's brokers.
+    pub bootstrap_servers: String,
+    /// The registry's Confluent API.
+    pub registry_url: String,
+    /// Elasticsearch.
+    pub elasticsearch_url: String,
+}
+
+/// What is to be stopped at the end.
+enum Running {
+    Docker(Arc<Containers>),
+    /// With its state in a folder that goes when the processes do.
+    Local(Arc<Mutex<LocalStack>>, TempDir),
 }
 
 impl Environment {
@@ -33,8 +57,20 @@ impl Environment {
             None | Some("") => containers::engine_answers(),
             Some(other) => bail!("{CHOICE} is {other:?}; it must be docker or local"),
         };
+        let servers = Arc::default();
         if docker {
-            return Ok(Self::Docker(Containers::start().await?));
+            let stack = Arc::new(Containers::start().await?);
+            return Ok(Self {
+                kind: "containers",
+                addresses: Addresses {
+                    bootstrap_servers: stack.bootstrap_servers.clone(),
+                    registry_url: stack.registry_url.clone(),
+                    elasticsearch_url: stack.elasticsearch_url.clone(),
+                },
+                stack: stack.clone(),
+                running: Running::Docker(stack),
+                servers,
+            });
         }
         let folder = tempfile::Builder::new().prefix("millrace-stack-").tempdir()?;
         let options = StackOptions {
@@ -44,37 +80,40 @@ impl Environment {
         let stack = LocalStack::start(options, show)
             .await
             .context("starting the stack as local processes")?;
-        Ok(Self::Local(Box::new(stack), folder))
+        let addresses = Addresses {
+            bootstrap_servers: stack.bootstrap_servers(),
+            registry_url: stack.registry_url(),
+            elasticsearch_url: stack.elasticsearch_url(),
+        };
+        let stack = Arc::new(Mutex::new(stack));
+        Ok(Self {
+            kind: "local processes",
+            addresses,
+            stack: stack.clone(),
+            running: Running::Local(stack, folder),
+            servers,
+        })
     }
 
-    /// Settings and a folder for the test `name`.
+    /// Settings and a folder for the test `name`. One that is `alone` waits until no other test runs, and keeps others
+    /// waiting: it does faults to the servers that all share.
     ///
     /// # Errors
     /// As of [`TestContext::new`].
-    pub fn context(&self, name: &str) -> Result<TestContext> {
-        match self {
-            Self::Docker(stack) => TestContext::new(
-                name,
-                &stack.bootstrap_servers,
-                &stack.registry_url,
-                &stack.elasticsearch_url,
-            ),
-            Self::Local(stack, _) => TestContext::new(
-                name,
-                &stack.bootstrap_servers(),
-                &stack.registry_url(),
-                &stack.elasticsearch_url(),
-            ),
-        }
+    pub async fn context(&self, name: &str, alone: bool) -> Result<TestContext> {
+        let servers = Arc::clone(&self.servers);
+        let held = if alone {
+            Held::Alone(servers.write_owned().await)
+        } else {
+            Held::Shared(servers.read_owned().await)
+        };
+        TestContext::new(name, &self.addresses, Arc::clone(&self.stack), held)
     }
 
     /// How the stack was started.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Docker(_) => "containers",
-            Self::Local(..) => "local processes",
-        }
+        self.kind
     }
 
     /// Stops everything.
@@ -82,9 +121,18 @@ impl Environment {
     /// # Errors
     /// A local process that does not end.
     pub async fn stop(self) -> Result<()> {
-        match self {
-            Self::Docker(stack) => stack.stop().await,
-            Self::Local(stack, _folder) => stack.stop().await?,
+        drop(self.stack);
+        match self.running {
+            Running::Docker(stack) => {
+                if let Some(stack) = Arc::into_inner(stack) {
+                    stack.stop().await;
+                }
+            }
+            Running::Local(stack, _folder) => {
+                if let Some(stack) = Arc::into_inner(stack) {
+                    stack.into_inner().stop().await?;
+                }
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checks;
 pub mod containers;
 pub mod context;
 pub mod elastic;
@@ -14,8 +15,7 @@ pub mod s3;
 pub mod sample;
 pub mod service;
 pub mod topics;
-pub mod wait;
 
 pub use context::TestContext;
 pub use environment::Environment;
-pub use wait::wait_until;
+pub use millrace::wait::wait_until;

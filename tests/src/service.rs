@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser as _;
+use millrace::chaos::Program;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -22,6 +23,17 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[must_use]
 pub fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
+}
+
+/// This binary as the `millrace` command.
+///
+/// # Errors
+/// Its file cannot be found.
+pub fn program() -> Result<Program> {
+    Ok(Program {
+        variables: vec![(CHILD.to_owned(), "1".to_owned())],
+        ..Program::this()?
+    })
 }
 
 /// Runs the `millrace` command with this process's arguments.

@@ -10,6 +10,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::pipeline::LIMIT;
+use crate::wait_until;
+
 /// How long reading one topic may take.
 const READ_LIMIT: Duration = Duration::from_secs(120);
 
@@ -68,6 +71,17 @@ pub async fn read(settings: &Settings, topic: &str) -> Result<Vec<Record>> {
     let name = format!("{}{topic}", settings.kafka.topic_prefix);
     let bootstrap_servers = settings.kafka.bootstrap_servers.clone();
     tokio::task::spawn_blocking(move || read_blocking(&bootstrap_servers, &name)).await?
+}
+
+/// Waits until `topic` has `count` committed records.
+///
+/// # Errors
+/// It has fewer after [`LIMIT`], or cannot be read.
+pub async fn wait_for_records(settings: &Settings, topic: &str, count: usize) -> Result<()> {
+    wait_until(&format!("{count} records in {topic}"), LIMIT, || async {
+        Ok((read(settings, topic).await?.len() >= count).then_some(()))
+    })
+    .await
 }
 
 fn read_blocking(bootstrap_servers: &str, topic: &str) -> Result<Vec<Record>> {

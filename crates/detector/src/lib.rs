@@ -41,8 +41,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     jobs.finish().await
 }
 
-/// Asks the registry what the job needs, and makes it.
-async fn prepare(settings: &Settings) -> anyhow::Result<DetectJob> {
+/// Asks the registry what the job needs, and makes it: to run it, or to repeat a log without Kafka's groups and
+/// transactions, which gives what an undisturbed run gives.
+///
+/// # Errors
+/// Wrong settings, or a schema that is missing.
+pub async fn prepare(settings: &Settings) -> anyhow::Result<DetectJob> {
     let detect = rules::settings(&settings.detector)?;
     let anomalies = topic_name(&settings.kafka, topic::ANOMALIES);
     let registry_config = registry::config(&settings.schema_registry);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{dotenv, down, health, init, service, status, up, verify};
+use crate::{chaos, dotenv, down, health, init, service, status, up, verify};
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ pub enum Command {
     Init(init::Options),
     /// Compare what the producer's brokers acknowledged with what came out
     Verify(verify::Command),
+    /// Do faults to a pipeline under load, and show that nothing is lost or doubled
+    Chaos(chaos::Options),
     /// Write the .env that Docker Compose reads
     Env(dotenv::Options),
     /// Run one service in this process
@@ -67,5 +69,23 @@ mod tests {
         assert!(Cli::try_parse_from("millrace up --local --for 60s --rate 0".split(' ')).is_ok());
         let error = Cli::try_parse_from("millrace up --local --docker".split(' ')).unwrap_err();
         assert!(error.to_string().contains("cannot be used with"), "{error}");
+    }
+
+    #[test]
+    fn chaos_needs_faults_that_there_are() {
+        let refused = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
+        assert!(
+            Cli::try_parse_from("millrace chaos --fault worker-kill,broker-kill --rate 50000".split(' '))
+                .is_ok()
+        );
+        assert!(Cli::try_parse_from("millrace chaos --all".split(' ')).is_ok());
+        assert!(refused("millrace chaos").contains("--fault"));
+        let unknown = refused("millrace chaos --fault worker-kil");
+        assert!(
+            unknown.contains("worker-kil'") && unknown.contains("snapshots-torn"),
+            "{unknown}"
+        );
+        assert!(refused("millrace chaos --all --fault worker-kill").contains("cannot be used with"));
+        assert!(refused("millrace chaos --all --rate 5").contains("100"));
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use millrace_settings::{LogFormat, Settings};
 
 use crate::cli::{Cli, Command};
-use crate::{dotenv, down, health, init, service, status, up, verify};
+use crate::{chaos, dotenv, down, health, init, service, status, up, verify};
 
 /// Runs the command; returns the status to exit with.
 ///
@@ -27,6 +27,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(options) => status::command(&settings, &options).await,
         Command::Init(options) => init::command(&settings, &options).await,
         Command::Verify(options) => verify::command(&settings, &options).await,
+        Command::Chaos(options) => chaos::command(settings, options).await,
         Command::Env(options) => dotenv::command(&settings, &options),
         Command::Service(options) => service::command(settings, options).await,
         Command::Down(_) | Command::Health(_) => Ok(ExitCode::SUCCESS),

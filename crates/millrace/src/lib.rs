@@ -1,7 +1,8 @@
-//! The millrace command: up, down, init, status, verify, env, and each service in one binary.
+//! The millrace command: up, down, init, status, verify, chaos, env, and each service in one binary.
 
 #![forbid(unsafe_code)]
 
+pub mod chaos;
 pub mod cli;
 pub mod dispatch;
 pub mod dotenv;
@@ -16,3 +17,4 @@ pub mod state;
 pub mod status;
 pub mod up;
 pub mod verify;
+pub mod wait;

@@ -20,6 +20,7 @@ pub mod options;
 mod owner;
 mod preflight;
 pub mod process;
+pub mod quorum;
 mod ready;
 pub mod record;
 mod server_files;

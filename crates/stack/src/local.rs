@@ -17,7 +17,7 @@ use crate::maven::find_program;
 use crate::node::{Node, Progress};
 use crate::options::StackOptions;
 use crate::process::ManagedProcess;
-use crate::{preflight, ready, record};
+use crate::{preflight, quorum, ready, record, server_files};
 
 /// What is left by a parent that was killed has this long to end by itself.
 const LEFTOVER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -124,6 +124,12 @@ impl LocalStack {
     /// The error of the first node that ended by itself, if one has: its status and the end of its log.
     pub fn exited(&mut self) -> Option<StackError> {
         self.processes.values_mut().find_map(ManagedProcess::exit_error)
+    }
+
+    /// The controller that leads the quorum, by the controllers' own files; `None` while none is elected.
+    #[must_use]
+    pub fn active_controller(&self) -> Option<Node> {
+        quorum::active_controller(self.options(), server_files::CONTROLLER_IDS)
     }
 
     /// Kills a node, as a crash would (SIGKILL).

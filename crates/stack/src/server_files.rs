@@ -14,7 +14,7 @@ const CONTROLLER: &str = include_str!("../config/controller.properties");
 const ELASTICSEARCH: &str = include_str!("../config/elasticsearch.yml");
 
 /// Node ids of the controllers start here, those of the brokers at 1.
-const CONTROLLER_IDS: u16 = 100;
+pub(crate) const CONTROLLER_IDS: u16 = 100;
 
 /// Folder of a node's configuration and data.
 pub(crate) fn folder(options: &StackOptions, node: Node) -> PathBuf {

@@ -16,7 +16,7 @@ use super::services::Part;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who reads what: the group, before any prefix, and its topics.
-const GROUPS: [(&str, &[&str]); 4] = [
+pub(crate) const GROUPS: [(&str, &[&str]); 4] = [
     ("millrace-aggregate-partial", &[topic::TRANSACTIONS]),
     ("millrace-aggregate-merge", &[topic::PARTIALS]),
     ("millrace-detect", &[topic::TRANSACTIONS]),

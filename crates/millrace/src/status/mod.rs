@@ -10,6 +10,7 @@ use clap::Args;
 use millrace_settings::Settings;
 use serde::Serialize;
 
+pub(crate) use kafka::GROUPS;
 use kafka::KafkaState;
 use services::{Part, Watermark};
 

@@ -23,7 +23,7 @@ use millrace_telemetry::Shutdown;
 use crate::state::{DEFAULT_DIR, State};
 use crate::verify;
 use reporter::Reporter;
-pub(crate) use services::Service;
+pub use services::Service;
 
 /// How to start, and for how long.
 ///

@@ -21,7 +21,7 @@ const MAX_RESTARTS: u32 = 3;
 
 /// A service of Millrace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Service {
+pub enum Service {
     /// The generator.
     Producer,
     /// The aggregator.

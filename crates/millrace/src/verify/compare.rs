@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use millrace_domain::Currency;
 
-use super::report::{Check, Verdict};
+use super::report::{Check, Counts, Verdict};
 use super::rows::{Kind, Rows, difference};
 use super::totals::{Totals, Windows, add_to, by_currency};
 
@@ -121,6 +121,29 @@ pub fn compare(expected: &Expected, observed: &Observed, indexed: Option<&Indexe
         in_elasticsearch(observed, indexed, &mut rows);
     }
     rows.checks
+}
+
+/// How many transactions are missing from, or too much in, the windows; open windows count as missing.
+#[must_use]
+pub fn counts(expected: &Expected, observed: &Observed) -> Counts {
+    let mut actual = observed.aggregates.clone();
+    for (&(start_ms, currency), totals) in &observed.late {
+        add_to(&mut actual, start_ms, currency, totals);
+    }
+    let count = |totals: Option<&Totals>| totals.map_or(0, |it| it.purchase_count + it.refund_count);
+    let mut counts = Counts {
+        doubled: observed.doubled_aggregates + observed.doubled_anomalies,
+        ..Counts::default()
+    };
+    let keys: BTreeSet<_> = expected.windows.keys().chain(actual.keys()).collect();
+    for key in keys {
+        let (least, found) = (count(expected.windows.get(key)), count(actual.get(key)));
+        let most = least + count(expected.doubtful.get(key));
+        counts.acknowledged += least;
+        counts.lost += least.saturating_sub(found);
+        counts.doubled += found.saturating_sub(most);
+    }
+    counts
 }
 
 fn runs(expected: &Expected, observed: &Observed, rows: &mut Rows) {

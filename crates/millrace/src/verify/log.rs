@@ -15,7 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// A topic's committed records. It joins no group, so it disturbs nobody.
-pub(super) struct TopicLog {
+pub(crate) struct TopicLog {
     consumer: BaseConsumer<LogBridge>,
     topic: String,
     /// The next offset of each partition; `None` before its first record.
@@ -27,7 +27,7 @@ impl TopicLog {
     ///
     /// # Errors
     /// The settings are wrong, the brokers are away, or there is no such topic.
-    pub(super) fn open(kafka: &Kafka, topic: String) -> anyhow::Result<Self> {
+    pub(crate) fn open(kafka: &Kafka, topic: String) -> anyhow::Result<Self> {
         let group = format!("{}millrace-verify", kafka.topic_prefix);
         let consumer: BaseConsumer<LogBridge> =
             reader_config(kafka, &group)?.create_with_context(LogBridge)?;
@@ -55,7 +55,7 @@ impl TopicLog {
     ///
     /// # Errors
     /// The brokers are away.
-    pub(super) fn length(&self) -> anyhow::Result<Option<u64>> {
+    pub(crate) fn length(&self) -> anyhow::Result<Option<u64>> {
         let mut length = 0;
         for &partition in self.next.keys() {
             let (low, high) = self
@@ -74,7 +74,7 @@ impl TopicLog {
     ///
     /// # Errors
     /// The brokers are away, or `take` fails.
-    pub(super) fn read_new(
+    pub(crate) fn read_new(
         &mut self,
         mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {

@@ -11,7 +11,7 @@ pub mod report;
 pub mod topics;
 pub mod totals;
 
-mod log;
+pub(crate) mod log;
 mod rows;
 
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ use millrace_domain::topic;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 
-pub use report::{Check, Report, Verdict};
+pub use report::{Check, Counts, Report, Verdict};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -105,8 +105,12 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
         })
         .await?;
         topics = back;
-        let checks = compare::compare(&expected?, &observed?, indexed.as_ref());
-        let report = Report::of(checks, options.allow_open);
+        let (expected, observed) = (expected?, observed?);
+        let checks = compare::compare(&expected, &observed, indexed.as_ref());
+        let report = Report {
+            counts: compare::counts(&expected, &observed),
+            ..Report::of(checks, options.allow_open)
+        };
         if report.passed || !report.may_change() || Instant::now() >= deadline {
             return Ok(report);
         }

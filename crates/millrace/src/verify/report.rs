@@ -46,11 +46,24 @@ pub struct Check {
     pub may_change: bool,
 }
 
+/// The same in three figures. A transaction that is in the aggregates or on the late topic has been counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Transactions that the brokers acknowledged, each once.
+    pub acknowledged: u64,
+    /// Those that are not counted.
+    pub lost: u64,
+    /// Those that are counted once too often, and results that are there twice.
+    pub doubled: u64,
+}
+
 /// Every check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Whether nothing failed.
     pub passed: bool,
+    /// What was lost and doubled.
+    pub counts: Counts,
     /// The rows, in order.
     pub checks: Vec<Check>,
 }
@@ -64,7 +77,12 @@ impl Report {
             Verdict::Open => allow_open,
             Verdict::Failed => false,
         });
-        Self { passed, checks }
+        let counts = Counts::default();
+        Self {
+            passed,
+            counts,
+            checks,
+        }
     }
 
     /// Whether looking again later may turn a failed report into a passed one.

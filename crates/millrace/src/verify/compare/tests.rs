@@ -303,3 +303,21 @@ fn windows_of_another_size_are_named() {
     });
     assert_eq!(failed(&report), ["size of the windows, ms"]);
 }
+
+#[test]
+fn what_is_lost_and_doubled_is_counted_by_window() {
+    let (expected, mut observed, _) = good();
+    let whole = counts(&expected, &observed);
+    assert_eq!((whole.lost, whole.doubled), (0, 0));
+    let eur = currency("EUR");
+    observed.aggregates.insert((MINUTE, eur), totals(1, 1, 0, 0));
+    observed
+        .aggregates
+        .insert((0, eur), totals(4, 581_600, 1, 10_000));
+    observed.doubled_anomalies = 1;
+    let off = counts(&expected, &observed);
+    assert_eq!(
+        (off.acknowledged, off.lost, off.doubled),
+        (whole.acknowledged, 2, 3)
+    );
+}

@@ -1,0 +1,89 @@
+//! What the groups have committed and where their topics end, by word of the brokers.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use millrace_kafka::admin::Lookup;
+use millrace_kafka::client::{LogBridge, reader_config};
+use millrace_kafka::topic_name;
+use millrace_settings::Settings;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::monitor::Position;
+use crate::status::GROUPS;
+
+type Client = BaseConsumer<LogBridge>;
+
+/// How long one look-up may take: in an outage the next look must not wait for this one.
+const CALL: Duration = Duration::from_millis(1_500);
+
+/// A client for each group, and the partitions it reads.
+pub(super) struct Offsets {
+    groups: Vec<(Client, TopicPartitionList)>,
+}
+
+impl Offsets {
+    /// Looks the topics up and makes the clients.
+    ///
+    /// # Errors
+    /// The settings are wrong, or a topic is missing.
+    pub(super) fn new(settings: &Settings) -> Result<Self> {
+        let lookup = Lookup::connect(&settings.kafka)?;
+        let group = |(group, topics): &(&str, &[&str])| {
+            let mut config = reader_config(&settings.kafka, &topic_name(&settings.kafka, group))?;
+            // What is committed is told at once, also while a transaction is about to change it; and the end is the
+            // log's, not that of the last transaction that has ended.
+            config.set("isolation.level", "read_uncommitted");
+            let client = config.create_with_context(LogBridge).context("a reader")?;
+            let mut list = TopicPartitionList::new();
+            for topic in *topics {
+                let topic = topic_name(&settings.kafka, topic);
+                for partition in lookup.topic(&topic)?.partitions {
+                    list.add_partition_offset(&topic, partition.number, Offset::End)?;
+                }
+            }
+            anyhow::Ok((client, list))
+        };
+        Ok(Self {
+            groups: GROUPS.iter().map(group).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Where each group is; `None` where not every leader and coordinator answers.
+    pub(super) fn positions(&self) -> [Option<Position>; 4] {
+        let mut positions = [None; 4];
+        for (position, (client, list)) in positions.iter_mut().zip(&self.groups) {
+            *position = look(client, list);
+            if position.is_none() {
+                // librdkafka goes on asking the leader it has once heard of, and that may be the broker that died.
+                let _ = client.fetch_metadata(None, CALL);
+            }
+        }
+        positions
+    }
+}
+
+fn look(client: &Client, list: &TopicPartitionList) -> Option<Position> {
+    // The ends first: a group that is at the head never seems ahead.
+    let ends = client.offsets_for_times(list.clone(), CALL).ok()?;
+    let committed = client.committed_offsets(list.clone(), CALL).ok()?;
+    Some(Position {
+        committed: sum(&committed, false)?,
+        end: sum(&ends, true)?,
+    })
+}
+
+/// The offsets, added; `None` where one could not be had, or is not there though it must be.
+fn sum(list: &TopicPartitionList, every: bool) -> Option<i64> {
+    let mut sum = 0;
+    for element in list.elements() {
+        element.error().ok()?;
+        match element.offset() {
+            Offset::Offset(offset) => sum += offset,
+            _ if every => return None,
+            _ => {}
+        }
+    }
+    Some(sum)
+}

@@ -1,0 +1,187 @@
+//! Faults of the servers: brokers, controllers, Elasticsearch, registry.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use millrace_stack::Node;
+
+use crate::chaos::bench::{Bench, LIMIT, READERS};
+use crate::chaos::cluster::nodes;
+use crate::chaos::fleet::Worker;
+use crate::chaos::monitor::Group;
+use crate::up::Service;
+use crate::wait::wait_until;
+
+/// How long the commits must have ceased to say that they wait.
+const QUIET: Duration = Duration::from_secs(5);
+/// Seconds of the stream that must be processed while a server is away.
+const WITHOUT_S: i64 = 10;
+
+fn records(bench: &Bench, seconds: i64) -> Result<i64> {
+    Ok(i64::try_from(bench.settings.producer.rate_per_s)?.max(1) * seconds)
+}
+
+/// A broker dies and stays away until all goes on; then it comes back.
+pub(super) async fn kill_broker(bench: &mut Bench) -> Result<()> {
+    let broker = Node::Broker(2);
+    let before = bench.mark();
+    bench.cluster.kill(broker).await?;
+    bench
+        .recovered(format!("SIGKILL of {broker}"), before, &Group::ALL, None)
+        .await?;
+    let before = bench.mark();
+    bench.cluster.start(broker).await?;
+    bench
+        .recovered(format!("return of {broker}"), before, &Group::ALL, None)
+        .await?;
+    Ok(())
+}
+
+/// With two of three brokers away, nothing can be written safely: all must wait, and go on when they are back.
+pub(super) async fn kill_two_brokers(bench: &mut Bench) -> Result<()> {
+    for broker in [Node::Broker(2), Node::Broker(3)] {
+        bench.cluster.kill(broker).await?;
+    }
+    bench.monitor.stalled(Group::Detect, QUIET, LIMIT).await?;
+    let before = bench.mark();
+    for broker in [Node::Broker(2), Node::Broker(3)] {
+        bench.cluster.start(broker).await?;
+    }
+    bench
+        .recovered("return of two brokers", before, &Group::ALL, None)
+        .await?;
+    Ok(())
+}
+
+/// The controller that leads dies: another is elected, and the stream does not notice.
+pub(super) async fn kill_controller(bench: &mut Bench) -> Result<()> {
+    let cluster = bench.cluster.clone();
+    let active = cluster.active_controller().await?;
+    let active = active.context("no controller is active")?;
+    let before = bench.mark();
+    cluster.kill(active).await?;
+    wait_until("another active controller", LIMIT, || async {
+        let elected = cluster.active_controller().await?;
+        Ok(elected.filter(|elected| *elected != active))
+    })
+    .await?;
+    bench
+        .recovered(
+            format!("SIGKILL of {active}, which was active"),
+            before,
+            &Group::ALL,
+            None,
+        )
+        .await?;
+    cluster.start(active).await
+}
+
+/// Elasticsearch dies: the jobs go on, and the sink catches up when it is back.
+pub(super) async fn kill_elasticsearch(bench: &mut Bench) -> Result<()> {
+    let while_away = bench.mark();
+    bench.cluster.kill(Node::Elasticsearch).await?;
+    let enough = records(bench, WITHOUT_S)?;
+    bench.monitor.advanced(Group::Detect, enough, LIMIT).await?;
+    // At the head without Elasticsearch: it holds back the sink alone.
+    bench
+        .recovered("loss of Elasticsearch, the jobs", while_away, &Group::JOBS, None)
+        .await?;
+    let away = bench.monitor.mark();
+    ensure!(
+        bench.monitor.lag(Group::Sink) > enough / 2,
+        "the sink commits without Elasticsearch: it lags {} records",
+        bench.monitor.lag(Group::Sink)
+    );
+    let before = (
+        away.with_levels_of(&while_away.0),
+        crate::chaos::processor::Busy::now(),
+    );
+    bench.cluster.start(Node::Elasticsearch).await?;
+    bench
+        .recovered("return of Elasticsearch, the sink", before, &[Group::Sink], None)
+        .await?;
+    Ok(())
+}
+
+/// The registry dies: what runs knows its schemas. What is started meanwhile waits, and says for what.
+pub(super) async fn kill_registry(bench: &mut Bench) -> Result<()> {
+    let away = bench.mark();
+    bench.cluster.kill(Node::Registry).await?;
+    let enough = records(bench, WITHOUT_S)?;
+    bench.monitor.advanced(Group::Detect, enough, LIMIT).await?;
+    bench
+        .recovered("loss of the registry", away, &Group::ALL, None)
+        .await?;
+    let worker = Worker(Service::Detector, 1);
+    let before = bench.mark();
+    bench.fleet.stop(worker).await?;
+    bench.fleet.start(worker, &[])?;
+    let fleet = &bench.fleet;
+    wait_until("a detector that waits for the registry", LIMIT, || async {
+        Ok(fleet
+            .log(worker)
+            .contains("waiting for the schema registry")
+            .then_some(()))
+    })
+    .await?;
+    if let Some(ended) = bench.fleet.ended(worker)? {
+        return Err(ended).context("the detector was to wait for the registry");
+    }
+    bench.cluster.start(Node::Registry).await?;
+    bench.fleet.ready(worker).await?;
+    bench
+        .recovered(
+            "a restart that waited for the registry",
+            before,
+            &Group::ALL,
+            Some(Service::Detector),
+        )
+        .await?;
+    Ok(())
+}
+
+/// Everything but the producer is stopped in good order and started again, one by one.
+pub(super) async fn restart_all(bench: &mut Bench) -> Result<()> {
+    for worker in READERS {
+        let before = bench.mark();
+        bench.fleet.stop(worker).await?;
+        bench.fleet.start(worker, &[])?;
+        bench.fleet.ready(worker).await?;
+        bench
+            .recovered(format!("restart of {worker}"), before, &Group::ALL, None)
+            .await?;
+    }
+    for node in nodes() {
+        let before = bench.mark();
+        bench.cluster.stop(node).await?;
+        bench.cluster.start(node).await?;
+        bench
+            .recovered(format!("restart of {node}"), before, &Group::ALL, None)
+            .await?;
+        in_sync(bench).await?;
+    }
+    Ok(())
+}
+
+/// Waits until every replica of the transactions is in sync: the next broker may go.
+async fn in_sync(bench: &Bench) -> Result<()> {
+    use millrace_domain::topic;
+    use millrace_kafka::{admin::Lookup, topic_name};
+    wait_until("every replica in sync", LIMIT, || async {
+        let kafka = bench.settings.kafka.clone();
+        let look = move || {
+            let lookup = Lookup::connect(&kafka)?;
+            let mut behind = 0;
+            for spec in topic::ALL {
+                let partitions = lookup.topic(&topic_name(&kafka, spec.name))?.partitions;
+                let lags = |it: &&millrace_kafka::admin::PartitionState| it.in_sync < it.replicas;
+                behind += partitions.iter().filter(lags).count();
+            }
+            anyhow::Ok(behind)
+        };
+        // In the middle of a restart the brokers may not answer.
+        let behind = tokio::task::spawn_blocking(look).await?.unwrap_or(usize::MAX);
+        Ok((behind == 0).then_some(()))
+    })
+    .await
+}

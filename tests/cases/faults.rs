@@ -1,0 +1,87 @@
+//! Faults under load, by the scenarios of `millrace chaos`: time is lost, and never a cent, an alert or a duplicate.
+
+use anyhow::{Result, ensure};
+use millrace::chaos::{Bench, Fault, hasten, scenario};
+use millrace_tests::TestContext;
+use millrace_tests::checks::check_aggregates;
+use millrace_tests::service;
+
+/// Transactions a second.
+const RATE: u64 = 1_000;
+
+/// Workers are killed: one, all of them, and over snapshots that are torn or gone.
+pub(super) async fn workers_die(context: TestContext) -> Result<()> {
+    let faults = [
+        Fault::WorkerKill,
+        Fault::SnapshotsTorn,
+        Fault::AllWorkersKill,
+        Fault::SnapshotsDeleted,
+    ];
+    survives(context, &faults).await
+}
+
+/// Workers join and leave; one of two dies for good; one hangs and comes back as a zombie.
+pub(super) async fn members_come_and_go(context: TestContext) -> Result<()> {
+    let faults = [Fault::WorkersJoinLeave, Fault::WorkerLoss, Fault::WorkerPause];
+    survives(context, &faults).await
+}
+
+/// Elasticsearch and the registry go away and come back.
+pub(super) async fn outages_are_waited_for(context: TestContext) -> Result<()> {
+    survives(context, &[Fault::ElasticsearchKill, Fault::RegistryKill]).await
+}
+
+/// Does the faults one after another to one pipeline under load, and checks everything at the end: by `verify`, by the
+/// anomalies of an undisturbed run, and by the naive sum over the log.
+async fn survives(mut context: TestContext, faults: &[Fault]) -> Result<()> {
+    let outcome = try_faults(&mut context, faults).await;
+    if outcome.is_err() {
+        // The next test needs every server; the context keeps it waiting until they are back.
+        context.cluster.mend().await?;
+    }
+    outcome
+}
+
+async fn try_faults(context: &mut TestContext, faults: &[Fault]) -> Result<()> {
+    let settings = &mut context.settings;
+    hasten(settings);
+    settings.aggregator.window_ms = 5_000;
+    settings.snapshots.interval_ms = 1_000;
+    // Two suites may share two processors: fewer transactions, of more records each.
+    for worker in [&mut settings.aggregator.worker, &mut settings.detector.worker] {
+        worker.threads = 1;
+        worker.commit_interval_ms = 400;
+    }
+    let producer = &mut settings.producer;
+    producer.rate_per_s = RATE;
+    producer.linger_ms = 200;
+    producer.users = 20_000;
+    producer.merchants = 500;
+    producer.duplicate_share = 0.01;
+    producer.disorder_share = 0.05;
+    producer.malformed_share = 0.005;
+    producer.fraud_share = 0.005;
+    let folder = context.path("bench");
+    let cluster = context.cluster.clone();
+    let mut bench = Bench::start(&context.settings, cluster, service::program()?, &folder).await?;
+    for fault in faults {
+        eprintln!("faults: {fault}");
+        scenario::apply(*fault, &mut bench).await?;
+    }
+    let (judgement, recoveries) = bench.finish().await?;
+    for recovery in &recoveries {
+        eprintln!("faults: {} after {:.1} s", recovery.what, recovery.from_fault_s);
+    }
+    ensure!(
+        judgement.passed(),
+        "{} lost, {} doubled; anomalies: {:?}; open transactions: {:?}\n{}",
+        judgement.lost(),
+        judgement.doubled(),
+        judgement.anomalies,
+        judgement.lingering_transactions,
+        judgement.verification.to_table()
+    );
+    ensure!(judgement.anomalies.undisturbed > 0, "the stream has anomalies");
+    check_aggregates(context, judgement.verification.counts.acknowledged).await?;
+    Ok(())
+}
