@@ -69,8 +69,10 @@ pub struct Observed {
     pub window_sizes_ms: BTreeSet<i64>,
     /// Start of the last window that has an aggregate.
     pub last_window_ms: Option<i64>,
-    /// Transactions on the late topic, each once.
+    /// Transactions on the late topic of which no copy was in time, each once.
     pub late: Windows,
+    /// Those on the late topic of which a copy was in time.
+    pub late_copies: u64,
     /// Dead letters of the transactions' topic by service.
     pub dead_letters: BTreeMap<String, DeadLetters>,
     /// Different anomalies.
@@ -104,6 +106,7 @@ pub fn compare(expected: &Expected, observed: &Observed, indexed: Option<&Indexe
         rows.count(name, expected.acknowledged, expected.failed, transactions);
     }
     windows(expected, observed, &mut rows);
+    rows.info("late copies of what is in the aggregates", observed.late_copies);
     rows.never("aggregates twice with one revision", observed.doubled_aggregates);
     rows.never("final results below an early one", observed.shrunken_aggregates);
     rows.info("early results", observed.early_results);

@@ -1,11 +1,12 @@
 //! `millrace verify`: compares what the producer's brokers acknowledged with what came out, counts, and sums to the cent.
 //!
-//! Per window and currency, the acknowledged transactions must equal those in the aggregates plus those that came late;
-//! no aggregate or anomaly may be there twice; each malformed record must be a dead letter of each service; and
+//! Per window and currency, the acknowledged transactions must equal those in the aggregates plus those that came late (but for
+//! late copies of what is in the aggregates); no aggregate or anomaly may be there twice; each malformed record must be a dead letter of each service; and
 //! Elasticsearch must hold what the topics hold. [`compare`] says so without I/O; the other modules fetch the figures.
 
 pub mod compare;
 pub mod elastic;
+mod late;
 pub mod ledger;
 pub mod report;
 pub mod topics;

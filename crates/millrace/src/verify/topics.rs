@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::Context;
 use millrace_codec::{AggregateReader, AnomalyReader, ReadError, SchemaFetcher, TransactionReader};
-use millrace_domain::{Currency, MerchantAggregate, ShortId, TransactionId, topic};
+use millrace_domain::{Currency, MerchantAggregate, ShortId, topic};
 use millrace_kafka::topic_name;
-use millrace_settings::Settings;
+use millrace_settings::{Kafka, Settings};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 
 use super::compare::{DeadLetters, Observed};
+use super::late::Late;
 use super::log::TopicLog;
 use super::totals::{Totals, Windows, add_to};
 
@@ -18,6 +19,7 @@ const AT_LEAST_ONCE: &str = "elastic-sink";
 
 /// The logs of the topics that are compared, and what has been read of them.
 pub struct Topics {
+    kafka: Kafka,
     logs: Logs,
     state: State,
 }
@@ -42,8 +44,7 @@ struct State {
     shrunken_aggregates: u64,
     early_results: u64,
     window_sizes_ms: BTreeSet<i64>,
-    late_ids: HashSet<TransactionId>,
-    late: Windows,
+    late: Late,
     dead_letters: BTreeMap<String, ServiceLetters>,
     anomaly_ids: HashSet<[u8; 16]>,
     doubled_anomalies: u64,
@@ -67,6 +68,7 @@ impl Topics {
         let open = |name: &str| TopicLog::open(kafka, topic_name(kafka, name));
         let fetcher = SchemaFetcher::new(millrace_service::registry::config(&settings.schema_registry));
         Ok(Self {
+            kafka: kafka.clone(),
             logs: Logs {
                 transactions: open(topic::TRANSACTIONS)?,
                 aggregates: open(topic::AGGREGATES)?,
@@ -85,8 +87,7 @@ impl Topics {
                 shrunken_aggregates: 0,
                 early_results: 0,
                 window_sizes_ms: BTreeSet::new(),
-                late_ids: HashSet::new(),
-                late: Windows::new(),
+                late: Late::default(),
                 dead_letters: BTreeMap::new(),
                 anomaly_ids: HashSet::new(),
                 doubled_anomalies: 0,
@@ -111,6 +112,11 @@ impl Topics {
             state.labels += 1;
             Ok(())
         })?;
+        if state.late.wants_search() {
+            let topic = topic_name(&self.kafka, topic::TRANSACTIONS);
+            TopicLog::open(&self.kafka, topic)?.read_new(|message| state.search(message))?;
+            state.late.searched();
+        }
         Ok(self.state.observed(transactions))
     }
 }
@@ -142,7 +148,8 @@ impl State {
             shrunken_aggregates: self.shrunken_aggregates,
             early_results: self.early_results,
             window_sizes_ms: self.window_sizes_ms.clone(),
-            late: self.late.clone(),
+            late: self.late.windows(self.window_ms),
+            late_copies: self.late.copies(),
             dead_letters: dead_letters.collect(),
             anomalies: self.anomaly_ids.len() as u64,
             doubled_anomalies: self.doubled_anomalies,
@@ -188,15 +195,38 @@ impl State {
         let Some(transaction) = self.decoded(message, read)? else {
             return Ok(());
         };
-        if self.late_ids.insert(transaction.transaction_id) {
-            let time_ms = transaction.transaction_time_ms;
-            let start_ms = time_ms - time_ms.rem_euclid(self.window_ms);
-            add_to(
-                &mut self.late,
-                start_ms,
-                transaction.currency,
-                &Totals::of(&transaction),
+        let source = header(message, "source.offset");
+        let offset = source.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+        let offset = offset.with_context(|| {
+            let (partition, offset) = (message.partition(), message.offset());
+            format!(
+                "{}-{partition} at offset {offset} has no source.offset",
+                message.topic()
+            )
+        })?;
+        self.late.add(transaction, offset);
+        Ok(())
+    }
+
+    /// Looks for the first copies of what came late.
+    fn search(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
+        let payload = message.payload().unwrap_or_default();
+        let transaction = match self.transaction_reader.read(payload) {
+            Ok(transaction) => transaction,
+            // A dead letter.
+            Err(ReadError::Invalid(_)) => return Ok(()),
+            Err(error @ ReadError::Registry(_)) => return Err(error.into()),
+        };
+        if self.late.contains(&transaction.transaction_id) {
+            let (partition, offset) = (message.partition(), message.offset());
+            let source = (
+                partition.to_string().into_bytes(),
+                offset.to_string().into_bytes(),
             );
+            let is_dead = |letters: &ServiceLetters| letters.sources.contains(&source);
+            if !self.dead_letters.values().any(is_dead) {
+                self.late.search(&transaction.transaction_id, offset);
+            }
         }
         Ok(())
     }
@@ -214,14 +244,7 @@ impl State {
     // One form for all that a log's records are handed to.
     #[allow(clippy::unnecessary_wraps)]
     fn dead_letter(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
-        let header = |name: &str| {
-            let headers = message.headers()?;
-            headers
-                .iter()
-                .find(|header| header.key == name)?
-                .value
-                .map(<[u8]>::to_vec)
-        };
+        let header = |name: &str| header(message, name).map(<[u8]>::to_vec);
         let service = header("service").map_or_else(
             || "an unknown service".to_owned(),
             |service| String::from_utf8_lossy(&service).into_owned(),
@@ -261,6 +284,11 @@ impl State {
             Err(error @ ReadError::Registry(_)) => Err(error).with_context(place),
         }
     }
+}
+
+fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
+    let headers = message.headers()?;
+    headers.iter().find(|header| header.key == name)?.value
 }
 
 fn totals(aggregate: &MerchantAggregate) -> Totals {
