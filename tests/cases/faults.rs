@@ -31,6 +31,16 @@ pub(super) async fn outages_are_waited_for(context: TestContext) -> Result<()> {
     survives(context, &[Fault::ElasticsearchKill, Fault::RegistryKill]).await
 }
 
+/// A broker and the active controller are killed.
+pub(super) async fn servers_die(context: TestContext) -> Result<()> {
+    survives(context, &[Fault::BrokerKill, Fault::ControllerKill]).await
+}
+
+/// Two of three brokers are killed: everything waits for them, and goes on.
+pub(super) async fn too_few_replicas_are_waited_for(context: TestContext) -> Result<()> {
+    survives(context, &[Fault::TwoBrokersKill]).await
+}
+
 /// Does the faults one after another to one pipeline under load, and checks everything at the end: by `verify`, by the
 /// anomalies of an undisturbed run, and by the naive sum over the log.
 async fn survives(mut context: TestContext, faults: &[Fault]) -> Result<()> {

@@ -56,5 +56,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(faults::workers_die),
         case!(faults::members_come_and_go),
         case!(faults::outages_are_waited_for alone),
+        case!(faults::servers_die alone),
+        case!(faults::too_few_replicas_are_waited_for alone),
     ]
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use anyhow::{Context, Result, ensure};
 use millrace_codec::{AggregateReader, TransactionReader};
-use millrace_domain::{TransactionId, topic};
+use millrace_domain::topic;
 
 use crate::oracle::{self, Expected};
 use crate::topics::Record;
@@ -28,10 +28,7 @@ pub async fn check_aggregates(context: &TestContext, count: u64) -> Result<Expec
     let fetcher = pipeline::schemas(context);
     tokio::task::spawn_blocking(move || {
         let reader = TransactionReader::new(fetcher.clone());
-        let late: HashSet<TransactionId> = late
-            .iter()
-            .map(|record| Ok(reader.read(&record.payload)?.transaction_id))
-            .collect::<Result<_>>()?;
+        let late: HashSet<(i32, i64)> = late.iter().map(source).collect::<Result<_>>()?;
         let expected = oracle::expect(&sent, &reader, window_ms, max_future_ms, &late)?;
         ensure!(
             expected.duplicates as u64 > count / 400,
@@ -79,19 +76,11 @@ pub async fn check_aggregates(context: &TestContext, count: u64) -> Result<Expec
 /// Each bad record is one dead letter, with its own bytes, its place and a reason.
 fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record], count: u64) -> Result<()> {
     let place = |record: &Record| -> Result<(i32, i64)> {
-        let header = |name| {
-            record
-                .header(name)
-                .with_context(|| format!("a dead letter without {name}"))
-        };
-        ensure!(
-            !header("error")?.is_empty() && !header("error.code")?.is_empty(),
-            "a dead letter has a reason"
-        );
-        Ok((
-            header("source.partition")?.parse()?,
-            header("source.offset")?.parse()?,
-        ))
+        for name in ["error", "error.code"] {
+            let reason = record.header(name).unwrap_or_default();
+            ensure!(!reason.is_empty(), "a dead letter has a reason, in {name}");
+        }
+        source(record)
     };
     let by_place: BTreeMap<_, _> = sent
         .iter()
@@ -122,4 +111,17 @@ fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record], cou
         expected.len()
     );
     Ok(())
+}
+
+/// Partition and offset of the record that a late record or a dead letter was.
+fn source(record: &Record) -> Result<(i32, i64)> {
+    let header = |name| {
+        record
+            .header(name)
+            .with_context(|| format!("a record without {name}"))
+    };
+    Ok((
+        header("source.partition")?.parse()?,
+        header("source.offset")?.parse()?,
+    ))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use anyhow::{Result, ensure};
 use millrace_codec::TransactionReader;
 use millrace_codec::reader::ReadError;
-use millrace_domain::{Currency, ShortId, Totals, Transaction, TransactionId};
+use millrace_domain::{Currency, ShortId, Totals, Transaction};
 
 use crate::topics::Record;
 
@@ -25,8 +25,8 @@ pub struct Expected {
     pub duplicates: usize,
 }
 
-/// Sums up the records of the transactions topic, in the order of partition and offset. Transactions named in `late` are
-/// left out of the aggregates, as they are on the late topic.
+/// Sums up the records of the transactions topic, in the order of partition and offset. Those whose partition and offset are
+/// in `late` are left out of the aggregates, as they are on the late topic; a late copy of what was in time is a duplicate.
 ///
 /// # Errors
 /// The registry cannot be asked.
@@ -35,7 +35,7 @@ pub fn expect(
     reader: &TransactionReader,
     window_ms: i64,
     max_future_ms: i64,
-    late: &HashSet<TransactionId>,
+    late: &HashSet<(i32, i64)>,
 ) -> Result<Expected> {
     let mut expected = Expected::default();
     let mut seen = HashSet::new();
@@ -56,7 +56,7 @@ pub fn expect(
             expected.dead.push((record.partition, record.offset));
         } else if seen.insert(transaction.transaction_id) {
             expected.transactions.push(transaction);
-            if !late.contains(&transaction.transaction_id) {
+            if !late.contains(&(record.partition, record.offset)) {
                 add(&mut expected.aggregates, &mut users, &transaction, window_ms);
             }
         } else {
