@@ -43,7 +43,8 @@ fn trials(stack: Option<(&Arc<Runtime>, &Arc<Environment>)>) -> Vec<Trial> {
     cases
         .map(|(name, alone, case)| {
             let stack = stack.map(|(runtime, environment)| (Arc::clone(runtime), Arc::clone(environment)));
-            let is_ignored = name.starts_with("object_store::") && s3::binary().is_none();
+            let is_ignored = name.starts_with("object_store::") && s3::binary().is_none()
+                || cases::TOO_LONG_FOR_CI.contains(&name);
             let trial = Trial::test(name, move || {
                 let Some((runtime, environment)) = stack else {
                     return Err(Failed::from("only listed"));

@@ -180,7 +180,9 @@ impl Cluster for Containers {
 
 async fn start(request: ContainerRequest<GenericImage>) -> Result<ContainerAsync<GenericImage>> {
     let name = request.container_name().clone().unwrap_or_default();
-    request.start().await.with_context(|| {
+    let started = tokio::time::timeout(STARTUP_LIMIT, request.start()).await;
+    let started = started.with_context(|| format!("the engine did not start {name} in time"))?;
+    started.with_context(|| {
         format!(
             "starting {name}; without its image, MILLRACE_TEST_STACK=local runs the tests on local processes"
         )
@@ -230,7 +232,18 @@ fn kafka_node(run: &str, name: &str, id: u16) -> ContainerRequest<GenericImage> 
             "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
             "CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,HOST:PLAINTEXT",
         )
+        .with_env_var("KAFKA_LOG_DIRS", KAFKA_DATA)
         .with_env_var("KAFKA_HEAP_OPTS", "-Xmx320m -Xms128m")
+        .with_cmd(["sh".to_owned(), "-c".to_owned(), again_or_at_first()])
+}
+
+/// The image's own script formats the storage, and fails where a node that was killed is started again: then the server
+/// starts with the settings that its first life has made.
+fn again_or_at_first() -> String {
+    format!(
+        "test -e {KAFKA_DATA}/meta.properties && \
+         exec /opt/kafka/bin/kafka-server-start.sh /opt/kafka/config/server.properties; exec /etc/kafka/docker/run"
+    )
 }
 
 fn kafka_controller(run: &str, number: u16) -> ContainerRequest<GenericImage> {

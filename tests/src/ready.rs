@@ -9,6 +9,9 @@ use rdkafka::metadata::MetadataBroker;
 
 use crate::wait_until;
 
+/// How long one request may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
 /// Waits until `count` brokers are in the cluster.
 ///
 /// # Errors
@@ -60,10 +63,11 @@ async fn known(
 /// It does not within `limit`.
 pub async fn answers(url: &str, limit: Duration) -> Result<()> {
     wait_until(&format!("an answer of {url}"), limit, || async move {
-        let answer = reqwest::get(url).await;
-        Ok(answer
-            .is_ok_and(|answer| answer.status().is_success())
-            .then_some(()))
+        // A port that a container publishes takes connections before the server in it does, and drops them: one attempt
+        // was seen to wait for ever.
+        let answer = tokio::time::timeout(ATTEMPT, reqwest::get(url)).await;
+        let is_success = answer.is_ok_and(|answer| answer.is_ok_and(|it| it.status().is_success()));
+        Ok(is_success.then_some(()))
     })
     .await
 }
