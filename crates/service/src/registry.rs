@@ -1,6 +1,6 @@
 //! Look-ups in the schema registry before a service starts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use millrace_codec::{Registry, RegistryConfig, RegistryError};
@@ -8,6 +8,8 @@ use millrace_settings::SchemaRegistry;
 
 /// Pause between two rounds of attempts at a registry that is away.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a registry that was away may take to read its store.
+const BACK: Duration = Duration::from_secs(60);
 
 /// The registry of the settings.
 #[must_use]
@@ -21,31 +23,41 @@ pub fn config(settings: &SchemaRegistry) -> RegistryConfig {
 }
 
 /// The id of our schema of a topic's values. Waits for a registry that is away: to end and be started again would gain
-/// nothing.
+/// nothing. One that comes back may not know its subjects for a moment, until it has read its own store.
 ///
 /// # Errors
 /// The subject is not registered, or our schema is not compatible with what it has.
 pub async fn schema_id(registry: &Registry, topic: &str, schema: &str) -> anyhow::Result<u32> {
+    let subject = format!("{topic}-value");
+    let mut was_away: Option<Instant> = None;
     loop {
-        match look_up(registry, topic, schema).await {
-            Err(error) if error.downcast_ref().is_some_and(RegistryError::is_retriable) => {
-                tracing::warn!(%error, "waiting for the schema registry");
-                tokio::time::sleep(PAUSE).await;
+        match look_up(registry, &subject, schema).await {
+            Ok(Some(id)) => return Ok(id),
+            Ok(None) if was_away.is_some_and(|since| since.elapsed() < BACK) => {
+                tracing::warn!(
+                    subject,
+                    "the schema registry is back, and has no such subject yet"
+                );
             }
-            outcome => return outcome,
+            Ok(None) => bail!(
+                "the schema registry at {} has no subject {subject}: `millrace init` must run first",
+                registry.url()
+            ),
+            Err(error) if error.is_retriable() => {
+                tracing::warn!(%error, "waiting for the schema registry");
+                was_away = Some(Instant::now());
+            }
+            Err(error) => return Err(error.into()),
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn look_up(registry: &Registry, topic: &str, schema: &str) -> anyhow::Result<u32> {
-    let subject = format!("{topic}-value");
-    if registry.latest(&subject).await?.is_none() {
-        bail!(
-            "the schema registry at {} has no subject {subject}: `millrace init` must run first",
-            registry.url()
-        );
+async fn look_up(registry: &Registry, subject: &str, schema: &str) -> Result<Option<u32>, RegistryError> {
+    if registry.latest(subject).await?.is_none() {
+        return Ok(None);
     }
     // The newest version need not be ours. Registering gives the id that our version has, and changes nothing where it is
     // there.
-    Ok(registry.register(&subject, schema).await?)
+    registry.register(subject, schema).await.map(Some)
 }
