@@ -1,7 +1,7 @@
 //! `millrace chaos`: faults done to a pipeline under load, each with the time to recover, and the proof that nothing was
 //! lost or doubled.
 //!
-//! For each fault a new pipeline (topics, groups and indices of its own) runs on one stack: [`bench`] starts it under
+//! For each fault a new pipeline (topics, groups and indices of its own) runs on one stack: [`mod@bench`] starts it under
 //! load, [`scenario`] does the fault and waits until all is at the head again, and the bench's end compares the sums to
 //! the cent, the anomalies with those of an undisturbed run, and looks for open transactions. The integration tests run
 //! the same scenarios.

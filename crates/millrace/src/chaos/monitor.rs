@@ -21,7 +21,7 @@ const BEFORE: Duration = Duration::from_secs(3);
 /// A lag that is low again must stay so for this long.
 const STEADY: Duration = Duration::from_secs(1);
 
-/// A consumer group of the pipeline. The order is that of [`crate::status::GROUPS`].
+/// A consumer group of the pipeline. The order is that of `crate::status::GROUPS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// The aggregator's first stage.
