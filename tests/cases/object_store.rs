@@ -31,7 +31,7 @@ pub(super) async fn serves_a_recovery(mut context: TestContext) -> Result<()> {
         ensure!(restored > 0, "{service} restored no snapshot after the crash");
     }
     drop(server);
-    let failures = |service| pipeline.metric(service, "millrace_snapshot_failures_total");
+    let failures = |service| pipeline.metric(service, "millrace_snapshot_failures_total", None);
     wait_until("failures of the snapshot store", LIMIT, || async {
         Ok((failures("aggregator").await? > 0.0).then_some(()))
     })

@@ -1,6 +1,7 @@
 //! A log whose beginning retention has deleted, and with it what a recovery needs.
 
 use anyhow::{Result, ensure};
+use millrace::metrics;
 use millrace_domain::topic;
 use millrace_settings::LostPosition;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
@@ -43,14 +44,9 @@ pub(super) async fn a_lost_beginning_is_no_silent_loss(mut context: TestContext)
     let mut detector = Service::start(&context, "detector-continues", &["service", "detector"])?;
     detector.ready(port).await?;
     wait_until("the counted loss", LIMIT, || async {
-        let text = reqwest::get(format!("http://127.0.0.1:{port}/metrics"))
-            .await?
-            .text()
-            .await?;
-        let lost = text
-            .lines()
-            .find(|line| line.starts_with("millrace_lost_positions_total{"));
-        Ok(lost.is_some_and(|line| !line.ends_with(" 0")).then_some(()))
+        let text = pipeline::metrics_text(port).await?;
+        let lost = metrics::sum(&text, "millrace_lost_positions_total");
+        Ok(lost.filter(|lost| *lost > 0.0).map(drop))
     })
     .await?;
     detector.stop().await

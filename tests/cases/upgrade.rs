@@ -103,9 +103,9 @@ fn send(context: &TestContext, topic: &str, records: &[(Vec<u8>, Vec<u8>)]) -> R
 /// Waits until both services have read that many records.
 async fn wait_for_count(pipeline: &Pipeline, count: f64) -> Result<()> {
     for (service, operator) in [("aggregator", "aggregate-partial"), ("detector", "detect")] {
-        let metric = format!("millrace_records_consumed_total{{operator=\"{operator}\"}}");
+        let metric = "millrace_records_consumed_total";
         wait_until(&format!("{count} records in {service}"), LIMIT, || async {
-            Ok((pipeline.metric(service, &metric).await? >= count).then_some(()))
+            Ok((pipeline.metric(service, metric, Some(operator)).await? >= count).then_some(()))
         })
         .await?;
     }

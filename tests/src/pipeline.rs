@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use millrace::metrics::{self, Sample};
 use millrace_codec::{RegistryConfig, SchemaFetcher};
 
 use crate::TestContext;
@@ -73,20 +74,15 @@ impl Pipeline {
         Ok(self.part(name)?.service.output())
     }
 
-    /// The sum of a metric's series in the service `name`, or the one series whose labels are given; 0 where there is
-    /// none yet.
+    /// The sum of a metric's series in the service `name`, or of those of one operator; 0 where there is none yet.
     ///
     /// # Errors
     /// The service does not answer.
-    pub async fn metric(&self, name: &str, metric: &str) -> Result<f64> {
-        let url = format!("http://127.0.0.1:{}/metrics", self.part(name)?.port);
-        let text = reqwest::get(&url).await?.error_for_status()?.text().await?;
-        let value = |line: &str| {
-            let rest = line.strip_prefix(metric)?;
-            let is_whole = metric.ends_with('}') || rest.starts_with(['{', ' ']);
-            is_whole.then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
-        };
-        Ok(text.lines().filter_map(value).sum())
+    pub async fn metric(&self, name: &str, metric: &str, operator: Option<&str>) -> Result<f64> {
+        let text = metrics_text(self.part(name)?.port).await?;
+        let is_wanted = |sample: &Sample<'_>| operator.is_none() || sample.label("operator") == operator;
+        let wanted = metrics::samples(&text, metric).filter(is_wanted);
+        Ok(wanted.map(|sample| sample.value).sum())
     }
 
     fn part(&self, name: &str) -> Result<&Part> {
@@ -136,4 +132,13 @@ pub fn schemas(context: &TestContext) -> SchemaFetcher {
 #[must_use]
 pub fn registry_config(context: &TestContext) -> RegistryConfig {
     millrace_service::registry::config(&context.settings.schema_registry)
+}
+
+/// What a service on this port says of itself in the text format of Prometheus.
+///
+/// # Errors
+/// It does not answer.
+pub async fn metrics_text(port: u16) -> Result<String> {
+    let answer = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await?;
+    Ok(answer.error_for_status()?.text().await?)
 }

@@ -11,7 +11,7 @@ pub mod env;
 pub mod health;
 mod http;
 pub mod init;
-mod metrics;
+pub mod metrics;
 pub mod service;
 pub mod state;
 pub mod status;

@@ -2,15 +2,16 @@
 
 /// One sample: its labels, as written between the braces, and its value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Sample<'a> {
+pub struct Sample<'a> {
     labels: &'a str,
     /// Its value.
-    pub(crate) value: f64,
+    pub value: f64,
 }
 
 impl<'a> Sample<'a> {
     /// The value of a label. Labels here are names and numbers, never quoted text.
-    pub(crate) fn label(&self, name: &str) -> Option<&'a str> {
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&'a str> {
         self.labels.split(',').find_map(|pair| {
             let (key, value) = pair.split_once('=')?;
             (key == name).then(|| value.trim_matches('"'))
@@ -19,7 +20,7 @@ impl<'a> Sample<'a> {
 }
 
 /// The samples of the metric `name` in `text`.
-pub(crate) fn samples<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Sample<'a>> {
+pub fn samples<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Sample<'a>> {
     text.lines().filter_map(move |line| {
         let rest = line.strip_prefix(name)?;
         let (labels, value) = match rest.strip_prefix('{') {
@@ -34,7 +35,8 @@ pub(crate) fn samples<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = 
 }
 
 /// The sum over all labels; `None` where there is no sample.
-pub(crate) fn sum(text: &str, name: &str) -> Option<f64> {
+#[must_use]
+pub fn sum(text: &str, name: &str) -> Option<f64> {
     samples(text, name)
         .map(|sample| sample.value)
         .reduce(|a, b| a + b)
