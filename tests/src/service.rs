@@ -6,7 +6,6 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Parser as _;
 use millrace::chaos::Program;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -39,9 +38,9 @@ pub fn program() -> Result<Program> {
 /// Runs the `millrace` command with this process's arguments.
 ///
 /// # Errors
-/// Those of the command.
+/// There can be no runtime.
 pub fn run_child() -> Result<ExitCode> {
-    tokio::runtime::Runtime::new()?.block_on(millrace::dispatch::run(millrace::cli::Cli::parse()))
+    Ok(tokio::runtime::Runtime::new()?.block_on(millrace::dispatch::main()))
 }
 
 /// A running command; dropped, it is killed.
@@ -66,7 +65,6 @@ impl Service {
             .arg("--config")
             .arg(&config)
             .env(CHILD, "1")
-            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

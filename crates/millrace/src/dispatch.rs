@@ -2,16 +2,22 @@
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+use millrace_service::process;
 use millrace_settings::{LogFormat, Settings};
 
 use crate::cli::{Cli, Command};
 use crate::{chaos, dotenv, down, health, init, service, status, up, verify};
 
-/// Runs the command; returns the status to exit with.
-///
-/// # Errors
-/// A configuration that is refused, and those of the command.
-pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+/// Runs the command of this process's arguments; returns the status to exit with.
+pub async fn main() -> ExitCode {
+    run(Cli::parse()).await.unwrap_or_else(|error| {
+        process::report(&error);
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // A broken configuration must keep nobody from stopping or asking.
     let command = match cli.command {
         Command::Down(options) => return down::command(&options).await,
@@ -29,7 +35,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(options) => verify::command(&settings, &options).await,
         Command::Chaos(options) => chaos::command(settings, options).await,
         Command::Env(options) => dotenv::command(&settings, &options),
-        Command::Service(options) => service::command(settings, options).await,
+        Command::Service(options) => Ok(process::exit_code(service::command(settings, options).await)),
         Command::Down(_) | Command::Health(_) => Ok(ExitCode::SUCCESS),
     }
 }

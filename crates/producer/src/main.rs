@@ -4,13 +4,17 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use millrace_producer::cli::Cli;
+use millrace_service::process;
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
 /// Exit code 1 if any record failed, as for an error.
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+async fn main() -> ExitCode {
+    process::exit_code(run(Cli::parse()).await)
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::load(cli.config.as_deref())?;
     let options = cli.apply(&mut settings)?;
     millrace_telemetry::init("producer", &settings.telemetry)?;

@@ -1,10 +1,11 @@
-//! What the services share around their jobs: [`registry`] look-ups at the start, the process's [`instance`] name, and
-//! [`Jobs`], which runs jobs until the process is told to stop.
+//! What the services share: the [`process`] they run as, [`registry`] look-ups at the start, the process's [`instance`]
+//! name, and [`Jobs`], which runs jobs until the process is told to stop.
 
 #![forbid(unsafe_code)]
 
 pub mod instance;
 mod jobs;
+pub mod process;
 pub mod registry;
 
 pub use jobs::{Jobs, hash_seed, job_config};

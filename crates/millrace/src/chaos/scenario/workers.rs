@@ -195,8 +195,9 @@ async fn rejoined(bench: &mut Bench, worker: Worker) -> Result<()> {
         match has_partitions_or_ends(bench, worker).await? {
             None => return Ok(()),
             Some(ended) => {
+                let log = bench.fleet.log(worker);
                 ensure!(
-                    FENCED.iter().any(|sign| ended.contains(sign)),
+                    FENCED.iter().any(|sign| log.contains(sign)),
                     "{worker} ended otherwise than by being fenced: {ended}"
                 );
                 bench.fleet.start(worker, &[])?;
