@@ -1,7 +1,7 @@
 //! Faults under load, by the scenarios of `millrace chaos`: time is lost, and never a cent, an alert or a duplicate.
 
 use anyhow::{Result, ensure};
-use millrace::chaos::{Bench, Fault, hasten, scenario};
+use millrace::chaos::{Fault, Pipeline, hasten, scenario};
 use millrace_tests::TestContext;
 use millrace_tests::checks::check_aggregates;
 use millrace_tests::service;
@@ -78,14 +78,14 @@ async fn try_faults(context: &mut TestContext, faults: &[Fault]) -> Result<()> {
     producer.duplicate_share = 0.01;
     producer.disorder_share = 0.05;
     producer.fraud_share = 0.005;
-    let folder = context.path("bench");
+    let folder = context.path("pipeline");
     let cluster = context.cluster.clone();
-    let mut bench = Bench::start(&context.settings, cluster, service::program()?, &folder).await?;
+    let mut pipeline = Pipeline::start(&context.settings, cluster, service::program()?, &folder).await?;
     for fault in faults {
         eprintln!("faults: {fault}");
-        scenario::apply(*fault, &mut bench).await?;
+        scenario::apply(*fault, &mut pipeline).await?;
     }
-    let (judgement, recoveries) = bench.finish().await?;
+    let (judgement, recoveries) = pipeline.finish().await?;
     for recovery in &recoveries {
         eprintln!("faults: {} after {:.1} s", recovery.what, recovery.from_fault_s);
     }

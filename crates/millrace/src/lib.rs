@@ -12,6 +12,7 @@ pub mod health;
 mod http;
 pub mod init;
 pub mod metrics;
+pub mod rig;
 pub mod service;
 pub mod state;
 pub mod status;

@@ -12,12 +12,12 @@ use millrace_stack::{LocalStack, Ports, Progress, StackOptions};
 use millrace_telemetry::Shutdown;
 use tokio::sync::Mutex;
 
-use super::bench::Bench;
 use super::cluster::Cluster as _;
 use super::fault::Fault;
-use super::fleet::Program;
 use super::outcome::{Outcome, table};
+use super::pipeline::Pipeline;
 use super::{hasten, scenario, set_apart};
+use crate::rig::fleet::Program;
 use crate::state::{DEFAULT_DIR, State};
 
 /// Longest time for one fault, from the start of its services to their end.
@@ -142,12 +142,12 @@ async fn try_fault(
     settings.producer.users = options.users.unwrap_or(settings.producer.users);
     settings.validate()?;
     let program = Program::this()?;
-    let mut bench = Bench::start(&settings, stack.clone(), program, &folder).await?;
-    bench.warm_up(options.warm_up).await?;
+    let mut pipeline = Pipeline::start(&settings, stack.clone(), program, &folder).await?;
+    pipeline.warm_up(options.warm_up).await?;
     tell(&format!("{fault}: the stream flows"));
-    scenario::apply(fault, &mut bench).await?;
+    scenario::apply(fault, &mut pipeline).await?;
     tell(&format!("{fault}: recovered; stopping the stream, and comparing"));
-    let (judgement, recoveries) = bench.finish().await?;
+    let (judgement, recoveries) = pipeline.finish().await?;
     Ok(Outcome::of(fault, judgement, recoveries))
 }
 

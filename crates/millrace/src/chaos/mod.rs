@@ -1,36 +1,32 @@
 //! `millrace chaos`: faults done to a pipeline under load, each with the time to recover, and the proof that nothing was
 //! lost or doubled.
 //!
-//! For each fault a new pipeline (topics, groups and indices of its own) runs on one stack: [`mod@bench`] starts it under
-//! load, [`scenario`] does the fault and waits until all is at the head again, and the bench's end compares the sums to
+//! For each fault a new pipeline (topics, groups and indices of its own) runs on one stack: [`mod@pipeline`] starts it under
+//! load, [`scenario`] does the fault and waits until all is at the head again, and the pipeline's end compares the sums to
 //! the cent, the anomalies with those of an undisturbed run, and looks for open transactions. The integration tests run
 //! the same scenarios.
 
 pub mod anomalies;
-pub mod bench;
 pub mod cluster;
 pub mod fault;
-pub mod fleet;
-pub mod monitor;
 pub mod outcome;
-pub mod processor;
+pub mod pipeline;
 pub mod scenario;
 pub mod transactions;
 
 mod command;
-mod offsets;
 
 use std::path::Path;
 
 use millrace_settings::{Settings, Worker};
 use millrace_stack::Ports;
 
-pub use bench::Bench;
+pub use crate::rig::fleet::Program;
 pub use cluster::Cluster;
 pub use command::{Options, command};
 pub use fault::Fault;
-pub use fleet::Program;
 pub use outcome::{Judgement, Outcome, Recovery};
+pub use pipeline::Pipeline;
 
 /// Gives a pipeline names of its own, folders below `folder`, and free ports, so that it runs beside any other.
 ///

@@ -6,33 +6,33 @@ mod workers;
 
 use anyhow::{Context as _, Result};
 
-use super::bench::Bench;
 use super::fault::Fault;
+use super::pipeline::Pipeline;
 
 /// Does `fault` to the pipeline and waits until it has recovered and everything runs again as before.
 ///
 /// # Errors
 /// A step fails or takes too long; or something did not behave as it must.
-pub async fn apply(fault: Fault, bench: &mut Bench) -> Result<()> {
-    let done = act(fault, bench).await;
-    done.with_context(|| format!("{fault}; {}", bench.fleet.tails()))
+pub async fn apply(fault: Fault, pipeline: &mut Pipeline) -> Result<()> {
+    let done = act(fault, pipeline).await;
+    done.with_context(|| format!("{fault}; {}", pipeline.fleet.tails()))
 }
 
-async fn act(fault: Fault, bench: &mut Bench) -> Result<()> {
+async fn act(fault: Fault, pipeline: &mut Pipeline) -> Result<()> {
     match fault {
-        Fault::WorkerKill => workers::kill(bench).await,
-        Fault::WorkerLoss => workers::lose(bench).await,
-        Fault::AllWorkersKill => workers::kill_all(bench).await,
-        Fault::WorkerPause => workers::pause(bench).await,
-        Fault::WorkersJoinLeave => workers::join_and_leave(bench).await,
-        Fault::BrokerKill => servers::kill_broker(bench).await,
-        Fault::TwoBrokersKill => servers::kill_two_brokers(bench).await,
-        Fault::ControllerKill => servers::kill_controller(bench).await,
-        Fault::ElasticsearchKill => servers::kill_elasticsearch(bench).await,
-        Fault::RegistryKill => servers::kill_registry(bench).await,
-        Fault::SnapshotDiskFull => snapshots::fill_disk(bench).await,
-        Fault::SnapshotsDeleted => snapshots::delete(bench).await,
-        Fault::SnapshotsTorn => snapshots::tear(bench).await,
-        Fault::RollingRestart => servers::restart_all(bench).await,
+        Fault::WorkerKill => workers::kill(pipeline).await,
+        Fault::WorkerLoss => workers::lose(pipeline).await,
+        Fault::AllWorkersKill => workers::kill_all(pipeline).await,
+        Fault::WorkerPause => workers::pause(pipeline).await,
+        Fault::WorkersJoinLeave => workers::join_and_leave(pipeline).await,
+        Fault::BrokerKill => servers::kill_broker(pipeline).await,
+        Fault::TwoBrokersKill => servers::kill_two_brokers(pipeline).await,
+        Fault::ControllerKill => servers::kill_controller(pipeline).await,
+        Fault::ElasticsearchKill => servers::kill_elasticsearch(pipeline).await,
+        Fault::RegistryKill => servers::kill_registry(pipeline).await,
+        Fault::SnapshotDiskFull => snapshots::fill_disk(pipeline).await,
+        Fault::SnapshotsDeleted => snapshots::delete(pipeline).await,
+        Fault::SnapshotsTorn => snapshots::tear(pipeline).await,
+        Fault::RollingRestart => servers::restart_all(pipeline).await,
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use millrace_stack::Node;
 
-use crate::chaos::bench::{Bench, LIMIT, READERS};
 use crate::chaos::cluster::nodes;
-use crate::chaos::fleet::Worker;
-use crate::chaos::monitor::Group;
+use crate::chaos::pipeline::{LIMIT, Pipeline, READERS};
+use crate::rig::fleet::Worker;
+use crate::rig::monitor::Group;
 use crate::up::Service;
 use crate::wait::wait_until;
 
@@ -17,55 +17,55 @@ const QUIET: Duration = Duration::from_secs(5);
 /// Seconds of the stream that must be processed while a server is away.
 const WITHOUT_S: i64 = 10;
 
-fn records(bench: &Bench, seconds: i64) -> Result<i64> {
-    Ok(i64::try_from(bench.settings.producer.rate_per_s)?.max(1) * seconds)
+fn records(pipeline: &Pipeline, seconds: i64) -> Result<i64> {
+    Ok(i64::try_from(pipeline.settings.producer.rate_per_s)?.max(1) * seconds)
 }
 
 /// A broker dies and stays away until all goes on; then it comes back.
-pub(super) async fn kill_broker(bench: &mut Bench) -> Result<()> {
+pub(super) async fn kill_broker(pipeline: &mut Pipeline) -> Result<()> {
     let broker = Node::Broker(2);
-    let before = bench.mark();
-    bench.cluster.kill(broker).await?;
-    bench
+    let before = pipeline.mark();
+    pipeline.cluster.kill(broker).await?;
+    pipeline
         .recovered(format!("SIGKILL of {broker}"), before, &Group::ALL, None)
         .await?;
-    let before = bench.mark();
-    bench.cluster.start(broker).await?;
-    bench
+    let before = pipeline.mark();
+    pipeline.cluster.start(broker).await?;
+    pipeline
         .recovered(format!("return of {broker}"), before, &Group::ALL, None)
         .await?;
     Ok(())
 }
 
 /// With two of three brokers away, nothing can be written safely: all must wait, and go on when they are back.
-pub(super) async fn kill_two_brokers(bench: &mut Bench) -> Result<()> {
+pub(super) async fn kill_two_brokers(pipeline: &mut Pipeline) -> Result<()> {
     for broker in [Node::Broker(2), Node::Broker(3)] {
-        bench.cluster.kill(broker).await?;
+        pipeline.cluster.kill(broker).await?;
     }
-    bench.monitor.stalled(Group::Detect, QUIET, LIMIT).await?;
-    let before = bench.mark();
+    pipeline.monitor.stalled(Group::Detect, QUIET, LIMIT).await?;
+    let before = pipeline.mark();
     for broker in [Node::Broker(2), Node::Broker(3)] {
-        bench.cluster.start(broker).await?;
+        pipeline.cluster.start(broker).await?;
     }
-    bench
+    pipeline
         .recovered("return of two brokers", before, &Group::ALL, None)
         .await?;
     Ok(())
 }
 
 /// The controller that leads dies: another is elected, and the stream does not notice.
-pub(super) async fn kill_controller(bench: &mut Bench) -> Result<()> {
-    let cluster = bench.cluster.clone();
+pub(super) async fn kill_controller(pipeline: &mut Pipeline) -> Result<()> {
+    let cluster = pipeline.cluster.clone();
     let active = cluster.active_controller().await?;
     let active = active.context("no controller is active")?;
-    let before = bench.mark();
+    let before = pipeline.mark();
     cluster.kill(active).await?;
     wait_until("another active controller", LIMIT, || async {
         let elected = cluster.active_controller().await?;
         Ok(elected.filter(|elected| *elected != active))
     })
     .await?;
-    bench
+    pipeline
         .recovered(
             format!("SIGKILL of {active}, which was active"),
             before,
@@ -77,46 +77,46 @@ pub(super) async fn kill_controller(bench: &mut Bench) -> Result<()> {
 }
 
 /// Elasticsearch dies: the jobs go on, and the sink catches up when it is back.
-pub(super) async fn kill_elasticsearch(bench: &mut Bench) -> Result<()> {
-    let while_away = bench.mark();
-    bench.cluster.kill(Node::Elasticsearch).await?;
-    let enough = records(bench, WITHOUT_S)?;
-    bench.monitor.advanced(Group::Detect, enough, LIMIT).await?;
+pub(super) async fn kill_elasticsearch(pipeline: &mut Pipeline) -> Result<()> {
+    let while_away = pipeline.mark();
+    pipeline.cluster.kill(Node::Elasticsearch).await?;
+    let enough = records(pipeline, WITHOUT_S)?;
+    pipeline.monitor.advanced(Group::Detect, enough, LIMIT).await?;
     // At the head without Elasticsearch: it holds back the sink alone.
-    bench
+    pipeline
         .recovered("loss of Elasticsearch, the jobs", while_away, &Group::JOBS, None)
         .await?;
-    let away = bench.monitor.mark();
+    let away = pipeline.monitor.mark();
     ensure!(
-        bench.monitor.lag(Group::Sink) > enough / 2,
+        pipeline.monitor.lag(Group::Sink) > enough / 2,
         "the sink commits without Elasticsearch: it lags {} records",
-        bench.monitor.lag(Group::Sink)
+        pipeline.monitor.lag(Group::Sink)
     );
     let before = (
         away.with_levels_of(&while_away.0),
-        crate::chaos::processor::Busy::now(),
+        crate::rig::processor::Busy::now(),
     );
-    bench.cluster.start(Node::Elasticsearch).await?;
-    bench
+    pipeline.cluster.start(Node::Elasticsearch).await?;
+    pipeline
         .recovered("return of Elasticsearch, the sink", before, &[Group::Sink], None)
         .await?;
     Ok(())
 }
 
 /// The registry dies: what runs knows its schemas. What is started meanwhile waits, and says for what.
-pub(super) async fn kill_registry(bench: &mut Bench) -> Result<()> {
-    let away = bench.mark();
-    bench.cluster.kill(Node::Registry).await?;
-    let enough = records(bench, WITHOUT_S)?;
-    bench.monitor.advanced(Group::Detect, enough, LIMIT).await?;
-    bench
+pub(super) async fn kill_registry(pipeline: &mut Pipeline) -> Result<()> {
+    let away = pipeline.mark();
+    pipeline.cluster.kill(Node::Registry).await?;
+    let enough = records(pipeline, WITHOUT_S)?;
+    pipeline.monitor.advanced(Group::Detect, enough, LIMIT).await?;
+    pipeline
         .recovered("loss of the registry", away, &Group::ALL, None)
         .await?;
     let worker = Worker(Service::Detector, 1);
-    let before = bench.mark();
-    bench.fleet.stop(worker).await?;
-    bench.fleet.start(worker, &[])?;
-    let fleet = &bench.fleet;
+    let before = pipeline.mark();
+    pipeline.fleet.stop(worker).await?;
+    pipeline.fleet.start(worker, &[])?;
+    let fleet = &pipeline.fleet;
     wait_until("a detector that waits for the registry", LIMIT, || async {
         Ok(fleet
             .log(worker)
@@ -124,12 +124,12 @@ pub(super) async fn kill_registry(bench: &mut Bench) -> Result<()> {
             .then_some(()))
     })
     .await?;
-    if let Some(ended) = bench.fleet.ended(worker)? {
+    if let Some(ended) = pipeline.fleet.ended(worker)? {
         return Err(ended).context("the detector was to wait for the registry");
     }
-    bench.cluster.start(Node::Registry).await?;
-    bench.fleet.ready(worker).await?;
-    bench
+    pipeline.cluster.start(Node::Registry).await?;
+    pipeline.fleet.ready(worker).await?;
+    pipeline
         .recovered(
             "a restart that waited for the registry",
             before,
@@ -141,34 +141,34 @@ pub(super) async fn kill_registry(bench: &mut Bench) -> Result<()> {
 }
 
 /// Everything but the producer is stopped in good order and started again, one by one.
-pub(super) async fn restart_all(bench: &mut Bench) -> Result<()> {
+pub(super) async fn restart_all(pipeline: &mut Pipeline) -> Result<()> {
     for worker in READERS {
-        let before = bench.mark();
-        bench.fleet.stop(worker).await?;
-        bench.fleet.start(worker, &[])?;
-        bench.fleet.ready(worker).await?;
-        bench
+        let before = pipeline.mark();
+        pipeline.fleet.stop(worker).await?;
+        pipeline.fleet.start(worker, &[])?;
+        pipeline.fleet.ready(worker).await?;
+        pipeline
             .recovered(format!("restart of {worker}"), before, &Group::ALL, None)
             .await?;
     }
     for node in nodes() {
-        let before = bench.mark();
-        bench.cluster.stop(node).await?;
-        bench.cluster.start(node).await?;
-        bench
+        let before = pipeline.mark();
+        pipeline.cluster.stop(node).await?;
+        pipeline.cluster.start(node).await?;
+        pipeline
             .recovered(format!("restart of {node}"), before, &Group::ALL, None)
             .await?;
-        in_sync(bench).await?;
+        in_sync(pipeline).await?;
     }
     Ok(())
 }
 
 /// Waits until every replica of the transactions is in sync: the next broker may go.
-async fn in_sync(bench: &Bench) -> Result<()> {
+async fn in_sync(pipeline: &Pipeline) -> Result<()> {
     use millrace_domain::topic;
     use millrace_kafka::{admin::Lookup, topic_name};
     wait_until("every replica in sync", LIMIT, || async {
-        let kafka = bench.settings.kafka.clone();
+        let kafka = pipeline.settings.kafka.clone();
         let look = move || {
             let lookup = Lookup::connect(&kafka)?;
             let mut behind = 0;

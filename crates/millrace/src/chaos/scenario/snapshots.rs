@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::workers;
-use crate::chaos::bench::{Bench, LIMIT};
-use crate::chaos::fleet::Worker;
-use crate::chaos::monitor::Group;
+use crate::chaos::pipeline::{LIMIT, Pipeline};
+use crate::rig::fleet::Worker;
+use crate::rig::monitor::Group;
 use crate::up::Service;
 use crate::wait::wait_until;
 
@@ -38,8 +38,8 @@ fn snapshots(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-async fn wait_for_snapshots(bench: &Bench) -> Result<()> {
-    let folder = bench.settings.snapshots.url.clone();
+async fn wait_for_snapshots(pipeline: &Pipeline) -> Result<()> {
+    let folder = pipeline.settings.snapshots.url.clone();
     wait_until("snapshots of every job", LIMIT, || async {
         let found = snapshots(&folder);
         let of = |job: &str| {
@@ -54,15 +54,15 @@ async fn wait_for_snapshots(bench: &Bench) -> Result<()> {
 }
 
 /// The folder goes under running workers, which write it anew; then it goes with them.
-pub(super) async fn delete(bench: &mut Bench) -> Result<()> {
-    wait_for_snapshots(bench).await?;
-    let folder = bench.settings.snapshots.url.clone();
+pub(super) async fn delete(pipeline: &mut Pipeline) -> Result<()> {
+    wait_for_snapshots(pipeline).await?;
+    let folder = pipeline.settings.snapshots.url.clone();
     remove(&folder)?;
-    wait_for_snapshots(bench)
+    wait_for_snapshots(pipeline)
         .await
         .context("after the folder was deleted")?;
     remove(&folder)?;
-    workers::kill_all(bench).await
+    workers::kill_all(pipeline).await
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -77,12 +77,12 @@ fn remove(folder: &Path) -> Result<()> {
 }
 
 /// The newest snapshot of each partition is half there, as after a crash of a machine whose disk lied.
-pub(super) async fn tear(bench: &mut Bench) -> Result<()> {
-    wait_for_snapshots(bench).await?;
+pub(super) async fn tear(pipeline: &mut Pipeline) -> Result<()> {
+    wait_for_snapshots(pipeline).await?;
     // Stopped first, so that no newer one comes after.
-    bench.fleet.pause(DETECTOR)?;
+    pipeline.fleet.pause(DETECTOR)?;
     let mut newest = BTreeMap::new();
-    for path in snapshots(&bench.settings.snapshots.url) {
+    for path in snapshots(&pipeline.settings.snapshots.url) {
         if path.to_string_lossy().contains("millrace-detect") || path.to_string_lossy().contains("detect/") {
             newest.insert(path.parent().map(Path::to_owned), path);
         }
@@ -92,10 +92,10 @@ pub(super) async fn tear(bench: &mut Bench) -> Result<()> {
         let file = fs::File::options().write(true).open(path)?;
         file.set_len(file.metadata()?.len() / 2)?;
     }
-    let before = bench.mark();
-    bench.fleet.kill(DETECTOR)?;
-    bench.fleet.start(DETECTOR, &[])?;
-    bench
+    let before = pipeline.mark();
+    pipeline.fleet.kill(DETECTOR)?;
+    pipeline.fleet.start(DETECTOR, &[])?;
+    pipeline
         .recovered(
             "SIGKILL with torn snapshots",
             before,
@@ -103,7 +103,11 @@ pub(super) async fn tear(bench: &mut Bench) -> Result<()> {
             Some(Service::Detector),
         )
         .await?;
-    let refused = bench.fleet.log(DETECTOR).matches("a snapshot is refused").count();
+    let refused = pipeline
+        .fleet
+        .log(DETECTOR)
+        .matches("a snapshot is refused")
+        .count();
     ensure!(
         refused >= newest.len(),
         "{} snapshots were torn, and {refused} refused",
@@ -113,25 +117,25 @@ pub(super) async fn tear(bench: &mut Bench) -> Result<()> {
 }
 
 /// The detector's snapshots go to a disk that has no room for one: it goes on without, and a restart replays the log.
-pub(super) async fn fill_disk(bench: &mut Bench) -> Result<()> {
-    let folder = bench.settings.snapshots.url.clone();
+pub(super) async fn fill_disk(pipeline: &mut Pipeline) -> Result<()> {
+    let folder = pipeline.settings.snapshots.url.clone();
     fs::create_dir_all(&folder)?;
     let within = with_small_disk(&folder)?;
-    bench.fleet.stop(DETECTOR).await?;
-    bench.fleet.start(DETECTOR, &within)?;
-    bench.fleet.ready(DETECTOR).await?;
-    let fleet = &bench.fleet;
+    pipeline.fleet.stop(DETECTOR).await?;
+    pipeline.fleet.start(DETECTOR, &within)?;
+    pipeline.fleet.ready(DETECTOR).await?;
+    let fleet = &pipeline.fleet;
     wait_until("a snapshot that finds the disk full", LIMIT, || async {
         let failures = fleet.metric(DETECTOR, "millrace_snapshot_failures_total").await;
         Ok(failures.filter(|count| *count > 0.0).map(drop))
     })
     .await?;
-    let enough = i64::try_from(bench.settings.producer.rate_per_s)?.max(1) * 5;
-    bench.monitor.advanced(Group::Detect, enough, LIMIT).await?;
-    let before = bench.mark();
-    bench.fleet.kill(DETECTOR)?;
-    bench.fleet.start(DETECTOR, &[])?;
-    bench
+    let enough = i64::try_from(pipeline.settings.producer.rate_per_s)?.max(1) * 5;
+    pipeline.monitor.advanced(Group::Detect, enough, LIMIT).await?;
+    let before = pipeline.mark();
+    pipeline.fleet.kill(DETECTOR)?;
+    pipeline.fleet.start(DETECTOR, &[])?;
+    pipeline
         .recovered(
             "SIGKILL on a full disk",
             before,
@@ -139,7 +143,7 @@ pub(super) async fn fill_disk(bench: &mut Bench) -> Result<()> {
             Some(Service::Detector),
         )
         .await?;
-    bench.fleet.ready(DETECTOR).await
+    pipeline.fleet.ready(DETECTOR).await
 }
 
 /// A command that runs another with a small disk in the place of `folder`, seen by that process alone: a mount

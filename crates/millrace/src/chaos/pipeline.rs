@@ -9,12 +9,12 @@ use millrace_settings::Settings;
 
 use super::anomalies;
 use super::cluster::Cluster;
-use super::fleet::{Fleet, Program, Worker};
-use super::monitor::{Group, Mark, Monitor};
 use super::outcome::{Judgement, Recovery};
-use super::processor::Busy;
 use super::transactions;
 use crate::init;
+use crate::rig::fleet::{Fleet, Program, Worker};
+use crate::rig::monitor::{Group, Mark, Monitor};
+use crate::rig::processor::Busy;
 use crate::up::Service;
 use crate::verify;
 
@@ -35,7 +35,7 @@ pub const READERS: [Worker; 3] = [
 pub const PRODUCER: Worker = Worker(Service::Producer, 1);
 
 /// A pipeline under load.
-pub struct Bench {
+pub struct Pipeline {
     /// The settings of every service.
     pub settings: Settings,
     /// The services.
@@ -48,7 +48,7 @@ pub struct Bench {
     pub recoveries: Vec<Recovery>,
 }
 
-impl Bench {
+impl Pipeline {
     /// Runs `init`, starts every service with one process each, and waits until the stream flows. Topics, groups and indices must be new: give the settings a prefix of their own.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Bench {
             fleet.ready(worker).await?;
         }
         fleet.start(PRODUCER, &[])?;
-        let bench = Self {
+        let pipeline = Self {
             settings: settings.clone(),
             fleet,
             cluster,
@@ -80,8 +80,8 @@ impl Bench {
             recoveries: Vec::new(),
         };
         let flowing = i64::try_from(settings.producer.rate_per_s)?.max(1) * 5;
-        bench.monitor.flows(flowing, LIMIT).await?;
-        Ok(bench)
+        pipeline.monitor.flows(flowing, LIMIT).await?;
+        Ok(pipeline)
     }
 
     /// Lets the stream flow for this time.

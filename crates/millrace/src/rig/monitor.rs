@@ -103,7 +103,7 @@ impl Monitor {
         let (looks, stop) = (Arc::new(Mutex::default()), Arc::new(AtomicBool::new(false)));
         let (kept, stopped) = (Arc::clone(&looks), Arc::clone(&stop));
         let thread = std::thread::Builder::new()
-            .name("chaos-monitor".to_owned())
+            .name("monitor".to_owned())
             .spawn(move || look_on(&offsets, &kept, &stopped))
             .context("starting the monitor's thread")?;
         Ok(Self {
