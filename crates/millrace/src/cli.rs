@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{chaos, dotenv, down, health, init, service, status, up, verify};
+use crate::{bench, chaos, dotenv, down, health, init, service, status, up, verify};
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ pub enum Command {
     Verify(verify::Command),
     /// Do faults to a pipeline under load, and show that nothing is lost or doubled
     Chaos(chaos::Options),
+    /// Measure how fast each part is, against the project's targets
+    Bench(bench::Options),
     /// Write the .env that Docker Compose reads
     Env(dotenv::Options),
     /// Run one service in this process

@@ -1,7 +1,8 @@
-//! The millrace command: up, down, init, status, verify, chaos, env, and each service in one binary.
+//! The millrace command: up, down, init, status, verify, chaos, bench, env, and each service in one binary.
 
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod chaos;
 pub mod cli;
 pub mod dispatch;

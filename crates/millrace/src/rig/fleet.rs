@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -106,6 +106,14 @@ impl Fleet {
     /// # Errors
     /// It runs already, or the process cannot be started.
     pub fn start(&mut self, worker: Worker, within: &[String]) -> Result<()> {
+        self.start_with(worker, within, &[])
+    }
+
+    /// As [`Self::start`], with arguments of the service's own.
+    ///
+    /// # Errors
+    /// It runs already, or the process cannot be started.
+    pub fn start_with(&mut self, worker: Worker, within: &[String], arguments: &[String]) -> Result<()> {
         ensure!(self.find(worker).is_err(), "{worker} runs already");
         let port = self.port(worker)?;
         let mut settings = self.settings.clone();
@@ -124,6 +132,7 @@ impl Fleet {
             }
         };
         command.args(["service", "--exit-with-parent", worker.0.name()]);
+        command.args(arguments);
         command
             .envs(settings.variables())
             .envs(self.program.variables.iter().cloned());
@@ -151,6 +160,27 @@ impl Fleet {
     fn take(&mut self, worker: Worker) -> Result<Member> {
         let index = self.find(worker)?;
         Ok(self.members.swap_remove(index))
+    }
+
+    /// The worker's process id.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn pid(&self, worker: Worker) -> Result<u32> {
+        Ok(self.members[self.find(worker)?].process.pid())
+    }
+
+    /// The status of one that ends when its work is done; `None` while it runs. After that it can be started again.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn finished(&mut self, worker: Worker) -> Result<Option<ExitStatus>> {
+        let index = self.find(worker)?;
+        let status = self.members[index].process.exited();
+        if status.is_some() {
+            self.members.swap_remove(index);
+        }
+        Ok(status)
     }
 
     /// Waits until the worker is ready.
@@ -275,6 +305,19 @@ impl Fleet {
     pub fn log(&self, worker: Worker) -> String {
         let path = self.folder.join("logs").join(format!("{worker}.log"));
         std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    /// When the worker first wrote `message`.
+    #[must_use]
+    pub fn logged_at(&self, worker: Worker, message: &str) -> Option<SystemTime> {
+        let log = self.log(worker);
+        log.lines().find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let time = line["timestamp"]
+                .as_str()
+                .filter(|_| line["message"] == message)?;
+            Some(time.parse::<Timestamp>().ok()?.into())
+        })
     }
 
     /// The end of each worker's log, without what librdkafka says: for the report of a failure.

@@ -1,0 +1,144 @@
+//! How long after a transaction its anomaly can be read.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use millrace_codec::{AnomalyReader, SchemaFetcher, TransactionReader};
+use millrace_domain::{TransactionId, topic};
+use millrace_kafka::client::{LogBridge, reader_config};
+use millrace_kafka::topic_name;
+use millrace_producer::stream::now_ms;
+use millrace_service::registry;
+use millrace_settings::Settings;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Message as _;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::command::Options;
+use super::figure::{Figure, Measure, Target};
+use super::session::{AGGREGATOR, DETECTOR, PRODUCER, Session, produced};
+use crate::rig::monitor::{Group, Monitor};
+use crate::verify::log::TopicLog;
+
+/// Longest wait for anything else.
+const LIMIT: Duration = Duration::from_secs(300);
+/// Share of the transactions that belong to a pattern, at least.
+const FRAUD_SHARE: f64 = 0.002;
+/// What is read before is of a start: caches, first fetches.
+const WARM_UP: Duration = Duration::from_secs(10);
+
+pub(super) async fn measure(session: &Session, options: &Options) -> Result<Vec<Figure>> {
+    let mut settings = session.settings("latency")?;
+    settings.producer.rate_per_s = options.latency_rate;
+    // Enough anomalies for a percentile.
+    settings.producer.fraud_share = settings.producer.fraud_share.max(FRAUD_SHARE);
+    let mut fleet = session.pipeline(&settings, "latency").await?;
+    for worker in [AGGREGATOR, DETECTOR] {
+        fleet.start(worker, &[])?;
+        fleet.ready(worker).await?;
+    }
+    let monitor = Monitor::start(&settings)?;
+    let time = options.time.min(Duration::from_secs(60));
+    let (read, kafka) = (settings.clone(), time + WARM_UP);
+    let reading = tokio::task::spawn_blocking(move || read_anomalies(&read, kafka));
+    let seconds = format!("{}s", time.as_secs());
+    fleet.start_with(PRODUCER, &[], &["--for".to_owned(), seconds])?;
+    let watch = session.watch(&fleet, &[PRODUCER, AGGREGATOR, DETECTOR])?;
+    let sending = produced(&mut fleet, time + LIMIT).await?;
+    let wall_s = sending.elapsed()?.as_secs_f64();
+    let usage = watch.stop();
+    let seen = reading.await??;
+    monitor.drained(Group::Detect, LIMIT).await?;
+    fleet.stop_all().await?;
+    let from_ms = i64::try_from(sending.duration_since(std::time::UNIX_EPOCH)?.as_millis())?
+        + i64::try_from(WARM_UP.as_millis())?;
+    let (records, mut latencies) =
+        tokio::task::spawn_blocking(move || latencies(&settings, seen, from_ms)).await??;
+    if latencies.is_empty() {
+        bail!("no anomaly came of {records} transactions: nothing to measure");
+    }
+    latencies.sort_unstable();
+    let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize] as f64;
+    let figure = Figure {
+        what: format!(
+            "latency: {} a second, {} anomalies; from the producer's timestamp,\nwhich is before the acknowledgement, until a \
+             read_committed consumer has it",
+            options.latency_rate,
+            latencies.len()
+        ),
+        records,
+        wall_s,
+        usage,
+        ..Figure::default()
+    };
+    Ok(vec![
+        figure
+            .with(Measure::new("p50", at(0.5), "ms").to_be(Target::AtMost(80.0)))
+            .with(Measure::new("p90", at(0.9), "ms"))
+            .with(Measure::new("p99", at(0.99), "ms").to_be(Target::AtMost(250.0)))
+            .with(Measure::new("most", at(1.0), "ms")),
+    ])
+}
+
+/// When each anomaly was read, by the transaction that fired it.
+fn read_anomalies(settings: &Settings, time: Duration) -> Result<HashMap<TransactionId, i64>> {
+    let mut config = reader_config(&settings.kafka, &format!("{}bench", settings.kafka.topic_prefix))?;
+    config.set("fetch.wait.max.ms", "10");
+    let consumer: BaseConsumer<LogBridge> = config.create_with_context(LogBridge)?;
+    let topic = topic_name(&settings.kafka, topic::ANOMALIES);
+    let metadata = consumer.fetch_metadata(Some(&topic), LIMIT)?;
+    let partitions = metadata.topics().first().context("no such topic")?.partitions();
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition_offset(&topic, partition.id(), Offset::Beginning)?;
+    }
+    consumer.assign(&list)?;
+    let reader = AnomalyReader::new(SchemaFetcher::new(registry::config(&settings.schema_registry)));
+    let mut seen = HashMap::new();
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
+            continue;
+        };
+        let now = now_ms();
+        let anomaly = reader.read(message.payload().unwrap_or_default())?;
+        if let Some(id) = anomaly.transaction_ids.last() {
+            seen.entry(*id).or_insert(now);
+        }
+    }
+    Ok(seen)
+}
+
+/// The number of transactions, and in milliseconds how long after its own timestamp each that fired since `from_ms` was
+/// seen to.
+fn latencies(
+    settings: &Settings,
+    seen: HashMap<TransactionId, i64>,
+    from_ms: i64,
+) -> Result<(u64, Vec<i64>)> {
+    let reader = TransactionReader::new(SchemaFetcher::new(registry::config(&settings.schema_registry)));
+    let mut log = TopicLog::open(&settings.kafka, topic_name(&settings.kafka, topic::TRANSACTIONS))?;
+    let (mut records, mut sent) = (0, HashMap::new());
+    log.read_new(|message| {
+        records += 1;
+        let transaction = reader.read(message.payload().unwrap_or_default())?;
+        if seen.contains_key(&transaction.transaction_id) {
+            // Of several copies the last one fired: a replay is an anomaly of the later.
+            sent.insert(
+                transaction.transaction_id,
+                message.timestamp().to_millis().unwrap_or(0),
+            );
+        }
+        Ok(())
+    })?;
+    let of = |(id, seen_ms): (TransactionId, i64)| Some((*sent.get(&id)?, seen_ms));
+    let pairs = seen.into_iter().filter_map(of);
+    let latencies = pairs.filter(|(sent_ms, _)| *sent_ms >= from_ms);
+    Ok((
+        records,
+        latencies
+            .map(|(sent_ms, seen_ms)| (seen_ms - sent_ms).max(0))
+            .collect(),
+    ))
+}

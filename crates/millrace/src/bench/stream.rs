@@ -1,0 +1,70 @@
+//! The generator's transactions, in this process.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use millrace_domain::Transaction;
+use millrace_producer::stream::{Stream, StreamConfig};
+use millrace_producer::world::{World, WorldConfig};
+use millrace_settings::Settings;
+
+/// Transactions a minute of an average user: the generator's own idea of what is believable.
+const PER_USER_AND_MINUTE: u64 = 2;
+
+/// Transactions a second of event time at which users behave like people, whatever their number.
+pub(super) fn event_rate_per_s(users: u32) -> u64 {
+    (u64::from(users) * PER_USER_AND_MINUTE / 60).max(1)
+}
+
+/// An endless stream with simulated event time.
+pub(super) struct Transactions {
+    stream: Stream,
+    sent: u64,
+    start_ms: i64,
+    rate_per_s: u64,
+}
+
+impl Transactions {
+    /// A stream by the settings of the producer, but for users, merchants and records that nobody can take.
+    ///
+    /// # Errors
+    /// No such world can be.
+    pub(super) fn new(settings: &Settings, users: u32, merchants: u32) -> Result<Self> {
+        let producer = &settings.producer;
+        let world = World::new(&WorldConfig {
+            seed: producer.seed,
+            users,
+            merchants,
+            zipf_exponent: producer.zipf_exponent,
+        })?;
+        let config = StreamConfig {
+            seed: producer.seed,
+            thread: 0,
+            threads: 1,
+            refund_share: producer.refund_share,
+            disorder_share: producer.disorder_share,
+            max_disorder_ms: producer.max_disorder_ms,
+            duplicate_share: producer.duplicate_share,
+            malformed_share: 0.0,
+            fraud_share: producer.fraud_share,
+        };
+        Ok(Self {
+            stream: Stream::new(Arc::new(world), &config),
+            sent: 0,
+            start_ms: 1_760_000_000_000,
+            rate_per_s: event_rate_per_s(users),
+        })
+    }
+
+    /// Replaces `batch` by the next ones.
+    pub(super) fn fill(&mut self, batch: &mut Vec<Transaction>, count: usize) {
+        batch.clear();
+        for _ in 0..count {
+            let passed_ms = self.sent * 1_000 / self.rate_per_s;
+            self.sent += 1;
+            let now_ms = self.start_ms + i64::try_from(passed_ms).unwrap_or(i64::MAX);
+            batch.push(self.stream.next(now_ms).transaction);
+            self.stream.labels().clear();
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! A pipeline of processes of its own beside any other, and what it is watched by: for [`crate::chaos`] and
+//! [`crate::bench`].
+
+pub mod fleet;
+pub mod monitor;
+mod offsets;
+pub mod processor;
