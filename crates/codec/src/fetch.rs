@@ -47,16 +47,19 @@ impl SchemaFetcher {
     /// The registry cannot be reached or refuses the call.
     pub fn fetch(&self, id: u32) -> Result<Option<String>, RegistryError> {
         let (reply, answer) = channel();
-        let lost = |cause: &str| RegistryError::Unavailable {
+        let lost = || self.unavailable(id, "the fetching thread has ended");
+        self.requests()?.send(Request { id, reply }).map_err(|_| lost())?;
+        answer.recv().map_err(|_| lost())?
+    }
+
+    /// The error of a schema that cannot be had now.
+    pub(crate) fn unavailable(&self, id: u32, cause: &str) -> RegistryError {
+        RegistryError::Unavailable {
             url: self.shared.config.url.clone(),
             action: format!("get schema {id}"),
             attempts: 1,
             cause: cause.to_owned(),
-        };
-        self.requests()?
-            .send(Request { id, reply })
-            .map_err(|_| lost("the fetching thread has ended"))?;
-        answer.recv().map_err(|_| lost("the fetching thread has ended"))?
+        }
     }
 
     fn requests(&self) -> Result<SyncSender<Request>, RegistryError> {

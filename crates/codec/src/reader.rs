@@ -223,7 +223,12 @@ impl<T: Contract> Reader<T> {
             None => {}
         }
         let until = Instant::now() + REFUSED_FOR;
-        let known = match self.shared.fetcher.fetch(id)? {
+        let mut fetched = self.shared.fetcher.fetch(id)?;
+        if fetched.is_none() && self.has_whole_store(id)? {
+            // It may have read this one meanwhile.
+            fetched = self.shared.fetcher.fetch(id)?;
+        }
+        let known = match fetched {
             None => Known::Refused {
                 error: DecodeError::UnknownSchema { id },
                 until,
@@ -243,6 +248,27 @@ impl<T: Contract> Reader<T> {
         };
         self.remember(id, known.clone());
         Ok(known)
+    }
+
+    /// Whether the registry still knows an id that it has given before. One that is just starting answers that it knows none:
+    /// a record would be among the dead letters for that. `false` if there is no id to ask for.
+    fn has_whole_store(&self, id: u32) -> Result<bool, RegistryError> {
+        let given = |(id, known): (&u32, &Known)| {
+            let is_given = matches!(known, Known::Ours | Known::Other(_));
+            is_given.then_some(*id)
+        };
+        let known = self.shared.known.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(before) = known.iter().find_map(given) else {
+            return Ok(false);
+        };
+        drop(known);
+        match self.shared.fetcher.fetch(before)? {
+            Some(_) => Ok(true),
+            None => Err(self.shared.fetcher.unavailable(
+                id,
+                &format!("it does not know schema {before} either, which it has given before: it is still reading its store"),
+            )),
+        }
     }
 
     fn remember(&self, id: u32, known: Known) {

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -43,6 +43,8 @@ const UNKNOWN: u32 = 99;
 #[derive(Default)]
 struct Counts {
     calls: AtomicUsize,
+    /// It answers, and has not read its store yet.
+    is_starting: AtomicBool,
 }
 
 /// Our schema with an optional field in front.
@@ -59,7 +61,9 @@ async fn by_id(
 ) -> (StatusCode, Json<serde_json::Value>) {
     let calls = counts.calls.fetch_add(1, Ordering::SeqCst);
     let found = |schema: &str| (StatusCode::OK, Json(serde_json::json!({ "schema": schema })));
+    let is_starting = counts.is_starting.load(Ordering::SeqCst);
     match id {
+        OURS | EVOLVED if is_starting => not_found(),
         OURS => found(&schema::TRANSACTION.replace("At most 12 bytes.", "Other words.")),
         EVOLVED => found(&evolved()),
         FOREIGN => found(r#"{"type":"record","name":"Other","fields":[]}"#),
@@ -68,11 +72,13 @@ async fn by_id(
             StatusCode::SERVICE_UNAVAILABLE,
             Json(serde_json::json!({"error_code": 50003, "message": "busy"})),
         ),
-        _ => (
-            StatusCode::NOT_FOUND,
-            Json(serde_json::json!({"error_code": 40403, "message": "Schema not found"})),
-        ),
+        _ => not_found(),
     }
+}
+
+fn not_found() -> (StatusCode, Json<serde_json::Value>) {
+    let answer = serde_json::json!({"error_code": 40403, "message": "Schema not found"});
+    (StatusCode::NOT_FOUND, Json(answer))
 }
 
 fn config(url: String) -> RegistryConfig {
@@ -170,6 +176,27 @@ fn what_cannot_be_read_is_refused_and_not_asked_for_again() {
     assert_eq!(code(reader.read(b"")), "empty");
     assert_eq!(code(reader.read(b"\x01")), "wrong_magic");
     assert_eq!(code(reader.read(b"\0\0")), "truncated");
+}
+
+#[test]
+fn a_registry_that_has_not_read_its_store_yet_condemns_nothing() {
+    let (config, counts) = serve();
+    let reader = TransactionReader::new(SchemaFetcher::new(config));
+    assert_eq!(reader.read(&framed(OURS)).unwrap(), sample());
+    counts.is_starting.store(true, Ordering::SeqCst);
+    for id in [EVOLVED, UNKNOWN] {
+        match reader.read(&framed(id)) {
+            Err(ReadError::Registry(error)) => {
+                assert!(error.is_retriable());
+                let text = error.to_string();
+                assert!(text.contains("does not know schema 1 either"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    counts.is_starting.store(false, Ordering::SeqCst);
+    assert_eq!(code(reader.read(&framed(UNKNOWN))), "unknown_schema");
+    assert_ne!(code(reader.read(&framed(EVOLVED))), "unknown_schema");
 }
 
 #[test]
