@@ -1,22 +1,20 @@
 //! An open-addressed table that keeps the order of insertion.
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-
 use crate::hash::{HashSeed, Key};
+use crate::index::Index;
 use crate::pages::{Frozen, Pages};
 
 /// A map from 16-byte keys to values, dense and in the order of insertion, without removal of single keys.
 ///
-/// Keys and values lie in two paged arrays; beside them an open-addressed table holds their positions (5 bytes a slot). So
-/// an insertion writes one slot and appends, a look-up of an absent key touches one byte a slot alone, the state is
-/// frozen page by page, in an order that depends on the insertions alone, and positions serve as dense ids.
+/// Keys and values lie in two paged arrays; beside them an [`Index`] holds their positions. So an insertion writes one
+/// line of that and appends, a look-up of an absent key touches that line alone, the state is frozen page by page, in an
+/// order that depends on the insertions alone, and positions serve as dense ids.
 /// Positions are 32 bits wide: 4 billion keys (64 GB of them) are more than a partition's table ever holds.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyTable<V> {
     keys: Keys,
     values: Values<V>,
-    index: HashTable<u32>,
+    index: Index,
     seed: HashSeed,
 }
 
@@ -37,7 +35,7 @@ impl<V: Clone> KeyTable<V> {
         Self {
             keys: Pages::with_capacity(capacity),
             values: Pages::with_capacity(capacity),
-            index: HashTable::with_capacity(capacity),
+            index: Index::with_capacity(capacity),
             seed,
         }
     }
@@ -72,48 +70,42 @@ impl<V: Clone> KeyTable<V> {
         }
     }
 
+    /// The index, to ask for its memory.
+    #[inline]
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
     /// The position of `key`, whose hash under this table's seed is `hash`.
     #[inline]
     pub(crate) fn find(&self, hash: u64, key: &Key) -> Option<usize> {
         let keys = &self.keys;
         self.index
-            .find(hash, |&at| keys.get(at as usize) == key)
-            .map(|&at| at as usize)
+            .find(hash, |at| keys.get(at as usize) == key)
+            .map(|at| at as usize)
     }
 
     /// The position of `key`, and whether it is new; a new key gets the value that `make` makes.
     #[inline]
     pub(crate) fn find_or_insert(&mut self, hash: u64, key: Key, make: impl FnOnce() -> V) -> (usize, bool) {
-        if self.index.len() == self.index.capacity() {
+        if let Some(at) = self.find(hash, &key) {
+            return (at, false);
+        }
+        if self.index.is_full() {
             self.grow();
         }
-        let (keys, seed) = (&self.keys, &self.seed);
-        let entry = self.index.entry(
-            hash,
-            |&at| *keys.get(at as usize) == key,
-            |&at| seed.hash(keys.get(at as usize)),
-        );
-        match entry {
-            Entry::Occupied(occupied) => (*occupied.get() as usize, false),
-            Entry::Vacant(vacant) => {
-                let at = keys.len();
-                vacant.insert(at as u32);
-                self.keys.push(key);
-                self.values.push(make());
-                (at, true)
-            }
-        }
+        let at = self.keys.push(key);
+        self.values.push(make());
+        self.index.insert(hash, at as u32);
+        (at, true)
     }
 
-    /// Doubles the table of positions by reading the keys in their order: the table's own growth would read them in
-    /// the order of their hashes, at a cache miss each.
+    /// Makes a larger index by reading the keys in their order.
     #[cold]
     fn grow(&mut self) {
-        let mut index = HashTable::with_capacity((self.index.capacity() * 2).max(16));
-        let (keys, seed) = (&self.keys, &self.seed);
-        for (at, key) in keys.iter().enumerate() {
-            index.insert_unique(seed.hash(key), at as u32, |&at| seed.hash(keys.get(at as usize)));
-        }
+        let mut index = Index::with_capacity((self.index.len() * 2).max(16));
+        let entries = self.keys.iter().zip(0..);
+        index.fill(entries.map(|(key, at)| (self.seed.hash(key), at)));
         self.index = index;
     }
 }

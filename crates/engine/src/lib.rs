@@ -9,7 +9,9 @@
 pub mod aggregate;
 pub mod dedup;
 pub mod hash;
+pub mod index;
 mod key_table;
+pub mod near;
 pub mod operator;
 pub mod pages;
 pub mod snapshot;

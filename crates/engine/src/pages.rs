@@ -12,11 +12,18 @@ use std::sync::Arc;
 
 /// A page, growing up to its full length.
 #[derive(Debug)]
-struct Page<T> {
+pub(crate) struct Page<T> {
     /// Where the elements are while the page is not shared.
     owned: Vec<T>,
     /// Where they are else.
     shared: Option<Arc<Vec<T>>>,
+}
+
+/// A copy, owned.
+impl<T: Clone> Clone for Page<T> {
+    fn clone(&self) -> Self {
+        Self::of(self.as_slice().to_vec())
+    }
 }
 
 impl<T: Clone> Page<T> {
@@ -24,20 +31,21 @@ impl<T: Clone> Page<T> {
         Self::of(Vec::with_capacity(capacity))
     }
 
-    const fn of(owned: Vec<T>) -> Self {
+    pub(crate) const fn of(owned: Vec<T>) -> Self {
         Self { owned, shared: None }
     }
 
     #[inline]
-    fn as_slice(&self) -> &[T] {
+    pub(crate) fn as_slice(&self) -> &[T] {
         match &self.shared {
             None => &self.owned,
             Some(shared) => shared,
         }
     }
 
+    /// The elements, to be changed; `full` is how many there may be at most.
     #[inline]
-    fn to_mut(&mut self, full: usize) -> &mut Vec<T> {
+    pub(crate) fn to_mut(&mut self, full: usize) -> &mut Vec<T> {
         if self.shared.is_some() {
             self.take_back(full);
         }
@@ -56,7 +64,8 @@ impl<T: Clone> Page<T> {
         }
     }
 
-    fn share(&mut self) -> Arc<Vec<T>> {
+    /// The elements of this moment, whatever becomes of the page.
+    pub(crate) fn share(&mut self) -> Arc<Vec<T>> {
         let owned = &mut self.owned;
         let shared = self.shared.get_or_insert_with(|| Arc::new(std::mem::take(owned)));
         Arc::clone(shared)
@@ -90,11 +99,7 @@ impl<T, const BYTES: usize> Default for Pages<T, BYTES> {
 impl<T: Clone, const BYTES: usize> Clone for Pages<T, BYTES> {
     fn clone(&self) -> Self {
         Self {
-            pages: self
-                .pages
-                .iter()
-                .map(|page| Page::of(page.as_slice().to_vec()))
-                .collect(),
+            pages: self.pages.clone(),
             len: self.len,
         }
     }

@@ -77,6 +77,38 @@ proptest! {
         prop_assert_eq!(operator.open_until_ms(), open_until_ms);
     }
 
+    /// A hint is a hint: whatever is prepared, and whatever of it then comes, outputs and state are the same.
+    #[test]
+    fn preparing_changes_nothing(times in times(), events in events(0), ahead in 1_usize..90) {
+        let (mut plain, mut prepared) = (partial(times, 1), partial(times, 1));
+        let record = |event: &Event| match event {
+            Event::Record(record) => Some(*record),
+            Event::Advance(_) => None,
+        };
+        for (at, event) in events.iter().enumerate() {
+            if at % ahead == 0 {
+                let records: Vec<_> = events[at..].iter().take(ahead).filter_map(record).collect();
+                prepared.prepare(&records);
+            }
+            let (mut expected, mut found) = (Vec::new(), Vec::new());
+            match event {
+                Event::Record(record) => prop_assert_eq!(
+                    prepared.process(record, &mut found),
+                    plain.process(record, &mut expected)
+                ),
+                Event::Advance(to_ms) => {
+                    plain.advance(*to_ms, &mut expected);
+                    prepared.advance(*to_ms, &mut found);
+                }
+            }
+            prop_assert_eq!(found, expected);
+        }
+        let (mut expected, mut found) = (Vec::new(), Vec::new());
+        plain.snapshot(&mut expected);
+        prepared.snapshot(&mut found);
+        prop_assert_eq!(found, expected);
+    }
+
     #[test]
     fn a_restored_operator_goes_on_the_same_from_every_point(
         times in times(),

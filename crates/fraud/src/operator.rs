@@ -2,6 +2,7 @@
 
 use millrace_domain::{Anomaly, Transaction, TransactionType};
 use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
+use millrace_engine::near::{self, Places};
 use millrace_engine::snapshot::StateReader;
 use millrace_engine::{
     Disposition, FrozenState, HashSeed, Operator, RestoreError, TumblingWindows, Watermark,
@@ -208,13 +209,14 @@ impl DetectOperator {
         }
         let place = self.sweep_at;
         self.sweep_at += 1;
-        let profile = self.profiles.at(place);
+        let profile = self.profiles.get(place);
         if profile.is_free() {
             return;
         }
         let is_forgotten = profile.newest_ms < forgotten_before_ms;
-        if is_forgotten || profile.newest_ms < useless_before_ms {
-            let run = &mut profile.burst.run;
+        // Nothing is written without need: a write to a page that a snapshot still has copies it.
+        if (is_forgotten || profile.newest_ms < useless_before_ms) && profile.burst.run.len() > 0 {
+            let run = &mut self.profiles.at(place).burst.run;
             self.recent.drop_first(run, run.len());
         }
         if is_forgotten {
@@ -234,6 +236,24 @@ fn remembered(horizon_ms: i64, seed: HashSeed) -> (RecentPayloads, RecentIds) {
 impl Operator for DetectOperator {
     type Record = Transaction;
     type Output = Anomaly;
+
+    /// In steps, each for what the one before has led to: the indexes, the profiles, the recent purchases.
+    fn prepare(&self, transactions: &[Transaction]) {
+        let (ids, users) = (self.payloads.index(), self.profiles.index());
+        let mut hashes = [(0, 0); near::GROUP];
+        let hashes = &mut hashes[..transactions.len().min(near::GROUP)];
+        for (hashes, transaction) in hashes.iter_mut().zip(transactions) {
+            hashes.0 = self.payloads.hash(transaction.transaction_id);
+            hashes.1 = self.profiles.hash(transaction.user_id);
+        }
+        let lines = |&(id, user): &(u64, u64)| Some([ids.first_line(id), users.first_line(user)]);
+        Places::of(hashes.iter(), lines).bring();
+        let lines = |&(id, user): &(u64, u64)| Some([ids.next_line(id), users.next_line(user)]);
+        Places::of(hashes.iter(), lines).bring();
+        let profile = |&(_, user): &(u64, u64)| Some(self.profiles.get(users.guess(user)?));
+        Places::of(hashes.iter(), |hash| profile(hash).map(Profile::lines)).bring();
+        Places::of(hashes.iter(), |hash| self.recent.ends(profile(hash)?.burst.run)).bring();
+    }
 
     fn process(&mut self, transaction: &Transaction, outputs: &mut Vec<Anomaly>) -> Disposition {
         let time_ms = transaction.transaction_time_ms;

@@ -7,18 +7,18 @@ use crate::habit::Habits;
 use crate::recent::Run;
 
 /// A user's behaviour: two cache lines, whatever the user does. Recent purchases are in a pool beside it, for as long
-/// as the velocity rule needs them.
+/// as the velocity rule needs them. The first line has what every transaction needs, the second the place.
 #[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct Profile {
     /// The user's id, padded; NUL in a free place of the table.
     pub(crate) user: [u8; ShortId::MAX_LEN],
     /// The highest event time of the user's transactions, in milliseconds since 1970.
     pub(crate) newest_ms: i64,
-    /// Usual amounts.
-    pub(crate) habits: Habits,
     /// State of the velocity rule.
     pub(crate) burst: Burst,
+    /// Usual amounts.
+    pub(crate) habits: Habits,
     /// State of the impossible-travel rule.
     pub(crate) place: Place,
 }
@@ -72,6 +72,12 @@ impl Profile {
             },
             place: Place::NONE,
         }
+    }
+
+    /// Places in each of its cache lines: see [`millrace_engine::near`].
+    #[inline]
+    pub(crate) fn lines(&self) -> [&u8; 2] {
+        [&self.user[0], &self.place.id.as_bytes()[0]]
     }
 
     /// Whether the place in the table is free.

@@ -152,6 +152,18 @@ impl RecentPool {
         &self.classes[usize::from(run.class)].chunk(run.chunk)[..run.len()]
     }
 
+    /// Places in the first and the last purchase of a run: see [`millrace_engine::near`].
+    #[inline]
+    pub(crate) fn ends(&self, run: Run) -> Option<[&u32; 2]> {
+        let class = self.classes.get(usize::from(run.class))?;
+        let first = (run.chunk as usize) << class.stride_bits;
+        let last = first + run.len().checked_sub(1)?;
+        Some([
+            &class.entries.get(first).time_low,
+            &class.entries.get(last).time_low,
+        ])
+    }
+
     /// What the pool holds at this moment.
     pub(crate) fn freeze(&mut self) -> FrozenRecent {
         let frozen = |class: &mut Class| (class.stride_bits, class.entries.freeze());

@@ -1,9 +1,8 @@
 //! The profiles of a partition's users: an open-addressed table of positions over pages of profiles.
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use millrace_domain::ShortId;
 use millrace_engine::HashSeed;
+use millrace_engine::index::Index;
 use millrace_engine::pages::{Frozen, Pages};
 
 use crate::profile::Profile;
@@ -22,7 +21,7 @@ pub(crate) type FrozenProfiles = Frozen<Profile, PAGE_BYTES>;
 pub(crate) struct ProfileTable {
     profiles: Pages<Profile, PAGE_BYTES>,
     free: Vec<u32>,
-    index: HashTable<u32>,
+    index: Index,
     seed: HashSeed,
 }
 
@@ -43,7 +42,7 @@ impl ProfileTable {
         Self {
             profiles: Pages::new(),
             free: Vec::new(),
-            index: HashTable::with_capacity(capacity),
+            index: Index::with_capacity(capacity),
             seed,
         }
     }
@@ -58,7 +57,25 @@ impl ProfileTable {
         self.profiles.len() as u32
     }
 
+    /// The hash of a user, to find the places in [`ProfileTable::index`].
+    #[inline]
+    pub(crate) fn hash(&self, user: ShortId) -> u64 {
+        hash(self.seed, &user.to_padded())
+    }
+
+    /// The index that a user is looked up in, to ask for its memory.
+    #[inline]
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
     /// The profile at a position below [`ProfileTable::places`].
+    #[inline]
+    pub(crate) fn get(&self, place: u32) -> &Profile {
+        self.profiles.get(place as usize)
+    }
+
+    /// The profile at a position below [`ProfileTable::places`], to be changed.
     #[inline]
     pub(crate) fn at(&mut self, place: u32) -> &mut Profile {
         self.profiles.get_mut(place as usize)
@@ -72,57 +89,52 @@ impl ProfileTable {
     /// The position of a user's profile, and whether it is new: then it is [`Profile::new`].
     #[inline]
     pub(crate) fn find_or_insert(&mut self, user: ShortId, newest_ms: i64) -> (u32, bool) {
-        if self.index.len() == self.index.capacity() {
+        let user = user.to_padded();
+        if let Some(place) = self.place_of(&user) {
+            return (place, false);
+        }
+        if self.index.is_full() {
             self.grow();
         }
-        let user = user.to_padded();
-        let (profiles, seed) = (&mut self.profiles, self.seed);
-        let entry = self.index.entry(
-            hash(seed, &user),
-            |&place| profiles.get(place as usize).user == user,
-            |&place| hash(seed, &profiles.get(place as usize).user),
-        );
-        match entry {
-            Entry::Occupied(occupied) => (*occupied.get(), false),
-            Entry::Vacant(vacant) => {
-                let profile = Profile::new(user, newest_ms);
-                let place = match self.free.pop() {
-                    Some(place) => {
-                        *profiles.get_mut(place as usize) = profile;
-                        place
-                    }
-                    None => profiles.push(profile) as u32,
-                };
-                vacant.insert(place);
-                (place, true)
+        let profile = Profile::new(user, newest_ms);
+        let place = match self.free.pop() {
+            Some(place) => {
+                *self.at(place) = profile;
+                place
             }
-        }
+            None => self.profiles.push(profile) as u32,
+        };
+        self.index.insert(hash(self.seed, &user), place);
+        (place, true)
+    }
+
+    #[inline]
+    fn place_of(&self, user: &User) -> Option<u32> {
+        let profiles = &self.profiles;
+        self.index.find(hash(self.seed, user), |place| {
+            profiles.get(place as usize).user == *user
+        })
     }
 
     /// Frees a place that is not free.
     pub(crate) fn remove(&mut self, place: u32) {
-        let user = self.profiles.get(place as usize).user;
-        let found = self.index.find_entry(hash(self.seed, &user), |&at| at == place);
-        if let Ok(entry) = found {
-            entry.remove();
-            *self.profiles.get_mut(place as usize) = Profile::new([0; ShortId::MAX_LEN], 0);
+        let user = self.get(place).user;
+        if self.index.remove(hash(self.seed, &user), |at| at == place) {
+            *self.at(place) = Profile::new([0; ShortId::MAX_LEN], 0);
             self.free.push(place);
         }
     }
 
-    /// Makes a larger index by reading the profiles in their order: the index's own growth would read them in the
-    /// order of their hashes, at a cache miss each.
+    /// Makes a larger index by reading the profiles in their order.
     #[cold]
     fn grow(&mut self) {
-        let mut index = HashTable::with_capacity((self.index.len() * 2).max(16));
-        let (profiles, seed) = (&self.profiles, self.seed);
-        for (place, profile) in profiles.iter().enumerate() {
-            if !profile.is_free() {
-                index.insert_unique(hash(seed, &profile.user), place as u32, |&at| {
-                    hash(seed, &profiles.get(at as usize).user)
-                });
-            }
-        }
+        let mut index = Index::with_capacity((self.index.len() * 2).max(16));
+        let taken = self
+            .profiles
+            .iter()
+            .zip(0..)
+            .filter(|(profile, _)| !profile.is_free());
+        index.fill(taken.map(|(profile, place)| (hash(self.seed, &profile.user), place)));
         self.index = index;
     }
 }

@@ -123,6 +123,27 @@ proptest! {
         }
     }
 
+    /// A hint is a hint: groups that are prepared give what single transactions give.
+    #[test]
+    fn preparing_changes_nothing(steps in stream(200), max_count in 1_u32..5, ahead in 1_usize..90) {
+        let settings = settings(max_count, 0.1);
+        let mut plain = DetectOperator::new(&settings, HashSeed::FIXED).unwrap();
+        let mut prepared = plain.clone();
+        for group in transactions(&steps).chunks(ahead) {
+            prepared.prepare(group);
+            for transaction in group {
+                let (mut expected, mut found) = (Vec::new(), Vec::new());
+                let disposition = plain.process(transaction, &mut expected);
+                prop_assert_eq!(prepared.process(transaction, &mut found), disposition);
+                prop_assert_eq!(found, expected);
+            }
+        }
+        let (mut expected, mut found) = (Vec::new(), Vec::new());
+        plain.snapshot(&mut expected);
+        prepared.snapshot(&mut found);
+        prop_assert_eq!(found, expected);
+    }
+
     /// What is frozen is the state of that moment, whatever is processed before it is written.
     #[test]
     fn a_frozen_state_is_that_of_its_moment(

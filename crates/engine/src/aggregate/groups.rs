@@ -37,6 +37,21 @@ impl Groups {
         self.table.len()
     }
 
+    /// A place that finding a transaction's group reads from: see [`crate::near`].
+    #[inline]
+    pub(super) fn line(&self, transaction: &Transaction) -> &u64 {
+        let key = key(transaction.merchant_id, transaction.currency);
+        self.table.index().first_line(self.seed.hash(&key))
+    }
+
+    /// The number that a transaction's group most probably has, and a place in it.
+    #[inline]
+    pub(super) fn guess(&self, transaction: &Transaction) -> Option<(usize, &u64)> {
+        let key = key(transaction.merchant_id, transaction.currency);
+        let group = self.table.index().guess(self.seed.hash(&key))? as usize;
+        Some((group, &self.table.value(group).distinct_users))
+    }
+
     /// Adds a transaction to its group, and gives the group's number. Distinct users are the caller's to count.
     #[inline]
     pub(super) fn add(&mut self, transaction: &Transaction) -> usize {

@@ -7,6 +7,7 @@ use super::{AggregateConfig, late};
 use crate::dedup::RecentIds;
 use crate::hash::{HashSeed, Key};
 use crate::key_table::KeyTable;
+use crate::near::Places;
 use crate::snapshot::StateReader;
 use crate::{Disposition, FrozenState, Operator, RestoreError, TumblingWindows, Watermark};
 
@@ -66,7 +67,7 @@ impl PartialOutput {
 #[derive(Debug, Clone)]
 struct Window {
     groups: Groups,
-    /// The distinct users of each group: the user's 12 bytes, then the group's number.
+    /// The distinct users of each group, by [`user_key`].
     users: KeyTable<()>,
     /// How many transactions of each group its last early contribution had; of groups after the end, none.
     told: Vec<u64>,
@@ -81,14 +82,21 @@ impl Window {
     #[inline]
     fn add(&mut self, transaction: &Transaction, seed: HashSeed) {
         let group = self.groups.add(transaction);
-        let mut key: Key = [0; 16];
-        key[..12].copy_from_slice(&transaction.user_id.to_padded());
-        key[12..].copy_from_slice(&(group as u32).to_le_bytes());
+        let key = user_key(transaction, group);
         let (_, is_new) = self.users.find_or_insert(seed.hash(&key), key, || ());
         if is_new {
             self.groups.count_user(group);
         }
     }
+}
+
+/// The user's 12 bytes, then the group's number.
+#[inline]
+fn user_key(transaction: &Transaction, group: usize) -> Key {
+    let mut key = [0; 16];
+    key[..12].copy_from_slice(&transaction.user_id.to_padded());
+    key[12..].copy_from_slice(&(group as u32).to_le_bytes());
+    key
 }
 
 /// The operator of stage 1 over one partition.
@@ -233,6 +241,25 @@ impl PartialAggregate {
 impl Operator for PartialAggregate {
     type Record = Transaction;
     type Output = PartialOutput;
+
+    fn prepare(&self, records: &[Transaction]) {
+        let window = |record: &Transaction| {
+            let time_ms = record.transaction_time_ms;
+            self.windows.iter().rfind(|window| window.contains(time_ms))
+        };
+        let first = Places::of(records.iter(), |record| {
+            let id = self.ids.index().first_line(self.ids.hash(record.transaction_id));
+            Some([id, window(record).map_or(id, |window| window.groups.line(record))])
+        });
+        first.bring();
+        let second = Places::of(records.iter(), |record| {
+            let id = self.ids.index().next_line(self.ids.hash(record.transaction_id));
+            let (group, in_group) = window(record)?.groups.guess(record)?;
+            let user = self.seed.hash(&user_key(record, group));
+            Some([id, in_group, window(record)?.users.index().first_line(user)])
+        });
+        second.bring();
+    }
 
     #[inline]
     fn process(&mut self, record: &Transaction, outputs: &mut Vec<PartialOutput>) -> Disposition {

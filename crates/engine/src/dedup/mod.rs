@@ -1,15 +1,19 @@
 //! Deduplication by transaction id within a bounded horizon of event time.
 //!
-//! Ids are remembered in one table for each span of event time, and a span's table is forgotten as a whole once the
-//! watermark is far enough past its end: memory is bounded by what the horizon holds, and forgetting costs nothing for
-//! each id. An id is known whatever its event time says, as long as any live span has it, so that a copy with a
-//! changed time is found too.
+//! Ids are kept by span of event time, and a span is forgotten as a whole once the watermark is far enough past its end:
+//! memory is bounded by what the horizon holds. One index leads to the ids of all spans, so that a look-up costs the same
+//! however many there are. An id is known whatever its event time says, as long as any live span has it, so that a
+//! copy with a changed time is found too.
+
+mod arena;
+mod spans;
 
 use millrace_domain::TransactionId;
 
+use self::spans::Spans;
 use crate::RestoreError;
-use crate::hash::{HashSeed, Key};
-use crate::key_table::KeyTable;
+use crate::hash::HashSeed;
+use crate::index::Index;
 use crate::snapshot::{StateReader, StateWriter};
 use crate::window::TumblingWindows;
 
@@ -28,6 +32,20 @@ impl RecentIds {
     #[inline]
     pub fn insert(&mut self, id: TransactionId, event_time_ms: i64) -> bool {
         self.0.insert(*id.as_bytes(), event_time_ms, ()).is_none()
+    }
+
+    /// The hash of an id, to find its places in [`Self::index`].
+    #[inline]
+    #[must_use]
+    pub fn hash(&self, id: TransactionId) -> u64 {
+        self.0.hash(id.as_bytes())
+    }
+
+    /// The index that an id is looked up in, to ask for its memory.
+    #[inline]
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        self.0.index()
     }
 
     /// Forgets what the horizon no longer holds.
@@ -97,6 +115,20 @@ impl RecentPayloads {
         }
     }
 
+    /// The hash of an id, to find its places in [`Self::index`].
+    #[inline]
+    #[must_use]
+    pub fn hash(&self, id: TransactionId) -> u64 {
+        self.0.hash(id.as_bytes())
+    }
+
+    /// The index that an id is looked up in, to ask for its memory.
+    #[inline]
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        self.0.index()
+    }
+
     /// Forgets what the horizon no longer holds.
     pub fn forget(&mut self, watermark_ms: i64) {
         self.0.forget(watermark_ms);
@@ -125,175 +157,6 @@ impl RecentPayloads {
     /// The bytes are no such state; the present state is then unchanged.
     pub fn restore(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
         self.0.restore(reader)
-    }
-}
-
-/// What is remembered of an id.
-trait Remembered: Copy + PartialEq + Send + Sync + 'static {
-    /// Size in a snapshot.
-    const LEN: usize;
-    fn write(self, writer: &mut StateWriter<'_>);
-    fn read(reader: &mut StateReader<'_>) -> Result<Self, RestoreError>;
-}
-
-impl Remembered for () {
-    const LEN: usize = 0;
-    fn write(self, _writer: &mut StateWriter<'_>) {}
-    fn read(_reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
-        Ok(())
-    }
-}
-
-impl Remembered for u64 {
-    const LEN: usize = 8;
-    fn write(self, writer: &mut StateWriter<'_>) {
-        writer.u64(self);
-    }
-    fn read(reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
-        reader.u64()
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Span<V> {
-    start_ms: i64,
-    ids: KeyTable<V>,
-}
-
-/// The live spans. Disorder and horizon bound how many there are to a handful.
-#[derive(Debug, Clone)]
-struct Spans<V> {
-    windows: TumblingWindows,
-    keep_ms: i64,
-    seed: HashSeed,
-    /// Spans that end at or before this are forgotten.
-    forgotten_ms: Option<i64>,
-    /// By start, the latest last.
-    live: Vec<Span<V>>,
-}
-
-impl<V: Remembered> Spans<V> {
-    fn new(windows: TumblingWindows, keep_ms: i64, seed: HashSeed) -> Self {
-        Self {
-            windows,
-            keep_ms: keep_ms.max(0),
-            seed,
-            forgotten_ms: None,
-            live: Vec::new(),
-        }
-    }
-
-    /// What is remembered of `key`; if nothing, remembers `value`.
-    #[inline]
-    fn insert(&mut self, key: Key, event_time_ms: i64, value: V) -> Option<V> {
-        let hash = self.seed.hash(&key);
-        let own = self.position(event_time_ms);
-        for (at, span) in self.live.iter().enumerate().rev() {
-            if Some(at) != own
-                && let Some(found) = span.ids.find(hash, &key)
-            {
-                return Some(*span.ids.value(found));
-            }
-        }
-        let ids = match own {
-            Some(at) => &mut self.live[at].ids,
-            None => self.open(event_time_ms)?,
-        };
-        let (at, is_new) = ids.find_or_insert(hash, key, || value);
-        (!is_new).then(|| *ids.value(at))
-    }
-
-    /// Position of the live span that a time is in, looking from the latest.
-    #[inline]
-    fn position(&self, event_time_ms: i64) -> Option<usize> {
-        self.live.iter().rposition(|span| {
-            span.start_ms <= event_time_ms && event_time_ms < self.windows.end_of(span.start_ms)
-        })
-    }
-
-    /// The table of a span that is not live yet; `None` if it is forgotten.
-    #[cold]
-    fn open(&mut self, event_time_ms: i64) -> Option<&mut KeyTable<V>> {
-        let start_ms = self.windows.start_of(event_time_ms);
-        if self.forgotten_ms >= Some(self.windows.end_of(start_ms)) {
-            return None;
-        }
-        // The next span will hold about as many as the last one did.
-        let capacity = self.live.last().map_or(0, |span| span.ids.len());
-        let at = self.live.partition_point(|span| span.start_ms < start_ms);
-        let ids = KeyTable::with_capacity(capacity, self.seed);
-        self.live.insert(at, Span { start_ms, ids });
-        Some(&mut self.live[at].ids)
-    }
-
-    fn forget(&mut self, watermark_ms: i64) {
-        let before_ms = watermark_ms.saturating_sub(self.keep_ms);
-        if self.forgotten_ms < Some(before_ms) {
-            self.forgotten_ms = Some(before_ms);
-            let windows = self.windows;
-            self.live.retain(|span| windows.end_of(span.start_ms) > before_ms);
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.live.iter().map(|span| span.ids.len()).sum()
-    }
-
-    fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<V> {
-        let forgotten_ms = self.forgotten_ms;
-        let frozen = |span: &mut Span<V>| (span.start_ms, span.ids.freeze());
-        let live: Vec<_> = self.live.iter_mut().map(frozen).collect();
-        move |writer| {
-            writer.option_i64(forgotten_ms);
-            writer.count(live.len());
-            for (start_ms, ids) in live {
-                writer.i64(start_ms);
-                writer.count(ids.keys.len());
-                ids.keys.for_each_page(|keys| writer.raw(keys.as_flattened()));
-                ids.values
-                    .for_each_page(|values| values.iter().for_each(|value| value.write(writer)));
-            }
-        }
-    }
-
-    fn restore(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
-        let forgotten_ms = reader.option_i64("end of what is forgotten")?;
-        let mut live: Vec<Span<V>> = Vec::new();
-        for _ in 0..reader.count("spans of transaction ids", 16)? {
-            let at = reader.position();
-            let start_ms = reader.i64()?;
-            let is_aligned = self.windows.start_of(start_ms) == start_ms;
-            let is_after = live.last().is_none_or(|last| last.start_ms < start_ms);
-            if !is_aligned || !is_after || forgotten_ms >= Some(self.windows.end_of(start_ms)) {
-                return Err(RestoreError::Invalid {
-                    what: "span of transaction ids",
-                    at,
-                });
-            }
-            let ids = self.restore_ids(reader)?;
-            live.push(Span { start_ms, ids });
-        }
-        self.forgotten_ms = forgotten_ms;
-        self.live = live;
-        Ok(())
-    }
-
-    fn restore_ids(&self, reader: &mut StateReader<'_>) -> Result<KeyTable<V>, RestoreError> {
-        let count = reader.count("transaction ids", size_of::<Key>() + V::LEN)?;
-        let at = reader.position();
-        let keys = reader.raw(count * size_of::<Key>())?;
-        let (keys, _) = keys.as_chunks();
-        let mut ids = KeyTable::with_capacity(count, self.seed);
-        for key in keys {
-            let value = V::read(reader)?;
-            if !ids.find_or_insert(self.seed.hash(key), *key, || value).1 {
-                return Err(RestoreError::Invalid {
-                    what: "transaction id, a second time",
-                    at,
-                });
-            }
-        }
-        Ok(ids)
     }
 }
 
@@ -349,6 +212,56 @@ mod tests {
                 recent = restored;
             }
         }
+    }
+
+    /// Spans of several blocks come and go, so that the index is cleaned, made anew, and its blocks are used again.
+    #[test]
+    fn large_spans_are_known_until_they_are_forgotten_and_their_room_is_used_again() {
+        const SPAN: i64 = 1_000;
+        let id = |number: u64| TransactionId::from_bytes((u128::from(number) << 40).to_be_bytes());
+        let windows = TumblingWindows::new(SPAN).unwrap();
+        let mut recent = RecentIds::new(windows, SPAN, HashSeed::FIXED);
+        let mut oracle: HashMap<u64, i64> = HashMap::new();
+        let mut number = 0;
+        // Ids of a span; the third is far larger than the last ones, and between some nothing comes for long.
+        for (span, count) in [
+            9_000, 10_000, 60_000, 9_000, 0, 0, 0, 12_000, 20_000, 500, 500, 500, 9_000,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let start_ms = span as i64 * SPAN;
+            for step in 0..count {
+                let time_ms = start_ms - if step % 7 == 0 { SPAN } else { 0 };
+                number += 1;
+                let end_ms = windows.end_of(windows.start_of(time_ms));
+                let is_kept = end_ms + SPAN > start_ms;
+                assert!(recent.insert(id(number), time_ms), "{number}");
+                if is_kept {
+                    oracle.insert(number, end_ms);
+                }
+                let back = number.saturating_sub(step * 3);
+                assert_eq!(
+                    recent.insert(id(back), start_ms),
+                    !oracle.contains_key(&back),
+                    "{back}"
+                );
+                oracle.entry(back).or_insert(start_ms + SPAN);
+            }
+            recent.forget(start_ms);
+            oracle.retain(|_, end_ms| *end_ms + SPAN > start_ms);
+            assert_eq!(recent.len(), oracle.len(), "span {span}");
+        }
+        assert!(
+            recent.0.blocks() < 40,
+            "blocks are used again: {}",
+            recent.0.blocks()
+        );
+        assert!(
+            recent.0.index().capacity() < 80_000,
+            "{}",
+            recent.0.index().capacity()
+        );
     }
 
     #[test]
