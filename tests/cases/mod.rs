@@ -1,5 +1,6 @@
 //! The tests, by the part they are about.
 
+mod batches;
 mod early;
 mod end_to_end;
 mod faults;
@@ -51,6 +52,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(init::is_idempotent),
         case!(init::refuses_other_partitions),
         case!(replay::sums_up_to_the_file),
+        case!(batches::are_sent_once_in_order),
+        case!(batches::follow_their_partitions),
         case!(object_store::serves_a_recovery),
         case!(retention::a_lost_beginning_is_no_silent_loss),
         case!(upgrade::a_new_field_passes_through),

@@ -1,6 +1,9 @@
 //! What a service implements to run on the worker loop: a [`Job`] makes one [`Task`] for each input partition.
 
 use millrace_engine::{FrozenState, RestoreError};
+use millrace_kafka_batch::Record;
+use rdkafka::Message;
+use rdkafka::message::BorrowedMessage;
 use thiserror::Error;
 
 /// One input record, borrowed from the client's buffer.
@@ -18,6 +21,33 @@ pub struct InputRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// The value's bytes; `None` for a tombstone.
     pub payload: Option<&'a [u8]>,
+}
+
+impl<'a> InputRecord<'a> {
+    /// A record that was fetched in a batch from `topic`.
+    #[inline]
+    pub(crate) fn of_batch(topic: &'a str, record: &Record<'a>) -> Self {
+        Self {
+            topic,
+            partition: record.partition(),
+            offset: record.offset(),
+            timestamp_ms: record.timestamp_ms().unwrap_or(-1),
+            key: record.key(),
+            payload: record.payload(),
+        }
+    }
+
+    /// A record that came alone.
+    pub(crate) fn of_message(message: &'a BorrowedMessage<'_>) -> Self {
+        Self {
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            key: message.key(),
+            payload: message.payload(),
+        }
+    }
 }
 
 /// One record to be written in the current transaction.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use millrace_kafka_batch::BatchConsumer;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
@@ -38,18 +39,28 @@ fn failed(action: &str) -> impl FnOnce(KafkaError) -> WorkerError {
 }
 
 impl<J: Job> Core<J> {
-    pub(super) fn rebalance(&mut self, consumer: &Client, rebalance: Rebalance) -> Result<(), Failure> {
+    pub(super) fn rebalance(
+        &mut self,
+        consumer: &BatchConsumer<WorkerContext>,
+        rebalance: Rebalance,
+    ) -> Result<(), Failure> {
         let result = match rebalance {
             Rebalance::Assign(numbers) => self.assign(consumer, &numbers).map_err(Failure::from),
-            Rebalance::Revoke(numbers) => self.revoke(consumer, &numbers),
+            Rebalance::Revoke(numbers) => self.revoke(consumer.consumer(), &numbers),
         };
         self.show_assignment();
         result
     }
 
     /// Adds partitions, paused until their state is restored.
-    fn assign(&mut self, consumer: &Client, numbers: &[i32]) -> Result<(), WorkerError> {
+    fn assign(&mut self, batches: &BatchConsumer<WorkerContext>, numbers: &[i32]) -> Result<(), WorkerError> {
         let topic = self.job.input_topic();
+        let consumer = batches.consumer();
+        for number in numbers {
+            batches
+                .route(topic, *number)
+                .map_err(failed("assigning partitions"))?;
+        }
         let partitions = list(topic, waiting_places(consumer, topic, numbers));
         let partitions = partitions.map_err(failed("assigning partitions"))?;
         consumer

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
-use rdkafka::Message;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::BorrowedMessage;
+use millrace_kafka_batch::Record;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 use super::partition::{Active, Partition};
 use super::restore::{Patience, Restored, Restorer};
@@ -107,31 +106,69 @@ impl<J: Job> Core<J> {
         })
     }
 
+    /// Records that the open transaction has room for.
+    pub(super) fn room(&self) -> usize {
+        self.config
+            .worker
+            .max_batch_records
+            .saturating_sub(self.batch_records)
+            .max(1)
+    }
+
+    /// Processes a batch. Where it fails half way, partitions with something in the rest are to be rolled back too: it will
+    /// not be fetched again otherwise.
+    pub(super) fn batch<'b>(
+        &mut self,
+        mut items: impl Iterator<Item = KafkaResult<Record<'b>>>,
+    ) -> Result<(), Failure> {
+        let job = Arc::clone(&self.job);
+        let topic = job.input_topic();
+        while let Some(item) = items.next() {
+            let taken = match item {
+                Ok(record) => self.record(&InputRecord::of_batch(topic, &record)),
+                Err(error) => self.consumer_error(&error),
+            };
+            if let Err(failure) = taken {
+                for item in items {
+                    match item {
+                        Ok(record) => self.leave_out(record.partition()),
+                        Err(KafkaError::PartitionEOF(partition)) => self.leave_out(partition),
+                        Err(error) => self.consumer_error(&error)?,
+                    }
+                }
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, number: i32) {
+        let partition = self
+            .partitions
+            .iter_mut()
+            .find(|partition| partition.number == number);
+        if let Some(active) = partition.and_then(|partition| partition.active.as_mut()) {
+            active.dirty = true;
+        }
+    }
+
     /// Processes a record: as new, or as part of a replay.
-    pub(super) fn record(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Failure> {
-        let number = message.partition();
+    pub(super) fn record(&mut self, record: &InputRecord<'_>) -> Result<(), Failure> {
+        let number = record.partition;
         let partition = self
             .partitions
             .iter_mut()
             .find(|partition| partition.number == number);
         let Some((since, active)) = partition.and_then(|it| Some((it.since, it.active.as_mut()?))) else {
-            // Between a pause and a seek nothing comes; if it did, it would come again after the seek.
+            // Fetched before the partition was paused: it comes again after the seek.
             return Ok(());
-        };
-        let record = InputRecord {
-            topic: message.topic(),
-            partition: number,
-            offset: message.offset(),
-            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
-            key: message.key(),
-            payload: message.payload(),
         };
         if record.offset < active.next {
             return Ok(());
         }
         let stopped = |reason| task_failure(record.topic, number, reason);
         if active.replay.is_some() {
-            if replay(active, &record).map_err(stopped)? {
+            if replay(active, record).map_err(stopped)? {
                 if active
                     .replay
                     .as_ref()
@@ -152,7 +189,7 @@ impl<J: Job> Core<J> {
             state: &mut self.outbox,
             metrics: &self.metrics,
         };
-        active.task.process(&record, &mut outbox).map_err(stopped)?;
+        active.task.process(record, &mut outbox).map_err(stopped)?;
         if let Some(failure) = self.outbox.take_failure() {
             return Err(failure);
         }
@@ -161,7 +198,8 @@ impl<J: Job> Core<J> {
         active.last_record = now;
         self.batch_started.get_or_insert(now);
         self.batch_records += 1;
-        self.batch_bytes += (message.payload_len() + message.key_len()) as u64;
+        let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        self.batch_bytes += (len(record.payload) + len(record.key)) as u64;
         Ok(())
     }
 

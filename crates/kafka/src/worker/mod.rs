@@ -1,6 +1,6 @@
 //! The exactly-once worker: one consumer and one transactional producer on one thread.
 //!
-//! * The loop polls records, gives each to its partition's task, and commits at an interval: outputs and offsets in one
+//! * The loop takes records by the batch, gives each to its partition's task, and commits at an interval: outputs and offsets in one
 //!   transaction, with the group metadata read for it anew (KIP-447). Nothing to commit, no transaction.
 //! * An assigned partition starts paused. Its state is restored on the helper thread ([`side`]), then the consumer seeks
 //!   to where the state is, and what lies below the committed offset is replayed with its outputs dropped, between the
@@ -22,18 +22,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use millrace_kafka_batch::BatchConsumer;
+use rdkafka::consumer::Consumer;
 
 use crate::client::{Timeouts, leave_group, worker_consumer_config};
 use crate::runner::Shared;
 use crate::transaction::Failure;
-use crate::{Job, WorkerError};
+use crate::{InputRecord, Job, WorkerError};
 use context::WorkerContext;
 use core::Core;
 pub(crate) use idle::NO_WATERMARK;
 
-/// Records between two looks at everything else.
-const BURST: usize = 1_024;
+/// Most records of a batch.
+const MAX_BATCH: usize = 1_024;
 /// The longest wait for a record: restores, rebalances and the stop flag are looked at this often.
 const WAIT: Duration = Duration::from_millis(20);
 /// The longest pause after an abort.
@@ -41,7 +42,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// One worker thread's consumer, producer and partitions.
 pub(crate) struct Worker<J: Job> {
-    consumer: BaseConsumer<WorkerContext>,
+    consumer: BatchConsumer<WorkerContext>,
     core: Core<J>,
     topic: String,
     stop: Arc<AtomicBool>,
@@ -59,6 +60,7 @@ impl<J: Job> Worker<J> {
         let core = Core::new(shared, thread, timeouts)?;
         let consumer = consumer_config
             .create_with_context(WorkerContext::new(shared.job.input_topic()))
+            .and_then(BatchConsumer::new)
             .map_err(|reason| WorkerError::Client {
                 client: "consumer",
                 reason,
@@ -90,6 +92,7 @@ impl<J: Job> Worker<J> {
 
     fn run_until_stopped(&mut self) -> Result<(), WorkerError> {
         self.consumer
+            .consumer()
             .subscribe(&[&self.topic])
             .map_err(|reason| WorkerError::Kafka {
                 action: format!("subscribing to {}", self.topic),
@@ -111,63 +114,68 @@ impl<J: Job> Worker<J> {
 
     /// Aborts, and lets the cluster breathe: an outage ends by itself, and is waited for as long as it takes.
     fn back_off(&mut self, reason: &str) -> Result<(), WorkerError> {
-        self.core.abort_and_rewind(&self.consumer, reason)?;
+        self.core.abort_and_rewind(self.consumer.consumer(), reason)?;
         let pause = Duration::from_millis(50) * 2_u32.saturating_pow(self.aborts_in_a_row.min(10));
         self.aborts_in_a_row += 1;
         std::thread::sleep(pause.min(MAX_BACKOFF));
         Ok(())
     }
 
-    /// Some records, and then everything else that is due. Returns whether a transaction was committed.
+    /// A batch of records, and then everything else that is due. Returns whether a transaction was committed.
+    ///
+    /// A batch is gone through to its end before a rebalance is answered or a restored partition seeks. So what it holds of
+    /// a partition that is rolled back meanwhile is passed over, and comes again after the seek.
     fn step(&mut self) -> Result<bool, Failure> {
-        let started = Instant::now();
-        let mut records = 0;
-        while records < BURST && !self.core.is_commit_due(Instant::now()) && self.poll(Duration::ZERO)? {
-            records += 1;
-        }
-        if records > 0 {
+        let wait = self
+            .core
+            .until_commit(Instant::now())
+            .map_or(WAIT, |until| until.min(WAIT));
+        let batch = self.consumer.fetch(self.core.room().min(MAX_BATCH), wait);
+        if !batch.is_empty() {
+            let started = Instant::now();
+            self.core.batch(batch.iter())?;
             self.core.busy += started.elapsed();
-        } else {
-            let wait = self
-                .core
-                .until_commit(Instant::now())
-                .map_or(WAIT, |until| until.min(WAIT));
-            if wait > Duration::ZERO {
-                self.poll(wait)?;
-            }
         }
-        while let Some(rebalance) = self.consumer.context().next_rebalance() {
+        drop(batch);
+        self.serve_events()?;
+        while let Some(rebalance) = self.consumer.consumer().context().next_rebalance() {
             self.core.rebalance(&self.consumer, rebalance)?;
         }
-        self.core.take_answers(&self.consumer)?;
+        let consumer = self.consumer.consumer();
+        self.core.take_answers(consumer)?;
         let commit = self.core.is_commit_due(Instant::now());
         if commit {
-            self.core
-                .commit(&self.consumer, self.core.timeouts.transaction_ms)?;
+            self.core.commit(consumer, self.core.timeouts.transaction_ms)?;
         }
         self.core.tick();
         Ok(commit)
     }
 
-    /// Takes one record or event; whether there was one.
-    fn poll(&mut self, timeout: Duration) -> Result<bool, Failure> {
-        match self.consumer.poll(timeout) {
-            None => Ok(false),
-            Some(Ok(message)) => self.core.record(&message).map(|()| true),
-            Some(Err(error)) => self.core.consumer_error(&error).map(|()| true),
+    /// Serves what is not about an assigned partition: rebalances are put in their queue, errors are looked at.
+    fn serve_events(&mut self) -> Result<(), Failure> {
+        while let Some(item) = self.consumer.consumer().poll(Duration::ZERO) {
+            match item {
+                // None comes this way: a partition is routed before it is assigned.
+                Ok(message) => self.core.record(&InputRecord::of_message(&message))?,
+                Err(error) => self.core.consumer_error(&error)?,
+            }
         }
+        Ok(())
     }
 
     /// The last commit and snapshots.
     fn drain(&mut self) -> Result<(), WorkerError> {
         let deadline = Instant::now() + Duration::from_millis(self.core.timeouts.drain_ms);
-        match self.core.commit(&self.consumer, self.core.timeouts.drain_ms) {
+        match self
+            .core
+            .commit(self.consumer.consumer(), self.core.timeouts.drain_ms)
+        {
             Ok(()) => {}
             Err(Failure::Stop(error)) => return Err(error),
             Err(Failure::Abort(reason)) => {
                 // What was not committed is processed again by the next owner.
                 tracing::warn!(reason, "the last transaction is aborted");
-                self.core.abort_and_rewind(&self.consumer, &reason)?;
+                self.core.abort_and_rewind(self.consumer.consumer(), &reason)?;
             }
         }
         self.core.store_all(deadline);
@@ -177,10 +185,11 @@ impl<J: Job> Worker<J> {
     /// Leaves the group at once after a drain, so that the others take over; after an error the membership is kept, as
     /// the restarted process is the same member.
     fn leave(&self, drained: bool) {
-        self.consumer.context().close(&self.consumer);
+        let consumer = self.consumer.consumer();
+        consumer.context().close(consumer);
         if !drained {
             return;
         }
-        leave_group(&self.consumer);
+        leave_group(consumer);
     }
 }

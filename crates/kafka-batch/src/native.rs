@@ -1,0 +1,112 @@
+//! librdkafka's objects with an owner: each is given back once, when its owner goes.
+
+use std::ffi::{CStr, CString};
+use std::ptr::{NonNull, null_mut};
+
+use rdkafka::bindings;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::{RDKafka, RDKafkaQueue, RDKafkaTopic};
+
+/// A reference to a queue. Must be dropped before its client.
+#[derive(Debug)]
+pub(crate) struct Queue(NonNull<RDKafkaQueue>);
+
+// SAFETY: librdkafka's queues have locks of their own and may be used from any thread.
+unsafe impl Send for Queue {}
+
+impl Queue {
+    /// A new queue of the client's.
+    ///
+    /// # Safety
+    /// `client` is a live client, and outlives the queue.
+    pub(crate) unsafe fn new(client: *mut RDKafka) -> Option<Self> {
+        // SAFETY: the client is live, by this function's contract.
+        NonNull::new(unsafe { bindings::rd_kafka_queue_new(client) }).map(Self)
+    }
+
+    /// The queue of the client's own events: delivery reports, errors, statistics.
+    ///
+    /// # Safety
+    /// `client` is a live client, and outlives the queue.
+    pub(crate) unsafe fn of_events(client: *mut RDKafka) -> Option<Self> {
+        // SAFETY: the client is live, by this function's contract.
+        NonNull::new(unsafe { bindings::rd_kafka_queue_get_main(client) }).map(Self)
+    }
+
+    /// Number of entries.
+    pub(crate) fn len(&self) -> usize {
+        // SAFETY: the queue is live.
+        unsafe { bindings::rd_kafka_queue_length(self.0.as_ptr()) }
+    }
+
+    /// The queue into which a partition's records are fetched.
+    ///
+    /// # Safety
+    /// `client` is a live consumer, and outlives the queue.
+    pub(crate) unsafe fn of_partition(client: *mut RDKafka, topic: &CStr, partition: i32) -> Option<Self> {
+        // SAFETY: the client is live, by this function's contract; the name is copied.
+        let queue = unsafe { bindings::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition) };
+        NonNull::new(queue).map(Self)
+    }
+
+    /// Sends what comes into this queue, and what is in it, on to `to`, which librdkafka keeps alive as long.
+    pub(crate) fn forward(&self, to: &Self) {
+        // SAFETY: both are live queues.
+        unsafe { bindings::rd_kafka_queue_forward(self.0.as_ptr(), to.0.as_ptr()) }
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut RDKafkaQueue {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: this is the owner of the reference, which is given back once.
+        unsafe { bindings::rd_kafka_queue_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// A reference to a producer's topic. Must be dropped before its client.
+#[derive(Debug)]
+pub(crate) struct Topic(NonNull<RDKafkaTopic>);
+
+// SAFETY: librdkafka's topics have locks of their own and may be used from any thread.
+unsafe impl Send for Topic {}
+
+impl Topic {
+    /// The topic of that name, with the client's own topic configuration.
+    ///
+    /// # Errors
+    /// A name with a zero byte in it, or one that librdkafka refuses.
+    ///
+    /// # Safety
+    /// `client` is a live client, and outlives the topic.
+    pub(crate) unsafe fn new(client: *mut RDKafka, name: &str) -> KafkaResult<Self> {
+        let name = CString::new(name)?;
+        // SAFETY: the client is live, by this function's contract; the name is copied; without a configuration, the
+        // topic gets a copy of the client's.
+        let topic = unsafe { bindings::rd_kafka_topic_new(client, name.as_ptr(), null_mut()) };
+        NonNull::new(topic).map(Self).ok_or_else(last_error)
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut RDKafkaTopic {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        // SAFETY: this is the owner of the reference, which is given back once.
+        unsafe { bindings::rd_kafka_topic_destroy(self.0.as_ptr()) }
+    }
+}
+
+fn last_error() -> KafkaError {
+    // SAFETY: reads a variable of this thread.
+    let code = unsafe { bindings::rd_kafka_last_error() };
+    KafkaError::ClientCreation(format!(
+        "no topic: {}",
+        rdkafka::types::RDKafkaErrorCode::from(code)
+    ))
+}

@@ -1,0 +1,254 @@
+//! Records gathered by partition and handed over a partition at a time.
+//!
+//! With a thousand records of one partition in a call, librdkafka looks the partition up once, and the thread that sends
+//! wakes for the first of them alone. The bytes are copied into the batch, and by librdkafka into its queue.
+
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::time::Duration;
+
+use rdkafka::IntoOpaque;
+use rdkafka::bindings;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use rdkafka::types::{RDKafkaMessage, RDKafkaRespErr};
+
+use crate::native::{Queue, Topic};
+use crate::partition_for;
+
+/// Most records of a call.
+const MAX_CALL: usize = 10_000;
+
+/// What became of a hand-over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything is in the client's queue, but for what was refused.
+    Done,
+    /// The client's queue is full. What did not go in is kept, in order, for the next call.
+    QueueFull,
+}
+
+/// A topic that records are gathered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicIndex(usize);
+
+/// A record that waits: where its bytes end, and its opaque as a pointer.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    key_end: usize,
+    value_end: usize,
+    opaque: *mut c_void,
+}
+
+/// What waits for one partition: keys and values, one after the other, and the records they belong to.
+#[derive(Debug, Default)]
+struct Lane {
+    bytes: Vec<u8>,
+    records: Vec<Waiting>,
+    /// How many of `records` have been handed over or refused, and what is past their last byte.
+    done: usize,
+    done_bytes: usize,
+}
+
+impl Lane {
+    fn push(&mut self, key: &[u8], value: &[u8], opaque: *mut c_void) {
+        self.bytes.extend_from_slice(key);
+        let key_end = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.records.push(Waiting {
+            key_end,
+            value_end: self.bytes.len(),
+            opaque,
+        });
+    }
+
+    fn waiting(&self) -> &[Waiting] {
+        &self.records[self.done..]
+    }
+
+    /// Counts the next waiting record as dealt with.
+    fn advance(&mut self) {
+        self.done_bytes = self.records[self.done].value_end;
+        self.done += 1;
+        if self.done == self.records.len() {
+            (self.done, self.done_bytes) = (0, 0);
+            self.records.clear();
+            self.bytes.clear();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct TopicLanes {
+    topic: Topic,
+    lanes: Vec<Lane>,
+    waiting: usize,
+}
+
+/// A producer with records waiting to be handed over. The delivery of each is reported to the producer's context as if it had
+/// been sent alone.
+pub struct BatchProducer<C: ProducerContext + 'static> {
+    // Fields are dropped in this order: topics and queue have to go before their client.
+    topics: Vec<TopicLanes>,
+    events: Queue,
+    /// Room for what a call is given; empty in between.
+    messages: Vec<RDKafkaMessage>,
+    producer: BaseProducer<C>,
+}
+
+// SAFETY: topics and producer may be used from any thread, an opaque is `Send` by its trait, and the room is empty.
+unsafe impl<C: ProducerContext + 'static> Send for BatchProducer<C> {}
+
+impl<C: ProducerContext + 'static> BatchProducer<C> {
+    /// A producer without topics.
+    ///
+    /// # Errors
+    /// librdkafka has no memory for a reference to its queue.
+    pub fn new(producer: BaseProducer<C>) -> KafkaResult<Self> {
+        // SAFETY: the producer is live, and dropped after the queue.
+        let events = unsafe { Queue::of_events(producer.client().native_ptr()) }
+            .ok_or_else(|| KafkaError::ClientCreation("no queue of events".to_owned()))?;
+        Ok(Self {
+            topics: Vec::new(),
+            events,
+            messages: Vec::new(),
+            producer,
+        })
+    }
+
+    /// Serves every event that waits, delivery reports among them. A poll of the producer serves one and waits for one: that
+    /// is enough where each record is followed by a poll.
+    pub fn serve_events(&self) {
+        while self.events.len() > 0 {
+            self.producer.poll(Duration::ZERO);
+        }
+    }
+
+    /// The producer itself, which has to be polled for the reports, or its events served.
+    pub fn producer(&self) -> &BaseProducer<C> {
+        &self.producer
+    }
+
+    /// Adds a topic of `partitions` partitions. A record goes where [`partition_for`] sends its key.
+    ///
+    /// # Errors
+    /// A name that is none.
+    pub fn add_topic(&mut self, name: &str, partitions: usize) -> KafkaResult<TopicIndex> {
+        // SAFETY: the producer is live, and dropped after the topics.
+        let topic = unsafe { Topic::new(self.producer.client().native_ptr(), name) }?;
+        self.topics.push(TopicLanes {
+            topic,
+            lanes: (0..partitions.max(1)).map(|_| Lane::default()).collect(),
+            waiting: 0,
+        });
+        Ok(TopicIndex(self.topics.len() - 1))
+    }
+
+    /// Number of records that wait for a topic.
+    #[must_use]
+    pub fn waiting(&self, topic: TopicIndex) -> usize {
+        self.topics[topic.0].waiting
+    }
+
+    /// Adds a record; its bytes are copied. There is no bound but the caller's: see [`BatchProducer::waiting`].
+    #[inline]
+    pub fn push(&mut self, topic: TopicIndex, key: &[u8], value: &[u8], opaque: C::DeliveryOpaque) {
+        let topic = &mut self.topics[topic.0];
+        let partition = partition_for(key, topic.lanes.len() as i32);
+        topic.lanes[partition as usize].push(key, value, opaque.into_ptr());
+        topic.waiting += 1;
+    }
+
+    /// Hands over what waits for a topic. `refused` gets the opaque of each record that the client does not take, and why: it
+    /// has gone from the batch, and no report will come.
+    pub fn hand_over(
+        &mut self,
+        topic: TopicIndex,
+        mut refused: impl FnMut(C::DeliveryOpaque, KafkaError),
+    ) -> Outcome {
+        let topic = &mut self.topics[topic.0];
+        for (partition, lane) in topic.lanes.iter_mut().enumerate() {
+            while !lane.waiting().is_empty() {
+                fill(&mut self.messages, lane);
+                // SAFETY: the messages point into the lane, which is not changed meanwhile.
+                unsafe { produce(&topic.topic, partition as i32, &mut self.messages) };
+                for message in self.messages.drain(..) {
+                    match message.err {
+                        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+                        // Once it is full, it is for every later record of the call too.
+                        RDKafkaRespErr::RD_KAFKA_RESP_ERR__QUEUE_FULL => return Outcome::QueueFull,
+                        code => {
+                            // SAFETY: made by `into_ptr`, and given back once: librdkafka keeps nothing of what it refuses.
+                            let opaque = unsafe { C::DeliveryOpaque::from_ptr(message._private) };
+                            refused(opaque, KafkaError::MessageProduction(code.into()));
+                        }
+                    }
+                    lane.advance();
+                    topic.waiting -= 1;
+                }
+            }
+        }
+        Outcome::Done
+    }
+
+    /// Takes everything that waits out of the batches; `dropped` gets the opaques.
+    pub fn clear(&mut self, mut dropped: impl FnMut(C::DeliveryOpaque)) {
+        for topic in &mut self.topics {
+            topic.waiting = 0;
+            for lane in &mut topic.lanes {
+                while let Some(record) = lane.waiting().first() {
+                    // SAFETY: made by `into_ptr`, not handed over, and given back once, as the record goes.
+                    dropped(unsafe { C::DeliveryOpaque::from_ptr(record.opaque) });
+                    lane.advance();
+                }
+            }
+        }
+    }
+}
+
+impl<C: ProducerContext + 'static> Drop for BatchProducer<C> {
+    fn drop(&mut self) {
+        self.clear(drop);
+    }
+}
+
+/// Describes what waits in a lane as librdkafka wants it, as much as goes into a call.
+fn fill(messages: &mut Vec<RDKafkaMessage>, lane: &Lane) {
+    let mut start = lane.done_bytes;
+    messages.extend(lane.waiting().iter().take(MAX_CALL).map(|record| {
+        let (key, value) = (
+            &lane.bytes[start..record.key_end],
+            &lane.bytes[record.key_end..record.value_end],
+        );
+        start = record.value_end;
+        RDKafkaMessage {
+            err: RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+            rkt: null_mut(),
+            partition: 0,
+            // Not written through: the call copies them.
+            payload: value.as_ptr().cast_mut().cast(),
+            len: value.len(),
+            key: key.as_ptr().cast_mut().cast(),
+            key_len: key.len(),
+            offset: 0,
+            _private: record.opaque,
+        }
+    }));
+}
+
+/// Hands messages to one partition; each says afterwards whether it was taken.
+///
+/// # Safety
+/// Keys and payloads of the messages are live.
+unsafe fn produce(topic: &Topic, partition: i32, messages: &mut [RDKafkaMessage]) {
+    // SAFETY: topic and messages are live, and the flag has their bytes copied within the call.
+    unsafe {
+        bindings::rd_kafka_produce_batch(
+            topic.as_ptr(),
+            partition,
+            bindings::RD_KAFKA_MSG_F_COPY,
+            messages.as_mut_ptr(),
+            messages.len() as i32,
+        )
+    };
+}
