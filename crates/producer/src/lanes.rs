@@ -5,11 +5,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use millrace_kafka_batch::BatchProducer;
 use prometheus::Histogram;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer};
 
-use crate::sender::{Counters, Deliveries, DeliveryContext, Sender, Stop, Topics};
+use crate::plan::Topics;
+use crate::sender::{Counters, Deliveries, DeliveryContext, Sender, Stop};
 use crate::source::Source;
 
 /// Records that one thread may have in flight.
@@ -39,7 +41,7 @@ pub(crate) fn prepare(
         counters: Vec::new(),
         stop: Arc::new(Stop::default()),
     };
-    let mut senders = Vec::new();
+    let (mut senders, mut partitions) = (Vec::new(), 0);
     for source in sources {
         let deliveries = Arc::new(Deliveries::new(
             IN_FLIGHT_PER_THREAD,
@@ -49,15 +51,17 @@ pub(crate) fn prepare(
         let counters = Arc::new(Counters::default());
         let producer: BaseProducer<DeliveryContext> =
             config.create_with_context(DeliveryContext(Arc::clone(&deliveries)))?;
+        let mut producer = BatchProducer::new(producer)?;
         if senders.is_empty() {
-            check_topic(&producer, &topics.transactions)?;
+            partitions = count_partitions(producer.producer(), &topics.transactions)?;
         }
         lanes.deliveries.push(Arc::clone(&deliveries));
         lanes.counters.push(Arc::clone(&counters));
         senders.push(Sender {
+            transactions: producer.add_topic(&topics.transactions, partitions)?,
             producer,
+            labels: topics.labels.clone(),
             source,
-            topics: topics.clone(),
             deliveries,
             counters,
             stop: Arc::clone(&lanes.stop),
@@ -80,14 +84,17 @@ impl Lanes {
     }
 }
 
-fn check_topic(producer: &BaseProducer<DeliveryContext>, topic: &str) -> anyhow::Result<()> {
+/// How many partitions the topic has. That never changes: keys would go elsewhere than their history.
+fn count_partitions(producer: &BaseProducer<DeliveryContext>, topic: &str) -> anyhow::Result<usize> {
     let metadata = producer
         .client()
         .fetch_metadata(Some(topic), METADATA_TIMEOUT)
         .context("no Kafka broker answers; is kafka.bootstrap_servers right, and the cluster up?")?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     match found {
-        Some(found) if found.error().is_none() && !found.partitions().is_empty() => Ok(()),
+        Some(found) if found.error().is_none() && !found.partitions().is_empty() => {
+            Ok(found.partitions().len())
+        }
         _ => Err(anyhow!("there is no topic {topic}: `millrace init` creates it")),
     }
 }

@@ -14,7 +14,7 @@ use crate::encode::Encoder;
 use crate::generator::{Generator, Skew};
 use crate::options::{GenerateOptions, Options};
 use crate::replay::{Replay, ReplayCounts};
-use crate::sender::{Pacer, Topics};
+use crate::sender::Pacer;
 use crate::source::Source;
 use crate::stream::{EventClock, Stream, StreamConfig};
 use crate::world::{World, WorldConfig};
@@ -23,6 +23,15 @@ use crate::world::{World, WorldConfig};
 const PLAUSIBLE_PER_MINUTE: f64 = 2.0;
 
 /// Full names of the topics.
+#[derive(Debug, Clone)]
+pub(crate) struct Topics {
+    /// Where records go.
+    pub(crate) transactions: String,
+    /// Where labels go.
+    pub(crate) labels: String,
+}
+
+/// The topics of these settings.
 pub(crate) fn topics(settings: &Settings) -> Topics {
     Topics {
         transactions: topic_name(&settings.kafka, topic::TRANSACTIONS),

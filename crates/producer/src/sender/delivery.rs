@@ -66,15 +66,9 @@ impl Deliveries {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a slot for a record about to be sent; `None` while all are in flight.
-    pub(super) fn reserve(&self, facts: Facts) -> Option<usize> {
-        let mut table = self.table();
-        let slot = table.free.pop()?;
-        table.slots[slot] = Some(InFlight {
-            facts,
-            sent_at: slot.is_multiple_of(TIMED_ONE_IN).then(Instant::now),
-        });
-        Some(slot)
+    /// Room for records about to be sent. It holds the lock: not for long, and not while polling for reports.
+    pub(super) fn room(&self) -> Room<'_> {
+        Room(self.table())
     }
 
     /// Gives back the slot of a record that was not sent.
@@ -146,6 +140,27 @@ impl Deliveries {
     }
 }
 
+/// Slots for records about to be sent.
+pub(super) struct Room<'a>(MutexGuard<'a, Table>);
+
+impl Room<'_> {
+    /// Whether all slots are in flight.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.free.is_empty()
+    }
+
+    /// Takes a slot for a record; `None` while all are in flight.
+    #[inline]
+    pub(super) fn take(&mut self, facts: Facts) -> Option<usize> {
+        let slot = self.0.free.pop()?;
+        self.0.slots[slot] = Some(InFlight {
+            facts,
+            sent_at: slot.is_multiple_of(TIMED_ONE_IN).then(Instant::now),
+        });
+        Some(slot)
+    }
+}
+
 /// What librdkafka calls back.
 #[derive(Debug, Clone)]
 pub struct DeliveryContext(pub Arc<Deliveries>);
@@ -191,9 +206,9 @@ mod tests {
         let histogram = Histogram::with_opts(HistogramOpts::new("x", "x")).unwrap();
         let deliveries = Deliveries::new(4, 60_000, histogram);
         let slots: Vec<usize> = (0..4)
-            .map(|at| deliveries.reserve(facts(at * 60_000)).unwrap())
+            .map(|at| deliveries.room().take(facts(at * 60_000)).unwrap())
             .collect();
-        assert!(deliveries.reserve(facts(0)).is_none(), "the table is bounded");
+        assert!(deliveries.room().take(facts(0)).is_none(), "the table is bounded");
         deliveries.release(slots[3]);
         deliveries.settle(slots[0], None);
         deliveries.settle(slots[0], None);
@@ -208,6 +223,6 @@ mod tests {
         assert_eq!(tally.failures["MessageTimedOut"], 1);
         assert_eq!(tally.failures["Abandoned"], 1);
         assert_eq!(deliveries.take_tally().acknowledged, 0);
-        assert!((0..4).all(|_| deliveries.reserve(facts(0)).is_some()));
+        assert!((0..4).all(|_| deliveries.room().take(facts(0)).is_some()));
     }
 }

@@ -6,4 +6,4 @@ mod thread;
 
 pub use delivery::{Deliveries, DeliveryContext};
 pub use pacer::Pacer;
-pub use thread::{Counters, Sender, Stop, Topics};
+pub use thread::{Counters, Sender, Stop};

@@ -1,5 +1,8 @@
 //! One sending thread: a source, a librdkafka handle of its own, and the delivery reports.
 //!
+//! Records are gathered from the source, then handed over a partition at a time. At a low rate nothing is gathered for longer
+//! than the source has something at once.
+//!
 //! The thread polls for its own reports (a `BaseProducer`): with a poller beside it, two threads would take turns on the
 //! table of what is in flight for every record.
 
@@ -8,17 +11,24 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use millrace_domain::FraudLabel;
+use millrace_domain::{FraudLabel, TransactionId};
+use millrace_kafka_batch::{BatchProducer, Outcome, TopicIndex};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
+use rdkafka::producer::{BaseRecord, Producer, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
 use tracing::warn;
 
 use super::{Deliveries, DeliveryContext};
 use crate::source::{Class, Facts, Next, Source};
 
-/// Delivery reports are asked for after so many records.
-const POLL_EVERY_RECORDS: u32 = 64;
+/// Records that are gathered before they are handed over: for five partitions, most of a thousand each.
+const GATHERED_RECORDS: u64 = 4_096;
+/// Records are not gathered for longer than this while the source has more to come soon.
+const GATHER_TIME: Duration = Duration::from_millis(2);
+/// A source that has nothing for so long is not waited for with records at hand.
+const SHORT_WAIT: Duration = Duration::from_millis(1);
+/// Records that are entered in the table of what is in flight under one lock.
+const RECORDS_PER_LOCK: usize = 64;
 /// Longest time without a look at the stop flag.
 const MAX_WAIT: Duration = Duration::from_millis(50);
 /// How long a full queue is waited for before another try.
@@ -67,29 +77,48 @@ pub struct Counters {
     pub queue_full: AtomicU64,
 }
 
-/// Full names of the topics.
-#[derive(Debug, Clone)]
-pub struct Topics {
-    /// Where records go.
-    pub transactions: String,
-    /// Where labels go.
-    pub labels: String,
-}
-
 /// One sending thread.
 pub struct Sender {
     /// The thread's own client.
-    pub producer: BaseProducer<DeliveryContext>,
+    pub producer: BatchProducer<DeliveryContext>,
+    /// The transactions' topic.
+    pub transactions: TopicIndex,
+    /// Full name of the labels' topic.
+    pub labels: String,
     /// Where records come from.
     pub source: Box<dyn Source>,
-    /// Where they go.
-    pub topics: Topics,
     /// Their outcomes.
     pub deliveries: Arc<Deliveries>,
     /// For the metrics.
     pub counters: Arc<Counters>,
     /// When to stop.
     pub stop: Arc<Stop>,
+}
+
+/// What is gathered before it is handed over, beside the records themselves, which are in the producer's batch.
+#[derive(Default)]
+struct Gathered {
+    records: u64,
+    bytes: u64,
+    since: Option<Instant>,
+    labels: Vec<Label>,
+}
+
+/// A label that follows its transaction.
+struct Label {
+    key: [u8; TransactionId::TEXT_LEN],
+    value: Vec<u8>,
+    facts: Facts,
+}
+
+/// Why gathering stopped.
+enum Pause {
+    /// There is enough to hand over.
+    Enough,
+    /// There is no room for more in flight.
+    Full,
+    Wait(Duration),
+    End,
 }
 
 impl Sender {
@@ -100,92 +129,142 @@ impl Sender {
     /// all the same.
     pub fn run(mut self) -> anyhow::Result<()> {
         let sent = self.send_all();
+        // What a stop or a failure left: it was never sent.
+        self.producer.clear(|slot| self.deliveries.release(slot));
         self.flush();
         sent
     }
 
     fn send_all(&mut self) -> anyhow::Result<()> {
-        let (mut value, mut label_value) = (Vec::with_capacity(1024), Vec::new());
-        let mut until_poll = POLL_EVERY_RECORDS;
+        let (mut gathered, mut value) = (Gathered::default(), Vec::with_capacity(1024));
         while !self.stop.is_set() {
-            match self.source.next(&mut value)? {
-                Next::Record(record) => {
-                    self.send(Topic::Transactions, record.key.as_bytes(), &value, record.facts)?;
-                    while let Some(label) = self.source.next_label(&mut label_value) {
-                        let key = label.transaction_id.to_text();
-                        self.send(
-                            Topic::Labels,
-                            &key,
-                            &label_value,
-                            label_facts(&label, record.facts),
-                        )?;
-                    }
-                    until_poll -= 1;
-                    if until_poll > 0 {
-                        continue;
-                    }
+            match self.gather(&mut gathered, &mut value)? {
+                Pause::Enough => self.hand_over(&mut gathered)?,
+                Pause::Full => {
+                    self.hand_over(&mut gathered)?;
+                    self.wait_for_room();
                 }
-                Next::Wait(wait) => std::thread::sleep(wait.min(MAX_WAIT)),
-                Next::End => break,
+                Pause::Wait(wait) => {
+                    let old = |since: Instant| since.elapsed() >= GATHER_TIME;
+                    if wait >= SHORT_WAIT || gathered.since.is_some_and(old) {
+                        self.hand_over(&mut gathered)?;
+                    }
+                    std::thread::sleep(wait.min(MAX_WAIT));
+                }
+                Pause::End => {
+                    self.hand_over(&mut gathered)?;
+                    break;
+                }
             }
-            until_poll = POLL_EVERY_RECORDS;
             self.collect_reports()?;
         }
         Ok(())
     }
 
+    /// Takes records from the source, as long as it has some at once.
+    fn gather(&mut self, gathered: &mut Gathered, value: &mut Vec<u8>) -> anyhow::Result<Pause> {
+        while gathered.records < GATHERED_RECORDS {
+            let mut room = self.deliveries.room();
+            if room.is_empty() {
+                return Ok(Pause::Full);
+            }
+            // The lock is held for a few records at a time, as the supervisor wants it too.
+            for _ in 0..RECORDS_PER_LOCK {
+                if room.is_empty() {
+                    break;
+                }
+                let record = match self.source.next(value)? {
+                    Next::Record(record) => record,
+                    Next::Wait(wait) => return Ok(Pause::Wait(wait)),
+                    Next::End => return Ok(Pause::End),
+                };
+                let Some(slot) = room.take(record.facts) else {
+                    break;
+                };
+                let key = record.key.as_bytes();
+                self.producer.push(self.transactions, key, value, slot);
+                gathered.records += 1;
+                gathered.bytes += (key.len() + value.len()) as u64;
+                gathered.take_labels(&mut *self.source, record.facts);
+            }
+            gathered.since.get_or_insert_with(Instant::now);
+        }
+        Ok(Pause::Enough)
+    }
+
+    /// Hands over what is gathered. A full queue is waited for: it is the back-pressure. A stop ends the wait, and what is left
+    /// is not sent.
+    fn hand_over(&mut self, gathered: &mut Gathered) -> anyhow::Result<()> {
+        let mut refused = None;
+        loop {
+            let deliveries = &self.deliveries;
+            let outcome = self.producer.hand_over(self.transactions, |slot, error| {
+                deliveries.release(slot);
+                refused.get_or_insert(error);
+            });
+            if let Some(error) = refused {
+                return Err(error).context("a transaction could not be sent");
+            }
+            if outcome == Outcome::Done {
+                break;
+            }
+            if !self.wait_for_room() {
+                return Ok(());
+            }
+        }
+        let Gathered {
+            records,
+            bytes,
+            labels,
+            ..
+        } = std::mem::take(gathered);
+        self.counters.sent.fetch_add(records, Ordering::Relaxed);
+        self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+        labels.iter().try_for_each(|label| self.send_label(label))
+    }
+
+    /// Sends a label, alone: there are few.
+    fn send_label(&self, label: &Label) -> anyhow::Result<()> {
+        loop {
+            let slot = self.deliveries.room().take(label.facts);
+            if let Some(slot) = slot {
+                let record = BaseRecord::with_opaque_to(&self.labels, slot)
+                    .key(&label.key)
+                    .payload(&label.value);
+                match self.producer.producer().send(record) {
+                    Ok(()) => return Ok(()),
+                    Err((error, _)) => {
+                        self.deliveries.release(slot);
+                        if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+                            return Err(error)
+                                .with_context(|| format!("a label could not be sent to {}", self.labels));
+                        }
+                    }
+                }
+            }
+            if !self.wait_for_room() {
+                return Ok(());
+            }
+        }
+    }
+
     fn collect_reports(&mut self) -> anyhow::Result<()> {
-        self.producer.poll(Duration::ZERO);
+        self.producer.serve_events();
         self.source
             .acknowledged_until(self.deliveries.acknowledged_until_ms());
         if self.deliveries.is_failing()
-            && let Some((code, reason)) = self.producer.client().fatal_error()
+            && let Some((code, reason)) = self.producer.producer().client().fatal_error()
         {
             bail!("the producer cannot go on: {reason} ({code})");
         }
         Ok(())
     }
 
-    /// Hands a record over. A full queue is waited for: it is the back-pressure.
-    fn send(&self, topic: Topic, key: &[u8], value: &[u8], facts: Facts) -> anyhow::Result<()> {
-        let name = match topic {
-            Topic::Transactions => &self.topics.transactions,
-            Topic::Labels => &self.topics.labels,
-        };
-        loop {
-            let Some(slot) = self.deliveries.reserve(facts) else {
-                if !self.wait_for_room() {
-                    return Ok(());
-                }
-                continue;
-            };
-            let record = BaseRecord::with_opaque_to(name, slot).key(key).payload(value);
-            match self.producer.send(record) {
-                Ok(()) => break,
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    self.deliveries.release(slot);
-                    if !self.wait_for_room() {
-                        return Ok(());
-                    }
-                }
-                Err((error, _)) => {
-                    self.deliveries.release(slot);
-                    return Err(error).with_context(|| format!("a record could not be sent to {name}"));
-                }
-            }
-        }
-        if matches!(topic, Topic::Transactions) {
-            self.counters.sent.fetch_add(1, Ordering::Relaxed);
-            let bytes = (key.len() + value.len()) as u64;
-            self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Waits a moment for reports; false if the run is to stop, and the record at hand is not sent.
+    /// Waits a moment for reports; false if the run is to stop, and what is at hand is not sent.
     fn wait_for_room(&self) -> bool {
         self.counters.queue_full.fetch_add(1, Ordering::Relaxed);
-        self.producer.poll(QUEUE_FULL_WAIT);
+        self.producer.producer().poll(QUEUE_FULL_WAIT);
+        self.producer.serve_events();
         !self.stop.is_set()
     }
 
@@ -193,10 +272,10 @@ impl Sender {
     /// it, and what is not known then is counted as failed.
     fn flush(&self) {
         // Lets batches go without waiting for their linger time.
-        let _ = self.producer.flush(Duration::ZERO);
+        let _ = self.producer.producer().flush(Duration::ZERO);
         let mut hurried_since = None;
         while self.deliveries.in_flight() > 0 {
-            self.producer.poll(MAX_WAIT);
+            self.producer.producer().poll(MAX_WAIT);
             if !self.stop.is_hurried() {
                 continue;
             }
@@ -214,19 +293,28 @@ impl Sender {
             "giving up on records in flight: {} s after the signal their outcome is unknown",
             FLUSH_AFTER_SIGNAL.as_secs()
         );
-        self.producer.purge(PurgeConfig::default().queue().inflight());
+        self.producer
+            .producer()
+            .purge(PurgeConfig::default().queue().inflight());
         let deadline = Instant::now() + PURGE_WAIT;
         while self.deliveries.in_flight() > 0 && Instant::now() < deadline {
-            self.producer.poll(MAX_WAIT);
+            self.producer.producer().poll(MAX_WAIT);
         }
         self.deliveries.abandon();
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Topic {
-    Transactions,
-    Labels,
+impl Gathered {
+    fn take_labels(&mut self, source: &mut dyn Source, of: Facts) {
+        let mut value = Vec::new();
+        while let Some(label) = source.next_label(&mut value) {
+            self.labels.push(Label {
+                key: label.transaction_id.to_text(),
+                value: std::mem::take(&mut value),
+                facts: label_facts(&label, of),
+            });
+        }
+    }
 }
 
 /// A label is counted apart and enters no sum; of the facts only its class matters.
