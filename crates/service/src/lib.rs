@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allocator;
 pub mod instance;
 mod jobs;
 pub mod process;
