@@ -1,9 +1,14 @@
 //! Fetched records by the array.
 //!
-//! A partition that is *routed* has its records, its ends and its errors in a queue of their own, which is read a batch at
+//! A partition that is *routed* has its records and its errors in a queue of their own, which is read a batch at
 //! a time. Everything else (rebalances, answers to commits, errors of the client, statistics, logs) stays in the consumer's
 //! own queue and is served by [`BaseConsumer::poll`], as ever. They must be apart: librdkafka's batch calls serve events
 //! by callbacks, rust-rdkafka has none, and for a rebalance without a callback librdkafka gives all partitions up.
+//!
+//! librdkafka (2.12) takes whatever is in a batch for a record when it moves a partition's position: a report of a partition
+//! moves it too, one further than the report's own offset. From the next pause on (each rebalance has one), the record in between
+//! is left out. Ends of partitions are such reports, so that `enable.partition.eof` is refused; after an error, the caller has to
+//! seek.
 
 use std::cell::Cell;
 use std::ffi::{CString, c_int};
@@ -16,7 +21,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::{RDKafkaMessage, RDKafkaRespErr};
 
 use crate::Record;
-use crate::native::Queue;
+use crate::native::{self, Queue};
 
 /// A consumer, and a queue beside its own from which records are taken in batches.
 pub struct BatchConsumer<C: ConsumerContext + 'static> {
@@ -35,8 +40,15 @@ impl<C: ConsumerContext + 'static> BatchConsumer<C> {
     /// Adds a queue to a consumer.
     ///
     /// # Errors
-    /// librdkafka has no memory for a queue.
+    /// The consumer reports ends of partitions (`enable.partition.eof`), or librdkafka has no memory for a queue.
     pub fn new(consumer: BaseConsumer<C>) -> KafkaResult<Self> {
+        // SAFETY: the consumer is live.
+        if unsafe { native::is_set(consumer.client().native_ptr(), c"enable.partition.eof") } {
+            return Err(KafkaError::ClientCreation(
+                "enable.partition.eof must be false where records are taken in batches: librdkafka would skip one at each end"
+                    .to_owned(),
+            ));
+        }
         // SAFETY: the consumer is live, and dropped after the queue.
         let queue = unsafe { Queue::new(consumer.client().native_ptr()) }
             .ok_or_else(|| KafkaError::ClientCreation("no queue for batches".to_owned()))?;
@@ -115,6 +127,16 @@ pub struct Batch<'c, C: ConsumerContext + 'static> {
     consumer: &'c BatchConsumer<C>,
 }
 
+/// An error in place of a record, of which the context has heard too, as it does when polling. The partition's position has to be
+/// set anew by a seek.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The partition.
+    pub partition: i32,
+    /// What is wrong.
+    pub error: KafkaError,
+}
+
 impl<C: ConsumerContext + 'static> Batch<'_, C> {
     /// Number of records and reports.
     #[must_use]
@@ -128,14 +150,13 @@ impl<C: ConsumerContext + 'static> Batch<'_, C> {
         self.messages.is_empty()
     }
 
-    /// Each record, or what was reported in its place: the end of a partition, or an error, which the context hears of too,
-    /// as it does when polling.
-    pub fn iter(&self) -> impl Iterator<Item = KafkaResult<Record<'_>>> {
+    /// Each record, or what was reported in its place.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Record<'_>, Report>> {
         self.messages.iter().map(|message| self.item(*message))
     }
 
     #[inline]
-    fn item(&self, message: NonNull<RDKafkaMessage>) -> KafkaResult<Record<'_>> {
+    fn item(&self, message: NonNull<RDKafkaMessage>) -> Result<Record<'_>, Report> {
         // SAFETY: a message is live, and not changed, until its batch is dropped.
         let code = unsafe { message.as_ref() }.err;
         if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -146,12 +167,9 @@ impl<C: ConsumerContext + 'static> Batch<'_, C> {
     }
 
     #[cold]
-    fn report(&self, message: NonNull<RDKafkaMessage>) -> KafkaError {
+    fn report(&self, message: NonNull<RDKafkaMessage>) -> Report {
         // SAFETY: a message is live, and not changed, until its batch is dropped.
         let message = unsafe { message.as_ref() };
-        if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF {
-            return KafkaError::PartitionEOF(message.partition);
-        }
         let reason = if message.payload.is_null() {
             String::new()
         } else {
@@ -161,10 +179,15 @@ impl<C: ConsumerContext + 'static> Batch<'_, C> {
         };
         let context = self.consumer.consumer.context();
         context.error(KafkaError::Global(message.err.into()), &reason);
-        if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__FATAL {
-            KafkaError::MessageConsumptionFatal(message.err.into())
-        } else {
-            KafkaError::MessageConsumption(message.err.into())
+        let error = match message.err {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__FATAL => {
+                KafkaError::MessageConsumptionFatal(message.err.into())
+            }
+            code => KafkaError::MessageConsumption(code.into()),
+        };
+        Report {
+            partition: message.partition,
+            error,
         }
     }
 }

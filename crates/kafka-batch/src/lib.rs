@@ -12,7 +12,7 @@ mod native;
 mod producer;
 mod record;
 
-pub use consumer::{Batch, BatchConsumer};
+pub use consumer::{Batch, BatchConsumer, Report};
 pub use murmur2::{murmur2, partition_for};
 pub use producer::{BatchProducer, Outcome, TopicIndex};
 pub use record::Record;

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::ptr::{NonNull, null_mut};
 
-use rdkafka::bindings;
+use rdkafka::bindings::{self, rd_kafka_conf_res_t};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::{RDKafka, RDKafkaQueue, RDKafkaTopic};
 
@@ -100,6 +100,22 @@ impl Drop for Topic {
         // SAFETY: this is the owner of the reference, which is given back once.
         unsafe { bindings::rd_kafka_topic_destroy(self.0.as_ptr()) }
     }
+}
+
+/// Whether a switch of the client's configuration is on.
+///
+/// # Safety
+/// `client` is a live client.
+pub(crate) unsafe fn is_set(client: *mut RDKafka, name: &CStr) -> bool {
+    let mut value = [0_u8; 8];
+    let mut size = value.len();
+    // SAFETY: the client is live, by this function's contract, and its configuration with it.
+    let configuration = unsafe { bindings::rd_kafka_conf(client) };
+    // SAFETY: there is room for `size` bytes; the name is only read.
+    let found = unsafe {
+        bindings::rd_kafka_conf_get(configuration, name.as_ptr(), value.as_mut_ptr().cast(), &mut size)
+    };
+    found == rd_kafka_conf_res_t::RD_KAFKA_CONF_OK && value.starts_with(b"true")
 }
 
 fn last_error() -> KafkaError {

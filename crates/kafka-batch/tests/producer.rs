@@ -1,5 +1,7 @@
 //! What can be seen of hand-overs without a broker: a full queue, refusals, and that no opaque is lost.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -102,6 +104,25 @@ fn what_is_dropped_gives_its_opaques_back() {
     }
     drop(producer);
     assert_eq!(Arc::strong_count(&opaque), 1);
+}
+
+#[test]
+fn ends_of_partitions_are_refused() {
+    let consumer = |eof: &str| {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("group.id", "g")
+            .set("enable.partition.eof", eof)
+            .create()
+            .unwrap();
+        BatchConsumer::new(consumer).map(|_| ())
+    };
+    assert_eq!(consumer("false"), Ok(()));
+    assert!(
+        consumer("true")
+            .unwrap_err()
+            .to_string()
+            .contains("enable.partition.eof must be false")
+    );
 }
 
 #[test]

@@ -138,7 +138,7 @@ impl Loop {
     fn consume(&mut self) -> Result<()> {
         let batch = self.consumer.fetch(BATCH, Duration::from_millis(20));
         for record in batch.iter() {
-            let record = record?;
+            let record = record.map_err(|report| report.error)?;
             let (partition, offset) = (record.partition(), record.offset());
             let next = self.next.get_mut(&partition);
             let next =

@@ -118,8 +118,8 @@ pub(super) const WORKER_CONSUMER: [Fixed; 8] = [
     ),
     Value(
         "enable.partition.eof",
-        &["true"],
-        "it must be true: the end of a replay is found by it",
+        &["false"],
+        "it must be false: in a batch, librdkafka takes the end for a record and skips one",
     ),
     Ours("group.instance.id", "it is made of instance and thread"),
     Ours("session.timeout.ms", "set worker.session_timeout_ms"),

@@ -234,6 +234,7 @@ impl<J: Job> Core<J> {
                 until: restored.replay_until,
                 advances: restored.advances,
                 records: 0,
+                records_at_tick: 0,
             }),
             dirty: false,
             last_record: now,

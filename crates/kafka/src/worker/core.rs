@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
-use millrace_kafka_batch::Record;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use millrace_kafka_batch::{Record, Report};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::partition::{Active, Partition};
 use super::restore::{Patience, Restored, Restorer};
@@ -119,27 +119,39 @@ impl<J: Job> Core<J> {
     /// not be fetched again otherwise.
     pub(super) fn batch<'b>(
         &mut self,
-        mut items: impl Iterator<Item = KafkaResult<Record<'b>>>,
+        mut items: impl Iterator<Item = Result<Record<'b>, Report>>,
     ) -> Result<(), Failure> {
         let job = Arc::clone(&self.job);
         let topic = job.input_topic();
         while let Some(item) = items.next() {
             let taken = match item {
                 Ok(record) => self.record(&InputRecord::of_batch(topic, &record)),
-                Err(error) => self.consumer_error(&error),
+                Err(report) => self.report(&report),
             };
             if let Err(failure) = taken {
                 for item in items {
                     match item {
                         Ok(record) => self.leave_out(record.partition()),
-                        Err(KafkaError::PartitionEOF(partition)) => self.leave_out(partition),
-                        Err(error) => self.consumer_error(&error)?,
+                        Err(report) => {
+                            self.consumer_error(&report.error)?;
+                            self.leave_out(report.partition);
+                        }
                     }
                 }
                 return Err(failure);
             }
         }
         Ok(())
+    }
+
+    /// An error in place of a record. Whatever it is, the partition needs a seek after it, and so a roll-back.
+    fn report(&mut self, report: &Report) -> Result<(), Failure> {
+        self.consumer_error(&report.error)?;
+        self.leave_out(report.partition);
+        Err(Failure::Abort(format!(
+            "reading partition {}: {}",
+            report.partition, report.error
+        )))
     }
 
     fn leave_out(&mut self, number: i32) {
@@ -206,7 +218,6 @@ impl<J: Job> Core<J> {
     /// What the consumer reports in place of a record.
     pub(super) fn consumer_error(&mut self, error: &KafkaError) -> Result<(), Failure> {
         match error {
-            KafkaError::PartitionEOF(number) => self.end_of_partition(*number),
             // Of the consumer, only another member with its name is fatal.
             KafkaError::MessageConsumptionFatal(code) => Err(Failure::Stop(WorkerError::Fenced {
                 action: "consume",
@@ -233,24 +244,6 @@ impl<J: Job> Core<J> {
             // Logged already, and librdkafka's to mend.
             _ => Ok(()),
         }
-    }
-
-    /// A replay is over at the end of the log at the latest: what is between there and the committed offset is markers
-    /// of transactions.
-    fn end_of_partition(&mut self, number: i32) -> Result<(), Failure> {
-        let partition = self
-            .partitions
-            .iter_mut()
-            .find(|partition| partition.number == number);
-        let Some((since, active)) = partition.and_then(|it| Some((it.since, it.active.as_mut()?))) else {
-            return Ok(());
-        };
-        if active.replay.is_none() {
-            return Ok(());
-        }
-        let topic = self.job.input_topic();
-        finish_replay(active, &self.metrics, number, since)
-            .map_err(|reason| task_failure(topic, number, reason))
     }
 
     pub(super) fn is_commit_due(&self, now: Instant) -> bool {

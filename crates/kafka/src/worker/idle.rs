@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::commit::publish;
-use super::core::{Core, task_failure};
+use super::core::{Core, finish_replay, task_failure};
 use super::side::{Probe, Probed, Request};
 use crate::control::ControlRecord;
 use crate::idle::Idle;
@@ -39,23 +39,30 @@ impl<J: Job> Core<J> {
     /// Asks for the ends of the partitions: for the lag, and to confirm that a quiet one has nothing to read.
     fn probe(&mut self, idle_timeout: Duration) {
         let advances = self.job.control_topic().is_some();
-        let probe = |partition: &super::partition::Partition<J::Task>| {
-            let active = partition.active.as_ref()?;
+        let probe = |partition: &mut super::partition::Partition<J::Task>| {
+            let active = partition.active.as_mut()?;
+            let quiet = match &mut active.replay {
+                Some(replay) => {
+                    replay.records == std::mem::replace(&mut replay.records_at_tick, replay.records)
+                }
+                None => advances && active.last_record.elapsed() >= idle_timeout,
+            };
             Some(Probe {
                 partition: partition.number,
                 epoch: partition.epoch,
                 next: active.next,
-                idle: advances && active.is_live() && active.last_record.elapsed() >= idle_timeout,
+                live: active.is_live(),
+                quiet,
             })
         };
-        let probes: Vec<Probe> = self.partitions.iter().filter_map(probe).collect();
+        let probes: Vec<Probe> = self.partitions.iter_mut().filter_map(probe).collect();
         if !probes.is_empty() {
             self.probing = true;
             self.side.ask(Request::Probe(probes));
         }
     }
 
-    /// Takes the partitions' ends, and advances those that are idle.
+    /// Takes the partitions' ends, advances those that are idle, and ends replays that have nothing left to read.
     ///
     /// The leader's end was looked up after the last record had been processed: if it is still at the position, the
     /// partition has had nothing new since that record, which is longer than the idle timeout ago.
@@ -74,8 +81,16 @@ impl<J: Job> Core<J> {
             let lag = if *at_end { 0 } else { end - active.next };
             active.lag = lag.max(0);
             self.metrics.set_consumer_lag(probe.partition, active.lag);
-            if probe.idle && *at_end && active.next == probe.next {
+            let same = active.next == probe.next && active.is_live() == probe.live;
+            if !(probe.quiet && *at_end && same) {
+                continue;
+            }
+            if active.is_live() {
                 self.advance(probe.partition)?;
+            } else {
+                // What is between here and the committed offset is markers of transactions.
+                finish_replay(active, &self.metrics, probe.partition, partition.since)
+                    .map_err(|reason| task_failure(self.job.input_topic(), probe.partition, reason))?;
             }
         }
         Ok(())

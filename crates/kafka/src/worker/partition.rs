@@ -15,6 +15,8 @@ pub(super) struct Replay {
     pub(super) advances: Advances,
     /// Records replayed so far.
     pub(super) records: u64,
+    /// How many there were at the last tick.
+    pub(super) records_at_tick: u64,
 }
 
 /// A partition with its state.

@@ -32,8 +32,11 @@ pub(super) struct Probe {
     pub(super) epoch: u64,
     /// The worker's position.
     pub(super) next: i64,
-    /// Whether it matters if something other than records lies between the position and the end.
-    pub(super) idle: bool,
+    /// Whether the partition was live, and not in a replay.
+    pub(super) live: bool,
+    /// Whether nothing has come for a while: then it matters if something other than records lies between the position and
+    /// the end.
+    pub(super) quiet: bool,
 }
 
 /// A partition's end, by word of its leader.
@@ -175,7 +178,7 @@ fn ends<J: Job>(restorer: &Restorer<J>, probes: &[Probe]) -> Vec<Probed> {
         let end = end?;
         // Beyond the last record may be markers of transactions. They are looked at only where it matters.
         let at_end = end <= probe.next
-            || (probe.idle
+            || (probe.quiet
                 && restorer
                     .reader
                     .is_empty_from(&restorer.topic, probe.partition, probe.next)
