@@ -285,6 +285,8 @@ fn elasticsearch(run: &str, host_port: u16) -> ContainerRequest<GenericImage> {
     let elasticsearch = request(run, "elasticsearch", "elasticsearch", "9.5.3")
         .with_env_var("discovery.type", "single-node")
         .with_env_var("xpack.security.enabled", "false")
+        // It would put no index on a disk that is 85 % full, however much the rest is.
+        .with_env_var("cluster.routing.allocation.disk.threshold_enabled", "false")
         .with_env_var("ES_JAVA_OPTS", "-Xms512m -Xmx512m");
     on_loopback(elasticsearch, host_port, 9200.tcp())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use millrace_domain::Transaction;
 use millrace_engine::aggregate::{AggregateConfig, PartialAggregate};
-use millrace_engine::{HashSeed, Operator};
+use millrace_engine::{HashSeed, Operator, near};
 use millrace_fraud::DetectOperator;
 use millrace_settings::Settings;
 
@@ -102,9 +102,12 @@ fn run<O: Operator<Record = Transaction>>(
     while done < warm_up + records {
         transactions.fill(&mut batch, BATCH);
         let ((), batch_took) = time(|| {
-            for transaction in &batch {
-                operator.process(transaction, &mut outputs);
-                outputs.clear();
+            for group in batch.chunks(near::GROUP) {
+                operator.prepare(group);
+                for transaction in group {
+                    operator.process(transaction, &mut outputs);
+                    outputs.clear();
+                }
             }
         });
         if done >= warm_up {
