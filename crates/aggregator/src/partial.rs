@@ -1,7 +1,7 @@
 //! Stage 1: transactions in, one contribution for each window, merchant and currency out.
 
 use millrace_codec::reader::ReadError;
-use millrace_codec::{TransactionReader, partial};
+use millrace_codec::{Ahead, TransactionReader, partial};
 use millrace_engine::aggregate::{AggregateConfig, PartialAggregate, PartialOutput};
 use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError, partition_for};
@@ -70,6 +70,7 @@ impl Job for PartialJob {
         PartialTask {
             partition,
             operator: PartialAggregate::new(self.config, self.seed),
+            ahead: Ahead::new(self.reader.clone()),
             windows: self.windows.partition(partition),
             job: self.clone(),
             outputs: Vec::new(),
@@ -85,6 +86,7 @@ pub struct PartialTask {
     partition: i32,
     job: PartialJob,
     operator: PartialAggregate,
+    ahead: Ahead,
     windows: PartitionMetrics,
     open_windows: usize,
     /// Reused from record to record.
@@ -152,8 +154,16 @@ impl PartialTask {
 }
 
 impl Task for PartialTask {
+    fn prepare(&mut self, records: &[InputRecord<'_>]) {
+        let values = records
+            .iter()
+            .map(|record| (record.offset, record.payload.unwrap_or_default()));
+        self.operator.prepare(self.ahead.decode(values));
+    }
+
     fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
-        let transaction = match self.job.reader.read(record.payload.unwrap_or_default()) {
+        let value = record.payload.unwrap_or_default();
+        let transaction = match self.ahead.read(record.offset, value) {
             Ok(transaction) => transaction,
             Err(ReadError::Invalid(error)) => {
                 outbox.dead_letter(record, error.code(), &error.to_string());

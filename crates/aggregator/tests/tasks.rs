@@ -147,6 +147,49 @@ fn input(offset: i64, payload: &[u8]) -> InputRecord<'_> {
     }
 }
 
+/// What is told to come next changes nothing, whether it comes, comes late, comes twice, or is something else.
+#[test]
+fn preparing_changes_nothing() {
+    let (mut plain, mut expected) = (partial_task(11), Kept::default());
+    let (mut prepared, mut kept) = (partial_task(12), Kept::default());
+    let values: Vec<Vec<u8>> = (0..200_u8)
+        .map(|number| match number % 9 {
+            7 => b"{}".to_vec(),
+            8 => value(1, "u-1", "m-1", 100, NOON_MS + 60_001),
+            user => {
+                let time_ms = NOON_MS - 120_000 + i64::from(number) * 1_000;
+                value(number, &format!("u-{user}"), "m-1", 100, time_ms)
+            }
+        })
+        .collect();
+    let records: Vec<_> = (0..)
+        .zip(&values)
+        .map(|(offset, value)| input(offset, value))
+        .collect();
+    for (at, record) in records.iter().enumerate() {
+        if at % 50 == 10 {
+            prepared.prepare(&records[at..(at + 64).min(records.len())]);
+        }
+        // Some are left out, and some come again after others.
+        if at % 11 == 3 {
+            continue;
+        }
+        for record in [record, &records[at - at % 5]] {
+            plain.process(record, &mut expected).unwrap();
+            prepared.process(record, &mut kept).unwrap();
+        }
+    }
+    assert!(expected.sent.len() > 3 && expected.dead_letters.len() > 20);
+    assert_eq!(kept.dead_letters, expected.dead_letters);
+    assert_eq!(kept.sent.len(), expected.sent.len());
+    let state = |task: &mut PartialTask| {
+        let mut bytes = Vec::new();
+        task.freeze().write(&mut bytes);
+        bytes
+    };
+    assert_eq!(state(&mut prepared), state(&mut plain));
+}
+
 #[test]
 fn what_cannot_be_decoded_or_is_far_ahead_becomes_a_dead_letter() {
     let (mut task, mut kept) = (partial_task(10), Kept::default());

@@ -17,11 +17,13 @@ pub mod reader;
 pub mod registry;
 pub mod transaction;
 
+mod ahead;
 mod decimal;
 mod fetch;
 mod resolve;
 mod wire;
 
+pub use ahead::Ahead;
 pub use anomaly::DecodedAnomaly;
 pub use error::DecodeError;
 pub use fetch::SchemaFetcher;

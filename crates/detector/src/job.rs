@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use millrace_codec::reader::ReadError;
-use millrace_codec::{TransactionReader, anomaly};
+use millrace_codec::{Ahead, TransactionReader, anomaly};
 use millrace_domain::Anomaly;
 use millrace_engine::{Disposition, FrozenState, Operator as _, RestoreError};
 use millrace_fraud::DetectOperator;
@@ -78,6 +78,7 @@ impl Job for DetectJob {
         DetectTask {
             operator: self.0.operator.clone(),
             profiles: self.0.metrics.partition(partition),
+            ahead: Ahead::new(self.0.reader.clone()),
             job: self.clone(),
             outputs: Vec::new(),
             value: Vec::new(),
@@ -90,6 +91,7 @@ impl Job for DetectJob {
 pub struct DetectTask {
     job: DetectJob,
     operator: DetectOperator,
+    ahead: Ahead,
     profiles: PartitionMetrics,
     /// Reused from record to record.
     outputs: Vec<Anomaly>,
@@ -131,9 +133,16 @@ impl DetectTask {
 }
 
 impl Task for DetectTask {
+    fn prepare(&mut self, records: &[InputRecord<'_>]) {
+        let values = records
+            .iter()
+            .map(|record| (record.offset, record.payload.unwrap_or_default()));
+        self.operator.prepare(self.ahead.decode(values));
+    }
+
     fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
-        let parts = &self.job.0;
-        let transaction = match parts.reader.read(record.payload.unwrap_or_default()) {
+        let value = record.payload.unwrap_or_default();
+        let transaction = match self.ahead.read(record.offset, value) {
             Ok(transaction) => transaction,
             Err(ReadError::Invalid(error)) => {
                 self.skip(error.code(), outbox);
@@ -141,6 +150,7 @@ impl Task for DetectTask {
             }
             Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
         };
+        let parts = &self.job.0;
         if let Err(error) = transaction.check_not_far_future(record.timestamp_ms, parts.max_future_ms) {
             self.skip(error.code(), outbox);
             return Ok(());

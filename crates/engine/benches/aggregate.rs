@@ -152,10 +152,13 @@ fn measure(
     early: Option<EarlyResults>,
 ) {
     let mut feed = None;
-    let early_name = if early.is_some() { ", early results every 10 s" } else { "" };
+    let early_name = if early.is_some() {
+        ", early results every 10 s"
+    } else {
+        ""
+    };
     let mut bench = |name: &str, process: fn(&mut PartialAggregate, &[Transaction])| {
-        let id =
-            format!("{users} users, {merchants} merchants, {per_second} a second{early_name}, {name}");
+        let id = format!("{users} users, {merchants} merchants, {per_second} a second{early_name}, {name}");
         group.bench_function(id, |bencher| {
             // Nothing is made warm that is not asked for.
             let feed = feed.get_or_insert_with(|| Feed::warm(users, merchants, per_second, early));

@@ -84,6 +84,11 @@ pub trait Outbox {
 ///
 /// A task is a function of its calls, as an operator is; what it does with `outbox` is its only effect.
 pub trait Task: Send {
+    /// Tells which records most probably come next, in offset order: at most [`millrace_engine::near::GROUP`] of them. A
+    /// hint, so that their memory is asked for together; none of them counts before [`Task::process`], and any of them may
+    /// not come, or come later.
+    fn prepare(&mut self, _records: &[InputRecord<'_>]) {}
+
     /// Takes the next record, in offset order.
     ///
     /// # Errors
