@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
+use millrace_engine::near;
 use millrace_kafka_batch::{Record, Report};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -115,30 +116,61 @@ impl<J: Job> Core<J> {
             .max(1)
     }
 
-    /// Processes a batch. Where it fails half way, partitions with something in the rest are to be rolled back too: it will
-    /// not be fetched again otherwise.
+    /// Processes a batch, a group after the other. Where it fails half way, partitions with something in the rest are to be
+    /// rolled back too: it will not be fetched again otherwise.
     pub(super) fn batch<'b>(
         &mut self,
-        mut items: impl Iterator<Item = Result<Record<'b>, Report>>,
+        items: impl Iterator<Item = Result<Record<'b>, Report>>,
     ) -> Result<(), Failure> {
         let job = Arc::clone(&self.job);
         let topic = job.input_topic();
-        while let Some(item) = items.next() {
-            let taken = match item {
-                Ok(record) => self.record(&InputRecord::of_batch(topic, &record)),
-                Err(report) => self.report(&report),
-            };
-            if let Err(failure) = taken {
-                for item in items {
-                    match item {
-                        Ok(record) => self.leave_out(record.partition()),
-                        Err(report) => {
-                            self.consumer_error(&report.error)?;
-                            self.leave_out(report.partition);
-                        }
-                    }
+        let mut items = items.map(|item| item.map(|record| InputRecord::of_batch(topic, &record)));
+        let mut group = Vec::with_capacity(near::GROUP);
+        loop {
+            group.extend(items.by_ref().take(near::GROUP));
+            if group.is_empty() {
+                return Ok(());
+            }
+            self.prepare(&group);
+            let mut rest = group.drain(..);
+            while let Some(item) = rest.next() {
+                let taken = match item {
+                    Ok(record) => self.record(&record),
+                    Err(report) => self.report(&report),
+                };
+                if let Err(failure) = taken {
+                    self.leave_all_out(rest.chain(items))?;
+                    return Err(failure);
                 }
-                return Err(failure);
+            }
+        }
+    }
+
+    /// Tells each task which of its records come next.
+    fn prepare(&mut self, group: &[Result<InputRecord<'_>, Report>]) {
+        let records: Vec<_> = group.iter().flatten().copied().collect();
+        for run in records.chunk_by(|one, next| one.partition == next.partition) {
+            let partition = self
+                .partitions
+                .iter_mut()
+                .find(|partition| partition.number == run[0].partition);
+            if let Some(active) = partition.and_then(|partition| partition.active.as_mut()) {
+                active.task.prepare(run);
+            }
+        }
+    }
+
+    fn leave_all_out<'b>(
+        &mut self,
+        items: impl Iterator<Item = Result<InputRecord<'b>, Report>>,
+    ) -> Result<(), Failure> {
+        for item in items {
+            match item {
+                Ok(record) => self.leave_out(record.partition),
+                Err(report) => {
+                    self.consumer_error(&report.error)?;
+                    self.leave_out(report.partition);
+                }
             }
         }
         Ok(())
