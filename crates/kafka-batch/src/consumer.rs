@@ -89,8 +89,7 @@ impl<C: ConsumerContext + 'static> BatchConsumer<C> {
         self.take(&mut messages, max_records, 0);
         if messages.is_empty() && !timeout.is_zero() && max_records > 0 {
             // The call waits until its array is full, so it gets one of one.
-            let timeout_ms = timeout.as_micros().div_ceil(1_000);
-            self.take(&mut messages, 1, timeout_ms.try_into().unwrap_or(c_int::MAX));
+            self.take(&mut messages, 1, native::timeout_ms(timeout));
             if !messages.is_empty() {
                 self.take(&mut messages, max_records - 1, 0);
             }

@@ -7,12 +7,14 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod consumer;
+mod events;
 mod murmur2;
 mod native;
 mod producer;
 mod record;
 
 pub use consumer::{Batch, BatchConsumer, Report};
+pub use events::Reports;
 pub use murmur2::{murmur2, partition_for};
 pub use producer::{BatchProducer, Outcome, TopicIndex};
 pub use record::Record;

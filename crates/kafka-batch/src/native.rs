@@ -1,7 +1,8 @@
 //! librdkafka's objects with an owner: each is given back once, when its owner goes.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_int};
 use std::ptr::{NonNull, null_mut};
+use std::time::Duration;
 
 use rdkafka::bindings::{self, rd_kafka_conf_res_t};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -31,12 +32,6 @@ impl Queue {
     pub(crate) unsafe fn of_events(client: *mut RDKafka) -> Option<Self> {
         // SAFETY: the client is live, by this function's contract.
         NonNull::new(unsafe { bindings::rd_kafka_queue_get_main(client) }).map(Self)
-    }
-
-    /// Number of entries.
-    pub(crate) fn len(&self) -> usize {
-        // SAFETY: the queue is live.
-        unsafe { bindings::rd_kafka_queue_length(self.0.as_ptr()) }
     }
 
     /// The queue into which a partition's records are fetched.
@@ -100,6 +95,15 @@ impl Drop for Topic {
         // SAFETY: this is the owner of the reference, which is given back once.
         unsafe { bindings::rd_kafka_topic_destroy(self.0.as_ptr()) }
     }
+}
+
+/// A time as librdkafka takes it: whole milliseconds, rounded up.
+pub(crate) fn timeout_ms(timeout: Duration) -> c_int {
+    timeout
+        .as_micros()
+        .div_ceil(1_000)
+        .try_into()
+        .unwrap_or(c_int::MAX)
 }
 
 /// Whether a switch of the client's configuration is on.

@@ -13,6 +13,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::types::{RDKafkaMessage, RDKafkaRespErr};
 
+use crate::events::{Event, Reports};
 use crate::native::{Queue, Topic};
 use crate::partition_for;
 
@@ -85,8 +86,7 @@ struct TopicLanes {
     waiting: usize,
 }
 
-/// A producer with records waiting to be handed over. The delivery of each is reported to the producer's context as if it had
-/// been sent alone.
+/// A producer with records waiting to be handed over. The delivery of each is reported as if it had been sent alone.
 pub struct BatchProducer<C: ProducerContext + 'static> {
     // Fields are dropped in this order: topics and queue have to go before their client.
     topics: Vec<TopicLanes>,
@@ -116,15 +116,28 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         })
     }
 
-    /// Serves every event that waits, delivery reports among them. A poll of the producer serves one and waits for one: that
-    /// is enough where each record is followed by a poll.
-    pub fn serve_events(&self) {
-        while self.events.len() > 0 {
-            self.producer.poll(Duration::ZERO);
+    /// Serves every event there is, waiting for the first, `timeout` at most. `reported` gets delivery reports by the array; the
+    /// context hears of everything else, as when the producer is polled.
+    pub fn serve(&self, timeout: Duration, mut reported: impl FnMut(Reports<'_, C::DeliveryOpaque>)) {
+        const {
+            assert!(
+                !C::ENABLE_REFRESH_OAUTH_TOKEN,
+                "tokens are refreshed by polling alone"
+            );
+        };
+        let (mut room, mut timeout) = (Vec::new(), timeout);
+        while let Some(event) = Event::next(&self.events, timeout) {
+            if event.is_reports() {
+                // SAFETY: records are sent with opaques of this type alone, and the reports are taken once.
+                reported(unsafe { event.reports::<C::DeliveryOpaque>(&mut room) });
+            } else {
+                event.tell(&**self.producer.context());
+            }
+            timeout = Duration::ZERO;
         }
     }
 
-    /// The producer itself, which has to be polled for the reports, or its events served.
+    /// The producer itself. To be served, or else polled: a poll gives the reports to its context, one by one.
     pub fn producer(&self) -> &BaseProducer<C> {
         &self.producer
     }

@@ -4,10 +4,10 @@
 mod member;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use millrace_domain::topic::TopicSpec;
@@ -20,7 +20,7 @@ use millrace_tests::pipeline::LIMIT;
 use millrace_tests::{TestContext, topics, wait_until};
 use rdkafka::ClientContext;
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{Producer, ProducerContext};
+use rdkafka::producer::ProducerContext;
 
 use member::Member;
 
@@ -34,23 +34,23 @@ const TOPIC: TopicSpec = TopicSpec {
 /// Records of a hand-over, of which only a part goes into the queue.
 const ROUND: u64 = 700;
 
-/// What was reported of each record: its number, and whether it was acknowledged.
-#[derive(Default)]
-struct Reports(Mutex<Vec<(usize, bool)>>);
+/// Records are sent with their numbers; reports are taken by the array, so that none comes here.
+struct Numbered;
 
-impl ClientContext for Reports {}
+impl ClientContext for Numbered {}
 
-impl ProducerContext for Reports {
+impl ProducerContext for Numbered {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
-        let mut reports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reports.push((number, result.is_ok()));
+    fn delivery(&self, _: &DeliveryResult<'_>, number: usize) {
+        unreachable!("record {number} is reported alone");
     }
 }
 
 struct Source {
-    producer: BatchProducer<Reports>,
+    producer: BatchProducer<Numbered>,
+    /// What was reported of each record: its number, and whether it was acknowledged.
+    reports: Vec<(usize, bool)>,
     topic: TopicIndex,
     sent: u64,
     full: u64,
@@ -65,13 +65,14 @@ impl Source {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
         let config = idempotent_producer_config(&settings.kafka, &properties)?;
-        let mut producer = BatchProducer::new(config.create_with_context(Reports::default())?)?;
+        let mut producer = BatchProducer::new(config.create_with_context(Numbered)?)?;
         let topic = producer.add_topic(
             &topic_name(&settings.kafka, TOPIC.name),
             TOPIC.partitions as usize,
         )?;
         Ok(Self {
             producer,
+            reports: Vec::new(),
             topic,
             sent: 0,
             full: 0,
@@ -94,20 +95,28 @@ impl Source {
             == Outcome::QueueFull
         {
             self.full += 1;
-            self.producer.producer().poll(Duration::from_millis(2));
+            self.serve();
         }
         refused.map_or(Ok(()), |error| Err(error.into()))
     }
 
+    fn serve(&mut self) {
+        let new = &mut self.reports;
+        self.producer.serve(Duration::from_millis(2), |reports| {
+            new.extend(reports.map(|(number, error)| (number, error.is_none())));
+        });
+    }
+
     /// Waits for every report, and checks that each record has one and was acknowledged.
-    fn finish(self) -> Result<u64> {
-        self.producer.producer().flush(LIMIT)?;
-        let context = self.producer.producer().client().context();
-        let mut reports = std::mem::take(&mut *context.0.lock().unwrap_or_else(PoisonError::into_inner));
-        reports.sort_unstable();
+    fn finish(mut self) -> Result<u64> {
+        let start = Instant::now();
+        while self.reports.len() < self.sent as usize && start.elapsed() < LIMIT {
+            self.serve();
+        }
+        self.reports.sort_unstable();
         let expected = (0..self.sent as usize).map(|number| (number, true));
         ensure!(
-            reports.into_iter().eq(expected),
+            self.reports.into_iter().eq(expected),
             "not every record was acknowledged once"
         );
         ensure!(self.full > 0, "the queue was never full");

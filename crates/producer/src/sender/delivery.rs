@@ -1,7 +1,7 @@
 //! Delivery reports: a bounded table of what is in flight, whose index goes through librdkafka with each record.
 //!
 //! A record's report finds its facts by the index, so that neither sending nor counting allocates. The sending thread
-//! itself polls for the reports, so the lock is all but never contended.
+//! itself takes the reports, an array at a time, so the lock is all but never contended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -33,6 +33,34 @@ struct Table {
     tally: Tally,
     acknowledged_until_ms: i64,
     failing: bool,
+}
+
+impl Table {
+    #[inline]
+    fn settle(&mut self, slot: usize, error: Option<&KafkaError>, of: &Deliveries) {
+        let Some(record) = self.slots.get_mut(slot).and_then(Option::take) else {
+            return;
+        };
+        self.free.push(slot);
+        match error {
+            None => {
+                self.tally.acknowledge(&record.facts, of.window_ms);
+                if record.facts.class == Class::First {
+                    self.acknowledged_until_ms = self.acknowledged_until_ms.max(record.facts.event_time_ms);
+                }
+                if let Some(sent_at) = record.sent_at {
+                    of.durations.observe(sent_at.elapsed().as_secs_f64());
+                }
+            }
+            Some(error) => {
+                self.failing = true;
+                let code = error
+                    .rdkafka_error_code()
+                    .map_or_else(|| "Unknown".to_owned(), |code| format!("{code:?}"));
+                self.tally.fail(&record.facts, of.window_ms, &code);
+            }
+        }
+    }
 }
 
 /// What one thread has in flight, and what became of the rest.
@@ -78,29 +106,11 @@ impl Deliveries {
         table.free.push(slot);
     }
 
-    fn settle(&self, slot: usize, error: Option<&KafkaError>) {
+    /// Counts what became of records, by the slots they were sent with.
+    pub(super) fn settle(&self, reports: impl Iterator<Item = (usize, Option<KafkaError>)>) {
         let mut table = self.table();
-        let Some(record) = table.slots.get_mut(slot).and_then(Option::take) else {
-            return;
-        };
-        table.free.push(slot);
-        match error {
-            None => {
-                table.tally.acknowledge(&record.facts, self.window_ms);
-                if record.facts.class == Class::First {
-                    table.acknowledged_until_ms = table.acknowledged_until_ms.max(record.facts.event_time_ms);
-                }
-                if let Some(sent_at) = record.sent_at {
-                    self.durations.observe(sent_at.elapsed().as_secs_f64());
-                }
-            }
-            Some(error) => {
-                table.failing = true;
-                let code = error
-                    .rdkafka_error_code()
-                    .map_or_else(|| "Unknown".to_owned(), |code| format!("{code:?}"));
-                table.tally.fail(&record.facts, self.window_ms, &code);
-            }
+        for (slot, error) in reports {
+            table.settle(slot, error.as_ref(), self);
         }
     }
 
@@ -179,7 +189,8 @@ impl ProducerContext for DeliveryContext {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, slot: usize) {
-        self.0.settle(slot, result.as_ref().err().map(|(error, _)| error));
+        let error = result.as_ref().err().map(|(error, _)| error.clone());
+        self.0.settle(std::iter::once((slot, error)));
     }
 }
 
@@ -210,10 +221,9 @@ mod tests {
             .collect();
         assert!(deliveries.room().take(facts(0)).is_none(), "the table is bounded");
         deliveries.release(slots[3]);
-        deliveries.settle(slots[0], None);
-        deliveries.settle(slots[0], None);
+        deliveries.settle([(slots[0], None), (slots[0], None)].into_iter());
         let timeout = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
-        deliveries.settle(slots[1], Some(&timeout));
+        deliveries.settle(std::iter::once((slots[1], Some(timeout))));
         assert_eq!(deliveries.in_flight(), 1);
         deliveries.abandon();
         assert_eq!(deliveries.in_flight(), 0);

@@ -3,7 +3,7 @@
 //! Records are gathered from the source, then handed over a partition at a time. At a low rate nothing is gathered for longer
 //! than the source has something at once.
 //!
-//! The thread polls for its own reports (a `BaseProducer`): with a poller beside it, two threads would take turns on the
+//! The thread takes its own reports (a `BaseProducer`): with a poller beside it, two threads would take turns on the
 //! table of what is in flight for every record.
 
 use std::sync::Arc;
@@ -249,7 +249,7 @@ impl Sender {
     }
 
     fn collect_reports(&mut self) -> anyhow::Result<()> {
-        self.producer.serve_events();
+        self.serve(Duration::ZERO);
         self.source
             .acknowledged_until(self.deliveries.acknowledged_until_ms());
         if self.deliveries.is_failing()
@@ -260,11 +260,16 @@ impl Sender {
         Ok(())
     }
 
+    /// Counts the outcomes that have come; the first is waited for.
+    fn serve(&self, timeout: Duration) {
+        self.producer
+            .serve(timeout, |reports| self.deliveries.settle(reports));
+    }
+
     /// Waits a moment for reports; false if the run is to stop, and what is at hand is not sent.
     fn wait_for_room(&self) -> bool {
         self.counters.queue_full.fetch_add(1, Ordering::Relaxed);
-        self.producer.producer().poll(QUEUE_FULL_WAIT);
-        self.producer.serve_events();
+        self.serve(QUEUE_FULL_WAIT);
         !self.stop.is_set()
     }
 
@@ -275,7 +280,7 @@ impl Sender {
         let _ = self.producer.producer().flush(Duration::ZERO);
         let mut hurried_since = None;
         while self.deliveries.in_flight() > 0 {
-            self.producer.producer().poll(MAX_WAIT);
+            self.serve(MAX_WAIT);
             if !self.stop.is_hurried() {
                 continue;
             }
@@ -298,7 +303,7 @@ impl Sender {
             .purge(PurgeConfig::default().queue().inflight());
         let deadline = Instant::now() + PURGE_WAIT;
         while self.deliveries.in_flight() > 0 && Instant::now() < deadline {
-            self.producer.producer().poll(MAX_WAIT);
+            self.serve(MAX_WAIT);
         }
         self.deliveries.abandon();
     }

@@ -20,6 +20,10 @@ pub enum EventClock {
         position: u64,
         /// By how much it grows with a record of this thread: the number of threads.
         step: u64,
+        /// The time at `position`.
+        time_ms: i64,
+        /// The first position of a later time: up to there no record needs a division.
+        later: u64,
     },
 }
 
@@ -33,12 +37,16 @@ impl EventClock {
     /// The simulated clock of one thread of several.
     #[must_use]
     pub fn simulated(start_ms: i64, events_per_s: u64, thread: u32, threads: u32) -> Self {
-        Self::Simulated {
+        let mut clock = Self::Simulated {
             start_ms,
             events_per_s: events_per_s.max(1),
             position: u64::from(thread),
             step: u64::from(threads.max(1)),
-        }
+            time_ms: start_ms,
+            later: 0,
+        };
+        clock.settle();
+        clock
     }
 
     /// The event time of the next record in milliseconds since 1970.
@@ -47,15 +55,7 @@ impl EventClock {
     pub fn peek(&self) -> i64 {
         match *self {
             Self::Wall { last_ms } => last_ms,
-            Self::Simulated {
-                start_ms,
-                events_per_s,
-                position,
-                ..
-            } => {
-                let (seconds, rest) = (position / events_per_s, position % events_per_s);
-                start_ms + (seconds * 1_000 + rest * 1_000 / events_per_s) as i64
-            }
+            Self::Simulated { time_ms, .. } => time_ms,
         }
     }
 
@@ -63,10 +63,37 @@ impl EventClock {
     #[inline]
     pub fn tick(&mut self) -> i64 {
         let time_ms = self.peek();
-        if let Self::Simulated { position, step, .. } = self {
+        if let Self::Simulated {
+            position,
+            step,
+            later,
+            ..
+        } = self
+        {
             *position += *step;
+            if *position >= *later {
+                self.settle();
+            }
         }
         time_ms
+    }
+
+    /// Finds the time at the position, and where the next millisecond begins.
+    fn settle(&mut self) {
+        if let Self::Simulated {
+            start_ms,
+            events_per_s,
+            position,
+            time_ms,
+            later,
+            ..
+        } = self
+        {
+            let (seconds, rest) = (*position / *events_per_s, *position % *events_per_s);
+            let millisecond = rest * 1_000 / *events_per_s;
+            *time_ms = *start_ms + (seconds * 1_000 + millisecond) as i64;
+            *later = seconds * *events_per_s + ((millisecond + 1) * *events_per_s).div_ceil(1_000);
+        }
     }
 
     /// Reads the machine's clock, if that is the one. Not done for each record, as it costs a quarter of making one.
@@ -97,5 +124,21 @@ mod tests {
             .collect();
         let times: Vec<i64> = (0..9).map(|record| clocks[record % 3].tick()).collect();
         assert_eq!(times, [1000, 1250, 1500, 1750, 2000, 2250, 2500, 2750, 3000]);
+    }
+
+    #[test]
+    fn time_is_that_of_the_position_at_any_rate() {
+        for (rate, threads) in [(1, 1), (7, 2), (999, 3), (1_000, 1), (33_333, 2), (1_000_003, 5)] {
+            let mut clock = EventClock::simulated(5, rate, 0, threads);
+            for record in 0..20_000 {
+                let position = record * u64::from(threads);
+                let expected = 5 + (u128::from(position) * 1_000 / u128::from(rate)) as i64;
+                assert_eq!(
+                    (clock.peek(), clock.tick()),
+                    (expected, expected),
+                    "{position} at {rate}"
+                );
+            }
+        }
     }
 }

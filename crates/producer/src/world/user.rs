@@ -54,21 +54,20 @@ impl User {
     #[inline]
     #[must_use]
     pub fn id(&self) -> ShortId {
-        let mut padded = [0; ShortId::MAX_LEN];
-        padded[..2].copy_from_slice(b"u-");
+        let mut text = *b"u-0000000000";
         let mut left = self.number;
-        let mut digits = [0; 10];
-        let mut first = digits.len();
+        let mut first = text.len();
         loop {
             first -= 1;
-            digits[first] = b'0' + (left % 10) as u8;
+            text[first] = b'0' + (left % 10) as u8;
             left /= 10;
             if left == 0 {
                 break;
             }
         }
-        padded[2..2 + digits.len() - first].copy_from_slice(&digits[first..]);
-        ShortId::from_padded(padded).expect("u-, digits and padding")
+        first -= 2;
+        text[first..first + 2].copy_from_slice(b"u-");
+        ShortId::from_ascii(&text[first..]).expect("u- and at most ten digits")
     }
 
     /// One of the merchants where the user usually buys, chosen by 32 random bits.
