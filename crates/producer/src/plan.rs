@@ -117,7 +117,7 @@ fn generators(
              more users (--users) make it believable"
         );
     }
-    let threads = threads(settings)?;
+    let threads = threads(settings, simulated.is_some())?;
     let world = Arc::new(World::new(&WorldConfig {
         seed: settings.seed,
         users: settings.users,
@@ -159,9 +159,11 @@ fn generators(
     Ok(sources.collect())
 }
 
-/// One thread for each core if not set; never more than there are users, as each thread has its own.
-fn threads(settings: &Producer) -> anyhow::Result<u32> {
+/// One thread for each core if not set, but one alone in simulated time, where several would wait for each other; never more
+/// than there are users, as each thread has its own.
+fn threads(settings: &Producer, simulated: bool) -> anyhow::Result<u32> {
     let wanted = match settings.threads {
+        0 if simulated => 1,
         0 => available_parallelism().map_or(1, usize::from),
         threads => threads,
     };

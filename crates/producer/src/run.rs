@@ -105,7 +105,7 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
     let counts = Arc::new(ReplayCounts::default());
     let encoder = plan::encoder(settings, &options, &topics).await?;
     let sources = plan::sources(settings, &options, encoder, &counts)?;
-    let config = client_config(settings)?;
+    let config = client_config(settings, &options)?;
     let (durations, window_ms) = (metrics.durations.clone(), settings.aggregator.window_ms);
     let prepared = {
         let topics = topics.clone();
@@ -171,10 +171,25 @@ fn run_id(started_ms: i64) -> String {
     format!("{}-{}", second.strftime("%Y%m%dT%H%M%SZ"), &unique[..6])
 }
 
-fn client_config(settings: &Settings) -> anyhow::Result<ClientConfig> {
+/// The least linger at a rate. Batches that are due but find no free request keep librdkafka's threads awake (docs/reliability.md),
+/// and brokers pay by the batch: where many records come, they wait for a fuller one.
+fn least_linger_ms(rate_per_s: u64) -> u64 {
+    match rate_per_s {
+        0 => 300,
+        100_000.. => 100,
+        _ => 0,
+    }
+}
+
+fn client_config(settings: &Settings, options: &Options) -> anyhow::Result<ClientConfig> {
+    let least_ms = match options {
+        Options::Generate(_) => least_linger_ms(settings.producer.rate_per_s),
+        Options::Replay(_) => 0,
+    };
+    let linger_ms = settings.producer.linger_ms.max(least_ms);
     let mut properties = settings.producer.properties.clone();
     properties
         .entry("linger.ms".to_owned())
-        .or_insert_with(|| settings.producer.linger_ms.to_string());
+        .or_insert_with(|| linger_ms.to_string());
     Ok(idempotent_producer_config(&settings.kafka, &properties)?)
 }

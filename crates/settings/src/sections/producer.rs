@@ -25,7 +25,7 @@ pub struct Producer {
     pub metrics_port: u16,
     /// Transactions a second over all threads; 0 is as fast as it goes.
     pub rate_per_s: u64,
-    /// Threads; 0 is one for each core.
+    /// Threads; 0 is one for each core, and one alone in simulated time.
     pub threads: usize,
     /// Avro or JSON.
     pub format: Format,
@@ -51,7 +51,7 @@ pub struct Producer {
     pub fraud_share: f64,
     /// Folder of the ledger: what was acknowledged, for `millrace verify`.
     pub ledger_dir: PathBuf,
-    /// librdkafka's `linger.ms`.
+    /// librdkafka's `linger.ms`; at high rates the generator's is longer.
     pub linger_ms: u64,
     /// Further librdkafka properties of the producer.
     pub properties: BTreeMap<String, String>,
