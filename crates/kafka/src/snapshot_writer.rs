@@ -30,6 +30,8 @@ pub(crate) struct Taken {
 pub(crate) struct Done {
     pub(crate) partition: i32,
     pub(crate) at: Instant,
+    /// How long writing and storing it took.
+    pub(crate) took: Duration,
     /// Its size in bytes; `None` where it is not stored.
     pub(crate) size: Option<i64>,
 }
@@ -149,6 +151,7 @@ fn run(snapshots: &Receiver<Taken>, shared: &Shared, store: &SnapshotStore, metr
     let mut sizes: HashMap<i32, usize> = HashMap::new();
     while let Ok(taken) = snapshots.recv() {
         let (partition, offset) = (taken.partition, taken.offset);
+        let started = Instant::now();
         let mut container = taken.container;
         // As large as the last one and an eighth more: without it, memory would be asked for in ever larger steps.
         let last_size = sizes.entry(partition).or_insert(0);
@@ -167,7 +170,12 @@ fn run(snapshots: &Receiver<Taken>, shared: &Shared, store: &SnapshotStore, metr
         let at = Instant::now();
         let mut state = shared.state();
         state.forget(partition);
-        state.done.push(Done { partition, at, size });
+        state.done.push(Done {
+            partition,
+            at,
+            took: at - started,
+            size,
+        });
         drop(state);
         shared.changed.notify_all();
     }

@@ -241,6 +241,7 @@ impl<J: Job> Core<J> {
             published: None,
             changed: false,
             snapshot_taken: now,
+            snapshot_cost: Duration::ZERO,
             snapshot_stored: now,
         };
         if restored.start >= restored.replay_until {

@@ -17,6 +17,11 @@ use crate::snapshot_writer::{QUEUE, Taken};
 use crate::transaction::Failure;
 use crate::{Job, Task};
 
+/// A worker's snapshots are written in one of so many parts of the time.
+const SNAPSHOT_SHARE: u32 = 20;
+/// However long they take, they are no further apart than this, or than is configured.
+const MAX_SNAPSHOT_INTERVAL: Duration = Duration::from_secs(60);
+
 impl<J: Job> Core<J> {
     /// Commits everything processed so far, with what the tasks have to say at a commit. Without anything processed it
     /// does nothing.
@@ -107,9 +112,21 @@ impl<J: Job> Core<J> {
         }
     }
 
+    /// Time between two snapshots of a partition: as configured, but so long that the writing thread is not busy for more
+    /// than its share. Those of a large state would else cost as much as the work on it.
+    fn snapshot_interval(&self) -> Duration {
+        let active = self
+            .partitions
+            .iter()
+            .filter_map(|partition| partition.active.as_ref());
+        let all: Duration = active.map(|active| active.snapshot_cost).sum();
+        let affordable = (all * SNAPSHOT_SHARE).min(MAX_SNAPSHOT_INTERVAL);
+        Duration::from_millis(self.config.snapshots.interval_ms).max(affordable)
+    }
+
     /// Takes the snapshot of one partition that is due: one at a time, so that no commit waits for all of them.
     pub(super) fn take_due_snapshot(&mut self) {
-        let interval = Duration::from_millis(self.config.snapshots.interval_ms);
+        let interval = self.snapshot_interval();
         let Some(writer) = &self.snapshots else { return };
         let due = |partition: &&mut Partition<J::Task>| {
             let active = partition.active.as_ref();

@@ -132,10 +132,12 @@ impl<J: Job> Core<J> {
                 return Ok(());
             }
             self.prepare(&group);
+            // Once for all of them: a look at the clock costs as much as a good part of a record.
+            let now = Instant::now();
             let mut rest = group.drain(..);
             while let Some(item) = rest.next() {
                 let taken = match item {
-                    Ok(record) => self.record(&record),
+                    Ok(record) => self.record(&record, now),
                     Err(report) => self.report(&report),
                 };
                 if let Err(failure) = taken {
@@ -196,8 +198,8 @@ impl<J: Job> Core<J> {
         }
     }
 
-    /// Processes a record: as new, or as part of a replay.
-    pub(super) fn record(&mut self, record: &InputRecord<'_>) -> Result<(), Failure> {
+    /// Processes a record that was fetched just before `now`: as new, or as part of a replay.
+    pub(super) fn record(&mut self, record: &InputRecord<'_>, now: Instant) -> Result<(), Failure> {
         let number = record.partition;
         let partition = self
             .partitions
@@ -237,7 +239,6 @@ impl<J: Job> Core<J> {
         if let Some(failure) = self.outbox.take_failure() {
             return Err(failure);
         }
-        let now = Instant::now();
         active.next = record.offset + 1;
         active.last_record = now;
         self.batch_started.get_or_insert(now);

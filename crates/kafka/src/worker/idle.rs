@@ -203,6 +203,7 @@ impl<J: Job> Core<J> {
                     match done.size {
                         Some(bytes) => {
                             active.snapshot_stored = done.at;
+                            active.snapshot_cost = done.took;
                             self.metrics.set_snapshot_size(partition.number, bytes);
                         }
                         // What was to be stored is still to be stored.

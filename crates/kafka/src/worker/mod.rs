@@ -156,7 +156,9 @@ impl<J: Job> Worker<J> {
         while let Some(item) = self.consumer.consumer().poll(Duration::ZERO) {
             match item {
                 // None comes this way: a partition is routed before it is assigned.
-                Ok(message) => self.core.record(&InputRecord::of_message(&message))?,
+                Ok(message) => self
+                    .core
+                    .record(&InputRecord::of_message(&message), Instant::now())?,
                 Err(error) => self.core.consumer_error(&error)?,
             }
         }

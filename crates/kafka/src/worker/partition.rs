@@ -42,6 +42,8 @@ pub(super) struct Active<T> {
     pub(super) changed: bool,
     /// When the last snapshot was taken.
     pub(super) snapshot_taken: Instant,
+    /// How long it took to write and store.
+    pub(super) snapshot_cost: Duration,
     /// When the last snapshot was stored.
     pub(super) snapshot_stored: Instant,
 }

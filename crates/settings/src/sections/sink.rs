@@ -61,7 +61,7 @@ pub struct Snapshots {
     /// Options of the object store, by the names of the `object_store` crate, as `aws_region`; they go before the
     /// variables of the cloud's own tools, as `AWS_REGION`.
     pub store_options: BTreeMap<String, String>,
-    /// Time between two snapshots of a partition.
+    /// Least time between two snapshots of a partition: those of a large state are further apart.
     pub interval_ms: u64,
     /// How many of a partition are kept.
     pub keep: usize,
