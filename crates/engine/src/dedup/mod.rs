@@ -10,30 +10,24 @@ mod spans;
 
 use millrace_domain::TransactionId;
 
-use self::spans::Spans;
+use self::spans::{Remembered, Spans};
 use crate::RestoreError;
 use crate::hash::HashSeed;
 use crate::index::Index;
 use crate::snapshot::{StateReader, StateWriter};
 use crate::window::TumblingWindows;
 
-/// Remembers transaction ids: an exact set over the horizon.
+/// Remembers transaction ids over the horizon, each with something of its first transaction.
 #[derive(Debug, Clone)]
-pub struct RecentIds(Spans<()>);
+pub struct Recent<V>(Spans<V>);
 
-impl RecentIds {
-    /// Remembers each id until the watermark is `keep_ms` past the end of the window that its event time is in.
-    #[must_use]
-    pub fn new(windows: TumblingWindows, keep_ms: i64, seed: HashSeed) -> Self {
-        Self(Spans::new(windows, keep_ms, seed))
-    }
+/// An exact set of ids.
+pub type RecentIds = Recent<()>;
 
-    /// Remembers `id`; whether it was new. An id whose window is forgotten already is not remembered.
-    #[inline]
-    pub fn insert(&mut self, id: TransactionId, event_time_ms: i64) -> bool {
-        self.0.insert(*id.as_bytes(), event_time_ms, ()).is_none()
-    }
+/// Ids, each with a fingerprint of its payload.
+pub type RecentPayloads = Recent<u64>;
 
+impl<V: Remembered> Recent<V> {
     /// The hash of an id, to find its places in [`Self::index`].
     #[inline]
     #[must_use]
@@ -66,16 +60,30 @@ impl RecentIds {
     }
 
     /// The state of this moment: what is given appends it.
-    pub fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
+    pub fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<V> {
         self.0.freeze()
     }
 
-    /// Replaces the state by one that [`RecentIds::freeze`] gave.
+    /// Replaces the state by one that [`Self::freeze`] gave.
     ///
     /// # Errors
     /// The bytes are no such state; the present state is then unchanged.
     pub fn restore(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
         self.0.restore(reader)
+    }
+}
+
+impl RecentIds {
+    /// Remembers each id until the watermark is `keep_ms` past the end of the window that its event time is in.
+    #[must_use]
+    pub fn new(windows: TumblingWindows, keep_ms: i64, seed: HashSeed) -> Self {
+        Self(Spans::new(windows, keep_ms, seed))
+    }
+
+    /// Remembers `id`; whether it was new. An id whose window is forgotten already is not remembered.
+    #[inline]
+    pub fn insert(&mut self, id: TransactionId, event_time_ms: i64) -> bool {
+        self.0.insert(*id.as_bytes(), event_time_ms, ()).is_none()
     }
 }
 
@@ -93,10 +101,6 @@ pub enum Seen {
 /// Spans that a horizon is cut into: an id is remembered for at most a half longer than the horizon.
 const SPANS_OF_HORIZON: i64 = 2;
 
-/// Remembers transaction ids, each with a fingerprint of its payload.
-#[derive(Debug, Clone)]
-pub struct RecentPayloads(Spans<u64>);
-
 impl RecentPayloads {
     /// Remembers each id for at least `horizon_ms` of event time behind the watermark; `None` unless that is above 0.
     #[must_use]
@@ -113,50 +117,6 @@ impl RecentPayloads {
             Some(known) if known == fingerprint => Seen::Duplicate,
             Some(_) => Seen::Changed,
         }
-    }
-
-    /// The hash of an id, to find its places in [`Self::index`].
-    #[inline]
-    #[must_use]
-    pub fn hash(&self, id: TransactionId) -> u64 {
-        self.0.hash(id.as_bytes())
-    }
-
-    /// The index that an id is looked up in, to ask for its memory.
-    #[inline]
-    #[must_use]
-    pub fn index(&self) -> &Index {
-        self.0.index()
-    }
-
-    /// Forgets what the horizon no longer holds.
-    pub fn forget(&mut self, watermark_ms: i64) {
-        self.0.forget(watermark_ms);
-    }
-
-    /// How many ids are remembered.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether none is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The state of this moment: what is given appends it.
-    pub fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
-        self.0.freeze()
-    }
-
-    /// Replaces the state by one that [`RecentPayloads::freeze`] gave.
-    ///
-    /// # Errors
-    /// The bytes are no such state; the present state is then unchanged.
-    pub fn restore(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
-        self.0.restore(reader)
     }
 }
 

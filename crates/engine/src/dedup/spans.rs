@@ -9,7 +9,7 @@ use crate::snapshot::{StateReader, StateWriter};
 use crate::window::TumblingWindows;
 
 /// What is remembered of an id.
-pub(super) trait Remembered: Copy + PartialEq + Send + Sync + 'static {
+pub trait Remembered: Copy + PartialEq + Send + Sync + 'static {
     /// Size in a snapshot.
     const LEN: usize;
     fn write(self, writer: &mut StateWriter<'_>);
