@@ -7,6 +7,8 @@
 
 #![allow(missing_docs, reason = "the macros make public functions")]
 
+mod harness;
+
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
@@ -14,9 +16,10 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
+use millrace_engine::HashSeed;
 use millrace_engine::aggregate::{AggregateConfig, EarlyResults, PartialAggregate};
-use millrace_engine::{HashSeed, Operator, near};
-use nix::time::ClockId;
+
+use harness::{busy, in_groups, one_by_one};
 
 const STRETCH: usize = 25_000;
 const TEMPLATES: usize = 1 << 20;
@@ -119,29 +122,6 @@ impl Feed {
             total += busy().saturating_sub(start);
         }
         total
-    }
-}
-
-/// This thread's time on a processor.
-fn busy() -> Duration {
-    ClockId::CLOCK_THREAD_CPUTIME_ID
-        .now()
-        .expect("a thread has a clock")
-        .into()
-}
-
-fn one_by_one(operator: &mut PartialAggregate, records: &[Transaction]) {
-    let mut outputs = Vec::new();
-    for record in records {
-        operator.process(record, &mut outputs);
-        outputs.clear();
-    }
-}
-
-fn in_groups(operator: &mut PartialAggregate, records: &[Transaction]) {
-    for group in records.chunks(near::GROUP) {
-        operator.prepare(group);
-        one_by_one(operator, group);
     }
 }
 

@@ -6,6 +6,9 @@
 #![allow(missing_docs, reason = "the macros make public functions")]
 #![allow(clippy::print_stderr, reason = "the memory is a result too")]
 
+#[path = "../../engine/benches/harness/mod.rs"]
+mod harness;
+
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
@@ -13,9 +16,10 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType, city,
 };
-use millrace_engine::{HashSeed, Operator, near};
+use millrace_engine::HashSeed;
 use millrace_fraud::{DetectOperator, DetectSettings};
-use nix::time::ClockId;
+
+use harness::{busy, in_groups, one_by_one};
 
 /// Event time goes on as if this many came a second, so that one of a million users has 2 purchases in the span of
 /// velocity.
@@ -127,34 +131,11 @@ impl Warm {
     }
 }
 
-/// This thread's time on a processor.
-fn busy() -> Duration {
-    ClockId::CLOCK_THREAD_CPUTIME_ID
-        .now()
-        .expect("a thread has a clock")
-        .into()
-}
-
 fn resident_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) / 1024
-}
-
-fn one_by_one(operator: &mut DetectOperator, batch: &[Transaction]) {
-    let mut outputs = Vec::new();
-    for transaction in batch {
-        operator.process(transaction, &mut outputs);
-        outputs.clear();
-    }
-}
-
-fn in_groups(operator: &mut DetectOperator, batch: &[Transaction]) {
-    for group in batch.chunks(near::GROUP) {
-        operator.prepare(group);
-        one_by_one(operator, group);
-    }
 }
 
 fn measure(group: &mut BenchmarkGroup<'_, WallTime>, users: u64, merchants: u64) {
