@@ -13,24 +13,12 @@ const RECORDS: u64 = 10_000;
 
 /// The stream of the default settings, but for the number of users.
 fn stream() -> Stream {
-    let settings = Producer::default();
-    let world = World::new(&WorldConfig {
-        seed: settings.seed,
+    let settings = Producer {
         users: 1_000_000,
-        merchants: 5_000,
-        zipf_exponent: settings.zipf_exponent,
-    });
-    let config = StreamConfig {
-        seed: settings.seed,
-        thread: 0,
-        threads: 1,
-        refund_share: settings.refund_share,
-        disorder_share: settings.disorder_share,
-        max_disorder_ms: settings.max_disorder_ms,
-        duplicate_share: settings.duplicate_share,
-        malformed_share: settings.malformed_share,
-        fraud_share: settings.fraud_share,
+        ..Producer::default()
     };
+    let world = World::new(&WorldConfig::from(&settings));
+    let config = StreamConfig::of(&settings, 0, 1);
     Stream::new(Arc::new(world.expect("the reference data is valid")), &config)
 }
 

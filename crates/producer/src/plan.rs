@@ -118,12 +118,7 @@ fn generators(
         );
     }
     let threads = threads(settings, simulated.is_some())?;
-    let world = Arc::new(World::new(&WorldConfig {
-        seed: settings.seed,
-        users: settings.users,
-        merchants: settings.merchants,
-        zipf_exponent: settings.zipf_exponent,
-    })?);
+    let world = Arc::new(World::new(&WorldConfig::from(settings))?);
     let pacer = Arc::new(Pacer::new(settings.rate_per_s));
     let mut skews: Vec<Option<Skew>> = match simulated {
         Some((start_ms, _)) if threads > 1 => Skew::of(threads as usize, start_ms)
@@ -133,17 +128,7 @@ fn generators(
         _ => (0..threads).map(|_| None).collect(),
     };
     let sources = (0..threads).zip(skews.drain(..)).map(|(thread, skew)| {
-        let config = StreamConfig {
-            seed: settings.seed,
-            thread,
-            threads,
-            refund_share: settings.refund_share,
-            disorder_share: settings.disorder_share,
-            max_disorder_ms: settings.max_disorder_ms,
-            duplicate_share: settings.duplicate_share,
-            malformed_share: settings.malformed_share,
-            fraud_share: settings.fraud_share,
-        };
+        let config = StreamConfig::of(settings, thread, threads);
         let clock = simulated.map_or_else(EventClock::wall, |(start_ms, rate)| {
             EventClock::simulated(start_ms, rate, thread, threads)
         });

@@ -6,7 +6,7 @@ use anyhow::Result;
 use millrace_domain::Transaction;
 use millrace_producer::stream::{Stream, StreamConfig};
 use millrace_producer::world::{World, WorldConfig};
-use millrace_settings::Settings;
+use millrace_settings::{Producer, Settings};
 
 /// Transactions a minute of an average user: the generator's own idea of what is believable.
 const PER_USER_AND_MINUTE: u64 = 2;
@@ -30,24 +30,14 @@ impl Transactions {
     /// # Errors
     /// No such world can be.
     pub(super) fn new(settings: &Settings, users: u32, merchants: u32) -> Result<Self> {
-        let producer = &settings.producer;
-        let world = World::new(&WorldConfig {
-            seed: producer.seed,
+        let producer = Producer {
             users,
             merchants,
-            zipf_exponent: producer.zipf_exponent,
-        })?;
-        let config = StreamConfig {
-            seed: producer.seed,
-            thread: 0,
-            threads: 1,
-            refund_share: producer.refund_share,
-            disorder_share: producer.disorder_share,
-            max_disorder_ms: producer.max_disorder_ms,
-            duplicate_share: producer.duplicate_share,
             malformed_share: 0.0,
-            fraud_share: producer.fraud_share,
+            ..settings.producer.clone()
         };
+        let world = World::new(&WorldConfig::from(&producer))?;
+        let config = StreamConfig::of(&producer, 0, 1);
         Ok(Self {
             stream: Stream::new(Arc::new(world), &config),
             sent: 0,

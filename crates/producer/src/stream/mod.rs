@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use millrace_domain::{FraudLabel, PaymentMethod, Transaction, TransactionId, TransactionType};
+use millrace_settings::Producer;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -50,6 +51,24 @@ pub struct StreamConfig {
     pub malformed_share: f64,
     /// Share of transactions that belong to an injected fraud pattern.
     pub fraud_share: f64,
+}
+
+impl StreamConfig {
+    /// The stream of one of `threads` threads, by the settings.
+    #[must_use]
+    pub fn of(settings: &Producer, thread: u32, threads: u32) -> Self {
+        Self {
+            seed: settings.seed,
+            thread,
+            threads,
+            refund_share: settings.refund_share,
+            disorder_share: settings.disorder_share,
+            max_disorder_ms: settings.max_disorder_ms,
+            duplicate_share: settings.duplicate_share,
+            malformed_share: settings.malformed_share,
+            fraud_share: settings.fraud_share,
+        }
+    }
 }
 
 /// How a record stands to the transactions sent before it.

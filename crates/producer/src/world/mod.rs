@@ -12,6 +12,7 @@ mod travel;
 mod user;
 
 use millrace_domain::{Amount, Currency, InvalidValue, ShortId, city};
+use millrace_settings::Producer;
 
 pub use random::{mix, multiply_shift};
 pub use user::User;
@@ -66,6 +67,17 @@ pub struct WorldConfig {
     pub merchants: u32,
     /// Exponent of Zipf's law.
     pub zipf_exponent: f64,
+}
+
+impl From<&Producer> for WorldConfig {
+    fn from(settings: &Producer) -> Self {
+        Self {
+            seed: settings.seed,
+            users: settings.users,
+            merchants: settings.merchants,
+            zipf_exponent: settings.zipf_exponent,
+        }
+    }
 }
 
 /// The world. Immutable, shared by all threads.
