@@ -8,10 +8,11 @@ use millrace_settings::Settings;
 use super::command::Options;
 use super::figure::{Figure, Measure, Target};
 use super::line::Line;
-use super::session::{AGGREGATOR, CLUSTER, DETECTOR, ELASTICSEARCH, PRODUCER, SINK, Session, produced};
+use super::session::{CLUSTER, ELASTICSEARCH, Session, produced};
 use super::stream::event_rate_per_s;
-use crate::rig::fleet::{Fleet, Worker};
+use crate::rig::fleet::Fleet;
 use crate::rig::monitor::{Group, Monitor};
+use crate::rig::worker::{AGGREGATOR, DETECTOR, PRODUCER, SINK, Worker};
 
 /// Longest time for one backlog.
 const LIMIT: Duration = Duration::from_secs(30 * 60);

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum as _};
 use millrace_settings::Settings;
-use millrace_stack::Progress;
 use millrace_telemetry::Shutdown;
 
 use super::backlog::Backlog;
@@ -15,6 +14,7 @@ use super::figure::{Figure, table};
 use super::line::Line;
 use super::session::Session;
 use super::{codec, engine, growth, latency, sustained};
+use crate::rig::stack::tell;
 use crate::state::{DEFAULT_DIR, State};
 
 /// What to measure.
@@ -145,24 +145,6 @@ async fn from_backlog(
         figures.push(backlog.work_off(session, line).await?);
     }
     Ok(figures)
-}
-
-pub(super) fn show(progress: Progress) {
-    match progress {
-        Progress::Fetching { component } => {
-            tell(&format!(
-                "fetching {component} by Maven, once: this can take minutes"
-            ));
-        }
-        Progress::Starting { node } => tell(&format!("{node} starts")),
-        Progress::Stopping { node } => tell(&format!("{node} is stopped")),
-        _ => {}
-    }
-}
-
-#[allow(clippy::print_stderr, reason = "the command's progress")]
-fn tell(line: &str) {
-    eprintln!("{line}");
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::command::Options;
 use super::figure::{Figure, Measure, Target};
-use super::session::{AGGREGATOR, DETECTOR, PRODUCER, Session, produced};
+use super::session::{Session, produced};
 use crate::rig::monitor::{Group, Monitor};
+use crate::rig::worker::{AGGREGATOR, DETECTOR, PRODUCER};
 use crate::verify::log::TopicLog;
 
 /// Longest wait for anything else.

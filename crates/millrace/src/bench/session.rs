@@ -6,25 +6,17 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use millrace_settings::Settings;
-use millrace_stack::{LocalStack, Node, Ports, StackOptions};
+use millrace_stack::{LocalStack, Node};
 
-use super::command::{Options, show};
+use super::command::Options;
 use super::usage::Watch;
-use crate::chaos::set_apart;
-use crate::init;
-use crate::rig::fleet::{Fleet, Program, Worker};
+use crate::rig;
+use crate::rig::apart::{connect, prepare, set_apart};
+use crate::rig::fleet::{Fleet, Program};
+use crate::rig::worker::{PRODUCER, Worker};
 use crate::state::State;
-use crate::up::Service;
 use crate::wait::wait_until;
 
-/// The producer.
-pub(super) const PRODUCER: Worker = Worker(Service::Producer, 1);
-/// The aggregator.
-pub(super) const AGGREGATOR: Worker = Worker(Service::Aggregator, 1);
-/// The detector.
-pub(super) const DETECTOR: Worker = Worker(Service::Detector, 1);
-/// The sink.
-pub(super) const SINK: Worker = Worker(Service::ElasticSink, 1);
 /// The name under which the six Kafka nodes are added up.
 pub(super) const CLUSTER: &str = "kafka (six nodes)";
 /// Elasticsearch.
@@ -41,15 +33,8 @@ pub(super) struct Session {
 impl Session {
     /// Starts the stack on free ports.
     pub(super) async fn start(settings: &Settings, options: &Options, state: &State) -> Result<Self> {
-        let mut stack_options = StackOptions {
-            ports: Ports::free()?,
-            ..StackOptions::new(state.stack())
-        };
-        if let Some(dir) = &options.cache_dir {
-            stack_options.cache_dir.clone_from(dir);
-        }
         Ok(Self {
-            stack: LocalStack::start(stack_options, show).await?,
+            stack: rig::stack::start(state, options.cache_dir.as_deref()).await?,
             root: std::path::absolute(state.root())?,
             settings: settings.clone(),
             options: options.clone(),
@@ -65,9 +50,7 @@ impl Session {
     pub(super) fn settings(&self, name: &str) -> Result<Settings> {
         let mut settings = self.settings.clone();
         set_apart(&mut settings, &format!("bench-{name}-"), &self.root.join(name))?;
-        settings.kafka.bootstrap_servers = self.stack.bootstrap_servers();
-        settings.schema_registry.url = self.stack.registry_url();
-        settings.elasticsearch.url = self.stack.elasticsearch_url();
+        connect(&mut settings, &self.stack);
         settings.producer.users = self.options.users;
         settings.producer.merchants = self.options.merchants;
         settings.validate()?;
@@ -76,12 +59,7 @@ impl Session {
 
     /// Creates topics and schemas; no service runs yet.
     pub(super) async fn pipeline(&self, settings: &Settings, name: &str) -> Result<Fleet> {
-        let options = init::Options {
-            kibana_timeout: Duration::ZERO,
-            ..init::Options::default()
-        };
-        init::run(settings, &options).await.context("`init` failed")?;
-        Fleet::new(settings, Program::this()?, &self.root.join(name))
+        prepare(settings, Program::this()?, &self.root.join(name)).await
     }
 
     /// Watches the workers and the servers.

@@ -7,9 +7,10 @@ use anyhow::Result;
 
 use super::command::Options;
 use super::figure::{Figure, Measure, Target};
-use super::session::{AGGREGATOR, DETECTOR, PRODUCER, SINK, Session, produced};
+use super::session::{Session, produced};
 use super::usage::Usage;
 use crate::rig::monitor::{Group, Monitor};
+use crate::rig::worker::{AGGREGATOR, DETECTOR, PRODUCER, READERS, SINK};
 use crate::verify;
 
 /// Longest wait for the lag that is left.
@@ -21,11 +22,10 @@ pub(super) async fn measure(session: &Session, options: &Options) -> Result<Vec<
     // Transactions are another line's: Elasticsearch takes a hundredth of the headline rate.
     settings.elastic_sink.transaction_share = 0.0;
     let mut fleet = session.pipeline(&settings, "sustained").await?;
-    let workers = [AGGREGATOR, DETECTOR, SINK];
-    for worker in workers {
+    for worker in READERS {
         fleet.start(worker, &[])?;
     }
-    for worker in workers {
+    for worker in READERS {
         fleet.ready(worker).await?;
     }
     let monitor = Monitor::start(&settings)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum as _};
 use millrace_settings::Settings;
-use millrace_stack::{LocalStack, Ports, Progress, StackOptions};
+use millrace_stack::LocalStack;
 use millrace_telemetry::Shutdown;
 use tokio::sync::Mutex;
 
@@ -16,8 +16,11 @@ use super::cluster::Cluster as _;
 use super::fault::Fault;
 use super::outcome::{Outcome, table};
 use super::pipeline::Pipeline;
-use super::{hasten, scenario, set_apart};
+use super::{hasten, scenario};
+use crate::rig;
+use crate::rig::apart::{connect, set_apart};
 use crate::rig::fleet::Program;
+use crate::rig::stack::tell;
 use crate::state::{DEFAULT_DIR, State};
 
 /// Longest time for one fault, from the start of its services to their end.
@@ -70,16 +73,8 @@ pub struct Options {
 pub async fn command(settings: Settings, options: Options) -> Result<ExitCode> {
     let shutdown = Shutdown::on_signals()?;
     let state = State::new(options.state_dir.clone()).for_run()?;
-    let mut stack_options = StackOptions {
-        ports: Ports::free()?,
-        ..StackOptions::new(state.stack())
-    };
-    if let Some(dir) = &options.cache_dir {
-        stack_options.cache_dir.clone_from(dir);
-    }
-    tell("starting a stack of its own");
     let stack = tokio::select! {
-        stack = LocalStack::start(stack_options, show) => Arc::new(Mutex::new(stack?)),
+        stack = rig::stack::start(&state, options.cache_dir.as_deref()) => Arc::new(Mutex::new(stack?)),
         () = shutdown.wait() => return Ok(ExitCode::FAILURE),
     };
     let faults = match options.all {
@@ -132,12 +127,7 @@ async fn try_fault(
     let mut settings = settings.clone();
     set_apart(&mut settings, &format!("{fault}-"), &folder)?;
     hasten(&mut settings);
-    {
-        let stack = stack.lock().await;
-        settings.kafka.bootstrap_servers = stack.bootstrap_servers();
-        settings.schema_registry.url = stack.registry_url();
-        settings.elasticsearch.url = stack.elasticsearch_url();
-    }
+    connect(&mut settings, &*stack.lock().await);
     settings.producer.rate_per_s = options.rate;
     settings.producer.users = options.users.unwrap_or(settings.producer.users);
     settings.validate()?;
@@ -149,22 +139,4 @@ async fn try_fault(
     tell(&format!("{fault}: recovered; stopping the stream, and comparing"));
     let (judgement, recoveries) = pipeline.finish().await?;
     Ok(Outcome::of(fault, judgement, recoveries))
-}
-
-fn show(progress: Progress) {
-    match progress {
-        Progress::Fetching { component } => {
-            tell(&format!(
-                "fetching {component} by Maven, once: this can take minutes"
-            ));
-        }
-        Progress::Starting { node } => tell(&format!("{node} starts")),
-        Progress::Stopping { node } => tell(&format!("{node} is stopped")),
-        _ => {}
-    }
-}
-
-#[allow(clippy::print_stderr, reason = "the command's progress")]
-fn tell(line: &str) {
-    eprintln!("{line}");
 }

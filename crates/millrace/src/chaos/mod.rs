@@ -16,10 +16,7 @@ pub mod transactions;
 
 mod command;
 
-use std::path::Path;
-
 use millrace_settings::{Settings, Worker};
-use millrace_stack::Ports;
 
 pub use crate::rig::fleet::Program;
 pub use cluster::Cluster;
@@ -27,25 +24,6 @@ pub use command::{Options, command};
 pub use fault::Fault;
 pub use outcome::{Judgement, Outcome, Recovery};
 pub use pipeline::Pipeline;
-
-/// Gives a pipeline names of its own, folders below `folder`, and free ports, so that it runs beside any other.
-///
-/// # Errors
-/// No ports are free.
-pub fn set_apart(settings: &mut Settings, prefix: &str, folder: &Path) -> anyhow::Result<()> {
-    prefix.clone_into(&mut settings.kafka.topic_prefix);
-    prefix.clone_into(&mut settings.elasticsearch.index_prefix);
-    settings.snapshots.url = folder.join("snapshots");
-    settings.producer.ledger_dir = folder.join("ledger");
-    let ports = Ports::free()?;
-    [
-        settings.producer.metrics_port,
-        settings.aggregator.metrics_port,
-        settings.detector.metrics_port,
-    ] = ports.brokers;
-    settings.elastic_sink.metrics_port = ports.registry;
-    Ok(())
-}
 
 /// Short windows and timeouts, so that what a fault does is over in seconds: a session of 8 s, and in order below it the
 /// transaction's and the drain's.

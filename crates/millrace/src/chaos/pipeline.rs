@@ -11,10 +11,11 @@ use super::anomalies;
 use super::cluster::Cluster;
 use super::outcome::{Judgement, Recovery};
 use super::transactions;
-use crate::init;
-use crate::rig::fleet::{Fleet, Program, Worker};
+use crate::rig::apart::prepare;
+use crate::rig::fleet::{Fleet, Program};
 use crate::rig::monitor::{Group, Mark, Monitor};
 use crate::rig::processor::Busy;
+use crate::rig::worker::{PRODUCER, READERS, Worker};
 use crate::up::Service;
 use crate::verify;
 
@@ -24,15 +25,6 @@ pub const LIMIT: Duration = Duration::from_secs(300);
 const SUPERVISION: Duration = Duration::from_secs(3);
 /// Longest wait for the last transaction to end: more than a transaction may take.
 const TRANSACTIONS_LIMIT: Duration = Duration::from_secs(60);
-
-/// The services that read what the producer sends.
-pub const READERS: [Worker; 3] = [
-    Worker(Service::Aggregator, 1),
-    Worker(Service::Detector, 1),
-    Worker(Service::ElasticSink, 1),
-];
-/// The producer.
-pub const PRODUCER: Worker = Worker(Service::Producer, 1);
 
 /// A pipeline under load.
 pub struct Pipeline {
@@ -59,12 +51,7 @@ impl Pipeline {
         program: Program,
         folder: &Path,
     ) -> Result<Self> {
-        let options = init::Options {
-            kibana_timeout: Duration::ZERO,
-            ..init::Options::default()
-        };
-        init::run(settings, &options).await.context("`init` failed")?;
-        let mut fleet = Fleet::new(settings, program, folder)?;
+        let mut fleet = prepare(settings, program, folder).await?;
         for worker in READERS {
             fleet.start(worker, &[])?;
         }

@@ -1,6 +1,5 @@
 //! The services as processes that can be killed, paused and started again, several of a kind.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,6 +11,7 @@ use millrace_stack::{ManagedProcess, Ports, ProcessSpec, StackError};
 use nix::sys::signal::Signal;
 use reqwest::Client;
 
+use super::worker::Worker;
 use crate::metrics;
 use crate::up::Service;
 
@@ -45,16 +45,6 @@ impl Program {
             path: std::env::current_exe().context("cannot find this program's own file")?,
             variables: Vec::new(),
         })
-    }
-}
-
-/// One process of a service; number 1 has the port of the settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Worker(pub Service, pub u8);
-
-impl fmt::Display for Worker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.0.name(), self.1)
     }
 }
 

@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use millrace_stack::Node;
 
 use crate::chaos::cluster::nodes;
-use crate::chaos::pipeline::{LIMIT, Pipeline, READERS};
-use crate::rig::fleet::Worker;
+use crate::chaos::pipeline::{LIMIT, Pipeline};
 use crate::rig::monitor::Group;
+use crate::rig::worker::{READERS, Worker};
 use crate::up::Service;
 use crate::wait::wait_until;
 

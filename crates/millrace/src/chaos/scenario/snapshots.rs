@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::workers;
 use crate::chaos::pipeline::{LIMIT, Pipeline};
-use crate::rig::fleet::Worker;
 use crate::rig::monitor::Group;
+use crate::rig::worker::Worker;
 use crate::up::Service;
 use crate::wait::wait_until;
 

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::chaos::pipeline::{LIMIT, Pipeline, READERS};
-use crate::rig::fleet::Worker;
+use crate::chaos::pipeline::{LIMIT, Pipeline};
 use crate::rig::monitor::Group;
+use crate::rig::worker::{READERS, Worker};
 use crate::up::Service;
 use crate::wait::wait_until;
 
