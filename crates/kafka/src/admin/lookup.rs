@@ -7,7 +7,7 @@ use millrace_settings::Kafka;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
-use super::AdminError;
+use super::{AdminError, bounds};
 use crate::client::{LogBridge, reader_config};
 use crate::reader::Reader;
 
@@ -125,8 +125,8 @@ impl Lookup {
     pub fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, AdminError> {
         let partitions = self.topic(topic)?.partitions;
         let end = |partition: &PartitionState| {
-            let bounds = self.consumer.fetch_watermarks(topic, partition.number, CALL);
-            bounds
+            let found = bounds(&self.consumer, topic, partition.number, CALL);
+            found
                 .map(|(_, end)| end)
                 .map_err(failed(&format!("looking up the ends of {topic}")))
         };

@@ -1,5 +1,6 @@
 //! Topics are made as the contracts say, and looked at for status. Every call blocks; none belongs on an async runtime.
 
+mod bounds;
 mod lookup;
 mod topics;
 
@@ -8,6 +9,7 @@ use thiserror::Error;
 
 use crate::client::ConfigError;
 
+pub use bounds::bounds;
 pub use lookup::{Lookup, PartitionState, TopicState};
 pub use topics::{TopicChange, ensure_topics};
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use millrace_domain::topic;
-use millrace_kafka::admin::Lookup;
+use millrace_kafka::admin::{Lookup, bounds};
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_kafka::topic_name;
 use millrace_settings::{Kafka, Settings};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::BaseConsumer;
 
 use crate::status::GROUPS;
 use crate::wait::wait_until;
@@ -50,8 +50,8 @@ fn look(kafka: &Kafka) -> Result<Vec<String>> {
         let name = topic_name(kafka, spec.name);
         for partition in lookup.topic(&name)?.partitions {
             let end = |reader: &BaseConsumer<LogBridge>| {
-                let bounds = reader.fetch_watermarks(&name, partition.number, CALL);
-                bounds
+                let found = bounds(reader, &name, partition.number, CALL);
+                found
                     .map(|(_, end)| end)
                     .with_context(|| format!("the end of {name}-{}", partition.number))
             };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use millrace_domain::topic;
-use millrace_kafka::admin::Lookup;
+use millrace_kafka::admin::{Lookup, bounds};
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
@@ -123,8 +123,7 @@ fn look_blocking(settings: &Settings) -> anyhow::Result<KafkaState> {
                 topic.offline += 1;
                 continue;
             }
-            let (low, high) = reader
-                .fetch_watermarks(&topic.name, partition.id(), TIMEOUT)
+            let (low, high) = bounds(&reader, &topic.name, partition.id(), TIMEOUT)
                 .with_context(|| format!("cannot get the offsets of {}-{}", topic.name, partition.id()))?;
             topic.records += high - low;
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use millrace_kafka::admin::bounds;
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_settings::Kafka;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -58,9 +59,7 @@ impl TopicLog {
     pub(crate) fn length(&self) -> anyhow::Result<Option<u64>> {
         let mut length = 0;
         for &partition in self.next.keys() {
-            let (low, high) = self
-                .consumer
-                .fetch_watermarks(&self.topic, partition, SILENCE)
+            let (low, high) = bounds(&self.consumer, &self.topic, partition, SILENCE)
                 .with_context(|| format!("cannot get the offsets of {}-{partition}", self.topic))?;
             if low > 0 {
                 return Ok(None);
