@@ -11,7 +11,7 @@ pub mod metrics;
 pub mod partial;
 pub mod startup;
 
-use millrace_codec::{PartialReader, Registry, SchemaFetcher, TransactionReader};
+use millrace_codec::{PartialReader, Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_engine::aggregate::{AggregateConfig, EarlyResults};
 use millrace_kafka::{JobMetrics, topic_name};
@@ -58,6 +58,8 @@ async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(Pa
     let client = Registry::new(registry_config.clone())?;
     let partial_id = registry::schema_id(&client, &partials, schema::AGGREGATE_PARTIAL).await?;
     let aggregate_id = registry::schema_id(&client, &aggregates, schema::MERCHANT_AGGREGATE).await?;
+    let fetcher = SchemaFetcher::new(registry_config);
+    let reader = registry::reader(&client, &fetcher, &transactions).await?;
     let (kafka, topics) = (settings.kafka.clone(), (transactions.clone(), partials.clone()));
     let shutdown = shutdown.clone();
     let (source_partitions, partials_partitions) = tokio::task::spawn_blocking(move || {
@@ -66,7 +68,6 @@ async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(Pa
     })
     .await??;
 
-    let fetcher = SchemaFetcher::new(registry_config);
     let aggregator = &settings.aggregator;
     let (lateness_ms, event_time) = (aggregator.allowed_lateness_ms, &aggregator.event_time);
     let early = aggregator
@@ -88,7 +89,7 @@ async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(Pa
         },
         partials_partitions,
         schema_id: partial_id,
-        reader: TransactionReader::new(fetcher.clone()),
+        reader,
         metrics: JobMetrics::of(partial::NAME)?,
         windows: WindowMetrics::of(partial::NAME)?,
     };

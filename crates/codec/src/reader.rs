@@ -176,6 +176,18 @@ impl<T: Contract> Reader<T> {
         self
     }
 
+    /// Tells the reader a schema before a value has it, so that none has to wait for the registry. One that does not fit is left
+    /// to the values that have it.
+    #[must_use]
+    pub fn with_schema(self, schema_id: u32, text: &str) -> Self {
+        match relate(text, T::SCHEMA) {
+            Ok(Relation::Same) => self.remember(schema_id, Known::Ours),
+            Ok(Relation::Resolvable(resolver)) => self.remember(schema_id, Known::Other(Arc::from(resolver))),
+            Err(_) => {}
+        }
+        self
+    }
+
     /// Decodes a value.
     ///
     /// # Errors

@@ -147,6 +147,28 @@ fn a_known_id_is_never_asked_for_and_json_needs_no_schema() {
 }
 
 #[test]
+fn a_schema_that_was_told_is_never_asked_for() {
+    let (config, counts) = serve();
+    let reader = TransactionReader::new(SchemaFetcher::new(config))
+        .with_schema(7, schema::TRANSACTION)
+        .with_schema(8, &evolved())
+        .with_schema(OURS, r#"{"type": "string"}"#);
+    assert_eq!(reader.read(&framed(7)).unwrap(), sample());
+    let mut newer = Vec::new();
+    framing::write_header(8, &mut newer);
+    newer.extend_from_slice(b"\x02\x06web");
+    transaction::encode(&sample(), &mut newer);
+    assert_eq!(reader.read(&newer).unwrap(), sample());
+    assert_eq!(counts.calls.load(Ordering::SeqCst), 0);
+    assert_eq!(reader.read(&framed(OURS)).unwrap(), sample());
+    assert_eq!(
+        counts.calls.load(Ordering::SeqCst),
+        1,
+        "what did not fit was not taken"
+    );
+}
+
+#[test]
 fn a_newer_writer_schema_is_resolved_beside_ours() {
     let (config, counts) = serve();
     let reader = TransactionReader::new(SchemaFetcher::new(config));

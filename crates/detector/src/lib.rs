@@ -9,7 +9,7 @@ pub mod job;
 pub mod metrics;
 pub mod rules;
 
-use millrace_codec::{Registry, SchemaFetcher, TransactionReader};
+use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_fraud::DetectOperator;
 use millrace_kafka::{JobMetrics, topic_name};
@@ -51,14 +51,18 @@ pub async fn prepare(settings: &Settings) -> anyhow::Result<DetectJob> {
     let anomalies = topic_name(&settings.kafka, topic::ANOMALIES);
     let registry_config = registry::config(&settings.schema_registry);
     let client = Registry::new(registry_config.clone())?;
+    let (fetcher, input) = (
+        SchemaFetcher::new(registry_config),
+        topic_name(&settings.kafka, topic::TRANSACTIONS),
+    );
     Ok(DetectJob::new(DetectParts {
         operator: DetectOperator::new(&detect, hash_seed())?,
         fingerprint: detect.fingerprint(),
         max_future_ms: settings.detector.event_time.max_future_ms,
-        input: topic_name(&settings.kafka, topic::TRANSACTIONS),
         schema_id: registry::schema_id(&client, &anomalies, schema::ANOMALY).await?,
         anomalies,
-        reader: TransactionReader::new(SchemaFetcher::new(registry_config)),
+        reader: registry::reader(&client, &fetcher, &input).await?,
+        input,
         job: JobMetrics::of(job::NAME)?,
         metrics: DetectMetrics::new(job::NAME)?,
     }))

@@ -1,8 +1,11 @@
 //! From a record's bytes to what is to be done with it.
 
 use millrace_codec::{
-    AggregateReader, AnomalyReader, DecodeError, ReadError, RegistryError, SchemaFetcher, TransactionReader,
+    AggregateReader, AnomalyReader, DecodeError, ReadError, Registry, RegistryError, SchemaFetcher,
+    TransactionReader,
 };
+use millrace_kafka::topic_name;
+use millrace_service::registry;
 use millrace_settings::Settings;
 
 use crate::bulk::Work;
@@ -50,12 +53,38 @@ impl From<NoDocument> for Fault {
     }
 }
 
+/// Readers of the three topics.
+#[derive(Debug)]
+pub struct Readers {
+    /// Of transactions.
+    pub transactions: TransactionReader,
+    /// Of merchant aggregates.
+    pub aggregates: AggregateReader,
+    /// Of anomalies.
+    pub anomalies: AnomalyReader,
+}
+
+impl Readers {
+    /// Readers that have the newest schemas. Waits for a registry that is away.
+    ///
+    /// # Errors
+    /// The registry's settings are wrong, or it refuses.
+    pub async fn ask(settings: &Settings) -> anyhow::Result<Self> {
+        let config = registry::config(&settings.schema_registry);
+        let (client, fetcher) = (Registry::new(config.clone())?, SchemaFetcher::new(config));
+        let topic = |stream: Stream| topic_name(&settings.kafka, stream.topic());
+        Ok(Self {
+            transactions: registry::reader(&client, &fetcher, &topic(Stream::Transactions)).await?,
+            aggregates: registry::reader(&client, &fetcher, &topic(Stream::Aggregates)).await?,
+            anomalies: registry::reader(&client, &fetcher, &topic(Stream::Anomalies)).await?,
+        })
+    }
+}
+
 /// Reads all three topics.
 #[derive(Debug)]
 pub struct Decoder {
-    transactions: TransactionReader,
-    aggregates: AggregateReader,
-    anomalies: AnomalyReader,
+    readers: Readers,
     sample: Sample,
     max_future_ms: i64,
 }
@@ -63,12 +92,9 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that indexes `sample` of the transactions.
     #[must_use]
-    pub fn new(settings: &Settings, sample: Sample) -> Self {
-        let fetcher = SchemaFetcher::new(millrace_service::registry::config(&settings.schema_registry));
+    pub fn new(readers: Readers, settings: &Settings, sample: Sample) -> Self {
         Self {
-            transactions: TransactionReader::new(fetcher.clone()),
-            aggregates: AggregateReader::new(fetcher.clone()),
-            anomalies: AnomalyReader::new(fetcher),
+            readers,
             sample,
             max_future_ms: settings.aggregator.event_time.max_future_ms,
         }
@@ -81,17 +107,17 @@ impl Decoder {
     pub fn decide(&self, record: Record<'_>) -> Result<Decision, RegistryError> {
         match record.stream {
             Stream::Transactions => self.transaction(record),
-            Stream::Aggregates => decided(self.aggregates.read(value(record)), |aggregate| {
+            Stream::Aggregates => decided(self.readers.aggregates.read(value(record)), |aggregate| {
                 Ok(document::aggregate(&aggregate)?)
             }),
-            Stream::Anomalies => decided(self.anomalies.read(value(record)), |anomaly| {
+            Stream::Anomalies => decided(self.readers.anomalies.read(value(record)), |anomaly| {
                 Ok(document::anomaly(&anomaly, record.offset)?)
             }),
         }
     }
 
     fn transaction(&self, record: Record<'_>) -> Result<Decision, RegistryError> {
-        let transaction = match self.transactions.read(value(record)) {
+        let transaction = match self.readers.transactions.read(value(record)) {
             Ok(transaction) => transaction,
             Err(ReadError::Invalid(error)) => return Ok(Decision::Skip { code: error.code() }),
             Err(ReadError::Registry(error)) => return Err(error),
@@ -165,7 +191,14 @@ mod tests {
     }
 
     fn decide(share: f64, stream: Stream, payload: Option<&[u8]>) -> Decision {
-        let decoder = Decoder::new(&Settings::default(), Sample::of(share));
+        let settings = Settings::default();
+        let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
+        let readers = Readers {
+            transactions: TransactionReader::new(fetcher.clone()),
+            aggregates: AggregateReader::new(fetcher.clone()),
+            anomalies: AnomalyReader::new(fetcher),
+        };
+        let decoder = Decoder::new(readers, &settings, Sample::of(share));
         decoder
             .decide(Record {
                 stream,

@@ -29,6 +29,7 @@ use millrace_telemetry::{Health, Shutdown};
 use tokio::runtime::Handle;
 
 use crate::consumer::Consumer;
+use crate::decode::Readers;
 use crate::metrics::Metrics;
 use crate::reachability::Reachability;
 use crate::retry::Backoff;
@@ -57,14 +58,14 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     // Aborted when it is dropped, at the end of this function.
     let mut watch = tokio::task::JoinSet::new();
     watch.spawn(reachability.clone().watch(client.clone()));
-    let is_set_up = tokio::select! {
-        () = set_up(&client, &settings, &reachability, writer.backoff) => true,
-        () = shutdown.wait() => false,
+    let readers = tokio::select! {
+        readers = async {
+            set_up(&client, &settings, &reachability, writer.backoff).await;
+            Readers::ask(&settings).await
+        } => readers?,
+        () = shutdown.wait() => return Ok(()),
     };
-    if !is_set_up {
-        return Ok(());
-    }
-    let consumer = Consumer::new(&settings, writer, &Handle::current(), &health)?;
+    let consumer = Consumer::new(&settings, readers, writer, &Handle::current(), &health)?;
     let (sender, ended) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("elastic-sink".to_owned())

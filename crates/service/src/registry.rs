@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use millrace_codec::{Registry, RegistryConfig, RegistryError};
+use millrace_codec::reader::Contract;
+use millrace_codec::{Reader, Registry, RegistryConfig, RegistryError, SchemaFetcher};
 use millrace_settings::SchemaRegistry;
 
 /// Pause between two rounds of attempts at a registry that is away.
@@ -46,6 +47,30 @@ pub async fn schema_id(registry: &Registry, topic: &str, schema: &str) -> anyhow
             Err(error) if error.is_retriable() => {
                 tracing::warn!(%error, "waiting for the schema registry");
                 was_away = Some(Instant::now());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// A reader of a topic's values that has its newest schema already: then a registry that goes away holds nothing up. Waits for
+/// one that is away, as [`schema_id`] does. A topic without a schema is read all the same: its values may bring one.
+///
+/// # Errors
+/// The registry refuses.
+pub async fn reader<T: Contract>(
+    registry: &Registry,
+    fetcher: &SchemaFetcher,
+    topic: &str,
+) -> anyhow::Result<Reader<T>> {
+    let reader = Reader::new(fetcher.clone());
+    loop {
+        match registry.latest(&format!("{topic}-value")).await {
+            Ok(Some(newest)) => return Ok(reader.with_schema(newest.id, &newest.schema)),
+            Ok(None) => return Ok(reader),
+            Err(error) if error.is_retriable() => {
+                tracing::warn!(%error, "waiting for the schema registry");
             }
             Err(error) => return Err(error.into()),
         }

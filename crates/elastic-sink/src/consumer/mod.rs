@@ -28,7 +28,7 @@ use tokio::runtime::Handle;
 use crate::acknowledgement::PartitionKey;
 use crate::bulk::{Entry, Limits, Origin};
 use crate::dead_letter::DeadLetters;
-use crate::decode::{Decision, Decoder, Record};
+use crate::decode::{Decision, Decoder, Readers, Record};
 use crate::metrics::Metrics;
 use crate::retry::Backoff;
 use crate::sample::Sample;
@@ -73,6 +73,7 @@ impl Consumer {
     /// The settings contradict what is needed, or the client refuses them.
     pub fn new(
         settings: &Settings,
+        readers: Readers,
         writer: Writer,
         runtime: &Handle,
         health: &Health,
@@ -123,7 +124,7 @@ impl Consumer {
         tracing::info!(group, ?topics, share = sink.transaction_share, "reading");
         Ok(Self {
             consumer,
-            decoder: Decoder::new(settings, sample),
+            decoder: Decoder::new(readers, settings, sample),
             names,
             flow: Flow::default(),
             health: health.clone(),
