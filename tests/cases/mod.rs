@@ -6,6 +6,7 @@ mod end_to_end;
 mod faults;
 mod init;
 mod object_store;
+mod ownership;
 mod registry;
 mod replay;
 mod retention;
@@ -55,6 +56,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(batches::are_sent_once_in_order),
         case!(batches::follow_their_partitions),
         case!(object_store::serves_a_recovery),
+        case!(ownership::is_found_for_every_partition),
         case!(retention::a_lost_beginning_is_no_silent_loss),
         case!(upgrade::a_new_field_passes_through),
         case!(end_to_end::sums_to_the_cent),

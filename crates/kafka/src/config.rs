@@ -33,6 +33,12 @@ impl JobConfig {
         format!("{}-{}-{thread}", self.group(job), self.instance)
     }
 
+    /// The static member that thread `thread` is in its job's group.
+    #[must_use]
+    pub fn member(&self, thread: usize) -> String {
+        format!("{}-{thread}", self.instance)
+    }
+
     /// The folder of `job`'s snapshots.
     #[must_use]
     pub fn snapshot_folder(&self, job: &str) -> String {

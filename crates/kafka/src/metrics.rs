@@ -46,6 +46,7 @@ families! {
     committed: counter as IntCounterVec, "millrace_transactions_committed_total", ["operator"], "Transactions committed.";
     aborted: counter as IntCounterVec, "millrace_transactions_aborted_total", ["operator"], "Transactions aborted; their input is processed again.";
     assigned_partitions: int_gauge as IntGaugeVec, "millrace_assigned_partitions", ["operator"], "Partitions of the input that this process has.";
+    unowned_partitions: int_gauge as IntGaugeVec, "millrace_unowned_partitions", ["operator"], "Partitions of the input that no member of the whole group owned at the last two looks.";
     idle_advances: counter as IntCounterVec, "millrace_idle_advances_total", ["operator"], "Advances of idle partitions' watermarks.";
     queue_full: counter as IntCounterVec, "millrace_producer_queue_full_total", ["operator"], "Times that an output waited for room in the producer's queue.";
     snapshot_age: gauge as GaugeVec, "millrace_snapshot_age_seconds", ["operator", "partition"], "Time since the last snapshot was stored.";
@@ -108,6 +109,7 @@ pub struct JobMetrics {
     pub(crate) committed: IntCounter,
     pub(crate) aborted: IntCounter,
     pub(crate) assigned_partitions: IntGauge,
+    pub(crate) unowned_partitions: IntGauge,
     pub(crate) idle_advances: IntCounter,
     pub(crate) queue_full: IntCounter,
     pub(crate) snapshot_pause: Histogram,
@@ -143,6 +145,7 @@ impl JobMetrics {
             committed: families.committed.with_label_values(operator),
             aborted: families.aborted.with_label_values(operator),
             assigned_partitions: families.assigned_partitions.with_label_values(operator),
+            unowned_partitions: families.unowned_partitions.with_label_values(operator),
             idle_advances: families.idle_advances.with_label_values(operator),
             queue_full: families.queue_full.with_label_values(operator),
             snapshot_pause: families.snapshot_pause.with_label_values(operator),

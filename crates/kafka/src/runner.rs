@@ -13,9 +13,11 @@ use crate::client::{LogBridge, Timeouts, reader_config};
 use crate::config::JobConfig;
 use crate::control::ControlRecord;
 use crate::metrics::JobMetrics;
+use crate::ownership::{self, Rejoin};
+use crate::pulse::{Pulse, Watch};
 use crate::snapshot_store::SnapshotStore;
 use crate::status::JobStatus;
-use crate::worker::{NO_WATERMARK, Worker};
+use crate::worker::{Ended, NO_WATERMARK, Worker};
 use crate::{Job, WorkerError};
 
 /// How long the cluster may take to answer at the start.
@@ -24,6 +26,8 @@ const START: Duration = Duration::from_secs(60);
 const MAX_FAILURES: u32 = 10;
 /// A worker that has run for this long has recovered.
 const STEADY: Duration = Duration::from_secs(60);
+/// Time between two looks at the threads.
+const LOOK: Duration = Duration::from_millis(50);
 /// Records from the end of each control partition at which following it starts.
 const TAIL: i64 = 100;
 
@@ -38,6 +42,9 @@ pub(crate) struct Shared<J> {
     pub(crate) fingerprint: String,
     /// The highest watermark of all partitions of the job, in whatever process.
     pub(crate) highest_watermark_ms: Arc<AtomicI64>,
+    /// Which worker is to leave the group and join again.
+    pub(crate) rejoin: Rejoin,
+    pub(crate) pulse: Pulse,
     /// Set from outside, or when a thread fails.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -81,15 +88,17 @@ pub fn run_job<J: Job>(
         status: status.clone(),
         store,
         highest_watermark_ms: Arc::new(AtomicI64::new(NO_WATERMARK)),
+        rejoin: Rejoin::default(),
+        pulse: Pulse::new(threads),
         stop: Arc::new(AtomicBool::new(false)),
     });
-    run_threads(&shared, threads, layout.control_partitions, shutdown)
+    run_threads(&shared, threads, layout, shutdown)
 }
 
 fn run_threads<J: Job>(
     shared: &Arc<Shared<J>>,
     threads: usize,
-    control_partitions: usize,
+    layout: Layout,
     shutdown: &Arc<AtomicBool>,
 ) -> Result<(), WorkerError> {
     let first_error = Arc::new(Mutex::new(None));
@@ -106,20 +115,34 @@ fn run_threads<J: Job>(
             move || run_worker(&worker, thread),
         )?);
     }
-    if control_partitions > 0 {
+    if layout.control_partitions > 0 {
         let follower = Arc::clone(shared);
         running.push(spawn(
             &format!("{name}-control"),
             shared,
             &first_error,
-            move || follow_control(&follower, control_partitions),
+            move || follow_control(&follower, layout.control_partitions),
         )?);
     }
+    let watched = Arc::clone(shared);
+    running.push(spawn(
+        &format!("{name}-group"),
+        shared,
+        &first_error,
+        move || ownership::watch(&watched, &layout.consumer, layout.partitions, threads),
+    )?);
+    let limit = Timeouts::of(&shared.config.worker)?.max_poll_interval();
+    let mut watch = Watch::new(&shared.pulse, limit, LOOK);
     while !shutdown.load(Ordering::Relaxed) && !shared.stop.load(Ordering::Relaxed) {
-        std::thread::park_timeout(Duration::from_millis(50));
+        std::thread::park_timeout(LOOK);
+        check(shared, &mut watch, limit)?;
     }
     shared.stop.store(true, Ordering::Relaxed);
     for thread in running {
+        while !thread.is_finished() {
+            std::thread::park_timeout(LOOK);
+            check(shared, &mut watch, limit)?;
+        }
         let name = thread.thread().name().unwrap_or_default().to_owned();
         if thread.join().is_err() {
             fail(
@@ -133,6 +156,21 @@ fn run_threads<J: Job>(
     }
     let error = first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
     error.map_or(Ok(()), Err)
+}
+
+/// Gives up where a thread is stuck: it cannot be waited for, only left behind by a process that ends.
+fn check<J: Job>(shared: &Shared<J>, watch: &mut Watch, limit: Duration) -> Result<(), WorkerError> {
+    let Some(thread) = watch.look(&shared.pulse) else {
+        return Ok(());
+    };
+    shared.stop.store(true, Ordering::Relaxed);
+    Err(WorkerError::Thread {
+        name: format!("{}-{thread}", shared.job.name()),
+        what: format!(
+            "has not come back from the Kafka client for {} s",
+            limit.as_secs()
+        ),
+    })
 }
 
 /// Runs a worker, and another in its place as long as only its clients were at fault: an outage that outlasts the
@@ -150,11 +188,14 @@ fn run_worker<J: Job>(shared: &Shared<J>, thread: usize) -> Result<(), WorkerErr
             return Ok(());
         }
         let result = worker.and_then(Worker::run);
+        shared.pulse.rest(thread);
         if started.elapsed() > STEADY {
             failures = 0;
         }
         failures += 1;
         match result {
+            Ok(Ended::ToRejoin) => shared.status.set(thread, crate::WorkerState::default()),
+            Ok(Ended::Stopped) => return Ok(()),
             Err(error)
                 if error.needs_new_clients()
                     && failures < MAX_FAILURES
@@ -164,7 +205,7 @@ fn run_worker<J: Job>(shared: &Shared<J>, thread: usize) -> Result<(), WorkerErr
                 shared.status.set(thread, crate::WorkerState::default());
                 std::thread::park_timeout(Duration::from_secs(1));
             }
-            result => return result,
+            Err(error) => return Err(error),
         }
     }
 }
@@ -214,6 +255,8 @@ struct Layout {
     cluster: String,
     partitions: usize,
     control_partitions: usize,
+    /// Who asked, and may ask more.
+    consumer: BaseConsumer<LogBridge>,
 }
 
 impl Layout {
@@ -242,6 +285,7 @@ impl Layout {
             cluster,
             partitions,
             control_partitions,
+            consumer,
         })
     }
 }

@@ -224,7 +224,7 @@ impl TransactionalProducer {
         )))
     }
 
-    /// Sends what is queued, adds the offsets, and commits, within `limit`.
+    /// Sends what is queued, adds the offsets, and commits, all within `limit`.
     pub(crate) fn commit(
         &mut self,
         offsets: &TopicPartitionList,
@@ -246,9 +246,8 @@ impl TransactionalProducer {
         self.retry("send_offsets_to_transaction", deadline, |producer| {
             producer.send_offsets_to_transaction(offsets, group, SLICE)
         })?;
-        // The outcome of a commit that is not answered is unknown, so that it must not be taken for aborted: it is
-        // tried for the whole of the transaction's time, and then the process ends. The next start finds out.
-        let deadline = Instant::now() + self.transaction_timeout;
+        // The outcome of a commit that is not answered is unknown, so that it must not be taken for aborted: new clients
+        // find out, or the next start.
         match self.retry("commit_transaction", deadline, |producer| {
             producer.commit_transaction(SLICE)
         }) {
@@ -260,8 +259,8 @@ impl TransactionalProducer {
         }
     }
 
-    /// Aborts the open transaction, if there is one: what it sent is never seen.
-    pub(crate) fn abort(&mut self) -> Result<(), WorkerError> {
+    /// Aborts the open transaction, if there is one, within `limit`: what it sent is never seen.
+    pub(crate) fn abort(&mut self, limit: Duration) -> Result<(), WorkerError> {
         if !self.open {
             return Ok(());
         }
@@ -281,7 +280,7 @@ impl TransactionalProducer {
             if !is_retriable(&error) {
                 return Err(self.fatal("abort_transaction", &error));
             }
-            if started.elapsed() > self.transaction_timeout {
+            if started.elapsed() > limit.min(self.transaction_timeout) {
                 return Err(unanswered("abort_transaction", started, &error));
             }
         }

@@ -127,8 +127,7 @@ pub fn worker_consumer_config(
     let timeouts = Timeouts::of(worker)?;
     let mut config = base(kafka);
     consumer_defaults(&mut config);
-    // A worker is always between two polls for less than a commit takes; the rest is a margin.
-    let max_poll_interval_ms = (timeouts.session_ms * 2).max(90_000);
+    let max_poll_interval_ms = timeouts.max_poll_interval().as_millis();
     config.set("max.poll.interval.ms", max_poll_interval_ms.to_string());
     // The others hear of a rebalance by their next heartbeat.
     let heartbeat_ms = (timeouts.session_ms / 10).clamp(100, 1_000);
@@ -167,6 +166,7 @@ pub fn transactional_producer_config(
     let timeouts = Timeouts::of(worker)?;
     let mut config = base(kafka);
     producer_defaults(&mut config);
+    config.set("connections.max.idle.ms", timeouts.max_idle_ms().to_string());
     let extras = [
         ("kafka.properties", &kafka.properties),
         ("worker.producer_properties", &worker.producer_properties),

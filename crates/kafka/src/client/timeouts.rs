@@ -1,5 +1,7 @@
 //! The timeouts of a worker, checked against each other.
 
+use std::time::Duration;
+
 use millrace_settings::Worker;
 
 use super::ConfigError;
@@ -72,6 +74,21 @@ impl Timeouts {
             }
         }
         Ok(timeouts)
+    }
+}
+
+impl Timeouts {
+    /// librdkafka's `max.poll.interval.ms`: how long a worker may be away from its consumer. It is always between two polls for less
+    /// than a commit and an abort take; the rest is a margin.
+    pub(crate) fn max_poll_interval(&self) -> Duration {
+        Duration::from_millis((self.session_ms * 2).max(90_000))
+    }
+
+    /// librdkafka's `connections.max.idle.ms` of a transactional producer. While it waits for a group coordinator that has gone,
+    /// librdkafka looks for the new one only when any of its connections changes its state (librdkafka issue 5511): so one that has
+    /// nothing to say is closed, well within a transaction's time.
+    pub(crate) fn max_idle_ms(&self) -> u64 {
+        (self.transaction_ms / 4).clamp(1_000, 10_000)
     }
 }
 

@@ -20,6 +20,8 @@ type Client = BaseConsumer<WorkerContext>;
 
 /// How long a seek may take; one that is not done is tried again in the next step.
 const SEEK: Duration = Duration::from_millis(200);
+/// How long an abort may take after a drain that had not enough time for its commit.
+pub(super) const ABORT: Duration = Duration::from_secs(2);
 /// How long looking up the ends of assigned partitions may take; librdkafka holds all partitions back meanwhile.
 const PLACES: Duration = Duration::from_secs(2);
 /// How long a restored partition may wait for its seek before the consumer is made anew.
@@ -117,6 +119,7 @@ impl<J: Job> Core<J> {
 
     /// The last commit and snapshots of partitions that go; nothing of those that were lost.
     fn save(&mut self, consumer: &Client, numbers: &[i32]) -> Result<(), Failure> {
+        let deadline = Instant::now() + Duration::from_millis(self.timeouts.drain_ms);
         let lost = consumer.assignment_lost();
         tracing::info!(
             operator = self.metrics.operator,
@@ -127,20 +130,24 @@ impl<J: Job> Core<J> {
         );
         if lost {
             // Another worker may have them already; the brokers would refuse the commit.
-            self.abort_and_rewind(consumer, "partitions were lost")?;
+            self.abort_and_rewind(consumer, "partitions were lost", deadline)?;
             return Ok(());
         }
-        let deadline = Instant::now() + Duration::from_millis(self.timeouts.drain_ms);
         match self.commit(consumer, self.timeouts.drain_ms) {
             Ok(()) => self.store_some(numbers, deadline),
-            Err(Failure::Abort(reason)) => self.abort_and_rewind(consumer, &reason)?,
+            Err(Failure::Abort(reason)) => self.abort_and_rewind(consumer, &reason, deadline + ABORT)?,
             Err(stop) => return Err(stop),
         }
         Ok(())
     }
 
-    /// Aborts the open transaction and rolls back every partition with uncommitted work.
-    pub(super) fn abort_and_rewind(&mut self, consumer: &Client, reason: &str) -> Result<(), WorkerError> {
+    /// Aborts the open transaction, by `deadline`, and rolls back every partition with uncommitted work.
+    pub(super) fn abort_and_rewind(
+        &mut self,
+        consumer: &Client,
+        reason: &str,
+        deadline: Instant,
+    ) -> Result<(), WorkerError> {
         let open = self.producer.is_open();
         tracing::warn!(
             operator = self.metrics.operator,
@@ -149,7 +156,8 @@ impl<J: Job> Core<J> {
             open,
             "rolling back"
         );
-        self.producer.abort()?;
+        self.producer
+            .abort(deadline.saturating_duration_since(Instant::now()))?;
         if open {
             self.metrics.aborted.inc();
         }
@@ -241,7 +249,9 @@ impl<J: Job> Core<J> {
             published: None,
             changed: false,
             snapshot_taken: now,
-            snapshot_cost: Duration::ZERO,
+            // Writing takes about what restoring took: a first guess, so that what has just been restored is not written at
+            // once, while it has to catch up.
+            snapshot_cost: restored.cost,
             snapshot_stored: now,
         };
         if restored.start >= restored.replay_until {

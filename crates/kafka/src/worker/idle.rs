@@ -203,7 +203,7 @@ impl<J: Job> Core<J> {
                     match done.size {
                         Some(bytes) => {
                             active.snapshot_stored = done.at;
-                            active.snapshot_cost = done.took;
+                            active.snapshot_cost = done.cost;
                             self.metrics.set_snapshot_size(partition.number, bytes);
                         }
                         // What was to be stored is still to be stored.

@@ -18,8 +18,7 @@ mod partition;
 mod restore;
 mod side;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use millrace_kafka_batch::BatchConsumer;
@@ -29,6 +28,7 @@ use crate::client::{Timeouts, leave_group, worker_consumer_config};
 use crate::runner::Shared;
 use crate::transaction::Failure;
 use crate::{InputRecord, Job, WorkerError};
+use assignment::ABORT;
 use context::WorkerContext;
 use core::Core;
 pub(crate) use idle::NO_WATERMARK;
@@ -40,21 +40,30 @@ const WAIT: Duration = Duration::from_millis(20);
 /// The longest pause after an abort.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
+/// How a worker's run ends well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The job stops.
+    Stopped,
+    /// It has left the group so that the group rebalances, and is to join it again.
+    ToRejoin,
+}
+
 /// One worker thread's consumer, producer and partitions.
-pub(crate) struct Worker<J: Job> {
+pub(crate) struct Worker<'s, J: Job> {
+    shared: &'s Shared<J>,
     consumer: BatchConsumer<WorkerContext>,
     core: Core<J>,
     topic: String,
-    stop: Arc<AtomicBool>,
     aborts_in_a_row: u32,
 }
 
-impl<J: Job> Worker<J> {
+impl<'s, J: Job> Worker<'s, J> {
     /// Makes the clients and ends whatever transaction the last run of this thread left open.
-    pub(crate) fn new(shared: &Shared<J>, thread: usize) -> Result<Self, WorkerError> {
+    pub(crate) fn new(shared: &'s Shared<J>, thread: usize) -> Result<Self, WorkerError> {
         let config = &shared.config;
         let group = config.group(shared.job.name());
-        let member = format!("{}-{thread}", config.instance);
+        let member = config.member(thread);
         let timeouts = Timeouts::of(&config.worker)?;
         let consumer_config = worker_consumer_config(&config.kafka, &config.worker, &group, &member)?;
         let core = Core::new(shared, thread, timeouts)?;
@@ -66,22 +75,25 @@ impl<J: Job> Worker<J> {
                 reason,
             })?;
         Ok(Self {
+            shared,
             consumer,
             core,
             topic: shared.job.input_topic().to_owned(),
-            stop: Arc::clone(&shared.stop),
             aborts_in_a_row: 0,
         })
     }
 
-    /// Runs until the stop flag is set, then drains and leaves the group; or until it cannot go on.
-    pub(crate) fn run(mut self) -> Result<(), WorkerError> {
-        let result = self.run_until_stopped().and_then(|()| self.drain());
+    /// Runs until the stop flag is set or the worker is asked to rejoin, then drains and leaves the group; or until it
+    /// cannot go on.
+    pub(crate) fn run(mut self) -> Result<Ended, WorkerError> {
+        let result = self
+            .run_until_ended()
+            .and_then(|ended| self.drain().map(|()| ended));
         if let Err(error) = &result {
             tracing::error!(operator = self.core.metrics.operator, %error, "the worker stops");
             // A producer that is at fault cannot abort; the next one does, when it starts.
             if !error.is_of_the_producer()
-                && let Err(error) = self.core.producer.abort()
+                && let Err(error) = self.core.producer.abort(ABORT)
             {
                 tracing::warn!(%error, "the open transaction is left to the next start");
             }
@@ -90,7 +102,7 @@ impl<J: Job> Worker<J> {
         result
     }
 
-    fn run_until_stopped(&mut self) -> Result<(), WorkerError> {
+    fn run_until_ended(&mut self) -> Result<Ended, WorkerError> {
         self.consumer
             .consumer()
             .subscribe(&[&self.topic])
@@ -98,7 +110,11 @@ impl<J: Job> Worker<J> {
                 action: format!("subscribing to {}", self.topic),
                 reason,
             })?;
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            self.shared.pulse.beat(self.core.thread);
+            if self.shared.rejoin.take(self.core.thread) {
+                return Ok(Ended::ToRejoin);
+            }
             match self.step() {
                 Ok(committed) => {
                     if committed {
@@ -109,12 +125,14 @@ impl<J: Job> Worker<J> {
                 Err(Failure::Abort(reason)) => self.back_off(&reason)?,
             }
         }
-        Ok(())
+        Ok(Ended::Stopped)
     }
 
     /// Aborts, and lets the cluster breathe: an outage ends by itself, and is waited for as long as it takes.
     fn back_off(&mut self, reason: &str) -> Result<(), WorkerError> {
-        self.core.abort_and_rewind(self.consumer.consumer(), reason)?;
+        let deadline = Instant::now() + Duration::from_millis(self.core.timeouts.transaction_ms);
+        self.core
+            .abort_and_rewind(self.consumer.consumer(), reason, deadline)?;
         let pause = Duration::from_millis(50) * 2_u32.saturating_pow(self.aborts_in_a_row.min(10));
         self.aborts_in_a_row += 1;
         std::thread::sleep(pause.min(MAX_BACKOFF));
@@ -177,7 +195,8 @@ impl<J: Job> Worker<J> {
             Err(Failure::Abort(reason)) => {
                 // What was not committed is processed again by the next owner.
                 tracing::warn!(reason, "the last transaction is aborted");
-                self.core.abort_and_rewind(self.consumer.consumer(), &reason)?;
+                self.core
+                    .abort_and_rewind(self.consumer.consumer(), &reason, deadline + ABORT)?;
             }
         }
         self.core.store_all(deadline);

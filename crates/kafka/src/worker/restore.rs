@@ -6,6 +6,7 @@ mod plan;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use millrace_engine::snapshot::{Expected, Header, SnapshotError, SnapshotWriter, container};
 use millrace_settings::LostPosition;
@@ -17,7 +18,7 @@ use crate::control::Advances;
 use crate::metrics::JobMetrics;
 use crate::reader::{ControlError, Reader};
 use crate::snapshot_store::SnapshotStore;
-use crate::{Job, Task, WorkerError};
+use crate::{Job, Task, WorkerError, processor_time};
 
 /// How often a committed offset beyond the log's end is looked up again, as a new leader may lag for a moment.
 const AHEAD_ATTEMPTS: u32 = 20;
@@ -41,6 +42,8 @@ pub(super) struct Restored<T> {
     /// The first record that is new.
     pub(super) replay_until: i64,
     pub(super) advances: Advances,
+    /// The processor time that the restore took.
+    pub(super) cost: Duration,
 }
 
 /// Restores partitions of one job.
@@ -95,6 +98,7 @@ impl<J: Job> Restorer<J> {
         epoch: u64,
         attempt: &mut Attempt,
     ) -> Result<Restored<J::Task>, Trouble> {
+        let started = processor_time::of_this_thread();
         let committed = self.reader.committed(&self.topic, partition)?;
         let (low, end) = self.reader.bounds(&self.topic, partition)?;
         if committed.is_some_and(|committed| committed > end) && attempt.ahead < AHEAD_ATTEMPTS {
@@ -145,6 +149,7 @@ impl<J: Job> Restorer<J> {
             committed,
             replay_until: plan.replay_until,
             advances,
+            cost: processor_time::of_this_thread().saturating_sub(started),
         })
     }
 

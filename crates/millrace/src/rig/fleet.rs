@@ -247,6 +247,26 @@ impl Fleet {
         Ok(())
     }
 
+    /// Stops the worker (SIGTERM) where it cannot save what it has, and so may end with an error; returns how long it took.
+    ///
+    /// # Errors
+    /// It does not run, or not end within `limit`; with the end of its log.
+    pub async fn stop_within(&mut self, worker: Worker, limit: Duration) -> Result<Duration> {
+        let mut member = self.take(worker)?;
+        let start = Instant::now();
+        member.process.signal(Signal::SIGTERM)?;
+        while member.process.exited().is_none() {
+            ensure!(
+                start.elapsed() < limit,
+                "{worker} did not stop within {:.1} s; the end of its log:\n{}",
+                limit.as_secs_f64(),
+                member.process.log_tail()
+            );
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        Ok(start.elapsed())
+    }
+
     /// Stops all that run: the producer first.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ use crate::wait::wait_until;
 
 /// How long the commits must have ceased to say that they wait.
 const QUIET: Duration = Duration::from_secs(5);
+/// What a worker may take beyond its drain to give up: its abort, and closing clients that get no answer.
+const GIVING_UP: Duration = Duration::from_secs(10);
 /// Seconds of the stream that must be processed while a server is away.
 const WITHOUT_S: i64 = 10;
 
@@ -37,12 +39,21 @@ pub(super) async fn kill_broker(pipeline: &mut Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// With two of three brokers away, nothing can be written safely: all must wait, and go on when they are back.
+/// With two of three brokers away, nothing can be written safely: all must wait, and go on when they are back. A worker that is told
+/// to stop meanwhile does not wait longer than its drain may take.
 pub(super) async fn kill_two_brokers(pipeline: &mut Pipeline) -> Result<()> {
     for broker in [Node::Broker(2), Node::Broker(3)] {
         pipeline.cluster.kill(broker).await?;
     }
     pipeline.monitor.stalled(Group::Detect, QUIET, LIMIT).await?;
+    let worker = Worker(Service::Detector, 1);
+    let drain = Duration::from_millis(pipeline.settings.detector.worker.drain_timeout_ms);
+    let took = pipeline.fleet.stop_within(worker, drain + GIVING_UP).await?;
+    tracing::info!(
+        seconds = took.as_secs_f64(),
+        "the detector has stopped without brokers"
+    );
+    pipeline.fleet.start(worker, &[])?;
     let before = pipeline.mark();
     for broker in [Node::Broker(2), Node::Broker(3)] {
         pipeline.cluster.start(broker).await?;
