@@ -176,7 +176,7 @@ fn run_id(started_ms: i64) -> String {
 fn least_linger_ms(rate_per_s: u64) -> u64 {
     match rate_per_s {
         0 => 300,
-        100_000.. => 100,
+        20_000.. => 100,
         _ => 0,
     }
 }

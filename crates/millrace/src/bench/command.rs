@@ -41,7 +41,7 @@ pub struct Options {
     /// Transactions a second of the line `latency`
     #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(100..))]
     pub(super) latency_rate: u64,
-    /// How long the line `sustained` sends, and at most 60s of it the line `latency`
+    /// How long the line `sustained` sends, and at most 60s of it the line `latency` measures
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     pub(super) time: Duration,
     /// Print JSON in place of a table

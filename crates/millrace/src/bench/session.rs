@@ -17,6 +17,8 @@ use crate::rig::worker::{PRODUCER, Worker};
 use crate::state::State;
 use crate::wait::wait_until;
 
+/// Huge pages for the services' memory, as docs/benchmarks.md recommends where they have a machine to themselves.
+const MALLOC_CONF: (&str, &str) = ("MALLOC_CONF", "thp:always,metadata_thp:auto");
 /// The name under which the six Kafka nodes are added up.
 pub(super) const CLUSTER: &str = "kafka (six nodes)";
 /// Elasticsearch.
@@ -59,7 +61,13 @@ impl Session {
 
     /// Creates topics and schemas; no service runs yet.
     pub(super) async fn pipeline(&self, settings: &Settings, name: &str) -> Result<Fleet> {
-        prepare(settings, Program::this()?, &self.root.join(name)).await
+        let mut program = Program::this()?;
+        if std::env::var_os(MALLOC_CONF.0).is_none() {
+            program
+                .variables
+                .push((MALLOC_CONF.0.to_owned(), MALLOC_CONF.1.to_owned()));
+        }
+        prepare(settings, program, &self.root.join(name)).await
     }
 
     /// Watches the workers and the servers.
