@@ -8,6 +8,7 @@
 
 mod consumer;
 mod events;
+mod flush;
 mod murmur2;
 mod native;
 mod producer;
@@ -15,6 +16,7 @@ mod record;
 
 pub use consumer::{Batch, BatchConsumer, Report};
 pub use events::Reports;
+pub use flush::flush;
 pub use murmur2::{murmur2, partition_for};
 pub use producer::{BatchProducer, Outcome, TopicIndex};
 pub use record::Record;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use millrace_kafka_batch::flush;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -17,6 +18,8 @@ use crate::metrics::JobMetrics;
 
 /// How long one call of librdkafka may take before it is called again; its calls can be resumed.
 const SLICE: Duration = Duration::from_secs(1);
+/// How long acknowledgements are waited for before failures are looked at.
+const WAIT: Duration = Duration::from_millis(5);
 /// Pause between two tries of what failed with a retriable error.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -202,7 +205,8 @@ impl TransactionalProducer {
                 counted = true;
             }
             // Room comes with acknowledgements or, at the latest, when the message timeout gives records up.
-            self.producer.poll(Duration::from_millis(5));
+            flush(self.producer.client(), WAIT);
+            self.producer.poll(Duration::ZERO);
             self.check_deliveries()?;
             record = back;
         }
@@ -232,9 +236,8 @@ impl TransactionalProducer {
         limit: Duration,
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + limit.min(self.transaction_timeout);
-        // librdkafka's own flush would wait in steps of 100 ms for the events that are served here.
-        while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_millis(1));
+        while !flush(self.producer.client(), WAIT) {
+            self.producer.poll(Duration::ZERO);
             self.check_deliveries()?;
             if Instant::now() > deadline {
                 return Err(Failure::Abort(

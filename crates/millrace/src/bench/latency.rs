@@ -26,6 +26,8 @@ use crate::verify::log::TopicLog;
 const LIMIT: Duration = Duration::from_secs(300);
 /// Share of the transactions that belong to a pattern, at least.
 const FRAUD_SHARE: f64 = 0.002;
+/// Between two commits of the detector, whose one thread has all partitions.
+const COMMIT_INTERVAL_MS: u64 = 50;
 /// What is read before is of a start: the brokers' code, which is compiled meanwhile, caches, first fetches.
 const WARM_UP: Duration = Duration::from_secs(60);
 
@@ -66,6 +68,9 @@ impl Run {
 async fn run(session: &Session, options: &Options, name: &str, jobs: &[Worker]) -> Result<Run> {
     let mut settings = session.settings(name)?;
     settings.producer.rate_per_s = options.latency_rate;
+    // As many transactions a second as two threads have by default.
+    settings.detector.worker.threads = 1;
+    settings.detector.worker.commit_interval_ms = COMMIT_INTERVAL_MS;
     // Enough anomalies for a percentile.
     settings.producer.fraud_share = settings.producer.fraud_share.max(FRAUD_SHARE);
     let mut fleet = session.pipeline(&settings, name).await?;
@@ -101,7 +106,7 @@ async fn run(session: &Session, options: &Options, name: &str, jobs: &[Worker]) 
     };
     let figure = Figure {
         what: format!(
-            "latency: {} a second{beside}, {} anomalies; from the append to the leader's log,\nwhich is before the acknowledgement, until a \
+            "latency: {} a second{beside}, a commit every {COMMIT_INTERVAL_MS} ms, {} anomalies; from the append to the leader's log,\nwhich is before the acknowledgement, until a \
              read_committed consumer has it",
             options.latency_rate,
             latencies.len()
