@@ -1,0 +1,56 @@
+//! The hot path asks for no memory: reading a transaction, and writing one into a buffer that has room.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use allocation_counter::measure;
+use millrace_codec::transaction;
+use millrace_domain::{
+    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
+};
+
+fn sample() -> Transaction {
+    let id = |text, field| ShortId::new(text, field).unwrap();
+    Transaction {
+        transaction_id: TransactionId::parse(b"6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11").unwrap(),
+        user_id: id("user-1234567", "userId"),
+        amount: Amount::from_f64(1234.5678).unwrap(),
+        transaction_time_ms: 1_760_000_000_000,
+        merchant_id: id("merchant-123", "merchantId"),
+        transaction_type: TransactionType::Refund,
+        location: id("Berlin", "location"),
+        payment_method: PaymentMethod::BankTransfer,
+        is_international: true,
+        currency: Currency::parse(b"EUR").unwrap(),
+    }
+}
+
+#[test]
+fn a_transaction_is_written_and_read_without_an_allocation() {
+    let transaction = sample();
+    let mut buffer = Vec::with_capacity(256);
+    let counted = measure(|| {
+        for _ in 0..100 {
+            buffer.clear();
+            transaction::encode(&transaction, &mut buffer);
+            assert_eq!(transaction::decode(&buffer), Ok(transaction));
+        }
+    });
+    assert_eq!((counted.count_total, counted.bytes_total), (0, 0));
+}
+
+#[test]
+fn what_cannot_be_read_costs_none_either() {
+    let mut buffer = Vec::new();
+    transaction::encode(&sample(), &mut buffer);
+    let counted = measure(|| {
+        for length in 0..buffer.len() {
+            assert!(transaction::decode(&buffer[..length]).is_err());
+        }
+    });
+    assert_eq!(counted.count_total, 0);
+}
+
+#[test]
+fn an_allocation_is_seen() {
+    assert!(measure(|| drop(std::hint::black_box(vec![1_u8; 64]))).count_total > 0);
+}
