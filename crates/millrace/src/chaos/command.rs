@@ -19,7 +19,7 @@ use super::pipeline::Pipeline;
 use super::{hasten, scenario};
 use crate::rig;
 use crate::rig::apart::{connect, set_apart};
-use crate::rig::fleet::Program;
+use crate::rig::program::Program;
 use crate::rig::stack::tell;
 use crate::state::{DEFAULT_DIR, State};
 

@@ -18,7 +18,7 @@ mod command;
 
 use millrace_settings::{Settings, Worker};
 
-pub use crate::rig::fleet::Program;
+pub use crate::rig::program::Program;
 pub use cluster::Cluster;
 pub use command::{Options, command};
 pub use fault::Fault;

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use millrace_settings::Settings;
 use millrace_stack::{LocalStack, Ports};
 
-use super::fleet::{Fleet, Program};
+use super::fleet::Fleet;
+use super::program::Program;
 use crate::init;
 
 /// Gives a pipeline names of its own, folders below `folder`, and free ports, so that it runs beside any other.

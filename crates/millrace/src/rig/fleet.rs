@@ -11,6 +11,7 @@ use millrace_stack::{ManagedProcess, Ports, ProcessSpec, StackError};
 use nix::sys::signal::Signal;
 use reqwest::Client;
 
+use super::program::Program;
 use super::worker::Worker;
 use crate::metrics;
 use crate::up::Service;
@@ -24,29 +25,6 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// Lines of a log that are shown of each worker.
 const TAIL: usize = 12;
-
-/// The program that carries the services (`PROGRAM service NAME`): this one, or one that acts as it when it is told to
-/// by a variable.
-#[derive(Debug, Clone)]
-pub struct Program {
-    /// Its file.
-    pub path: PathBuf,
-    /// What to set in its environment.
-    pub variables: Vec<(String, String)>,
-}
-
-impl Program {
-    /// This very program.
-    ///
-    /// # Errors
-    /// Its file cannot be found.
-    pub fn this() -> Result<Self> {
-        Ok(Self {
-            path: std::env::current_exe().context("cannot find this program's own file")?,
-            variables: Vec::new(),
-        })
-    }
-}
 
 struct Member {
     worker: Worker,

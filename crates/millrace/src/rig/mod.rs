@@ -6,5 +6,6 @@ pub mod fleet;
 pub mod monitor;
 mod offsets;
 pub mod processor;
+pub mod program;
 pub mod stack;
 pub mod worker;
