@@ -2,27 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use allocation_counter::measure;
-use millrace_codec::transaction;
-use millrace_domain::{
-    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
-};
+mod common;
 
-fn sample() -> Transaction {
-    let id = |text, field| ShortId::new(text, field).unwrap();
-    Transaction {
-        transaction_id: TransactionId::parse(b"6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11").unwrap(),
-        user_id: id("user-1234567", "userId"),
-        amount: Amount::from_f64(1234.5678).unwrap(),
-        transaction_time_ms: 1_760_000_000_000,
-        merchant_id: id("merchant-123", "merchantId"),
-        transaction_type: TransactionType::Refund,
-        location: id("Berlin", "location"),
-        payment_method: PaymentMethod::BankTransfer,
-        is_international: true,
-        currency: Currency::parse(b"EUR").unwrap(),
-    }
-}
+use allocation_counter::measure;
+use common::sample;
+use millrace_codec::transaction;
 
 #[test]
 fn a_transaction_is_written_and_read_without_an_allocation() {

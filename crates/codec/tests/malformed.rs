@@ -5,24 +5,16 @@
 mod common;
 
 use millrace_codec::{DecodeError, aggregate, anomaly, json, label, partial, transaction};
-use millrace_domain::{
-    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
-};
+use millrace_domain::{PaymentMethod, Transaction, TransactionType};
 use proptest::prelude::*;
 
+/// Every enumeration at its first symbol.
 fn sample() -> Transaction {
-    let id = |text, field| ShortId::new(text, field).unwrap();
     Transaction {
-        transaction_id: TransactionId::parse(b"6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11").unwrap(),
-        user_id: id("u-1", "userId"),
-        amount: Amount::from_f64(57.16).unwrap(),
-        transaction_time_ms: 1_760_000_000_000,
-        merchant_id: id("m-17", "merchantId"),
         transaction_type: TransactionType::Purchase,
-        location: id("Berlin", "location"),
         payment_method: PaymentMethod::CreditCard,
         is_international: false,
-        currency: Currency::parse(b"EUR").unwrap(),
+        ..common::sample()
     }
 }
 

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -10,29 +12,12 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
+use common::sample;
 use millrace_codec::{
     ReadError, Registry, RegistryConfig, RegistryError, SchemaFetcher, TransactionReader, framing, json,
     transaction,
 };
-use millrace_domain::{
-    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType, schema,
-};
-
-fn sample() -> Transaction {
-    let id = |text, field| ShortId::new(text, field).unwrap();
-    Transaction {
-        transaction_id: TransactionId::parse(b"6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11").unwrap(),
-        user_id: id("u-1", "userId"),
-        amount: Amount::from_f64(57.16).unwrap(),
-        transaction_time_ms: 1_760_000_000_000,
-        merchant_id: id("m-17", "merchantId"),
-        transaction_type: TransactionType::Refund,
-        location: id("Berlin", "location"),
-        payment_method: PaymentMethod::BankTransfer,
-        is_international: true,
-        currency: Currency::parse(b"EUR").unwrap(),
-    }
-}
+use millrace_domain::{Transaction, schema};
 
 const OURS: u32 = 1;
 const EVOLVED: u32 = 2;

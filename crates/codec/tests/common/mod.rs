@@ -12,6 +12,23 @@ use proptest::sample::select;
 const RULES: [&str; 3] = ["velocity", "impossible_travel", "amount_outlier"];
 const FIGURES: [&str; 3] = ["count", "speed_km_per_h", "sum_ratio"];
 
+/// One transaction.
+pub fn sample() -> Transaction {
+    let id = |text, field| ShortId::new(text, field).unwrap();
+    Transaction {
+        transaction_id: TransactionId::parse(b"6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11").unwrap(),
+        user_id: id("u-1", "userId"),
+        amount: Amount::from_f64(57.16).unwrap(),
+        transaction_time_ms: 1_760_000_000_000,
+        merchant_id: id("m-17", "merchantId"),
+        transaction_type: TransactionType::Refund,
+        location: id("Berlin", "location"),
+        payment_method: PaymentMethod::BankTransfer,
+        is_international: true,
+        currency: Currency::parse(b"EUR").unwrap(),
+    }
+}
+
 pub fn short_id() -> impl Strategy<Value = ShortId> {
     // Up to twelve bytes, with quotes, backslashes, control characters and letters of two and three bytes.
     prop_oneof!["[a-z0-9-]{1,12}", "[a-zé€\"\\\\\\t\\n ]{1,4}",]
