@@ -51,10 +51,8 @@ pub async fn prepare(settings: &Settings) -> anyhow::Result<DetectJob> {
     let anomalies = topic_name(&settings.kafka, topic::ANOMALIES);
     let registry_config = registry::config(&settings.schema_registry);
     let client = Registry::new(registry_config.clone())?;
-    let (fetcher, input) = (
-        SchemaFetcher::new(registry_config),
-        topic_name(&settings.kafka, topic::TRANSACTIONS),
-    );
+    let fetcher = SchemaFetcher::new(registry_config);
+    let input = topic_name(&settings.kafka, topic::TRANSACTIONS);
     Ok(DetectJob::new(DetectParts {
         operator: DetectOperator::new(&detect, hash_seed())?,
         fingerprint: detect.fingerprint(),

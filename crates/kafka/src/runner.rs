@@ -35,6 +35,7 @@ const TAIL: i64 = 100;
 pub(crate) struct Shared<J> {
     pub(crate) job: Arc<J>,
     pub(crate) config: Arc<JobConfig>,
+    pub(crate) timeouts: Timeouts,
     pub(crate) metrics: JobMetrics,
     pub(crate) status: JobStatus,
     pub(crate) store: Option<SnapshotStore>,
@@ -60,7 +61,7 @@ pub fn run_job<J: Job>(
     status: &JobStatus,
     shutdown: &Arc<AtomicBool>,
 ) -> Result<(), WorkerError> {
-    Timeouts::of(&config.worker)?;
+    let timeouts = Timeouts::of(&config.worker)?;
     let metrics = JobMetrics::of(job.name())?;
     let store = if config.snapshots.enabled {
         let folder = config.snapshot_folder(job.name());
@@ -84,6 +85,7 @@ pub fn run_job<J: Job>(
         ),
         job: Arc::new(job),
         config: Arc::new(config),
+        timeouts,
         metrics,
         status: status.clone(),
         store,
@@ -129,9 +131,12 @@ fn run_threads<J: Job>(
         &format!("{name}-group"),
         shared,
         &first_error,
-        move || ownership::watch(&watched, &layout.consumer, layout.partitions, threads),
+        move || {
+            ownership::watch(&watched, &layout.consumer, layout.partitions, threads);
+            Ok(())
+        },
     )?);
-    let limit = Timeouts::of(&shared.config.worker)?.max_poll_interval();
+    let limit = shared.timeouts.max_poll_interval();
     let mut watch = Watch::new(&shared.pulse, limit, LOOK);
     while !shutdown.load(Ordering::Relaxed) && !shared.stop.load(Ordering::Relaxed) {
         std::thread::park_timeout(LOOK);

@@ -75,9 +75,7 @@ impl Timeouts {
         }
         Ok(timeouts)
     }
-}
 
-impl Timeouts {
     /// librdkafka's `max.poll.interval.ms`: how long a worker may be away from its consumer. It is always between two polls for less
     /// than a commit and an abort take; the rest is a margin.
     pub(crate) fn max_poll_interval(&self) -> Duration {

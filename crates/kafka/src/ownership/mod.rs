@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 
+use crate::Job;
 use crate::client::{LogBridge, Timeouts};
 use crate::runner::Shared;
-use crate::{Job, WorkerError};
 use look::Look;
 
 /// How long the cluster may take to answer.
@@ -52,8 +52,8 @@ pub(crate) fn watch<J: Job>(
     consumer: &BaseConsumer<LogBridge>,
     partitions: usize,
     threads: usize,
-) -> Result<(), WorkerError> {
-    let interval = interval(Timeouts::of(&shared.config.worker)?);
+) {
+    let interval = interval(shared.timeouts);
     let group = shared.config.group(shared.job.name());
     let mut before = BTreeSet::new();
     let mut next = Instant::now() + interval;
@@ -72,7 +72,6 @@ pub(crate) fn watch<J: Job>(
         };
         before = judge(shared, look, &before, threads);
     }
-    Ok(())
 }
 
 fn look_at(

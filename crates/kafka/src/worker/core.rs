@@ -52,8 +52,8 @@ pub(super) struct Core<J: Job> {
 }
 
 impl<J: Job> Core<J> {
-    pub(super) fn new(shared: &Shared<J>, thread: usize, timeouts: Timeouts) -> Result<Self, WorkerError> {
-        let config = Arc::clone(&shared.config);
+    pub(super) fn new(shared: &Shared<J>, thread: usize) -> Result<Self, WorkerError> {
+        let (config, timeouts) = (Arc::clone(&shared.config), shared.timeouts);
         let name = shared.job.name();
         let transaction_timeout = Duration::from_millis(timeouts.transaction_ms);
         let transactional_id = config.transactional_id(name, thread);

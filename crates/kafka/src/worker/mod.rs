@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use millrace_kafka_batch::BatchConsumer;
 use rdkafka::consumer::Consumer;
 
-use crate::client::{Timeouts, leave_group, worker_consumer_config};
+use crate::client::{leave_group, worker_consumer_config};
 use crate::runner::Shared;
 use crate::transaction::Failure;
 use crate::{InputRecord, Job, WorkerError};
@@ -54,7 +54,6 @@ pub(crate) struct Worker<'s, J: Job> {
     shared: &'s Shared<J>,
     consumer: BatchConsumer<WorkerContext>,
     core: Core<J>,
-    topic: String,
     aborts_in_a_row: u32,
 }
 
@@ -64,9 +63,8 @@ impl<'s, J: Job> Worker<'s, J> {
         let config = &shared.config;
         let group = config.group(shared.job.name());
         let member = config.member(thread);
-        let timeouts = Timeouts::of(&config.worker)?;
         let consumer_config = worker_consumer_config(&config.kafka, &config.worker, &group, &member)?;
-        let core = Core::new(shared, thread, timeouts)?;
+        let core = Core::new(shared, thread)?;
         let consumer = consumer_config
             .create_with_context(WorkerContext::new(shared.job.input_topic()))
             .and_then(BatchConsumer::new)
@@ -78,7 +76,6 @@ impl<'s, J: Job> Worker<'s, J> {
             shared,
             consumer,
             core,
-            topic: shared.job.input_topic().to_owned(),
             aborts_in_a_row: 0,
         })
     }
@@ -103,11 +100,12 @@ impl<'s, J: Job> Worker<'s, J> {
     }
 
     fn run_until_ended(&mut self) -> Result<Ended, WorkerError> {
+        let topic = self.shared.job.input_topic();
         self.consumer
             .consumer()
-            .subscribe(&[&self.topic])
+            .subscribe(&[topic])
             .map_err(|reason| WorkerError::Kafka {
-                action: format!("subscribing to {}", self.topic),
+                action: format!("subscribing to {topic}"),
                 reason,
             })?;
         while !self.shared.stop.load(Ordering::Relaxed) {

@@ -42,7 +42,7 @@ pub(super) struct Active<T> {
     pub(super) changed: bool,
     /// When the last snapshot was taken.
     pub(super) snapshot_taken: Instant,
-    /// How long it took to write and store.
+    /// The processor time that it took to write, or, before the first, to restore.
     pub(super) snapshot_cost: Duration,
     /// When the last snapshot was stored.
     pub(super) snapshot_stored: Instant,

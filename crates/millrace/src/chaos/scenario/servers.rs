@@ -8,7 +8,7 @@ use millrace_stack::Node;
 use crate::chaos::cluster::nodes;
 use crate::chaos::pipeline::{LIMIT, Pipeline};
 use crate::rig::monitor::Group;
-use crate::rig::worker::{READERS, Worker};
+use crate::rig::worker::{DETECTOR, READERS};
 use crate::up::Service;
 use crate::wait::wait_until;
 
@@ -46,14 +46,13 @@ pub(super) async fn kill_two_brokers(pipeline: &mut Pipeline) -> Result<()> {
         pipeline.cluster.kill(broker).await?;
     }
     pipeline.monitor.stalled(Group::Detect, QUIET, LIMIT).await?;
-    let worker = Worker(Service::Detector, 1);
     let drain = Duration::from_millis(pipeline.settings.detector.worker.drain_timeout_ms);
-    let took = pipeline.fleet.stop_within(worker, drain + GIVING_UP).await?;
+    let took = pipeline.fleet.stop_within(DETECTOR, drain + GIVING_UP).await?;
     tracing::info!(
         seconds = took.as_secs_f64(),
         "the detector has stopped without brokers"
     );
-    pipeline.fleet.start(worker, &[])?;
+    pipeline.fleet.start(DETECTOR, &[])?;
     let before = pipeline.mark();
     for broker in [Node::Broker(2), Node::Broker(3)] {
         pipeline.cluster.start(broker).await?;
@@ -123,23 +122,22 @@ pub(super) async fn kill_registry(pipeline: &mut Pipeline) -> Result<()> {
     pipeline
         .recovered("loss of the registry", away, &Group::ALL, None)
         .await?;
-    let worker = Worker(Service::Detector, 1);
     let before = pipeline.mark();
-    pipeline.fleet.stop(worker).await?;
-    pipeline.fleet.start(worker, &[])?;
+    pipeline.fleet.stop(DETECTOR).await?;
+    pipeline.fleet.start(DETECTOR, &[])?;
     let fleet = &pipeline.fleet;
     wait_until("a detector that waits for the registry", LIMIT, || async {
         Ok(fleet
-            .log(worker)
+            .log(DETECTOR)
             .contains("waiting for the schema registry")
             .then_some(()))
     })
     .await?;
-    if let Some(ended) = pipeline.fleet.ended(worker)? {
+    if let Some(ended) = pipeline.fleet.ended(DETECTOR)? {
         return Err(ended).context("the detector was to wait for the registry");
     }
     pipeline.cluster.start(Node::Registry).await?;
-    pipeline.fleet.ready(worker).await?;
+    pipeline.fleet.ready(DETECTOR).await?;
     pipeline
         .recovered(
             "a restart that waited for the registry",
