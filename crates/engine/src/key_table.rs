@@ -45,17 +45,6 @@ impl<V: Clone> KeyTable<V> {
         self.keys.len()
     }
 
-    /// The values, in the order of insertion.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.values.iter()
-    }
-
-    /// The value at a position that this table gave.
-    #[inline]
-    pub(crate) fn value(&self, at: usize) -> &V {
-        self.values.get(at)
-    }
-
     /// The value at a position that this table gave, to be changed.
     #[inline]
     pub(crate) fn value_mut(&mut self, at: usize) -> &mut V {
@@ -74,6 +63,12 @@ impl<V: Clone> KeyTable<V> {
     #[inline]
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// The key that a hash most probably leads to, for a hint: see [`crate::near`].
+    #[inline]
+    pub(crate) fn guess(&self, hash: u64) -> Option<&Key> {
+        self.index.guess(hash).map(|at| self.keys.get(at as usize))
     }
 
     /// The position of `key`, whose hash under this table's seed is `hash`.
@@ -138,7 +133,7 @@ mod tests {
                     order.push(number);
                 }
             }
-            prop_assert!(table.values().eq(&order));
+            prop_assert!(table.freeze().values.iter().eq(&order));
             prop_assert_eq!(table.len(), order.len());
         }
     }

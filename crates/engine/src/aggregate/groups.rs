@@ -1,10 +1,11 @@
 //! The merchants and currencies of one window.
 
-use millrace_domain::{Contribution, Currency, ShortId, Sum, Totals, Transaction};
+use millrace_domain::{Amount, Contribution, Currency, ShortId, Sum, Totals, Transaction, TransactionType};
 
 use crate::RestoreError;
 use crate::hash::{HashSeed, Key};
-use crate::key_table::KeyTable;
+use crate::index::Index;
+use crate::pages::Pages;
 use crate::snapshot::{StateReader, StateWriter};
 
 /// What one window adds up to, for each merchant and currency.
@@ -13,13 +14,80 @@ pub(super) struct Groups {
     pub(super) start_ms: i64,
     pub(super) end_ms: i64,
     seed: HashSeed,
-    table: KeyTable<Contribution>,
+    /// In the order in which they were first seen: their numbers.
+    groups: Pages<Group, { 64 * 1024 }>,
+    index: Index,
 }
 
 /// Bytes of merchant and currency in a snapshot.
 pub(super) const KEY_LEN: usize = 12 + 3;
 /// Bytes of one group in a snapshot.
 const GROUP_LEN: usize = KEY_LEN + 8 + 16 + 8 + 16 + 8 + 8 + 8;
+
+/// One merchant and currency. All that a purchase looks at and changes, the key included, is in the first of its two
+/// cache lines: a record waits for one of them, not for a key here and figures there.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Group {
+    key: Key,
+    distinct_users: u64,
+    purchase_count: u64,
+    purchase_sum: Sum,
+    min_amount: Amount,
+    max_amount: Amount,
+    // The second line.
+    refund_sum: Sum,
+    refund_count: u64,
+    merchant_id: ShortId,
+    currency: Currency,
+}
+
+const _: () = assert!(size_of::<Group>() == 128 && std::mem::offset_of!(Group, refund_sum) == 64);
+
+impl Group {
+    fn new(merchant_id: ShortId, currency: Currency, totals: Totals, distinct_users: u64) -> Self {
+        Self {
+            key: key(merchant_id, currency),
+            distinct_users,
+            purchase_count: totals.purchase_count,
+            purchase_sum: totals.purchase_sum,
+            min_amount: totals.min_amount,
+            max_amount: totals.max_amount,
+            refund_sum: totals.refund_sum,
+            refund_count: totals.refund_count,
+            merchant_id,
+            currency,
+        }
+    }
+
+    /// As [`Totals::add`], in place.
+    #[inline]
+    fn add(&mut self, transaction_type: TransactionType, amount: Amount) {
+        match transaction_type {
+            TransactionType::Purchase => {
+                self.purchase_count += 1;
+                self.purchase_sum += amount;
+            }
+            TransactionType::Refund => {
+                self.refund_count += 1;
+                self.refund_sum += amount;
+            }
+        }
+        self.min_amount = self.min_amount.min(amount);
+        self.max_amount = self.max_amount.max(amount);
+    }
+
+    fn totals(&self) -> Totals {
+        Totals {
+            purchase_count: self.purchase_count,
+            purchase_sum: self.purchase_sum,
+            refund_count: self.refund_count,
+            refund_sum: self.refund_sum,
+            min_amount: self.min_amount,
+            max_amount: self.max_amount,
+        }
+    }
+}
 
 impl Groups {
     /// An empty window with room for `capacity` groups.
@@ -28,28 +96,34 @@ impl Groups {
             start_ms,
             end_ms,
             seed,
-            table: KeyTable::with_capacity(capacity, seed),
+            groups: Pages::with_capacity(capacity),
+            index: Index::with_capacity(capacity),
         }
     }
 
     /// Number of groups; their numbers are dense below it.
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.groups.len()
     }
 
-    /// A place that finding a transaction's group reads from: see [`crate::near`].
+    /// The hash by which a transaction's group is found.
     #[inline]
-    pub(super) fn line(&self, transaction: &Transaction) -> &u64 {
-        let key = key(transaction.merchant_id, transaction.currency);
-        self.table.index().first_line(self.seed.hash(&key))
+    pub(super) fn hash(&self, transaction: &Transaction) -> u64 {
+        self.seed
+            .hash(&key(transaction.merchant_id, transaction.currency))
     }
 
-    /// The number that a transaction's group most probably has, and a place in it.
+    /// A place that finding the group with a hash reads from: see [`crate::near`].
     #[inline]
-    pub(super) fn guess(&self, transaction: &Transaction) -> Option<(usize, &u64)> {
-        let key = key(transaction.merchant_id, transaction.currency);
-        let group = self.table.index().guess(self.seed.hash(&key))? as usize;
-        Some((group, &self.table.value(group).distinct_users))
+    pub(super) fn line(&self, hash: u64) -> &u64 {
+        self.index.first_line(hash)
+    }
+
+    /// The number that the group with a hash most probably has, and a place in it.
+    #[inline]
+    pub(super) fn guess(&self, hash: u64) -> Option<(usize, &u64)> {
+        let group = self.index.guess(hash)? as usize;
+        Some((group, &self.groups.get(group).distinct_users))
     }
 
     /// Adds a transaction to its group, and gives the group's number. Distinct users are the caller's to count.
@@ -62,63 +136,98 @@ impl Groups {
             amount,
             ..
         } = transaction;
-        let (start_ms, end_ms) = (self.start_ms, self.end_ms);
-        let key = key(merchant_id, currency);
-        let (group, is_new) = self
-            .table
-            .find_or_insert(self.seed.hash(&key), key, || Contribution {
-                merchant_id,
-                currency,
-                window_start_ms: start_ms,
-                window_end_ms: end_ms,
-                totals: Totals::of(transaction_type, amount),
-                distinct_users: 0,
-            });
-        if !is_new {
-            self.table.value_mut(group).totals.add(transaction_type, amount);
+        let hash = self.hash(transaction);
+        match self.find(hash, &key(merchant_id, currency)) {
+            Some(group) => {
+                self.groups.get_mut(group).add(transaction_type, amount);
+                group
+            }
+            None => {
+                let totals = Totals::of(transaction_type, amount);
+                self.insert(hash, Group::new(merchant_id, currency, totals, 0))
+            }
         }
-        group
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, key: &Key) -> Option<usize> {
+        let groups = &self.groups;
+        self.index
+            .find(hash, |at| groups.get(at as usize).key == *key)
+            .map(|at| at as usize)
+    }
+
+    /// Adds a group that is not there; its number.
+    fn insert(&mut self, hash: u64, group: Group) -> usize {
+        if self.index.is_full() {
+            let mut larger = Index::with_capacity((self.index.len() * 2).max(16));
+            let hashes = self.groups.iter().map(|group| self.seed.hash(&group.key));
+            larger.fill(hashes.zip(0..));
+            self.index = larger;
+        }
+        let at = self.groups.push(group);
+        self.index.insert(hash, at as u32);
+        at
     }
 
     /// Counts one more user of a group.
     #[inline]
     pub(super) fn count_user(&mut self, group: usize) {
-        self.table.value_mut(group).distinct_users += 1;
+        self.groups.get_mut(group).distinct_users += 1;
     }
 
     /// Merges what another partition adds to one group.
     pub(super) fn merge(&mut self, contribution: &Contribution) {
-        let key = key(contribution.merchant_id, contribution.currency);
-        let (group, is_new) = self
-            .table
-            .find_or_insert(self.seed.hash(&key), key, || *contribution);
-        if !is_new {
-            let merged = self.table.value_mut(group);
-            merged.totals.merge(&contribution.totals);
-            merged.distinct_users += contribution.distinct_users;
+        let &Contribution {
+            merchant_id,
+            currency,
+            totals,
+            distinct_users,
+            ..
+        } = contribution;
+        let key = key(merchant_id, currency);
+        let hash = self.seed.hash(&key);
+        let Some(group) = self.find(hash, &key) else {
+            self.insert(hash, Group::new(merchant_id, currency, totals, distinct_users));
+            return;
+        };
+        let merged = self.groups.get_mut(group);
+        let mut sum = merged.totals();
+        sum.merge(&totals);
+        *merged = Group::new(merchant_id, currency, sum, merged.distinct_users + distinct_users);
+    }
+
+    fn contribution(&self, group: &Group) -> Contribution {
+        Contribution {
+            merchant_id: group.merchant_id,
+            currency: group.currency,
+            window_start_ms: self.start_ms,
+            window_end_ms: self.end_ms,
+            totals: group.totals(),
+            distinct_users: group.distinct_users,
         }
     }
 
     /// The groups by merchant and currency.
-    pub(super) fn sorted(&self) -> Vec<&Contribution> {
-        sorted(self.table.values())
+    pub(super) fn sorted(&self) -> impl Iterator<Item = Contribution> {
+        sorted(self.groups.iter()).map(|group| self.contribution(group))
     }
 
     /// The groups with more transactions than `counts` has for them, by merchant and currency; then `counts` has as many
     /// as they. Groups after its end had none.
-    pub(super) fn take_grown(&self, counts: &mut Vec<u64>) -> Vec<&Contribution> {
+    pub(super) fn take_grown(&self, counts: &mut Vec<u64>) -> impl Iterator<Item = Contribution> {
         counts.resize(self.len(), 0);
-        let grown = self.table.values().zip(counts).filter_map(|(group, count)| {
-            let present = group.totals.count();
+        let grown = self.groups.iter().zip(counts).filter_map(|(group, count)| {
+            let present = group.purchase_count + group.refund_count;
             (std::mem::replace(count, present) < present).then_some(group)
         });
-        sorted(grown)
+        sorted(grown).map(|group| self.contribution(group))
     }
 
     /// The state of this moment: what is given appends it, in the order in which the groups were first seen.
     pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
         let (start_ms, end_ms) = (self.start_ms, self.end_ms);
-        let groups = self.table.freeze().values;
+        let groups = self.groups.freeze();
         move |writer| {
             writer.i64(start_ms);
             writer.i64(end_ms);
@@ -143,48 +252,35 @@ impl Groups {
                 totals,
                 distinct_users,
             } = read_figures(reader)?;
-            let group = Contribution {
-                merchant_id,
-                currency,
-                window_start_ms: start_ms,
-                window_end_ms: end_ms,
-                totals,
-                distinct_users,
-            };
-            let key = key(group.merchant_id, group.currency);
-            if !groups.table.find_or_insert(seed.hash(&key), key, || group).1 {
+            let group = Group::new(merchant_id, currency, totals, distinct_users);
+            let hash = seed.hash(&group.key);
+            if groups.find(hash, &group.key).is_some() {
                 return Err(RestoreError::Invalid {
                     what: "group, a second time",
                     at,
                 });
             }
+            groups.insert(hash, group);
         }
         Ok(groups)
     }
 }
 
 /// Groups by merchant and currency.
-fn sorted<'a>(groups: impl Iterator<Item = &'a Contribution>) -> Vec<&'a Contribution> {
+fn sorted<'a>(groups: impl Iterator<Item = &'a Group>) -> impl Iterator<Item = &'a Group> {
     let mut groups: Vec<_> = groups.collect();
     groups.sort_unstable_by_key(|group| (group.merchant_id, group.currency));
-    groups
+    groups.into_iter()
 }
 
-fn put_group(writer: &mut StateWriter<'_>, group: &Contribution) {
+fn put_group(writer: &mut StateWriter<'_>, group: &Group) {
     writer.short_id(group.merchant_id);
     writer.currency(group.currency);
-    let &Contribution {
-        totals,
-        distinct_users,
-        ..
-    } = group;
-    put_figures(
-        &Figures {
-            totals,
-            distinct_users,
-        },
-        writer,
-    );
+    let figures = Figures {
+        totals: group.totals(),
+        distinct_users: group.distinct_users,
+    };
+    put_figures(&figures, writer);
 }
 
 /// What is added up for a group.

@@ -191,7 +191,7 @@ impl Operator for MergeAggregate {
         self.windows.retain(|window| {
             let closes = late(Some(watermark_ms), window.groups.end_ms, lateness_ms).is_some();
             if closes {
-                outputs.extend(window.groups.sorted().into_iter().map(|group| MerchantAggregate {
+                outputs.extend(window.groups.sorted().map(|group| MerchantAggregate {
                     merchant_id: group.merchant_id,
                     currency: group.currency,
                     window_start_ms: group.window_start_ms,

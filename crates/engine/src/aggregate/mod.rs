@@ -4,6 +4,7 @@
 mod early;
 mod groups;
 pub mod merge;
+mod open_window;
 pub mod partial;
 
 pub use merge::MergeAggregate;

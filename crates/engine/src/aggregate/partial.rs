@@ -2,12 +2,11 @@
 
 use millrace_domain::{Contribution, Partial, Transaction};
 
-use super::groups::Groups;
+use super::open_window::{OpenWindow, user_key};
 use super::{AggregateConfig, late};
 use crate::dedup::RecentIds;
-use crate::hash::{HashSeed, Key};
-use crate::key_table::KeyTable;
-use crate::near::Places;
+use crate::hash::HashSeed;
+use crate::near::{self, Places};
 use crate::snapshot::StateReader;
 use crate::{Disposition, FrozenState, Operator, RestoreError, TumblingWindows, Watermark};
 
@@ -63,40 +62,13 @@ impl PartialOutput {
     }
 }
 
-/// An open window.
-#[derive(Debug, Clone)]
-struct Window {
-    groups: Groups,
-    /// The distinct users of each group, by [`user_key`].
-    users: KeyTable<()>,
-    /// How many transactions of each group its last early contribution had; of groups after the end, none.
-    told: Vec<u64>,
-}
-
-impl Window {
-    #[inline]
-    fn contains(&self, time_ms: i64) -> bool {
-        self.groups.start_ms <= time_ms && time_ms < self.groups.end_ms
-    }
-
-    #[inline]
-    fn add(&mut self, transaction: &Transaction, seed: HashSeed) {
-        let group = self.groups.add(transaction);
-        let key = user_key(transaction, group);
-        let (_, is_new) = self.users.find_or_insert(seed.hash(&key), key, || ());
-        if is_new {
-            self.groups.count_user(group);
-        }
-    }
-}
-
-/// The user's 12 bytes, then the group's number.
-#[inline]
-fn user_key(transaction: &Transaction, group: usize) -> Key {
-    let mut key = [0; 16];
-    key[..12].copy_from_slice(&transaction.user_id.to_padded());
-    key[12..].copy_from_slice(&(group as u32).to_le_bytes());
-    key
+/// Where a record of an open window leads to: the hashes of its id, its group, and its user there.
+struct Sought<'a> {
+    window: &'a OpenWindow,
+    id: u64,
+    group: u64,
+    /// Once the group is known.
+    user: Option<u64>,
 }
 
 /// The operator of stage 1 over one partition.
@@ -115,7 +87,7 @@ pub struct PartialAggregate {
     watermark: Watermark,
     ids: RecentIds,
     /// By start, the latest last. Disorder and lateness bound how many there are.
-    windows: Vec<Window>,
+    windows: Vec<OpenWindow>,
     /// The watermark at which the next windows close or early results are due: a function of the watermark, kept to
     /// compare with. `None` before the first watermark.
     next_step_ms: Option<i64>,
@@ -157,7 +129,7 @@ impl PartialAggregate {
     }
 
     #[inline]
-    fn window(&mut self, time_ms: i64) -> &mut Window {
+    fn window(&mut self, time_ms: i64) -> &mut OpenWindow {
         let at = self.windows.iter().rposition(|window| window.contains(time_ms));
         match at {
             Some(at) => &mut self.windows[at],
@@ -166,21 +138,13 @@ impl PartialAggregate {
     }
 
     #[cold]
-    fn open(&mut self, time_ms: i64) -> &mut Window {
+    fn open(&mut self, time_ms: i64) -> &mut OpenWindow {
         let start_ms = self.span.start_of(time_ms);
-        // The next window will hold about as much as the last one did.
-        let (groups, users) = self
-            .windows
-            .last()
-            .map_or((0, 0), |last| (last.groups.len(), last.users.len()));
         let at = self
             .windows
             .partition_point(|window| window.groups.start_ms < start_ms);
-        let window = Window {
-            groups: Groups::with_capacity(start_ms, self.span.end_of(start_ms), groups, self.seed),
-            users: KeyTable::with_capacity(users, self.seed),
-            told: Vec::new(),
-        };
+        let bounds = (start_ms, self.span.end_of(start_ms));
+        let window = OpenWindow::after(self.windows.last(), bounds, self.seed);
         self.windows.insert(at, window);
         &mut self.windows[at]
     }
@@ -203,12 +167,15 @@ impl PartialAggregate {
             .windows
             .partition_point(|window| late(Some(watermark_ms), window.groups.end_ms, lateness_ms).is_some());
         for window in self.windows.drain(..open_at) {
-            outputs.extend(window.groups.sorted().into_iter().map(|&contribution| {
-                PartialOutput::Contribution {
-                    watermark_ms: before_ms.unwrap_or(watermark_ms),
-                    contribution,
-                }
-            }));
+            outputs.extend(
+                window
+                    .groups
+                    .sorted()
+                    .map(|contribution| PartialOutput::Contribution {
+                        watermark_ms: before_ms.unwrap_or(watermark_ms),
+                        contribution,
+                    }),
+            );
         }
         if self
             .config
@@ -217,7 +184,7 @@ impl PartialAggregate {
         {
             for window in &mut self.windows {
                 let grown = window.groups.take_grown(&mut window.told);
-                outputs.extend(grown.into_iter().map(|&contribution| PartialOutput::Early {
+                outputs.extend(grown.map(|contribution| PartialOutput::Early {
                     watermark_ms,
                     contribution,
                 }));
@@ -242,23 +209,39 @@ impl Operator for PartialAggregate {
     type Record = Transaction;
     type Output = PartialOutput;
 
+    /// In steps, each for what the one before has led to: the indexes of ids and groups, the groups and the index of their
+    /// users, the users.
     fn prepare(&self, records: &[Transaction]) {
-        let window = |record: &Transaction| {
+        let mut sought = [const { None }; near::GROUP];
+        for (sought, record) in sought.iter_mut().zip(records) {
             let time_ms = record.transaction_time_ms;
-            self.windows.iter().rfind(|window| window.contains(time_ms))
-        };
-        let first = Places::of(records.iter(), |record| {
-            let id = self.ids.index().first_line(self.ids.hash(record.transaction_id));
-            Some([id, window(record).map_or(id, |window| window.groups.line(record))])
-        });
-        first.bring();
-        let second = Places::of(records.iter(), |record| {
-            let id = self.ids.index().next_line(self.ids.hash(record.transaction_id));
-            let (group, in_group) = window(record)?.groups.guess(record)?;
-            let user = self.seed.hash(&user_key(record, group));
-            Some([id, in_group, window(record)?.users.index().first_line(user)])
-        });
-        second.bring();
+            let window = self.windows.iter().rfind(|window| window.contains(time_ms));
+            *sought = window.map(|window| Sought {
+                window,
+                id: self.ids.hash(record.transaction_id),
+                group: window.groups.hash(record),
+                user: None,
+            });
+        }
+        let sought = &mut sought[..records.len().min(near::GROUP)];
+        Places::of(sought.iter().flatten(), |sought| {
+            let id = self.ids.index().first_line(sought.id);
+            Some([id, sought.window.groups.line(sought.group)])
+        })
+        .bring();
+        Places::of(sought.iter_mut().zip(records), |(sought, record)| {
+            let sought = sought.as_mut()?;
+            let id = self.ids.index().next_line(sought.id);
+            let (group, in_group) = sought.window.groups.guess(sought.group)?;
+            sought.user = Some(self.seed.hash(&user_key(record, group)));
+            Some([id, in_group, sought.window.users.index().first_line(sought.user?)])
+        })
+        .bring();
+        Places::of(sought.iter().flatten(), |sought| {
+            let Sought { window, user, .. } = *sought;
+            Some([&window.users.guess(user?)?[0]])
+        })
+        .bring();
     }
 
     #[inline]
@@ -301,23 +284,14 @@ impl Operator for PartialAggregate {
 
     fn freeze(&mut self) -> FrozenState {
         let (watermark, ids) = (self.watermark.clone(), self.ids.freeze());
-        let frozen = |window: &mut Window| {
-            let users = window.users.freeze().keys;
-            // A few bytes a group: of all that is here, nothing that a copy could be long for.
-            (window.groups.freeze(), users, window.told.clone())
-        };
-        let windows: Vec<_> = self.windows.iter_mut().map(frozen).collect();
+        let windows: Vec<_> = self.windows.iter_mut().map(OpenWindow::freeze).collect();
         FrozenState::new(move |writer| {
             writer.u8(STATE_VERSION);
             watermark.snapshot(writer);
             ids(writer);
             writer.count(windows.len());
-            for (groups, users, told) in windows {
-                groups(writer);
-                writer.count(users.len());
-                users.for_each_page(|users| writer.raw(users.as_flattened()));
-                writer.count(told.len());
-                told.iter().for_each(|count| writer.u64(*count));
+            for window in windows {
+                window(writer);
             }
         })
     }
@@ -331,7 +305,7 @@ impl Operator for PartialAggregate {
         let current_ms = restored.watermark.current_ms();
         for _ in 0..reader.count("windows", 32)? {
             let at = reader.position();
-            let window = self.restore_window(&mut reader, version)?;
+            let mut window = OpenWindow::restore(&mut reader, version, self.span, self.seed)?;
             let end_ms = window.groups.end_ms;
             let is_after = restored
                 .windows
@@ -341,57 +315,14 @@ impl Operator for PartialAggregate {
             if !is_after || !is_open {
                 return Err(RestoreError::Invalid { what: "window", at });
             }
+            if self.config.early.is_none() {
+                window.told.clear();
+            }
             restored.windows.push(window);
         }
         reader.finish()?;
         restored.next_step_ms = current_ms.map(|watermark_ms| restored.next_step_after(watermark_ms));
         *self = restored;
         Ok(())
-    }
-}
-
-impl PartialAggregate {
-    fn restore_window(&self, reader: &mut StateReader<'_>, version: u8) -> Result<Window, RestoreError> {
-        let at = reader.position();
-        let groups = Groups::restore(reader, self.seed)?;
-        let is_aligned = self.span.start_of(groups.start_ms) == groups.start_ms;
-        if !is_aligned || self.span.end_of(groups.start_ms) != groups.end_ms {
-            return Err(RestoreError::Invalid { what: "window", at });
-        }
-        let count = reader.count("users", size_of::<Key>())?;
-        let at = reader.position();
-        let (keys, _) = reader.raw(count * size_of::<Key>())?.as_chunks::<16>();
-        let mut users = KeyTable::with_capacity(count, self.seed);
-        for key in keys {
-            let [_, _, _, _, _, _, _, _, _, _, _, _, group @ ..] = *key;
-            let is_known = (u32::from_le_bytes(group) as usize) < groups.len();
-            if !is_known || !users.find_or_insert(self.seed.hash(key), *key, || ()).1 {
-                return Err(RestoreError::Invalid { what: "user", at });
-            }
-        }
-        let told = if version == 1 {
-            Vec::new()
-        } else {
-            self.restore_told(reader, groups.len())?
-        };
-        Ok(Window { groups, users, told })
-    }
-
-    /// What was told of that many groups; of no use where early results are off.
-    fn restore_told(&self, reader: &mut StateReader<'_>, groups: usize) -> Result<Vec<u64>, RestoreError> {
-        let at = reader.position();
-        let what = "early contributions";
-        let count = reader.count(what, size_of::<u64>())?;
-        if count > groups {
-            return Err(RestoreError::Invalid { what, at });
-        }
-        let mut told = Vec::new();
-        for _ in 0..count {
-            told.push(reader.u64()?);
-        }
-        if self.config.early.is_none() {
-            told.clear();
-        }
-        Ok(told)
     }
 }

@@ -30,6 +30,8 @@ impl<V: Clone> Block<V> {
 #[derive(Debug, Clone)]
 pub(super) struct Arena<V> {
     blocks: Vec<Block<V>>,
+    /// Whether a block is some span's: of the blocks themselves, a thousand and more, a look would need a line each.
+    is_live: Vec<bool>,
     /// Blocks that no index has positions in.
     free: Vec<u32>,
 }
@@ -58,6 +60,7 @@ impl<V: Copy> Arena<V> {
     pub(super) const fn new() -> Self {
         Self {
             blocks: Vec::new(),
+            is_live: Vec::new(),
             free: Vec::new(),
         }
     }
@@ -78,7 +81,7 @@ impl<V: Copy> Arena<V> {
     /// Whether the span that a position belongs to has gone.
     #[inline]
     pub(super) fn is_gone(&self, position: u32) -> bool {
-        self.block(position).keys.as_slice().is_empty()
+        !self.is_live[(position >> BITS) as usize]
     }
 
     #[inline]
@@ -108,6 +111,7 @@ impl<V: Copy> Arena<V> {
         let block = Block::with_capacity(if is_whole { BLOCK_LEN } else { 0 });
         if let Some(number) = self.free.pop() {
             self.blocks[number as usize] = block;
+            self.is_live[number as usize] = true;
             return Some(number);
         }
         let number = self.blocks.len();
@@ -115,6 +119,7 @@ impl<V: Copy> Arena<V> {
             return None;
         }
         self.blocks.push(block);
+        self.is_live.push(true);
         Some(number as u32)
     }
 
@@ -123,6 +128,7 @@ impl<V: Copy> Arena<V> {
     pub(super) fn release(&mut self, ids: Ids) -> Vec<u32> {
         for &number in &ids.blocks {
             self.blocks[number as usize] = Block::with_capacity(0);
+            self.is_live[number as usize] = false;
         }
         ids.blocks
     }

@@ -1,0 +1,117 @@
+//! A window of stage 1 while it is open.
+
+use millrace_domain::Transaction;
+
+use super::groups::Groups;
+use crate::hash::{HashSeed, Key};
+use crate::key_table::KeyTable;
+use crate::snapshot::{StateReader, StateWriter};
+use crate::{RestoreError, TumblingWindows};
+
+/// An open window.
+#[derive(Debug, Clone)]
+pub(super) struct OpenWindow {
+    pub(super) groups: Groups,
+    /// The distinct users of each group, by [`user_key`].
+    pub(super) users: KeyTable<()>,
+    /// How many transactions of each group its last early contribution had; of groups after the end, none.
+    pub(super) told: Vec<u64>,
+}
+
+impl OpenWindow {
+    /// An empty window from and to `bounds`, with room for what the one before it has and an eighth more: windows are much
+    /// alike, and a table that is full just before its window closes would be made anew at twice its size for the rest.
+    pub(super) fn after(last: Option<&Self>, (start_ms, end_ms): (i64, i64), seed: HashSeed) -> Self {
+        let room = |len: usize| len + len / 8;
+        let (groups, users) = last.map_or((0, 0), |last| (room(last.groups.len()), room(last.users.len())));
+        Self {
+            groups: Groups::with_capacity(start_ms, end_ms, groups, seed),
+            users: KeyTable::with_capacity(users, seed),
+            told: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, time_ms: i64) -> bool {
+        self.groups.start_ms <= time_ms && time_ms < self.groups.end_ms
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, transaction: &Transaction, seed: HashSeed) {
+        let group = self.groups.add(transaction);
+        let key = user_key(transaction, group);
+        let (_, is_new) = self.users.find_or_insert(seed.hash(&key), key, || ());
+        if is_new {
+            self.groups.count_user(group);
+        }
+    }
+
+    /// The state of this moment: what is given appends it.
+    pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
+        // Of what was told there are a few bytes a group: nothing that a copy could be long for.
+        let (groups, users, told) = (self.groups.freeze(), self.users.freeze().keys, self.told.clone());
+        move |writer| {
+            groups(writer);
+            writer.count(users.len());
+            users.for_each_page(|users| writer.raw(users.as_flattened()));
+            writer.count(told.len());
+            told.iter().for_each(|count| writer.u64(*count));
+        }
+    }
+
+    /// Reads what [`OpenWindow::freeze`] gave, of a window of `span`. Version 1 of the state knew no early results.
+    pub(super) fn restore(
+        reader: &mut StateReader<'_>,
+        version: u8,
+        span: TumblingWindows,
+        seed: HashSeed,
+    ) -> Result<Self, RestoreError> {
+        let at = reader.position();
+        let groups = Groups::restore(reader, seed)?;
+        let is_aligned = span.start_of(groups.start_ms) == groups.start_ms;
+        if !is_aligned || span.end_of(groups.start_ms) != groups.end_ms {
+            return Err(RestoreError::Invalid { what: "window", at });
+        }
+        let count = reader.count("users", size_of::<Key>())?;
+        let at = reader.position();
+        let (keys, _) = reader.raw(count * size_of::<Key>())?.as_chunks::<16>();
+        let mut users = KeyTable::with_capacity(count + count / 8, seed);
+        for key in keys {
+            let [_, _, _, _, _, _, _, _, _, _, _, _, group @ ..] = *key;
+            let is_known = (u32::from_le_bytes(group) as usize) < groups.len();
+            if !is_known || !users.find_or_insert(seed.hash(key), *key, || ()).1 {
+                return Err(RestoreError::Invalid { what: "user", at });
+            }
+        }
+        let told = if version == 1 {
+            Vec::new()
+        } else {
+            restore_told(reader, groups.len())?
+        };
+        Ok(Self { groups, users, told })
+    }
+}
+
+/// What was told of that many groups.
+fn restore_told(reader: &mut StateReader<'_>, groups: usize) -> Result<Vec<u64>, RestoreError> {
+    let at = reader.position();
+    let what = "early contributions";
+    let count = reader.count(what, size_of::<u64>())?;
+    if count > groups {
+        return Err(RestoreError::Invalid { what, at });
+    }
+    let mut told = Vec::new();
+    for _ in 0..count {
+        told.push(reader.u64()?);
+    }
+    Ok(told)
+}
+
+/// The user's 12 bytes, then the group's number.
+#[inline]
+pub(super) fn user_key(transaction: &Transaction, group: usize) -> Key {
+    let mut key = [0; 16];
+    key[..12].copy_from_slice(&transaction.user_id.to_padded());
+    key[12..].copy_from_slice(&(group as u32).to_le_bytes());
+    key
+}
