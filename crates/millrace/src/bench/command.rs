@@ -13,6 +13,7 @@ use super::backlog::Backlog;
 use super::figure::{Figure, table};
 use super::line::Line;
 use super::session::Session;
+use super::warm_up::warm_up;
 use super::{codec, engine, growth, latency, sustained};
 use crate::rig::stack::tell;
 use crate::state::{DEFAULT_DIR, State};
@@ -44,6 +45,9 @@ pub struct Options {
     /// How long the line `sustained` sends, and at most 60s of it the line `latency` measures
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     pub(super) time: Duration,
+    /// How long everything runs, uncounted, before the lines that need the stack: brokers compile their code meanwhile
+    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = humantime::parse_duration)]
+    pub(super) warm_up: Duration,
     /// Print JSON in place of a table
     #[arg(long)]
     json: bool,
@@ -108,7 +112,12 @@ async fn measure_all(
     let mut figures = Vec::new();
     // The producer's line fills the topic that others read.
     let mut backlog = None;
+    let mut is_warm = false;
     for line in lines {
+        if let Some(session) = session.filter(|_| line.needs_stack() && !is_warm) {
+            warm_up(session, options).await.context("warming up")?;
+            is_warm = true;
+        }
         tell(&format!("{line}"));
         let measured = match (line, session) {
             (Line::Codec, _) => codec::measure(settings, options),

@@ -15,6 +15,7 @@ mod session;
 mod stream;
 mod sustained;
 mod usage;
+mod warm_up;
 
 pub use command::{Options, command};
 pub use figure::{Figure, Measure, Target};
