@@ -175,7 +175,7 @@ fn run_id(started_ms: i64) -> String {
 /// and brokers pay by the batch: where many records come, they wait for a fuller one.
 fn least_linger_ms(rate_per_s: u64) -> u64 {
     match rate_per_s {
-        0 => 300,
+        0 | 200_000.. => 300,
         20_000.. => 100,
         _ => 0,
     }
