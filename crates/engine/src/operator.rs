@@ -82,7 +82,11 @@ impl FrozenState {
 
     /// Appends the state to `bytes`.
     pub fn write(self, bytes: &mut Vec<u8>) {
-        (self.0)(&mut StateWriter::new(bytes));
+        self.write_to(&mut StateWriter::new(bytes));
+    }
+
+    pub(crate) fn write_to(self, writer: &mut StateWriter<'_>) {
+        (self.0)(writer);
     }
 }
 

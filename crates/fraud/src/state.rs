@@ -23,16 +23,14 @@ pub(crate) fn write_profiles(
     recent: &FrozenRecent,
     forgotten_before_ms: i64,
 ) {
-    let count = writer.reserve_count();
-    let mut written = 0;
+    let is_live = |profile: &&Profile| !profile.is_free() && profile.newest_ms >= forgotten_before_ms;
+    // Counted first: what is written may have left for the store before the last is known.
+    writer.count(profiles.iter().filter(is_live).count());
     profiles.for_each_page(|profiles| {
-        let is_live = |profile: &&Profile| !profile.is_free() && profile.newest_ms >= forgotten_before_ms;
         for profile in profiles.iter().filter(is_live) {
             write_profile(writer, profile, recent.entries(profile.burst.run));
-            written += 1;
         }
     });
-    writer.fill_count(&count, written);
 }
 
 fn write_profile(writer: &mut StateWriter<'_>, profile: &Profile, entries: &[Recent]) {

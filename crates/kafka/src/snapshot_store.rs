@@ -2,18 +2,21 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use millrace_settings::Snapshots;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::runtime::Runtime;
 
 use crate::{WorkerError, object_url};
 
 /// How long one call of the store may take.
 const CALL: Duration = Duration::from_secs(30);
+/// Snapshots are uploaded in parts of this size: the least that S3 takes, and all of one size, as some stores want it.
+pub(crate) const PART_LEN: usize = 5 * 1024 * 1024;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +51,9 @@ impl From<object_store::Error> for StoreError {
 
 /// Snapshots of one job. Calls block; a clone is the same store.
 ///
-/// A snapshot's key is `<job>/<partition>/<offset, 20 digits>.snap`. It appears whole or not at all: the directory
-/// store writes another file and renames it, and an object store does so by nature.
+/// A snapshot's key is `<job>/<partition>/<offset, 20 digits>.snap`. It appears whole or not at all, and only when its
+/// last part has been written: the directory store writes another file and renames it, and an object store puts the
+/// parts together by one call at the end.
 #[derive(Clone)]
 pub struct SnapshotStore {
     store: Arc<dyn ObjectStore>,
@@ -57,6 +61,17 @@ pub struct SnapshotStore {
     folder: String,
     keep: usize,
     runtime: Arc<Runtime>,
+    turns: Arc<AtomicUsize>,
+}
+
+/// That a state is frozen until it is in the store; it ends as it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn(Arc<AtomicUsize>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl SnapshotStore {
@@ -81,7 +96,19 @@ impl SnapshotStore {
             folder: folder.to_owned(),
             keep: settings.keep.max(1),
             runtime: Arc::new(runtime),
+            turns: Arc::default(),
         })
+    }
+
+    /// Says that a state is frozen for this store, to the other threads that have it.
+    pub(crate) fn turn(&self) -> Turn {
+        self.turns.fetch_add(1, Ordering::AcqRel);
+        Turn(Arc::clone(&self.turns))
+    }
+
+    /// States that are frozen for this store.
+    pub(crate) fn turns(&self) -> usize {
+        self.turns.load(Ordering::Acquire)
     }
 
     fn prefix(&self, partition: i32) -> Path {
@@ -132,14 +159,19 @@ impl SnapshotStore {
         self.run(async { self.store.get(&key).await?.bytes().await })
     }
 
-    /// Writes a snapshot, then deletes those beyond the last few, and any of a later offset: those are of another
-    /// history of the log. What cannot be deleted is left for the next time.
-    ///
-    /// # Errors
-    /// The snapshot could not be written; those before are untouched.
-    pub fn write(&self, partition: i32, offset: i64, bytes: Vec<u8>) -> Result<(), StoreError> {
-        let key = self.key(partition, offset);
-        self.run(self.store.put(&key, PutPayload::from(bytes)))?;
+    /// Begins to write a snapshot: [`Upload::part`] takes it, and [`Upload::finish`] makes it appear.
+    pub(crate) fn begin(&self, partition: i32, offset: i64) -> Upload<'_> {
+        Upload {
+            store: self,
+            partition,
+            offset,
+            parts: None,
+        }
+    }
+
+    /// Deletes the snapshots beyond the last few, and any of a later offset than `offset`: those are of another history
+    /// of the log. What cannot be deleted is left for the next time.
+    fn tidy(&self, partition: i32, offset: i64) {
         let offsets = self.list(partition).unwrap_or_default();
         let (mut kept, mut stale) = (0, Vec::new());
         for at in offsets {
@@ -154,7 +186,6 @@ impl SnapshotStore {
                 tracing::warn!(partition, offset = at, %error, "an old snapshot could not be deleted");
             }
         }
-        Ok(())
     }
 
     /// Deletes a snapshot.
@@ -167,8 +198,72 @@ impl SnapshotStore {
     }
 }
 
+/// A snapshot on its way into the store. One that is not finished does not appear; what was uploaded of it is dropped.
+pub(crate) struct Upload<'a> {
+    store: &'a SnapshotStore,
+    partition: i32,
+    offset: i64,
+    /// From the first part that is not the last one on: a small snapshot is one call.
+    parts: Option<Box<dyn MultipartUpload>>,
+}
+
+impl Upload<'_> {
+    /// Uploads a part that is not the last one, of [`PART_LEN`].
+    ///
+    /// # Errors
+    /// The store fails; the snapshot is then to be given up.
+    pub(crate) fn part(&mut self, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let store = self.store;
+        if self.parts.is_none() {
+            let key = store.key(self.partition, self.offset);
+            self.parts = Some(store.run(store.store.put_multipart(&key))?);
+        }
+        match &mut self.parts {
+            Some(parts) => store.run(parts.put_part(PutPayload::from(bytes))),
+            None => Ok(()),
+        }
+    }
+
+    /// Uploads the last part, whereupon the snapshot appears, then deletes those that are too many or of another history
+    /// of the log.
+    ///
+    /// # Errors
+    /// The snapshot could not be written; those before are untouched.
+    pub(crate) fn finish(mut self, last: Vec<u8>) -> Result<(), StoreError> {
+        let store = self.store;
+        if self.parts.is_some() {
+            self.part(last)?;
+        } else {
+            let key = store.key(self.partition, self.offset);
+            store.run(store.store.put(&key, PutPayload::from(last)))?;
+        }
+        if let Some(parts) = &mut self.parts {
+            store.run(parts.complete())?;
+        }
+        self.parts = None;
+        store.tidy(self.partition, self.offset);
+        Ok(())
+    }
+}
+
+impl Drop for Upload<'_> {
+    fn drop(&mut self) {
+        if let Some(parts) = &mut self.parts
+            && let Err(error) = self.store.run(parts.abort())
+        {
+            let (partition, offset) = (self.partition, self.offset);
+            tracing::warn!(partition, offset, %error, "parts of a snapshot that failed may be left in the store");
+        }
+    }
+}
+
 #[cfg(test)]
 impl SnapshotStore {
+    /// Writes a small snapshot whole.
+    pub(crate) fn write(&self, partition: i32, offset: i64, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.begin(partition, offset).finish(bytes)
+    }
+
     /// A store in a directory.
     pub(crate) fn in_folder(url: &std::path::Path, folder: &str, keep: usize) -> Self {
         let settings = Snapshots {
@@ -204,6 +299,30 @@ mod tests {
                 .exists()
         );
         assert!(store.read(3, 9).is_err());
+    }
+
+    #[test]
+    fn what_comes_in_parts_appears_whole_with_the_last_and_leaves_nothing_if_it_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SnapshotStore::in_folder(folder.path(), "job", 2);
+        let mut upload = store.begin(0, 7);
+        upload.part(vec![1; PART_LEN]).unwrap();
+        upload.part(vec![2; PART_LEN]).unwrap();
+        assert_eq!(store.list(0).unwrap(), Vec::<i64>::new());
+        upload.finish(vec![3]).unwrap();
+        assert_eq!(store.list(0).unwrap(), [7]);
+        let bytes = store.read(0, 7).unwrap();
+        assert_eq!(bytes.len(), 2 * PART_LEN + 1);
+        assert_eq!(
+            (bytes[PART_LEN - 1], bytes[PART_LEN], bytes[2 * PART_LEN]),
+            (1, 2, 3)
+        );
+
+        let mut given_up = store.begin(0, 8);
+        given_up.part(vec![1; PART_LEN]).unwrap();
+        drop(given_up);
+        assert_eq!(store.list(0).unwrap(), [7]);
+        assert_eq!(std::fs::read_dir(folder.path().join("job/0")).unwrap().count(), 1);
     }
 
     #[test]

@@ -11,10 +11,11 @@ use millrace_engine::FrozenState;
 use millrace_engine::snapshot::SnapshotWriter as Container;
 
 use crate::metrics::JobMetrics;
-use crate::snapshot_store::SnapshotStore;
+use crate::snapshot_store::{PART_LEN, SnapshotStore, StoreError, Turn};
 use crate::{WorkerError, processor_time};
 
-/// Snapshots that may wait for the store, one of a partition at most; a further one is left to a later commit.
+/// Snapshots that may wait for the store as a worker gives partitions up, one of a partition at most. While it processes
+/// records, one of them all is enough: see [`SnapshotWriter::has_room`].
 pub(crate) const QUEUE: usize = 2;
 
 /// A state frozen right after the commit of its offset.
@@ -39,7 +40,8 @@ pub(crate) struct Done {
 
 /// The thread that stores snapshots.
 pub(crate) struct SnapshotWriter {
-    queue: Option<SyncSender<Taken>>,
+    queue: Option<SyncSender<(Taken, Turn)>>,
+    store: SnapshotStore,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -78,15 +80,17 @@ impl SnapshotWriter {
         let (queue, snapshots) = sync_channel(QUEUE);
         let shared = Arc::new(Shared::default());
         let for_thread = Arc::clone(&shared);
+        let of_thread = store.clone();
         let thread = std::thread::Builder::new()
             .name(name.clone())
-            .spawn(move || run(&snapshots, &for_thread, &store, &metrics))
+            .spawn(move || run(&snapshots, &for_thread, &of_thread, &metrics))
             .map_err(|error| WorkerError::Thread {
                 name,
                 what: format!("cannot be started: {error}"),
             })?;
         Ok(Self {
             queue: Some(queue),
+            store,
             shared,
             thread: Some(thread),
         })
@@ -97,7 +101,7 @@ impl SnapshotWriter {
         let Some(queue) = &self.queue else { return false };
         let partition = taken.partition;
         self.shared.state().waiting.push(partition);
-        match queue.try_send(taken) {
+        match queue.try_send((taken, self.store.turn())) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.shared.state().forget(partition);
@@ -106,10 +110,11 @@ impl SnapshotWriter {
         }
     }
 
-    /// Whether a snapshot of this partition would be taken now.
-    pub(crate) fn has_room(&self, partition: i32) -> bool {
-        let state = self.shared.state();
-        state.waiting.len() < QUEUE && !state.waiting.contains(&partition)
+    /// Whether a snapshot may be taken while records go on: while none of the job is under way, in any of the process's
+    /// threads. For as long as a state is frozen, each of its pages that is written is there twice, and soon these are
+    /// nearly all that are ever written; so one partition's are, and not one's for each thread and another's that waits.
+    pub(crate) fn has_room(&self) -> bool {
+        self.shared.state().waiting.is_empty() && self.store.turns() == 0
     }
 
     /// What was done since the last call.
@@ -148,26 +153,24 @@ impl Drop for SnapshotWriter {
     }
 }
 
-fn run(snapshots: &Receiver<Taken>, shared: &Shared, store: &SnapshotStore, metrics: &JobMetrics) {
-    let mut sizes: HashMap<i32, usize> = HashMap::new();
-    while let Ok(taken) = snapshots.recv() {
+fn run(snapshots: &Receiver<(Taken, Turn)>, shared: &Shared, store: &SnapshotStore, metrics: &JobMetrics) {
+    let mut sizes: HashMap<i32, u64> = HashMap::new();
+    while let Ok((taken, turn)) = snapshots.recv() {
         let (partition, offset) = (taken.partition, taken.offset);
         let started = processor_time::of_this_thread();
-        let mut container = taken.container;
-        // As large as the last one and an eighth more: without it, memory would be asked for in ever larger steps.
         let last_size = sizes.entry(partition).or_insert(0);
-        container.state().reserve(*last_size + *last_size / 8);
-        taken.state.write(container.state());
-        let bytes = container.finish();
-        *last_size = bytes.len();
-        let size = match store.write(partition, offset, bytes) {
-            Ok(()) => Some(i64::try_from(*last_size).unwrap_or(i64::MAX)),
+        let size = match write(taken, store, *last_size) {
+            Ok(size) => {
+                *last_size = size;
+                Some(i64::try_from(size).unwrap_or(i64::MAX))
+            }
             Err(error) => {
                 metrics.snapshot_failed("store");
                 tracing::error!(partition, offset, %error, "a snapshot could not be stored: recovery would take longer");
                 None
             }
         };
+        drop(turn);
         let cost = processor_time::of_this_thread().saturating_sub(started);
         let mut state = shared.state();
         state.forget(partition);
@@ -182,10 +185,22 @@ fn run(snapshots: &Receiver<Taken>, shared: &Shared, store: &SnapshotStore, metr
     }
 }
 
+/// Writes a snapshot to the store, part by part; its size in bytes. The buffer is made for one an eighth larger than
+/// the last one.
+fn write(taken: Taken, store: &SnapshotStore, last_size: u64) -> Result<u64, StoreError> {
+    let expected_len = usize::try_from(last_size + last_size / 8).unwrap_or(usize::MAX);
+    let mut upload = store.begin(taken.partition, taken.offset);
+    let last = taken
+        .container
+        .write_in_parts(taken.state, PART_LEN, expected_len, |part| upload.part(part))?;
+    upload.finish(last.bytes)?;
+    Ok(last.snapshot_len)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use millrace_engine::snapshot::Header;
+    use millrace_engine::snapshot::{Header, container};
 
     fn taken(partition: i32, offset: i64) -> Taken {
         let header = Header {
@@ -221,6 +236,36 @@ mod tests {
             }]
         ));
         assert_eq!(store.list(1).unwrap(), [10]);
+    }
+
+    #[test]
+    fn what_is_stored_in_parts_is_a_snapshot_and_nobody_else_has_a_turn_meanwhile() {
+        const LEN: usize = 2 * PART_LEN + 9;
+        let folder = tempfile::tempdir().unwrap();
+        let store = SnapshotStore::in_folder(folder.path(), "writer-parts", 2);
+        let metrics = JobMetrics::of("writer-parts").unwrap();
+        let start =
+            |name: &str| SnapshotWriter::start(store.clone(), metrics.clone(), name.to_owned()).unwrap();
+        let (writer, other) = (start("writer"), start("other"));
+        let (go, wait) = sync_channel::<()>(0);
+        let state = FrozenState::new(move |writer| {
+            wait.recv().unwrap();
+            (0..LEN).for_each(|at| writer.raw(&[at as u8]));
+        });
+        assert!(writer.has_room() && other.has_room());
+        assert!(writer.store(Taken {
+            state,
+            ..taken(1, 10)
+        }));
+        assert!(!writer.has_room() && !other.has_room());
+        go.send(()).unwrap();
+        assert!(writer.wait(<[i32]>::is_empty, Instant::now() + Duration::from_secs(10)));
+        assert!(writer.has_room() && other.has_room());
+        let bytes = store.read(1, 10).unwrap();
+        let read = container::read_any(&bytes).unwrap();
+        assert_eq!(writer.take_done()[0].size, Some(bytes.len() as i64));
+        assert_eq!(read.header.offset, 10);
+        assert!(read.state.iter().enumerate().all(|(at, byte)| *byte == at as u8) && read.state.len() == LEN);
     }
 
     #[test]

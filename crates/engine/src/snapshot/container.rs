@@ -6,26 +6,31 @@
 //! |---|---|
 //! | 8 | the magic number |
 //! | 2 | version of this format |
-//! | 8 | length of the whole snapshot |
 //! | 8 + n | length and name of the job, UTF-8 |
 //! | 4 | partition of the job's input |
 //! | 8 | offset: the next record to process |
 //! | 1 or 9 | whether there is a watermark, and the watermark in milliseconds since 1970 |
 //! | 8 + n | length and text of the configuration's fingerprint, UTF-8 |
 //! | n | the state |
+//! | 8 | length of the whole snapshot |
 //! | 4 | CRC-32 (IEEE) of everything before |
+//!
+//! The length comes last, as a snapshot leaves in parts before anybody knows it. Version 1 had it after the version.
 
-use thiserror::Error;
-
-use super::{StateReader, StateWriter};
+use super::{SnapshotError, StateReader};
 use crate::RestoreError;
+
+pub use super::writer::SnapshotWriter;
 
 /// What every snapshot starts with. Like PNG's, it holds a byte above 127 and line ends, so that a transfer as text
 /// is noticed.
-const MAGIC: [u8; 8] = *b"\x89MRSNP\r\n";
+pub(super) const MAGIC: [u8; 8] = *b"\x89MRSNP\r\n";
 /// The version that is written, and the highest that is read.
-const VERSION: u16 = 1;
-const LENGTH_AT: usize = 10;
+pub(super) const VERSION: u16 = 2;
+/// The version with its length in front.
+const LENGTH_FIRST: u16 = 1;
+const VERSION_END: usize = 10;
+const LENGTH_LEN: usize = 8;
 const CHECKSUM_LEN: usize = 4;
 
 /// Whose state it is, and of which moment.
@@ -63,114 +68,6 @@ pub struct Snapshot<'a> {
     pub state: &'a [u8],
 }
 
-/// Why a snapshot is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SnapshotError {
-    /// The bytes are something else.
-    #[error("it is no snapshot: it does not start with the magic number")]
-    NotASnapshot,
-    /// A newer release wrote it.
-    #[error("its format has version {found}, and this release reads up to version {known}")]
-    FutureVersion {
-        /// The version it has.
-        found: u16,
-        /// The highest known.
-        known: u16,
-    },
-    /// It ends early, or goes on after its end.
-    #[error("it is torn: it has {found} bytes and should have {expected}")]
-    Torn {
-        /// The length it was written with; of a piece too short to say, the least that a snapshot has.
-        expected: u64,
-        /// Its length.
-        found: u64,
-    },
-    /// The checksum differs.
-    #[error("it is damaged: its checksum is {computed:08x} and should be {stored:08x}")]
-    Damaged {
-        /// What it says.
-        stored: u32,
-        /// What its bytes give.
-        computed: u32,
-    },
-    /// It belongs to another job or partition.
-    #[error("it is of {found}, not of {expected}")]
-    Foreign {
-        /// Its job and partition.
-        found: String,
-        /// The reader's.
-        expected: String,
-    },
-    /// The settings that the state depends on have changed since.
-    #[error("it was taken with the configuration {found:?}, and the present one is {expected:?}")]
-    OtherConfiguration {
-        /// Its fingerprint.
-        found: String,
-        /// The present one.
-        expected: String,
-    },
-    /// The container is whole, and the state in it is none of this operator.
-    #[error(transparent)]
-    State(#[from] RestoreError),
-}
-
-impl SnapshotError {
-    /// A short name from a fixed set, fit for a metric label.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotASnapshot => "not_a_snapshot",
-            Self::FutureVersion { .. } => "future_version",
-            Self::Torn { .. } => "torn",
-            Self::Damaged { .. } => "damaged",
-            Self::Foreign { .. } => "foreign",
-            Self::OtherConfiguration { .. } => "other_configuration",
-            Self::State(RestoreError::UnknownVersion { .. }) => "unknown_state_version",
-            Self::State(_) => "invalid_state",
-        }
-    }
-}
-
-/// Writes a container around a state, in one buffer: the state is appended in place, and the checksum can be left to
-/// another thread.
-#[derive(Debug)]
-pub struct SnapshotWriter {
-    bytes: Vec<u8>,
-}
-
-impl SnapshotWriter {
-    /// Starts a snapshot.
-    #[must_use]
-    pub fn new(header: &Header<'_>) -> Self {
-        let mut bytes = Vec::new();
-        let mut writer = StateWriter::new(&mut bytes);
-        writer.raw(&MAGIC);
-        writer.raw(&VERSION.to_le_bytes());
-        writer.u64(0);
-        writer.text(header.job);
-        writer.raw(&header.partition.to_le_bytes());
-        writer.i64(header.offset);
-        writer.option_i64(header.watermark_ms);
-        writer.text(header.fingerprint);
-        Self { bytes }
-    }
-
-    /// Where the state is appended.
-    pub fn state(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
-    }
-
-    /// Adds length and checksum, and gives the whole snapshot.
-    #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
-        let length = (self.bytes.len() + CHECKSUM_LEN) as u64;
-        self.bytes[LENGTH_AT..LENGTH_AT + 8].copy_from_slice(&length.to_le_bytes());
-        let checksum = crc32fast::hash(&self.bytes);
-        self.bytes.extend_from_slice(&checksum.to_le_bytes());
-        self.bytes
-    }
-}
-
 /// Reads a snapshot and refuses whatever is not whole and of `expected`.
 ///
 /// # Errors
@@ -205,7 +102,7 @@ pub fn read_any(bytes: &[u8]) -> Result<Snapshot<'_>, SnapshotError> {
     let found = bytes.len() as u64;
     let mut reader = StateReader::new(bytes);
     let too_short = |_| SnapshotError::Torn {
-        expected: (LENGTH_AT + 8) as u64,
+        expected: (VERSION_END + LENGTH_LEN + CHECKSUM_LEN) as u64,
         found,
     };
     reader.raw(MAGIC.len()).map_err(too_short)?;
@@ -216,19 +113,28 @@ pub fn read_any(bytes: &[u8]) -> Result<Snapshot<'_>, SnapshotError> {
             known: VERSION,
         });
     }
-    let expected = reader.u64().map_err(too_short)?;
-    if expected != found {
-        return Err(SnapshotError::Torn { expected, found });
-    }
+    let length: [u8; LENGTH_LEN] = reader.array().map_err(too_short)?;
     let Some((covered, checksum)) = bytes.split_last_chunk::<CHECKSUM_LEN>() else {
-        return Err(SnapshotError::Torn { expected, found });
+        return Err(too_short(RestoreError::Truncated { at: 0 }));
+    };
+    let (header_at, content) = if version <= LENGTH_FIRST {
+        let expected = u64::from_le_bytes(length);
+        if expected != found {
+            return Err(SnapshotError::Torn { expected, found });
+        }
+        (VERSION_END + LENGTH_LEN, covered)
+    } else {
+        match covered.split_last_chunk::<LENGTH_LEN>() {
+            Some((content, length)) if u64::from_le_bytes(*length) == found => (VERSION_END, content),
+            _ => return Err(SnapshotError::NoEnd { found }),
+        }
     };
     let (stored, computed) = (u32::from_le_bytes(*checksum), crc32fast::hash(covered));
     if stored != computed {
         return Err(SnapshotError::Damaged { stored, computed });
     }
-    let mut reader = StateReader::new(covered);
-    reader.raw(LENGTH_AT + 8)?;
+    let mut reader = StateReader::new(content);
+    reader.raw(header_at)?;
     let header = Header {
         job: reader.text("job")?,
         partition: i32::from_le_bytes(reader.array()?),
@@ -238,7 +144,7 @@ pub fn read_any(bytes: &[u8]) -> Result<Snapshot<'_>, SnapshotError> {
     };
     Ok(Snapshot {
         header,
-        state: &covered[reader.position()..],
+        state: &content[reader.position()..],
     })
 }
 
@@ -266,17 +172,33 @@ mod tests {
         writer.finish()
     }
 
+    /// As releases with version 1 wrote it.
+    fn with_length_first(header: &Header<'_>, state: &[u8]) -> Vec<u8> {
+        let present = snapshot(header, state);
+        let content = &present[VERSION_END..present.len() - LENGTH_LEN - CHECKSUM_LEN];
+        let mut bytes = [&MAGIC[..], &LENGTH_FIRST.to_le_bytes()].concat();
+        bytes.extend_from_slice(&(present.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(content);
+        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        bytes
+    }
+
     #[test]
     fn comes_back_whole() {
-        let bytes = snapshot(&HEADER, b"state");
-        let read = read(&bytes, &EXPECTED).unwrap();
-        assert_eq!((read.header, read.state), (HEADER, b"state".as_slice()));
+        for bytes in [snapshot(&HEADER, b"state"), with_length_first(&HEADER, b"state")] {
+            let read = read(&bytes, &EXPECTED).unwrap();
+            assert_eq!((read.header, read.state), (HEADER, b"state".as_slice()));
+        }
     }
 
     proptest! {
         #[test]
-        fn every_cut_and_every_flipped_bit_is_noticed(state in prop::collection::vec(any::<u8>(), 0..60)) {
-            let bytes = snapshot(&HEADER, &state);
+        fn every_cut_and_every_flipped_bit_is_noticed(
+            state in prop::collection::vec(any::<u8>(), 0..60),
+            is_length_first: bool,
+        ) {
+            let written = if is_length_first { with_length_first } else { snapshot };
+            let bytes = written(&HEADER, &state);
             for length in 0..bytes.len() {
                 let error = read(&bytes[..length], &EXPECTED).unwrap_err();
                 prop_assert_eq!(error.code(), "torn", "{}", length);
@@ -284,14 +206,15 @@ mod tests {
             let mut longer = bytes.clone();
             longer.push(0);
             prop_assert_eq!(read(&longer, &EXPECTED).unwrap_err().code(), "torn");
+            let length = if is_length_first { 10..18 } else { bytes.len() - 12..bytes.len() - 4 };
             for bit in 0..bytes.len() * 8 {
                 let mut flipped = bytes.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
                 let error = read(&flipped, &EXPECTED).unwrap_err();
                 let expected: &[&str] = match bit / 8 {
                     0..8 => &["not_a_snapshot"],
-                    8..10 => &["future_version", "damaged"],
-                    10..18 => &["torn"],
+                    8..10 => &["future_version", "damaged", "torn"],
+                    at if length.contains(&at) => &["torn"],
                     _ => &["damaged"],
                 };
                 prop_assert!(expected.contains(&error.code()), "bit {}: {}", bit, error);

@@ -1,24 +1,67 @@
 //! Writing and reading an operator's state: little-endian, no padding, no names.
 
+use std::fmt;
+
 use millrace_domain::{Amount, Currency, ShortId, TransactionId};
 
 use crate::RestoreError;
 
+/// Takes what is written in parts: see [`StateWriter::in_parts`].
+pub(crate) trait Parts {
+    /// Takes the start of `bytes`, a part long, and leaves the rest.
+    fn take(&mut self, bytes: &mut Vec<u8>);
+}
+
 /// Appends values of a state to a buffer.
-#[derive(Debug)]
 pub struct StateWriter<'a> {
     bytes: &'a mut Vec<u8>,
+    /// With so many bytes in the buffer, `parts` takes them.
+    part_len: usize,
+    parts: Option<&'a mut dyn Parts>,
+}
+
+impl fmt::Debug for StateWriter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateWriter").finish_non_exhaustive()
+    }
 }
 
 impl<'a> StateWriter<'a> {
     /// A writer that appends to `bytes`.
     pub fn new(bytes: &'a mut Vec<u8>) -> Self {
-        Self { bytes }
+        Self {
+            bytes,
+            part_len: usize::MAX,
+            parts: None,
+        }
+    }
+
+    /// A writer that appends to `bytes`, and lets `parts` take them whenever there are `part_len` or more: so the whole
+    /// state is never in memory a second time.
+    pub(crate) fn in_parts(bytes: &'a mut Vec<u8>, part_len: usize, parts: &'a mut dyn Parts) -> Self {
+        Self {
+            bytes,
+            part_len,
+            parts: Some(parts),
+        }
     }
 
     /// Appends bytes as they are; the reader must know how many.
+    #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() >= self.part_len {
+            self.hand_over();
+        }
+    }
+
+    #[cold]
+    fn hand_over(&mut self) {
+        if let Some(parts) = &mut self.parts {
+            while self.bytes.len() >= self.part_len {
+                parts.take(self.bytes);
+            }
+        }
     }
 
     /// Appends a byte.
@@ -69,18 +112,6 @@ impl<'a> StateWriter<'a> {
         self.u64(count as u64);
     }
 
-    /// Leaves room for how many elements follow, where that is known only after them.
-    pub fn reserve_count(&mut self) -> CountAt {
-        let at = CountAt(self.bytes.len());
-        self.count(0);
-        at
-    }
-
-    /// Says how many elements followed [`StateWriter::reserve_count`].
-    pub fn fill_count(&mut self, at: &CountAt, count: usize) {
-        self.bytes[at.0..at.0 + 8].copy_from_slice(&(count as u64).to_le_bytes());
-    }
-
     /// Appends a text with its length.
     pub fn text(&mut self, text: &str) {
         self.count(text.len());
@@ -107,11 +138,6 @@ impl<'a> StateWriter<'a> {
         self.i64(amount.units());
     }
 }
-
-/// Where a count is to be filled in.
-#[derive(Debug)]
-#[must_use]
-pub struct CountAt(usize);
 
 /// Reads values of a state. Each method names the value it looks for, so that an error says what is wrong and where.
 #[derive(Debug)]

@@ -68,7 +68,7 @@ where
         container::read(bytes, &expected).unwrap().state
     }
 
-    /// The present layout has its file, byte by byte. `MILLRACE_WRITE_GOLDEN=1` writes one that is missing.
+    /// The present layout has its file, byte by byte of the state. `MILLRACE_WRITE_GOLDEN=1` writes one that is missing.
     pub(crate) fn check_present(&self) {
         let present = self.present();
         let version = self.state(&present)[0] & 0x0f;
@@ -78,7 +78,7 @@ where
         }
         let golden = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert!(
-            golden == present,
+            self.state(&golden) == self.state(&present),
             "{} is not what this build writes: a new layout needs a new version, and that a file \
              (MILLRACE_WRITE_GOLDEN=1 writes it)",
             file.display()

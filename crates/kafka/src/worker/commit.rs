@@ -127,10 +127,12 @@ impl<J: Job> Core<J> {
     /// Takes the snapshot of one partition that is due: one at a time, so that no commit waits for all of them.
     pub(super) fn take_due_snapshot(&mut self) {
         let interval = self.snapshot_interval();
-        let Some(writer) = &self.snapshots else { return };
+        let Some(writer) = self.snapshots.as_ref().filter(|writer| writer.has_room()) else {
+            return;
+        };
         let due = |partition: &&mut Partition<J::Task>| {
             let active = partition.active.as_ref();
-            active.is_some_and(|active| active.wants_snapshot(interval)) && writer.has_room(partition.number)
+            active.is_some_and(|active| active.wants_snapshot(interval))
         };
         let Some(partition) = self.partitions.iter_mut().find(due) else {
             return;

@@ -180,7 +180,8 @@ impl<J: Job> Restorer<J> {
             let mut container = SnapshotWriter::new(&self.header(partition, start, task.watermark_ms()));
             task.freeze().write(container.state());
             store
-                .write(partition, start, container.finish())
+                .begin(partition, start)
+                .finish(container.finish())
                 .map_err(|error| Trouble::Later(error.to_string()))?;
         }
         Ok(task)

@@ -54,7 +54,8 @@ const SPOILT: &[(&str, Spoil)] = &[
     }),
     ("damaged", |restorer, file| {
         edit(restorer, file, |bytes| {
-            let state_at = bytes.len() - 5;
+            // Before length and checksum.
+            let state_at = bytes.len() - 13;
             bytes[state_at] ^= 1;
         });
     }),
