@@ -317,10 +317,14 @@ impl Operator for DetectOperator {
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut reader = StateReader::new(bytes);
-        reader.version("detect", state::VERSION)?;
+        let version = reader.version("detect", state::VERSION)?;
         let watermark = Watermark::restore(self.settings.max_disorder_ms, &mut reader)?;
         let (mut payloads, mut replayed) = remembered(self.settings.dedup_horizon_ms, self.seed);
-        payloads.restore(&mut reader)?;
+        if version == state::HALVES {
+            payloads.restore_halves(&mut reader)?;
+        } else {
+            payloads.restore(&mut reader)?;
+        }
         replayed.restore(&mut reader)?;
         let max_len = u16::try_from(self.recent.max_len()).unwrap_or(u16::MAX);
         let mut recent = RecentPool::new(max_len);

@@ -11,7 +11,9 @@ use crate::recent::{FrozenRecent, Recent, RecentPool, Run};
 use crate::table::{FrozenProfiles, ProfileTable};
 
 /// First byte of the state; see [`StateReader::version`].
-pub(crate) const VERSION: u8 = 0x21;
+pub(crate) const VERSION: u8 = 0x22;
+/// The version in which a horizon of ids was cut into two spans; else as the present one.
+pub(crate) const HALVES: u8 = 1;
 
 /// Bytes of a profile with nothing in it.
 const LEAST_PROFILE_LEN: usize = 12 + 8 + 1 + 8 + 2 + 1 + 8;

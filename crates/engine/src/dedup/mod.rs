@@ -98,15 +98,27 @@ pub enum Seen {
     Changed,
 }
 
-/// Spans that a horizon is cut into: an id is remembered for at most a half longer than the horizon.
-const SPANS_OF_HORIZON: i64 = 2;
+/// Spans that a horizon is cut into: an id is remembered for at most a quarter longer than the horizon. More spans would
+/// hold less, and have the index cleaned more often.
+const SPANS_OF_HORIZON: u64 = 4;
 
 impl RecentPayloads {
     /// Remembers each id for at least `horizon_ms` of event time behind the watermark; `None` unless that is above 0.
     #[must_use]
     pub fn new(horizon_ms: i64, seed: HashSeed) -> Option<Self> {
-        let windows = TumblingWindows::new(horizon_ms / SPANS_OF_HORIZON + horizon_ms % SPANS_OF_HORIZON)?;
+        let span_ms = horizon_ms.max(0).unsigned_abs().div_ceil(SPANS_OF_HORIZON);
+        let windows = TumblingWindows::new(span_ms.cast_signed())?;
         Some(Self(Spans::new(windows, horizon_ms, seed)))
+    }
+
+    /// As [`Recent::restore`], from a state that was written when a horizon was cut into two spans.
+    ///
+    /// # Errors
+    /// The bytes are no such state; the present state is then unchanged.
+    pub fn restore_halves(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        let horizon_ms = self.0.keep_ms();
+        let halves = TumblingWindows::at_least_1_ms(horizon_ms / 2 + horizon_ms % 2);
+        self.0.restore_from(reader, halves)
     }
 
     /// Remembers `id` with its first fingerprint, and compares.
@@ -138,7 +150,7 @@ mod tests {
             steps in prop::collection::vec((0_u8..12, -60_i64..60, 0_u64..2), 0..120),
         ) {
             let mut recent = RecentPayloads::new(horizon, HashSeed::FIXED).unwrap();
-            let windows = TumblingWindows::new((horizon + 1) / 2).unwrap();
+            let windows = TumblingWindows::new((horizon + 3) / 4).unwrap();
             let mut oracle: HashMap<u8, (i64, u64)> = HashMap::new();
             let mut watermark = i64::MIN;
             for (number, time, fingerprint) in steps {
@@ -172,6 +184,34 @@ mod tests {
                 recent = restored;
             }
         }
+    }
+
+    #[test]
+    fn ids_of_halves_are_known_for_as_long_as_they_were() {
+        const HALF: i64 = 60;
+        let halves = TumblingWindows::new(HALF).unwrap();
+        let mut written = Recent(Spans::new(halves, 2 * HALF, HashSeed::FIXED));
+        for (number, time_ms) in [(1, 5), (2, 59), (3, 60)] {
+            assert_eq!(written.check(id(number), time_ms, 7), Seen::New);
+        }
+        let mut bytes = Vec::new();
+        written.freeze()(&mut StateWriter::new(&mut bytes));
+        let mut restored = RecentPayloads::new(2 * HALF, HashSeed::FIXED).unwrap();
+        let mut reader = StateReader::new(&bytes);
+        restored.restore_halves(&mut reader).unwrap();
+        reader.finish().unwrap();
+        assert_eq!(restored.check(id(4), 5, 7), Seen::New, "in a span of its own");
+        for (watermark_ms, len) in [(149, 4), (150, 3), (179, 3), (180, 1), (239, 1), (240, 0)] {
+            restored.forget(watermark_ms);
+            assert_eq!(restored.len(), len, "{watermark_ms}");
+        }
+        assert!(
+            RecentPayloads::new(2 * HALF + 2, HashSeed::FIXED)
+                .unwrap()
+                .restore_halves(&mut StateReader::new(&bytes))
+                .is_err(),
+            "not aligned to halves of that horizon"
+        );
     }
 
     /// Spans of several blocks come and go, so that the index is cleaned, made anew, and its blocks are used again.

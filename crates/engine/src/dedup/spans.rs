@@ -97,6 +97,10 @@ impl<V: Remembered> Spans<V> {
         &self.index
     }
 
+    pub(super) fn keep_ms(&self) -> i64 {
+        self.keep_ms
+    }
+
     #[cfg(test)]
     pub(super) fn blocks(&self) -> usize {
         self.arena.blocks()
@@ -222,15 +226,27 @@ impl<V: Remembered> Spans<V> {
     }
 
     pub(super) fn restore(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        self.restore_from(reader, self.windows)
+    }
+
+    /// Restores spans that were as long as `written`, the present length at least. The ids of one of them come into the
+    /// last of the present spans within it, as that is forgotten when it would have been.
+    pub(super) fn restore_from(
+        &mut self,
+        reader: &mut StateReader<'_>,
+        written: TumblingWindows,
+    ) -> Result<(), RestoreError> {
         let first_at = reader.position();
         let mut restored = Self::new(self.windows, self.keep_ms, self.seed);
         restored.forgotten_ms = reader.option_i64("end of what is forgotten")?;
         for _ in 0..reader.count("spans of transaction ids", 16)? {
             let at = reader.position();
-            let start_ms = reader.i64()?;
-            let is_aligned = self.windows.start_of(start_ms) == start_ms;
+            let written_ms = reader.i64()?;
+            let end_ms = written.end_of(written_ms);
+            let start_ms = self.windows.start_of(end_ms.saturating_sub(1));
+            let is_aligned = written.start_of(written_ms) == written_ms;
             let is_after = restored.live.last().is_none_or(|last| last.start_ms < start_ms);
-            if !is_aligned || !is_after || restored.forgotten_ms >= Some(self.windows.end_of(start_ms)) {
+            if !is_aligned || !is_after || restored.forgotten_ms >= Some(end_ms) {
                 return Err(RestoreError::Invalid {
                     what: "span of transaction ids",
                     at,

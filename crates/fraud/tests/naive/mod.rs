@@ -44,7 +44,7 @@ struct User {
 pub(crate) struct Oracle {
     settings: DetectSettings,
     max_event_time_ms: Option<i64>,
-    /// The first payload of each id, and the end of the half horizon that its event time is in.
+    /// The first payload of each id, and the end of the quarter of the horizon that its event time is in.
     seen: HashMap<TransactionId, (Transaction, i64)>,
     replayed: Vec<TransactionId>,
     users: HashMap<ShortId, User>,
@@ -83,8 +83,8 @@ impl Oracle {
             let alerts = is_new.then(|| alert("replay", transaction, vec![transaction.transaction_id]));
             return Some((Disposition::Duplicate, alerts.into_iter().collect()));
         }
-        let half_ms = self.settings.dedup_horizon_ms / 2;
-        let end_ms = (time_ms / half_ms + 1) * half_ms;
+        let quarter_ms = self.settings.dedup_horizon_ms / 4;
+        let end_ms = (time_ms / quarter_ms + 1) * quarter_ms;
         self.seen
             .insert(transaction.transaction_id, (*transaction, end_ms));
         if let Some(oldest_ms) = oldest_ms
