@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod chunks;
 pub mod dedup;
 pub mod hash;
 pub mod index;

@@ -1,11 +1,11 @@
 //! The recent purchases of users: a short sorted run for each, in chunks of a shared pool.
 //!
-//! Most users have none or one at any time, and a few have many: so a run lies in a chunk that doubles as it grows, up
-//! to the most that a run may hold, and goes back to the pool when the run is empty. A user's share is bounded, and
-//! memory is in proportion to what happens.
+//! Most users have a few at any time, and a few have many: so a run lies in a chunk of one of several lengths, moves to
+//! a longer one as it grows, and to the shortest that it fits when it would fill no more than half of its own. The chunk
+//! goes back to the pool when the run is empty. A user's share is bounded, and memory is in proportion to what happens.
 
 use millrace_domain::TransactionId;
-use millrace_engine::pages::{Frozen, Pages};
+use millrace_engine::chunks::{Chunks, FrozenChunks};
 
 /// The most that a run may ever hold: one more than the most that the velocity rule may allow.
 pub(crate) const MAX_RUN_LEN: u16 = 1_001;
@@ -57,16 +57,16 @@ impl Run {
     }
 }
 
-/// Small pages, as chunks are written at random: 1,024 entries, a whole number of chunks of any class.
+/// Small pages, as chunks are written at random.
 const PAGE_BYTES: usize = 1_024 * size_of::<Recent>();
-const _: () = assert!(MAX_RUN_LEN as usize <= 1_024);
+/// The first lengths of chunks; from the last one on they double. With two purchases of a user in the span on average,
+/// chunks of powers of two took a third more memory, for as many moves from one to another.
+const FIRST_LENS: [usize; 4] = [2, 4, 6, 8];
 
-/// Chunks of one capacity. Each begins at a multiple of the next power of two.
+/// Chunks of one capacity.
 #[derive(Debug, Clone)]
 struct Class {
-    capacity: usize,
-    stride_bits: u32,
-    entries: Pages<Recent, PAGE_BYTES>,
+    entries: Chunks<Recent, PAGE_BYTES>,
     used: u32,
     free: Vec<u32>,
 }
@@ -74,40 +74,45 @@ struct Class {
 impl Class {
     fn new(capacity: usize) -> Self {
         Self {
-            capacity,
-            stride_bits: capacity.next_power_of_two().ilog2(),
-            entries: Pages::new(),
+            entries: Chunks::new(capacity),
             used: 0,
             free: Vec::new(),
         }
     }
 
+    #[inline]
+    fn capacity(&self) -> usize {
+        self.entries.chunk_len()
+    }
+
+    #[inline]
     fn take(&mut self) -> u32 {
-        self.free.pop().unwrap_or_else(|| {
-            if (self.used as usize) << self.stride_bits == self.entries.len() {
-                self.entries.push_page(Recent::NONE);
-            }
-            self.used += 1;
-            self.used - 1
-        })
+        self.free.pop().unwrap_or_else(|| self.take_new())
+    }
+
+    #[cold]
+    fn take_new(&mut self) -> u32 {
+        if self.used as usize == self.entries.count() {
+            self.entries.push_page(Recent::NONE);
+        }
+        self.used += 1;
+        self.used - 1
     }
 
     #[inline]
     fn chunk(&self, chunk: u32) -> &[Recent] {
-        self.entries
-            .slice((chunk as usize) << self.stride_bits, self.capacity)
+        self.entries.get(chunk as usize)
     }
 
     #[inline]
     fn chunk_mut(&mut self, chunk: u32) -> &mut [Recent] {
-        self.entries
-            .slice_mut((chunk as usize) << self.stride_bits, self.capacity)
+        self.entries.get_mut(chunk as usize)
     }
 }
 
 /// The runs of a pool when it was frozen.
 pub(crate) struct FrozenRecent {
-    classes: Vec<(u32, Frozen<Recent, PAGE_BYTES>)>,
+    classes: Vec<FrozenChunks<Recent>>,
 }
 
 impl FrozenRecent {
@@ -116,8 +121,7 @@ impl FrozenRecent {
         if run.len == 0 {
             return &[];
         }
-        let (stride_bits, entries) = &self.classes[usize::from(run.class)];
-        entries.slice((run.chunk as usize) << stride_bits, run.len())
+        &self.classes[usize::from(run.class)].get(run.chunk as usize)[..run.len()]
     }
 }
 
@@ -131,16 +135,19 @@ impl RecentPool {
     /// A pool for runs of up to `max_len` purchases, from 1 to [`MAX_RUN_LEN`].
     pub(crate) fn new(max_len: u16) -> Self {
         let max_len = usize::from(max_len.clamp(1, MAX_RUN_LEN));
-        let doubling = (0..)
-            .map(|bits| 1 << bits)
-            .take_while(|&capacity| capacity < max_len);
-        let classes = doubling.chain([max_len]).map(Class::new).collect();
+        let last = FIRST_LENS[FIRST_LENS.len() - 1];
+        let doubling = (1..).map(|bits| last << bits);
+        let shorter = FIRST_LENS
+            .into_iter()
+            .chain(doubling)
+            .take_while(|&len| len < max_len);
+        let classes = shorter.chain([max_len]).map(Class::new).collect();
         Self { classes }
     }
 
     /// The most purchases in a run.
     pub(crate) fn max_len(&self) -> usize {
-        self.classes.last().map_or(0, |class| class.capacity)
+        self.classes.last().map_or(0, Class::capacity)
     }
 
     /// The purchases of a run, the earliest first; of those with one event time, the first to come.
@@ -156,17 +163,14 @@ impl RecentPool {
     #[inline]
     pub(crate) fn ends(&self, run: Run) -> Option<[&u32; 2]> {
         let class = self.classes.get(usize::from(run.class))?;
-        let first = (run.chunk as usize) << class.stride_bits;
-        let last = first + run.len().checked_sub(1)?;
-        Some([
-            &class.entries.get(first).time_low,
-            &class.entries.get(last).time_low,
-        ])
+        let last = run.len().checked_sub(1)?;
+        let chunk = class.chunk(run.chunk);
+        Some([&chunk[0].time_low, &chunk.get(last)?.time_low])
     }
 
     /// What the pool holds at this moment.
     pub(crate) fn freeze(&mut self) -> FrozenRecent {
-        let frozen = |class: &mut Class| (class.stride_bits, class.entries.freeze());
+        let frozen = |class: &mut Class| class.entries.freeze();
         FrozenRecent {
             classes: self.classes.iter_mut().map(frozen).collect(),
         }
@@ -187,6 +191,13 @@ impl RecentPool {
             *run = Run::EMPTY;
             return;
         }
+        // A purchase is about to come, as a rule: what would then still fill no more than half of the chunk moves.
+        let left = len - count;
+        if (left + 1) * 2 <= class.capacity() && run.class > 0 {
+            let fitting = self.classes.partition_point(|class| class.capacity() <= left);
+            self.relocate(run, fitting, count);
+            return;
+        }
         class.chunk_mut(run.chunk).copy_within(count..len, 0);
         run.len -= count as u16;
     }
@@ -205,8 +216,8 @@ impl RecentPool {
         if len == 0 {
             run.chunk = self.classes[0].take();
             run.class = 0;
-        } else if len == self.classes[usize::from(run.class)].capacity {
-            self.grow(run);
+        } else if len == self.classes[usize::from(run.class)].capacity() {
+            self.relocate(run, usize::from(run.class) + 1, 0);
         }
         let chunk = self.classes[usize::from(run.class)].chunk_mut(run.chunk);
         chunk.copy_within(at..len, at + 1);
@@ -214,16 +225,26 @@ impl RecentPool {
         run.len += 1;
     }
 
-    #[cold]
-    fn grow(&mut self, run: &mut Run) {
-        let (old, new) = (usize::from(run.class), usize::from(run.class) + 1);
-        let chunk = self.classes[new].take();
-        let (smaller, larger) = self.classes.split_at_mut(new);
-        let from = &mut smaller[old];
-        larger[0].chunk_mut(chunk)[..run.len()].copy_from_slice(&from.chunk(run.chunk)[..run.len()]);
+    /// Moves a run, without its first `dropped` purchases, to a chunk of another class, which has room for them.
+    fn relocate(&mut self, run: &mut Run, class: usize, dropped: usize) {
+        let (old, chunk, len) = (
+            usize::from(run.class),
+            self.classes[class].take(),
+            run.len() - dropped,
+        );
+        let (smaller, larger) = self.classes.split_at_mut(old.max(class));
+        let (from, to) = if class > old {
+            (&mut smaller[old], &mut larger[0])
+        } else {
+            (&mut larger[0], &mut smaller[class])
+        };
+        to.chunk_mut(chunk)[..len].copy_from_slice(&from.chunk(run.chunk)[dropped..][..len]);
         from.free.push(run.chunk);
-        run.chunk = chunk;
-        run.class += 1;
+        *run = Run {
+            chunk,
+            len: len as u16,
+            class: class as u8,
+        };
     }
 }
 
