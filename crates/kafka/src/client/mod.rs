@@ -129,6 +129,8 @@ pub fn worker_consumer_config(
     consumer_defaults(&mut config);
     let max_poll_interval_ms = timeouts.max_poll_interval().as_millis();
     config.set("max.poll.interval.ms", max_poll_interval_ms.to_string());
+    // A fetched record takes 400 bytes and more beside its own, and each partition has a queue.
+    config.set("queued.min.messages", "20000");
     // The others hear of a rebalance by their next heartbeat.
     let heartbeat_ms = (timeouts.session_ms / 10).clamp(100, 1_000);
     config.set("heartbeat.interval.ms", heartbeat_ms.to_string());
