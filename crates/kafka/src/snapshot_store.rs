@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -11,10 +11,12 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::runtime::Runtime;
 
-use crate::{WorkerError, object_url};
+use crate::{WorkerError, object_url, processor_time};
 
 /// How long one call of the store may take.
 const CALL: Duration = Duration::from_secs(30);
+/// How long a thread that has done some of the store's work waits for more.
+const HELPER_KEPT: Duration = Duration::from_millis(1);
 /// Snapshots are uploaded in parts of this size: the least that S3 takes, and all of one size, as some stores want it.
 pub(crate) const PART_LEN: usize = 5 * 1024 * 1024;
 
@@ -62,6 +64,7 @@ pub struct SnapshotStore {
     keep: usize,
     runtime: Arc<Runtime>,
     turns: Arc<AtomicUsize>,
+    helpers_ns: Arc<AtomicU64>,
 }
 
 /// That a state is frozen until it is in the store; it ends as it is dropped.
@@ -86,8 +89,16 @@ impl SnapshotStore {
             reason,
         };
         let (store, root) = object_url::open(&settings.url, &settings.store_options).map_err(failed)?;
+        let helpers_ns = Arc::new(AtomicU64::new(0));
+        let ended_ns = Arc::clone(&helpers_ns);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            // What a directory is asked for runs on threads of tokio's, whose time is known when they end.
+            .thread_keep_alive(HELPER_KEPT)
+            .on_thread_stop(move || {
+                let used = processor_time::of_this_thread().as_nanos();
+                ended_ns.fetch_add(u64::try_from(used).unwrap_or(u64::MAX), Ordering::Relaxed);
+            })
             .build()
             .map_err(|error| failed(error.to_string()))?;
         Ok(Self {
@@ -97,7 +108,14 @@ impl SnapshotStore {
             keep: settings.keep.max(1),
             runtime: Arc::new(runtime),
             turns: Arc::default(),
+            helpers_ns,
         })
+    }
+
+    /// The processor time of threads that have done the store's work beside its callers, of those that ended since the last
+    /// call: for a directory, more than the callers' own.
+    pub(crate) fn take_helpers_time(&self) -> Duration {
+        Duration::from_nanos(self.helpers_ns.swap(0, Ordering::Relaxed))
     }
 
     /// Says that a state is frozen for this store, to the other threads that have it.
@@ -280,6 +298,18 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn what_others_do_for_a_directory_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SnapshotStore::in_folder(folder.path(), "job", 2);
+        store.write(0, 1, vec![1; PART_LEN]).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while store.take_helpers_time() == Duration::ZERO {
+            assert!(std::time::Instant::now() < deadline, "no helper has ended");
+            std::thread::yield_now();
+        }
+    }
 
     #[test]
     fn keeps_the_last_few_of_each_partition() {

@@ -31,8 +31,8 @@ pub(crate) struct Taken {
 pub(crate) struct Done {
     pub(crate) partition: i32,
     pub(crate) at: Instant,
-    /// The processor time that this took the writing thread. On a machine that is short of it, the clock would say
-    /// that snapshots are dear, just when they must not be far apart.
+    /// The processor time that this took the writing thread and those of the store. On a machine that is short of it, the
+    /// clock would say that snapshots are dear, just when they must not be far apart.
     pub(crate) cost: Duration,
     /// Its size in bytes; `None` where it is not stored.
     pub(crate) size: Option<i64>,
@@ -171,7 +171,8 @@ fn run(snapshots: &Receiver<(Taken, Turn)>, shared: &Shared, store: &SnapshotSto
             }
         };
         drop(turn);
-        let cost = processor_time::of_this_thread().saturating_sub(started);
+        let own = processor_time::of_this_thread().saturating_sub(started);
+        let cost = own + store.take_helpers_time();
         let mut state = shared.state();
         state.forget(partition);
         state.done.push(Done {

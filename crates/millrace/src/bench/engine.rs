@@ -7,6 +7,7 @@ use millrace_domain::Transaction;
 use millrace_engine::aggregate::{AggregateConfig, PartialAggregate};
 use millrace_engine::{HashSeed, Operator, near};
 use millrace_fraud::DetectOperator;
+use millrace_kafka::partition_for;
 use millrace_settings::Settings;
 
 use super::command::Options;
@@ -26,12 +27,12 @@ pub(super) fn measure(settings: &Settings, options: &Options) -> Result<Vec<Figu
         figure(
             "aggregation",
             AGGREGATION,
-            &aggregation(settings, users, merchants, options.records)?,
+            &aggregation(settings, (users, merchants), 1, options.records)?,
         ),
         figure(
             "detection",
             DETECTION,
-            &detection(settings, users, merchants, options.records)?,
+            &detection(settings, (users, merchants), 1, options.records)?,
         ),
     ])
 }
@@ -40,6 +41,8 @@ pub(super) fn measure(settings: &Settings, options: &Options) -> Result<Vec<Figu
 pub(super) struct Run {
     pub(super) users: u32,
     pub(super) merchants: u32,
+    /// Partitions that one thread has, each with an operator of its own.
+    pub(super) partitions: usize,
     pub(super) records: u64,
     pub(super) took: Duration,
 }
@@ -67,7 +70,12 @@ fn figure(what: &str, target: f64, run: &Run) -> Figure {
 }
 
 /// The aggregator's first stage, past its second window, where every table has its size.
-pub(super) fn aggregation(settings: &Settings, users: u32, merchants: u32, records: u64) -> Result<Run> {
+pub(super) fn aggregation(
+    settings: &Settings,
+    (users, merchants): (u32, u32),
+    partitions: usize,
+    records: u64,
+) -> Result<Run> {
     let aggregator = &settings.aggregator;
     let config = AggregateConfig::new(
         aggregator.window_ms,
@@ -76,40 +84,46 @@ pub(super) fn aggregation(settings: &Settings, users: u32, merchants: u32, recor
     )?;
     let two_windows_s = u64::try_from(aggregator.window_ms * 2 / 1_000).unwrap_or(0) + 10;
     let warm_up = (event_rate_per_s(users) * two_windows_s).min(20_000_000);
-    let mut operator = PartialAggregate::new(config, HashSeed::FIXED);
-    run(settings, (users, merchants), (warm_up, records), &mut operator)
+    let operator = PartialAggregate::new(config, HashSeed::FIXED);
+    let mut operators = vec![operator; partitions];
+    run(settings, (users, merchants), (warm_up, records), &mut operators)
 }
 
 /// The detector with all rules, when nearly every user has a profile and a horizon of ids is known.
-pub(super) fn detection(settings: &Settings, users: u32, merchants: u32, records: u64) -> Result<Run> {
+pub(super) fn detection(
+    settings: &Settings,
+    (users, merchants): (u32, u32),
+    partitions: usize,
+    records: u64,
+) -> Result<Run> {
     let rules = millrace_detector::rules::settings(&settings.detector)?;
-    let mut operator = DetectOperator::new(&rules, HashSeed::FIXED).map_err(|error| anyhow!("{error}"))?;
+    let operator = DetectOperator::new(&rules, HashSeed::FIXED).map_err(|error| anyhow!("{error}"))?;
+    let mut operators = vec![operator; partitions];
     let horizon_s = u64::try_from(settings.detector.dedup_horizon_ms / 1_000).unwrap_or(0) + 10;
     // Drawn at random, 95 % of the users have come after three times their number.
     let warm_up = (event_rate_per_s(users) * horizon_s).max(u64::from(users) * 3);
-    run(settings, (users, merchants), (warm_up, records), &mut operator)
+    run(settings, (users, merchants), (warm_up, records), &mut operators)
 }
 
 fn run<O: Operator<Record = Transaction>>(
     settings: &Settings,
     (users, merchants): (u32, u32),
     (warm_up, records): (u64, u64),
-    operator: &mut O,
+    operators: &mut [O],
 ) -> Result<Run> {
     let mut transactions = Transactions::new(settings, users, merchants)?;
-    let (mut batch, mut outputs) = (Vec::new(), Vec::new());
+    let mut batch = Vec::new();
+    let mut batches = vec![Vec::new(); operators.len()];
+    let partitions = i32::try_from(operators.len())?;
     let (mut done, mut took) = (0, Duration::ZERO);
     while done < warm_up + records {
         transactions.fill(&mut batch, BATCH);
-        let ((), batch_took) = time(|| {
-            for group in batch.chunks(near::GROUP) {
-                operator.prepare(group);
-                for transaction in group {
-                    operator.process(transaction, &mut outputs);
-                    outputs.clear();
-                }
-            }
-        });
+        batches.iter_mut().for_each(Vec::clear);
+        for transaction in &batch {
+            let partition = partition_for(transaction.user_id.as_bytes(), partitions);
+            batches[usize::try_from(partition)?].push(*transaction);
+        }
+        let ((), batch_took) = time(|| operators.iter_mut().zip(&batches).for_each(process));
         if done >= warm_up {
             took += batch_took;
         }
@@ -119,7 +133,20 @@ fn run<O: Operator<Record = Transaction>>(
     Ok(Run {
         users,
         merchants,
+        partitions: operators.len(),
         records: measured,
         took,
     })
+}
+
+/// In groups, as the worker does.
+fn process<O: Operator<Record = Transaction>>((operator, batch): (&mut O, &Vec<Transaction>)) {
+    let mut outputs = Vec::new();
+    for group in batch.chunks(near::GROUP) {
+        operator.prepare(group);
+        for transaction in group {
+            operator.process(transaction, &mut outputs);
+            outputs.clear();
+        }
+    }
 }

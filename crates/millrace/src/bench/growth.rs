@@ -1,4 +1,4 @@
-//! Whether a record costs the same among few and among many.
+//! Whether a record costs the same among few and among many: users, merchants, partitions of a thread.
 
 use anyhow::Result;
 use millrace_settings::Settings;
@@ -9,20 +9,28 @@ use super::figure::{Figure, Measure, Target};
 
 const USERS: [u32; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 const MERCHANTS: [u32; 3] = [100, 5_000, 1_000_000];
+const PARTITIONS: [usize; 3] = [1, 5, 50];
 /// What a record may cost at most, as a multiple of the cheapest.
 const RATIO: f64 = 1.3;
 
 pub(super) fn measure(settings: &Settings, options: &Options) -> Result<Vec<Figure>> {
     let records = options.records.min(3_000_000);
-    let detections = USERS.map(|users| detection(settings, users, options.merchants, records));
-    let aggregations = MERCHANTS.map(|merchants| aggregation(settings, options.users, merchants, records));
-    Ok(vec![
-        figure("detection", &detections.into_iter().collect::<Result<Vec<_>>>()?),
-        figure(
-            "aggregation",
-            &aggregations.into_iter().collect::<Result<Vec<_>>>()?,
-        ),
-    ])
+    let (users, merchants) = (options.users, options.merchants);
+    let by_users = USERS.map(|users| detection(settings, (users, merchants), 1, records));
+    let by_merchants = MERCHANTS.map(|merchants| aggregation(settings, (users, merchants), 1, records));
+    let detections = PARTITIONS.map(|count| detection(settings, (users, merchants), count, records));
+    let aggregations = PARTITIONS.map(|count| aggregation(settings, (users, merchants), count, records));
+    let named = [
+        ("detection, users", Vec::from(by_users)),
+        ("aggregation, merchants", Vec::from(by_merchants)),
+        ("detection, partitions", Vec::from(detections)),
+        ("aggregation, partitions", Vec::from(aggregations)),
+    ];
+    let figures = named.into_iter().map(|(what, runs)| {
+        let runs = runs.into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(figure(what, &runs))
+    });
+    figures.collect()
 }
 
 fn figure(what: &str, runs: &[Run]) -> Figure {
@@ -33,7 +41,13 @@ fn figure(what: &str, runs: &[Run]) -> Figure {
         ..Figure::default()
     };
     for run in runs {
-        let name = format!("{} users, {} merchants", run.users, run.merchants);
+        let Run {
+            users,
+            merchants,
+            partitions,
+            ..
+        } = run;
+        let name = format!("{users} users, {merchants} merchants, {partitions} partitions");
         figure = figure.with(Measure::new(name, run.ns_per_record(), "ns"));
     }
     let costs = || runs.iter().map(Run::ns_per_record);

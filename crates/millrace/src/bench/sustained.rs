@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::command::Options;
 use super::figure::{Figure, Measure, Target};
 use super::session::{Session, produced};
+use super::stream::users_for;
 use super::usage::Usage;
 use crate::rig::monitor::{Group, Monitor};
 use crate::rig::worker::{AGGREGATOR, DETECTOR, PRODUCER, READERS, SINK};
@@ -19,6 +20,7 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 pub(super) async fn measure(session: &Session, options: &Options) -> Result<Vec<Figure>> {
     let mut settings = session.settings("sustained")?;
     settings.producer.rate_per_s = options.rate;
+    settings.producer.users = users_for(options.rate, options.users);
     // Transactions are another line's: Elasticsearch takes a hundredth of the headline rate.
     settings.elastic_sink.transaction_share = 0.0;
     let mut fleet = session.pipeline(&settings, "sustained").await?;
@@ -52,8 +54,9 @@ pub(super) async fn measure(session: &Session, options: &Options) -> Result<Vec<
     fleet.stop_all().await?;
     let records = report.counts.acknowledged;
     let held = Measure::new("records acknowledged a second", records as f64 / wall_s, "1/s");
+    let users = settings.producer.users;
     let mut figure =
-        figure(records, wall_s, usage).with(held.to_be(Target::AtLeast(options.rate as f64 * 0.99)));
+        figure(records, wall_s, users, usage).with(held.to_be(Target::AtLeast(options.rate as f64 * 0.99)));
     for (index, name) in ["aggregator", "detector"].into_iter().enumerate() {
         let growth = (at_end[index] - at_half[index]) / (wall_s - half.as_secs_f64()).max(1.0);
         let lag = Measure::new(format!("lag of the {name} at the end"), at_end[index], "records");
@@ -71,10 +74,10 @@ pub(super) async fn measure(session: &Session, options: &Options) -> Result<Vec<
     ])
 }
 
-fn figure(records: u64, wall_s: f64, usage: BTreeMap<String, Usage>) -> Figure {
+fn figure(records: u64, wall_s: f64, users: u32, usage: BTreeMap<String, Usage>) -> Figure {
     let shares = usage.clone();
     let mut figure = Figure {
-        what: "sustained: everything at once".to_owned(),
+        what: format!("sustained: everything at once, {users} users"),
         records,
         wall_s,
         usage,

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::command::Options;
 use super::session::{Session, produced};
+use super::stream::users_for;
 use crate::rig::stack::tell;
 use crate::rig::worker::{AGGREGATOR, DETECTOR, PRODUCER};
 
@@ -27,6 +28,7 @@ pub(super) async fn warm_up(session: &Session, options: &Options) -> Result<()> 
     ));
     let mut settings = session.settings("warm-up")?;
     settings.producer.rate_per_s = options.rate.min(RATE_PER_S);
+    settings.producer.users = users_for(settings.producer.rate_per_s, options.users);
     let mut fleet = session.pipeline(&settings, "warm-up").await?;
     for worker in [AGGREGATOR, DETECTOR] {
         fleet.start(worker, &[])?;
