@@ -87,21 +87,13 @@ impl<V: Clone> KeyTable<V> {
             return (at, false);
         }
         if self.index.is_full() {
-            self.grow();
+            let hashes = self.keys.iter().map(|key| self.seed.hash(key));
+            self.index.grow(hashes.zip(0..));
         }
         let at = self.keys.push(key);
         self.values.push(make());
         self.index.insert(hash, at as u32);
         (at, true)
-    }
-
-    /// Makes a larger index by reading the keys in their order.
-    #[cold]
-    fn grow(&mut self) {
-        let mut index = Index::with_capacity((self.index.len() * 2).max(16));
-        let entries = self.keys.iter().zip(0..);
-        index.fill(entries.map(|(key, at)| (self.seed.hash(key), at)));
-        self.index = index;
     }
 }
 

@@ -160,10 +160,8 @@ impl Groups {
     /// Adds a group that is not there; its number.
     fn insert(&mut self, hash: u64, group: Group) -> usize {
         if self.index.is_full() {
-            let mut larger = Index::with_capacity((self.index.len() * 2).max(16));
             let hashes = self.groups.iter().map(|group| self.seed.hash(&group.key));
-            larger.fill(hashes.zip(0..));
-            self.index = larger;
+            self.index.grow(hashes.zip(0..));
         }
         let at = self.groups.push(group);
         self.index.insert(hash, at as u32);

@@ -160,6 +160,14 @@ impl Index {
         }
     }
 
+    /// Makes the index anew for twice as many; `entries` are all that are in it, with their hashes.
+    #[cold]
+    pub fn grow(&mut self, entries: impl Iterator<Item = (u64, u32)>) {
+        let mut larger = Self::with_capacity((self.len * 2).max(16));
+        larger.fill(entries);
+        *self = larger;
+    }
+
     /// Adds positions that are not there, with their hashes.
     pub fn fill(&mut self, mut entries: impl Iterator<Item = (u64, u32)>) {
         let mut group = [(0, 0); GROUP];
