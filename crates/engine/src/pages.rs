@@ -164,14 +164,6 @@ impl<T: Clone, const BYTES: usize> Pages<T, BYTES> {
         self.pages.push(Page::with_capacity(room));
     }
 
-    /// Appends as many copies of a value as it takes to fill a page: elements from [`Pages::len`] on, which must be at
-    /// the start of a page.
-    pub fn push_page(&mut self, value: T) {
-        debug_assert_eq!(self.len & (Self::PAGE_LEN - 1), 0, "only at the start of a page");
-        self.pages.push(Page::of(vec![value; Self::PAGE_LEN]));
-        self.len += Self::PAGE_LEN;
-    }
-
     /// The element at a position below [`Pages::len`].
     ///
     /// # Panics
@@ -189,25 +181,6 @@ impl<T: Clone, const BYTES: usize> Pages<T, BYTES> {
     #[inline]
     pub fn get_mut(&mut self, at: usize) -> &mut T {
         &mut self.pages[at >> Self::BITS].to_mut(Self::PAGE_LEN)[at & (Self::PAGE_LEN - 1)]
-    }
-
-    /// `len` elements from a position on, all of them on its page.
-    ///
-    /// # Panics
-    /// Where they are not.
-    #[inline]
-    #[must_use]
-    pub fn slice(&self, at: usize, len: usize) -> &[T] {
-        &self.pages[at >> Self::BITS].as_slice()[at & (Self::PAGE_LEN - 1)..][..len]
-    }
-
-    /// `len` elements from a position on, all of them on its page, to be changed.
-    ///
-    /// # Panics
-    /// Where they are not.
-    #[inline]
-    pub fn slice_mut(&mut self, at: usize, len: usize) -> &mut [T] {
-        &mut self.pages[at >> Self::BITS].to_mut(Self::PAGE_LEN)[at & (Self::PAGE_LEN - 1)..][..len]
     }
 
     /// Every element, in order.
@@ -233,8 +206,6 @@ pub struct Frozen<T, const BYTES: usize> {
 }
 
 impl<T: Clone, const BYTES: usize> Frozen<T, BYTES> {
-    const BITS: u32 = bits::<T>(BYTES);
-
     /// How many elements there were.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -245,15 +216,6 @@ impl<T: Clone, const BYTES: usize> Frozen<T, BYTES> {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    /// `len` elements from a position on, all of them on its page.
-    ///
-    /// # Panics
-    /// Where they are not.
-    #[must_use]
-    pub fn slice(&self, at: usize, len: usize) -> &[T] {
-        &self.pages[at >> Self::BITS][at & ((1 << Self::BITS) - 1)..][..len]
     }
 
     /// Every element, in order.
@@ -317,7 +279,7 @@ mod tests {
                         let at = at % oracle.len();
                         *pages.get_mut(at) = value;
                         oracle[at] = value;
-                        prop_assert_eq!(pages.slice_mut(at, 1), &[value]);
+                        prop_assert_eq!(*pages.get(at), value);
                     }
                     Step::Freeze => frozen.push((pages.freeze(), oracle.clone())),
                     Step::Thaw(at) if at < frozen.len() => {
@@ -359,13 +321,5 @@ mod tests {
         drop(frozen);
         (0..16).for_each(|at| *pages.get_mut(at) = 1);
         assert_eq!(addresses(&pages), after, "the rest is taken back as it is");
-    }
-
-    #[test]
-    fn whole_pages_are_filled_at_once() {
-        let mut pages = Pages::<u32, 16>::new();
-        pages.push_page(7);
-        pages.push_page(8);
-        assert_eq!((pages.len(), pages.slice(4, 4)), (8, [8; 4].as_slice()));
     }
 }
