@@ -30,6 +30,11 @@ impl OutboxState {
         self.failure.take()
     }
 
+    /// Whether something was sent since the last commit.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.produced.iter().any(|(_, count)| *count > 0)
+    }
+
     /// Counts what was sent.
     pub(crate) fn flush_counts(&mut self, metrics: &JobMetrics) {
         for (topic, count) in &mut self.produced {

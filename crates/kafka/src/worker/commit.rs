@@ -64,9 +64,10 @@ impl<J: Job> Core<J> {
             }
         }
         self.metrics.committed.inc();
+        self.commit_took = started.elapsed();
         self.metrics
             .commit_duration
-            .observe(started.elapsed().as_secs_f64());
+            .observe(self.commit_took.as_secs_f64());
         self.end_batch(true);
         Ok(())
     }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use millrace_engine::near;
 use millrace_kafka_batch::{Record, Report};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::pace::{Pace, is_backlog};
 use super::partition::{Active, Partition};
 use super::restore::{Patience, Restored, Restorer};
 use super::side::Side;
@@ -47,6 +48,11 @@ pub(super) struct Core<J: Job> {
     batch_bytes: u64,
     /// Time spent on records since the last commit.
     pub(super) busy: Duration,
+    pace: Pace,
+    /// What the last commit took.
+    pub(super) commit_took: Duration,
+    /// When the last record was appended to its log, in milliseconds since 1970; below 0 if that is unknown.
+    pub(super) newest_append_ms: i64,
     pub(super) probing: bool,
     pub(super) next_tick: Instant,
 }
@@ -101,6 +107,9 @@ impl<J: Job> Core<J> {
             batch_records: 0,
             batch_bytes: 0,
             busy: Duration::ZERO,
+            pace: Pace::new(config.worker.commit_interval_ms, timeouts.transaction_ms),
+            commit_took: Duration::ZERO,
+            newest_append_ms: -1,
             probing: false,
             next_tick: Instant::now(),
             config,
@@ -241,6 +250,7 @@ impl<J: Job> Core<J> {
         }
         active.next = record.offset + 1;
         active.last_record = now;
+        self.newest_append_ms = record.timestamp_ms;
         self.batch_started.get_or_insert(now);
         self.batch_records += 1;
         let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
@@ -286,9 +296,10 @@ impl<J: Job> Core<J> {
 
     /// How long until the batch is to be committed; `None` without a batch.
     pub(super) fn until_commit(&self, now: Instant) -> Option<Duration> {
-        let interval = Duration::from_millis(self.config.worker.commit_interval_ms);
-        self.batch_started
-            .map(|started| (started + interval).saturating_duration_since(now))
+        let started = self.batch_started?;
+        let is_awaited = self.outbox.has_sent() && !is_backlog(self.newest_append_ms, now_ms());
+        let interval = self.pace.interval(self.commit_took, is_awaited);
+        Some((started + interval).saturating_duration_since(now))
     }
 
     /// Counts a committed batch and begins another.
@@ -306,6 +317,12 @@ impl<J: Job> Core<J> {
         self.batch_bytes = 0;
         self.busy = Duration::ZERO;
     }
+}
+
+/// The wall clock, in milliseconds since 1970.
+pub(super) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 pub(super) fn task_failure(topic: &str, partition: i32, reason: TaskError) -> Failure {

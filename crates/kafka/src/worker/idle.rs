@@ -1,10 +1,10 @@
 //! What is due once in a while: idle partitions, lag, snapshots, gauges.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::commit::publish;
-use super::core::{Core, finish_replay, task_failure};
+use super::core::{Core, finish_replay, now_ms, task_failure};
 use super::side::{Probe, Probed, Request};
 use crate::control::ControlRecord;
 use crate::idle::Idle;
@@ -144,6 +144,8 @@ impl<J: Job> Core<J> {
         let now = Instant::now();
         active.published = Some((watermark_ms, now));
         self.batch_started.get_or_insert(now);
+        // What it closes is awaited, however old the last record is.
+        self.newest_append_ms = -1;
         self.metrics.idle_advances.inc();
         Ok(())
     }
@@ -171,9 +173,7 @@ impl<J: Job> Core<J> {
 
     fn show_partitions(&mut self) {
         let done = self.snapshots.as_ref().map(SnapshotWriter::take_done);
-        let now_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis());
+        let now_ms = now_ms();
         let at = Instant::now();
         let idle_timeout = Duration::from_millis(self.config.worker.idle_timeout_ms);
         let advances_idle = self.job.control_topic().is_some();
@@ -192,9 +192,7 @@ impl<J: Job> Core<J> {
             self.metrics
                 .set_watermark_stall(partition.number, stall.as_secs_f64());
             if let Some(watermark_ms) = watermark_ms {
-                let lag_ms = i64::try_from(now_ms)
-                    .unwrap_or(i64::MAX)
-                    .saturating_sub(watermark_ms);
+                let lag_ms = now_ms.saturating_sub(watermark_ms);
                 self.metrics
                     .set_watermark_lag(partition.number, lag_ms as f64 / 1_000.0);
             }

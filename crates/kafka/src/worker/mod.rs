@@ -14,6 +14,7 @@ mod commit;
 mod context;
 mod core;
 mod idle;
+mod pace;
 mod partition;
 mod restore;
 mod side;

@@ -25,7 +25,8 @@ pub enum LostPosition {
 pub struct Worker {
     /// Worker threads, each a consumer of the group; 0 is one for each core.
     pub threads: usize,
-    /// Longest time between two commits.
+    /// Time from a batch's first record to its commit, where somebody waits for what is in it. It is longer where the last
+    /// commit took more than half of it, and a second where nobody waits: no outputs, or a backlog.
     pub commit_interval_ms: u64,
     /// Most input records in one transaction.
     pub max_batch_records: usize,
@@ -51,7 +52,7 @@ impl Default for Worker {
         Self {
             threads: 0,
             commit_interval_ms: 100,
-            max_batch_records: 100_000,
+            max_batch_records: 1_000_000,
             transaction_timeout_ms: 30_000,
             session_timeout_ms: 45_000,
             drain_timeout_ms: 20_000,
