@@ -43,7 +43,7 @@ struct GenerateArgs {
     /// avro or json.
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
-    /// Threads; 0 is one for each core, and one alone with --start-time
+    /// Threads; 0 is as many as the rate needs and no more than cores, and one alone with --start-time
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// The same seed and thread count give the same stream (with --start-time, the same times too).

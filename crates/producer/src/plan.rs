@@ -144,14 +144,46 @@ fn generators(
     Ok(sources.collect())
 }
 
-/// One thread for each core if not set, but one alone in simulated time, where several would wait for each other; never more
-/// than there are users, as each thread has its own.
+/// Transactions a second that one thread makes and sends without being busy all the time (docs/benchmarks.md).
+const RATE_PER_THREAD: u64 = 400_000;
+
+/// As many as the rate needs if not set, and no more than there are cores: each thread has a client of its own, and brokers
+/// pay by the request. One alone in simulated time, where several would wait for each other. Never more than there are
+/// users, as each thread has its own.
 fn threads(settings: &Producer, simulated: bool) -> anyhow::Result<u32> {
-    let wanted = match settings.threads {
-        0 if simulated => 1,
-        0 => available_parallelism().map_or(1, usize::from),
-        threads => threads,
+    let cores = || available_parallelism().map_or(1, usize::from);
+    let wanted = match (settings.threads, settings.rate_per_s) {
+        (0, _) if simulated => 1,
+        (0, 0) => cores(),
+        (0, rate) => usize::try_from(rate.div_ceil(RATE_PER_THREAD))?.min(cores()),
+        (threads, _) => threads,
     };
     let threads = u32::try_from(wanted).with_context(|| format!("producer.threads is {wanted}"))?;
     Ok(threads.min(settings.users.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_follow_the_rate_up_to_the_cores() {
+        let cores = available_parallelism().map_or(1, |cores| cores.get() as u32);
+        let with = |threads, rate_per_s, users, simulated| {
+            let settings = Producer {
+                threads,
+                rate_per_s,
+                users,
+                ..Producer::default()
+            };
+            super::threads(&settings, simulated).unwrap()
+        };
+        assert_eq!(with(0, 1, 100, false), 1);
+        assert_eq!(with(0, 400_000, 100, false), 1);
+        assert_eq!(with(0, 400_001, 100, false), cores.min(2));
+        assert_eq!(with(0, 0, 100, false), cores.min(100));
+        assert_eq!(with(0, 0, 100, true), 1);
+        assert_eq!(with(7, 1, 100, true), 7);
+        assert_eq!(with(7, 1, 3, false), 3);
+    }
 }

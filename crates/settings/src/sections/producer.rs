@@ -25,7 +25,7 @@ pub struct Producer {
     pub metrics_port: u16,
     /// Transactions a second over all threads; 0 is as fast as it goes.
     pub rate_per_s: u64,
-    /// Threads; 0 is one for each core, and one alone in simulated time.
+    /// Threads; 0 is one for each 400,000 transactions a second and no more than cores, and one alone in simulated time.
     pub threads: usize,
     /// Avro or JSON.
     pub format: Format,
