@@ -98,6 +98,7 @@ impl Job for MergeJob {
             job: self.clone(),
             outputs: Vec::new(),
             value: Vec::new(),
+            told_of_late: false,
         }
     }
 }
@@ -111,6 +112,8 @@ pub struct MergeTask {
     /// Reused from record to record.
     outputs: Vec<MerchantAggregate>,
     value: Vec<u8>,
+    /// The log has said once that contributions come too late: each one is in the dead letters.
+    told_of_late: bool,
 }
 
 impl MergeTask {
@@ -159,7 +162,13 @@ impl Task for MergeTask {
             Disposition::Late { late_by_ms } => {
                 // Every source sends what it adds before the watermark that closes the window: something is wrong.
                 let error = format!("a contribution came {late_by_ms} ms after its window had closed");
-                tracing::error!(offset = record.offset, partition = record.partition, "{error}");
+                if !std::mem::replace(&mut self.told_of_late, true) {
+                    tracing::error!(
+                        offset = record.offset,
+                        partition = record.partition,
+                        "{error}: such contributions go to the dead letters; more of this partition are not logged"
+                    );
+                }
                 outbox.dead_letter(record, "late_contribution", &error);
             }
         }
