@@ -65,6 +65,53 @@ pub fn ensure_topics(kafka: &Kafka, specs: &[TopicSpec]) -> Result<Vec<(String, 
     Ok(changes)
 }
 
+/// Deletes the topics of `specs` under `kafka.topic_prefix`, with all that is in them, and waits until they have gone. One
+/// that does not exist is no error.
+///
+/// # Errors
+/// The cluster does not answer, or refuses.
+pub fn delete_topics(kafka: &Kafka, specs: &[TopicSpec]) -> Result<(), AdminError> {
+    let admin = Admin::connect(kafka)?;
+    let names: Vec<String> = specs.iter().map(|spec| topic_name(kafka, spec.name)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let results = block_on(admin.client.delete_topics(&names, &admin.options));
+    let results = results.map_err(|reason| AdminError::Kafka {
+        action: format!("deleting the topics {}", names.join(", ")),
+        reason,
+    })?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+            Err((topic, code)) => {
+                return Err(AdminError::Refused {
+                    topic,
+                    action: "deleted",
+                    reason: code.to_string(),
+                });
+            }
+        }
+    }
+    wait_until_gone(&Lookup::connect(kafka)?, &names)
+}
+
+fn wait_until_gone(lookup: &Lookup, names: &[&str]) -> Result<(), AdminError> {
+    let deadline = Instant::now() + CALL;
+    loop {
+        let existing = lookup.topic_names()?;
+        let Some(left) = existing.iter().find(|name| names.contains(&name.as_str())) else {
+            return Ok(());
+        };
+        if Instant::now() > deadline {
+            return Err(AdminError::Refused {
+                topic: left.clone(),
+                action: "deleted",
+                reason: format!("it is still there after {} s", CALL.as_secs()),
+            });
+        }
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+}
+
 /// A topic as it should be.
 struct Wanted {
     name: String,

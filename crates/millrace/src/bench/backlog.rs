@@ -11,7 +11,7 @@ use super::line::Line;
 use super::session::{CLUSTER, ELASTICSEARCH, Session, produced};
 use super::stream::event_rate_per_s;
 use crate::rig::fleet::Fleet;
-use crate::rig::monitor::{Group, Monitor};
+use crate::rig::monitor::{Group, Monitor, SELDOM};
 use crate::rig::worker::{AGGREGATOR, DETECTOR, PRODUCER, SINK, Worker};
 
 /// Longest time for one backlog.
@@ -88,7 +88,7 @@ impl Backlog {
             Line::Sink => (SINK, Group::Sink),
             _ => (DETECTOR, Group::Detect),
         };
-        let monitor = Monitor::start(&self.settings)?;
+        let monitor = Monitor::start(&self.settings, SELDOM)?;
         self.fleet.start(worker, &[])?;
         let watch = session.watch(&self.fleet, &[worker])?;
         self.fleet.ready(worker).await?;
@@ -106,6 +106,11 @@ impl Backlog {
         };
         let rate = Measure::new("records a second", self.records as f64 / wall_s, "1/s");
         Ok(judge(figure, line, worker).with(rate))
+    }
+
+    /// Deletes the topics.
+    pub(super) async fn clear(mut self, session: &Session) -> Result<()> {
+        session.clear(&self.settings, &mut self.fleet).await
     }
 }
 

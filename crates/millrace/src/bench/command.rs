@@ -14,7 +14,7 @@ use super::figure::{Figure, table};
 use super::line::Line;
 use super::session::Session;
 use super::warm_up::warm_up;
-use super::{codec, engine, growth, latency, sustained};
+use super::{codec, engine, growth, latency, machine, sustained};
 use crate::rig::stack::tell;
 use crate::state::{DEFAULT_DIR, State};
 
@@ -46,7 +46,7 @@ pub struct Options {
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     pub(super) time: Duration,
     /// How long everything runs, uncounted, before the lines that need the stack: brokers compile their code meanwhile
-    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     pub(super) warm_up: Duration,
     /// Print JSON in place of a table
     #[arg(long)]
@@ -111,15 +111,21 @@ async fn measure_all(
 ) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     // The producer's line fills the topic that others read.
-    let mut backlog = None;
+    let mut backlog: Option<Backlog> = None;
     let mut is_warm = false;
     for line in lines {
         if let Some(session) = session.filter(|_| line.needs_stack() && !is_warm) {
             warm_up(session, options).await.context("warming up")?;
             is_warm = true;
         }
+        if let (Some(session), false) = (session, line.needs_backlog())
+            && let Some(backlog) = backlog.take()
+        {
+            backlog.clear(session).await?;
+        }
         tell(&format!("{line}"));
         let measured = match (line, session) {
+            (Line::Machine, _) => Ok(vec![machine::measure()]),
             (Line::Codec, _) => codec::measure(settings, options),
             (Line::Engine, _) => engine::measure(settings, options),
             (Line::Growth, _) => growth::measure(settings, options),
@@ -129,6 +135,8 @@ async fn measure_all(
             (line, Some(session)) => from_backlog(*line, options, session, &mut backlog).await,
         };
         let measured = measured.with_context(|| format!("the line {line}"))?;
+        // At once: a later line that fails takes the table at the end with it.
+        tell(&table(&measured).to_string());
         figures.extend(measured);
     }
     Ok(figures)
@@ -142,7 +150,9 @@ async fn from_backlog(
 ) -> Result<Vec<Figure>> {
     if line == Line::Sink {
         let (mut backlog, _) = Backlog::fill(session, options, line).await?;
-        return Ok(vec![backlog.work_off(session, line).await?]);
+        let figure = backlog.work_off(session, line).await?;
+        backlog.clear(session).await?;
+        return Ok(vec![figure]);
     }
     let mut figures = Vec::new();
     if backlog.is_none() {

@@ -18,7 +18,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::command::Options;
 use super::figure::{Figure, Measure, Target};
 use super::session::{Session, produced};
-use crate::rig::monitor::{Group, Monitor};
+use crate::rig::monitor::{Group, Monitor, SELDOM};
 use crate::rig::worker::{AGGREGATOR, DETECTOR, PRODUCER, Worker};
 use crate::verify::log::TopicLog;
 
@@ -78,7 +78,7 @@ async fn run(session: &Session, options: &Options, name: &str, jobs: &[Worker]) 
         fleet.start(*worker, &[])?;
         fleet.ready(*worker).await?;
     }
-    let monitor = Monitor::start(&settings)?;
+    let monitor = Monitor::start(&settings, SELDOM)?;
     let time = options.time.min(Duration::from_secs(60));
     let (read, whole) = (settings.clone(), time + WARM_UP);
     let reading = tokio::task::spawn_blocking(move || read_anomalies(&read, whole));
@@ -93,8 +93,10 @@ async fn run(session: &Session, options: &Options, name: &str, jobs: &[Worker]) 
     fleet.stop_all().await?;
     let from_ms = i64::try_from(sending.duration_since(std::time::UNIX_EPOCH)?.as_millis())?
         + i64::try_from(WARM_UP.as_millis())?;
+    let read = settings.clone();
     let (records, mut latencies) =
-        tokio::task::spawn_blocking(move || latencies(&settings, seen, from_ms)).await??;
+        tokio::task::spawn_blocking(move || latencies(&read, seen, from_ms)).await??;
+    session.clear(&settings, &mut fleet).await?;
     if latencies.is_empty() {
         bail!("no anomaly came of {records} transactions: nothing to measure");
     }

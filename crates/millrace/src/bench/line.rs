@@ -7,6 +7,8 @@ use clap::ValueEnum;
 /// One thing that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Line {
+    /// What the machine does in a nanosecond, to compare the other figures by
+    Machine,
     /// Decoding and encoding a transaction, in this process
     Codec,
     /// Aggregation and detection without Kafka, in this process
@@ -31,7 +33,13 @@ impl Line {
     /// Whether it needs the stack.
     #[must_use]
     pub fn needs_stack(self) -> bool {
-        !matches!(self, Self::Codec | Self::Engine | Self::Growth)
+        !matches!(self, Self::Machine | Self::Codec | Self::Engine | Self::Growth)
+    }
+
+    /// Whether it reads what the line `producer` has sent.
+    #[must_use]
+    pub fn needs_backlog(self) -> bool {
+        matches!(self, Self::Producer | Self::Aggregator | Self::Detector)
     }
 }
 

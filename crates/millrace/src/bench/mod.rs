@@ -11,6 +11,7 @@ mod figure;
 mod growth;
 mod latency;
 mod line;
+mod machine;
 mod session;
 mod stream;
 mod sustained;

@@ -5,6 +5,8 @@ use std::process::ExitStatus;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
+use millrace_domain::topic;
+use millrace_kafka::admin::delete_topics;
 use millrace_settings::Settings;
 use millrace_stack::{LocalStack, Node};
 
@@ -69,6 +71,15 @@ impl Session {
                 .push((MALLOC_CONF.0.to_owned(), MALLOC_CONF.1.to_owned()));
         }
         prepare(settings, program, &self.root.join(name)).await
+    }
+
+    /// Stops a pipeline and deletes its topics: brokers look at every partition that they follow whenever they fetch, and
+    /// the next line needs the disk.
+    pub(super) async fn clear(&self, settings: &Settings, fleet: &mut Fleet) -> Result<()> {
+        fleet.stop_all().await?;
+        let kafka = settings.kafka.clone();
+        tokio::task::spawn_blocking(move || delete_topics(&kafka, &topic::ALL)).await??;
+        Ok(())
     }
 
     /// Watches the workers and the servers.

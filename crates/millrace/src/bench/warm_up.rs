@@ -37,5 +37,5 @@ pub(super) async fn warm_up(session: &Session, options: &Options) -> Result<()> 
     let time = format!("{}s", options.warm_up.as_secs());
     fleet.start_with(PRODUCER, &[], &["--for".to_owned(), time])?;
     produced(&mut fleet, options.warm_up + LIMIT).await?;
-    fleet.stop_all().await
+    session.clear(&settings, &mut fleet).await
 }

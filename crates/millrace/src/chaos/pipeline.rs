@@ -13,7 +13,7 @@ use super::outcome::{Judgement, Recovery};
 use super::transactions;
 use crate::rig::apart::prepare;
 use crate::rig::fleet::Fleet;
-use crate::rig::monitor::{Group, Mark, Monitor};
+use crate::rig::monitor::{Group, Mark, Monitor, OFTEN};
 use crate::rig::processor::Busy;
 use crate::rig::program::Program;
 use crate::rig::worker::{PRODUCER, READERS, Worker};
@@ -64,7 +64,7 @@ impl Pipeline {
             settings: settings.clone(),
             fleet,
             cluster,
-            monitor: Monitor::start(settings)?,
+            monitor: Monitor::start(settings, OFTEN)?,
             recoveries: Vec::new(),
         };
         let flowing = i64::try_from(settings.producer.rate_per_s)?.max(1) * 5;

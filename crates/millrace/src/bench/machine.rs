@@ -1,0 +1,98 @@
+//! What the machine itself can do, so that the other figures can be compared with those of another one.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use super::figure::{Figure, Measure};
+
+/// Far more than the caches of a processor hold.
+const MEMORY_BYTES: usize = 256 << 20;
+const PAGE_BYTES: usize = 4 << 10;
+/// Words of four bytes in a cache line.
+const LINE_WORDS: usize = 16;
+const READS: u32 = 2_000_000;
+const STEPS: u32 = 200_000_000;
+const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// One thread: operations, and reads of memory, that wait for each other, and the first write to new memory.
+pub(super) fn measure() -> Figure {
+    let started = Instant::now();
+    let measures = [
+        Measure::new(
+            "six operations that wait for each other (xorshift)",
+            arithmetic_ns(),
+            "ns",
+        ),
+        Measure::new(
+            "a read that waits for the one before, in 256 MiB",
+            dependent_read_ns(),
+            "ns",
+        ),
+        Measure::new("the first write to 4 KiB of new memory", first_write_ns(), "ns"),
+    ];
+    Figure {
+        what: "this machine, one thread".to_owned(),
+        records: u64::from(STEPS),
+        wall_s: started.elapsed().as_secs_f64(),
+        measures: measures.into(),
+        ..Figure::default()
+    }
+}
+
+fn arithmetic_ns() -> f64 {
+    let started = Instant::now();
+    let value = (0..STEPS).fold(black_box(SEED), |value, _| xorshift(value));
+    black_box(value);
+    started.elapsed().as_secs_f64() * 1e9 / f64::from(STEPS)
+}
+
+/// xorshift64: Marsaglia, Xorshift RNGs, Journal of Statistical Software 8 (2003).
+fn xorshift(mut value: u64) -> u64 {
+    value ^= value << 13;
+    value ^= value >> 7;
+    value ^ (value << 17)
+}
+
+fn first_write_ns() -> f64 {
+    let mut memory = vec![0_u8; MEMORY_BYTES];
+    let started = Instant::now();
+    memory.iter_mut().step_by(PAGE_BYTES).for_each(|byte| *byte = 1);
+    let took = started.elapsed();
+    black_box(&memory);
+    took.as_secs_f64() * 1e9 / (MEMORY_BYTES / PAGE_BYTES) as f64
+}
+
+/// Follows a cycle through every cache line, in an order that no processor foresees (Sattolo's algorithm).
+fn dependent_read_ns() -> f64 {
+    let lines = u32::try_from(MEMORY_BYTES / 4 / LINE_WORDS).unwrap_or(u32::MAX);
+    let mut next: Vec<u32> = (0..lines).collect();
+    let mut random = SEED;
+    for last in (1..next.len()).rev() {
+        random = xorshift(random);
+        next.swap(last, (random % last as u64) as usize);
+    }
+    let mut memory = vec![0_u32; next.len() * LINE_WORDS];
+    for (line, next) in next.iter().enumerate() {
+        memory[line * LINE_WORDS] = *next;
+    }
+    let started = Instant::now();
+    let mut line = 0_u32;
+    for _ in 0..READS {
+        line = memory[line as usize * LINE_WORDS];
+    }
+    let took = started.elapsed();
+    black_box(line);
+    took.as_secs_f64() * 1e9 / f64::from(READS)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn everything_takes_time() {
+        let figure = super::measure();
+        assert_eq!(figure.measures.len(), 3);
+        for measure in &figure.measures {
+            assert!(measure.value > 0.0, "{measure:?}");
+        }
+    }
+}
