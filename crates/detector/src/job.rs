@@ -1,12 +1,11 @@
 //! The job: transactions in, anomalies out.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, anomaly};
 use millrace_domain::Anomaly;
 use millrace_engine::{Disposition, FrozenState, Operator as _, RestoreError};
 use millrace_fraud::DetectOperator;
+use millrace_kafka::clock::now_ms;
 use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError};
 
 use crate::metrics::{DetectMetrics, PartitionMetrics};
@@ -113,8 +112,7 @@ impl DetectTask {
             self.outputs.clear();
             return;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let detection_time_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        let detection_time_ms = now_ms();
         let parts = &self.job.0;
         for found in self.outputs.drain(..) {
             self.value.clear();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::HumanCount;
 use millrace_kafka::client::idempotent_producer_config;
+use millrace_kafka::clock::now_ms;
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown, serve};
 use rdkafka::ClientConfig;
@@ -20,7 +21,6 @@ use crate::options::Options;
 use crate::plan;
 use crate::progress::Progress;
 use crate::replay::ReplayCounts;
-use crate::stream::now_ms;
 use crate::supervisor::Supervisor;
 
 /// What became of a run.

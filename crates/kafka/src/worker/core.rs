@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use millrace_engine::near;
 use millrace_kafka_batch::{Record, Report};
@@ -13,6 +13,7 @@ use super::partition::{Active, Partition};
 use super::restore::{Patience, Restored, Restorer};
 use super::side::Side;
 use crate::client::{Timeouts, reader_config, transactional_producer_config};
+use crate::clock::now_ms;
 use crate::config::JobConfig;
 use crate::metrics::JobMetrics;
 use crate::outbox::{LiveOutbox, OutboxState, ReplayOutbox};
@@ -317,12 +318,6 @@ impl<J: Job> Core<J> {
         self.batch_bytes = 0;
         self.busy = Duration::ZERO;
     }
-}
-
-/// The wall clock, in milliseconds since 1970.
-pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 pub(super) fn task_failure(topic: &str, partition: i32, reason: TaskError) -> Failure {

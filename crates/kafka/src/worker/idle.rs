@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::commit::publish;
-use super::core::{Core, finish_replay, now_ms, task_failure};
+use super::core::{Core, finish_replay, task_failure};
 use super::side::{Probe, Probed, Request};
+use crate::clock::now_ms;
 use crate::control::ControlRecord;
 use crate::idle::Idle;
 use crate::outbox::LiveOutbox;

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use millrace_codec::{AnomalyReader, SchemaFetcher, TransactionReader};
 use millrace_domain::{TransactionId, topic};
 use millrace_kafka::client::{LogBridge, reader_config};
+use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
-use millrace_producer::stream::now_ms;
 use millrace_service::registry;
 use millrace_settings::Settings;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -90,7 +90,6 @@ async fn run(session: &Session, options: &Options, name: &str, jobs: &[Worker]) 
     let usage = watch.stop();
     let seen = reading.await??;
     monitor.drained(Group::Detect, LIMIT).await?;
-    fleet.stop_all().await?;
     let from_ms = i64::try_from(sending.duration_since(std::time::UNIX_EPOCH)?.as_millis())?
         + i64::try_from(WARM_UP.as_millis())?;
     let read = settings.clone();

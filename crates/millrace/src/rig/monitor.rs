@@ -113,7 +113,9 @@ impl Monitor {
             looks,
             stop,
             thread: Some(thread),
-            slack: i64::try_from(settings.producer.rate_per_s * 2)?.max(100),
+            slack: i64::try_from(settings.producer.rate_per_s)?
+                .saturating_mul(2)
+                .max(100),
         })
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use millrace_kafka::clock::now_ms;
 use millrace_settings::Settings;
 use reqwest::Client;
 use serde::Serialize;
@@ -199,10 +200,6 @@ async fn watermarks(http: &Client, settings: &Settings) -> Vec<Watermark> {
         );
     }
     all
-}
-
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
 }
 
 fn parse_watermarks(text: &str, now_ms: i64) -> Vec<Watermark> {

@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use millrace_kafka::clock::now_ms;
+
 use super::time::parse_time;
-use crate::stream::now_ms;
 
 /// How fast recorded time passes.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! Event time: the clock's, or a simulated one that makes a stream repeatable.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use millrace_kafka::clock::now_ms;
 
 /// Where event times come from.
 #[derive(Debug, Clone)]
@@ -103,14 +103,6 @@ impl EventClock {
             *last_ms = now_ms().max(*last_ms);
         }
     }
-}
-
-/// The machine's clock in milliseconds since 1970.
-#[must_use]
-pub fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

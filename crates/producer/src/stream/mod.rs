@@ -16,7 +16,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::world::{CityIndex, User, World, mix, multiply_shift};
 
-pub use clock::{EventClock, now_ms};
+pub use clock::EventClock;
 pub use malformed::Malformation;
 
 use pattern::Patterns;
