@@ -2,7 +2,7 @@
 
 use millrace_domain::{Anomaly, Transaction, TransactionType};
 use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
-use millrace_engine::near::{self, Places};
+use millrace_engine::near;
 use millrace_engine::snapshot::StateReader;
 use millrace_engine::{
     Disposition, FrozenState, HashSeed, Operator, RestoreError, TumblingWindows, Watermark,
@@ -243,16 +243,28 @@ impl Operator for DetectOperator {
         let mut hashes = [(0, 0); near::GROUP];
         let hashes = &mut hashes[..transactions.len().min(near::GROUP)];
         for (hashes, transaction) in hashes.iter_mut().zip(transactions) {
-            hashes.0 = self.payloads.hash(transaction.transaction_id);
-            hashes.1 = self.profiles.hash(transaction.user_id);
+            let (id, user) = (
+                self.payloads.hash(transaction.transaction_id),
+                self.profiles.hash(transaction.user_id),
+            );
+            near::ask(ids.first_line(id));
+            near::ask(users.first_line(user));
+            *hashes = (id, user);
         }
-        let lines = |&(id, user): &(u64, u64)| Some([ids.first_line(id), users.first_line(user)]);
-        Places::of(hashes.iter(), lines).bring();
-        let lines = |&(id, user): &(u64, u64)| Some([ids.next_line(id), users.next_line(user)]);
-        Places::of(hashes.iter(), lines).bring();
-        let profile = |&(_, user): &(u64, u64)| Some(self.profiles.get(users.guess(user)?));
-        Places::of(hashes.iter(), |hash| profile(hash).map(Profile::lines)).bring();
-        Places::of(hashes.iter(), |hash| self.recent.ends(profile(hash)?.burst.run)).bring();
+        let mut profiles = [None; near::GROUP];
+        for (profile, &(id, user)) in profiles.iter_mut().zip(&*hashes) {
+            near::ask(ids.next_line(id));
+            near::ask(users.next_line(user));
+            *profile = users.guess(user).map(|place| self.profiles.get(place));
+            if let Some(profile) = profile {
+                profile.lines().into_iter().for_each(near::ask);
+            }
+        }
+        for profile in profiles.iter().flatten() {
+            if let Some(ends) = self.recent.ends(profile.burst.run) {
+                ends.into_iter().for_each(near::ask);
+            }
+        }
     }
 
     fn process(&mut self, transaction: &Transaction, outputs: &mut Vec<Anomaly>) -> Disposition {

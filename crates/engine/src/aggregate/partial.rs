@@ -6,7 +6,7 @@ use super::open_window::{OpenWindow, user_key};
 use super::{AggregateConfig, late};
 use crate::dedup::RecentIds;
 use crate::hash::HashSeed;
-use crate::near::{self, Places};
+use crate::near;
 use crate::snapshot::StateReader;
 use crate::{Disposition, FrozenState, Operator, RestoreError, TumblingWindows, Watermark};
 
@@ -216,32 +216,35 @@ impl Operator for PartialAggregate {
         for (sought, record) in sought.iter_mut().zip(records) {
             let time_ms = record.transaction_time_ms;
             let window = self.windows.iter().rfind(|window| window.contains(time_ms));
-            *sought = window.map(|window| Sought {
-                window,
-                id: self.ids.hash(record.transaction_id),
-                group: window.groups.hash(record),
-                user: None,
+            *sought = window.map(|window| {
+                let (id, group) = (self.ids.hash(record.transaction_id), window.groups.hash(record));
+                near::ask(self.ids.index().first_line(id));
+                near::ask(window.groups.line(group));
+                Sought {
+                    window,
+                    id,
+                    group,
+                    user: None,
+                }
             });
         }
-        let sought = &mut sought[..records.len().min(near::GROUP)];
-        Places::of(sought.iter().flatten(), |sought| {
-            let id = self.ids.index().first_line(sought.id);
-            Some([id, sought.window.groups.line(sought.group)])
-        })
-        .bring();
-        Places::of(sought.iter_mut().zip(records), |(sought, record)| {
-            let sought = sought.as_mut()?;
-            let id = self.ids.index().next_line(sought.id);
-            let (group, in_group) = sought.window.groups.guess(sought.group)?;
-            sought.user = Some(self.seed.hash(&user_key(record, group)));
-            Some([id, in_group, sought.window.users.index().first_line(sought.user?)])
-        })
-        .bring();
-        Places::of(sought.iter().flatten(), |sought| {
-            let Sought { window, user, .. } = *sought;
-            Some([&window.users.guess(user?)?[0]])
-        })
-        .bring();
+        for (sought, record) in sought.iter_mut().zip(records) {
+            let Some(sought) = sought else { continue };
+            near::ask(self.ids.index().next_line(sought.id));
+            if let Some((group, in_group)) = sought.window.groups.guess(sought.group) {
+                near::ask(in_group);
+                let user = self.seed.hash(&user_key(record, group));
+                near::ask(sought.window.users.index().first_line(user));
+                sought.user = Some(user);
+            }
+        }
+        for Sought { window, user, .. } in sought.iter().flatten() {
+            let Some(user) = *user else { continue };
+            near::ask(window.users.index().next_line(user));
+            if let Some(key) = window.users.guess(user) {
+                near::ask(key);
+            }
+        }
     }
 
     #[inline]

@@ -308,7 +308,9 @@ fn index_of<V: Remembered>(
                 .take(GROUP)
                 .map(|(key, at)| (seed.hash(key), key, at)),
         );
-        near::bring(group.iter().map(|(hash, ..)| index.first_line(*hash)));
+        group
+            .iter()
+            .for_each(|(hash, ..)| near::ask(index.first_line(*hash)));
         for &(hash, key, at) in &group {
             if index.find(hash, |at| arena.key(at) == Some(key)).is_some() {
                 return None;

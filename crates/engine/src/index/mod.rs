@@ -177,7 +177,9 @@ impl Index {
                 *place = entry;
                 count += 1;
             }
-            near::bring(group[..count].iter().map(|entry| self.first_line(entry.0)));
+            group[..count]
+                .iter()
+                .for_each(|entry| near::ask(self.first_line(entry.0)));
             for &(hash, position) in &group[..count] {
                 self.insert(hash, position);
             }
