@@ -73,7 +73,7 @@ async fn check_anomalies(context: &TestContext) -> Result<()> {
         for record in &anomalies {
             let anomaly = reader.read(&record.payload)?;
             ensure!(
-                record.key == anomaly.entity.as_bytes(),
+                record.key.as_deref() == Some(anomaly.entity.as_bytes()),
                 "the key is the entity: {anomaly:?}"
             );
             ensure!(

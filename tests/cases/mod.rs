@@ -54,6 +54,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(init::refuses_other_partitions),
         case!(replay::sums_up_to_the_file),
         case!(batches::are_sent_once_in_order),
+        case!(batches::go_where_they_are_named),
         case!(batches::follow_their_partitions),
         case!(object_store::serves_a_recovery),
         case!(ownership::is_found_for_every_partition),

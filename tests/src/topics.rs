@@ -25,8 +25,8 @@ pub struct Record {
     pub offset: i64,
     /// Its time in the log, in milliseconds since 1970.
     pub timestamp_ms: i64,
-    /// The key's bytes; empty where there is none.
-    pub key: Vec<u8>,
+    /// The key's bytes.
+    pub key: Option<Vec<u8>>,
     /// The value's bytes; empty where there is none.
     pub payload: Vec<u8>,
     /// Headers in order.
@@ -53,7 +53,7 @@ impl From<&BorrowedMessage<'_>> for Record {
             partition: message.partition(),
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
-            key: message.key().unwrap_or_default().to_vec(),
+            key: message.key().map(<[u8]>::to_vec),
             payload: message.payload().unwrap_or_default().to_vec(),
             headers: headers
                 .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))

@@ -19,6 +19,8 @@ use crate::partition_for;
 
 /// Most records of a call.
 const MAX_CALL: usize = 10_000;
+/// The number of no partition, for which the client picks one (`RD_KAFKA_PARTITION_UA`, a macro).
+const UNASSIGNED: i32 = -1;
 
 /// What became of a hand-over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +35,10 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TopicIndex(usize);
 
-/// A record that waits: where its bytes end, and its opaque as a pointer.
+/// A record that waits: whether it has a key, where its bytes end, and its opaque as a pointer.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
+    has_key: bool,
     key_end: usize,
     value_end: usize,
     opaque: *mut c_void,
@@ -52,11 +55,12 @@ struct Lane {
 }
 
 impl Lane {
-    fn push(&mut self, key: &[u8], value: &[u8], opaque: *mut c_void) {
-        self.bytes.extend_from_slice(key);
+    fn push(&mut self, key: Option<&[u8]>, value: &[u8], opaque: *mut c_void) {
+        self.bytes.extend_from_slice(key.unwrap_or_default());
         let key_end = self.bytes.len();
         self.bytes.extend_from_slice(value);
         self.records.push(Waiting {
+            has_key: key.is_some(),
             key_end,
             value_end: self.bytes.len(),
             opaque,
@@ -82,7 +86,10 @@ impl Lane {
 #[derive(Debug)]
 struct TopicLanes {
     topic: Topic,
+    /// By partition.
     lanes: Vec<Lane>,
+    /// For partitions that the client picks.
+    unassigned: Lane,
     waiting: usize,
 }
 
@@ -142,7 +149,7 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         &self.producer
     }
 
-    /// Adds a topic of `partitions` partitions. A record goes where [`partition_for`] sends its key.
+    /// Adds a topic of `partitions` partitions, for [`BatchProducer::push`] to choose from.
     ///
     /// # Errors
     /// A name that is none.
@@ -152,6 +159,7 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         self.topics.push(TopicLanes {
             topic,
             lanes: (0..partitions.max(1)).map(|_| Lane::default()).collect(),
+            unassigned: Lane::default(),
             waiting: 0,
         });
         Ok(TopicIndex(self.topics.len() - 1))
@@ -163,12 +171,37 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         self.topics[topic.0].waiting
     }
 
-    /// Adds a record; its bytes are copied. There is no bound but the caller's: see [`BatchProducer::waiting`].
+    /// Adds a record, for the partition that [`partition_for`] sends its key to; its bytes are copied. There is no bound but the
+    /// caller's: see [`BatchProducer::waiting`].
     #[inline]
     pub fn push(&mut self, topic: TopicIndex, key: &[u8], value: &[u8], opaque: C::DeliveryOpaque) {
         let topic = &mut self.topics[topic.0];
         let partition = partition_for(key, topic.lanes.len() as i32);
-        topic.lanes[partition as usize].push(key, value, opaque.into_ptr());
+        topic.lanes[partition as usize].push(Some(key), value, opaque.into_ptr());
+        topic.waiting += 1;
+    }
+
+    /// As [`BatchProducer::push`], for a partition that the caller names, or else for one that the client's own partitioner picks.
+    /// Records of one partition keep their order only if all are sent in the same of these ways.
+    pub fn push_to(
+        &mut self,
+        topic: TopicIndex,
+        partition: Option<u32>,
+        key: Option<&[u8]>,
+        value: &[u8],
+        opaque: C::DeliveryOpaque,
+    ) {
+        let topic = &mut self.topics[topic.0];
+        let lane = match partition.map(|partition| partition as usize) {
+            None => &mut topic.unassigned,
+            Some(partition) => {
+                if topic.lanes.len() <= partition {
+                    topic.lanes.resize_with(partition + 1, Lane::default);
+                }
+                &mut topic.lanes[partition]
+            }
+        };
+        lane.push(key, value, opaque.into_ptr());
         topic.waiting += 1;
     }
 
@@ -180,11 +213,12 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         mut refused: impl FnMut(C::DeliveryOpaque, KafkaError),
     ) -> Outcome {
         let topic = &mut self.topics[topic.0];
-        for (partition, lane) in topic.lanes.iter_mut().enumerate() {
+        let all = (0..).zip(&mut topic.lanes);
+        for (partition, lane) in all.chain([(UNASSIGNED, &mut topic.unassigned)]) {
             while !lane.waiting().is_empty() {
                 fill(&mut self.messages, lane);
                 // SAFETY: the messages point into the lane, which is not changed meanwhile.
-                unsafe { produce(&topic.topic, partition as i32, &mut self.messages) };
+                unsafe { produce(&topic.topic, partition, &mut self.messages) };
                 for message in self.messages.drain(..) {
                     match message.err {
                         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {}
@@ -208,7 +242,7 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
     pub fn clear(&mut self, mut dropped: impl FnMut(C::DeliveryOpaque)) {
         for topic in &mut self.topics {
             topic.waiting = 0;
-            for lane in &mut topic.lanes {
+            for lane in topic.lanes.iter_mut().chain([&mut topic.unassigned]) {
                 while let Some(record) = lane.waiting().first() {
                     // SAFETY: made by `into_ptr`, not handed over, and given back once, as the record goes.
                     dropped(unsafe { C::DeliveryOpaque::from_ptr(record.opaque) });
@@ -241,7 +275,11 @@ fn fill(messages: &mut Vec<RDKafkaMessage>, lane: &Lane) {
             // Not written through: the call copies them.
             payload: value.as_ptr().cast_mut().cast(),
             len: value.len(),
-            key: key.as_ptr().cast_mut().cast(),
+            key: if record.has_key {
+                key.as_ptr().cast_mut().cast()
+            } else {
+                null_mut()
+            },
             key_len: key.len(),
             offset: 0,
             _private: record.opaque,

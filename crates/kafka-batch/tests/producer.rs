@@ -85,6 +85,24 @@ fn what_is_refused_is_given_back_and_holds_nothing_up() {
 }
 
 #[test]
+fn partitions_are_named_or_left_to_the_client() {
+    let (mut producer, topic) = producer();
+    // The first is beyond those that the topic was added with.
+    for (number, partition) in [(1, Some(7)), (2, None), (3, Some(0)), (4, None)] {
+        producer.push_to(topic, partition, None, b"value", Arc::new(number));
+    }
+    assert_eq!(producer.waiting(topic), 4);
+    let outcome = producer.hand_over(topic, |_, error| panic!("refused: {error}"));
+    assert_eq!((outcome, producer.waiting(topic)), (Outcome::Done, 0));
+    let mut reported = make_room(&producer);
+    reported.sort_unstable();
+    assert_eq!(reported, [1, 2, 3, 4]);
+    producer.push_to(topic, None, None, b"value", Arc::new(5));
+    producer.clear(|opaque| assert_eq!(*opaque, 5));
+    assert_eq!(producer.waiting(topic), 0);
+}
+
+#[test]
 fn what_is_dropped_gives_its_opaques_back() {
     let (mut producer, topic) = producer();
     let opaque = Arc::new(0);

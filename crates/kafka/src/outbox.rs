@@ -1,10 +1,8 @@
 //! Where a task's outputs go: the open transaction, or nowhere in a replay.
 
-use rdkafka::producer::BaseRecord;
-
 use crate::job::{InputRecord, Outbox, OutputRecord};
 use crate::metrics::JobMetrics;
-use crate::transaction::{Failure, TransactionalProducer, headers};
+use crate::transaction::{Failure, TransactionalProducer};
 
 /// What outlives a single call of a task: names, counts, and the first failure.
 pub(crate) struct OutboxState {
@@ -65,27 +63,16 @@ pub(crate) struct LiveOutbox<'a> {
 }
 
 impl LiveOutbox<'_> {
-    fn produce(
+    /// Sends, unless something has failed already.
+    fn try_send(
         &mut self,
         topic: &str,
-        partition: Option<i32>,
-        key: Option<&[u8]>,
-        payload: Option<&[u8]>,
-        pairs: &[(&str, &[u8])],
+        send: impl FnOnce(&mut TransactionalProducer, &JobMetrics) -> Result<(), Failure>,
     ) {
         if self.state.failure.is_some() {
             return;
         }
-        let message = BaseRecord {
-            topic,
-            partition,
-            payload,
-            key,
-            timestamp: None,
-            headers: headers(pairs),
-            delivery_opaque: (),
-        };
-        match self.producer.send(message, self.metrics) {
+        match send(self.producer, self.metrics) {
             Ok(()) => self.state.count(topic),
             Err(failure) => self.state.failure = Some(failure),
         }
@@ -94,13 +81,7 @@ impl LiveOutbox<'_> {
 
 impl Outbox for LiveOutbox<'_> {
     fn send(&mut self, record: OutputRecord<'_>) {
-        self.produce(
-            record.topic,
-            record.partition,
-            record.key,
-            Some(record.payload),
-            record.headers,
-        );
+        self.try_send(record.topic, |producer, metrics| producer.send(&record, metrics));
     }
 
     fn dead_letter(&mut self, record: &InputRecord<'_>, code: &'static str, error: &str) {
@@ -115,7 +96,17 @@ impl Outbox for LiveOutbox<'_> {
             ("source.offset", offset.as_bytes()),
             ("service", service.as_bytes()),
         ];
-        self.produce(&topic, None, record.key, record.payload, &headers);
+        let letter = OutputRecord {
+            topic: &topic,
+            partition: None,
+            key: record.key,
+            payload: &[],
+            headers: &headers,
+        };
+        self.try_send(&topic, |producer, metrics| {
+            // A record without a value stays one.
+            producer.send_alone(&letter, record.payload, metrics)
+        });
     }
 
     fn is_replay(&self) -> bool {

@@ -31,6 +31,9 @@ const TOPIC: TopicSpec = TopicSpec {
     log_append_time: false,
     value_schema: None,
 };
+/// By partition and by whether that was named: keys and values.
+type Places = BTreeMap<(i32, bool), Vec<(Option<String>, String)>>;
+
 /// Records of a hand-over, of which only a part goes into the queue.
 const ROUND: u64 = 700;
 
@@ -87,6 +90,21 @@ impl Source {
             self.producer
                 .push(self.topic, key.as_bytes(), value.as_bytes(), number as usize);
         }
+        self.hand_over()
+    }
+
+    /// As [`Source::round`], but where [`place`] says.
+    fn round_to_places(&mut self) -> Result<()> {
+        for number in self.sent..self.sent + ROUND {
+            let (partition, key) = place(number);
+            let (key, value) = (key.as_deref().map(str::as_bytes), number.to_string());
+            self.producer
+                .push_to(self.topic, partition, key, value.as_bytes(), number as usize);
+        }
+        self.hand_over()
+    }
+
+    fn hand_over(&mut self) -> Result<()> {
         self.sent += ROUND;
         let mut refused = None;
         while self
@@ -122,6 +140,49 @@ impl Source {
         ensure!(self.full > 0, "the queue was never full");
         Ok(self.sent)
     }
+}
+
+/// A partition that is named and no key, or a key and no partition.
+fn place(number: u64) -> (Option<u32>, Option<String>) {
+    if number.is_multiple_of(2) {
+        (Some((number / 2 % TOPIC.partitions as u64) as u32), None)
+    } else {
+        (None, Some(format!("key-{}", number % 97)))
+    }
+}
+
+/// Records go to the partition that is named, with or without a key, or else where their key belongs; those that go one of the
+/// two ways are in order.
+pub(super) async fn go_where_they_are_named(context: TestContext) -> Result<()> {
+    let settings = context.settings.clone();
+    let sent = tokio::task::spawn_blocking(move || {
+        let mut source = Source::new(&settings)?;
+        for _ in 0..5 {
+            source.round_to_places()?;
+        }
+        source.finish()
+    })
+    .await??;
+    let mut expected = Places::new();
+    for number in 0..sent {
+        let (named, key) = place(number);
+        let of_key = |key: &String| partition_for(key.as_bytes(), TOPIC.partitions);
+        let partition = named.map(|named| named as i32).or(key.as_ref().map(of_key));
+        let place = (partition.context("neither")?, named.is_some());
+        expected.entry(place).or_default().push((key, number.to_string()));
+    }
+    let mut found = Places::new();
+    for record in topics::read(&context.settings, TOPIC.name).await? {
+        let key = record.key.map(String::from_utf8).transpose()?;
+        let place = (record.partition, key.is_none());
+        let value = String::from_utf8(record.payload)?;
+        found.entry(place).or_default().push((key, value));
+    }
+    ensure!(
+        found == expected,
+        "the log does not hold what was sent, where it was to be"
+    );
+    Ok(())
 }
 
 /// With a queue that is full most of the time, every record is reported once and is in the log once, in the partition of its

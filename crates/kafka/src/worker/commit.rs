@@ -51,8 +51,8 @@ impl<J: Job> Core<J> {
         let Some(group) = group else {
             return Err(Failure::Abort("the consumer is in no group".to_owned()));
         };
-        self.producer
-            .commit(&offsets, &group, Duration::from_millis(limit_ms))?;
+        let limit = Duration::from_millis(limit_ms);
+        self.producer.commit(&offsets, &group, limit, &self.metrics)?;
         for active in self
             .partitions
             .iter_mut()

@@ -139,7 +139,8 @@ impl<J: Job> Core<J> {
         loop {
             group.extend(items.by_ref().take(near::GROUP));
             if group.is_empty() {
-                return Ok(());
+                // What is sent meanwhile need not be waited for at the commit.
+                return self.producer.hand_over(&self.metrics);
             }
             self.prepare(&group);
             // Once for all of them: a look at the clock costs as much as a good part of a record.

@@ -1,20 +1,21 @@
 //! The transactional producer: retriable errors are retried in place, abortable ones abort, fatal ones stop.
 
+mod deliveries;
+mod send;
+
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use millrace_kafka_batch::flush;
-use rdkafka::config::RDKafkaLogLevel;
+use millrace_kafka_batch::{BatchProducer, flush};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
+use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::WorkerError;
-use crate::client::{bridge_error, bridge_log};
 use crate::metrics::JobMetrics;
+use deliveries::Deliveries;
+use send::Gathered;
 
 /// How long one call of librdkafka may take before it is called again; its calls can be resumed.
 const SLICE: Duration = Duration::from_secs(1);
@@ -38,81 +39,14 @@ impl From<WorkerError> for Failure {
     }
 }
 
-/// A record that was not acknowledged.
-#[derive(Debug, Clone)]
-struct Undelivered {
-    topic: String,
-    code: Option<RDKafkaErrorCode>,
-    reason: String,
-}
-
-/// Keeps the first failed delivery of a transaction.
-#[derive(Default)]
-pub(crate) struct Deliveries {
-    failed: Mutex<Option<Undelivered>>,
-}
-
-impl Deliveries {
-    fn fail(&self, failure: Undelivered) {
-        self.failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(failure);
-    }
-
-    fn take(&self) -> Option<Undelivered> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl ClientContext for Deliveries {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        bridge_log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        bridge_error(&error, reason);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, message)) = result {
-            self.fail(Undelivered {
-                topic: message.topic().to_owned(),
-                code: error.rdkafka_error_code(),
-                reason: error.to_string(),
-            });
-        }
-    }
-}
-
-/// Whether the cluster would refuse the same record again, however long one waits.
-fn is_permanent(code: Option<RDKafkaErrorCode>) -> bool {
-    matches!(
-        code,
-        Some(
-            RDKafkaErrorCode::MessageSizeTooLarge
-                | RDKafkaErrorCode::InvalidMessageSize
-                | RDKafkaErrorCode::InvalidRecord
-                | RDKafkaErrorCode::InvalidTimestamp
-                | RDKafkaErrorCode::InvalidTopic
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::UnknownPartition
-                | RDKafkaErrorCode::UnsupportedCompressionType
-        )
-    )
-}
-
 /// A transactional producer and whether it has a transaction open.
 pub(crate) struct TransactionalProducer {
-    producer: BaseProducer<Deliveries>,
+    producer: BatchProducer<Deliveries>,
+    /// A handful: the topics that the job writes to.
+    gathered: Vec<Gathered>,
     open: bool,
     transaction_timeout: Duration,
     instance: String,
-    since_poll: u32,
 }
 
 impl TransactionalProducer {
@@ -123,16 +57,17 @@ impl TransactionalProducer {
     ) -> Result<Self, WorkerError> {
         let producer = config
             .create_with_context(Deliveries::default())
+            .and_then(BatchProducer::new)
             .map_err(|reason| WorkerError::Client {
                 client: "transactional producer",
                 reason,
             })?;
         Ok(Self {
             producer,
+            gathered: Vec::new(),
             open: false,
             transaction_timeout,
             instance: instance.to_owned(),
-            since_poll: 0,
         })
     }
 
@@ -141,11 +76,11 @@ impl TransactionalProducer {
     pub(crate) fn init(&self, stop: &AtomicBool) -> Result<(), WorkerError> {
         let started = Instant::now();
         loop {
-            let error = match self.producer.init_transactions(SLICE * 5) {
+            let error = match self.base().init_transactions(SLICE * 5) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            self.producer.poll(RETRY);
+            self.base().poll(RETRY);
             if !is_retriable(&error) {
                 return Err(self.fatal("init_transactions", &error));
             }
@@ -163,7 +98,7 @@ impl TransactionalProducer {
     /// Begins a transaction if none is open.
     pub(crate) fn begin(&mut self) -> Result<(), Failure> {
         if !self.open {
-            self.producer
+            self.base()
                 .begin_transaction()
                 .map_err(|error| self.failure("begin_transaction", &error))?;
             self.open = true;
@@ -171,81 +106,30 @@ impl TransactionalProducer {
         Ok(())
     }
 
-    /// Adds a record to the transaction, waiting for room in the queue. The bytes are copied once, into the queue.
-    pub(crate) fn send(
-        &mut self,
-        record: BaseRecord<'_, [u8], [u8], ()>,
-        metrics: &JobMetrics,
-    ) -> Result<(), Failure> {
-        self.since_poll += 1;
-        if self.since_poll >= 1_024 {
-            self.since_poll = 0;
-            self.producer.poll(Duration::ZERO);
-        }
-        let mut record = record;
-        let mut counted = false;
-        loop {
-            let (error, back) = match self.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err(refused) => refused,
-            };
-            let code = error.rdkafka_error_code();
-            if code != Some(RDKafkaErrorCode::QueueFull) {
-                return Err(if is_permanent(code) {
-                    Failure::Stop(WorkerError::Output {
-                        topic: back.topic.to_owned(),
-                        reason: error.to_string(),
-                    })
-                } else {
-                    self.failure("produce", &error)
-                });
-            }
-            if !counted {
-                metrics.queue_full.inc();
-                counted = true;
-            }
-            // Room comes with acknowledgements or, at the latest, when the message timeout gives records up.
-            flush(self.producer.client(), WAIT);
-            self.producer.poll(Duration::ZERO);
-            self.check_deliveries()?;
-            record = back;
-        }
+    fn base(&self) -> &BaseProducer<Deliveries> {
+        self.producer.producer()
     }
 
-    fn check_deliveries(&self) -> Result<(), Failure> {
-        let Some(failed) = self.producer.client().context().take() else {
-            return Ok(());
-        };
-        if is_permanent(failed.code) {
-            return Err(Failure::Stop(WorkerError::Output {
-                topic: failed.topic,
-                reason: failed.reason,
-            }));
-        }
-        Err(Failure::Abort(format!(
-            "a record for {} was not acknowledged: {}",
-            failed.topic, failed.reason
-        )))
-    }
-
-    /// Sends what is queued, adds the offsets, and commits, all within `limit`.
+    /// Sends what is gathered and queued, adds the offsets, and commits, all within `limit`.
     pub(crate) fn commit(
         &mut self,
         offsets: &TopicPartitionList,
         group: &ConsumerGroupMetadata,
         limit: Duration,
+        metrics: &JobMetrics,
     ) -> Result<(), Failure> {
+        self.hand_over(metrics)?;
         let deadline = Instant::now() + limit.min(self.transaction_timeout);
-        while !flush(self.producer.client(), WAIT) {
-            self.producer.poll(Duration::ZERO);
-            self.check_deliveries()?;
+        while !flush(self.base().client(), WAIT) {
+            self.base().poll(Duration::ZERO);
+            self.base().client().context().check()?;
             if Instant::now() > deadline {
                 return Err(Failure::Abort(
                     "the records were not acknowledged in time".to_owned(),
                 ));
             }
         }
-        self.check_deliveries()?;
+        self.base().client().context().check()?;
         self.retry("send_offsets_to_transaction", deadline, |producer| {
             producer.send_offsets_to_transaction(offsets, group, SLICE)
         })?;
@@ -264,22 +148,23 @@ impl TransactionalProducer {
 
     /// Aborts the open transaction, if there is one, within `limit`: what it sent is never seen.
     pub(crate) fn abort(&mut self, limit: Duration) -> Result<(), WorkerError> {
+        self.clear();
         if !self.open {
             return Ok(());
         }
         let started = Instant::now();
         loop {
-            let error = match self.producer.abort_transaction(Duration::from_millis(200)) {
+            let error = match self.base().abort_transaction(Duration::from_millis(200)) {
                 Ok(()) => {
                     self.open = false;
-                    self.producer.poll(Duration::ZERO);
-                    self.producer.client().context().take();
+                    self.base().poll(Duration::ZERO);
+                    self.base().client().context().forget();
                     return Ok(());
                 }
                 Err(error) => error,
             };
             // The purged records' events must be served before the abort can go on.
-            self.producer.poll(RETRY);
+            self.base().poll(RETRY);
             if !is_retriable(&error) {
                 return Err(self.fatal("abort_transaction", &error));
             }
@@ -297,7 +182,7 @@ impl TransactionalProducer {
     ) -> Result<(), Failure> {
         let started = Instant::now();
         loop {
-            let error = match call(&self.producer) {
+            let error = match call(self.base()) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -310,7 +195,7 @@ impl TransactionalProducer {
                     _ => Failure::Abort(format!("{action} had no answer in time: {error}")),
                 });
             }
-            self.producer.poll(RETRY);
+            self.base().poll(RETRY);
         }
     }
 
@@ -320,7 +205,7 @@ impl TransactionalProducer {
                 Failure::Abort(format!("{action}: {reason}"))
             }
             // Producing fails with "the state is wrong" once something else has made the transaction abortable.
-            KafkaError::MessageProduction(_) if self.producer.client().fatal_error().is_none() => {
+            KafkaError::MessageProduction(_) if self.base().client().fatal_error().is_none() => {
                 Failure::Abort(format!("{action}: {error}"))
             }
             _ => Failure::Stop(self.fatal(action, error)),
@@ -328,7 +213,7 @@ impl TransactionalProducer {
     }
 
     fn fatal(&self, action: &'static str, error: &KafkaError) -> WorkerError {
-        let (code, reason) = match self.producer.client().fatal_error() {
+        let (code, reason) = match self.base().client().fatal_error() {
             Some((code, text)) => (Some(code), format!("{code:?}: {text}")),
             None => (error.rdkafka_error_code(), error.to_string()),
         };
@@ -369,19 +254,4 @@ fn unanswered(action: &'static str, started: Instant, error: &KafkaError) -> Wor
         waited_ms: started.elapsed().as_millis(),
         reason: error.to_string(),
     }
-}
-
-/// The headers of a record, made only where there are any.
-pub(crate) fn headers(pairs: &[(&str, &[u8])]) -> Option<OwnedHeaders> {
-    if pairs.is_empty() {
-        return None;
-    }
-    let mut headers = OwnedHeaders::new_with_capacity(pairs.len());
-    for (key, value) in pairs {
-        headers = headers.insert(rdkafka::message::Header {
-            key,
-            value: Some(*value),
-        });
-    }
-    Some(headers)
 }

@@ -1,0 +1,103 @@
+//! Which records of a transaction were not acknowledged.
+
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+
+use super::Failure;
+use crate::WorkerError;
+use crate::client::{bridge_error, bridge_log};
+
+/// A record that was not acknowledged.
+#[derive(Debug, Clone)]
+struct Undelivered {
+    topic: String,
+    code: Option<RDKafkaErrorCode>,
+    reason: String,
+}
+
+/// Keeps the first failed delivery of a transaction.
+#[derive(Default)]
+pub(crate) struct Deliveries {
+    failed: Mutex<Option<Undelivered>>,
+}
+
+impl Deliveries {
+    fn fail(&self, failure: Undelivered) {
+        self.failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(failure);
+    }
+
+    fn take(&self) -> Option<Undelivered> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Forgets what failed.
+    pub(super) fn forget(&self) {
+        self.take();
+    }
+
+    /// What the first failure since the last call means, if there was one.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let Some(failed) = self.take() else {
+            return Ok(());
+        };
+        if is_permanent(failed.code) {
+            return Err(Failure::Stop(WorkerError::Output {
+                topic: failed.topic,
+                reason: failed.reason,
+            }));
+        }
+        Err(Failure::Abort(format!(
+            "a record for {} was not acknowledged: {}",
+            failed.topic, failed.reason
+        )))
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        bridge_log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        bridge_error(&error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, message)) = result {
+            self.fail(Undelivered {
+                topic: message.topic().to_owned(),
+                code: error.rdkafka_error_code(),
+                reason: error.to_string(),
+            });
+        }
+    }
+}
+
+/// Whether the cluster would refuse the same record again, however long one waits.
+pub(super) fn is_permanent(code: Option<RDKafkaErrorCode>) -> bool {
+    matches!(
+        code,
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidMessageSize
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::InvalidTimestamp
+                | RDKafkaErrorCode::InvalidTopic
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnsupportedCompressionType
+        )
+    )
+}

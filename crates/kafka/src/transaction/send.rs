@@ -1,0 +1,166 @@
+//! Records into the open transaction: gathered, and handed to the client by the partition.
+
+use std::time::Duration;
+
+use millrace_kafka_batch::{Outcome, TopicIndex, flush};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseRecord, Producer};
+
+use super::deliveries::is_permanent;
+use super::{Failure, TransactionalProducer, WAIT};
+use crate::WorkerError;
+use crate::job::OutputRecord;
+use crate::metrics::JobMetrics;
+
+/// Records of a topic that are gathered at most.
+const MAX_GATHERED: usize = 1_024;
+
+/// Where a topic's records are gathered.
+pub(super) struct Gathered {
+    topic: String,
+    index: TopicIndex,
+}
+
+impl TransactionalProducer {
+    /// Adds a record to the transaction, waiting for room in the client's queue. It is handed over with others of its topic, by
+    /// [`TransactionalProducer::hand_over`] at the latest; what the client refuses then fails as if it had been refused here.
+    pub(crate) fn send(&mut self, record: &OutputRecord<'_>, metrics: &JobMetrics) -> Result<(), Failure> {
+        if !record.headers.is_empty() {
+            return self.send_alone(record, Some(record.payload), metrics);
+        }
+        let topic = self.gathered(record.topic)?;
+        let partition = record
+            .partition
+            .and_then(|partition| u32::try_from(partition).ok());
+        self.producer
+            .push_to(topic, partition, record.key, record.payload, ());
+        if self.producer.waiting(topic) < MAX_GATHERED {
+            return Ok(());
+        }
+        self.hand_over_topic(topic, metrics)
+    }
+
+    /// Hands everything gathered to the client, which sends it as its linger says.
+    pub(crate) fn hand_over(&mut self, metrics: &JobMetrics) -> Result<(), Failure> {
+        for at in 0..self.gathered.len() {
+            self.hand_over_topic(self.gathered[at].index, metrics)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what is gathered.
+    pub(super) fn clear(&mut self) {
+        self.producer.clear(|()| ());
+    }
+
+    fn gathered(&mut self, topic: &str) -> Result<TopicIndex, Failure> {
+        if let Some(known) = self.gathered.iter().find(|known| known.topic == topic) {
+            return Ok(known.index);
+        }
+        // Partitions come as they are named.
+        let index = self.producer.add_topic(topic, 0).map_err(|error| {
+            Failure::Stop(WorkerError::Output {
+                topic: topic.to_owned(),
+                reason: error.to_string(),
+            })
+        })?;
+        self.gathered.push(Gathered {
+            topic: topic.to_owned(),
+            index,
+        });
+        Ok(index)
+    }
+
+    fn hand_over_topic(&mut self, topic: TopicIndex, metrics: &JobMetrics) -> Result<(), Failure> {
+        if self.producer.waiting(topic) == 0 {
+            return Ok(());
+        }
+        let mut counted = false;
+        loop {
+            let mut refused = None;
+            let outcome = self.producer.hand_over(topic, |(), error| {
+                refused.get_or_insert(error);
+            });
+            if let Some(error) = refused {
+                return Err(self.refused(topic, &error));
+            }
+            if outcome == Outcome::Done {
+                self.producer.producer().poll(Duration::ZERO);
+                return Ok(());
+            }
+            self.wait_for_room(&mut counted, metrics)?;
+        }
+    }
+
+    fn refused(&self, topic: TopicIndex, error: &KafkaError) -> Failure {
+        let known = self.gathered.iter().find(|known| known.index == topic);
+        self.produce_failure(known.map_or("", |known| &known.topic), error)
+    }
+
+    /// A record by itself: with headers, or without a value.
+    pub(crate) fn send_alone(
+        &mut self,
+        record: &OutputRecord<'_>,
+        payload: Option<&[u8]>,
+        metrics: &JobMetrics,
+    ) -> Result<(), Failure> {
+        let mut message = BaseRecord {
+            topic: record.topic,
+            partition: record.partition,
+            payload,
+            key: record.key,
+            timestamp: None,
+            headers: headers(record.headers),
+            delivery_opaque: (),
+        };
+        let mut counted = false;
+        loop {
+            let (error, back) = match self.producer.producer().send(message) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            };
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                return Err(self.produce_failure(record.topic, &error));
+            }
+            self.wait_for_room(&mut counted, metrics)?;
+            message = back;
+        }
+    }
+
+    fn produce_failure(&self, topic: &str, error: &KafkaError) -> Failure {
+        if is_permanent(error.rdkafka_error_code()) {
+            return Failure::Stop(WorkerError::Output {
+                topic: topic.to_owned(),
+                reason: error.to_string(),
+            });
+        }
+        self.failure("produce", error)
+    }
+
+    /// Room comes with acknowledgements or, at the latest, when the message timeout gives records up.
+    fn wait_for_room(&self, counted: &mut bool, metrics: &JobMetrics) -> Result<(), Failure> {
+        if !std::mem::replace(counted, true) {
+            metrics.queue_full.inc();
+        }
+        let producer = self.producer.producer();
+        flush(producer.client(), WAIT);
+        producer.poll(Duration::ZERO);
+        producer.client().context().check()
+    }
+}
+
+/// The headers of a record, made only where there are any.
+fn headers(pairs: &[(&str, &[u8])]) -> Option<OwnedHeaders> {
+    if pairs.is_empty() {
+        return None;
+    }
+    let mut headers = OwnedHeaders::new_with_capacity(pairs.len());
+    for (key, value) in pairs {
+        headers = headers.insert(rdkafka::message::Header {
+            key,
+            value: Some(*value),
+        });
+    }
+    Some(headers)
+}
