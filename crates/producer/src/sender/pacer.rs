@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Grants records at a rate. A thread that was held up catches up, but for no more than a fifth of a second's worth: an
-/// outage is not followed by a flood.
+/// Grants records at a rate. A thread that was held up catches up, for no more than [`CATCH_UP_S`]: people go on paying while
+/// a broker pauses, so a short pause must not lower the rate, and an outage is not followed by a flood.
 #[derive(Debug)]
 pub struct Pacer {
     rate_per_s: u64,
@@ -14,6 +14,8 @@ pub struct Pacer {
     granted: AtomicU64,
 }
 
+/// Seconds' worth of records that are made good.
+const CATCH_UP_S: u64 = 2;
 /// Most records that are granted at once.
 const MAX_BATCH: u64 = 256;
 /// Grants a second, below the rate at which a batch is full. Each wakes a thread, and for each record that comes alone
@@ -29,7 +31,7 @@ impl Pacer {
             rate_per_s,
             started: Instant::now(),
             batch,
-            catch_up: (rate_per_s / 5).max(batch),
+            catch_up: rate_per_s.saturating_mul(CATCH_UP_S).max(batch),
             granted: AtomicU64::new(0),
         }
     }
@@ -95,7 +97,7 @@ mod tests {
         granted_until(&pacer, Duration::from_secs(1));
         // A minute of outage is not made good.
         let after = granted_until(&pacer, Duration::from_secs(61));
-        assert_eq!(after, 2_000);
+        assert_eq!(after, 10_000 * CATCH_UP_S);
     }
 
     #[test]
