@@ -175,7 +175,7 @@ impl Task for PartialTask {
             outbox.dead_letter(record, error.code(), &error.to_string());
             return Ok(());
         }
-        match self.operator.process(&transaction, &mut self.outputs) {
+        match self.operator.process(transaction, &mut self.outputs) {
             Disposition::Accepted => self.send_outputs(outbox),
             Disposition::Duplicate if outbox.is_replay() => {}
             Disposition::Duplicate => self.job.metrics.duplicate_records.inc(),

@@ -18,6 +18,8 @@ pub struct Ahead {
     transactions: Vec<Transaction>,
     /// The first that was not taken.
     next: usize,
+    /// The last that was decoded in its turn.
+    alone: Option<Transaction>,
 }
 
 impl Ahead {
@@ -29,6 +31,7 @@ impl Ahead {
             offsets: Vec::new(),
             transactions: Vec::new(),
             next: 0,
+            alone: None,
         }
     }
 
@@ -52,15 +55,15 @@ impl Ahead {
     /// # Errors
     /// As [`crate::Reader::read`].
     #[inline]
-    pub fn read(&mut self, offset: i64, value: &[u8]) -> Result<Transaction, ReadError> {
+    pub fn read(&mut self, offset: i64, value: &[u8]) -> Result<&Transaction, ReadError> {
         while let Some(&next) = self.offsets.get(self.next)
             && next <= offset
         {
             self.next += 1;
             if next == offset {
-                return Ok(self.transactions[self.next - 1]);
+                return Ok(&self.transactions[self.next - 1]);
             }
         }
-        self.reader.read(value)
+        Ok(self.alone.insert(self.reader.read(value)?))
     }
 }

@@ -154,7 +154,7 @@ impl Task for DetectTask {
             return Ok(());
         }
         let unknown_before = self.operator.unknown_locations();
-        let disposition = self.operator.process(&transaction, &mut self.outputs);
+        let disposition = self.operator.process(transaction, &mut self.outputs);
         if !self.outputs.is_empty() {
             self.send_outputs(outbox);
         }
