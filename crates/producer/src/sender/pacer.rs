@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Grants records at a rate. A thread that was held up catches up, for no more than [`CATCH_UP_S`]: people go on paying while
-/// a broker pauses, so a short pause must not lower the rate, and an outage is not followed by a flood.
+/// Grants records at a rate. A thread that was held up catches up, for no more than two seconds' worth: people go on paying
+/// while a broker pauses, so a short pause must not lower the rate, and an outage is not followed by a flood.
 #[derive(Debug)]
 pub struct Pacer {
     rate_per_s: u64,
