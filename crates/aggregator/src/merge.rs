@@ -119,9 +119,6 @@ pub struct MergeTask {
 impl MergeTask {
     fn send_outputs(&mut self, outbox: &mut dyn Outbox) {
         self.windows.show_open(self.operator.open_windows());
-        if self.outputs.is_empty() {
-            return;
-        }
         if !outbox.is_replay() {
             let finals = self.outputs.iter().filter(|output| output.is_final());
             self.windows

@@ -86,10 +86,10 @@ impl Lane {
 #[derive(Debug)]
 struct TopicLanes {
     topic: Topic,
-    /// By partition.
+    /// That [`BatchProducer::push`] chooses from.
+    partitions: i32,
+    /// The first for partitions that the client picks, then by partition.
     lanes: Vec<Lane>,
-    /// For partitions that the client picks.
-    unassigned: Lane,
     waiting: usize,
 }
 
@@ -158,8 +158,8 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         let topic = unsafe { Topic::new(self.producer.client().native_ptr(), name) }?;
         self.topics.push(TopicLanes {
             topic,
-            lanes: (0..partitions.max(1)).map(|_| Lane::default()).collect(),
-            unassigned: Lane::default(),
+            partitions: partitions.max(1) as i32,
+            lanes: Vec::new(),
             waiting: 0,
         });
         Ok(TopicIndex(self.topics.len() - 1))
@@ -175,14 +175,13 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
     /// caller's: see [`BatchProducer::waiting`].
     #[inline]
     pub fn push(&mut self, topic: TopicIndex, key: &[u8], value: &[u8], opaque: C::DeliveryOpaque) {
-        let topic = &mut self.topics[topic.0];
-        let partition = partition_for(key, topic.lanes.len() as i32);
-        topic.lanes[partition as usize].push(Some(key), value, opaque.into_ptr());
-        topic.waiting += 1;
+        let partition = partition_for(key, self.topics[topic.0].partitions);
+        self.push_to(topic, Some(partition as u32), Some(key), value, opaque);
     }
 
     /// As [`BatchProducer::push`], for a partition that the caller names, or else for one that the client's own partitioner picks.
     /// Records of one partition keep their order only if all are sent in the same of these ways.
+    #[inline]
     pub fn push_to(
         &mut self,
         topic: TopicIndex,
@@ -192,16 +191,11 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         opaque: C::DeliveryOpaque,
     ) {
         let topic = &mut self.topics[topic.0];
-        let lane = match partition.map(|partition| partition as usize) {
-            None => &mut topic.unassigned,
-            Some(partition) => {
-                if topic.lanes.len() <= partition {
-                    topic.lanes.resize_with(partition + 1, Lane::default);
-                }
-                &mut topic.lanes[partition]
-            }
-        };
-        lane.push(key, value, opaque.into_ptr());
+        let lane = partition.map_or(0, |partition| partition as usize + 1);
+        if topic.lanes.len() <= lane {
+            topic.lanes.resize_with(lane + 1, Lane::default);
+        }
+        topic.lanes[lane].push(key, value, opaque.into_ptr());
         topic.waiting += 1;
     }
 
@@ -213,8 +207,7 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         mut refused: impl FnMut(C::DeliveryOpaque, KafkaError),
     ) -> Outcome {
         let topic = &mut self.topics[topic.0];
-        let all = (0..).zip(&mut topic.lanes);
-        for (partition, lane) in all.chain([(UNASSIGNED, &mut topic.unassigned)]) {
+        for (partition, lane) in (UNASSIGNED..).zip(&mut topic.lanes) {
             while !lane.waiting().is_empty() {
                 fill(&mut self.messages, lane);
                 // SAFETY: the messages point into the lane, which is not changed meanwhile.
@@ -242,7 +235,7 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
     pub fn clear(&mut self, mut dropped: impl FnMut(C::DeliveryOpaque)) {
         for topic in &mut self.topics {
             topic.waiting = 0;
-            for lane in topic.lanes.iter_mut().chain([&mut topic.unassigned]) {
+            for lane in &mut topic.lanes {
                 while let Some(record) = lane.waiting().first() {
                     // SAFETY: made by `into_ptr`, not handed over, and given back once, as the record goes.
                     dropped(unsafe { C::DeliveryOpaque::from_ptr(record.opaque) });

@@ -142,6 +142,17 @@ impl Source {
     }
 }
 
+/// Sends so many rounds, and waits until each record is acknowledged; how many there were.
+async fn send(context: &TestContext, rounds: usize, round: fn(&mut Source) -> Result<()>) -> Result<u64> {
+    let settings = context.settings.clone();
+    tokio::task::spawn_blocking(move || {
+        let mut source = Source::new(&settings)?;
+        (0..rounds).try_for_each(|_| round(&mut source))?;
+        source.finish()
+    })
+    .await?
+}
+
 /// A partition that is named and no key, or a key and no partition.
 fn place(number: u64) -> (Option<u32>, Option<String>) {
     if number.is_multiple_of(2) {
@@ -154,15 +165,7 @@ fn place(number: u64) -> (Option<u32>, Option<String>) {
 /// Records go to the partition that is named, with or without a key, or else where their key belongs; those that go one of the
 /// two ways are in order.
 pub(super) async fn go_where_they_are_named(context: TestContext) -> Result<()> {
-    let settings = context.settings.clone();
-    let sent = tokio::task::spawn_blocking(move || {
-        let mut source = Source::new(&settings)?;
-        for _ in 0..5 {
-            source.round_to_places()?;
-        }
-        source.finish()
-    })
-    .await??;
+    let sent = send(&context, 5, Source::round_to_places).await?;
     let mut expected = Places::new();
     for number in 0..sent {
         let (named, key) = place(number);
@@ -188,15 +191,7 @@ pub(super) async fn go_where_they_are_named(context: TestContext) -> Result<()> 
 /// With a queue that is full most of the time, every record is reported once and is in the log once, in the partition of its
 /// key and in order within it.
 pub(super) async fn are_sent_once_in_order(context: TestContext) -> Result<()> {
-    let settings = context.settings.clone();
-    let sent = tokio::task::spawn_blocking(move || {
-        let mut source = Source::new(&settings)?;
-        for _ in 0..40 {
-            source.round()?;
-        }
-        source.finish()
-    })
-    .await??;
+    let sent = send(&context, 40, Source::round).await?;
     let mut expected: BTreeMap<i32, Vec<String>> = BTreeMap::new();
     for number in 0..sent {
         let key = format!("key-{}", number % 97);

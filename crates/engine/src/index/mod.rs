@@ -99,7 +99,7 @@ impl Index {
         self.buckets
     }
 
-    /// A word of the bucket that a hash leads to first. Whoever reads it asks for the memory: see [`crate::near`].
+    /// A word of the bucket that a hash leads to first, to ask for its memory: see [`crate::near`].
     #[inline]
     #[must_use]
     pub fn first_line(&self, hash: u64) -> &u64 {

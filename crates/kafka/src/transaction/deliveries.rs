@@ -9,7 +9,6 @@ use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use super::Failure;
-use crate::WorkerError;
 use crate::client::{bridge_error, bridge_log};
 
 /// A record that was not acknowledged.
@@ -49,10 +48,7 @@ impl Deliveries {
             return Ok(());
         };
         if is_permanent(failed.code) {
-            return Err(Failure::Stop(WorkerError::Output {
-                topic: failed.topic,
-                reason: failed.reason,
-            }));
+            return Err(Failure::output(&failed.topic, &failed.reason));
         }
         Err(Failure::Abort(format!(
             "a record for {} was not acknowledged: {}",

@@ -33,6 +33,16 @@ pub(crate) enum Failure {
     Stop(WorkerError),
 }
 
+impl Failure {
+    /// A record that `topic` will never take.
+    fn output(topic: &str, reason: &impl ToString) -> Self {
+        Self::Stop(WorkerError::Output {
+            topic: topic.to_owned(),
+            reason: reason.to_string(),
+        })
+    }
+}
+
 impl From<WorkerError> for Failure {
     fn from(error: WorkerError) -> Self {
         Self::Stop(error)
@@ -106,8 +116,13 @@ impl TransactionalProducer {
         Ok(())
     }
 
+    /// The client, for everything but gathered records.
     fn base(&self) -> &BaseProducer<Deliveries> {
         self.producer.producer()
+    }
+
+    fn deliveries(&self) -> &Deliveries {
+        self.base().client().context()
     }
 
     /// Sends what is gathered and queued, adds the offsets, and commits, all within `limit`.
@@ -118,18 +133,18 @@ impl TransactionalProducer {
         limit: Duration,
         metrics: &JobMetrics,
     ) -> Result<(), Failure> {
-        self.hand_over(metrics)?;
         let deadline = Instant::now() + limit.min(self.transaction_timeout);
+        self.hand_over(metrics)?;
         while !flush(self.base().client(), WAIT) {
             self.base().poll(Duration::ZERO);
-            self.base().client().context().check()?;
+            self.deliveries().check()?;
             if Instant::now() > deadline {
                 return Err(Failure::Abort(
                     "the records were not acknowledged in time".to_owned(),
                 ));
             }
         }
-        self.base().client().context().check()?;
+        self.deliveries().check()?;
         self.retry("send_offsets_to_transaction", deadline, |producer| {
             producer.send_offsets_to_transaction(offsets, group, SLICE)
         })?;
@@ -148,7 +163,7 @@ impl TransactionalProducer {
 
     /// Aborts the open transaction, if there is one, within `limit`: what it sent is never seen.
     pub(crate) fn abort(&mut self, limit: Duration) -> Result<(), WorkerError> {
-        self.clear();
+        self.producer.clear(|()| ());
         if !self.open {
             return Ok(());
         }
@@ -158,7 +173,7 @@ impl TransactionalProducer {
                 Ok(()) => {
                     self.open = false;
                     self.base().poll(Duration::ZERO);
-                    self.base().client().context().forget();
+                    self.deliveries().forget();
                     return Ok(());
                 }
                 Err(error) => error,

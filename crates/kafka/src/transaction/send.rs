@@ -9,7 +9,6 @@ use rdkafka::producer::{BaseRecord, Producer};
 
 use super::deliveries::is_permanent;
 use super::{Failure, TransactionalProducer, WAIT};
-use crate::WorkerError;
 use crate::job::OutputRecord;
 use crate::metrics::JobMetrics;
 
@@ -29,7 +28,8 @@ impl TransactionalProducer {
         if !record.headers.is_empty() {
             return self.send_alone(record, Some(record.payload), metrics);
         }
-        let topic = self.gathered(record.topic)?;
+        let at = self.gathered(record.topic)?;
+        let topic = self.gathered[at].index;
         let partition = record
             .partition
             .and_then(|partition| u32::try_from(partition).ok());
@@ -38,41 +38,36 @@ impl TransactionalProducer {
         if self.producer.waiting(topic) < MAX_GATHERED {
             return Ok(());
         }
-        self.hand_over_topic(topic, metrics)
+        self.hand_over_topic(at, metrics)
     }
 
     /// Hands everything gathered to the client, which sends it as its linger says.
     pub(crate) fn hand_over(&mut self, metrics: &JobMetrics) -> Result<(), Failure> {
         for at in 0..self.gathered.len() {
-            self.hand_over_topic(self.gathered[at].index, metrics)?;
+            self.hand_over_topic(at, metrics)?;
         }
         Ok(())
     }
 
-    /// Forgets what is gathered.
-    pub(super) fn clear(&mut self) {
-        self.producer.clear(|()| ());
-    }
-
-    fn gathered(&mut self, topic: &str) -> Result<TopicIndex, Failure> {
-        if let Some(known) = self.gathered.iter().find(|known| known.topic == topic) {
-            return Ok(known.index);
+    /// Where among `gathered` a topic is.
+    fn gathered(&mut self, topic: &str) -> Result<usize, Failure> {
+        if let Some(at) = self.gathered.iter().position(|known| known.topic == topic) {
+            return Ok(at);
         }
         // Partitions come as they are named.
-        let index = self.producer.add_topic(topic, 0).map_err(|error| {
-            Failure::Stop(WorkerError::Output {
-                topic: topic.to_owned(),
-                reason: error.to_string(),
-            })
-        })?;
+        let index = self
+            .producer
+            .add_topic(topic, 0)
+            .map_err(|error| Failure::output(topic, &error))?;
         self.gathered.push(Gathered {
             topic: topic.to_owned(),
             index,
         });
-        Ok(index)
+        Ok(self.gathered.len() - 1)
     }
 
-    fn hand_over_topic(&mut self, topic: TopicIndex, metrics: &JobMetrics) -> Result<(), Failure> {
+    fn hand_over_topic(&mut self, at: usize, metrics: &JobMetrics) -> Result<(), Failure> {
+        let topic = self.gathered[at].index;
         if self.producer.waiting(topic) == 0 {
             return Ok(());
         }
@@ -83,19 +78,14 @@ impl TransactionalProducer {
                 refused.get_or_insert(error);
             });
             if let Some(error) = refused {
-                return Err(self.refused(topic, &error));
+                return Err(self.produce_failure(&self.gathered[at].topic, &error));
             }
             if outcome == Outcome::Done {
-                self.producer.producer().poll(Duration::ZERO);
+                self.base().poll(Duration::ZERO);
                 return Ok(());
             }
             self.wait_for_room(&mut counted, metrics)?;
         }
-    }
-
-    fn refused(&self, topic: TopicIndex, error: &KafkaError) -> Failure {
-        let known = self.gathered.iter().find(|known| known.index == topic);
-        self.produce_failure(known.map_or("", |known| &known.topic), error)
     }
 
     /// A record by itself: with headers, or without a value.
@@ -116,7 +106,7 @@ impl TransactionalProducer {
         };
         let mut counted = false;
         loop {
-            let (error, back) = match self.producer.producer().send(message) {
+            let (error, back) = match self.base().send(message) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
@@ -130,10 +120,7 @@ impl TransactionalProducer {
 
     fn produce_failure(&self, topic: &str, error: &KafkaError) -> Failure {
         if is_permanent(error.rdkafka_error_code()) {
-            return Failure::Stop(WorkerError::Output {
-                topic: topic.to_owned(),
-                reason: error.to_string(),
-            });
+            return Failure::output(topic, error);
         }
         self.failure("produce", error)
     }
@@ -143,10 +130,9 @@ impl TransactionalProducer {
         if !std::mem::replace(counted, true) {
             metrics.queue_full.inc();
         }
-        let producer = self.producer.producer();
-        flush(producer.client(), WAIT);
-        producer.poll(Duration::ZERO);
-        producer.client().context().check()
+        flush(self.base().client(), WAIT);
+        self.base().poll(Duration::ZERO);
+        self.deliveries().check()
     }
 }
 
