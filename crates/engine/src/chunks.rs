@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::pages::Page;
 
 /// A growing array of chunks of `len` elements each. A page has as many chunks, to a power of two, as make it about
-/// `BYTES` or less; no chunk lies in two pages.
+/// `BYTES` or less; no chunk lies in two pages. The first page grows by doubling, so that a small array stays small.
 #[derive(Debug)]
 pub struct Chunks<T, const BYTES: usize> {
     pages: Vec<Page<T>>,
@@ -46,13 +46,24 @@ impl<T: Clone, const BYTES: usize> Chunks<T, BYTES> {
 
     /// How many chunks there are.
     #[must_use]
-    pub const fn count(&self) -> usize {
-        self.pages.len() << self.bits
+    pub fn count(&self) -> usize {
+        match &self.pages[..] {
+            [first] => first.as_slice().len() / self.len,
+            pages => pages.len() << self.bits,
+        }
     }
 
-    /// Adds a page of chunks full of a value.
-    pub fn push_page(&mut self, value: T) {
-        self.pages.push(Page::of(vec![value; self.len << self.bits]));
+    /// Adds some chunks full of a value, at least one: as many as there are, up to a page.
+    pub fn grow(&mut self, value: T) {
+        let full = self.len << self.bits;
+        match &mut self.pages[..] {
+            [] => self.pages.push(Page::of(vec![value; self.len])),
+            [first] if first.as_slice().len() < full => {
+                let doubled = first.as_slice().len() * 2;
+                first.to_mut(full).resize(doubled, value);
+            }
+            _ => self.pages.push(Page::of(vec![value; full])),
+        }
     }
 
     /// The elements of a chunk below [`Chunks::count`].
@@ -119,8 +130,8 @@ mod tests {
     fn chunks_of_any_length_are_apart_and_what_is_frozen_stays() {
         for len in 1..9 {
             let mut chunks = Chunks::<u32, 64>::new(len);
-            for _ in 0..3 {
-                chunks.push_page(0);
+            for _ in 0..9 {
+                chunks.grow(0);
             }
             for chunk in 0..chunks.count() {
                 chunks.get_mut(chunk).fill(chunk as u32);
@@ -143,7 +154,7 @@ mod tests {
     #[test]
     fn a_chunk_larger_than_a_page_has_one_to_itself() {
         let mut chunks = Chunks::<u64, 16>::new(5);
-        chunks.push_page(7);
+        chunks.grow(7);
         assert_eq!((chunks.count(), chunks.get(0)), (1, [7; 5].as_slice()));
     }
 }

@@ -6,6 +6,7 @@
 
 use millrace_domain::TransactionId;
 use millrace_engine::chunks::{Chunks, FrozenChunks};
+use millrace_engine::near;
 
 /// The most that a run may ever hold: one more than the most that the velocity rule may allow.
 pub(crate) const MAX_RUN_LEN: u16 = 1_001;
@@ -57,8 +58,8 @@ impl Run {
     }
 }
 
-/// Small pages, as chunks are written at random.
-const PAGE_BYTES: usize = 1_024 * size_of::<Recent>();
+/// As large as the pages of profiles, for the same reasons.
+const PAGE_BYTES: usize = 8_192 * size_of::<Recent>();
 /// The first lengths of chunks; from the last one on they double. With two purchases of a user in the span on average,
 /// chunks of powers of two took a third more memory, for as many moves from one to another.
 const FIRST_LENS: [usize; 4] = [2, 4, 6, 8];
@@ -85,15 +86,20 @@ impl Class {
         self.entries.chunk_len()
     }
 
+    /// A chunk that is nobody's. The one that comes next is asked for meanwhile, as it may have been free for long.
     #[inline]
     fn take(&mut self) -> u32 {
-        self.free.pop().unwrap_or_else(|| self.take_new())
+        let taken = self.free.pop().unwrap_or_else(|| self.take_new());
+        if let Some(next) = self.free.last() {
+            near::ask(&self.chunk(*next)[0].time_low);
+        }
+        taken
     }
 
     #[cold]
     fn take_new(&mut self) -> u32 {
         if self.used as usize == self.entries.count() {
-            self.entries.push_page(Recent::NONE);
+            self.entries.grow(Recent::NONE);
         }
         self.used += 1;
         self.used - 1
