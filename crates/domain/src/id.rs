@@ -104,6 +104,18 @@ impl ShortId {
         self.0
     }
 
+    /// The twelve bytes as little-endian integers, for hashes and comparisons. They come straight from where the id lies: a
+    /// key that is put together in bytes and read as words waits until every store before it has reached the cache.
+    #[inline]
+    #[must_use]
+    pub const fn to_words(self) -> (u64, u32) {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.0;
+        (
+            u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            u32::from_le_bytes([i, j, k, l]),
+        )
+    }
+
     /// Reads back [`ShortId::to_padded`]; `None` if the bytes are no valid id.
     #[must_use]
     pub fn from_padded(padded: [u8; 12]) -> Option<Self> {

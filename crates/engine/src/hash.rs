@@ -3,6 +3,12 @@
 /// A key of every table: an id in its 16-byte form.
 pub type Key = [u8; 16];
 
+/// A key of its little-endian halves.
+#[inline]
+pub(crate) fn key_of_words((low, high): (u64, u64)) -> Key {
+    (u128::from(high) << 64 | u128::from(low)).to_le_bytes()
+}
+
 /// The seed of the tables' hash.
 ///
 /// The hash is a folded multiply of the two halves, then a second one (the construction of wyhash and foldhash): it
@@ -39,6 +45,13 @@ impl HashSeed {
         let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7] = *key;
         let low = u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]);
         let high = u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
+        self.hash_words((low, high))
+    }
+
+    /// The hash of a key by its little-endian halves, where it is at hand in these.
+    #[inline]
+    #[must_use]
+    pub fn hash_words(&self, (low, high): (u64, u64)) -> u64 {
         fold(fold(low ^ self.low, high ^ self.high) ^ low, self.last)
     }
 }

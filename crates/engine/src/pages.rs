@@ -218,6 +218,19 @@ impl<T: Clone, const BYTES: usize> Frozen<T, BYTES> {
         self.len == 0
     }
 
+    /// The element that there was at a position.
+    ///
+    /// # Panics
+    /// There was none.
+    #[must_use]
+    pub fn get(&self, at: usize) -> &T {
+        let (page, in_page) = (
+            at >> Pages::<T, BYTES>::BITS,
+            at & (Pages::<T, BYTES>::PAGE_LEN - 1),
+        );
+        &self.pages[page][in_page]
+    }
+
     /// Every element, in order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.pages.iter().flat_map(|page| page.iter())

@@ -2,9 +2,9 @@
 
 use millrace_domain::{Contribution, Currency, ShortId};
 
-use super::groups::{Figures, KEY_LEN, key, put_figures, read_figures};
+use super::groups::{Figures, KEY_LEN, put_figures, read_figures, words};
 use crate::RestoreError;
-use crate::hash::HashSeed;
+use crate::hash::{HashSeed, key_of_words};
 use crate::key_table::KeyTable;
 use crate::pages::Pages;
 use crate::snapshot::{StateReader, StateWriter};
@@ -58,7 +58,7 @@ impl Early {
 
     /// The position of a group, and whether it is new.
     fn insert(&mut self, merchant_id: ShortId, currency: Currency) -> (usize, bool) {
-        let key = key(merchant_id, currency);
+        let key = key_of_words(words(&merchant_id, currency));
         let found = self.groups.find_or_insert(self.seed.hash(&key), key, || Group {
             merchant_id,
             currency,

@@ -1,9 +1,11 @@
 //! The merchants and currencies of one window.
 
+use std::num::NonZeroU32;
+
 use millrace_domain::{Amount, Contribution, Currency, ShortId, Sum, Totals, Transaction, TransactionType};
 
 use crate::RestoreError;
-use crate::hash::{HashSeed, Key};
+use crate::hash::HashSeed;
 use crate::index::Index;
 use crate::pages::Pages;
 use crate::snapshot::{StateReader, StateWriter};
@@ -15,74 +17,94 @@ pub(super) struct Groups {
     pub(super) end_ms: i64,
     seed: HashSeed,
     /// In the order in which they were first seen: their numbers.
-    groups: Pages<Group, { 64 * 1024 }>,
+    groups: Pages<Group, PAGE_BYTES>,
+    /// Of the groups that have any: most have none.
+    refunds: Pages<Refunds, PAGE_BYTES>,
     index: Index,
 }
+
+const PAGE_BYTES: usize = 64 * 1024;
 
 /// Bytes of merchant and currency in a snapshot.
 pub(super) const KEY_LEN: usize = 12 + 3;
 /// Bytes of one group in a snapshot.
 const GROUP_LEN: usize = KEY_LEN + 8 + 16 + 8 + 16 + 8 + 8 + 8;
 
-/// One merchant and currency. All that a purchase looks at and changes, the key included, is in the first of its two
-/// cache lines: a record waits for one of them, not for a key here and figures there.
+/// One merchant and currency: a cache line, so that a record waits for one of them, and a group of a single purchase, as
+/// most are among a million merchants, writes no more.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 struct Group {
-    key: Key,
-    distinct_users: u64,
-    purchase_count: u64,
     purchase_sum: Sum,
-    min_amount: Amount,
-    max_amount: Amount,
-    // The second line.
-    refund_sum: Sum,
-    refund_count: u64,
     merchant_id: ShortId,
     currency: Currency,
+    purchase_count: u64,
+    min_amount: Amount,
+    max_amount: Amount,
+    /// As many as positions of 32 bits can tell apart.
+    distinct_users: u32,
+    /// The number of its [`Refunds`], plus one.
+    refunds: Option<NonZeroU32>,
 }
 
-const _: () = assert!(size_of::<Group>() == 128 && std::mem::offset_of!(Group, refund_sum) == 64);
+const _: () = assert!(size_of::<Group>() == 64);
+
+/// The refunds of one group.
+#[derive(Debug, Clone, Copy)]
+struct Refunds {
+    sum: Sum,
+    count: u64,
+}
+
+impl Refunds {
+    const NONE: Self = Self {
+        sum: Sum::ZERO,
+        count: 0,
+    };
+}
 
 impl Group {
-    fn new(merchant_id: ShortId, currency: Currency, totals: Totals, distinct_users: u64) -> Self {
+    fn new(merchant_id: ShortId, currency: Currency, amount: Amount) -> Self {
         Self {
-            key: key(merchant_id, currency),
-            distinct_users,
-            purchase_count: totals.purchase_count,
-            purchase_sum: totals.purchase_sum,
-            min_amount: totals.min_amount,
-            max_amount: totals.max_amount,
-            refund_sum: totals.refund_sum,
-            refund_count: totals.refund_count,
+            purchase_sum: Sum::ZERO,
             merchant_id,
             currency,
+            purchase_count: 0,
+            min_amount: amount,
+            max_amount: amount,
+            distinct_users: 0,
+            refunds: None,
         }
     }
 
-    /// As [`Totals::add`], in place.
+    /// As [`Totals::add`] of a purchase, in place.
     #[inline]
-    fn add(&mut self, transaction_type: TransactionType, amount: Amount) {
-        match transaction_type {
-            TransactionType::Purchase => {
-                self.purchase_count += 1;
-                self.purchase_sum += amount;
-            }
-            TransactionType::Refund => {
-                self.refund_count += 1;
-                self.refund_sum += amount;
-            }
-        }
-        self.min_amount = self.min_amount.min(amount);
-        self.max_amount = self.max_amount.max(amount);
+    fn add_purchase(&mut self, amount: Amount) {
+        self.purchase_count += 1;
+        self.purchase_sum += amount;
+        self.widen(amount, amount);
     }
 
-    fn totals(&self) -> Totals {
+    #[inline]
+    fn widen(&mut self, min_amount: Amount, max_amount: Amount) {
+        self.min_amount = self.min_amount.min(min_amount);
+        self.max_amount = self.max_amount.max(max_amount);
+    }
+
+    /// By merchant and currency, in the order of their bytes.
+    fn order(&self) -> u128 {
+        let (low, high) = self.merchant_id.to_words();
+        let [a, b, c] = *self.currency.as_bytes();
+        let (high, currency) = (high.swap_bytes(), u32::from_be_bytes([0, a, b, c]));
+        u128::from(low.swap_bytes()) << 64 | u128::from(high) << 32 | u128::from(currency)
+    }
+
+    fn totals(&self, refunds: Refunds) -> Totals {
         Totals {
             purchase_count: self.purchase_count,
             purchase_sum: self.purchase_sum,
-            refund_count: self.refund_count,
-            refund_sum: self.refund_sum,
+            refund_count: refunds.count,
+            refund_sum: refunds.sum,
             min_amount: self.min_amount,
             max_amount: self.max_amount,
         }
@@ -97,6 +119,7 @@ impl Groups {
             end_ms,
             seed,
             groups: Pages::with_capacity(capacity),
+            refunds: Pages::new(),
             index: Index::with_capacity(capacity),
         }
     }
@@ -110,7 +133,7 @@ impl Groups {
     #[inline]
     pub(super) fn hash(&self, transaction: &Transaction) -> u64 {
         self.seed
-            .hash(&key(transaction.merchant_id, transaction.currency))
+            .hash_words(words(&transaction.merchant_id, transaction.currency))
     }
 
     /// A place that finding the group with a hash reads from: see [`crate::near`].
@@ -123,49 +146,80 @@ impl Groups {
     #[inline]
     pub(super) fn guess(&self, hash: u64) -> Option<(usize, &u64)> {
         let group = self.index.guess(hash)? as usize;
-        Some((group, &self.groups.get(group).distinct_users))
+        Some((group, &self.groups.get(group).purchase_count))
     }
 
     /// Adds a transaction to its group, and gives the group's number. Distinct users are the caller's to count.
     #[inline]
     pub(super) fn add(&mut self, transaction: &Transaction) -> usize {
         let &Transaction {
-            merchant_id,
+            ref merchant_id,
             currency,
             transaction_type,
             amount,
             ..
         } = transaction;
-        let hash = self.hash(transaction);
-        match self.find(hash, &key(merchant_id, currency)) {
-            Some(group) => {
-                self.groups.get_mut(group).add(transaction_type, amount);
-                group
-            }
-            None => {
-                let totals = Totals::of(transaction_type, amount);
-                self.insert(hash, Group::new(merchant_id, currency, totals, 0))
+        let group = self.find_or_insert(merchant_id, currency, amount);
+        match transaction_type {
+            TransactionType::Purchase => self.groups.get_mut(group).add_purchase(amount),
+            TransactionType::Refund => {
+                self.groups.get_mut(group).widen(amount, amount);
+                let refunds = self.refunds_mut(group);
+                refunds.count += 1;
+                refunds.sum += amount;
             }
         }
+        group
     }
 
+    /// The number of a group; a new one has nothing but an amount that is the least and the most.
     #[inline]
-    fn find(&self, hash: u64, key: &Key) -> Option<usize> {
+    fn find_or_insert(&mut self, merchant_id: &ShortId, currency: Currency, amount: Amount) -> usize {
+        let hash = self.seed.hash_words(words(merchant_id, currency));
         let groups = &self.groups;
-        self.index
-            .find(hash, |at| groups.get(at as usize).key == *key)
-            .map(|at| at as usize)
+        let found = self.index.find(hash, |at| {
+            let group = groups.get(at as usize);
+            group.merchant_id == *merchant_id && group.currency == currency
+        });
+        match found {
+            Some(group) => group as usize,
+            None => self.insert(hash, Group::new(*merchant_id, currency, amount)),
+        }
     }
 
     /// Adds a group that is not there; its number.
     fn insert(&mut self, hash: u64, group: Group) -> usize {
         if self.index.is_full() {
-            let hashes = self.groups.iter().map(|group| self.seed.hash(&group.key));
-            self.index.grow(hashes.zip(0..));
+            let words = self
+                .groups
+                .iter()
+                .map(|group| words(&group.merchant_id, group.currency));
+            let seed = self.seed;
+            self.index
+                .grow(words.map(|words| seed.hash_words(words)).zip(0..));
         }
         let at = self.groups.push(group);
         self.index.insert(hash, at as u32);
         at
+    }
+
+    /// The refunds of a group, to be changed.
+    fn refunds_mut(&mut self, group: usize) -> &mut Refunds {
+        let known = self.groups.get(group).refunds;
+        let number = known.map_or(self.refunds.len(), |number| number.get() as usize - 1);
+        if known.is_none() {
+            // There are no more of them than groups, which 32 bits number.
+            self.groups.get_mut(group).refunds = NonZeroU32::new(number as u32 + 1);
+            self.refunds.push(Refunds::NONE);
+        }
+        self.refunds.get_mut(number)
+    }
+
+    fn totals(&self, group: &Group) -> Totals {
+        let refunds = group
+            .refunds
+            .map(|number| *self.refunds.get(number.get() as usize - 1));
+        group.totals(refunds.unwrap_or(Refunds::NONE))
     }
 
     /// Counts one more user of a group.
@@ -174,25 +228,27 @@ impl Groups {
         self.groups.get_mut(group).distinct_users += 1;
     }
 
-    /// Merges what another partition adds to one group.
+    /// Merges what another partition adds to one group. Of distinct users, no more are counted than 32 bits can.
     pub(super) fn merge(&mut self, contribution: &Contribution) {
-        let &Contribution {
+        let Contribution {
             merchant_id,
             currency,
             totals,
             distinct_users,
             ..
         } = contribution;
-        let key = key(merchant_id, currency);
-        let hash = self.seed.hash(&key);
-        let Some(group) = self.find(hash, &key) else {
-            self.insert(hash, Group::new(merchant_id, currency, totals, distinct_users));
-            return;
-        };
-        let merged = self.groups.get_mut(group);
-        let mut sum = merged.totals();
-        sum.merge(&totals);
-        *merged = Group::new(merchant_id, currency, sum, merged.distinct_users + distinct_users);
+        let number = self.find_or_insert(merchant_id, *currency, totals.min_amount);
+        let group = self.groups.get_mut(number);
+        group.purchase_count += totals.purchase_count;
+        group.purchase_sum += totals.purchase_sum;
+        group.widen(totals.min_amount, totals.max_amount);
+        let users = u32::try_from(*distinct_users).unwrap_or(u32::MAX);
+        group.distinct_users = group.distinct_users.saturating_add(users);
+        if totals.refund_count > 0 {
+            let refunds = self.refunds_mut(number);
+            refunds.count += totals.refund_count;
+            refunds.sum += totals.refund_sum;
+        }
     }
 
     fn contribution(&self, group: &Group) -> Contribution {
@@ -201,8 +257,8 @@ impl Groups {
             currency: group.currency,
             window_start_ms: self.start_ms,
             window_end_ms: self.end_ms,
-            totals: group.totals(),
-            distinct_users: group.distinct_users,
+            totals: self.totals(group),
+            distinct_users: u64::from(group.distinct_users),
         }
     }
 
@@ -216,7 +272,7 @@ impl Groups {
     pub(super) fn take_grown(&self, counts: &mut Vec<u64>) -> impl Iterator<Item = Contribution> {
         counts.resize(self.len(), 0);
         let grown = self.groups.iter().zip(counts).filter_map(|(group, count)| {
-            let present = group.purchase_count + group.refund_count;
+            let present = self.totals(group).count();
             (std::mem::replace(count, present) < present).then_some(group)
         });
         sorted(grown).map(|group| self.contribution(group))
@@ -225,12 +281,19 @@ impl Groups {
     /// The state of this moment: what is given appends it, in the order in which the groups were first seen.
     pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
         let (start_ms, end_ms) = (self.start_ms, self.end_ms);
-        let groups = self.groups.freeze();
+        let (groups, refunds) = (self.groups.freeze(), self.refunds.freeze());
         move |writer| {
             writer.i64(start_ms);
             writer.i64(end_ms);
             writer.count(groups.len());
-            groups.for_each_page(|groups| groups.iter().for_each(|group| put_group(writer, group)));
+            groups.for_each_page(|groups| {
+                for group in groups {
+                    let refunds = group
+                        .refunds
+                        .map(|number| *refunds.get(number.get() as usize - 1));
+                    put_group(writer, group, refunds.unwrap_or(Refunds::NONE));
+                }
+            });
         }
     }
 
@@ -250,15 +313,21 @@ impl Groups {
                 totals,
                 distinct_users,
             } = read_figures(reader)?;
-            let group = Group::new(merchant_id, currency, totals, distinct_users);
-            let hash = seed.hash(&group.key);
-            if groups.find(hash, &group.key).is_some() {
+            let before = groups.len();
+            groups.merge(&Contribution {
+                merchant_id,
+                currency,
+                window_start_ms: start_ms,
+                window_end_ms: end_ms,
+                totals,
+                distinct_users,
+            });
+            if groups.len() == before {
                 return Err(RestoreError::Invalid {
                     what: "group, a second time",
                     at,
                 });
             }
-            groups.insert(hash, group);
         }
         Ok(groups)
     }
@@ -266,17 +335,18 @@ impl Groups {
 
 /// Groups by merchant and currency.
 fn sorted<'a>(groups: impl Iterator<Item = &'a Group>) -> impl Iterator<Item = &'a Group> {
-    let mut groups: Vec<_> = groups.collect();
-    groups.sort_unstable_by_key(|group| (group.merchant_id, group.currency));
-    groups.into_iter()
+    // With the keys beside them: a comparison that looked into the groups would wait for memory.
+    let mut groups: Vec<_> = groups.map(|group| (group.order(), group)).collect();
+    groups.sort_unstable_by_key(|(order, _)| *order);
+    groups.into_iter().map(|(_, group)| group)
 }
 
-fn put_group(writer: &mut StateWriter<'_>, group: &Group) {
+fn put_group(writer: &mut StateWriter<'_>, group: &Group, refunds: Refunds) {
     writer.short_id(group.merchant_id);
     writer.currency(group.currency);
     let figures = Figures {
-        totals: group.totals(),
-        distinct_users: group.distinct_users,
+        totals: group.totals(refunds),
+        distinct_users: u64::from(group.distinct_users),
     };
     put_figures(&figures, writer);
 }
@@ -314,11 +384,11 @@ pub(super) fn read_figures(reader: &mut StateReader<'_>) -> Result<Figures, Rest
     })
 }
 
-/// Merchant and currency in one key.
+/// Merchant and currency in the words of a key.
 #[inline]
-pub(super) fn key(merchant_id: ShortId, currency: Currency) -> Key {
-    let mut key = [0; 16];
-    key[..12].copy_from_slice(&merchant_id.to_padded());
-    key[12..15].copy_from_slice(currency.as_bytes());
-    key
+pub(super) fn words(merchant_id: &ShortId, currency: Currency) -> (u64, u64) {
+    let (low, high) = merchant_id.to_words();
+    let [a, b, c] = *currency.as_bytes();
+    let currency = u32::from_le_bytes([a, b, c, 0]);
+    (low, u64::from(currency) << 32 | u64::from(high))
 }

@@ -3,7 +3,7 @@
 use millrace_domain::Transaction;
 
 use super::groups::Groups;
-use crate::hash::{HashSeed, Key};
+use crate::hash::{HashSeed, Key, key_of_words};
 use crate::key_table::KeyTable;
 use crate::snapshot::{StateReader, StateWriter};
 use crate::{RestoreError, TumblingWindows};
@@ -12,7 +12,7 @@ use crate::{RestoreError, TumblingWindows};
 #[derive(Debug, Clone)]
 pub(super) struct OpenWindow {
     pub(super) groups: Groups,
-    /// The distinct users of each group, by [`user_key`].
+    /// The distinct users of each group, by [`user_words`].
     pub(super) users: KeyTable<()>,
     /// How many transactions of each group its last early contribution had; of groups after the end, none.
     pub(super) told: Vec<u64>,
@@ -39,8 +39,9 @@ impl OpenWindow {
     #[inline]
     pub(super) fn add(&mut self, transaction: &Transaction, seed: HashSeed) {
         let group = self.groups.add(transaction);
-        let key = user_key(transaction, group);
-        let (_, is_new) = self.users.find_or_insert(seed.hash(&key), key, || ());
+        let user = user_words(transaction, group);
+        let key = key_of_words(user);
+        let (_, is_new) = self.users.find_or_insert(seed.hash_words(user), key, || ());
         if is_new {
             self.groups.count_user(group);
         }
@@ -107,11 +108,9 @@ fn restore_told(reader: &mut StateReader<'_>, groups: usize) -> Result<Vec<u64>,
     Ok(told)
 }
 
-/// The user's 12 bytes, then the group's number.
+/// The words of a user's key: the 12 bytes of the id, then the group's number.
 #[inline]
-pub(super) fn user_key(transaction: &Transaction, group: usize) -> Key {
-    let mut key = [0; 16];
-    key[..12].copy_from_slice(&transaction.user_id.to_padded());
-    key[12..].copy_from_slice(&(group as u32).to_le_bytes());
-    key
+pub(super) fn user_words(transaction: &Transaction, group: usize) -> (u64, u64) {
+    let (low, high) = transaction.user_id.to_words();
+    (low, (group as u64) << 32 | u64::from(high))
 }

@@ -2,10 +2,11 @@
 
 use millrace_domain::{Contribution, Partial, Transaction};
 
-use super::open_window::{OpenWindow, user_key};
+use super::open_window::{OpenWindow, user_words};
 use super::{AggregateConfig, late};
 use crate::dedup::RecentIds;
 use crate::hash::HashSeed;
+use crate::key_table::KeyTable;
 use crate::near;
 use crate::snapshot::StateReader;
 use crate::{Disposition, FrozenState, Operator, RestoreError, TumblingWindows, Watermark};
@@ -62,13 +63,18 @@ impl PartialOutput {
     }
 }
 
-/// Where a record of an open window leads to: the hashes of its id, its group, and its user there.
+/// Where a record of an open window leads to: the hashes of its id and its group.
 struct Sought<'a> {
     window: &'a OpenWindow,
     id: u64,
     group: u64,
-    /// Once the group is known.
-    user: Option<u64>,
+}
+
+/// Where it leads to from there: a place in the group, unless that is new, and the hash of the user in it.
+struct Found<'a> {
+    in_group: Option<&'a u64>,
+    users: &'a KeyTable<()>,
+    user: u64,
 }
 
 /// The operator of stage 1 over one partition.
@@ -212,39 +218,51 @@ impl Operator for PartialAggregate {
     /// In steps, each for what the one before has led to: the indexes of ids and groups, the groups and the index of their
     /// users, the users.
     fn prepare(&self, records: &[Transaction]) {
+        let ids = self.ids.index();
         let mut sought = [const { None }; near::GROUP];
         for (sought, record) in sought.iter_mut().zip(records) {
             let time_ms = record.transaction_time_ms;
             let window = self.windows.iter().rfind(|window| window.contains(time_ms));
-            *sought = window.map(|window| {
-                let (id, group) = (self.ids.hash(record.transaction_id), window.groups.hash(record));
-                near::ask(self.ids.index().first_line(id));
-                near::ask(window.groups.line(group));
-                Sought {
-                    window,
-                    id,
-                    group,
-                    user: None,
-                }
+            *sought = window.map(|window| Sought {
+                window,
+                id: self.ids.hash(record.transaction_id),
+                group: window.groups.hash(record),
             });
         }
-        for (sought, record) in sought.iter_mut().zip(records) {
-            let Some(sought) = sought else { continue };
-            near::ask(self.ids.index().next_line(sought.id));
-            if let Some((group, in_group)) = sought.window.groups.guess(sought.group) {
-                near::ask(in_group);
-                let user = self.seed.hash(&user_key(record, group));
-                near::ask(sought.window.users.index().first_line(user));
-                sought.user = Some(user);
-            }
+        for sought in sought.iter().flatten() {
+            near::ask(ids.first_line(sought.id));
+            near::ask(sought.window.groups.line(sought.group));
         }
-        for Sought { window, user, .. } in sought.iter().flatten() {
-            let Some(user) = *user else { continue };
-            near::ask(window.users.index().next_line(user));
-            if let Some(key) = window.users.guess(user) {
-                near::ask(key);
-            }
+        let mut found = [const { None }; near::GROUP];
+        let mut new_groups = 0;
+        for ((sought, record), found) in sought.iter().zip(records).zip(&mut found) {
+            let Some(Sought { window, id, group }) = sought else {
+                continue;
+            };
+            near::ask(ids.next_line(*id));
+            let known = window.groups.guess(*group);
+            // A new group gets the next number.
+            let group = known.map_or(window.groups.len() + new_groups, |(group, _)| group);
+            new_groups += usize::from(known.is_none());
+            *found = Some(Found {
+                in_group: known.map(|(_, in_group)| in_group),
+                users: &window.users,
+                user: self.seed.hash_words(user_words(record, group)),
+            });
         }
+        for found in found.iter().flatten() {
+            found.in_group.into_iter().for_each(near::ask);
+            near::ask(found.users.index().first_line(found.user));
+        }
+        let mut keys = [const { None }; near::GROUP];
+        for (key, found) in keys.iter_mut().zip(&found) {
+            let Some(Found { users, user, .. }) = found else {
+                continue;
+            };
+            near::ask(users.index().next_line(*user));
+            *key = users.guess(*user);
+        }
+        keys.into_iter().flatten().for_each(near::ask);
     }
 
     #[inline]
