@@ -234,9 +234,17 @@ fn dedup() -> Outcome<()> {
     for number in 0..IDS {
         let id = u128::from(random(&mut state)) << 64 | u128::from(number);
         let time_ms = (number * 600_000 / IDS) as i64;
-        ids.check(TransactionId::from_bytes(id.to_be_bytes()), time_ms, number);
+        ids.check(
+            TransactionId::from_bytes(id.to_be_bytes()),
+            time_ms,
+            number as u32,
+        );
         if number % 10 == 0 {
-            ids.check(TransactionId::from_bytes(id.to_be_bytes()), time_ms, number);
+            ids.check(
+                TransactionId::from_bytes(id.to_be_bytes()),
+                time_ms,
+                number as u32,
+            );
             repeated += 1;
         }
     }

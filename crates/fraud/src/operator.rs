@@ -142,7 +142,7 @@ impl DetectOperator {
     fn judge(&mut self, transaction: &Transaction, outputs: &mut Vec<Anomaly>) {
         let forgotten_before_ms = self.watermark_less(self.settings.profile_retention_ms);
         let time_ms = transaction.transaction_time_ms;
-        let (place, _) = self.profiles.find_or_insert(transaction.user_id, time_ms);
+        let (place, _) = self.profiles.find_or_insert(&transaction.user_id, time_ms);
         let profile = self.profiles.at(place);
         if profile.newest_ms < forgotten_before_ms {
             let run = &mut profile.burst.run;
@@ -243,27 +243,30 @@ impl Operator for DetectOperator {
         let mut hashes = [(0, 0); near::GROUP];
         let hashes = &mut hashes[..transactions.len().min(near::GROUP)];
         for (hashes, transaction) in hashes.iter_mut().zip(transactions) {
-            let (id, user) = (
+            *hashes = (
                 self.payloads.hash(transaction.transaction_id),
-                self.profiles.hash(transaction.user_id),
+                self.profiles.hash(&transaction.user_id),
             );
+        }
+        for &(id, user) in &*hashes {
             near::ask(ids.first_line(id));
             near::ask(users.first_line(user));
-            *hashes = (id, user);
         }
         let mut profiles = [None; near::GROUP];
         for (profile, &(id, user)) in profiles.iter_mut().zip(&*hashes) {
             near::ask(ids.next_line(id));
             near::ask(users.next_line(user));
             *profile = users.guess(user).map(|place| self.profiles.get(place));
-            if let Some(profile) = profile {
-                profile.lines().into_iter().for_each(near::ask);
-            }
         }
         for profile in profiles.iter().flatten() {
-            if let Some(ends) = self.recent.ends(profile.burst.run) {
-                ends.into_iter().for_each(near::ask);
-            }
+            profile.lines().into_iter().for_each(near::ask);
+        }
+        let mut runs = [None; near::GROUP];
+        for (run, profile) in runs.iter_mut().zip(&profiles) {
+            *run = profile.and_then(|profile| self.recent.ends(profile.burst.run));
+        }
+        for ends in runs.iter().flatten() {
+            ends.iter().for_each(|end| near::ask(*end));
         }
     }
 
@@ -332,10 +335,9 @@ impl Operator for DetectOperator {
         let version = reader.version("detect", state::VERSION)?;
         let watermark = Watermark::restore(self.settings.max_disorder_ms, &mut reader)?;
         let (mut payloads, mut replayed) = remembered(self.settings.dedup_horizon_ms, self.seed);
-        if version == state::HALVES {
-            payloads.restore_halves(&mut reader)?;
-        } else {
-            payloads.restore(&mut reader)?;
+        match state::earlier(version) {
+            Some(earlier) => payloads.restore_earlier(&mut reader, earlier)?,
+            None => payloads.restore(&mut reader)?,
         }
         replayed.restore(&mut reader)?;
         let max_len = u16::try_from(self.recent.max_len()).unwrap_or(u16::MAX);

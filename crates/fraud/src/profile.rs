@@ -1,6 +1,7 @@
 //! What is kept of a user.
 
 use millrace_domain::{ShortId, TransactionId};
+use millrace_engine::HashSeed;
 
 use crate::cities::CityIndex;
 use crate::habit::Habits;
@@ -11,8 +12,8 @@ use crate::recent::Run;
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Profile {
-    /// The user's id, padded; NUL in a free place of the table.
-    pub(crate) user: [u8; ShortId::MAX_LEN],
+    /// The user; [`UserKey::NOBODY`] in a free place of the table.
+    pub(crate) user: UserKey,
     /// The highest event time of the user's transactions, in milliseconds since 1970.
     pub(crate) newest_ms: i64,
     /// State of the velocity rule.
@@ -56,12 +57,44 @@ impl Place {
     };
 }
 
+/// A user's id in words, as it is hashed and compared ([`ShortId::to_words`]): twelve bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C, packed(4))]
+pub(crate) struct UserKey {
+    low: u64,
+    high: u32,
+}
+
+impl UserKey {
+    /// Nobody's: no id is empty.
+    pub(crate) const NOBODY: Self = Self { low: 0, high: 0 };
+
+    #[inline]
+    pub(crate) const fn of(user: &ShortId) -> Self {
+        let (low, high) = user.to_words();
+        Self { low, high }
+    }
+
+    #[inline]
+    pub(crate) fn hash(self, seed: HashSeed) -> u64 {
+        seed.hash_words((self.low, u64::from(self.high)))
+    }
+
+    /// The padded id.
+    pub(crate) fn to_padded(self) -> [u8; ShortId::MAX_LEN] {
+        let mut padded = [0; ShortId::MAX_LEN];
+        padded[..8].copy_from_slice(&{ self.low }.to_le_bytes());
+        padded[8..].copy_from_slice(&{ self.high }.to_le_bytes());
+        padded
+    }
+}
+
 /// Before every event time.
 pub(crate) const NEVER_MS: i64 = i64::MIN;
 
 impl Profile {
     /// Nothing is known of the user yet.
-    pub(crate) const fn new(user: [u8; ShortId::MAX_LEN], newest_ms: i64) -> Self {
+    pub(crate) const fn new(user: UserKey, newest_ms: i64) -> Self {
         Self {
             user,
             newest_ms,
@@ -76,12 +109,12 @@ impl Profile {
 
     /// Places in each of its cache lines: see [`millrace_engine::near`].
     #[inline]
-    pub(crate) fn lines(&self) -> [&u8; 2] {
-        [&self.user[0], &self.place.id.as_bytes()[0]]
+    pub(crate) fn lines(&self) -> [&i64; 2] {
+        [&self.newest_ms, &self.place.time_ms]
     }
 
     /// Whether the place in the table is free.
     pub(crate) fn is_free(&self) -> bool {
-        self.user == [0; ShortId::MAX_LEN]
+        self.user == UserKey::NOBODY
     }
 }

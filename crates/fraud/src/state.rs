@@ -1,6 +1,7 @@
 //! Profiles in a snapshot.
 
 use millrace_domain::ShortId;
+use millrace_engine::dedup::Earlier;
 use millrace_engine::snapshot::{StateReader, StateWriter};
 use millrace_engine::{HashSeed, RestoreError};
 
@@ -11,9 +12,16 @@ use crate::recent::{FrozenRecent, Recent, RecentPool, Run};
 use crate::table::{FrozenProfiles, ProfileTable};
 
 /// First byte of the state; see [`StateReader::version`].
-pub(crate) const VERSION: u8 = 0x22;
-/// The version in which a horizon of ids was cut into two spans; else as the present one.
-pub(crate) const HALVES: u8 = 1;
+pub(crate) const VERSION: u8 = 0x23;
+
+/// How a version wrote the ids of payloads, where that was not as now.
+pub(crate) const fn earlier(version: u8) -> Option<Earlier> {
+    match version {
+        1 => Some(Earlier::Halves),
+        2 => Some(Earlier::Quarters),
+        _ => None,
+    }
+}
 
 /// Bytes of a profile with nothing in it.
 const LEAST_PROFILE_LEN: usize = 12 + 8 + 1 + 8 + 2 + 1 + 8;
@@ -36,7 +44,7 @@ pub(crate) fn write_profiles(
 }
 
 fn write_profile(writer: &mut StateWriter<'_>, profile: &Profile, entries: &[Recent]) {
-    writer.raw(&profile.user);
+    writer.raw(&profile.user.to_padded());
     writer.i64(profile.newest_ms);
     writer.u8(profile.habits.iter().count() as u8);
     for habit in profile.habits.iter() {
@@ -86,7 +94,7 @@ pub(crate) fn read_profiles(
         let at = reader.position();
         let user = reader.short_id("user")?;
         let newest_ms = reader.i64()?;
-        let (place, is_new) = profiles.find_or_insert(user, newest_ms);
+        let (place, is_new) = profiles.find_or_insert(&user, newest_ms);
         if !is_new {
             return Err(RestoreError::Invalid {
                 what: "user, a second time",

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::hash::Key;
 use crate::pages::Page;
 
-const BITS: u32 = 12;
+const BITS: u32 = 13;
 const BLOCK_LEN: usize = 1 << BITS;
-/// As many as positions of 32 bits can name: 4 billion ids, or a million spans.
+/// As many as positions of 32 bits can name: 4 billion ids, or half a million spans.
 const MOST_BLOCKS: usize = 1 << (32 - BITS);
 
 /// Ids of one span with what is remembered of each, in the order in which they came. Empty while it is no span's.

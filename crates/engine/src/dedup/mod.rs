@@ -10,7 +10,7 @@ mod spans;
 
 use millrace_domain::TransactionId;
 
-use self::spans::{Remembered, Spans};
+use self::spans::{Remembered, Spans, Written};
 use crate::RestoreError;
 use crate::hash::HashSeed;
 use crate::index::Index;
@@ -25,7 +25,7 @@ pub struct Recent<V>(Spans<V>);
 pub type RecentIds = Recent<()>;
 
 /// Ids, each with a fingerprint of its payload.
-pub type RecentPayloads = Recent<u64>;
+pub type RecentPayloads = Recent<u32>;
 
 impl<V: Remembered> Recent<V> {
     /// The hash of an id, to find its places in [`Self::index`].
@@ -98,6 +98,15 @@ pub enum Seen {
     Changed,
 }
 
+/// How an earlier release cut a horizon into spans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// Into two.
+    Halves,
+    /// Into four, as the present one.
+    Quarters,
+}
+
 /// Spans that a horizon is cut into: an id is remembered for at most a quarter longer than the horizon. More spans would
 /// hold less, and have the index cleaned more often.
 const SPANS_OF_HORIZON: u64 = 4;
@@ -111,19 +120,33 @@ impl RecentPayloads {
         Some(Self(Spans::new(windows, horizon_ms, seed)))
     }
 
-    /// As [`Recent::restore`], from a state that was written when a horizon was cut into two spans.
+    /// As [`Recent::restore`], from a state that an earlier release wrote: with fingerprints of 64 bits, of which the high
+    /// half is kept now.
     ///
     /// # Errors
     /// The bytes are no such state; the present state is then unchanged.
-    pub fn restore_halves(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
+    pub fn restore_earlier(
+        &mut self,
+        reader: &mut StateReader<'_>,
+        earlier: Earlier,
+    ) -> Result<(), RestoreError> {
         let horizon_ms = self.0.keep_ms();
-        let halves = TumblingWindows::at_least_1_ms(horizon_ms / 2 + horizon_ms % 2);
-        self.0.restore_from(reader, halves)
+        let spans = match earlier {
+            Earlier::Halves => 2,
+            Earlier::Quarters => SPANS_OF_HORIZON,
+        };
+        let span_ms = horizon_ms.unsigned_abs().div_ceil(spans).cast_signed();
+        let written = Written {
+            windows: TumblingWindows::at_least_1_ms(span_ms),
+            value_len: size_of::<u64>(),
+            read_value: |reader| Ok((reader.u64()? >> 32) as u32),
+        };
+        self.0.restore_from(reader, &written)
     }
 
     /// Remembers `id` with its first fingerprint, and compares.
     #[inline]
-    pub fn check(&mut self, id: TransactionId, event_time_ms: i64, fingerprint: u64) -> Seen {
+    pub fn check(&mut self, id: TransactionId, event_time_ms: i64, fingerprint: u32) -> Seen {
         match self.0.insert(*id.as_bytes(), event_time_ms, fingerprint) {
             None => Seen::New,
             Some(known) if known == fingerprint => Seen::Duplicate,
@@ -147,11 +170,11 @@ mod tests {
         #[test]
         fn knows_exactly_what_the_horizon_holds(
             horizon in 1_i64..40,
-            steps in prop::collection::vec((0_u8..12, -60_i64..60, 0_u64..2), 0..120),
+            steps in prop::collection::vec((0_u8..12, -60_i64..60, 0_u32..2), 0..120),
         ) {
             let mut recent = RecentPayloads::new(horizon, HashSeed::FIXED).unwrap();
             let windows = TumblingWindows::new((horizon + 3) / 4).unwrap();
-            let mut oracle: HashMap<u8, (i64, u64)> = HashMap::new();
+            let mut oracle: HashMap<u8, (i64, u32)> = HashMap::new();
             let mut watermark = i64::MIN;
             for (number, time, fingerprint) in steps {
                 if number == 0 {
@@ -186,20 +209,37 @@ mod tests {
         }
     }
 
+    /// As fingerprints once were.
+    impl Remembered for u64 {
+        const LEN: usize = 8;
+        fn write(self, writer: &mut StateWriter<'_>) {
+            writer.u64(self);
+        }
+        fn read(reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
+            reader.u64()
+        }
+    }
+
     #[test]
     fn ids_of_halves_are_known_for_as_long_as_they_were() {
         const HALF: i64 = 60;
         let halves = TumblingWindows::new(HALF).unwrap();
         let mut written = Recent(Spans::new(halves, 2 * HALF, HashSeed::FIXED));
         for (number, time_ms) in [(1, 5), (2, 59), (3, 60)] {
-            assert_eq!(written.check(id(number), time_ms, 7), Seen::New);
+            let long = u64::from(number) << 32 | 99;
+            assert_eq!(written.0.insert(*id(number).as_bytes(), time_ms, long), None);
         }
         let mut bytes = Vec::new();
         written.freeze()(&mut StateWriter::new(&mut bytes));
         let mut restored = RecentPayloads::new(2 * HALF, HashSeed::FIXED).unwrap();
         let mut reader = StateReader::new(&bytes);
-        restored.restore_halves(&mut reader).unwrap();
+        restored.restore_earlier(&mut reader, Earlier::Halves).unwrap();
         reader.finish().unwrap();
+        for number in 1..4 {
+            let (same, other) = (u32::from(number), 99);
+            assert_eq!(restored.check(id(number), 5, same), Seen::Duplicate);
+            assert_eq!(restored.check(id(number), 5, other), Seen::Changed);
+        }
         assert_eq!(restored.check(id(4), 5, 7), Seen::New, "in a span of its own");
         for (watermark_ms, len) in [(149, 4), (150, 3), (179, 3), (180, 1), (239, 1), (240, 0)] {
             restored.forget(watermark_ms);
@@ -208,7 +248,7 @@ mod tests {
         assert!(
             RecentPayloads::new(2 * HALF + 2, HashSeed::FIXED)
                 .unwrap()
-                .restore_halves(&mut StateReader::new(&bytes))
+                .restore_earlier(&mut StateReader::new(&bytes), Earlier::Halves)
                 .is_err(),
             "not aligned to halves of that horizon"
         );

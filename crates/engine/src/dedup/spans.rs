@@ -24,14 +24,22 @@ impl Remembered for () {
     }
 }
 
-impl Remembered for u64 {
-    const LEN: usize = 8;
+impl Remembered for u32 {
+    const LEN: usize = 4;
     fn write(self, writer: &mut StateWriter<'_>) {
-        writer.u64(self);
+        writer.u32(self);
     }
     fn read(reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
-        reader.u64()
+        reader.u32()
     }
+}
+
+/// How spans and values were written.
+pub(super) struct Written<V> {
+    /// As long as the present ones at least.
+    pub(super) windows: TumblingWindows,
+    pub(super) value_len: usize,
+    pub(super) read_value: fn(&mut StateReader<'_>) -> Result<V, RestoreError>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,8 +64,8 @@ pub(super) struct Spans<V> {
     cleaning: Cleaning,
 }
 
-/// The removal of positions of spans that have gone: the index is gone through once, a few buckets for each new id, so
-/// that forgetting a span of millions is no pause.
+/// The removal of positions of spans that have gone: the index is gone through once, a bucket for each new id, so that
+/// forgetting a span of millions is no pause. As a bucket is planned for 8 ids, an eighth of it is new by then.
 #[derive(Debug, Clone, Default)]
 struct Cleaning {
     /// The next bucket.
@@ -68,8 +76,6 @@ struct Cleaning {
     waiting: Vec<u32>,
 }
 
-/// A bucket is planned for 8 ids: the index is through once a sixteenth of it is new.
-const CLEANED_PER_ID: usize = 2;
 /// Ids whose place in the index is asked for at once where it is made anew.
 const GROUP: usize = 32;
 
@@ -172,17 +178,14 @@ impl<V: Remembered> Spans<V> {
     #[cold]
     fn clean(&mut self) {
         let arena = &self.arena;
-        for _ in 0..CLEANED_PER_ID {
-            self.index.clean(self.cleaning.at, |at| arena.is_gone(at));
-            self.cleaning.at += 1;
-            if self.cleaning.at == self.index.buckets() {
-                self.arena.reuse(&mut self.cleaning.gone);
-                self.cleaning.begin();
-                let len = self.index.len();
-                if self.index.capacity() / 4 > len + GROUP {
-                    self.resize_index(len + len / 2 + GROUP);
-                }
-                return;
+        self.index.clean(self.cleaning.at, |at| arena.is_gone(at));
+        self.cleaning.at += 1;
+        if self.cleaning.at == self.index.buckets() {
+            self.arena.reuse(&mut self.cleaning.gone);
+            self.cleaning.begin();
+            let len = self.index.len();
+            if self.index.capacity() / 4 > len + GROUP {
+                self.resize_index(len + len / 2 + GROUP);
             }
         }
     }
@@ -226,15 +229,20 @@ impl<V: Remembered> Spans<V> {
     }
 
     pub(super) fn restore(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
-        self.restore_from(reader, self.windows)
+        let written = Written {
+            windows: self.windows,
+            value_len: V::LEN,
+            read_value: V::read,
+        };
+        self.restore_from(reader, &written)
     }
 
-    /// Restores spans that were as long as `written`, the present length at least. The ids of one of them come into the
-    /// last of the present spans within it, as that is forgotten when it would have been.
+    /// Restores what an earlier release wrote. The ids of a longer span come into the last of the present spans within it,
+    /// as that is forgotten when it would have been.
     pub(super) fn restore_from(
         &mut self,
         reader: &mut StateReader<'_>,
-        written: TumblingWindows,
+        written: &Written<V>,
     ) -> Result<(), RestoreError> {
         let first_at = reader.position();
         let mut restored = Self::new(self.windows, self.keep_ms, self.seed);
@@ -242,9 +250,9 @@ impl<V: Remembered> Spans<V> {
         for _ in 0..reader.count("spans of transaction ids", 16)? {
             let at = reader.position();
             let written_ms = reader.i64()?;
-            let end_ms = written.end_of(written_ms);
+            let end_ms = written.windows.end_of(written_ms);
             let start_ms = self.windows.start_of(end_ms.saturating_sub(1));
-            let is_aligned = written.start_of(written_ms) == written_ms;
+            let is_aligned = written.windows.start_of(written_ms) == written_ms;
             let is_after = restored.live.last().is_none_or(|last| last.start_ms < start_ms);
             if !is_aligned || !is_after || restored.forgotten_ms >= Some(end_ms) {
                 return Err(RestoreError::Invalid {
@@ -252,7 +260,7 @@ impl<V: Remembered> Spans<V> {
                     at,
                 });
             }
-            let ids = restored.restore_ids(reader)?;
+            let ids = restored.restore_ids(reader, written)?;
             restored.live.push(Span { start_ms, ids });
         }
         let capacity = restored.len() + restored.len() / 4;
@@ -265,13 +273,17 @@ impl<V: Remembered> Spans<V> {
         Ok(())
     }
 
-    fn restore_ids(&mut self, reader: &mut StateReader<'_>) -> Result<Ids, RestoreError> {
-        let count = reader.count("transaction ids", size_of::<Key>() + V::LEN)?;
+    fn restore_ids(
+        &mut self,
+        reader: &mut StateReader<'_>,
+        written: &Written<V>,
+    ) -> Result<Ids, RestoreError> {
+        let count = reader.count("transaction ids", size_of::<Key>() + written.value_len)?;
         let at = reader.position();
         let (keys, _) = reader.raw(count * size_of::<Key>())?.as_chunks();
         let mut ids = Ids::default();
         for key in keys {
-            let value = V::read(reader)?;
+            let value = (written.read_value)(reader)?;
             let pushed = self.arena.push(&mut ids, *key, value);
             pushed.ok_or(RestoreError::Invalid {
                 what: "number of transaction ids",

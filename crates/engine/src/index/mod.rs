@@ -201,11 +201,15 @@ impl Index {
     /// Removes the positions in one bucket for which `is_gone`.
     #[inline]
     pub fn clean(&mut self, bucket: usize, mut is_gone: impl FnMut(u32) -> bool) {
-        for slot in 0..ENTRIES {
-            let words = self.bucket(bucket);
-            if tag_at(words, slot) != 0 && is_gone(position_at(words, slot)) {
-                self.clear(bucket, slot);
-            }
+        let words = self.bucket(bucket);
+        // No branch a slot: a processor could foresee none of them.
+        let mut gone = (0..ENTRIES).fold(0_u32, |gone, slot| {
+            let is_taken = tag_at(words, slot) != 0;
+            gone | u32::from(is_taken & is_gone(position_at(words, slot))) << slot
+        });
+        while gone != 0 {
+            self.clear(bucket, gone.trailing_zeros() as usize);
+            gone &= gone - 1;
         }
     }
 
