@@ -3,7 +3,7 @@
 use millrace_domain::ShortId;
 use millrace_engine::dedup::Earlier;
 use millrace_engine::snapshot::{StateReader, StateWriter};
-use millrace_engine::{HashSeed, RestoreError};
+use millrace_engine::{HashSeed, RestoreError, near};
 
 use crate::cities::Cities;
 use crate::habit::{CURRENCIES, Habit, Habits};
@@ -23,6 +23,8 @@ pub(crate) const fn earlier(version: u8) -> Option<Earlier> {
     }
 }
 
+/// How many profiles ahead recent purchases are asked for.
+const AHEAD: usize = 16;
 /// Bytes of a profile with nothing in it.
 const LEAST_PROFILE_LEN: usize = 12 + 8 + 1 + 8 + 2 + 1 + 8;
 
@@ -37,8 +39,15 @@ pub(crate) fn write_profiles(
     // Counted first: what is written may have left for the store before the last is known.
     writer.count(profiles.iter().filter(is_live).count());
     profiles.for_each_page(|profiles| {
-        for profile in profiles.iter().filter(is_live) {
-            write_profile(writer, profile, recent.entries(profile.burst.run));
+        for (at, profile) in profiles.iter().enumerate() {
+            // Recent purchases lie anywhere: each look at them would wait for memory.
+            let ahead = profiles.get(at + AHEAD);
+            if let Some(first) = ahead.and_then(|profile| recent.entries(profile.burst.run).first()) {
+                near::ask(&first.time_low);
+            }
+            if is_live(&profile) {
+                write_profile(writer, profile, recent.entries(profile.burst.run));
+            }
         }
     });
 }

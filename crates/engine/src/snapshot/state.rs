@@ -65,26 +65,31 @@ impl<'a> StateWriter<'a> {
     }
 
     /// Appends a byte.
+    #[inline]
     pub fn u8(&mut self, value: u8) {
         self.bytes.push(value);
     }
 
     /// Appends an unsigned number of 32 bits.
+    #[inline]
     pub fn u32(&mut self, value: u32) {
         self.raw(&value.to_le_bytes());
     }
 
     /// Appends an unsigned number of 64 bits.
+    #[inline]
     pub fn u64(&mut self, value: u64) {
         self.raw(&value.to_le_bytes());
     }
 
     /// Appends a signed number of 64 bits.
+    #[inline]
     pub fn i64(&mut self, value: i64) {
         self.raw(&value.to_le_bytes());
     }
 
     /// Appends a signed number of 128 bits.
+    #[inline]
     pub fn i128(&mut self, value: i128) {
         self.raw(&value.to_le_bytes());
     }
@@ -119,21 +124,25 @@ impl<'a> StateWriter<'a> {
     }
 
     /// Appends a user, merchant or city name.
+    #[inline]
     pub fn short_id(&mut self, id: ShortId) {
         self.raw(&id.to_padded());
     }
 
     /// Appends a transaction id.
+    #[inline]
     pub fn transaction_id(&mut self, id: TransactionId) {
         self.raw(id.as_bytes());
     }
 
     /// Appends a currency.
+    #[inline]
     pub fn currency(&mut self, currency: Currency) {
         self.raw(currency.as_bytes());
     }
 
     /// Appends an amount.
+    #[inline]
     pub fn amount(&mut self, amount: Amount) {
         self.i64(amount.units());
     }
