@@ -91,6 +91,12 @@ impl Group {
         self.max_amount = self.max_amount.max(max_amount);
     }
 
+    /// Where its refunds are, if it has any.
+    #[inline]
+    fn refunds_at(&self) -> Option<usize> {
+        self.refunds.map(|number| number.get() as usize - 1)
+    }
+
     /// By merchant and currency, in the order of their bytes.
     fn order(&self) -> u128 {
         let (low, high) = self.merchant_id.to_words();
@@ -205,20 +211,15 @@ impl Groups {
 
     /// The refunds of a group, to be changed.
     fn refunds_mut(&mut self, group: usize) -> &mut Refunds {
-        let known = self.groups.get(group).refunds;
-        let number = known.map_or(self.refunds.len(), |number| number.get() as usize - 1);
-        if known.is_none() {
-            // There are no more of them than groups, which 32 bits number.
-            self.groups.get_mut(group).refunds = NonZeroU32::new(number as u32 + 1);
-            self.refunds.push(Refunds::NONE);
-        }
-        self.refunds.get_mut(number)
+        let known = self.groups.get(group).refunds_at();
+        let at = known.unwrap_or_else(|| self.refunds.push(Refunds::NONE));
+        // There are no more of them than groups, which 32 bits number.
+        self.groups.get_mut(group).refunds = NonZeroU32::new(at as u32 + 1);
+        self.refunds.get_mut(at)
     }
 
     fn totals(&self, group: &Group) -> Totals {
-        let refunds = group
-            .refunds
-            .map(|number| *self.refunds.get(number.get() as usize - 1));
+        let refunds = group.refunds_at().map(|at| *self.refunds.get(at));
         group.totals(refunds.unwrap_or(Refunds::NONE))
     }
 
@@ -288,9 +289,7 @@ impl Groups {
             writer.count(groups.len());
             groups.for_each_page(|groups| {
                 for group in groups {
-                    let refunds = group
-                        .refunds
-                        .map(|number| *refunds.get(number.get() as usize - 1));
+                    let refunds = group.refunds_at().map(|at| *refunds.get(at));
                     put_group(writer, group, refunds.unwrap_or(Refunds::NONE));
                 }
             });

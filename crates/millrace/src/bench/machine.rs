@@ -37,16 +37,9 @@ fn measure_up_to(large_bytes: usize) -> Figure {
             dependent_read_ns(),
             "ns",
         ),
-        Measure::new(
-            "one of 64 reads that are asked for together, in 256 MiB",
-            asked_read_ns(MEMORY_BYTES),
-            "ns",
-        ),
-        Measure::new(
-            format!("the same in {} MiB", large_bytes >> 20),
-            asked_read_ns(large_bytes),
-            "ns",
-        ),
+        asked_read(1 << 20),
+        asked_read(MEMORY_BYTES),
+        asked_read(large_bytes),
         Measure::new("the first write to 4 KiB of new memory", first_write_ns(), "ns"),
     ];
     Figure {
@@ -79,6 +72,14 @@ fn first_write_ns() -> f64 {
     let took = started.elapsed();
     black_box(&memory);
     took.as_secs_f64() * 1e9 / (MEMORY_BYTES / PAGE_BYTES) as f64
+}
+
+fn asked_read(bytes: usize) -> Measure {
+    let name = format!(
+        "one of 64 reads that are asked for together, in {} MiB",
+        bytes >> 20
+    );
+    Measure::new(name, asked_read_ns(bytes), "ns")
 }
 
 /// Cache lines at random, which are asked for in groups as large as those of the operators.
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn everything_takes_time() {
         let figure = super::measure_up_to(1 << 20);
-        assert_eq!(figure.measures.len(), 5);
+        assert_eq!(figure.measures.len(), 6);
         for measure in &figure.measures {
             assert!(measure.value > 0.0, "{measure:?}");
         }
