@@ -2,10 +2,12 @@
 
 pub mod container;
 mod error;
-mod state;
+mod state_reader;
+mod state_writer;
 mod writer;
 
 pub use container::{Expected, Header, Snapshot};
 pub use error::SnapshotError;
-pub use state::{StateReader, StateWriter};
+pub use state_reader::StateReader;
+pub use state_writer::StateWriter;
 pub use writer::{LastPart, SnapshotWriter};

@@ -6,7 +6,7 @@ use crc32fast::Hasher;
 
 use super::StateWriter;
 use super::container::{Header, MAGIC, VERSION};
-use super::state::Parts;
+use super::state_writer::Parts;
 use crate::FrozenState;
 
 /// What a part's buffer may hold more than the part: states are appended in pieces of up to a page.
