@@ -2,6 +2,7 @@
 
 use millrace_domain::{ShortId, TransactionId};
 use millrace_engine::HashSeed;
+use millrace_engine::snapshot::StateWriter;
 
 use crate::cities::CityIndex;
 use crate::habit::Habits;
@@ -80,12 +81,11 @@ impl UserKey {
         seed.hash_words((self.low, u64::from(self.high)))
     }
 
-    /// The padded id.
-    pub(crate) fn to_padded(self) -> [u8; ShortId::MAX_LEN] {
-        let mut padded = [0; ShortId::MAX_LEN];
-        padded[..8].copy_from_slice(&{ self.low }.to_le_bytes());
-        padded[8..].copy_from_slice(&{ self.high }.to_le_bytes());
-        padded
+    /// Appends the padded id.
+    #[inline]
+    pub(crate) fn write(self, writer: &mut StateWriter<'_>) {
+        writer.u64(self.low);
+        writer.u32(self.high);
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn write_profiles(
 }
 
 fn write_profile(writer: &mut StateWriter<'_>, profile: &Profile, entries: &[Recent]) {
-    writer.raw(&profile.user.to_padded());
+    profile.user.write(writer);
     writer.i64(profile.newest_ms);
     writer.u8(profile.habits.iter().count() as u8);
     for habit in profile.habits.iter() {

@@ -117,14 +117,10 @@ impl ProfileTable {
     /// Makes a larger index by reading the profiles in their order.
     #[cold]
     fn grow(&mut self) {
-        let mut index = Index::with_capacity((self.index.len() * 2).max(16));
-        let taken = self
-            .profiles
-            .iter()
-            .zip(0..)
-            .filter(|(profile, _)| !profile.is_free());
-        index.fill(taken.map(|(profile, place)| (profile.user.hash(self.seed), place)));
-        self.index = index;
+        let places = self.profiles.iter().zip(0..);
+        let taken = places.filter(|(profile, _)| !profile.is_free());
+        let hashes = taken.map(|(profile, place)| (profile.user.hash(self.seed), place));
+        self.index.grow(hashes);
     }
 }
 

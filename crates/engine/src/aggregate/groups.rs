@@ -105,7 +105,9 @@ impl Group {
         u128::from(low.swap_bytes()) << 64 | u128::from(high) << 32 | u128::from(currency)
     }
 
-    fn totals(&self, refunds: Refunds) -> Totals {
+    /// With the refunds that `refunds` has at a place.
+    fn totals(&self, refunds: impl FnOnce(usize) -> Refunds) -> Totals {
+        let refunds = self.refunds_at().map_or(Refunds::NONE, refunds);
         Totals {
             purchase_count: self.purchase_count,
             purchase_sum: self.purchase_sum,
@@ -138,8 +140,7 @@ impl Groups {
     /// The hash by which a transaction's group is found.
     #[inline]
     pub(super) fn hash(&self, transaction: &Transaction) -> u64 {
-        self.seed
-            .hash_words(words(&transaction.merchant_id, transaction.currency))
+        hash(self.seed, &transaction.merchant_id, transaction.currency)
     }
 
     /// A place that finding the group with a hash reads from: see [`crate::near`].
@@ -181,7 +182,7 @@ impl Groups {
     /// The number of a group; a new one has nothing but an amount that is the least and the most.
     #[inline]
     fn find_or_insert(&mut self, merchant_id: &ShortId, currency: Currency, amount: Amount) -> usize {
-        let hash = self.seed.hash_words(words(merchant_id, currency));
+        let hash = hash(self.seed, merchant_id, currency);
         let groups = &self.groups;
         let found = self.index.find(hash, |at| {
             let group = groups.get(at as usize);
@@ -196,13 +197,9 @@ impl Groups {
     /// Adds a group that is not there; its number.
     fn insert(&mut self, hash: u64, group: Group) -> usize {
         if self.index.is_full() {
-            let words = self
-                .groups
-                .iter()
-                .map(|group| words(&group.merchant_id, group.currency));
-            let seed = self.seed;
-            self.index
-                .grow(words.map(|words| seed.hash_words(words)).zip(0..));
+            let groups = self.groups.iter();
+            let hashes = groups.map(|group| self::hash(self.seed, &group.merchant_id, group.currency));
+            self.index.grow(hashes.zip(0..));
         }
         let at = self.groups.push(group);
         self.index.insert(hash, at as u32);
@@ -219,8 +216,7 @@ impl Groups {
     }
 
     fn totals(&self, group: &Group) -> Totals {
-        let refunds = group.refunds_at().map(|at| *self.refunds.get(at));
-        group.totals(refunds.unwrap_or(Refunds::NONE))
+        group.totals(|at| *self.refunds.get(at))
     }
 
     /// Counts one more user of a group.
@@ -289,8 +285,7 @@ impl Groups {
             writer.count(groups.len());
             groups.for_each_page(|groups| {
                 for group in groups {
-                    let refunds = group.refunds_at().map(|at| *refunds.get(at));
-                    put_group(writer, group, refunds.unwrap_or(Refunds::NONE));
+                    put_group(writer, group, group.totals(|at| *refunds.get(at)));
                 }
             });
         }
@@ -340,11 +335,11 @@ fn sorted<'a>(groups: impl Iterator<Item = &'a Group>) -> impl Iterator<Item = &
     groups.into_iter().map(|(_, group)| group)
 }
 
-fn put_group(writer: &mut StateWriter<'_>, group: &Group, refunds: Refunds) {
+fn put_group(writer: &mut StateWriter<'_>, group: &Group, totals: Totals) {
     writer.short_id(group.merchant_id);
     writer.currency(group.currency);
     let figures = Figures {
-        totals: group.totals(refunds),
+        totals,
         distinct_users: u64::from(group.distinct_users),
     };
     put_figures(&figures, writer);
@@ -381,6 +376,11 @@ pub(super) fn read_figures(reader: &mut StateReader<'_>) -> Result<Figures, Rest
         },
         distinct_users: reader.u64()?,
     })
+}
+
+#[inline]
+fn hash(seed: HashSeed, merchant_id: &ShortId, currency: Currency) -> u64 {
+    seed.hash_words(words(merchant_id, currency))
 }
 
 /// Merchant and currency in the words of a key.
