@@ -1,8 +1,9 @@
-//! Stage 1: transactions in, one contribution for each window, merchant and currency out.
+//! Stage 1: transactions in, one record for each window and merchant out, with a contribution for each currency.
 
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, partial};
-use millrace_engine::aggregate::{AggregateConfig, PartialAggregate, PartialOutput};
+use millrace_domain::ShortId;
+use millrace_engine::aggregate::{AggregateConfig, PartialAggregate, PartialOutput, partials};
 use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError, partition_for};
 
@@ -111,9 +112,8 @@ impl PartialTask {
             self.windows.count_closed(starts_ms);
         }
         let partitions = self.job.partials_partitions;
-        for output in self.outputs.drain(..) {
+        for record in partials(self.partition, &self.outputs) {
             self.value.clear();
-            let record = output.to_partial(self.partition);
             partial::encode_framed(self.job.schema_id, &record, &mut self.value);
             let mut send = |partition, key| {
                 outbox.send(OutputRecord {
@@ -124,15 +124,13 @@ impl PartialTask {
                     headers: &[],
                 });
             };
-            match record.group() {
+            match record.merchant_id().map(ShortId::as_bytes) {
                 // Named here, not left to the producer, so that a watermark can never overtake a contribution.
-                Some(contribution) => {
-                    let key = contribution.merchant_id.as_bytes();
-                    send(partition_for(key, partitions), Some(key));
-                }
+                Some(key) => send(partition_for(key, partitions), Some(key)),
                 None => (0..partitions).for_each(|partition| send(partition, None)),
             }
         }
+        self.outputs.clear();
     }
 
     fn send_late(&self, record: &InputRecord<'_>, late_by_ms: i64, outbox: &mut dyn Outbox) {

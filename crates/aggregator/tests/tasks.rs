@@ -9,7 +9,7 @@ use millrace_codec::{
     PartialReader, RegistryConfig, SchemaFetcher, TransactionReader, aggregate, framing, partial, transaction,
 };
 use millrace_domain::{
-    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
+    Amount, Currency, PartialContent, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
 use millrace_engine::aggregate::{AggregateConfig, EarlyResults};
@@ -281,13 +281,18 @@ fn contributions_go_to_the_merchants_partition_and_the_watermark_to_all_after_th
     };
     let second = read(&kept.sent[1]);
     assert_eq!(second.source_partition, 2);
-    let contribution = second.contribution.unwrap();
+    let PartialContent::Final(contributions) = second.content else {
+        panic!("{second:?}");
+    };
+    let [contribution] = contributions[..] else {
+        panic!("{contributions:?}");
+    };
     assert_eq!(contribution.distinct_users, 2);
     assert_eq!(contribution.totals.purchase_sum.to_string(), "0.16");
     let marker = read(&kept.sent[4]);
     assert_eq!(
-        (marker.watermark_ms, marker.contribution),
-        (NOON_MS + WINDOW_MS, None)
+        (marker.watermark_ms, marker.content),
+        (NOON_MS + WINDOW_MS, PartialContent::Watermark)
     );
 }
 

@@ -3,7 +3,7 @@
 use millrace_domain::{Anomaly, EntityType, Severity, ShortId, TransactionId};
 use uuid::Uuid;
 
-use crate::wire::{Cursor, put_bytes, put_count, put_long};
+use crate::wire::{Cursor, put_array, put_bytes, put_long};
 use crate::{DecodeError, framing};
 
 /// An anomaly as it is read from its topic: of whatever rule wrote it, known here or not.
@@ -43,26 +43,15 @@ pub fn encode(anomaly: &Anomaly, detection_time_ms: i64, bytes: &mut Vec<u8>) {
     put_long(anomaly.severity as i64, bytes);
     bytes.extend_from_slice(&anomaly.score.to_le_bytes());
     let evidence = &anomaly.evidence;
-    put_block(&evidence.transaction_ids, bytes, |id, bytes| {
+    put_array(&evidence.transaction_ids, bytes, |id, bytes| {
         put_bytes(&id.to_text(), bytes);
     });
-    put_block(&evidence.figures, bytes, |(name, value), bytes| {
+    put_array(&evidence.figures, bytes, |(name, value), bytes| {
         put_bytes(name.as_bytes(), bytes);
         bytes.extend_from_slice(&value.to_le_bytes());
     });
     put_long(anomaly.event_time_ms, bytes);
     put_long(detection_time_ms, bytes);
-}
-
-/// Appends an array or map as one block and the end.
-fn put_block<T>(items: &[T], bytes: &mut Vec<u8>, put: impl Fn(&T, &mut Vec<u8>)) {
-    if !items.is_empty() {
-        put_count(items.len() as u64, bytes);
-        for item in items {
-            put(item, bytes);
-        }
-    }
-    put_long(0, bytes);
 }
 
 /// Appends the framing and the Avro body.

@@ -1,25 +1,40 @@
 //! The Avro body of a record of the partials topic.
 
-use millrace_domain::{Contribution, Currency, Partial};
+use millrace_domain::{Contribution, Currency, Partial, PartialContent};
 
 use crate::aggregate::{put_totals, totals};
-use crate::wire::{Cursor, put_bytes, put_count, put_long};
+use crate::wire::{Cursor, put_array, put_bytes, put_count, put_long};
 use crate::{DecodeError, framing};
 
 /// Appends the Avro body.
 pub fn encode(partial: &Partial, bytes: &mut Vec<u8>) {
     put_long(i64::from(partial.source_partition), bytes);
     put_long(partial.watermark_ms, bytes);
-    put_optional(partial.contribution.as_ref(), bytes);
-    put_optional(partial.early.as_ref(), bytes);
+    let (of_final, of_early) = match &partial.content {
+        PartialContent::Watermark => (&[][..], &[][..]),
+        PartialContent::Final(contributions) => (&contributions[..], &[][..]),
+        PartialContent::Early(contributions) => (&[][..], &contributions[..]),
+    };
+    put_contributions(of_final, bytes);
+    put_contributions(of_early, bytes);
 }
 
-/// The union with null.
-fn put_optional(contribution: Option<&Contribution>, bytes: &mut Vec<u8>) {
-    let Some(contribution) = contribution else {
-        return put_long(0, bytes);
-    };
-    put_long(1, bytes);
+/// The union of null, one and an array. One alone is written as it was before there were arrays.
+fn put_contributions(contributions: &[Contribution], bytes: &mut Vec<u8>) {
+    match contributions {
+        [] => put_long(0, bytes),
+        [contribution] => {
+            put_long(1, bytes);
+            put_contribution(contribution, bytes);
+        }
+        several => {
+            put_long(2, bytes);
+            put_array(several, bytes, put_contribution);
+        }
+    }
+}
+
+fn put_contribution(contribution: &Contribution, bytes: &mut Vec<u8>) {
     put_bytes(contribution.merchant_id.as_bytes(), bytes);
     put_bytes(contribution.currency.as_bytes(), bytes);
     put_long(contribution.window_start_ms, bytes);
@@ -42,22 +57,59 @@ pub fn decode(body: &[u8]) -> Result<Partial, DecodeError> {
     let mut cursor = Cursor::new(body);
     let source_partition = cursor.int("sourcePartition")?;
     let watermark_ms = cursor.long("watermark")?;
-    let contribution = optional(&mut cursor, "contribution")?;
-    let early = optional(&mut cursor, "early")?;
+    let of_final = contributions(&mut cursor, "contribution")?;
+    let of_early = contributions(&mut cursor, "early")?;
     cursor.end()?;
+    let content = match (of_final.is_empty(), of_early.is_empty()) {
+        (true, true) => PartialContent::Watermark,
+        (false, true) => PartialContent::Final(of_final),
+        (true, false) => PartialContent::Early(of_early),
+        (false, false) => {
+            return Err(bad(
+                "early",
+                "there beside a contribution: one of the two is null",
+            ));
+        }
+    };
     Ok(Partial {
         source_partition,
         watermark_ms,
-        contribution,
-        early,
+        content,
     })
 }
 
-fn optional(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Option<Contribution>, DecodeError> {
-    cursor
-        .one_of(field, &[false, true])?
-        .then(|| contribution(cursor))
-        .transpose()
+fn contributions(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Vec<Contribution>, DecodeError> {
+    let mut contributions = Vec::new();
+    match cursor.one_of(field, &[Branch::Null, Branch::One, Branch::Array])? {
+        Branch::Null => {}
+        Branch::One => contributions.push(contribution(cursor)?),
+        Branch::Array => {
+            cursor.blocks(field, |cursor| {
+                contributions.push(contribution(cursor)?);
+                Ok(())
+            })?;
+            let Some((first, others)) = contributions.split_first() else {
+                return Err(bad(field, "an array of none"));
+            };
+            if !others.iter().all(|other| other.is_of_same_window(first)) {
+                return Err(bad(field, "of several merchants or windows"));
+            }
+        }
+    }
+    Ok(contributions)
+}
+
+#[cold]
+fn bad(field: &'static str, message: &str) -> DecodeError {
+    let message = message.to_owned();
+    DecodeError::BadField { field, message }
+}
+
+#[derive(Clone, Copy)]
+enum Branch {
+    Null,
+    One,
+    Array,
 }
 
 fn contribution(cursor: &mut Cursor<'_>) -> Result<Contribution, DecodeError> {

@@ -140,7 +140,7 @@ fn strip_type(schema: &mut Json, path: &str, logical: &mut LogicalTypes) {
 
 #[cfg(test)]
 mod tests {
-    use millrace_domain::schema;
+    use millrace_domain::{PartialContent, schema};
     use proptest::prelude::*;
 
     use super::*;
@@ -232,12 +232,39 @@ mod tests {
         // Source 1, watermark 3, no contribution; early: merchant m, EUR, as above.
         let body = b"\x02\x06\x00\x02\x02m\x06EUR\x00\x02\x02\x02\x05\x00\x02\x00\x02\x05\x02\x05\x02";
         let partial = crate::partial::decode(body).unwrap();
-        assert_eq!(partial.early.unwrap().totals.purchase_sum.units(), 5);
+        let PartialContent::Early(early) = partial.content else {
+            panic!("{partial:?}");
+        };
+        assert_eq!(early[0].totals.purchase_sum.units(), 5);
         assert_eq!(resolver.rewrite(body).unwrap(), b"\x02\x06\x00");
         let Ok(Relation::Resolvable(resolver)) = relate(&before, schema::AGGREGATE_PARTIAL) else {
             panic!("a field with a default resolves");
         };
         assert_eq!(resolver.rewrite(b"\x02\x06\x00").unwrap(), b"\x02\x06\x00\x00");
+    }
+
+    /// A merge of before arrays must not pass one over, as a window would close without it.
+    #[test]
+    fn a_reader_that_knows_no_arrays_of_contributions_refuses_them() {
+        let before = edited(schema::AGGREGATE_PARTIAL, |json| {
+            for field in &mut json["fields"].as_array_mut().unwrap()[2..] {
+                field["type"].as_array_mut().unwrap().pop();
+            }
+        });
+        let of_now = relate(schema::AGGREGATE_PARTIAL, &before);
+        let contribution = b"m\x06EUR\x00\x02\x02\x02\x05\x00\x02\x00\x02\x05\x02\x05\x02";
+        let array = [b"\x02\x06\x04\x02\x02", &contribution[..], b"\x00\x00"].concat();
+        assert!(crate::partial::decode(&array).is_ok());
+        match of_now {
+            Ok(Relation::Resolvable(resolver)) => assert!(resolver.rewrite(&array).is_err()),
+            Ok(Relation::Same) => panic!("another schema"),
+            Err(_) => {}
+        }
+        let Ok(Relation::Resolvable(resolver)) = relate(&before, schema::AGGREGATE_PARTIAL) else {
+            panic!("a branch more resolves");
+        };
+        let alone = [b"\x02\x06\x02\x02", &contribution[..], b"\x00"].concat();
+        assert_eq!(resolver.rewrite(&alone).unwrap(), alone);
     }
 
     #[test]

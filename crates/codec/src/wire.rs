@@ -32,6 +32,17 @@ pub(crate) fn put_bytes(value: &[u8], bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(value);
 }
 
+/// Appends an array or map as one block and the end.
+pub(crate) fn put_array<T>(items: &[T], bytes: &mut Vec<u8>, put: impl Fn(&T, &mut Vec<u8>)) {
+    if !items.is_empty() {
+        put_count(items.len() as u64, bytes);
+        for item in items {
+            put(item, bytes);
+        }
+    }
+    put_long(0, bytes);
+}
+
 /// Reads one field after the other. Every method takes the name of the field for its error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {

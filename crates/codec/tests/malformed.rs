@@ -5,7 +5,10 @@
 mod common;
 
 use millrace_codec::{DecodeError, aggregate, anomaly, json, label, partial, transaction};
-use millrace_domain::{PaymentMethod, Transaction, TransactionType};
+use millrace_domain::{
+    Amount, Contribution, Currency, Partial, PartialContent, PaymentMethod, ShortId, Totals, Transaction,
+    TransactionType,
+};
 use proptest::prelude::*;
 
 /// Every enumeration at its first symbol.
@@ -100,6 +103,49 @@ fn each_malformed_field_is_named() {
     assert_eq!(with(METHOD, &[1]).code(), "index_out_of_range");
     assert_eq!(with(INTERNATIONAL, &[2]).code(), "bad_boolean");
     assert_eq!(with(CURRENCY + 1, b"e").code(), "invalid_currency");
+}
+
+#[test]
+fn a_partial_tells_of_one_merchants_window_and_of_one_kind() {
+    let of = |merchant: &'static str| Contribution {
+        merchant_id: ShortId::new(merchant, "merchantId").unwrap(),
+        currency: Currency::parse(b"EUR").unwrap(),
+        window_start_ms: 0,
+        window_end_ms: 60_000,
+        totals: Totals::of(TransactionType::Purchase, Amount::from_units(1).unwrap()),
+        distinct_users: 1,
+    };
+    let body = |content| {
+        let mut body = Vec::new();
+        let (source_partition, watermark_ms) = (0, 0);
+        partial::encode(
+            &Partial {
+                source_partition,
+                watermark_ms,
+                content,
+            },
+            &mut body,
+        );
+        body
+    };
+    let message = |body: &[u8]| partial::decode(body).unwrap_err().to_string();
+    assert_eq!(
+        message(&body(PartialContent::Final(vec![of("m-1"), of("m-2")]))),
+        "field contribution: of several merchants or windows"
+    );
+    let final_alone = body(PartialContent::Final(vec![of("m-1")]));
+    let early_alone = body(PartialContent::Early(vec![of("m-1")]));
+    // Source and watermark are a byte each, and so is the null of what is not there.
+    let both = [&final_alone[..final_alone.len() - 1], &early_alone[3..]].concat();
+    assert_eq!(
+        message(&both),
+        "field early: there beside a contribution: one of the two is null"
+    );
+    assert_eq!(message(&[0, 0, 4, 0, 0]), "field contribution: an array of none");
+    assert_eq!(
+        partial::decode(&[0, 0, 6, 0, 0]).unwrap_err().code(),
+        "index_out_of_range"
+    );
 }
 
 fn json_error(edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> DecodeError {

@@ -88,24 +88,56 @@ pub struct Contribution {
     pub distinct_users: u64,
 }
 
+impl Contribution {
+    /// Whether another is to the same merchant's same window, in whatever currency.
+    #[inline]
+    #[must_use]
+    pub fn is_of_same_window(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.merchant_id, it.window_start_ms, it.window_end_ms);
+        of(self) == of(other)
+    }
+}
+
 /// One record of the partials topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partial {
     /// The partition of the source topic.
     pub source_partition: i32,
     /// The source's watermark: every contribution of a window that ends at or before it has been sent.
     pub watermark_ms: i64,
-    /// What it adds to a window that closes: each source's contribution to a final result, sent once.
-    pub contribution: Option<Contribution>,
-    /// What it has of an open window so far, for early results alone. With neither, the record carries the watermark.
-    pub early: Option<Contribution>,
+    /// What it tells.
+    pub content: PartialContent,
+}
+
+/// What a record of the partials topic tells: of one merchant's window, or of every one. Contributions are at least one,
+/// each of another currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartialContent {
+    /// How far the source's watermark has come: goes to every partition.
+    Watermark,
+    /// What the source adds to a window that closes, for the final results: sent once.
+    Final(Vec<Contribution>),
+    /// What it has of an open window so far, for early results alone.
+    Early(Vec<Contribution>),
+}
+
+impl PartialContent {
+    /// What it tells of a merchant's window; none in a watermark.
+    #[must_use]
+    pub fn contributions(&self) -> &[Contribution] {
+        match self {
+            Self::Watermark => &[],
+            Self::Final(contributions) | Self::Early(contributions) => contributions,
+        }
+    }
 }
 
 impl Partial {
     /// Whom it is about: it goes to that merchant's partition. `None` for a watermark, which goes to every one.
     #[must_use]
-    pub fn group(&self) -> Option<&Contribution> {
-        self.contribution.as_ref().or(self.early.as_ref())
+    pub fn merchant_id(&self) -> Option<&ShortId> {
+        let first = self.content.contributions().first()?;
+        Some(&first.merchant_id)
     }
 }
 

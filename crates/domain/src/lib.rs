@@ -17,7 +17,7 @@ pub mod schema;
 pub mod topic;
 pub mod transaction;
 
-pub use aggregate::{Contribution, MerchantAggregate, Partial, Totals};
+pub use aggregate::{Contribution, MerchantAggregate, Partial, PartialContent, Totals};
 pub use anomaly::{Anomaly, EntityType, Evidence, Severity};
 pub use currency::Currency;
 pub use error::InvalidValue;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use millrace_domain::{Contribution, Currency, MerchantAggregate, Partial, ShortId, Totals};
 use millrace_engine::aggregate::{
-    AggregateConfig, EarlyResults, MergeAggregate, PartialAggregate, PartialOutput,
+    AggregateConfig, EarlyResults, MergeAggregate, PartialAggregate, PartialOutput, partials as records,
 };
 use millrace_engine::{HashSeed, Operator};
 use proptest::prelude::*;
@@ -59,7 +59,10 @@ fn moved<O: Operator>(mut from: O, mut to: O) -> O {
 }
 
 fn early_of(outputs: &[PartialOutput]) -> Vec<Contribution> {
-    let early = outputs.iter().filter_map(|output| output.to_partial(0).early);
+    let early = outputs.iter().filter_map(|output| match output {
+        PartialOutput::Early { contribution, .. } => Some(*contribution),
+        PartialOutput::Contribution { .. } | PartialOutput::Watermark { .. } => None,
+    });
     early.collect()
 }
 
@@ -89,8 +92,8 @@ fn run(
             continue;
         };
         heads[source] += 1;
-        for output in feed(&mut sources[source], event) {
-            partials.push(output.to_partial(source as i32));
+        for record in records(source as i32, &feed(&mut sources[source], event)) {
+            partials.push(record);
             let before = aggregates.len();
             last.process(&partials[partials.len() - 1], &mut aggregates);
             // What was told while they were off is not known.
@@ -107,10 +110,10 @@ fn check_early(partials: &[Partial], outputs: &[MerchantAggregate]) {
     for early in outputs.iter().filter(|output| !output.is_final()) {
         let mut told: BTreeMap<i32, (Totals, u64)> = BTreeMap::new();
         for partial in partials {
-            if let Some(group) = partial.group()
-                && (group.window_start_ms, group.merchant_id, group.currency) == group_of(early)
-            {
-                told.insert(partial.source_partition, (group.totals, group.distinct_users));
+            for group in partial.content.contributions() {
+                if (group.window_start_ms, group.merchant_id, group.currency) == group_of(early) {
+                    told.insert(partial.source_partition, (group.totals, group.distinct_users));
+                }
             }
         }
         let sum = told.into_values().reduce(|mut sum, (totals, users)| {
@@ -258,8 +261,8 @@ proptest! {
     ) {
         let (mut source, mut last) = (partial(times, Some(7)), merge(times, Some(7)));
         for event in &stream {
-            for output in feed(&mut source, event) {
-                last.process(&output.to_partial(0), &mut Vec::new());
+            for record in records(0, &feed(&mut source, event)) {
+                last.process(&record, &mut Vec::new());
             }
         }
         let (mut states, mut fresh) = ([Vec::new(), Vec::new()], merge(times, Some(7)));

@@ -10,7 +10,7 @@ use millrace_domain::{Partial, Transaction};
 use millrace_engine::aggregate::{AggregateConfig, MergeAggregate, PartialAggregate};
 use millrace_engine::{HashSeed, Operator};
 use support::golden::{Golden, Step};
-use support::{Random, transaction};
+use support::{Random, partial_of, transaction};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -76,7 +76,7 @@ fn partials() -> Vec<Step<Partial>> {
                 Step::Record(record) => _ = operator.process(record, &mut outputs),
                 Step::Advance(to_ms) => operator.advance(*to_ms, &mut outputs),
             }
-            let records = outputs.iter().map(|output| output.to_partial(source as i32));
+            let records = outputs.iter().map(|output| partial_of(source, output));
             steps.extend(records.map(Step::Record));
         }
     }

@@ -4,8 +4,7 @@
 
 mod support;
 
-use millrace_domain::Partial;
-use millrace_engine::aggregate::{MergeAggregate, PartialOutput};
+use millrace_engine::aggregate::{MergeAggregate, PartialOutput, partials};
 use millrace_engine::{FrozenState, HashSeed, Operator};
 use proptest::prelude::*;
 use support::stream::{events, partial, times};
@@ -33,12 +32,13 @@ fn check_order(times: Times, before_ms: Option<i64>, after_ms: Option<i64>, outp
     let keys: Vec<_> = contributions
         .iter()
         .map(|output| {
-            let Partial {
+            let PartialOutput::Contribution {
                 watermark_ms: carried_ms,
                 contribution,
-                ..
-            } = output.to_partial(0);
-            let contribution = contribution.unwrap();
+            } = *output
+            else {
+                panic!("{output:?} before the watermark");
+            };
             let closes_ms = contribution.window_end_ms + times.lateness;
             assert!(closes_ms <= watermark_ms && carried_ms < closes_ms);
             (
@@ -222,12 +222,11 @@ proptest! {
                 Event::Record(record) => _ = sources[source].process(record, &mut outputs),
                 Event::Advance(to_ms) => sources[source].advance(*to_ms, &mut outputs),
             }
-            for output in outputs {
-                let record = output.to_partial(source as i32);
+            for record in partials(source as i32, &outputs) {
                 for (at, merge) in merges.iter_mut().enumerate() {
                     let is_for = record
-                        .contribution
-                        .is_none_or(|group| partition_of(group.merchant_id, MERGE_PARTITIONS) == at);
+                        .merchant_id()
+                        .is_none_or(|merchant_id| partition_of(*merchant_id, MERGE_PARTITIONS) == at);
                     if is_for {
                         let disposition = merge.process(&record, &mut aggregates);
                         prop_assert_eq!(disposition, millrace_engine::Disposition::Accepted);

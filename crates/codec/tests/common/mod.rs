@@ -4,7 +4,8 @@
 
 use millrace_domain::{
     Amount, Anomaly, Contribution, Currency, EntityType, Evidence, FraudLabel, MerchantAggregate, Partial,
-    PaymentMethod, Severity, ShortId, Sum, Totals, Transaction, TransactionId, TransactionType,
+    PartialContent, PaymentMethod, Severity, ShortId, Sum, Totals, Transaction, TransactionId,
+    TransactionType,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -132,24 +133,36 @@ pub fn aggregate() -> impl Strategy<Value = MerchantAggregate> {
         )
 }
 
+fn contribution() -> impl Strategy<Value = Contribution> {
+    aggregate().prop_map(|aggregate| Contribution {
+        merchant_id: aggregate.merchant_id,
+        currency: aggregate.currency,
+        window_start_ms: aggregate.window_start_ms,
+        window_end_ms: aggregate.window_end_ms,
+        totals: aggregate.totals,
+        distinct_users: aggregate.distinct_users,
+    })
+}
+
 pub fn partial() -> impl Strategy<Value = Partial> {
-    let contribution = || {
-        let contribution = aggregate().prop_map(|aggregate| Contribution {
-            merchant_id: aggregate.merchant_id,
-            currency: aggregate.currency,
-            window_start_ms: aggregate.window_start_ms,
-            window_end_ms: aggregate.window_end_ms,
-            totals: aggregate.totals,
-            distinct_users: aggregate.distinct_users,
-        });
-        proptest::option::of(contribution)
-    };
-    (any::<i32>(), any::<i64>(), contribution(), contribution()).prop_map(
-        |(source_partition, watermark_ms, contribution, early)| Partial {
+    let of_one_window = proptest::collection::vec(contribution(), 0..4).prop_map(|mut contributions| {
+        if let Some((first, others)) = contributions.split_first_mut() {
+            for other in others {
+                other.merchant_id = first.merchant_id;
+                (other.window_start_ms, other.window_end_ms) = (first.window_start_ms, first.window_end_ms);
+            }
+        }
+        contributions
+    });
+    (any::<i32>(), any::<i64>(), of_one_window, any::<bool>()).prop_map(
+        |(source_partition, watermark_ms, contributions, is_early)| Partial {
             source_partition,
             watermark_ms,
-            contribution,
-            early,
+            content: match contributions.is_empty() {
+                true => PartialContent::Watermark,
+                false if is_early => PartialContent::Early(contributions),
+                false => PartialContent::Final(contributions),
+            },
         },
     )
 }

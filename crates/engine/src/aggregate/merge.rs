@@ -1,6 +1,6 @@
 //! Stage 2: what every source partition adds to a merchant's window is merged into the final aggregate.
 
-use millrace_domain::{Contribution, MerchantAggregate, Partial};
+use millrace_domain::{Contribution, MerchantAggregate, Partial, PartialContent};
 
 use super::early::Early;
 use super::groups::Groups;
@@ -163,20 +163,29 @@ impl Operator for MergeAggregate {
     type Output = MerchantAggregate;
 
     fn process(&mut self, record: &Partial, outputs: &mut Vec<MerchantAggregate>) -> Disposition {
-        let Some(contribution) = record.group() else {
+        let contributions = record.content.contributions();
+        let Some(first) = contributions.first() else {
             self.mark(record.source_partition, record.watermark_ms, outputs);
             return Disposition::Accepted;
         };
-        let end_ms = contribution.window_end_ms;
-        if let Some(late) = late(self.watermark_ms, end_ms, self.allowed_lateness_ms) {
+        // All are of one window.
+        if let Some(late) = late(self.watermark_ms, first.window_end_ms, self.allowed_lateness_ms) {
             return late;
         }
-        if record.contribution.is_some() {
-            self.window(contribution).groups.merge(contribution);
-        }
-        if self.early.is_some() {
-            let early = &mut self.window(contribution).early;
-            early.tell(record.source_partition, contribution);
+        let (is_final, has_early) = (
+            matches!(record.content, PartialContent::Final(_)),
+            self.early.is_some(),
+        );
+        if is_final || has_early {
+            let window = self.window(first);
+            for contribution in contributions {
+                if is_final {
+                    window.groups.merge(contribution);
+                }
+                if has_early {
+                    window.early.tell(record.source_partition, contribution);
+                }
+            }
         }
         Disposition::Accepted
     }
@@ -288,22 +297,21 @@ impl MergeAggregate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use millrace_domain::{Amount, Contribution, Currency, ShortId, Totals, TransactionType};
+    use millrace_domain::{Amount, Currency, ShortId, Totals, TransactionType};
 
     fn contribution(source_partition: i32, merchant: &str, window_start_ms: i64, cents: i64) -> Partial {
         let amount = Amount::from_units(cents * 100).unwrap();
         Partial {
             source_partition,
             watermark_ms: 0,
-            contribution: Some(Contribution {
+            content: PartialContent::Final(vec![Contribution {
                 merchant_id: ShortId::new(merchant, "merchantId").unwrap(),
                 currency: Currency::parse(b"EUR").unwrap(),
                 window_start_ms,
                 window_end_ms: window_start_ms + 1_000,
                 totals: Totals::of(TransactionType::Purchase, amount),
                 distinct_users: 1,
-            }),
-            early: None,
+            }]),
         }
     }
 
@@ -311,8 +319,7 @@ mod tests {
         Partial {
             source_partition,
             watermark_ms,
-            contribution: None,
-            early: None,
+            content: PartialContent::Watermark,
         }
     }
 

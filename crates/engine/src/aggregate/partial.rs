@@ -1,6 +1,6 @@
 //! Stage 1: one partition of transactions, keyed by user, is added up for each window, merchant and currency.
 
-use millrace_domain::{Contribution, Partial, Transaction};
+use millrace_domain::{Contribution, Transaction};
 
 use super::open_window::{OpenWindow, user_words};
 use super::{AggregateConfig, late};
@@ -37,30 +37,6 @@ pub enum PartialOutput {
         /// The new watermark.
         watermark_ms: i64,
     },
-}
-
-impl PartialOutput {
-    /// The record of the partials topic.
-    #[must_use]
-    pub fn to_partial(&self, source_partition: i32) -> Partial {
-        let (watermark_ms, contribution, early) = match *self {
-            Self::Contribution {
-                watermark_ms,
-                contribution,
-            } => (watermark_ms, Some(contribution), None),
-            Self::Early {
-                watermark_ms,
-                contribution,
-            } => (watermark_ms, None, Some(contribution)),
-            Self::Watermark { watermark_ms } => (watermark_ms, None, None),
-        };
-        Partial {
-            source_partition,
-            watermark_ms,
-            contribution,
-            early,
-        }
-    }
 }
 
 /// Where a record of an open window leads to: the hashes of its id and its group.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_domain::{MerchantAggregate, Transaction};
 use millrace_engine::aggregate::{
-    AggregateConfig, EarlyResults, MergeAggregate, PartialAggregate, PartialOutput,
+    AggregateConfig, EarlyResults, MergeAggregate, PartialAggregate, PartialOutput, partials,
 };
 use millrace_engine::{Disposition, HashSeed};
 
@@ -167,14 +167,13 @@ impl World {
     /// One transaction of a worker, over all of its partitions.
     fn commit(&mut self, worker: usize) {
         for source in (0..SOURCES).filter(|&source| self.owners[source] == worker) {
-            for output in self.sources[source].commit() {
-                let record = output.to_partial(source as i32);
+            for record in partials(source as i32, &self.sources[source].commit()) {
                 for (at, merge) in self.merges.iter_mut().enumerate() {
                     if record
-                        .group()
-                        .is_none_or(|group| partition_of(group.merchant_id, MERGES) == at)
+                        .merchant_id()
+                        .is_none_or(|merchant_id| partition_of(*merchant_id, MERGES) == at)
                     {
-                        merge.log.push(Some(record));
+                        merge.log.push(Some(record.clone()));
                     }
                 }
             }

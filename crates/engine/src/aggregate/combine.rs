@@ -1,0 +1,167 @@
+//! From what stage 1 sends to the records of the partials topic.
+
+use millrace_domain::{Contribution, Partial, PartialContent};
+
+use super::PartialOutput;
+
+/// The most contributions in a record: some 6 KiB. A merchant with more currencies in a window has several records.
+const MOST_CONTRIBUTIONS: usize = 64;
+
+/// The records that tell a source partition's outputs, in their order. What it has of one merchant's window, in every
+/// currency, comes out one after the other and makes one record: for the client and the brokers each record costs many
+/// times what its contributions do.
+pub fn partials(source_partition: i32, outputs: &[PartialOutput]) -> impl Iterator<Item = Partial> + use<'_> {
+    outputs
+        .chunk_by(|one, next| one.goes_with(next))
+        .flat_map(|run| run.chunks(MOST_CONTRIBUTIONS))
+        .filter_map(move |run| {
+            let (watermark_ms, content) = content(run)?;
+            Some(Partial {
+                source_partition,
+                watermark_ms,
+                content,
+            })
+        })
+}
+
+impl PartialOutput {
+    /// Whether the next one is told in the same record.
+    fn goes_with(&self, next: &Self) -> bool {
+        match (self, next) {
+            (
+                Self::Contribution {
+                    watermark_ms,
+                    contribution,
+                },
+                Self::Contribution {
+                    watermark_ms: of_next_ms,
+                    contribution: next,
+                },
+            )
+            | (
+                Self::Early {
+                    watermark_ms,
+                    contribution,
+                },
+                Self::Early {
+                    watermark_ms: of_next_ms,
+                    contribution: next,
+                },
+            ) => watermark_ms == of_next_ms && contribution.is_of_same_window(next),
+            _ => false,
+        }
+    }
+
+    fn contribution(&self) -> Option<Contribution> {
+        match *self {
+            Self::Contribution { contribution, .. } | Self::Early { contribution, .. } => Some(contribution),
+            Self::Watermark { .. } => None,
+        }
+    }
+}
+
+/// What outputs that go together tell, and the watermark of the first.
+fn content(run: &[PartialOutput]) -> Option<(i64, PartialContent)> {
+    let contributions = || run.iter().filter_map(PartialOutput::contribution).collect();
+    Some(match *run.first()? {
+        PartialOutput::Contribution { watermark_ms, .. } => {
+            (watermark_ms, PartialContent::Final(contributions()))
+        }
+        PartialOutput::Early { watermark_ms, .. } => (watermark_ms, PartialContent::Early(contributions())),
+        PartialOutput::Watermark { watermark_ms } => (watermark_ms, PartialContent::Watermark),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millrace_domain::{Amount, Currency, ShortId, Totals, TransactionType};
+
+    fn contribution(merchant: &str, currency: &str, window_start_ms: i64) -> Contribution {
+        Contribution {
+            merchant_id: ShortId::new(merchant, "merchantId").unwrap(),
+            currency: Currency::parse(currency.as_bytes()).unwrap(),
+            window_start_ms,
+            window_end_ms: window_start_ms + 1_000,
+            totals: Totals::of(TransactionType::Purchase, Amount::from_units(100).unwrap()),
+            distinct_users: 1,
+        }
+    }
+
+    #[test]
+    fn the_currencies_of_a_merchants_window_are_one_record() {
+        let of_final = |merchant, currency, window_ms| PartialOutput::Contribution {
+            watermark_ms: 5,
+            contribution: contribution(merchant, currency, window_ms),
+        };
+        let of_early = |merchant, currency, window_ms| PartialOutput::Early {
+            watermark_ms: 9,
+            contribution: contribution(merchant, currency, window_ms),
+        };
+        let outputs = [
+            of_final("m-1", "EUR", 0),
+            of_final("m-1", "USD", 0),
+            of_final("m-2", "EUR", 0),
+            of_final("m-2", "EUR", 1_000),
+            of_early("m-2", "EUR", 1_000),
+            of_early("m-2", "USD", 1_000),
+            PartialOutput::Watermark { watermark_ms: 9 },
+        ];
+        let found: Vec<_> = partials(3, &outputs)
+            .map(|partial| {
+                assert_eq!(partial.source_partition, 3);
+                (partial.watermark_ms, partial.content)
+            })
+            .collect();
+        let both = |window_ms| {
+            vec![
+                contribution("m-1", "EUR", window_ms),
+                contribution("m-1", "USD", window_ms),
+            ]
+        };
+        assert_eq!(
+            found,
+            [
+                (5, PartialContent::Final(both(0))),
+                (5, PartialContent::Final(vec![contribution("m-2", "EUR", 0)])),
+                (5, PartialContent::Final(vec![contribution("m-2", "EUR", 1_000)])),
+                (
+                    9,
+                    PartialContent::Early(vec![
+                        contribution("m-2", "EUR", 1_000),
+                        contribution("m-2", "USD", 1_000)
+                    ])
+                ),
+                (9, PartialContent::Watermark),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_record_has_a_bound() {
+        let letters = b'A'..=b'Z';
+        let outputs: Vec<_> = letters
+            .clone()
+            .flat_map(|a| {
+                letters
+                    .clone()
+                    .map(move |b| format!("X{}{}", char::from(a), char::from(b)))
+            })
+            .map(|currency| PartialOutput::Contribution {
+                watermark_ms: 5,
+                contribution: contribution("m-1", &currency, 0),
+            })
+            .collect();
+        let records: Vec<_> = partials(0, &outputs).collect();
+        let told: Vec<_> = records
+            .iter()
+            .flat_map(|record| record.content.contributions())
+            .collect();
+        assert_eq!(told.len(), outputs.len());
+        let longest = records
+            .iter()
+            .map(|record| record.content.contributions().len())
+            .max();
+        assert_eq!(longest, Some(MOST_CONTRIBUTIONS));
+    }
+}
