@@ -20,6 +20,7 @@ pub(crate) const CURRENCIES: usize = 3;
 /// A user's usual amounts in one currency. The state is stored in single precision: a ten-millionth of a logarithm is
 /// nothing, and profiles stay small.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C, packed(2))]
 pub(crate) struct Habit {
     /// Of the logarithm of the amount in units of 1/10,000.
     pub(crate) mean: f32,
@@ -160,8 +161,8 @@ mod tests {
             }
             let mean: f64 = weights.iter().zip(&logs).map(|(weight, log)| weight * log).sum();
             let variance: f64 = weights.iter().zip(&logs).map(|(weight, log)| weight * (log - mean).powi(2)).sum();
-            prop_assert!((f64::from(habit.mean) - mean).abs() < 1e-4, "{} {}", habit.mean, mean);
-            prop_assert!((f64::from(habit.variance) - variance).abs() < 1e-3, "{} {}", habit.variance, variance);
+            prop_assert!((f64::from(habit.mean) - mean).abs() < 1e-4, "{} {}", { habit.mean }, mean);
+            prop_assert!((f64::from(habit.variance) - variance).abs() < 1e-3, "{} {}", { habit.variance }, variance);
         }
     }
 
@@ -193,7 +194,7 @@ mod tests {
         for extreme in [30.0, 0.0] {
             let mut after = habit;
             after.learn(extreme, 4.5, &SETTINGS);
-            assert!((after.mean - 10.0).abs() < 0.14, "{}", after.mean);
+            assert!((after.mean - 10.0).abs() < 0.14, "{}", { after.mean });
             assert!(after.deviation(&SETTINGS) < 0.5);
         }
     }

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod cities;
+mod event_time;
 mod finding;
 mod fingerprint;
 mod habit;

@@ -9,6 +9,7 @@ use millrace_engine::{
 };
 
 use crate::cities::Cities;
+use crate::event_time::EventTime;
 use crate::finding::Finding;
 use crate::fingerprint;
 use crate::profile::Profile;
@@ -142,18 +143,19 @@ impl DetectOperator {
     fn judge(&mut self, transaction: &Transaction, outputs: &mut Vec<Anomaly>) {
         let forgotten_before_ms = self.watermark_less(self.settings.profile_retention_ms);
         let time_ms = transaction.transaction_time_ms;
-        let (place, _) = self.profiles.find_or_insert(&transaction.user_id, time_ms);
+        let time = EventTime::of_ms(time_ms);
+        let (place, _) = self.profiles.find_or_insert(&transaction.user_id, time);
         let profile = self.profiles.at(place);
-        if profile.newest_ms < forgotten_before_ms {
-            let run = &mut profile.burst.run;
+        if profile.newest.ms() < forgotten_before_ms {
+            let run = &mut profile.run;
             self.recent.drop_first(run, run.len());
-            *profile = Profile::new(profile.user, time_ms);
+            *profile = Profile::new(profile.user, time);
         }
-        let before_ms = profile.newest_ms;
+        let before_ms = profile.newest.ms();
         let newest_ms = before_ms.max(time_ms);
-        profile.newest_ms = newest_ms;
+        profile.newest = EventTime::of_ms(newest_ms);
         if let Some(velocity) = &self.velocity {
-            velocity.expire(&mut profile.burst, &mut self.recent, before_ms, newest_ms);
+            velocity.expire(&mut profile.run, &mut self.recent, before_ms, newest_ms);
         }
         if transaction.transaction_type == TransactionType::Refund {
             return;
@@ -175,7 +177,7 @@ impl DetectOperator {
             push(velocity.judge(
                 transaction,
                 ratio,
-                &mut profile.burst,
+                (&mut profile.run, &mut profile.velocity_fired),
                 &mut self.recent,
                 newest_ms,
             ));
@@ -213,10 +215,11 @@ impl DetectOperator {
         if profile.is_free() {
             return;
         }
-        let is_forgotten = profile.newest_ms < forgotten_before_ms;
+        let newest_ms = profile.newest.ms();
+        let is_forgotten = newest_ms < forgotten_before_ms;
         // Nothing is written without need: a write to a page that a snapshot still has copies it.
-        if (is_forgotten || profile.newest_ms < useless_before_ms) && profile.burst.run.len() > 0 {
-            let run = &mut self.profiles.at(place).burst.run;
+        if (is_forgotten || newest_ms < useless_before_ms) && profile.run.len() > 0 {
+            let run = &mut self.profiles.at(place).run;
             self.recent.drop_first(run, run.len());
         }
         if is_forgotten {
@@ -259,11 +262,11 @@ impl Operator for DetectOperator {
             *profile = users.guess(user).map(|place| self.profiles.get(place));
         }
         for profile in profiles.iter().flatten() {
-            profile.lines().into_iter().for_each(near::ask);
+            profile.ask();
         }
         let mut runs = [None; near::GROUP];
         for (run, profile) in runs.iter_mut().zip(&profiles) {
-            *run = profile.and_then(|profile| self.recent.ends(profile.burst.run));
+            *run = profile.and_then(|profile| self.recent.ends(&profile.run));
         }
         for ends in runs.iter().flatten() {
             ends.iter().for_each(|end| near::ask(*end));
@@ -340,8 +343,7 @@ impl Operator for DetectOperator {
             None => payloads.restore(&mut reader)?,
         }
         replayed.restore(&mut reader)?;
-        let max_len = u16::try_from(self.recent.max_len()).unwrap_or(u16::MAX);
-        let mut recent = RecentPool::new(max_len);
+        let mut recent = RecentPool::new(self.recent.max_len());
         let profiles = state::read_profiles(&mut reader, &mut recent, &self.cities, self.seed)?;
         reader.finish()?;
         self.watermark = watermark;

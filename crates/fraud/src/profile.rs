@@ -1,40 +1,36 @@
 //! What is kept of a user.
 
+use std::mem::offset_of;
+
 use millrace_domain::{ShortId, TransactionId};
-use millrace_engine::HashSeed;
 use millrace_engine::snapshot::StateWriter;
+use millrace_engine::{HashSeed, near};
 
 use crate::cities::CityIndex;
+use crate::event_time::EventTime;
 use crate::habit::Habits;
 use crate::recent::Run;
 
-/// A user's behaviour: two cache lines, whatever the user does. Recent purchases are in a pool beside it, for as long
-/// as the velocity rule needs them. The first line has what every transaction needs, the second the place.
+/// A user's behaviour: two cache lines, whatever the user does. Recent purchases but the last are in a pool beside it,
+/// for as long as the velocity rule needs them.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Profile {
     /// The user; [`UserKey::NOBODY`] in a free place of the table.
     pub(crate) user: UserKey,
-    /// The highest event time of the user's transactions, in milliseconds since 1970.
-    pub(crate) newest_ms: i64,
-    /// State of the velocity rule.
-    pub(crate) burst: Burst,
+    /// The purchases in the velocity rule's span.
+    pub(crate) run: Run,
     /// Usual amounts.
     pub(crate) habits: Habits,
+    /// The highest event time of the user's transactions.
+    pub(crate) newest: EventTime,
+    /// The user's highest event time when the velocity rule fired last; never while the rule is armed.
+    pub(crate) velocity_fired: EventTime,
     /// State of the impossible-travel rule.
     pub(crate) place: Place,
 }
 
-const _: () = assert!(size_of::<Profile>() == 128);
-
-/// State of the velocity rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Burst {
-    /// The user's highest event time when the rule fired last; [`NEVER_MS`] while the rule is armed.
-    pub(crate) fired_ms: i64,
-    /// The purchases in the span.
-    pub(crate) run: Run,
-}
+const _: () = assert!(size_of::<Profile>() == 128 && offset_of!(Profile, place) >= 64);
 
 /// State of the impossible-travel rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,19 +38,19 @@ pub(crate) struct Place {
     /// Where the user was last; `None` before the first place.
     pub(crate) city: Option<CityIndex>,
     /// Event time of the purchase there.
-    pub(crate) time_ms: i64,
+    pub(crate) time: EventTime,
     /// Its id.
     pub(crate) id: TransactionId,
     /// The rule is silent before this event time.
-    pub(crate) quiet_until_ms: i64,
+    pub(crate) quiet_until: EventTime,
 }
 
 impl Place {
     pub(crate) const NONE: Self = Self {
         city: None,
-        time_ms: NEVER_MS,
+        time: EventTime::NEVER,
         id: TransactionId::from_bytes([0; 16]),
-        quiet_until_ms: NEVER_MS,
+        quiet_until: EventTime::NEVER,
     };
 }
 
@@ -89,28 +85,24 @@ impl UserKey {
     }
 }
 
-/// Before every event time.
-pub(crate) const NEVER_MS: i64 = i64::MIN;
-
 impl Profile {
     /// Nothing is known of the user yet.
-    pub(crate) const fn new(user: UserKey, newest_ms: i64) -> Self {
+    pub(crate) const fn new(user: UserKey, newest: EventTime) -> Self {
         Self {
             user,
-            newest_ms,
+            run: Run::EMPTY,
             habits: Habits::NONE,
-            burst: Burst {
-                fired_ms: NEVER_MS,
-                run: Run::EMPTY,
-            },
+            newest,
+            velocity_fired: EventTime::NEVER,
             place: Place::NONE,
         }
     }
 
-    /// Places in each of its cache lines: see [`millrace_engine::near`].
+    /// Asks for both of its cache lines.
     #[inline]
-    pub(crate) fn lines(&self) -> [&i64; 2] {
-        [&self.newest_ms, &self.place.time_ms]
+    pub(crate) fn ask(&self) {
+        near::ask(&self.user);
+        near::ask(&self.place);
     }
 
     /// Whether the place in the table is free.

@@ -1,8 +1,13 @@
-//! The recent purchases of users: a short sorted run for each, in chunks of a shared pool.
+//! The recent purchases of users: a short sorted run for each, the last with the user, the earlier ones in chunks of a
+//! shared pool.
 //!
-//! Most users have a few at any time, and a few have many: so a run lies in a chunk of one of several lengths, moves to
-//! a longer one as it grows, and to the shortest that it fits when it would fill no more than half of its own. The chunk
-//! goes back to the pool when the run is empty. A user's share is bounded, and memory is in proportion to what happens.
+//! Most users have a few at any time, and a few have many: so what is earlier lies in a chunk of one of several lengths,
+//! moves to a longer one as it grows, and to the shortest that it fits when it would fill no more than half of its own.
+//! The chunk goes back to the pool when a run has one purchase or none. A user's share is bounded, and memory is in
+//! proportion to what happens.
+
+use std::iter::Chain;
+use std::{option, slice};
 
 use millrace_domain::TransactionId;
 use millrace_engine::chunks::{Chunks, FrozenChunks};
@@ -36,9 +41,11 @@ impl Recent {
     }
 }
 
-/// Where a user's run is. Without entries there is no chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A user's run: its last purchase, and where the earlier ones are. Without any of these there is no chunk.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Run {
+    /// Means nothing in an empty run.
+    last: Recent,
     chunk: u32,
     len: u16,
     class: u8,
@@ -46,6 +53,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) const EMPTY: Self = Self {
+        last: Recent::NONE,
         chunk: 0,
         len: 0,
         class: 0,
@@ -53,15 +61,31 @@ impl Run {
 
     /// How many purchases the run has.
     #[inline]
-    pub(crate) fn len(self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         usize::from(self.len)
     }
+
+    /// How many of them are in its chunk.
+    #[inline]
+    fn chunk_len(&self) -> usize {
+        self.len().saturating_sub(1)
+    }
+
+    /// The purchases, given those of its chunk.
+    #[inline]
+    fn entries<'a>(&'a self, earlier: &'a [Recent]) -> Entries<'a> {
+        let last = (self.len > 0).then_some(&self.last);
+        earlier.iter().chain(last)
+    }
 }
+
+/// The purchases of a run, the earliest first; of those with one event time, the first to come.
+pub(crate) type Entries<'a> = Chain<slice::Iter<'a, Recent>, option::IntoIter<&'a Recent>>;
 
 /// As large as the pages of profiles, for the same reasons.
 const PAGE_BYTES: usize = 8_192 * size_of::<Recent>();
 /// The first lengths of chunks; from the last one on they double. With two purchases of a user in the span on average,
-/// chunks of powers of two took a third more memory, for as many moves from one to another.
+/// chunks of one too would take a tenth less memory, for twice as many moves from one to another.
 const FIRST_LENS: [usize; 4] = [2, 4, 6, 8];
 
 /// Chunks of one capacity.
@@ -123,53 +147,68 @@ pub(crate) struct FrozenRecent {
 
 impl FrozenRecent {
     /// As [`RecentPool::entries`].
-    pub(crate) fn entries(&self, run: Run) -> &[Recent] {
-        if run.len == 0 {
-            return &[];
+    pub(crate) fn entries<'a>(&'a self, run: &'a Run) -> Entries<'a> {
+        run.entries(self.earlier(run))
+    }
+
+    /// As [`RecentPool::earlier`].
+    pub(crate) fn earlier(&self, run: &Run) -> &[Recent] {
+        match run.chunk_len() {
+            0 => &[],
+            len => &self.classes[usize::from(run.class)].get(run.chunk as usize)[..len],
         }
-        &self.classes[usize::from(run.class)].get(run.chunk as usize)[..run.len()]
     }
 }
 
 /// The pool of all runs of a partition.
 #[derive(Debug, Clone)]
 pub(crate) struct RecentPool {
+    max_len: u16,
+    /// From the shortest chunks to those with room for the longest run but its last; none if a run has no other.
     classes: Vec<Class>,
 }
 
 impl RecentPool {
     /// A pool for runs of up to `max_len` purchases, from 1 to [`MAX_RUN_LEN`].
     pub(crate) fn new(max_len: u16) -> Self {
-        let max_len = usize::from(max_len.clamp(1, MAX_RUN_LEN));
+        let max_len = max_len.clamp(1, MAX_RUN_LEN);
+        let longest = usize::from(max_len) - 1;
         let last = FIRST_LENS[FIRST_LENS.len() - 1];
         let doubling = (1..).map(|bits| last << bits);
         let shorter = FIRST_LENS
             .into_iter()
             .chain(doubling)
-            .take_while(|&len| len < max_len);
-        let classes = shorter.chain([max_len]).map(Class::new).collect();
-        Self { classes }
+            .take_while(|&len| len < longest);
+        let longest = (longest > 0).then_some(longest);
+        let classes = shorter.chain(longest).map(Class::new).collect();
+        Self { max_len, classes }
     }
 
     /// The most purchases in a run.
-    pub(crate) fn max_len(&self) -> usize {
-        self.classes.last().map_or(0, Class::capacity)
+    pub(crate) fn max_len(&self) -> u16 {
+        self.max_len
     }
 
-    /// The purchases of a run, the earliest first; of those with one event time, the first to come.
+    /// The purchases of a run.
     #[inline]
-    pub(crate) fn entries(&self, run: Run) -> &[Recent] {
-        if run.len == 0 {
-            return &[];
+    pub(crate) fn entries<'a>(&'a self, run: &'a Run) -> Entries<'a> {
+        run.entries(self.earlier(run))
+    }
+
+    /// Those of its chunk.
+    #[inline]
+    pub(crate) fn earlier(&self, run: &Run) -> &[Recent] {
+        match run.chunk_len() {
+            0 => &[],
+            len => &self.classes[usize::from(run.class)].chunk(run.chunk)[..len],
         }
-        &self.classes[usize::from(run.class)].chunk(run.chunk)[..run.len()]
     }
 
-    /// Places in the first and the last purchase of a run: see [`millrace_engine::near`].
+    /// Places in the first and the last purchase of a run's chunk: see [`millrace_engine::near`].
     #[inline]
-    pub(crate) fn ends(&self, run: Run) -> Option<[&u32; 2]> {
+    pub(crate) fn ends(&self, run: &Run) -> Option<[&u32; 2]> {
         let class = self.classes.get(usize::from(run.class))?;
-        let last = run.len().checked_sub(1)?;
+        let last = run.chunk_len().checked_sub(1)?;
         let chunk = class.chunk(run.chunk);
         Some([&chunk[0].time_low, &chunk.get(last)?.time_low])
     }
@@ -185,20 +224,24 @@ impl RecentPool {
     /// Drops the first `count` purchases.
     #[inline]
     pub(crate) fn drop_first(&mut self, run: &mut Run, count: usize) {
-        let len = run.len();
+        let len = run.chunk_len();
         if count == 0 {
             return;
         }
-        let class = &mut self.classes[usize::from(run.class)];
         if count >= len {
             if len > 0 {
-                class.free.push(run.chunk);
+                self.classes[usize::from(run.class)].free.push(run.chunk);
             }
-            *run = Run::EMPTY;
+            if count > len {
+                *run = Run::EMPTY;
+            } else {
+                run.len = 1;
+            }
             return;
         }
         // A purchase is about to come, as a rule: what would then still fill no more than half of the chunk moves.
         let left = len - count;
+        let class = &mut self.classes[usize::from(run.class)];
         if (left + 1) * 2 <= class.capacity() && run.class > 0 {
             let fitting = self.classes.partition_point(|class| class.capacity() <= left);
             self.relocate(run, fitting, count);
@@ -211,32 +254,43 @@ impl RecentPool {
     /// Puts a purchase before the one at `at`. A full run drops its first, and that is the new one if `at` is 0.
     #[inline]
     pub(crate) fn insert(&mut self, run: &mut Run, mut at: usize, recent: Recent) {
-        if run.len() == self.max_len() {
+        if run.len == self.max_len {
             if at == 0 {
                 return;
             }
             self.drop_first(run, 1);
             at -= 1;
         }
-        let len = run.len();
+        if run.len == 0 {
+            run.last = recent;
+            run.len = 1;
+            return;
+        }
+        let len = run.chunk_len();
         if len == 0 {
             run.chunk = self.classes[0].take();
             run.class = 0;
         } else if len == self.classes[usize::from(run.class)].capacity() {
             self.relocate(run, usize::from(run.class) + 1, 0);
         }
+        let earlier = if at > len {
+            at = len;
+            std::mem::replace(&mut run.last, recent)
+        } else {
+            recent
+        };
         let chunk = self.classes[usize::from(run.class)].chunk_mut(run.chunk);
         chunk.copy_within(at..len, at + 1);
-        chunk[at] = recent;
+        chunk[at] = earlier;
         run.len += 1;
     }
 
-    /// Moves a run, without its first `dropped` purchases, to a chunk of another class, which has room for them.
+    /// Moves what is in a run's chunk, without the first `dropped` purchases, to one of another class, which has room.
     fn relocate(&mut self, run: &mut Run, class: usize, dropped: usize) {
         let (old, chunk, len) = (
             usize::from(run.class),
             self.classes[class].take(),
-            run.len() - dropped,
+            run.chunk_len() - dropped,
         );
         let (smaller, larger) = self.classes.split_at_mut(old.max(class));
         let (from, to) = if class > old {
@@ -246,11 +300,9 @@ impl RecentPool {
         };
         to.chunk_mut(chunk)[..len].copy_from_slice(&from.chunk(run.chunk)[dropped..][..len]);
         from.free.push(run.chunk);
-        *run = Run {
-            chunk,
-            len: len as u16,
-            class: class as u8,
-        };
+        run.chunk = chunk;
+        run.len -= dropped as u16;
+        run.class = class as u8;
     }
 }
 
@@ -305,10 +357,10 @@ mod tests {
                     }
                 }
                 for (run, expected) in runs.iter().zip(&oracle) {
-                    prop_assert_eq!(pool.entries(*run), &expected[..]);
+                    prop_assert!(pool.entries(run).eq(expected));
                 }
                 let taken: usize = pool.classes.iter().map(|class| class.used as usize - class.free.len()).sum();
-                prop_assert_eq!(taken, oracle.iter().filter(|run| !run.is_empty()).count());
+                prop_assert_eq!(taken, oracle.iter().filter(|run| run.len() > 1).count());
             }
         }
 

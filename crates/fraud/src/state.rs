@@ -6,9 +6,10 @@ use millrace_engine::snapshot::{StateReader, StateWriter};
 use millrace_engine::{HashSeed, RestoreError, near};
 
 use crate::cities::Cities;
+use crate::event_time::EventTime;
 use crate::habit::{CURRENCIES, Habit, Habits};
-use crate::profile::{Burst, Place, Profile};
-use crate::recent::{FrozenRecent, Recent, RecentPool, Run};
+use crate::profile::{Place, Profile};
+use crate::recent::{Entries, FrozenRecent, Recent, RecentPool, Run};
 use crate::table::{FrozenProfiles, ProfileTable};
 
 /// First byte of the state; see [`StateReader::version`].
@@ -35,38 +36,45 @@ pub(crate) fn write_profiles(
     recent: &FrozenRecent,
     forgotten_before_ms: i64,
 ) {
-    let is_live = |profile: &&Profile| !profile.is_free() && profile.newest_ms >= forgotten_before_ms;
+    let is_live = |profile: &&Profile| !profile.is_free() && profile.newest.ms() >= forgotten_before_ms;
     // Counted first: what is written may have left for the store before the last is known.
     writer.count(profiles.iter().filter(is_live).count());
     profiles.for_each_page(|profiles| {
         for (at, profile) in profiles.iter().enumerate() {
             // Recent purchases lie anywhere: each look at them would wait for memory.
             let ahead = profiles.get(at + AHEAD);
-            if let Some(first) = ahead.and_then(|profile| recent.entries(profile.burst.run).first()) {
+            if let Some(first) = ahead.and_then(|profile| recent.earlier(&profile.run).first()) {
                 near::ask(&first.time_low);
             }
             if is_live(&profile) {
-                write_profile(writer, profile, recent.entries(profile.burst.run));
+                write_profile(writer, profile, recent.entries(&profile.run));
             }
         }
     });
 }
 
-fn write_profile(writer: &mut StateWriter<'_>, profile: &Profile, entries: &[Recent]) {
+fn write_profile(writer: &mut StateWriter<'_>, profile: &Profile, entries: Entries<'_>) {
     profile.user.write(writer);
-    writer.i64(profile.newest_ms);
+    write_time(writer, profile.newest);
     writer.u8(profile.habits.iter().count() as u8);
     for habit in profile.habits.iter() {
         write_habit(writer, habit);
     }
-    writer.i64(profile.burst.fired_ms);
-    writer.raw(&(entries.len() as u16).to_le_bytes());
+    write_time(writer, profile.velocity_fired);
+    writer.raw(&(profile.run.len() as u16).to_le_bytes());
     for entry in entries {
         writer.u32(entry.time_low);
         writer.u32(entry.ratio.to_bits());
         writer.transaction_id(entry.id);
     }
     write_place(writer, &profile.place);
+}
+
+/// What stands for [`EventTime::NEVER`].
+const NEVER_MS: i64 = i64::MIN;
+
+fn write_time(writer: &mut StateWriter<'_>, time: EventTime) {
+    writer.i64(if time.is_never() { NEVER_MS } else { time.ms() });
 }
 
 fn write_habit(writer: &mut StateWriter<'_>, habit: &Habit) {
@@ -78,14 +86,14 @@ fn write_habit(writer: &mut StateWriter<'_>, habit: &Habit) {
 }
 
 fn write_place(writer: &mut StateWriter<'_>, place: &Place) {
-    writer.i64(place.quiet_until_ms);
+    write_time(writer, place.quiet_until);
     writer.u8(u8::from(place.city.is_some()));
     if let Some(city) = place.city {
         let mut name = [0; ShortId::MAX_LEN];
         let text = Cities::name(city).as_bytes();
         name[..text.len()].copy_from_slice(text);
         writer.raw(&name);
-        writer.i64(place.time_ms);
+        write_time(writer, place.time);
         writer.transaction_id(place.id);
     }
 }
@@ -102,8 +110,8 @@ pub(crate) fn read_profiles(
     for _ in 0..count {
         let at = reader.position();
         let user = reader.short_id("user")?;
-        let newest_ms = reader.i64()?;
-        let (place, is_new) = profiles.find_or_insert(&user, newest_ms);
+        let newest = read_event_time(reader, "time of a user")?;
+        let (place, is_new) = profiles.find_or_insert(&user, newest);
         if !is_new {
             return Err(RestoreError::Invalid {
                 what: "user, a second time",
@@ -112,8 +120,9 @@ pub(crate) fn read_profiles(
         }
         let profile = profiles.at(place);
         profile.habits = read_habits(reader)?;
-        profile.burst = read_burst(reader, recent, newest_ms)?;
-        profile.place = read_place(reader, cities, newest_ms)?;
+        profile.velocity_fired = read_time(reader, "time of an anomaly")?;
+        profile.run = read_run(reader, recent, newest.ms())?;
+        profile.place = read_place(reader, cities, newest.ms())?;
     }
     Ok(profiles)
 }
@@ -144,26 +153,41 @@ fn read_habits(reader: &mut StateReader<'_>) -> Result<Habits, RestoreError> {
     Ok(Habits::from_parts(&habits[..count]))
 }
 
-fn read_burst(
+fn read_time(reader: &mut StateReader<'_>, what: &'static str) -> Result<EventTime, RestoreError> {
+    let at = reader.position();
+    match reader.i64()? {
+        NEVER_MS => Ok(EventTime::NEVER),
+        ms => EventTime::checked(ms).ok_or(RestoreError::Invalid { what, at }),
+    }
+}
+
+/// As [`read_time`], of what has happened.
+fn read_event_time(reader: &mut StateReader<'_>, what: &'static str) -> Result<EventTime, RestoreError> {
+    let at = reader.position();
+    let time = read_time(reader, what)?;
+    if time.is_never() {
+        return Err(RestoreError::Invalid { what, at });
+    }
+    Ok(time)
+}
+
+fn read_run(
     reader: &mut StateReader<'_>,
     recent: &mut RecentPool,
     newest_ms: i64,
-) -> Result<Burst, RestoreError> {
-    let mut burst = Burst {
-        fired_ms: reader.i64()?,
-        run: Run::EMPTY,
-    };
+) -> Result<Run, RestoreError> {
+    let mut run = Run::EMPTY;
     let at = reader.position();
     let invalid = RestoreError::Invalid {
         what: "run of recent purchases",
         at,
     };
-    let count = usize::from(u16::from_le_bytes(reader.array()?));
+    let count = u16::from_le_bytes(reader.array()?);
     if count > recent.max_len() {
         return Err(invalid);
     }
     let mut last_ms = i64::MIN;
-    for position in 0..count {
+    for position in 0..usize::from(count) {
         let entry = Recent {
             time_low: reader.u32()?,
             ratio: f32::from_bits(reader.u32()?),
@@ -174,14 +198,14 @@ fn read_burst(
             return Err(invalid);
         }
         last_ms = time_ms;
-        recent.insert(&mut burst.run, position, entry);
+        recent.insert(&mut run, position, entry);
     }
-    Ok(burst)
+    Ok(run)
 }
 
 fn read_place(reader: &mut StateReader<'_>, cities: &Cities, newest_ms: i64) -> Result<Place, RestoreError> {
     let mut place = Place {
-        quiet_until_ms: reader.i64()?,
+        quiet_until: read_time(reader, "time of a place")?,
         ..Place::NONE
     };
     if read_flag(reader, "flag of a place")? {
@@ -192,13 +216,10 @@ fn read_place(reader: &mut StateReader<'_>, cities: &Cities, newest_ms: i64) -> 
             at,
         };
         place.city = Some(cities.find(&name).ok_or(invalid)?);
-        let at = reader.position();
-        place.time_ms = reader.i64()?;
-        if place.time_ms < 0 || place.time_ms > newest_ms {
-            return Err(RestoreError::Invalid {
-                what: "time of a place",
-                at,
-            });
+        let (what, at) = ("time of a place", reader.position());
+        place.time = read_event_time(reader, what)?;
+        if place.time.ms() > newest_ms {
+            return Err(RestoreError::Invalid { what, at });
         }
         place.id = reader.transaction_id()?;
     }

@@ -5,6 +5,7 @@ use millrace_engine::HashSeed;
 use millrace_engine::index::Index;
 use millrace_engine::pages::{Frozen, Pages};
 
+use crate::event_time::EventTime;
 use crate::profile::{Profile, UserKey};
 
 /// Few pages, so that where they are stays in the cache: with ten million users, 40,000 pages of 32 KiB made a record a
@@ -80,7 +81,7 @@ impl ProfileTable {
 
     /// The position of a user's profile, and whether it is new: then it is [`Profile::new`].
     #[inline]
-    pub(crate) fn find_or_insert(&mut self, user: &ShortId, newest_ms: i64) -> (u32, bool) {
+    pub(crate) fn find_or_insert(&mut self, user: &ShortId, newest: EventTime) -> (u32, bool) {
         let user = UserKey::of(user);
         let hash = user.hash(self.seed);
         let profiles = &self.profiles;
@@ -93,7 +94,7 @@ impl ProfileTable {
         if self.index.is_full() {
             self.grow();
         }
-        let profile = Profile::new(user, newest_ms);
+        let profile = Profile::new(user, newest);
         let place = match self.free.pop() {
             Some(place) => {
                 *self.at(place) = profile;
@@ -109,7 +110,7 @@ impl ProfileTable {
     pub(crate) fn remove(&mut self, place: u32) {
         let user = self.get(place).user;
         if self.index.remove(user.hash(self.seed), |at| at == place) {
-            *self.at(place) = Profile::new(UserKey::NOBODY, 0);
+            *self.at(place) = Profile::new(UserKey::NOBODY, EventTime::NEVER);
             self.free.push(place);
         }
     }
@@ -138,10 +139,10 @@ mod tests {
             for (is_insert, number) in steps {
                 let user = ShortId::new(&format!("u{number}"), "userId").unwrap();
                 if is_insert {
-                    let (place, is_new) = table.find_or_insert(&user, i64::from(number));
+                    let (place, is_new) = table.find_or_insert(&user, EventTime::of_ms(i64::from(number)));
                     prop_assert_eq!(is_new, !oracle.contains_key(&number));
                     prop_assert_eq!(*oracle.entry(number).or_insert(place), place);
-                    prop_assert_eq!(table.at(place).newest_ms, i64::from(number));
+                    prop_assert_eq!(table.at(place).newest.ms(), i64::from(number));
                 } else if let Some(place) = oracle.remove(&number) {
                     table.remove(place);
                 }

@@ -12,7 +12,7 @@ const MOST_CONTRIBUTIONS: usize = 64;
 /// times what its contributions do.
 pub fn partials(source_partition: i32, outputs: &[PartialOutput]) -> impl Iterator<Item = Partial> + use<'_> {
     outputs
-        .chunk_by(|one, next| one.goes_with(next))
+        .chunk_by(PartialOutput::goes_with)
         .flat_map(|run| run.chunks(MOST_CONTRIBUTIONS))
         .filter_map(move |run| {
             let (watermark_ms, content) = content(run)?;

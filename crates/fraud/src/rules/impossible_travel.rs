@@ -19,6 +19,7 @@
 use millrace_domain::{PaymentMethod, Transaction};
 
 use crate::cities::{Cities, CityIndex};
+use crate::event_time::EventTime;
 use crate::finding::{Finding, score};
 use crate::profile::Place;
 use crate::settings::ImpossibleTravelSettings;
@@ -56,29 +57,29 @@ impl ImpossibleTravel {
             Some(last) if last != city => self.compare(purchase, cities.distance_km(last, city), place),
             _ => None,
         };
-        if purchase.transaction_time_ms >= place.time_ms {
+        if purchase.transaction_time_ms >= place.time.ms() {
             place.city = Some(city);
-            place.time_ms = purchase.transaction_time_ms;
+            place.time = EventTime::of_ms(purchase.transaction_time_ms);
             place.id = purchase.transaction_id;
         }
         finding
     }
 
     fn compare(&self, purchase: &Transaction, distance_km: f64, place: &mut Place) -> Option<Finding> {
-        let time_ms = purchase.transaction_time_ms;
-        let elapsed_ms = (time_ms - place.time_ms).abs().max(LEAST_ELAPSED_MS) as f64;
+        let (time_ms, last_ms) = (purchase.transaction_time_ms, place.time.ms());
+        let elapsed_ms = (time_ms - last_ms).abs().max(LEAST_ELAPSED_MS) as f64;
         let speed_km_per_h = distance_km / (elapsed_ms / HOUR_MS);
         let max_speed_km_per_h = self.settings.max_speed_km_per_h;
         if distance_km < self.settings.min_distance_km
             || speed_km_per_h <= max_speed_km_per_h
-            || time_ms < place.quiet_until_ms
+            || time_ms < place.quiet_until.ms()
         {
             return None;
         }
-        let in_order = time_ms >= place.time_ms;
+        let in_order = time_ms >= last_ms;
         let journey_km = if in_order { distance_km } else { LONGEST_JOURNEY_KM };
         let journey_ms = (journey_km / max_speed_km_per_h * HOUR_MS).ceil() as i64;
-        place.quiet_until_ms = time_ms.max(place.time_ms) + journey_ms;
+        place.quiet_until = EventTime::of_ms(time_ms.max(last_ms) + journey_ms);
         Some(Finding {
             rule: NAME,
             score: score(speed_km_per_h / max_speed_km_per_h),

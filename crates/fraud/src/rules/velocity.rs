@@ -21,9 +21,9 @@
 
 use millrace_domain::Transaction;
 
+use crate::event_time::EventTime;
 use crate::finding::{Finding, MAX_EVIDENCE, score};
-use crate::profile::{Burst, NEVER_MS};
-use crate::recent::{Recent, RecentPool, Run};
+use crate::recent::{Entries, Recent, RecentPool, Run};
 use crate::settings::VelocitySettings;
 
 /// The standard name.
@@ -46,17 +46,16 @@ impl Velocity {
     /// Forgets what leaves the span as the user's highest event time goes from `before_ms` to `newest_ms`. To be called
     /// for every transaction of the user.
     #[inline]
-    pub(crate) fn expire(&self, burst: &mut Burst, pool: &mut RecentPool, before_ms: i64, newest_ms: i64) {
-        if burst.run.len() == 0 || before_ms == newest_ms {
+    pub(crate) fn expire(&self, run: &mut Run, pool: &mut RecentPool, before_ms: i64, newest_ms: i64) {
+        if run.len() == 0 || before_ms == newest_ms {
             return;
         }
         let span_start_ms = newest_ms - self.settings.span_ms;
         let expired = pool
-            .entries(burst.run)
-            .iter()
+            .entries(run)
             .take_while(|recent| recent.time_ms(before_ms) <= span_start_ms)
             .count();
-        pool.drop_first(&mut burst.run, expired);
+        pool.drop_first(run, expired);
     }
 
     /// Judges a purchase, after [`Velocity::expire`]. `ratio` is its amount as a multiple of the user's usual one, 0
@@ -66,7 +65,7 @@ impl Velocity {
         &self,
         purchase: &Transaction,
         ratio: f64,
-        burst: &mut Burst,
+        (run, fired): (&mut Run, &mut EventTime),
         pool: &mut RecentPool,
         newest_ms: i64,
     ) -> Option<Finding> {
@@ -75,15 +74,11 @@ impl Velocity {
         if time_ms <= newest_ms - span_ms {
             return None;
         }
-        if burst.fired_ms != NEVER_MS
-            && newest_ms - span_ms >= burst.fired_ms
-            && !self.is_over(pool, burst.run)
-        {
-            burst.fired_ms = NEVER_MS;
+        if !fired.is_never() && newest_ms - span_ms >= fired.ms() && !self.is_over(pool, run) {
+            *fired = EventTime::NEVER;
         }
-        let entries = pool.entries(burst.run);
-        let later = entries
-            .iter()
+        let later = pool
+            .entries(run)
             .rev()
             .take_while(|recent| recent.time_ms(newest_ms) > time_ms)
             .count();
@@ -92,28 +87,29 @@ impl Velocity {
             ratio: ratio as f32,
             id: purchase.transaction_id,
         };
-        let at = entries.len() - later;
-        pool.insert(&mut burst.run, at, recent);
-        if burst.fired_ms != NEVER_MS || !self.is_over(pool, burst.run) {
+        let at = run.len() - later;
+        pool.insert(run, at, recent);
+        if !fired.is_never() || !self.is_over(pool, run) {
             return None;
         }
-        burst.fired_ms = newest_ms;
-        Some(self.finding(pool.entries(burst.run), purchase, newest_ms))
+        *fired = EventTime::of_ms(newest_ms);
+        Some(self.finding(pool.entries(run), purchase, newest_ms))
     }
 
     #[inline]
-    fn is_over(&self, pool: &RecentPool, run: Run) -> bool {
+    fn is_over(&self, pool: &RecentPool, run: &Run) -> bool {
         let count = run.len();
         count > self.settings.max_count as usize
             || (count >= LEAST_BURST && sum_ratio(pool.entries(run)) > self.settings.max_sum_ratio)
     }
 
     #[cold]
-    fn finding(&self, entries: &[Recent], purchase: &Transaction, newest_ms: i64) -> Finding {
+    fn finding(&self, entries: Entries<'_>, purchase: &Transaction, newest_ms: i64) -> Finding {
         let settings = &self.settings;
+        let entries: Vec<_> = entries.collect();
         let count = entries.len();
-        let sum_ratio = sum_ratio(entries);
-        let time_ms = |recent: Option<&Recent>| recent.map_or(newest_ms, |recent| recent.time_ms(newest_ms));
+        let sum_ratio = sum_ratio(entries.iter().copied());
+        let time_ms = |recent: Option<&&Recent>| recent.map_or(newest_ms, |recent| recent.time_ms(newest_ms));
         let elapsed_ms = (time_ms(entries.last()) - time_ms(entries.first())).max(1) as f64;
         let pace = if count > settings.max_count as usize {
             settings.span_ms as f64 / elapsed_ms
@@ -147,6 +143,6 @@ impl Velocity {
 }
 
 #[inline]
-fn sum_ratio(entries: &[Recent]) -> f64 {
-    entries.iter().map(|recent| f64::from(recent.ratio)).sum()
+fn sum_ratio<'a>(entries: impl Iterator<Item = &'a Recent>) -> f64 {
+    entries.map(|recent| f64::from(recent.ratio)).sum()
 }
