@@ -131,14 +131,7 @@ fn avro_contribution(contribution: &Contribution) -> Value {
 }
 
 fn avro_aggregate(aggregate: &MerchantAggregate) -> Value {
-    let contribution = avro_contribution(&Contribution {
-        merchant_id: aggregate.merchant_id,
-        currency: aggregate.currency,
-        window_start_ms: aggregate.window_start_ms,
-        window_end_ms: aggregate.window_end_ms,
-        totals: aggregate.totals,
-        distinct_users: aggregate.distinct_users,
-    });
+    let contribution = avro_contribution(&common::contribution_of(aggregate));
     let Value::Record(mut fields) = contribution else {
         unreachable!()
     };

@@ -14,7 +14,7 @@ impl EventTime {
     /// Before every event time.
     pub(crate) const NEVER: Self = Self { low: 0, high: 0 };
     /// What [`EventTime::ms`] gives for never.
-    pub(crate) const NEVER_MS: i64 = -1;
+    const NEVER_MS: i64 = -1;
     /// The latest that there is.
     const MAX_MS: i64 = (1 << 48) - 2;
 

@@ -177,7 +177,8 @@ impl DetectOperator {
             push(velocity.judge(
                 transaction,
                 ratio,
-                (&mut profile.run, &mut profile.velocity_fired),
+                &mut profile.run,
+                &mut profile.velocity_fired,
                 &mut self.recent,
                 newest_ms,
             ));

@@ -71,6 +71,15 @@ impl Run {
         self.len().saturating_sub(1)
     }
 
+    /// The purchases in its chunk, which is found by class and number.
+    #[inline]
+    fn earlier<'a>(&self, chunk: impl FnOnce(usize, u32) -> &'a [Recent]) -> &'a [Recent] {
+        match self.chunk_len() {
+            0 => &[],
+            len => &chunk(usize::from(self.class), self.chunk)[..len],
+        }
+    }
+
     /// The purchases, given those of its chunk.
     #[inline]
     fn entries<'a>(&'a self, earlier: &'a [Recent]) -> Entries<'a> {
@@ -153,10 +162,7 @@ impl FrozenRecent {
 
     /// As [`RecentPool::earlier`].
     pub(crate) fn earlier(&self, run: &Run) -> &[Recent] {
-        match run.chunk_len() {
-            0 => &[],
-            len => &self.classes[usize::from(run.class)].get(run.chunk as usize)[..len],
-        }
+        run.earlier(|class, chunk| self.classes[class].get(chunk as usize))
     }
 }
 
@@ -198,10 +204,7 @@ impl RecentPool {
     /// Those of its chunk.
     #[inline]
     pub(crate) fn earlier(&self, run: &Run) -> &[Recent] {
-        match run.chunk_len() {
-            0 => &[],
-            len => &self.classes[usize::from(run.class)].chunk(run.chunk)[..len],
-        }
+        run.earlier(|class, chunk| self.classes[class].chunk(chunk))
     }
 
     /// Places in the first and the last purchase of a run's chunk: see [`millrace_engine::near`].

@@ -133,15 +133,20 @@ pub fn aggregate() -> impl Strategy<Value = MerchantAggregate> {
         )
 }
 
-fn contribution() -> impl Strategy<Value = Contribution> {
-    aggregate().prop_map(|aggregate| Contribution {
+/// What a single source would have added to an aggregate.
+pub fn contribution_of(aggregate: &MerchantAggregate) -> Contribution {
+    Contribution {
         merchant_id: aggregate.merchant_id,
         currency: aggregate.currency,
         window_start_ms: aggregate.window_start_ms,
         window_end_ms: aggregate.window_end_ms,
         totals: aggregate.totals,
         distinct_users: aggregate.distinct_users,
-    })
+    }
+}
+
+fn contribution() -> impl Strategy<Value = Contribution> {
+    aggregate().prop_map(|aggregate| contribution_of(&aggregate))
 }
 
 pub fn partial() -> impl Strategy<Value = Partial> {

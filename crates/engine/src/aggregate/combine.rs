@@ -1,5 +1,7 @@
 //! From what stage 1 sends to the records of the partials topic.
 
+use std::mem::discriminant;
+
 use millrace_domain::{Contribution, Partial, PartialContent};
 
 use super::PartialOutput;
@@ -15,11 +17,11 @@ pub fn partials(source_partition: i32, outputs: &[PartialOutput]) -> impl Iterat
         .chunk_by(PartialOutput::goes_with)
         .flat_map(|run| run.chunks(MOST_CONTRIBUTIONS))
         .filter_map(move |run| {
-            let (watermark_ms, content) = content(run)?;
+            let first = run.first()?;
             Some(Partial {
                 source_partition,
-                watermark_ms,
-                content,
+                watermark_ms: first.watermark_ms(),
+                content: content(first, run),
             })
         })
 }
@@ -27,49 +29,43 @@ pub fn partials(source_partition: i32, outputs: &[PartialOutput]) -> impl Iterat
 impl PartialOutput {
     /// Whether the next one is told in the same record.
     fn goes_with(&self, next: &Self) -> bool {
-        match (self, next) {
-            (
-                Self::Contribution {
-                    watermark_ms,
-                    contribution,
-                },
-                Self::Contribution {
-                    watermark_ms: of_next_ms,
-                    contribution: next,
-                },
-            )
-            | (
-                Self::Early {
-                    watermark_ms,
-                    contribution,
-                },
-                Self::Early {
-                    watermark_ms: of_next_ms,
-                    contribution: next,
-                },
-            ) => watermark_ms == of_next_ms && contribution.is_of_same_window(next),
-            _ => false,
-        }
+        let is_of_same_window = self
+            .contribution()
+            .zip(next.contribution())
+            .is_some_and(|(one, next)| one.is_of_same_window(next));
+        is_of_same_window
+            && discriminant(self) == discriminant(next)
+            && self.watermark_ms() == next.watermark_ms()
     }
 
-    fn contribution(&self) -> Option<Contribution> {
-        match *self {
+    fn watermark_ms(&self) -> i64 {
+        let (Self::Contribution { watermark_ms, .. }
+        | Self::Early { watermark_ms, .. }
+        | Self::Watermark { watermark_ms }) = *self;
+        watermark_ms
+    }
+
+    fn contribution(&self) -> Option<&Contribution> {
+        match self {
             Self::Contribution { contribution, .. } | Self::Early { contribution, .. } => Some(contribution),
             Self::Watermark { .. } => None,
         }
     }
 }
 
-/// What outputs that go together tell, and the watermark of the first.
-fn content(run: &[PartialOutput]) -> Option<(i64, PartialContent)> {
-    let contributions = || run.iter().filter_map(PartialOutput::contribution).collect();
-    Some(match *run.first()? {
-        PartialOutput::Contribution { watermark_ms, .. } => {
-            (watermark_ms, PartialContent::Final(contributions()))
-        }
-        PartialOutput::Early { watermark_ms, .. } => (watermark_ms, PartialContent::Early(contributions())),
-        PartialOutput::Watermark { watermark_ms } => (watermark_ms, PartialContent::Watermark),
-    })
+/// What outputs of the first one's kind tell together.
+fn content(first: &PartialOutput, run: &[PartialOutput]) -> PartialContent {
+    let contributions = || {
+        run.iter()
+            .filter_map(PartialOutput::contribution)
+            .copied()
+            .collect()
+    };
+    match first {
+        PartialOutput::Contribution { .. } => PartialContent::Final(contributions()),
+        PartialOutput::Early { .. } => PartialContent::Early(contributions()),
+        PartialOutput::Watermark { .. } => PartialContent::Watermark,
+    }
 }
 
 #[cfg(test)]

@@ -8,11 +8,10 @@ pub(crate) mod stream;
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_domain::{
-    Amount, Currency, MerchantAggregate, Partial, PaymentMethod, ShortId, Totals, Transaction, TransactionId,
+    Amount, Currency, MerchantAggregate, PaymentMethod, ShortId, Totals, Transaction, TransactionId,
     TransactionType,
 };
 use millrace_engine::Disposition;
-use millrace_engine::aggregate::{PartialOutput, partials};
 
 /// One event of a partition, in its order.
 #[derive(Debug, Clone, Copy)]
@@ -54,12 +53,6 @@ pub(crate) fn transaction(
         is_international: false,
         currency: Currency::parse([b"EUR", b"USD", b"CHF"][currency as usize % 3]).unwrap(),
     }
-}
-
-/// The record that tells one output by itself.
-pub(crate) fn partial_of(source: usize, output: &PartialOutput) -> Partial {
-    let mut records = partials(source as i32, std::slice::from_ref(output));
-    records.next().unwrap()
 }
 
 /// What should become of one partition's events, by the definitions alone.

@@ -65,7 +65,8 @@ impl Velocity {
         &self,
         purchase: &Transaction,
         ratio: f64,
-        (run, fired): (&mut Run, &mut EventTime),
+        run: &mut Run,
+        fired: &mut EventTime,
         pool: &mut RecentPool,
         newest_ms: i64,
     ) -> Option<Finding> {
