@@ -1,11 +1,9 @@
-//! What a worker knows, and what a record does to it.
+//! What a worker knows.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
-use millrace_engine::near;
-use millrace_kafka_batch::{Record, Report};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::pace::{Pace, is_backlog};
@@ -16,13 +14,13 @@ use crate::client::{Timeouts, reader_config, transactional_producer_config};
 use crate::clock::now_ms;
 use crate::config::JobConfig;
 use crate::metrics::JobMetrics;
-use crate::outbox::{LiveOutbox, OutboxState, ReplayOutbox};
+use crate::outbox::{OutboxState, ReplayOutbox};
 use crate::reader::Reader;
 use crate::runner::Shared;
 use crate::snapshot_writer::SnapshotWriter;
 use crate::status::JobStatus;
 use crate::transaction::{Failure, TransactionalProducer};
-use crate::{InputRecord, Job, Task, TaskError, WorkerError};
+use crate::{Job, Task, TaskError, WorkerError};
 
 /// Everything of a worker but its consumer, from which records are borrowed.
 pub(super) struct Core<J: Job> {
@@ -46,7 +44,7 @@ pub(super) struct Core<J: Job> {
     /// When the first record of the open batch was processed.
     pub(super) batch_started: Option<Instant>,
     pub(super) batch_records: usize,
-    batch_bytes: u64,
+    pub(super) batch_bytes: u64,
     /// Time spent on records since the last commit.
     pub(super) busy: Duration,
     pace: Pace,
@@ -126,140 +124,6 @@ impl<J: Job> Core<J> {
             .max(1)
     }
 
-    /// Processes a batch, a group after the other. Where it fails half way, partitions with something in the rest are to be
-    /// rolled back too: it will not be fetched again otherwise.
-    pub(super) fn batch<'b>(
-        &mut self,
-        items: impl Iterator<Item = Result<Record<'b>, Report>>,
-    ) -> Result<(), Failure> {
-        let job = Arc::clone(&self.job);
-        let topic = job.input_topic();
-        let mut items = items.map(|item| item.map(|record| InputRecord::of_batch(topic, &record)));
-        let mut group = Vec::with_capacity(near::GROUP);
-        loop {
-            group.extend(items.by_ref().take(near::GROUP));
-            if group.is_empty() {
-                // What is sent meanwhile need not be waited for at the commit.
-                return self.producer.hand_over(&self.metrics);
-            }
-            self.prepare(&group);
-            // Once for all of them: a look at the clock costs as much as a good part of a record.
-            let now = Instant::now();
-            let mut rest = group.drain(..);
-            while let Some(item) = rest.next() {
-                let taken = match item {
-                    Ok(record) => self.record(&record, now),
-                    Err(report) => self.report(&report),
-                };
-                if let Err(failure) = taken {
-                    self.leave_all_out(rest.chain(items))?;
-                    return Err(failure);
-                }
-            }
-        }
-    }
-
-    /// Tells each task which of its records come next.
-    fn prepare(&mut self, group: &[Result<InputRecord<'_>, Report>]) {
-        let records: Vec<_> = group.iter().flatten().copied().collect();
-        for run in records.chunk_by(|one, next| one.partition == next.partition) {
-            let partition = self
-                .partitions
-                .iter_mut()
-                .find(|partition| partition.number == run[0].partition);
-            if let Some(active) = partition.and_then(|partition| partition.active.as_mut()) {
-                active.task.prepare(run);
-            }
-        }
-    }
-
-    fn leave_all_out<'b>(
-        &mut self,
-        items: impl Iterator<Item = Result<InputRecord<'b>, Report>>,
-    ) -> Result<(), Failure> {
-        for item in items {
-            match item {
-                Ok(record) => self.leave_out(record.partition),
-                Err(report) => {
-                    self.consumer_error(&report.error)?;
-                    self.leave_out(report.partition);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// An error in place of a record. Whatever it is, the partition needs a seek after it, and so a roll-back.
-    fn report(&mut self, report: &Report) -> Result<(), Failure> {
-        self.consumer_error(&report.error)?;
-        self.leave_out(report.partition);
-        Err(Failure::Abort(format!(
-            "reading partition {}: {}",
-            report.partition, report.error
-        )))
-    }
-
-    fn leave_out(&mut self, number: i32) {
-        let partition = self
-            .partitions
-            .iter_mut()
-            .find(|partition| partition.number == number);
-        if let Some(active) = partition.and_then(|partition| partition.active.as_mut()) {
-            active.dirty = true;
-        }
-    }
-
-    /// Processes a record that was fetched just before `now`: as new, or as part of a replay.
-    pub(super) fn record(&mut self, record: &InputRecord<'_>, now: Instant) -> Result<(), Failure> {
-        let number = record.partition;
-        let partition = self
-            .partitions
-            .iter_mut()
-            .find(|partition| partition.number == number);
-        let Some((since, active)) = partition.and_then(|it| Some((it.since, it.active.as_mut()?))) else {
-            // Fetched before the partition was paused: it comes again after the seek.
-            return Ok(());
-        };
-        if record.offset < active.next {
-            return Ok(());
-        }
-        let stopped = |reason| task_failure(record.topic, number, reason);
-        if active.replay.is_some() {
-            if replay(active, record).map_err(stopped)? {
-                if active
-                    .replay
-                    .as_ref()
-                    .is_some_and(|replay| active.next >= replay.until)
-                {
-                    finish_replay(active, &self.metrics, number, since).map_err(stopped)?;
-                }
-                return Ok(());
-            }
-            finish_replay(active, &self.metrics, number, since).map_err(stopped)?;
-        }
-        self.producer.begin()?;
-        // Before the task sees the record: whatever fails from here on, its state has to be rolled back.
-        active.dirty = true;
-        active.changed = true;
-        let mut outbox = LiveOutbox {
-            producer: &mut self.producer,
-            state: &mut self.outbox,
-            metrics: &self.metrics,
-        };
-        active.task.process(record, &mut outbox).map_err(stopped)?;
-        if let Some(failure) = self.outbox.take_failure() {
-            return Err(failure);
-        }
-        active.next = record.offset + 1;
-        active.last_record = now;
-        self.newest_append_ms = record.timestamp_ms;
-        self.batch_started.get_or_insert(now);
-        self.batch_records += 1;
-        let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        self.batch_bytes += (len(record.payload) + len(record.key)) as u64;
-        Ok(())
-    }
-
     /// What the consumer reports in place of a record.
     pub(super) fn consumer_error(&mut self, error: &KafkaError) -> Result<(), Failure> {
         match error {
@@ -327,24 +191,6 @@ pub(super) fn task_failure(topic: &str, partition: i32, reason: TaskError) -> Fa
         partition,
         reason,
     })
-}
-
-/// Repeats what was done before with `record`, and the advances before it; `false` if it is new.
-fn replay<T: Task>(active: &mut Active<T>, record: &InputRecord<'_>) -> Result<bool, TaskError> {
-    let Some(replay) = &mut active.replay else {
-        return Ok(false);
-    };
-    if record.offset >= replay.until {
-        return Ok(false);
-    }
-    while let Some(watermark_ms) = replay.advances.take_before(record.offset) {
-        active.task.advance(watermark_ms, &mut ReplayOutbox)?;
-    }
-    active.task.process(record, &mut ReplayOutbox)?;
-    active.next = record.offset + 1;
-    active.changed = true;
-    replay.records += 1;
-    Ok(true)
 }
 
 /// Repeats the advances that are left; from here on the partition is live.

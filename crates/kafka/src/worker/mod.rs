@@ -16,6 +16,7 @@ mod core;
 mod idle;
 mod pace;
 mod partition;
+mod records;
 mod restore;
 mod side;
 
@@ -175,7 +176,7 @@ impl<'s, J: Job> Worker<'s, J> {
                 // None comes this way: a partition is routed before it is assigned.
                 Ok(message) => self
                     .core
-                    .record(&InputRecord::of_message(&message), Instant::now())?,
+                    .run(&[InputRecord::of_message(&message)], Instant::now())?,
                 Err(error) => self.core.consumer_error(&error)?,
             }
         }
