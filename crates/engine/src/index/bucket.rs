@@ -1,5 +1,15 @@
 //! The cache line that is a bucket: where in it everything lies.
 
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) use portable::with_tag;
+#[cfg(target_arch = "x86_64")]
+pub(super) use sse2::with_tag;
+
 /// Words of a bucket: tags (8 bits of the hash) of the first 8 entries; tags of the last 2 and details of the first 6;
 /// details of the last 4 and the count of entries that went on; ten positions. A detail is 5 more bits of the hash above
 /// 3 bits of distance.
@@ -23,24 +33,6 @@ pub(super) fn more_of(hash: u64) -> usize {
     (hash >> 8) as usize & 0x1f
 }
 
-/// A bit for each slot with a tag.
-#[inline]
-pub(super) fn with_tag(words: &Bucket, tag: u8) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const LOW: u64 = 0x7f * ONES;
-    // The high bit of each byte that is 0 (H. S. Warren, "Hacker's Delight", 2012, section 6-1).
-    let zeroes = |word: u64| !(((word & LOW) + LOW) | word | LOW);
-    let wanted = u64::from(tag) * ONES;
-    zeroes(words[0] ^ wanted) | zeroes((words[1] ^ wanted) | !0xffff) >> 1
-}
-
-/// The slot of the lowest bit of [`with_tag`].
-#[inline]
-pub(super) fn slot(bits: u64) -> usize {
-    let at = bits.trailing_zeros() as usize;
-    (at >> 3) + ((!at & 1) << 3)
-}
-
 /// Word and shift of a slot's tag.
 #[inline]
 pub(super) fn tag_place(slot: usize) -> (usize, usize) {
@@ -53,13 +45,19 @@ pub(super) fn detail_place(slot: usize) -> (usize, usize) {
     tag_place(slot + ENTRIES)
 }
 
+/// Word and shift of a slot's position: two a word, up to the last.
+#[inline]
+pub(super) fn position_place(slot: usize) -> (usize, usize) {
+    ((3 + (slot >> 1)) & 7, 32 * (slot & 1))
+}
+
 /// How many entries have gone on from a bucket, as it was full.
 #[inline]
 pub(super) fn passed(words: &Bucket) -> u64 {
     words[2] >> 32
 }
 
-#[inline]
+#[cfg(test)]
 pub(super) fn tag_at(words: &Bucket, slot: usize) -> u8 {
     let (word, shift) = tag_place(slot);
     (words[word] >> shift) as u8
@@ -73,7 +71,8 @@ pub(super) fn detail_at(words: &Bucket, slot: usize) -> usize {
 
 #[inline]
 pub(super) fn position_at(words: &Bucket, slot: usize) -> u32 {
-    (words[(3 + (slot >> 1)) & 7] >> (32 * (slot & 1))) as u32
+    let (word, shift) = position_place(slot);
+    (words[word] >> shift) as u32
 }
 
 #[inline]
@@ -83,6 +82,6 @@ pub(super) fn put(words: &mut Bucket, slot: usize, hash: u64, distance: usize, p
     let (word, shift) = detail_place(slot);
     let detail = more_of(hash) << 3 | distance.min(FAR);
     words[word] = words[word] & !(0xff << shift) | (detail as u64) << shift;
-    let (word, shift) = ((3 + (slot >> 1)) & 7, 32 * (slot & 1));
+    let (word, shift) = position_place(slot);
     words[word] = words[word] & !(0xffff_ffff << shift) | u64::from(position) << shift;
 }

@@ -13,8 +13,8 @@
 mod bucket;
 
 use bucket::{
-    Bucket, ENTRIES, FAR, WORDS, detail_at, more_of, passed, position_at, put, slot, tag_at, tag_of,
-    tag_place, with_tag,
+    Bucket, FAR, WORDS, detail_at, more_of, passed, position_at, position_place, put, tag_of, tag_place,
+    with_tag,
 };
 
 use crate::near;
@@ -125,7 +125,7 @@ impl Index {
         let words = self.bucket(self.home(hash));
         let mut candidates = with_tag(words, tag_of(hash));
         while candidates != 0 {
-            let slot = slot(candidates);
+            let slot = candidates.trailing_zeros() as usize;
             if detail_at(words, slot) >> 3 == more_of(hash) {
                 return Some(position_at(words, slot));
             }
@@ -150,7 +150,7 @@ impl Index {
             let words = self.bucket_mut(bucket);
             let free = with_tag(words, 0);
             if free != 0 {
-                put(words, slot(free), hash, distance, position);
+                put(words, free.trailing_zeros() as usize, hash, distance, position);
                 self.len += 1;
                 return;
             }
@@ -198,15 +198,18 @@ impl Index {
         found.is_some()
     }
 
-    /// Removes the positions in one bucket for which `is_gone`.
+    /// Removes the positions in one bucket for which `is_gone`, which is asked of free places too: of what was there before, or 0.
     #[inline]
     pub fn clean(&mut self, bucket: usize, mut is_gone: impl FnMut(u32) -> bool) {
         let words = self.bucket(bucket);
         // No branch a slot: a processor could foresee none of them.
-        let mut gone = (0..ENTRIES).fold(0_u32, |gone, slot| {
-            let is_taken = tag_at(words, slot) != 0;
-            gone | u32::from(is_taken & is_gone(position_at(words, slot))) << slot
+        let pairs = &words[position_place(0).0..];
+        let mut gone = pairs.iter().enumerate().fold(0, |gone, (pair, &word)| {
+            let [first, second] =
+                [word as u32, (word >> 32) as u32].map(|position| u32::from(is_gone(position)));
+            gone | (first | second << 1) << (2 * pair)
         });
+        gone &= !with_tag(words, 0);
         while gone != 0 {
             self.clear(bucket, gone.trailing_zeros() as usize);
             gone &= gone - 1;
@@ -238,7 +241,7 @@ impl Index {
             let words = self.bucket(bucket);
             let mut candidates = with_tag(words, tag_of(hash));
             while candidates != 0 {
-                let slot = slot(candidates);
+                let slot = candidates.trailing_zeros() as usize;
                 let position = position_at(words, slot);
                 if detail_at(words, slot) >> 3 == more_of(hash) && is_it(position) {
                     return Some((bucket, slot, position));
@@ -277,6 +280,7 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use super::bucket::{ENTRIES, tag_at};
     use super::*;
     use proptest::prelude::*;
     use std::collections::HashSet;
