@@ -78,23 +78,13 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(crate) fn long(&mut self, field: &'static str) -> Result<i64, DecodeError> {
-        const HIGH: u64 = 0x8080_8080_8080_8080;
         if let [byte @ 0..0x80, rest @ ..] = self.rest {
             self.rest = rest;
             return Ok(unzigzag(u64::from(*byte)));
         }
-        // Up to eight bytes at once: the first without its high bit is the last of the integer.
-        if let Some(word) = self.rest.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
-            && !word & HIGH != 0
-        {
-            let last = (!word & HIGH).trailing_zeros();
-            let bits = word & (u64::MAX >> (63 - last)) & !HIGH;
-            // Closes the gaps between neighbours of seven, fourteen, then twenty-eight bits.
-            let bits = bits & 0x007f_007f_007f_007f | (bits & 0x7f00_7f00_7f00_7f00) >> 1;
-            let bits = bits & 0x0000_3fff_0000_3fff | (bits & 0x3fff_0000_3fff_0000) >> 2;
-            let bits = bits & 0x0fff_ffff | (bits & 0x0fff_ffff_0000_0000) >> 4;
-            self.rest = &self.rest[last as usize / 8 + 1..];
-            return Ok(unzigzag(bits));
+        if let Some((value, length)) = self.rest.first_chunk().and_then(short_long) {
+            self.rest = &self.rest[length..];
+            return Ok(value);
         }
         self.long_by_bytes(field)
     }
@@ -177,13 +167,8 @@ impl<'a> Cursor<'a> {
         std::str::from_utf8(self.bytes(field)?).map_err(|_| DecodeError::NotUtf8 { field })
     }
 
-    #[inline]
     pub(crate) fn short_id(&mut self, field: &'static str) -> Result<ShortId, DecodeError> {
-        let bytes = self.bytes(field)?;
-        match ShortId::from_ascii(bytes) {
-            Some(id) => Ok(id),
-            None => any_short_id(bytes, field),
-        }
+        Ok(ShortId::new(self.string(field)?, field)?)
     }
 
     /// Reads the index of an enum's symbol or of a union's branch and gives what stands for it.
@@ -236,15 +221,27 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Reads a long of at most eight bytes, all at once; and how many it has.
+#[inline]
+pub(crate) fn short_long(bytes: &[u8; 8]) -> Option<(i64, usize)> {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let word = u64::from_le_bytes(*bytes);
+    if !word & HIGH == 0 {
+        return None;
+    }
+    // The first byte without its high bit is the last of the integer.
+    let last = (!word & HIGH).trailing_zeros();
+    let bits = word & (u64::MAX >> (63 - last)) & !HIGH;
+    // Closes the gaps between neighbours of seven, fourteen, then twenty-eight bits.
+    let bits = bits & 0x007f_007f_007f_007f | (bits & 0x7f00_7f00_7f00_7f00) >> 1;
+    let bits = bits & 0x0000_3fff_0000_3fff | (bits & 0x3fff_0000_3fff_0000) >> 2;
+    let bits = bits & 0x0fff_ffff | (bits & 0x0fff_ffff_0000_0000) >> 4;
+    Some((unzigzag(bits), last as usize / 8 + 1))
+}
+
 #[inline]
 fn unzigzag(raw: u64) -> i64 {
     (raw >> 1) as i64 ^ -((raw & 1) as i64)
-}
-
-#[cold]
-fn any_short_id(bytes: &[u8], field: &'static str) -> Result<ShortId, DecodeError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8 { field })?;
-    Ok(ShortId::new(text, field)?)
 }
 
 #[cold]

@@ -16,16 +16,15 @@ impl Currency {
     /// Anything but three upper-case ASCII letters.
     #[inline]
     pub fn parse(text: &[u8]) -> Result<Self, InvalidValue> {
-        match text.try_into() {
-            Ok(code) if Self::is_valid(code) => Ok(Self(code)),
-            _ => Err(InvalidValue::Currency(
-                String::from_utf8_lossy(text).chars().take(40).collect(),
-            )),
-        }
+        let code = text.try_into().ok().and_then(Self::from_code);
+        code.ok_or_else(|| InvalidValue::Currency(String::from_utf8_lossy(text).chars().take(40).collect()))
     }
 
-    fn is_valid(code: [u8; 3]) -> bool {
-        code.iter().all(u8::is_ascii_uppercase)
+    /// As [`Currency::parse`], where nobody needs to know what is wrong.
+    #[inline]
+    #[must_use]
+    pub fn from_code(code: &[u8; 3]) -> Option<Self> {
+        code.iter().all(u8::is_ascii_uppercase).then_some(Self(*code))
     }
 
     /// The three letters.

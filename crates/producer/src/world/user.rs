@@ -54,7 +54,7 @@ impl User {
     #[inline]
     #[must_use]
     pub fn id(&self) -> ShortId {
-        let mut text = *b"u-0000000000";
+        let mut text = [b'0'; 16];
         let mut left = self.number;
         let mut first = text.len();
         loop {
@@ -67,7 +67,8 @@ impl User {
         }
         first -= 2;
         text[first..first + 2].copy_from_slice(b"u-");
-        ShortId::from_ascii(&text[first..]).expect("u- and at most ten digits")
+        let length = text.len() - first;
+        ShortId::from_ascii_end(&text, length).expect("u- and at most ten digits")
     }
 
     /// One of the merchants where the user usually buys, chosen by 32 random bits.

@@ -5,6 +5,8 @@ use millrace_domain::{Amount, Currency, PaymentMethod, Transaction, TransactionI
 use crate::wire::{Cursor, put_bytes, put_long};
 use crate::{DecodeError, framing};
 
+mod usual;
+
 /// The most bytes that a body takes: what to reserve once for a buffer.
 pub const MAX_LEN: usize = 37 + 3 * 13 + 8 + 10 + 3 + 4;
 
@@ -38,6 +40,14 @@ pub fn encode_framed(schema_id: u32, transaction: &Transaction, bytes: &mut Vec<
 /// Anything but one whole, valid transaction.
 #[inline]
 pub fn decode(body: &[u8]) -> Result<Transaction, DecodeError> {
+    match usual::decode(body) {
+        Some(transaction) => Ok(transaction),
+        None => decode_by_field(body),
+    }
+}
+
+#[cold]
+fn decode_by_field(body: &[u8]) -> Result<Transaction, DecodeError> {
     let mut cursor = Cursor::new(body);
     let transaction = Transaction {
         transaction_id: TransactionId::parse(cursor.bytes("transactionId")?)?,
