@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::commit::publish;
 use super::core::{Core, finish_replay, task_failure};
+use super::partition::active_of;
 use super::side::{Probe, Probed, Request};
 use crate::clock::now_ms;
 use crate::control::ControlRecord;
@@ -104,11 +105,7 @@ impl<J: Job> Core<J> {
             return Ok(());
         };
         let highest = self.highest_watermark_ms.load(Ordering::Relaxed);
-        let found = self
-            .partitions
-            .iter_mut()
-            .find(|partition| partition.number == number);
-        let Some(active) = found.and_then(|partition| partition.active.as_mut()) else {
+        let Some((active, _)) = active_of(&mut self.partitions, number) else {
             return Ok(());
         };
         let idle = Idle {

@@ -82,3 +82,15 @@ pub(super) struct Partition<T> {
     /// `None` while it is being restored.
     pub(super) active: Option<Active<T>>,
 }
+
+/// A partition's task and position, and its [`Partition::since`]; `None` if the partition is not this worker's, or is being
+/// restored.
+pub(super) fn active_of<T>(
+    partitions: &mut [Partition<T>],
+    number: i32,
+) -> Option<(&mut Active<T>, Instant)> {
+    let partition = partitions
+        .iter_mut()
+        .find(|partition| partition.number == number)?;
+    Some((partition.active.as_mut()?, partition.since))
+}

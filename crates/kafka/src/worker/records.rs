@@ -7,7 +7,7 @@ use millrace_engine::near;
 use millrace_kafka_batch::{Record, Report};
 
 use super::core::{Core, finish_replay, task_failure};
-use super::partition::{Active, Partition};
+use super::partition::{Active, active_of};
 use crate::metrics::JobMetrics;
 use crate::outbox::{LiveOutbox, ReplayOutbox};
 use crate::transaction::Failure;
@@ -42,11 +42,9 @@ impl<J: Job> Core<J> {
                 }
             }
             if let Some(report) = report {
-                self.leave_all_out([Err(report.clone())].into_iter().chain(items))?;
-                return Err(Failure::Abort(format!(
-                    "reading partition {}: {}",
-                    report.partition, report.error
-                )));
+                let reason = format!("reading partition {}: {}", report.partition, report.error);
+                self.leave_all_out([Err(report)].into_iter().chain(items))?;
+                return Err(Failure::Abort(reason));
             }
         }
     }
@@ -54,8 +52,7 @@ impl<J: Job> Core<J> {
     /// Tells each task which of its records come next.
     fn prepare(&mut self, group: &[InputRecord<'_>]) {
         for run in runs(group) {
-            let partition = self.partition_mut(run[0].partition);
-            if let Some(active) = partition.and_then(|partition| partition.active.as_mut()) {
+            if let Some((active, _)) = active_of(&mut self.partitions, run[0].partition) {
                 active.task.prepare(run);
             }
         }
@@ -80,16 +77,9 @@ impl<J: Job> Core<J> {
     }
 
     fn leave_out(&mut self, number: i32) {
-        let partition = self.partition_mut(number);
-        if let Some(active) = partition.and_then(|partition| partition.active.as_mut()) {
+        if let Some((active, _)) = active_of(&mut self.partitions, number) {
             active.dirty = true;
         }
-    }
-
-    fn partition_mut(&mut self, number: i32) -> Option<&mut Partition<J::Task>> {
-        self.partitions
-            .iter_mut()
-            .find(|partition| partition.number == number)
     }
 
     /// Processes records of one partition that were fetched just before `now`: as new, or as part of a replay.
@@ -103,11 +93,7 @@ impl<J: Job> Core<J> {
             return Ok(());
         };
         let stopped = |reason| task_failure(topic, number, reason);
-        let partition = self
-            .partitions
-            .iter_mut()
-            .find(|partition| partition.number == number);
-        let Some((since, active)) = partition.and_then(|it| Some((it.since, it.active.as_mut()?))) else {
+        let Some((active, since)) = active_of(&mut self.partitions, number) else {
             // Fetched before the partition was paused: it comes again after the seek.
             return Ok(());
         };
