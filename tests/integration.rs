@@ -1,7 +1,7 @@
 //! Every test against the real stack, in one run: `cargo test -p millrace-tests`.
 //!
-//! Containers are used where a Docker engine answers, else local processes; `MILLRACE_TEST_STACK=docker|local`
-//! decides otherwise. Services run as child processes of this very binary, which carries the `millrace` command:
+//! Containers are used where a Docker engine answers, else local processes; `MILLRACE_TEST_STACK=docker|local|running`
+//! decides otherwise (`running`: a stack that is there already, for all tests but those that do faults to servers). Services run as child processes of this very binary, which carries the `millrace` command:
 //! so they can be killed as a machine would kill them.
 
 mod cases;
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
-use millrace_tests::{Environment, s3, service};
+use millrace_tests::{Environment, environment, s3, service};
 use tokio::runtime::Runtime;
 
 fn main() -> Result<ExitCode> {
@@ -44,7 +44,8 @@ fn trials(stack: Option<(&Arc<Runtime>, &Arc<Environment>)>) -> Vec<Trial> {
         .map(|(name, alone, case)| {
             let stack = stack.map(|(runtime, environment)| (Arc::clone(runtime), Arc::clone(environment)));
             let is_ignored = name.starts_with("object_store::") && s3::binary().is_none()
-                || cases::TOO_LONG_FOR_CI.contains(&name);
+                || cases::TOO_LONG_FOR_CI.contains(&name)
+                || alone && environment::is_borrowed();
             let trial = Trial::test(name, move || {
                 let Some((runtime, environment)) = stack else {
                     return Err(Failed::from("only listed"));

@@ -4,8 +4,11 @@ use std::env;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use millrace::chaos::Cluster;
-use millrace_stack::{LocalStack, Ports, Progress, StackOptions};
+use millrace_settings::Settings;
+use millrace_stack::{LocalStack, Node, Ports, Progress, StackOptions};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, RwLock};
 
@@ -13,8 +16,14 @@ use crate::TestContext;
 use crate::containers::{self, Containers};
 use crate::context::Held;
 
-/// Decides how the stack is started: `docker` or `local`.
+/// Decides how the stack is started: `docker` or `local`; or `running`, where one is there on the documented ports.
 const CHOICE: &str = "MILLRACE_TEST_STACK";
+
+/// Whether the stack is one that runs already, which no test may do faults to.
+#[must_use]
+pub fn is_borrowed() -> bool {
+    env::var(CHOICE).is_ok_and(|choice| choice == "running")
+}
 
 /// The running stack, in containers or as local processes.
 pub struct Environment {
@@ -42,6 +51,8 @@ enum Running {
     Docker(Arc<Containers>),
     /// With its state in a folder that goes when the processes do.
     Local(Arc<Mutex<LocalStack>>, TempDir),
+    /// It was there before, and stays.
+    Borrowed,
 }
 
 impl Environment {
@@ -49,13 +60,14 @@ impl Environment {
     /// `MILLRACE_TEST_STACK` decides.
     ///
     /// # Errors
-    /// As of the parts; or the variable has another value than `docker` or `local`.
+    /// As of the parts; or the variable has another value than `docker`, `local` or `running`.
     pub async fn start() -> Result<Self> {
         let docker = match env::var(CHOICE).ok().as_deref() {
             Some("docker") => true,
             Some("local") => false,
             None | Some("") => containers::engine_answers(),
-            Some(other) => bail!("{CHOICE} is {other:?}; it must be docker or local"),
+            Some("running") => return Ok(Self::borrowed()),
+            Some(other) => bail!("{CHOICE} is {other:?}; it must be docker, local or running"),
         };
         let servers = Arc::default();
         if docker {
@@ -93,6 +105,22 @@ impl Environment {
             running: Running::Local(stack, folder),
             servers,
         })
+    }
+
+    /// The stack that runs already on the documented ports.
+    fn borrowed() -> Self {
+        let settings = Settings::default();
+        Self {
+            kind: "a stack that ran already",
+            addresses: Addresses {
+                bootstrap_servers: settings.kafka.bootstrap_servers,
+                registry_url: settings.schema_registry.url,
+                elasticsearch_url: settings.elasticsearch.url,
+            },
+            stack: Arc::new(Borrowed),
+            running: Running::Borrowed,
+            servers: Arc::default(),
+        }
     }
 
     /// Settings and a folder for the test `name`. One that is `alone` waits until no other test runs, and keeps others
@@ -133,8 +161,40 @@ impl Environment {
                     stack.into_inner().stop().await?;
                 }
             }
+            Running::Borrowed => {}
         }
         Ok(())
+    }
+}
+
+/// Servers of somebody else: no fault is done to them.
+struct Borrowed;
+
+impl Borrowed {
+    fn refuse<T>() -> BoxFuture<'static, Result<T>> {
+        async { bail!("a stack that ran already is not to be disturbed") }.boxed()
+    }
+}
+
+impl Cluster for Borrowed {
+    fn kill(&self, _: Node) -> BoxFuture<'_, Result<()>> {
+        Self::refuse()
+    }
+
+    fn stop(&self, _: Node) -> BoxFuture<'_, Result<()>> {
+        Self::refuse()
+    }
+
+    fn start(&self, _: Node) -> BoxFuture<'_, Result<()>> {
+        Self::refuse()
+    }
+
+    fn active_controller(&self) -> BoxFuture<'_, Result<Option<Node>>> {
+        Self::refuse()
+    }
+
+    fn mend(&self) -> BoxFuture<'_, Result<()>> {
+        Self::refuse()
     }
 }
 
