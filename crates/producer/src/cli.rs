@@ -25,7 +25,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Sends a CSV, NDJSON or Parquet file.
+    /// Sends CSV, NDJSON or Parquet files, compressed by gzip or zstd or not
     Replay(ReplayArgs),
 }
 
@@ -65,9 +65,10 @@ struct GenerateArgs {
 
 #[derive(Debug, Args)]
 struct ReplayArgs {
-    /// The file.
-    file: PathBuf,
-    /// The mapping from the file's columns to a transaction's fields (YAML).
+    /// The files, one after another; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The mapping from the files' columns to a transaction's fields (YAML).
     #[arg(long, value_name = "FILE")]
     mapping: PathBuf,
     /// csv, ndjson or parquet, if the extension does not say.
@@ -108,7 +109,7 @@ impl Cli {
             Some(Command::Replay(replay)) => {
                 set(&mut settings.producer.format, replay.format);
                 Options::Replay(ReplayOptions {
-                    file: replay.file,
+                    files: replay.files,
                     mapping: replay.mapping,
                     file_format: replay.file_format,
                     speed: replay.speed,

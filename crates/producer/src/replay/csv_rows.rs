@@ -1,85 +1,101 @@
 //! Rows of a CSV file.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::Context;
-use csv::{ByteRecord, Reader, ReaderBuilder};
+use anyhow::{Context, bail};
 
+use super::csv_reader::{CsvReader, Dialect, Outcome};
+use super::input::open_text;
+use super::raw::{Raw, raw_of};
 use super::rows::{Cell, Rows, locate};
 
-/// The longest row. A quote that is never closed would else swallow the rest of the file.
-const MAX_ROW_BYTES: usize = 4 << 20;
+/// How a CSV file is written.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct CsvOptions {
+    pub(super) dialect: Dialect,
+    /// The columns' names of a file without a header line.
+    pub(super) columns: Option<Vec<String>>,
+}
 
 pub(super) struct CsvRows {
     path: PathBuf,
-    reader: Reader<Guard>,
-    since_row_bytes: Arc<AtomicUsize>,
+    reader: CsvReader<Box<dyn BufRead + Send>>,
     header: Vec<String>,
     at: Vec<usize>,
-    record: ByteRecord,
-    line: u64,
-}
-
-/// Fails when more is read for one row than a row may have.
-struct Guard {
-    file: File,
-    since_row_bytes: Arc<AtomicUsize>,
-}
-
-impl Read for Guard {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        let since = self.since_row_bytes.fetch_add(read, Ordering::Relaxed) + read;
-        if since > MAX_ROW_BYTES {
-            return Err(io::Error::other(format!(
-                "a row is longer than {MAX_ROW_BYTES} bytes; is a quote not closed?"
-            )));
-        }
-        Ok(read)
-    }
+    is_bad: bool,
 }
 
 impl CsvRows {
-    pub(super) fn open(path: &Path, columns: &[String]) -> anyhow::Result<Self> {
-        let file = File::open(path).with_context(|| path.display().to_string())?;
-        let since_row_bytes = Arc::new(AtomicUsize::new(0));
-        let guard = Guard {
-            file,
-            since_row_bytes: Arc::clone(&since_row_bytes),
+    pub(super) fn open(path: &Path, options: &CsvOptions, columns: &[String]) -> anyhow::Result<Self> {
+        let mut reader = CsvReader::new(open_text(path)?, options.dialect);
+        let header = match &options.columns {
+            Some(columns) => columns.clone(),
+            None => read_header(path, &mut reader)?,
         };
-        let mut reader = ReaderBuilder::new().flexible(true).from_reader(guard);
-        let header: Vec<String> = reader
-            .headers()
-            .with_context(|| format!("{}: the header line cannot be read", path.display()))?
-            .iter()
-            // A byte order mark is no part of the first column's name.
-            .map(|name| name.trim_start_matches('\u{feff}').to_owned())
-            .collect();
+        reader.expect(header.len());
+        let at = locate(path, columns, &header).map_err(|error| match other_delimiter(options, &header) {
+            Some(delimiter) => error.context(format!(
+                "the header seems to be separated by {delimiter:?}: give file: {{delimiter: {delimiter:?}}} in the mapping"
+            )),
+            None => error,
+        })?;
         Ok(Self {
             path: path.to_owned(),
             reader,
-            since_row_bytes,
-            at: locate(path, columns, &header)?,
+            at,
             header,
-            record: ByteRecord::new(),
-            line: 1,
+            is_bad: false,
         })
     }
 }
 
+fn read_header(path: &Path, reader: &mut CsvReader<Box<dyn BufRead + Send>>) -> anyhow::Result<Vec<String>> {
+    let outcome = reader.read();
+    match outcome.with_context(|| format!("{}: the header line cannot be read", path.display()))? {
+        Outcome::Record => {}
+        Outcome::Bad(reason) => bail!("{}: the header line cannot be read: {reason}", path.display()),
+        Outcome::End => bail!(
+            "{} is empty: its first line must name the columns",
+            path.display()
+        ),
+    }
+    let names = reader.record().iter();
+    let header: Vec<String> = names
+        .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+        .collect();
+    if header.iter().any(|name| name.contains('\r')) {
+        bail!(
+            "{}: its lines end with CR alone: convert them, as by tr '\\r' '\\n'",
+            path.display()
+        );
+    }
+    Ok(header)
+}
+
+/// What the header is separated by, where that is plainly not what the mapping says.
+fn other_delimiter(options: &CsvOptions, header: &[String]) -> Option<char> {
+    let [only] = header else { return None };
+    [';', '\t', '|', ',']
+        .into_iter()
+        .find(|&other| only.contains(other) && u32::from(other) != u32::from(options.dialect.delimiter))
+}
+
 impl Rows for CsvRows {
     fn next_row(&mut self, cells: &mut Vec<Cell>) -> anyhow::Result<Option<Result<(), String>>> {
-        self.since_row_bytes.store(0, Ordering::Relaxed);
-        let read = self.reader.read_byte_record(&mut self.record);
-        if !read.with_context(|| format!("{} after line {}", self.path.display(), self.line))? {
-            return Ok(None);
+        let outcome = self.reader.read();
+        let after = || format!("{} after line {}", self.path.display(), self.reader.line());
+        self.is_bad = false;
+        match outcome.with_context(after)? {
+            Outcome::Record => {}
+            Outcome::Bad(reason) => {
+                self.is_bad = true;
+                return Ok(Some(Err(reason)));
+            }
+            Outcome::End => return Ok(None),
         }
-        self.line = self.record.position().map_or(self.line, csv::Position::line);
-        let (found, wanted) = (self.record.len(), self.header.len());
+        let record = self.reader.record();
+        let (found, wanted) = (record.len(), self.header.len());
         if found != wanted {
             return Ok(Some(Err(format!(
                 "the row has {found} fields where the header has {wanted}"
@@ -87,7 +103,7 @@ impl Rows for CsvRows {
         }
         cells.clear();
         for &at in &self.at {
-            let Ok(text) = std::str::from_utf8(&self.record[at]) else {
+            let Ok(text) = std::str::from_utf8(record.get(at)) else {
                 return Ok(Some(Err(format!("column {} is not UTF-8", self.header[at]))));
             };
             cells.push(match text.trim() {
@@ -99,13 +115,14 @@ impl Rows for CsvRows {
     }
 
     fn position(&self) -> (&'static str, u64) {
-        ("line", self.line)
+        ("line", self.reader.line())
     }
 
-    fn raw(&self) -> serde_json::Value {
-        self.record
-            .iter()
-            .map(|field| String::from_utf8_lossy(field).into_owned())
-            .collect()
+    fn raw(&self) -> Raw {
+        if self.is_bad {
+            return raw_of(&String::from_utf8_lossy(self.reader.bad_line()));
+        }
+        let fields: Vec<_> = self.reader.record().iter().map(String::from_utf8_lossy).collect();
+        raw_of(&fields)
     }
 }

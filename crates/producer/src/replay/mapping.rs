@@ -3,16 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use millrace_domain::{
-    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
-};
+use millrace_domain::{Amount, Currency, Transaction, TransactionId};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::csv_rows::CsvOptions;
 use super::entry::{MappingFile, compile};
 use super::field::{Field, Origin, RowError};
-use super::rows::Cell;
+use super::number::Marks;
+use super::rows::{Cell, FileFormat, Rows, open};
 use super::time::{FIELD as TIME, TimeReader};
+use super::value::{amount, payment_method, short_id, transaction_type, truth};
 
 /// Namespace of transaction ids made of a column (a version 4 UUID drawn once for this project).
 const NAMESPACE: Uuid = Uuid::from_u128(0x1f8e_6b0a_93d2_4c57_8b41_c0de_77a9_5e36);
@@ -51,12 +52,14 @@ pub enum MappingError {
 /// A mapping ready for use.
 #[derive(Debug)]
 pub struct Mapping {
+    csv: CsvOptions,
     columns: Vec<String>,
     transaction_id: Field,
     is_uuid5: bool,
     user_id: Field,
     amount: Field,
     decimals: Option<u8>,
+    marks: Marks,
     time: Field,
     time_reader: TimeReader,
     merchant_id: Field,
@@ -82,6 +85,7 @@ impl Mapping {
     }
 
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, MappingError> {
+        let text = text.trim_start_matches('\u{feff}');
         let file: MappingFile = serde_yaml_ng::from_str(text).map_err(|source| MappingError::Malformed {
             path: path.to_owned(),
             source,
@@ -96,12 +100,17 @@ impl Mapping {
         let time_reader = TimeReader::new(
             file.transaction_time.format.as_deref(),
             file.transaction_time.zone.as_deref(),
+            file.transaction_time.disambiguation.as_deref(),
         )
         .map_err(failed(TIME))?;
+        let csv = file.file.compile().map_err(failed("file"))?;
+        let marks = file.amount.marks().map_err(failed("amount"))?;
         let mut columns = Vec::new();
         let mut field = |name, entry| compile(name, entry, &mut columns).map_err(failed(name));
         let mapping = Self {
             is_uuid5: file.transaction_id.uuid5.is_some(),
+            csv,
+            marks,
             decimals: file.amount.decimals,
             transaction_id: field("transactionId", file.transaction_id)?,
             user_id: field("userId", file.user_id)?,
@@ -128,6 +137,14 @@ impl Mapping {
         &self.columns
     }
 
+    /// Opens a file for this mapping.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not of this format, or has not all of the columns.
+    pub fn open(&self, path: &Path, format: FileFormat) -> anyhow::Result<Box<dyn Rows>> {
+        open(path, format, &self.csv, &self.columns)
+    }
+
     /// A constant or default that the contract refuses would refuse every row: better to say so at once.
     fn check_constants(&self) -> Result<(), (&'static str, RowError)> {
         let check = |field: &Field, read: &dyn Fn(&str) -> Result<(), RowError>| {
@@ -142,7 +159,9 @@ impl Mapping {
                 .try_for_each(|text| read(text).map_err(|error| (field.name, error)))
         };
         check(&self.user_id, &|text| short_id(text, "userId").map(drop))?;
-        check(&self.amount, &|text| amount(text, self.decimals).map(drop))?;
+        check(&self.amount, &|text| {
+            amount(text, self.marks, self.decimals).map(drop)
+        })?;
         check(&self.time, &|text| self.time_reader.read_text(text).map(drop))?;
         check(&self.merchant_id, &|text| short_id(text, "merchantId").map(drop))?;
         check(&self.transaction_type, &|text| transaction_type(text).map(drop))?;
@@ -170,7 +189,7 @@ impl Mapping {
         Ok(Transaction {
             transaction_id,
             user_id: short_id(self.user_id.text(cells, columns, buffer)?, "userId")?,
-            amount: amount(self.amount.text(cells, columns, buffer)?, self.decimals)?,
+            amount: self.map_amount(cells, buffer)?,
             transaction_time_ms: self.map_time(cells, buffer)?,
             merchant_id: short_id(self.merchant_id.text(cells, columns, buffer)?, "merchantId")?,
             transaction_type: transaction_type(self.transaction_type.text(cells, columns, buffer)?)?,
@@ -179,6 +198,19 @@ impl Mapping {
             is_international: truth(self.is_international.text(cells, columns, buffer)?)?,
             currency: Currency::parse(self.currency.text(cells, columns, buffer)?.as_bytes())?,
         })
+    }
+
+    fn map_amount(&self, cells: &[Cell], buffer: &mut String) -> Result<Amount, RowError> {
+        let marks = match self.amount.origin {
+            // A number of a format that has numbers is written in one way.
+            Origin::Column(at) if matches!(cells[at], Cell::Number(_)) => Marks::PLAIN,
+            _ => self.marks,
+        };
+        amount(
+            self.amount.text(cells, &self.columns, buffer)?,
+            marks,
+            self.decimals,
+        )
     }
 
     fn map_time(&self, cells: &[Cell], buffer: &mut String) -> Result<i64, RowError> {
@@ -194,34 +226,4 @@ impl Mapping {
         };
         Ok(Transaction::check_time(time_ms)?)
     }
-}
-
-fn short_id(text: &str, field: &'static str) -> Result<ShortId, RowError> {
-    Ok(ShortId::new(text, field)?)
-}
-
-fn amount(text: &str, decimals: Option<u8>) -> Result<Amount, RowError> {
-    let mut value: f64 = text
-        .parse()
-        .map_err(|_| RowError::unreadable("amount", text, "a number as 57.16"))?;
-    if let Some(decimals) = decimals {
-        let scale = 10_f64.powi(decimals.into());
-        value = (value * scale).round() / scale;
-    }
-    Ok(Amount::from_f64(value)?)
-}
-
-fn transaction_type(text: &str) -> Result<TransactionType, RowError> {
-    TransactionType::parse(text)
-        .ok_or_else(|| RowError::unreadable("transactionType", text, "purchase or refund"))
-}
-
-fn payment_method(text: &str) -> Result<PaymentMethod, RowError> {
-    PaymentMethod::parse(text)
-        .ok_or_else(|| RowError::unreadable("paymentMethod", text, "credit_card, paypal or bank_transfer"))
-}
-
-fn truth(text: &str) -> Result<bool, RowError> {
-    text.parse()
-        .map_err(|_| RowError::unreadable("isInternational", text, "true or false"))
 }

@@ -63,7 +63,7 @@ fn a_wrong_mapping_is_named() {
         (
             "{constant: Paris}",
             "{constant: Paris, zone: UTC}",
-            "location: format and zone are for transactionTime only",
+            "location: format, zone and disambiguation are for transactionTime only",
         ),
         (
             "{column: AMOUNT}",
@@ -100,7 +100,7 @@ fn amounts_are_rounded_where_the_mapping_says_so() {
             .collect();
         mapping.map(&cells).map(|transaction| transaction.amount.units())
     };
-    assert!(amount(&exact, "85.64999999999999").is_err());
+    assert!(amount(&exact, "85.649999").is_err());
     assert_eq!(amount(&rounded, "85.64999999999999"), Ok(856_500));
     assert_eq!(amount(&rounded, "141.65"), Ok(1_416_500));
     assert!(amount(&rounded, "0.004").is_err());

@@ -1,26 +1,43 @@
-//! Replay of a recorded file: rows become transactions by a mapping, at the recorded pace or another.
+//! Replay of recorded files: rows become transactions by a mapping, at the recorded pace or another.
 
+mod csv_reader;
 mod csv_rows;
 mod entry;
 mod field;
+mod input;
+mod inputs;
 mod mapping;
 mod ndjson_rows;
+mod number;
 mod pace;
 mod parquet_rows;
+mod parquet_value;
+mod raw;
 mod recent;
 mod reject;
 mod rows;
 mod source;
 mod time;
+mod value;
 
 pub use field::RowError;
+pub use input::STANDARD_INPUT;
 pub use mapping::{Mapping, MappingError};
 pub use pace::{ShiftTo, Speed};
-pub use rows::{Cell, FileFormat, Rows, open};
+pub use raw::Raw;
+pub use rows::{Cell, FileFormat, Rows};
 pub use source::{Replay, ReplayCounts, ReplayOptions};
 pub use time::parse_time;
 
 #[cfg(test)]
+mod case_tests;
+#[cfg(test)]
+mod csv_tests;
+#[cfg(test)]
+mod input_tests;
+#[cfg(test)]
 mod mapping_tests;
+#[cfg(test)]
+mod parquet_tests;
 #[cfg(test)]
 mod tests;

@@ -1,212 +1,270 @@
-//! Rows of a Parquet file: only the columns that are asked for are read, a row group at a time.
+//! Rows of a Parquet file: only the columns that are asked for are read, a few rows at a time.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as PhysicalType};
+use anyhow::{Context, anyhow, bail};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::DataType;
+use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::reader::RowIter;
-use parquet::record::{Field, Row};
-use parquet::schema::types::Type;
 
+use super::input::open_seekable;
+use super::parquet_value::{self, BadValue, Reading};
+use super::raw::{Raw, raw_of};
 use super::rows::{Cell, Rows, locate};
 
-/// How a column's values are read.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Reading {
-    /// As they are shown.
-    Plain,
-    /// Milliseconds, or microseconds where the value says so, with or without a zone.
-    Time { is_utc: bool },
-    /// Nanoseconds, with or without a zone.
-    Nanos { is_utc: bool },
+/// Rows of a column that are decoded at once.
+const ROWS_AT_ONCE: usize = 1_024;
+
+type Value = Result<Cell, BadValue>;
+
+/// A column of the file, a leaf of its schema.
+struct Column {
+    name: String,
+    /// Its place among the file's leaves.
+    leaf: usize,
+    reading: Reading,
+    /// The level at which a value is there, and not null or in something that is.
+    present: i16,
+    reader: Option<ColumnReader>,
+    values: VecDeque<Value>,
 }
 
 pub(super) struct ParquetRows {
     path: PathBuf,
-    rows: RowIter<'static>,
-    readings: Vec<Reading>,
-    /// The place of each wanted column among those read.
-    at: Vec<usize>,
-    last: Option<Row>,
+    file: SerializedFileReader<File>,
+    columns: Vec<Column>,
+    next_group: usize,
+    /// Rows of the row group that are not read yet.
+    left: i64,
+    /// Why the rest cannot be read, once the rows before it are through.
+    failed: Option<ParquetError>,
+    last: Vec<Value>,
     row: u64,
 }
 
 impl ParquetRows {
     pub(super) fn open(path: &Path, columns: &[String]) -> anyhow::Result<Self> {
-        let file = File::open(path).with_context(|| path.display().to_string())?;
-        let reader = SerializedFileReader::new(file)
+        let file = SerializedFileReader::new(open_seekable(path)?)
             .with_context(|| format!("{} is no Parquet file", path.display()))?;
-        let schema = reader.metadata().file_metadata().schema();
-        let present: Vec<String> = schema
-            .get_fields()
-            .iter()
-            .map(|field| field.name().to_owned())
-            .collect();
-        let mut wanted = locate(path, columns, &present)?;
-        let in_order = wanted.clone();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let fields: Vec<Arc<Type>> = wanted
-            .iter()
-            .map(|&at| Arc::clone(&schema.get_fields()[at]))
-            .collect();
-        let readings = fields
-            .iter()
-            .map(|field| reading(path, field))
+        let leaves = file.metadata().file_metadata().schema_descr().columns();
+        // A column in a structure has the path to it as its name, as payer.id.
+        let names: Vec<String> = leaves.iter().map(|leaf| leaf.path().string()).collect();
+        for column in columns.iter().filter(|column| !names.contains(column)) {
+            let inner: Vec<&str> = names
+                .iter()
+                .map(String::as_str)
+                .filter(|name| {
+                    name.strip_prefix(column.as_str())
+                        .is_some_and(|rest| rest.starts_with('.'))
+                })
+                .collect();
+            if !inner.is_empty() {
+                bail!(
+                    "{}: column {column} is a structure or list: name one of {}",
+                    path.display(),
+                    inner.join(", ")
+                );
+            }
+        }
+        let columns = locate(path, columns, &names)?
+            .into_iter()
+            .map(|leaf| {
+                let reading = parquet_value::reading(&leaves[leaf]).map_err(|kind| {
+                    anyhow!(
+                        "{}: column {} is {kind}, where a text, number, truth value or time is needed",
+                        path.display(),
+                        names[leaf]
+                    )
+                })?;
+                Ok(Column {
+                    name: names[leaf].clone(),
+                    leaf,
+                    reading,
+                    present: leaves[leaf].max_def_level(),
+                    reader: None,
+                    values: VecDeque::new(),
+                })
+            })
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let projection = Type::group_type_builder(schema.name())
-            .with_fields(fields)
-            .build()?;
-        let rows = RowIter::from_file_into(Box::new(reader)).project(Some(projection))?;
         Ok(Self {
             path: path.to_owned(),
-            rows,
-            readings,
-            at: in_order
-                .iter()
-                .map(|column| wanted.iter().take_while(|&other| other < column).count())
-                .collect(),
-            last: None,
+            file,
+            columns,
+            next_group: 0,
+            left: 0,
+            failed: None,
+            last: Vec::new(),
             row: 0,
         })
     }
-}
 
-/// How a column is read.
-///
-/// # Errors
-/// A column of lists or structures, or of a type that is no text, number, truth value or time.
-fn reading(path: &Path, field: &Type) -> anyhow::Result<Reading> {
-    let (column, info) = (field.name(), field.get_basic_info());
-    let refused = |kind: String| {
-        format!(
-            "{}: column {column} is {kind}, where a text, number, truth value or time is needed",
-            path.display()
-        )
-    };
-    if !field.is_primitive() || info.repetition() == parquet::basic::Repetition::REPEATED {
-        bail!(refused("a list or structure".to_owned()));
-    }
-    if let Some(LogicalType::Timestamp(timestamp)) = info.logical_type_ref() {
-        let is_utc = timestamp.is_adjusted_to_u_t_c;
-        return Ok(match timestamp.unit {
-            TimeUnit::NANOS => Reading::Nanos { is_utc },
-            TimeUnit::MILLIS | TimeUnit::MICROS => Reading::Time { is_utc },
-        });
-    }
-    match (field.get_physical_type(), info.converted_type()) {
-        (PhysicalType::INT96, _) => Ok(Reading::Time { is_utc: false }),
-        (_, ConvertedType::TIMESTAMP_MILLIS | ConvertedType::TIMESTAMP_MICROS) => {
-            Ok(Reading::Time { is_utc: true })
+    /// Makes sure that every column has a value for the next row. `false`: there is none.
+    fn fill(&mut self) -> anyhow::Result<bool> {
+        while self.columns.iter().any(|column| column.values.is_empty()) {
+            if let Some(error) = self.failed.take() {
+                let at = format!("{} at row {}", self.path.display(), self.row + 1);
+                return Err(anyhow::Error::new(error).context(at));
+            }
+            if self.left == 0 && !self.open_group()? {
+                return Ok(false);
+            }
+            if let Err(error) = self.decode() {
+                // The rows before the one that cannot be read are good.
+                self.failed = Some(error);
+            }
         }
-        (_, ConvertedType::DATE) => Ok(Reading::Time { is_utc: false }),
-        (
-            PhysicalType::BOOLEAN
-            | PhysicalType::INT32
-            | PhysicalType::INT64
-            | PhysicalType::FLOAT
-            | PhysicalType::DOUBLE
-            | PhysicalType::BYTE_ARRAY
-            | PhysicalType::FIXED_LEN_BYTE_ARRAY,
-            ConvertedType::NONE
-            | ConvertedType::UTF8
-            | ConvertedType::ENUM
-            | ConvertedType::JSON
-            | ConvertedType::DECIMAL
-            | ConvertedType::INT_8
-            | ConvertedType::INT_16
-            | ConvertedType::INT_32
-            | ConvertedType::INT_64
-            | ConvertedType::UINT_8
-            | ConvertedType::UINT_16
-            | ConvertedType::UINT_32
-            | ConvertedType::UINT_64,
-        ) => Ok(Reading::Plain),
-        (physical, converted) => bail!(refused(format!("{physical} as {converted}"))),
+        Ok(true)
+    }
+
+    fn open_group(&mut self) -> anyhow::Result<bool> {
+        if self.next_group == self.file.num_row_groups() {
+            return Ok(false);
+        }
+        let at = || format!("{} at row group {}", self.path.display(), self.next_group);
+        let group = self.file.get_row_group(self.next_group).with_context(at)?;
+        self.left = group.metadata().num_rows();
+        for column in &mut self.columns {
+            column.reader = Some(group.get_column_reader(column.leaf).with_context(at)?);
+        }
+        self.next_group += 1;
+        Ok(true)
+    }
+
+    fn decode(&mut self) -> Result<(), ParquetError> {
+        let rows = usize::try_from(self.left).map_or(ROWS_AT_ONCE, |left| left.min(ROWS_AT_ONCE));
+        self.left -= rows as i64;
+        let mut outcome = Ok(());
+        for column in &mut self.columns {
+            let decoded = column.decode(rows).and_then(|found| {
+                if found == rows {
+                    return Ok(());
+                }
+                Err(ParquetError::General(format!(
+                    "column {} ends before its row group does",
+                    column.name
+                )))
+            });
+            outcome = outcome.and(decoded);
+        }
+        outcome
     }
 }
 
-fn cell(field: &Field, reading: Reading) -> Result<Cell, String> {
-    const DAY_MS: i64 = 86_400_000;
-    let time = |ms: i64, is_utc: bool| {
-        if is_utc {
-            Cell::Instant(ms)
-        } else {
-            Cell::Local(ms)
+impl Column {
+    /// Decodes the values of so many rows; returns of how many there are, and keeps those before a failure.
+    fn decode(&mut self, rows: usize) -> Result<usize, ParquetError> {
+        let (reading, present, values) = (self.reading, self.present, &mut self.values);
+        let text = |text: String| Ok(Cell::Number(text));
+        let before = values.len();
+        match &mut self.reader {
+            None => {}
+            Some(ColumnReader::BoolColumnReader(reader)) => {
+                take(reader, rows, present, values, |value| {
+                    Ok(Cell::Text(value.to_string()))
+                })?;
+            }
+            Some(ColumnReader::Int32ColumnReader(reader)) => {
+                let cell = |&value: &i32| {
+                    Ok(parquet_value::whole(
+                        value.into(),
+                        u64::from(value.cast_unsigned()),
+                        reading,
+                    ))
+                };
+                take(reader, rows, present, values, cell)?;
+            }
+            Some(ColumnReader::Int64ColumnReader(reader)) => {
+                let cell = |&value: &i64| Ok(parquet_value::whole(value, value.cast_unsigned(), reading));
+                take(reader, rows, present, values, cell)?;
+            }
+            Some(ColumnReader::Int96ColumnReader(reader)) => {
+                take(reader, rows, present, values, |value| {
+                    Ok(parquet_value::timestamp(value.to_millis(), true))
+                })?;
+            }
+            Some(ColumnReader::FloatColumnReader(reader)) => {
+                take(reader, rows, present, values, |value| text(value.to_string()))?;
+            }
+            Some(ColumnReader::DoubleColumnReader(reader)) => {
+                take(reader, rows, present, values, |value| text(value.to_string()))?;
+            }
+            Some(ColumnReader::ByteArrayColumnReader(reader)) => {
+                take(reader, rows, present, values, |value| {
+                    parquet_value::bytes(value.data(), reading)
+                })?;
+            }
+            Some(ColumnReader::FixedLenByteArrayColumnReader(reader)) => {
+                take(reader, rows, present, values, |value| {
+                    parquet_value::bytes(value.data(), reading)
+                })?;
+            }
         }
-    };
-    let text = match (field, reading) {
-        (Field::Null, _) => return Ok(Cell::Empty),
-        (Field::Long(nanos), Reading::Nanos { is_utc }) => {
-            return Ok(time(nanos.div_euclid(1_000_000), is_utc));
-        }
-        (Field::TimestampMillis(ms), Reading::Time { is_utc }) => return Ok(time(*ms, is_utc)),
-        (Field::TimestampMicros(us), Reading::Time { is_utc }) => {
-            return Ok(time(us.div_euclid(1_000), is_utc));
-        }
-        (Field::Date(days), _) => return Ok(Cell::Local(i64::from(*days) * DAY_MS)),
-        (Field::Str(text), _) => text.trim().to_owned(),
-        (Field::Bytes(bytes), _) => String::from_utf8(bytes.data().to_vec())
-            .map_err(|_| "a value is not UTF-8".to_owned())?
-            .trim()
-            .to_owned(),
-        (Field::Bool(value), _) => value.to_string(),
-        (Field::Byte(value), _) => value.to_string(),
-        (Field::Short(value), _) => value.to_string(),
-        (Field::Int(value), _) => value.to_string(),
-        (Field::Long(value), _) => value.to_string(),
-        (Field::UByte(value), _) => value.to_string(),
-        (Field::UShort(value), _) => value.to_string(),
-        (Field::UInt(value), _) => value.to_string(),
-        (Field::ULong(value), _) => value.to_string(),
-        (Field::Float(value), _) => value.to_string(),
-        (Field::Double(value), _) => value.to_string(),
-        (Field::Decimal(_), _) => field.to_string(),
-        _ => return Err(format!("{field} is no text, number, truth value or time")),
-    };
-    Ok(if text.is_empty() {
-        Cell::Empty
+        Ok(values.len() - before)
+    }
+}
+
+/// Takes the values of so many rows from a column's reader.
+fn take<T: DataType>(
+    reader: &mut ColumnReaderImpl<T>,
+    rows: usize,
+    present: i16,
+    into: &mut VecDeque<Value>,
+    cell: impl Fn(&T::T) -> Value,
+) -> Result<(), ParquetError> {
+    let (mut levels, mut values) = (Vec::new(), Vec::new());
+    let outcome = reader.read_records(rows, (present > 0).then_some(&mut levels), None, &mut values);
+    if present == 0 {
+        into.extend(values.iter().map(cell));
     } else {
-        Cell::Text(text)
-    })
+        let mut values = values.iter();
+        for level in levels {
+            match (level == present).then(|| values.next()) {
+                None => into.push_back(Ok(Cell::Empty)),
+                Some(Some(value)) => into.push_back(cell(value)),
+                // Where decoding failed, levels may be known of values that are not.
+                Some(None) => break,
+            }
+        }
+    }
+    outcome.map(drop)
 }
 
 impl Rows for ParquetRows {
     fn next_row(&mut self, cells: &mut Vec<Cell>) -> anyhow::Result<Option<Result<(), String>>> {
-        let Some(row) = self.rows.next() else {
+        if !self.fill()? {
             return Ok(None);
-        };
+        }
         self.row += 1;
-        let row = row.with_context(|| format!("{} at row {}", self.path.display(), self.row))?;
+        self.last.clear();
+        self.last.extend(
+            self.columns
+                .iter_mut()
+                .filter_map(|column| column.values.pop_front()),
+        );
         cells.clear();
-        let mut bad = None;
-        let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
-        for &at in &self.at {
-            match cell(fields[at], self.readings[at]) {
-                Ok(cell) => cells.push(cell),
-                Err(reason) => bad = Some(reason),
+        for (value, column) in self.last.iter().zip(&self.columns) {
+            match value {
+                Ok(cell) => cells.push(cell.clone()),
+                Err(bad) => return Ok(Some(Err(format!("column {} {}", column.name, bad.reason)))),
             }
         }
-        self.last = Some(row);
-        Ok(Some(bad.map_or(Ok(()), Err)))
+        Ok(Some(Ok(())))
     }
 
     fn position(&self) -> (&'static str, u64) {
         ("row", self.row)
     }
 
-    fn raw(&self) -> serde_json::Value {
-        let columns = self.last.iter().flat_map(Row::get_column_iter);
-        columns
-            .zip(self.readings.iter())
-            .map(|((name, field), &reading)| {
-                let shown = cell(field, reading).map_or_else(|_| field.to_string(), |cell| cell.to_string());
-                (name.clone(), serde_json::Value::String(shown))
-            })
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+    fn raw(&self) -> Raw {
+        let shown = |value: &Value| match value {
+            Ok(cell) => cell.to_string(),
+            Err(bad) => bad.shown.clone(),
+        };
+        let columns = self.columns.iter().map(|column| column.name.as_str());
+        let row: BTreeMap<&str, String> = columns.zip(self.last.iter().map(shown)).collect();
+        raw_of(&row)
     }
 }

@@ -1,6 +1,6 @@
-//! A recorded file as a source of records.
+//! Recorded files as a source of records.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::bail;
 use millrace_domain::Transaction;
 
+use super::inputs::{Inputs, Row};
 use super::mapping::Mapping;
 use super::pace::{Pace, ShiftTo, Speed};
 use super::recent::RecentIds;
 use super::reject::Rejects;
-use super::rows::{Cell, FileFormat, Rows, open};
+use super::rows::FileFormat;
 use crate::encode::Encoder;
 use crate::source::{Next, Outgoing, Source};
 use crate::stream::{Item, Kind};
@@ -23,11 +24,11 @@ const MAX_REJECTS_AT_ONCE: u32 = 1_000;
 /// What to replay, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplayOptions {
-    /// The file.
-    pub file: PathBuf,
+    /// The files, one after another; `-` is standard input.
+    pub files: Vec<PathBuf>,
     /// The mapping from columns to the contract's fields.
     pub mapping: PathBuf,
-    /// The file's format; by its extension if not given.
+    /// The files' format; by each one's extension if not given.
     pub file_format: Option<FileFormat>,
     /// How fast.
     pub speed: Speed,
@@ -50,9 +51,7 @@ pub struct ReplayCounts {
 
 /// The source.
 pub struct Replay {
-    rows: Box<dyn Rows>,
-    mapping: Mapping,
-    cells: Vec<Cell>,
+    inputs: Inputs,
     pace: Pace,
     encoder: Encoder,
     rejects: Rejects,
@@ -84,15 +83,11 @@ impl Replay {
                  refuse: give --speed 1, or a --shift-to far enough in the past"
             );
         }
-        let mapping = Mapping::load(&options.mapping)?;
-        let format = options
-            .file_format
-            .map_or_else(|| FileFormat::of(&options.file), Ok)?;
+        let mapping = Arc::new(Mapping::load(&options.mapping)?);
+        let first = options.files.first().map_or(Path::new(""), PathBuf::as_path);
         Ok(Self {
-            rows: open(&options.file, format, mapping.columns())?,
-            rejects: Rejects::create(options.rejects.as_deref(), &options.file)?,
-            mapping,
-            cells: Vec::new(),
+            inputs: Inputs::open(&options.files, options.file_format, mapping)?,
+            rejects: Rejects::create(options.rejects.as_deref(), first)?,
             pace: Pace::new(options.speed, options.shift_to),
             encoder,
             recent: RecentIds::default(),
@@ -105,21 +100,26 @@ impl Replay {
     /// The next row that is a transaction; `None` at the end, or after too many bad rows for one call.
     fn next_transaction(&mut self) -> anyhow::Result<Read> {
         for _ in 0..MAX_REJECTS_AT_ONCE {
-            let Some(row) = self.rows.next_row(&mut self.cells)? else {
-                return Ok(Read::End);
-            };
-            self.counts.read.fetch_add(1, Ordering::Relaxed);
-            let mapped = row.and_then(|()| self.mapping.map(&self.cells).map_err(|error| error.to_string()));
-            match mapped {
-                Ok(transaction) => return Ok(Read::Transaction(transaction)),
-                Err(reason) => {
-                    self.counts.rejected.fetch_add(1, Ordering::Relaxed);
-                    self.rejects
-                        .add(self.rows.position(), &reason, &self.rows.raw())?;
-                }
+            let row = self.inputs.read()?;
+            if !matches!(row, Row::End) {
+                self.counts.read.fetch_add(1, Ordering::Relaxed);
+            }
+            match row {
+                Row::Good(transaction) => return Ok(Read::Transaction(transaction)),
+                Row::Bad(reason) => self.reject(&reason)?,
+                Row::End => return Ok(Read::End),
             }
         }
         Ok(Read::OnlyRejects)
+    }
+
+    /// Rejects the last row.
+    fn reject(&mut self, reason: &str) -> anyhow::Result<()> {
+        self.counts.rejected.fetch_add(1, Ordering::Relaxed);
+        match self.inputs.last() {
+            Some((file, position, raw)) => self.rejects.add(file, position, reason, &raw),
+            None => Ok(()),
+        }
     }
 }
 
@@ -153,9 +153,7 @@ impl Source for Replay {
                 ..recorded
             },
             Err(error) => {
-                self.counts.rejected.fetch_add(1, Ordering::Relaxed);
-                self.rejects
-                    .add(self.rows.position(), &error.to_string(), &self.rows.raw())?;
+                self.reject(&error.to_string())?;
                 return Ok(Next::Wait(Duration::ZERO));
             }
         };

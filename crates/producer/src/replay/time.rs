@@ -1,24 +1,24 @@
 //! Event times as files write them.
 
-use jiff::civil::DateTime;
+use jiff::Timestamp;
+use jiff::civil::{DateTime, Time};
 use jiff::fmt::strtime::BrokenDownTime;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::{AmbiguousOffset, Disambiguation, TimeZone};
 
 use super::field::RowError;
-use super::rows::Cell;
+use super::number::{Decimal, Marks};
+use super::rows::{Cell, date, local};
 
 pub(super) const FIELD: &str = "transactionTime";
 
 /// How a column's times are written.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum TimeFormat {
-    /// As 2026-10-09T12:34:56Z.
-    Rfc3339,
-    /// Milliseconds since 1970.
-    EpochMs,
-    /// Seconds since 1970, with decimals or not.
-    EpochS,
+    /// ISO 8601, as 2026-10-09T12:34:56Z.
+    Iso,
+    /// A number of this power of ten of a second since 1970, and its name.
+    Epoch(u8, &'static str),
     /// A pattern as of `strftime`.
     Pattern(String),
 }
@@ -26,94 +26,158 @@ pub(super) enum TimeFormat {
 /// Reads times.
 #[derive(Debug, Clone)]
 pub(super) struct TimeReader {
-    pub(super) format: TimeFormat,
+    format: TimeFormat,
     /// The zone of times that name none.
-    pub(super) zone: TimeZone,
+    zone: Option<TimeZone>,
+    /// Which of the two instants an hour means that is there twice, and what one that is not there at all means; none if
+    /// neither is taken.
+    disambiguation: Option<Disambiguation>,
 }
 
 impl TimeReader {
-    pub(super) fn new(format: Option<&str>, zone: Option<&str>) -> Result<Self, String> {
+    pub(super) fn new(
+        format: Option<&str>,
+        zone: Option<&str>,
+        disambiguation: Option<&str>,
+    ) -> Result<Self, String> {
         let format = match format {
-            None | Some("rfc3339") => TimeFormat::Rfc3339,
-            Some("epoch_ms") => TimeFormat::EpochMs,
-            Some("epoch_s") => TimeFormat::EpochS,
+            None | Some("iso" | "rfc3339") => TimeFormat::Iso,
+            Some("epoch_s") => TimeFormat::Epoch(0, "seconds"),
+            Some("epoch_ms") => TimeFormat::Epoch(3, "milliseconds"),
+            Some("epoch_us") => TimeFormat::Epoch(6, "microseconds"),
+            Some("epoch_ns") => TimeFormat::Epoch(9, "nanoseconds"),
             Some(pattern) if pattern.contains('%') => TimeFormat::Pattern(pattern.to_owned()),
             Some(other) => {
                 return Err(format!(
-                    "format {other:?} must be rfc3339, epoch_ms, epoch_s or a pattern as \"%Y-%m-%d %H:%M:%S\""
+                    "format {other:?} must be iso, epoch_s, epoch_ms, epoch_us, epoch_ns or a pattern as \
+                     \"%Y-%m-%d %H:%M:%S\""
                 ));
             }
         };
-        let zone = match zone {
-            None | Some("UTC") => TimeZone::UTC,
-            Some(name) => TimeZone::get(name).map_err(|error| {
-                format!("zone {name:?} is not known here ({error}); must be a name as UTC or Europe/Paris")
-            })?,
-        };
-        Ok(Self { format, zone })
-    }
-
-    /// Milliseconds since 1970 of a typed cell.
-    pub(super) fn read_cell(&self, cell: &Cell) -> Option<Result<i64, RowError>> {
-        match cell {
-            Cell::Instant(ms) => Some(Ok(*ms)),
-            Cell::Local(ms) => Some(self.read_local(*ms)),
-            Cell::Empty | Cell::Text(_) => None,
+        let zone = zone
+            .map(|name| match name {
+                "UTC" => Ok(TimeZone::UTC),
+                name => TimeZone::get(name).map_err(|error| {
+                    format!(
+                        "zone {name:?} is not known here ({error}); must be a name as UTC or Europe/Paris"
+                    )
+                }),
+            })
+            .transpose()?;
+        if matches!(format, TimeFormat::Epoch(..)) && zone.as_ref().is_some_and(|zone| *zone != TimeZone::UTC)
+        {
+            return Err("numbers since 1970 are UTC: leave zone out".to_owned());
         }
+        let disambiguation = match disambiguation {
+            None | Some("reject") => None,
+            Some("earlier") => Some(Disambiguation::Earlier),
+            Some("later") => Some(Disambiguation::Later),
+            Some(other) => {
+                return Err(format!(
+                    "disambiguation {other:?} must be reject, earlier or later"
+                ));
+            }
+        };
+        Ok(Self {
+            format,
+            zone,
+            disambiguation,
+        })
     }
 
-    fn read_local(&self, ms: i64) -> Result<i64, RowError> {
-        let date_time: DateTime = Timestamp::from_millisecond(ms)
-            .map_err(|error| RowError::unreadable(FIELD, &ms.to_string(), format!("a time ({error})")))?
-            .to_zoned(TimeZone::UTC)
-            .datetime();
-        self.localise(date_time)
-            .map_err(|error| RowError::unreadable(FIELD, &date_time.to_string(), format!("a time ({error})")))
+    /// Milliseconds since 1970 of a cell of a format that has times.
+    pub(super) fn read_cell(&self, cell: &Cell) -> Option<Result<i64, RowError>> {
+        let civil = match cell {
+            Cell::Instant(ms) => return Some(Ok(*ms)),
+            Cell::Local(ms) => local(*ms),
+            Cell::Date(days) => date(*days).map(|date| date.to_datetime(Time::midnight())),
+            Cell::Empty | Cell::Text(_) | Cell::Number(_) => return None,
+        };
+        Some(
+            civil
+                .map_err(|error| error.to_string())
+                .and_then(|civil| self.localise(civil))
+                .map_err(|error| RowError::unreadable(FIELD, &cell.to_string(), format!("a time ({error})"))),
+        )
     }
 
-    fn localise(&self, date_time: DateTime) -> Result<i64, jiff::Error> {
-        Ok(date_time
-            .to_zoned(self.zone.clone())?
-            .timestamp()
-            .as_millisecond())
+    /// Milliseconds since 1970 of a time in the mapping's zone; UTC if it gives none.
+    fn localise(&self, civil: DateTime) -> Result<i64, String> {
+        let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
+        let ambiguous = zone.to_ambiguous_timestamp(civil);
+        let name = zone.iana_name().unwrap_or("this zone");
+        if self.disambiguation.is_none() {
+            let what = match ambiguous.offset() {
+                AmbiguousOffset::Unambiguous { .. } => None,
+                AmbiguousOffset::Gap { .. } => Some("is not there"),
+                AmbiguousOffset::Fold { .. } => Some("is there twice"),
+            };
+            if let Some(what) = what {
+                return Err(format!(
+                    "that hour {what} in {name}, as the clocks change; disambiguation: earlier or later in the mapping \
+                     chooses"
+                ));
+            }
+        }
+        ambiguous
+            .disambiguate(self.disambiguation.unwrap_or(Disambiguation::Reject))
+            .map(Timestamp::as_millisecond)
+            .map_err(|error| error.to_string())
     }
 
     /// Milliseconds since 1970 of a text.
     pub(super) fn read_text(&self, text: &str) -> Result<i64, RowError> {
-        let wanted = |wanted: String| RowError::unreadable(FIELD, text, wanted);
         match &self.format {
-            TimeFormat::Rfc3339 => text
-                .parse::<Timestamp>()
-                .map(Timestamp::as_millisecond)
-                .map_err(|_| wanted("a time as 2026-10-09T12:34:56Z".to_owned())),
-            TimeFormat::EpochMs => text
-                .parse()
-                .map_err(|_| wanted("a whole number of milliseconds since 1970".to_owned())),
-            TimeFormat::EpochS => {
-                epoch_s(text).ok_or_else(|| wanted("a number of seconds since 1970".to_owned()))
+            TimeFormat::Iso => self
+                .read_iso(text)
+                .map_err(|error| format!("a time as 2026-10-09T12:34:56Z ({error})")),
+            TimeFormat::Epoch(power, name) => {
+                epoch_ms(text, *power).ok_or_else(|| format!("a number of {name} since 1970"))
             }
             TimeFormat::Pattern(pattern) => self
                 .read_pattern(pattern, text)
-                .map_err(|error| wanted(format!("a time as {pattern:?} ({error})"))),
+                .map_err(|error| format!("a time as {pattern:?} ({error})")),
         }
+        .map_err(|wanted| RowError::unreadable(FIELD, text, wanted))
     }
 
-    fn read_pattern(&self, pattern: &str, text: &str) -> Result<i64, jiff::Error> {
-        let parsed = BrokenDownTime::parse(pattern, text)?;
-        if parsed.offset().is_some() {
-            return Ok(parsed.to_timestamp()?.as_millisecond());
+    fn read_iso(&self, text: &str) -> Result<i64, String> {
+        let pieces = Pieces::parse(text).map_err(|error| error.to_string())?;
+        if pieces.offset().is_some() {
+            let time: Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+            return Ok(time.as_millisecond());
         }
-        self.localise(parsed.to_datetime()?)
+        if pieces.time_zone_annotation().is_some() {
+            return Err("a zone in brackets needs an offset before it".to_owned());
+        }
+        if self.zone.is_none() {
+            return Err("it has no offset: give zone in the mapping".to_owned());
+        }
+        let time = pieces.time().unwrap_or(Time::midnight());
+        self.localise(pieces.date().to_datetime(time))
+    }
+
+    fn read_pattern(&self, pattern: &str, text: &str) -> Result<i64, String> {
+        let told = |error: jiff::Error| error.to_string();
+        let parsed = BrokenDownTime::parse(pattern, text).map_err(told)?;
+        if parsed.offset().is_some() {
+            return Ok(parsed.to_timestamp().map_err(told)?.as_millisecond());
+        }
+        if parsed.iana_time_zone().is_some() {
+            return Ok(parsed.to_zoned().map_err(told)?.timestamp().as_millisecond());
+        }
+        let time = parsed.to_time().map_err(told)?;
+        self.localise(parsed.to_date().map_err(told)?.to_datetime(time))
     }
 }
 
-fn epoch_s(text: &str) -> Option<i64> {
-    if let Ok(seconds) = text.parse::<i64>() {
-        return seconds.checked_mul(1_000);
+/// Milliseconds of a number of the power of ten of a second, rounded down.
+fn epoch_ms(text: &str, power: u8) -> Option<i64> {
+    let number = Decimal::parse(text, Marks::PLAIN)?;
+    if power <= 3 {
+        return number.floor(3 - power);
     }
-    let seconds: f64 = text.parse().ok()?;
-    let time = SignedDuration::try_from_secs_f64(seconds).ok()?;
-    i64::try_from(time.as_millis()).ok()
+    Some(number.floor(0)?.div_euclid(10_i64.pow(u32::from(power - 3))))
 }
 
 /// A time of the command line: RFC 3339, or milliseconds since 1970.
@@ -136,7 +200,8 @@ mod tests {
     use super::*;
 
     fn read(format: &str, zone: &str, text: &str) -> Result<i64, RowError> {
-        TimeReader::new(Some(format), Some(zone)).unwrap().read_text(text)
+        let zone = (!zone.is_empty()).then_some(zone);
+        TimeReader::new(Some(format), zone, None).unwrap().read_text(text)
     }
 
     #[test]
@@ -144,19 +209,56 @@ mod tests {
         let noon = 1_522_584_031_000;
         for (format, zone, text) in [
             ("%Y-%m-%d %H:%M:%S", "UTC", "2018-04-01 12:00:31"),
+            ("%Y-%m-%d %H:%M:%S", "", "2018-04-01 12:00:31"),
             ("%Y-%m-%d %H:%M:%S", "Europe/Paris", "2018-04-01 14:00:31"),
             ("%Y-%m-%d %H:%M:%S %z", "UTC", "2018-04-01 14:00:31 +0200"),
-            ("rfc3339", "UTC", "2018-04-01T12:00:31Z"),
-            ("rfc3339", "UTC", "2018-04-01T14:00:31+02:00"),
-            ("epoch_ms", "UTC", "1522584031000"),
-            ("epoch_s", "UTC", "1522584031"),
-            ("epoch_s", "UTC", "1522584031.0"),
+            ("%Y-%m-%d %H:%M:%S %Q", "UTC", "2018-04-01 14:00:31 Europe/Paris"),
+            ("iso", "", "2018-04-01T12:00:31Z"),
+            ("rfc3339", "", "2018-04-01T14:00:31+02:00"),
+            ("iso", "Europe/Paris", "2018-04-01T12:00:31Z"),
+            ("iso", "Europe/Paris", "2018-04-01 12:00:31+00"),
+            ("iso", "Europe/Paris", "2018-04-01T14:00:31"),
+            ("iso", "Europe/Paris", "2018-04-01 14:00:31.000"),
+            ("iso", "Europe/Paris", "2018-04-01 14:00:31,0"),
+            ("epoch_ms", "", "1522584031000"),
+            ("epoch_ms", "", "1522584031000.0"),
+            ("epoch_ms", "", "1.522584031e12"),
+            ("epoch_s", "", "1522584031"),
+            ("epoch_s", "", "1522584031.0"),
+            ("epoch_us", "", "1522584031000999"),
+            ("epoch_ns", "", "1522584031000999999"),
         ] {
-            assert_eq!(read(format, zone, text), Ok(noon), "{format} {text}");
+            assert_eq!(read(format, zone, text), Ok(noon), "{format} {zone} {text}");
         }
-        let local = TimeReader::new(None, Some("Europe/Paris")).unwrap();
+        assert_eq!(read("epoch_s", "", "1522584031.123"), Ok(noon + 123));
+        let midnight = Ok(1_522_540_800_000);
+        assert_eq!(read("iso", "UTC", "2018-04-01"), midnight);
+        assert_eq!(read("%d/%m/%Y", "UTC", "01/04/2018"), midnight);
+        let local = TimeReader::new(None, Some("Europe/Paris"), None).unwrap();
         assert_eq!(local.read_cell(&Cell::Local(noon + 7_200_000)), Some(Ok(noon)));
         assert_eq!(local.read_cell(&Cell::Instant(noon)), Some(Ok(noon)));
+        assert_eq!(local.read_cell(&Cell::Date(17_622)), Some(Ok(1_522_533_600_000)));
+    }
+
+    #[test]
+    fn the_two_odd_hours_of_a_year_are_told_or_chosen() {
+        let with = |disambiguation, format, text| {
+            TimeReader::new(Some(format), Some("Europe/Paris"), disambiguation)
+                .unwrap()
+                .read_text(text)
+        };
+        let pattern = "%Y-%m-%dT%H:%M:%S";
+        for format in ["iso", pattern] {
+            let gap = with(None, format, "2024-03-31T02:30:00").unwrap_err().to_string();
+            assert!(gap.contains("is not there in Europe/Paris"), "{gap}");
+            let fold = with(None, format, "2024-10-27T02:30:00").unwrap_err().to_string();
+            assert!(fold.contains("is there twice in Europe/Paris"), "{fold}");
+            let chosen = |which| with(Some(which), format, "2024-10-27T02:30:00").unwrap();
+            assert_eq!(chosen("later") - chosen("earlier"), 3_600_000);
+        }
+        let reader = TimeReader::new(None, Some("Europe/Paris"), None).unwrap();
+        let typed = reader.read_cell(&Cell::Local(1_711_852_200_000)).unwrap();
+        assert!(typed.unwrap_err().to_string().contains("is not there"));
     }
 
     #[test]
@@ -168,10 +270,17 @@ mod tests {
             error.contains("transactionTime: \"yesterday\" is not a time as"),
             "{error}"
         );
-        let error = TimeReader::new(Some("iso"), None).unwrap_err();
-        assert!(error.contains("must be rfc3339, epoch_ms"), "{error}");
-        let error = TimeReader::new(None, Some("Mars/Olympus")).unwrap_err();
-        assert!(error.contains("Mars/Olympus"), "{error}");
+        let error = read("iso", "", "2018-04-01T12:00:31").unwrap_err().to_string();
+        assert!(error.contains("no offset: give zone in the mapping"), "{error}");
+        let refused = |format, zone, choice| TimeReader::new(format, zone, choice).unwrap_err();
+        for (error, expected) in [
+            (refused(Some("stamp"), None, None), "must be iso, epoch_s"),
+            (refused(None, Some("Mars/Olympus"), None), "Mars/Olympus"),
+            (refused(Some("epoch_s"), Some("Europe/Paris"), None), "are UTC"),
+            (refused(None, None, Some("first")), "reject, earlier or later"),
+        ] {
+            assert!(error.contains(expected), "{error}");
+        }
         assert!(parse_time("later").unwrap_err().contains("milliseconds"));
         assert_eq!(parse_time("2018-04-01T12:00:31Z"), Ok(1_522_584_031_000));
     }

@@ -138,7 +138,15 @@ impl Sender {
     fn send_all(&mut self) -> anyhow::Result<()> {
         let (mut gathered, mut value) = (Gathered::default(), Vec::with_capacity(1024));
         while !self.stop.is_set() {
-            match self.gather(&mut gathered, &mut value)? {
+            let pause = match self.gather(&mut gathered, &mut value) {
+                Ok(pause) => pause,
+                Err(error) => {
+                    // What came before what the source cannot give is good.
+                    self.hand_over(&mut gathered)?;
+                    return Err(error);
+                }
+            };
+            match pause {
                 Pause::Enough => self.hand_over(&mut gathered)?,
                 Pause::Full => {
                     self.hand_over(&mut gathered)?;
