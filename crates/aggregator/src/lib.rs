@@ -13,7 +13,7 @@ pub mod startup;
 
 use millrace_codec::{PartialReader, Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
-use millrace_engine::aggregate::{AggregateConfig, EarlyResults};
+use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{JobMetrics, topic_name};
 use millrace_service::{Jobs, hash_seed, job_config, registry};
 use millrace_settings::Settings;
@@ -77,7 +77,7 @@ async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(Pa
         .transpose()?;
     let seed = hash_seed();
     let partial = PartialJob {
-        config: AggregateConfig::new(aggregator.window_ms, lateness_ms, event_time.max_disorder_ms)?
+        policy: PartialPolicy::new(aggregator.window_ms, lateness_ms, event_time.max_disorder_ms)?
             .with_early(early),
         max_future_ms: event_time.max_future_ms,
         seed,
@@ -94,9 +94,7 @@ async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(Pa
         windows: WindowMetrics::of(partial::NAME)?,
     };
     let merge = MergeJob::new(MergeParts {
-        source_partitions: usize::try_from(source_partitions)?,
-        allowed_lateness_ms: lateness_ms,
-        early,
+        policy: MergePolicy::new(usize::try_from(source_partitions)?, lateness_ms)?.with_early(early),
         seed,
         topics: MergeTopics {
             input: partials,
@@ -105,6 +103,6 @@ async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(Pa
         schema_id: aggregate_id,
         reader: PartialReader::new(fetcher).with_own_schema_id(partial_id),
         windows: WindowMetrics::of(merge::NAME)?,
-    })?;
+    });
     Ok((partial, merge))
 }

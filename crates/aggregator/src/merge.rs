@@ -3,7 +3,7 @@
 use millrace_codec::reader::ReadError;
 use millrace_codec::{PartialReader, aggregate};
 use millrace_domain::MerchantAggregate;
-use millrace_engine::aggregate::{ConfigError, EarlyResults, MergeAggregate};
+use millrace_engine::aggregate::{MergeAggregate, MergePolicy};
 use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 
@@ -27,12 +27,9 @@ pub struct MergeJob {
 /// What stage 2 is made of.
 #[derive(Debug, Clone)]
 pub struct MergeParts {
-    /// Partitions of the transactions' topic: a window waits for each of them.
-    pub source_partitions: usize,
-    /// How long a window takes contributions after its end.
-    pub allowed_lateness_ms: i64,
-    /// When early results are due, where they are on. No part of the fingerprint, as no final result depends on them.
-    pub early: Option<EarlyResults>,
+    /// How many partitions of the transactions' topic a window waits for, lateness, and when early results are due. Those
+    /// are no part of the fingerprint, as no final result depends on them.
+    pub policy: MergePolicy,
     /// Seed of the operators' tables.
     pub seed: HashSeed,
     /// Full names of the topics.
@@ -56,19 +53,20 @@ pub struct MergeTopics {
 
 impl MergeJob {
     /// Makes the job.
-    ///
-    /// # Errors
-    /// A setting that the operator cannot work with.
-    pub fn new(parts: MergeParts) -> Result<Self, ConfigError> {
-        let (sources, lateness_ms) = (parts.source_partitions, parts.allowed_lateness_ms);
-        Ok(Self {
-            fresh: MergeAggregate::new(sources, lateness_ms, parts.seed)?.with_early(parts.early),
+    #[must_use]
+    pub fn new(parts: MergeParts) -> Self {
+        let (sources, lateness_ms) = (
+            parts.policy.source_partitions(),
+            parts.policy.allowed_lateness_ms(),
+        );
+        Self {
+            fresh: MergeAggregate::new(parts.policy, parts.seed),
             fingerprint: format!("source_partitions={sources} allowed_lateness_ms={lateness_ms}"),
             topics: parts.topics,
             schema_id: parts.schema_id,
             reader: parts.reader,
             windows: parts.windows,
-        })
+        }
     }
 }
 

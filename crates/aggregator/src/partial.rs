@@ -3,7 +3,7 @@
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, partial};
 use millrace_domain::ShortId;
-use millrace_engine::aggregate::{AggregateConfig, PartialAggregate, PartialOutput, partials};
+use millrace_engine::aggregate::{PartialAggregate, PartialOutput, PartialPolicy, partials};
 use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError, partition_for};
 
@@ -16,7 +16,7 @@ pub const NAME: &str = "aggregate-partial";
 #[derive(Debug, Clone)]
 pub struct PartialJob {
     /// Window, lateness and disorder.
-    pub config: AggregateConfig,
+    pub policy: PartialPolicy,
     /// How far an event time may be ahead of the broker's append time.
     pub max_future_ms: i64,
     /// Seed of the operators' tables.
@@ -64,13 +64,20 @@ impl Job for PartialJob {
     }
 
     fn fingerprint(&self) -> String {
-        format!("{} max_future_ms={}", self.config, self.max_future_ms)
+        let policy = self.policy;
+        format!(
+            "window_ms={} allowed_lateness_ms={} max_disorder_ms={} max_future_ms={}",
+            policy.window_ms(),
+            policy.allowed_lateness_ms(),
+            policy.max_disorder_ms(),
+            self.max_future_ms
+        )
     }
 
     fn task(&self, partition: i32) -> PartialTask {
         PartialTask {
             partition,
-            operator: PartialAggregate::new(self.config, self.seed),
+            operator: PartialAggregate::new(self.policy, self.seed),
             ahead: Ahead::new(self.reader.clone()),
             windows: self.windows.partition(partition),
             job: self.clone(),

@@ -12,7 +12,7 @@ use millrace_domain::{
     Amount, Currency, PartialContent, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
-use millrace_engine::aggregate::{AggregateConfig, EarlyResults};
+use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _, partition_for};
 
 const TRANSACTION_ID: u32 = 1;
@@ -81,7 +81,7 @@ fn partial_task(partition: i32) -> PartialTask {
 
 fn partial_task_counted_as(operator: &str, partition: i32) -> PartialTask {
     PartialJob {
-        config: AggregateConfig::new(WINDOW_MS, 0, 0)
+        policy: PartialPolicy::new(WINDOW_MS, 0, 0)
             .unwrap()
             .with_early(Some(EarlyResults::every_ms(EARLY_MS).unwrap())),
         max_future_ms: 60_000,
@@ -103,9 +103,9 @@ fn partial_task_counted_as(operator: &str, partition: i32) -> PartialTask {
 
 fn merge_task(source_partitions: usize) -> MergeTask {
     let job = MergeJob::new(MergeParts {
-        source_partitions,
-        allowed_lateness_ms: 0,
-        early: Some(EarlyResults::every_ms(EARLY_MS).unwrap()),
+        policy: MergePolicy::new(source_partitions, 0)
+            .unwrap()
+            .with_early(Some(EarlyResults::every_ms(EARLY_MS).unwrap())),
         seed: HashSeed::FIXED,
         topics: MergeTopics {
             input: "partials".to_owned(),
@@ -115,7 +115,7 @@ fn merge_task(source_partitions: usize) -> MergeTask {
         reader: PartialReader::new(fetcher()).with_own_schema_id(PARTIAL_ID),
         windows: WindowMetrics::of("aggregate-merge").unwrap(),
     });
-    job.unwrap().task(0)
+    job.task(0)
 }
 
 fn value(id: u8, user: &str, merchant: &str, cents: i64, time_ms: i64) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! From the user's form of the settings to the operator's.
 
 use anyhow::anyhow;
+use millrace_engine::EventTimeBounds;
 use millrace_fraud::{
     AmountOutlierSettings, DetectSettings, HabitSettings, ImpossibleTravelSettings, RuleSettings,
     VelocitySettings,
@@ -19,6 +20,7 @@ pub fn settings(detector: &Detector) -> anyhow::Result<DetectSettings> {
         max_disorder_ms: detector.event_time.max_disorder_ms,
         dedup_horizon_ms: detector.dedup_horizon_ms,
         profile_retention_ms: DetectSettings::DEFAULT_PROFILE_RETENTION_MS,
+        bounds: EventTimeBounds::NONE,
         rules: RuleSettings {
             habit: HabitSettings {
                 smoothing: outlier.smoothing,

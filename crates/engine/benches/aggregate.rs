@@ -17,7 +17,7 @@ use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
-use millrace_engine::aggregate::{AggregateConfig, EarlyResults, PartialAggregate};
+use millrace_engine::aggregate::{EarlyResults, PartialAggregate, PartialPolicy};
 
 use harness::{busy, in_groups, one_by_one};
 
@@ -77,7 +77,7 @@ struct Feed {
 impl Feed {
     /// Past the second window, where every table has its size.
     fn warm(users: usize, merchants: usize, per_second: u64, early: Option<EarlyResults>) -> Self {
-        let config = AggregateConfig::new(60_000, 0, 5_000)
+        let policy = PartialPolicy::new(60_000, 0, 5_000)
             .expect("valid")
             .with_early(early);
         let mut feed = Self {
@@ -85,7 +85,7 @@ impl Feed {
             per_second,
             sent: 0,
             state: 7,
-            operator: PartialAggregate::new(config, HashSeed::FIXED),
+            operator: PartialAggregate::new(policy, HashSeed::FIXED),
         };
         for _ in 0..per_second * 130 / STRETCH as u64 {
             let stretch = feed.stretch();

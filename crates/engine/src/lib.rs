@@ -1,8 +1,8 @@
 //! The deterministic engine: watermarks, windows, deduplication, operators, snapshots.
 //!
-//! Nothing here does I/O, reads a clock or draws a random number. An [`Operator`] is a function of the records and
-//! advances it is given, in their order: whoever repeats them gets the same state and the same outputs. Exactly-once
-//! processing and recovery rest on that alone.
+//! Nothing here does I/O, reads a clock or draws a random number. An [`Operator`] is a function of the records,
+//! advances and changes of policy it is given, in their order: whoever repeats them gets the same state and the same
+//! outputs. Exactly-once processing and recovery rest on that alone.
 
 #![forbid(unsafe_code)]
 
@@ -15,11 +15,13 @@ mod key_table;
 pub mod near;
 pub mod operator;
 pub mod pages;
+pub mod policy;
 pub mod snapshot;
 pub mod watermark;
 pub mod window;
 
 pub use hash::HashSeed;
 pub use operator::{Disposition, FrozenState, Operator, RestoreError};
+pub use policy::{EventTimeBounds, PolicyRefused};
 pub use watermark::Watermark;
 pub use window::TumblingWindows;

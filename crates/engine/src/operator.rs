@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::policy::PolicyRefused;
 use crate::snapshot::StateWriter;
 
 /// What became of a record.
@@ -22,14 +25,33 @@ pub enum Disposition {
 
 /// A deterministic state machine over one partition of its input.
 ///
-/// `process` and `advance` are the only ways in; the outputs they push and the state they leave depend on nothing but
-/// the calls so far. What `freeze` gives, written and given to `restore` of a new operator of the same configuration,
+/// `process`, `advance` and `configure` are the only ways in; the outputs they push and the state they leave depend on
+/// nothing but the calls so far. What `freeze` gives, written and given to `restore` of any new operator of the same kind,
 /// makes that one behave the same from there on.
 pub trait Operator {
     /// A decoded record of the input.
     type Record;
     /// What the operator emits.
     type Output;
+    /// What may be changed over an existing state: see [`crate::policy`]. Every value there is can be worked with.
+    type Policy: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned;
+
+    /// The policy of this moment.
+    fn policy(&self) -> &Self::Policy;
+
+    /// Whether [`Operator::configure`] can take this policy over the present state.
+    ///
+    /// # Errors
+    /// What stands in its way, and what would be right.
+    fn check_policy(&self, _policy: &Self::Policy) -> Result<(), PolicyRefused> {
+        Ok(())
+    }
+
+    /// Takes another policy. The call is an event in the partition's order, as `advance` is, and is repeated in a replay.
+    /// What was sent stays as it was sent, the watermark does not go back, and a record after it is judged by the new
+    /// policy from where the operator says that it begins. The present policy changes nothing; one that
+    /// [`Operator::check_policy`] refuses changes nothing either.
+    fn configure(&mut self, policy: &Self::Policy, outputs: &mut Vec<Self::Output>);
 
     /// Asks for the memory that these records will need, so that it is near when their turn comes: it takes the time of
     /// one access instead of one for each record. Of a group of at most [`crate::near::GROUP`], right before
@@ -61,7 +83,8 @@ pub trait Operator {
         self.freeze().write(bytes);
     }
 
-    /// Replaces the state by one that [`FrozenState::write`] wrote.
+    /// Replaces the state, policy included, by one that [`FrozenState::write`] wrote. A state of a version that carried
+    /// no policy leaves this operator's: it has to be the one that the state was written with.
     ///
     /// # Errors
     /// The bytes are no state of this operator; the state is then unchanged.
@@ -130,6 +153,12 @@ pub enum RestoreError {
         operator: &'static str,
         /// What the state starts with.
         found: u8,
+    },
+    /// The policy in the state is none of this release's.
+    #[error("the state's policy cannot be read: {reason}")]
+    Policy {
+        /// What is wrong with it.
+        reason: String,
     },
     /// Bytes are left after the last value.
     #[error("the state has {extra} bytes too many")]

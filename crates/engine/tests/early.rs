@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use millrace_domain::{Contribution, Currency, MerchantAggregate, Partial, ShortId, Totals};
 use millrace_engine::aggregate::{
-    AggregateConfig, EarlyResults, MergeAggregate, PartialAggregate, PartialOutput, partials as records,
+    EarlyResults, MergeAggregate, MergePolicy, PartialAggregate, PartialOutput, PartialPolicy,
+    partials as records,
 };
 use millrace_engine::{HashSeed, Operator};
 use proptest::prelude::*;
@@ -32,13 +33,13 @@ fn interval() -> impl Strategy<Value = Option<i64>> {
 }
 
 fn partial(times: Times, interval_ms: Option<i64>) -> PartialAggregate {
-    let config = AggregateConfig::new(times.window, times.lateness, times.disorder).unwrap();
-    PartialAggregate::new(config.with_early(every(interval_ms)), HashSeed::FIXED)
+    let policy = PartialPolicy::new(times.window, times.lateness, times.disorder).unwrap();
+    PartialAggregate::new(policy.with_early(every(interval_ms)), HashSeed::FIXED)
 }
 
 fn merge(times: Times, interval_ms: Option<i64>) -> MergeAggregate {
-    let merge = MergeAggregate::new(SOURCES, times.lateness, HashSeed::FIXED).unwrap();
-    merge.with_early(every(interval_ms))
+    let policy = MergePolicy::new(SOURCES, times.lateness).unwrap();
+    MergeAggregate::new(policy.with_early(every(interval_ms)), HashSeed::FIXED)
 }
 
 fn feed(operator: &mut PartialAggregate, event: &Event) -> Vec<PartialOutput> {
@@ -54,7 +55,10 @@ fn feed(operator: &mut PartialAggregate, event: &Event) -> Vec<PartialOutput> {
 fn moved<O: Operator>(mut from: O, mut to: O) -> O {
     let mut state = Vec::new();
     from.snapshot(&mut state);
+    let policy = to.policy().clone();
     to.restore(&state).unwrap();
+    assert_eq!(to.policy(), from.policy());
+    to.configure(&policy, &mut Vec::new());
     to
 }
 
@@ -285,6 +289,6 @@ fn an_interval_is_at_least_a_millisecond() {
     let error = EarlyResults::every_ms(0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "interval of early results, in ms, is 0 and must be at least 1"
+        "interval of early results, in ms, is 0: must be from 1 to 86400000"
     );
 }

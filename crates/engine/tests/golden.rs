@@ -7,7 +7,7 @@ mod support;
 use std::path::PathBuf;
 
 use millrace_domain::{Partial, Transaction};
-use millrace_engine::aggregate::{self, AggregateConfig, MergeAggregate, PartialAggregate};
+use millrace_engine::aggregate::{self, MergeAggregate, MergePolicy, PartialAggregate, PartialPolicy};
 use millrace_engine::{HashSeed, Operator};
 use support::golden::{Golden, Step};
 use support::{Random, transaction};
@@ -51,8 +51,8 @@ fn transactions(source: u64) -> Vec<Step<Transaction>> {
 }
 
 fn fresh_partial() -> PartialAggregate {
-    let config = AggregateConfig::new(10_000, 2_000, 5_000).unwrap();
-    PartialAggregate::new(config, HashSeed::FIXED)
+    let policy = PartialPolicy::new(10_000, 2_000, 5_000).unwrap();
+    PartialAggregate::new(policy, HashSeed::FIXED)
 }
 
 fn partial() -> Golden<PartialAggregate> {
@@ -89,7 +89,7 @@ fn merge() -> Golden<MergeAggregate> {
     Golden {
         job: "aggregate-merge",
         folder: folder(),
-        fresh: || MergeAggregate::new(2, 2_000, HashSeed::FIXED).unwrap(),
+        fresh: || MergeAggregate::new(MergePolicy::new(2, 2_000).unwrap(), HashSeed::FIXED),
         steps: partials(),
     }
 }
@@ -110,10 +110,10 @@ fn every_version_is_gone_on_from() {
 fn an_unknown_version_is_refused_by_name() {
     assert_eq!(
         partial().refusal_of_version(15),
-        "the state of aggregate-partial has version 15, and this release reads versions up to 2"
+        "the state of aggregate-partial has version 15, and this release reads versions up to 3"
     );
     assert_eq!(
         merge().refusal_of_version(15),
-        "the state of aggregate-merge has version 15, and this release reads versions up to 2"
+        "the state of aggregate-merge has version 15, and this release reads versions up to 3"
     );
 }

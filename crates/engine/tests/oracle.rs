@@ -4,7 +4,7 @@
 
 mod support;
 
-use millrace_engine::aggregate::{MergeAggregate, PartialOutput, partials};
+use millrace_engine::aggregate::{MergeAggregate, MergePolicy, PartialOutput, partials};
 use millrace_engine::{FrozenState, HashSeed, Operator};
 use proptest::prelude::*;
 use support::stream::{events, partial, times};
@@ -192,7 +192,7 @@ proptest! {
         let mut unchanged = Vec::new();
         other.snapshot(&mut unchanged);
         prop_assert_eq!(unchanged, empty);
-        let mut merge = MergeAggregate::new(1, 0, HashSeed::FIXED).unwrap();
+        let mut merge = MergeAggregate::new(MergePolicy::new(1, 0).unwrap(), HashSeed::FIXED);
         prop_assert!(merge.restore(&state).is_err());
     }
 
@@ -210,7 +210,7 @@ proptest! {
         let runs = partitions.each_ref().map(|events| Naive::run(times, events));
         let mut sources = [(); 3].map(|()| partial(times, 7));
         let mut merges = [(); MERGE_PARTITIONS]
-            .map(|()| MergeAggregate::new(3, times.lateness, HashSeed::FIXED).unwrap());
+            .map(|()| MergeAggregate::new(MergePolicy::new(3, times.lateness).unwrap(), HashSeed::FIXED));
         let mut aggregates = Vec::new();
         let mut heads = [0; 3];
         let rest = (0..3).flat_map(|source| std::iter::repeat_n(source, 81));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType, city,
 };
-use millrace_engine::aggregate::{AggregateConfig, PartialAggregate};
+use millrace_engine::aggregate::{PartialAggregate, PartialPolicy};
 use millrace_engine::dedup::RecentPayloads;
 use millrace_engine::snapshot::container::{self, Expected, Header, SnapshotWriter};
 use millrace_engine::{FrozenState, HashSeed, Operator};
@@ -265,8 +265,8 @@ fn main() -> Outcome<()> {
         &mut Stream::new(33_333)?,
         4_000_000,
     )?;
-    let config = AggregateConfig::new(60_000, 0, 5_000)?;
-    let partial = || Ok(PartialAggregate::new(config, HashSeed::FIXED));
+    let policy = PartialPolicy::new(60_000, 0, 5_000)?;
+    let partial = || Ok(PartialAggregate::new(policy, HashSeed::FIXED));
     measure(
         "aggregate-partial, 3 million ids",
         partial,

@@ -12,11 +12,14 @@
 
 mod cities;
 mod event_time;
+mod exact;
 mod finding;
 mod fingerprint;
 mod habit;
 mod operator;
+mod policy;
 mod profile;
+pub mod ranges;
 mod recent;
 pub mod rules;
 mod settings;
@@ -24,6 +27,7 @@ mod state;
 mod table;
 
 pub use operator::DetectOperator;
+pub use policy::DetectPolicy;
 pub use settings::{
     AmountOutlierSettings, DetectSettings, HabitSettings, ImpossibleTravelSettings, RuleSettings,
     SettingError, VelocitySettings,

@@ -5,13 +5,14 @@ use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
 use millrace_engine::near;
 use millrace_engine::snapshot::StateReader;
 use millrace_engine::{
-    Disposition, FrozenState, HashSeed, Operator, RestoreError, TumblingWindows, Watermark,
+    Disposition, FrozenState, HashSeed, Operator, PolicyRefused, RestoreError, TumblingWindows, Watermark,
 };
 
 use crate::cities::Cities;
 use crate::event_time::EventTime;
 use crate::finding::Finding;
 use crate::fingerprint;
+use crate::policy::DetectPolicy;
 use crate::profile::Profile;
 use crate::recent::RecentPool;
 use crate::rules::amount_outlier::AmountOutlier;
@@ -41,10 +42,8 @@ const SWEPT_PER_RECORD: usize = 2;
 /// each accepted transaction a few places of the table are looked at in turn.
 #[derive(Debug, Clone)]
 pub struct DetectOperator {
-    settings: DetectSettings,
-    velocity: Option<Velocity>,
-    amount_outlier: Option<AmountOutlier>,
-    impossible_travel: Option<ImpossibleTravel>,
+    policy: DetectPolicy,
+    rules: Rules,
     cities: Cities,
     seed: HashSeed,
     watermark: Watermark,
@@ -58,39 +57,62 @@ pub struct DetectOperator {
     unknown_locations: u64,
 }
 
+/// The rules that run.
+#[derive(Debug, Clone)]
+struct Rules {
+    velocity: Option<Velocity>,
+    amount_outlier: Option<AmountOutlier>,
+    impossible_travel: Option<ImpossibleTravel>,
+}
+
+impl Rules {
+    fn of(policy: &DetectPolicy) -> Self {
+        let rules = &policy.rules;
+        let habit = rules.habit;
+        let outlier = rules.amount_outlier;
+        Self {
+            velocity: rules.velocity.map(|settings| Velocity { settings }),
+            amount_outlier: outlier.map(|settings| AmountOutlier { settings, habit }),
+            impossible_travel: rules
+                .impossible_travel
+                .map(|settings| ImpossibleTravel { settings }),
+        }
+    }
+
+    /// A pool that keeps what they need.
+    fn pool(&self) -> RecentPool {
+        let velocity = self.velocity.as_ref();
+        velocity.map_or_else(|| RecentPool::new(1), Velocity::pool)
+    }
+}
+
 impl DetectOperator {
     /// An operator before its first record. No output and no state depends on the seed.
     ///
     /// # Errors
     /// A setting that is out of its range.
     pub fn new(settings: &DetectSettings, seed: HashSeed) -> Result<Self, SettingError> {
-        settings.validate()?;
-        let rules = &settings.rules;
-        let velocity = rules.velocity.map(|settings| Velocity { settings });
-        let recent = velocity
-            .as_ref()
-            .map_or_else(|| RecentPool::new(1), Velocity::pool);
-        let habit = rules.habit;
-        let (payloads, replayed) = remembered(settings.dedup_horizon_ms, seed);
-        Ok(Self {
-            velocity,
-            amount_outlier: rules
-                .amount_outlier
-                .map(|settings| AmountOutlier { settings, habit }),
-            impossible_travel: rules
-                .impossible_travel
-                .map(|settings| ImpossibleTravel { settings }),
-            settings: settings.clone(),
+        DetectPolicy::new(settings.clone()).map(|policy| Self::of(policy, seed))
+    }
+
+    /// An operator before its first record.
+    #[must_use]
+    pub fn of(policy: DetectPolicy, seed: HashSeed) -> Self {
+        let (payloads, replayed) = remembered(policy.dedup_horizon_ms, seed);
+        let rules = Rules::of(&policy);
+        Self {
+            recent: rules.pool(),
+            rules,
             cities: Cities::new(),
             seed,
-            watermark: Watermark::new(settings.max_disorder_ms),
+            watermark: Watermark::new(policy.max_disorder_ms),
+            policy,
             payloads,
             replayed,
             profiles: ProfileTable::new(seed),
-            recent,
             sweep_at: 0,
             unknown_locations: 0,
-        })
+        }
     }
 
     /// The highest event time accepted, in milliseconds since 1970.
@@ -135,13 +157,13 @@ impl DetectOperator {
     fn replay(&mut self, transaction: &Transaction) -> Option<Finding> {
         let as_of_ms = self.max_event_time_ms()?.max(transaction.transaction_time_ms);
         let is_first = self.replayed.insert(transaction.transaction_id, as_of_ms);
-        (self.settings.rules.replay && is_first)
-            .then(|| replay::finding(transaction, self.settings.dedup_horizon_ms))
+        (self.policy.rules.replay && is_first)
+            .then(|| replay::finding(transaction, self.policy.dedup_horizon_ms))
     }
 
     /// Judges an accepted transaction and learns it.
     fn judge(&mut self, transaction: &Transaction, outputs: &mut Vec<Anomaly>) {
-        let forgotten_before_ms = self.watermark_less(self.settings.profile_retention_ms);
+        let forgotten_before_ms = self.watermark_less(self.policy.profile_retention_ms);
         let time_ms = transaction.transaction_time_ms;
         let time = EventTime::of_ms(time_ms);
         let (place, _) = self.profiles.find_or_insert(&transaction.user_id, time);
@@ -154,7 +176,7 @@ impl DetectOperator {
         let before_ms = profile.newest.ms();
         let newest_ms = before_ms.max(time_ms);
         profile.newest = EventTime::of_ms(newest_ms);
-        if let Some(velocity) = &self.velocity {
+        if let Some(velocity) = &self.rules.velocity {
             velocity.expire(&mut profile.run, &mut self.recent, before_ms, newest_ms);
         }
         if transaction.transaction_type == TransactionType::Refund {
@@ -168,8 +190,8 @@ impl DetectOperator {
                 outputs.extend(finding.into_anomaly(transaction.user_id, time_ms));
             }
         };
-        if let Some(velocity) = &self.velocity {
-            let ratio = if habit.is_settled(&self.settings.rules.habit) {
+        if let Some(velocity) = &self.rules.velocity {
+            let ratio = if habit.is_settled(&self.policy.rules.habit) {
                 (log_amount - f64::from(habit.mean)).exp()
             } else {
                 0.0
@@ -184,12 +206,12 @@ impl DetectOperator {
             ));
         }
         let mut max_z_score = f64::INFINITY;
-        if let Some(rule) = &self.amount_outlier {
+        if let Some(rule) = &self.rules.amount_outlier {
             max_z_score = rule.settings.max_z_score;
             push(rule.judge(transaction, log_amount, habit));
         }
-        habit.learn(log_amount, max_z_score, &self.settings.rules.habit);
-        if let Some(rule) = &self.impossible_travel
+        habit.learn(log_amount, max_z_score, &self.policy.rules.habit);
+        if let Some(rule) = &self.rules.impossible_travel
             && rule.applies_to(transaction)
         {
             match self.cities.find(&transaction.location) {
@@ -202,10 +224,14 @@ impl DetectOperator {
     /// Gives back the memory of one profile, if it is forgotten, or of its recent purchases, if no transaction can
     /// come any more whose span they are in.
     fn sweep(&mut self) {
-        let forgotten_before_ms = self.watermark_less(self.settings.profile_retention_ms);
-        let span_ms = self.velocity.as_ref().map_or(0, |rule| rule.settings.span_ms);
+        let forgotten_before_ms = self.watermark_less(self.policy.profile_retention_ms);
+        let span_ms = self
+            .rules
+            .velocity
+            .as_ref()
+            .map_or(0, |rule| rule.settings.span_ms);
         let useless_before_ms = self
-            .watermark_less(self.settings.dedup_horizon_ms)
+            .watermark_less(self.policy.dedup_horizon_ms)
             .saturating_sub(span_ms);
         if self.sweep_at >= self.profiles.places() {
             self.sweep_at = 0;
@@ -240,6 +266,50 @@ fn remembered(horizon_ms: i64, seed: HashSeed) -> (RecentPayloads, RecentIds) {
 impl Operator for DetectOperator {
     type Record = Transaction;
     type Output = Anomaly;
+    type Policy = DetectPolicy;
+
+    fn policy(&self) -> &DetectPolicy {
+        &self.policy
+    }
+
+    fn check_policy(&self, policy: &DetectPolicy) -> Result<(), PolicyRefused> {
+        let span_ms = |policy: &DetectPolicy| policy.rules.velocity.map_or(0, |rule| rule.span_ms);
+        let max_count =
+            |policy: &DetectPolicy| policy.rules.velocity.map_or(0, |rule| i64::from(rule.max_count));
+        let settings = [
+            (
+                "dedup_horizon_ms",
+                self.policy.dedup_horizon_ms,
+                policy.dedup_horizon_ms,
+            ),
+            ("rules.velocity.span_ms", span_ms(&self.policy), span_ms(policy)),
+            (
+                "rules.velocity.max_count",
+                max_count(&self.policy),
+                max_count(policy),
+            ),
+        ];
+        let changed = settings
+            .into_iter()
+            .find(|(_, present, wanted)| present != wanted);
+        changed.map_or(Ok(()), |(setting, present, wanted)| {
+            Err(PolicyRefused {
+                setting,
+                present,
+                wanted,
+                reason: "what is kept depends on it",
+            })
+        })
+    }
+
+    /// Thresholds hold from the next transaction on, the allowed disorder from the next one that is ahead of all others.
+    fn configure(&mut self, policy: &DetectPolicy, _outputs: &mut Vec<Anomaly>) {
+        if self.check_policy(policy).is_ok() {
+            self.watermark.allow_disorder(policy.max_disorder_ms);
+            self.rules = Rules::of(policy);
+            self.policy = policy.clone();
+        }
+    }
 
     /// In steps, each for what the one before has led to: the indexes, the profiles, the recent purchases.
     fn prepare(&self, transactions: &[Transaction]) {
@@ -289,7 +359,7 @@ impl Operator for DetectOperator {
                 return Disposition::Duplicate;
             }
         }
-        let oldest_ms = self.watermark_less(self.settings.dedup_horizon_ms);
+        let oldest_ms = self.watermark_less(self.policy.dedup_horizon_ms);
         if time_ms < oldest_ms {
             return Disposition::Late {
                 late_by_ms: oldest_ms - time_ms,
@@ -321,12 +391,13 @@ impl Operator for DetectOperator {
     }
 
     fn freeze(&mut self) -> FrozenState {
-        let watermark = self.watermark.clone();
+        let (policy, watermark) = (self.policy.clone(), self.watermark.clone());
         let (payloads, replayed) = (self.payloads.freeze(), self.replayed.freeze());
         let (profiles, recent) = (self.profiles.freeze(), self.recent.freeze());
-        let forgotten_before_ms = self.watermark_less(self.settings.profile_retention_ms);
+        let forgotten_before_ms = self.watermark_less(self.policy.profile_retention_ms);
         FrozenState::new(move |writer| {
             writer.u8(state::VERSION);
+            writer.policy(&policy);
             watermark.snapshot(writer);
             payloads(writer);
             replayed(writer);
@@ -337,16 +408,24 @@ impl Operator for DetectOperator {
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut reader = StateReader::new(bytes);
         let version = reader.version("detect", state::VERSION)?;
-        let watermark = Watermark::restore(self.settings.max_disorder_ms, &mut reader)?;
-        let (mut payloads, mut replayed) = remembered(self.settings.dedup_horizon_ms, self.seed);
+        let policy = if version < state::WITH_POLICY {
+            self.policy.clone()
+        } else {
+            reader.policy()?
+        };
+        let rules = Rules::of(&policy);
+        let watermark = Watermark::restore(policy.max_disorder_ms, &mut reader)?;
+        let (mut payloads, mut replayed) = remembered(policy.dedup_horizon_ms, self.seed);
         match state::earlier(version) {
             Some(earlier) => payloads.restore_earlier(&mut reader, earlier)?,
             None => payloads.restore(&mut reader)?,
         }
         replayed.restore(&mut reader)?;
-        let mut recent = RecentPool::new(self.recent.max_len());
+        let mut recent = rules.pool();
         let profiles = state::read_profiles(&mut reader, &mut recent, &self.cities, self.seed)?;
         reader.finish()?;
+        self.policy = policy;
+        self.rules = rules;
         self.watermark = watermark;
         self.payloads = payloads;
         self.replayed = replayed;

@@ -1,12 +1,18 @@
-//! What can be set, with its ranges.
+//! What can be set. The ranges are in [`crate::ranges`].
 
+use std::fmt::Display;
+
+use millrace_engine::EventTimeBounds;
+use millrace_engine::policy::DAY_MS;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A day in milliseconds.
-const DAY_MS: i64 = 24 * 3_600_000;
+use crate::exact;
+use crate::ranges::{self, Range};
 
 /// The settings of a [`crate::DetectOperator`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DetectSettings {
     /// How far the watermark stays behind the highest event time; 0 to a day.
     pub max_disorder_ms: i64,
@@ -16,6 +22,9 @@ pub struct DetectSettings {
     /// A user without a transaction for this long, in event time behind the watermark, is forgotten; 1 to 400 days.
     /// This bounds the number of profiles.
     pub profile_retention_ms: i64,
+    /// Which event times the operator is given.
+    #[serde(default)]
+    pub bounds: EventTimeBounds,
     /// The rules.
     pub rules: RuleSettings,
 }
@@ -31,13 +40,15 @@ impl Default for DetectSettings {
             max_disorder_ms: 5_000,
             dedup_horizon_ms: 120_000,
             profile_retention_ms: Self::DEFAULT_PROFILE_RETENTION_MS,
+            bounds: EventTimeBounds::NONE,
             rules: RuleSettings::default(),
         }
     }
 }
 
 /// The settings of the rules; `None` for one that does not run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RuleSettings {
     /// How a user's usual amounts are learnt. Velocity and amount outlier rest on them.
     pub habit: HabitSettings,
@@ -64,13 +75,16 @@ impl Default for RuleSettings {
 }
 
 /// How a user's usual amounts are learnt.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HabitSettings {
     /// Weight of the newest amount; above 0, at most 1.
+    #[serde(with = "exact")]
     pub smoothing: f64,
     /// Purchases of a user in a currency before their habit in it counts; 1 to 10,000.
     pub min_transactions: u32,
     /// The least standard deviation of a log-amount that is assumed; 0.001 to 100.
+    #[serde(with = "exact")]
     pub min_deviation: f64,
 }
 
@@ -85,13 +99,15 @@ impl Default for HabitSettings {
 }
 
 /// See [`crate::rules::velocity`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VelocitySettings {
     /// The sliding span; 1 s to a day.
     pub span_ms: i64,
     /// More purchases than this in the span fire; 1 to 1,000, as a user's state may hold one more than that.
     pub max_count: u32,
     /// More than this multiple of the user's usual amount, summed over the span, fires; 1 to 1,000,000,000.
+    #[serde(with = "exact")]
     pub max_sum_ratio: f64,
 }
 
@@ -106,9 +122,11 @@ impl Default for VelocitySettings {
 }
 
 /// See [`crate::rules::amount_outlier`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AmountOutlierSettings {
     /// More standard deviations above the mean than this fire; 0.1 to 1,000.
+    #[serde(with = "exact")]
     pub max_z_score: f64,
 }
 
@@ -119,11 +137,14 @@ impl Default for AmountOutlierSettings {
 }
 
 /// See [`crate::rules::impossible_travel`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ImpossibleTravelSettings {
     /// A higher speed fires; 1 to 1,000,000.
+    #[serde(with = "exact")]
     pub max_speed_km_per_h: f64,
     /// Distances below this never fire; 0 to 20,038, the Earth's half circumference.
+    #[serde(with = "exact")]
     pub min_distance_km: f64,
 }
 
@@ -138,16 +159,16 @@ impl Default for ImpossibleTravelSettings {
 
 /// A setting that is out of its range.
 #[derive(Debug, Clone, PartialEq, Error)]
-#[error("{key} is {value}: must be from {low} to {high}")]
+#[error("{key} is {value}: must be from {least} to {most}")]
 pub struct SettingError {
     /// The key, as `rules.velocity.max_count`.
     pub key: &'static str,
     /// Its value.
-    pub value: f64,
+    pub value: String,
     /// The least that is right.
-    pub low: f64,
+    pub least: String,
     /// The most that is right.
-    pub high: f64,
+    pub most: String,
 }
 
 impl DetectSettings {
@@ -156,16 +177,9 @@ impl DetectSettings {
     /// # Errors
     /// The first setting that is out of its range.
     pub fn validate(&self) -> Result<(), SettingError> {
-        let day_ms = DAY_MS as f64;
-        check(
-            "event_time.max_disorder_ms",
-            self.max_disorder_ms as f64,
-            0.0,
-            day_ms,
-        )?;
-        check("dedup_horizon_ms", self.dedup_horizon_ms as f64, 1.0, day_ms)?;
-        let retention_ms = self.profile_retention_ms as f64;
-        check("profile_retention_ms", retention_ms, day_ms, 400.0 * day_ms)?;
+        check(&ranges::MAX_DISORDER_MS, self.max_disorder_ms)?;
+        check(&ranges::DEDUP_HORIZON_MS, self.dedup_horizon_ms)?;
+        check(&ranges::PROFILE_RETENTION_MS, self.profile_retention_ms)?;
         self.rules.validate()
     }
 
@@ -207,57 +221,34 @@ impl DetectSettings {
 impl RuleSettings {
     fn validate(&self) -> Result<(), SettingError> {
         let habit = self.habit;
-        // Below a millionth nothing would be learnt in a lifetime.
-        check("rules.amount_outlier.smoothing", habit.smoothing, 1e-6, 1.0)?;
-        check(
-            "rules.amount_outlier.min_transactions",
-            f64::from(habit.min_transactions),
-            1.0,
-            10_000.0,
-        )?;
-        check(
-            "rules.amount_outlier.min_deviation",
-            habit.min_deviation,
-            0.001,
-            100.0,
-        )?;
+        check(&ranges::SMOOTHING, habit.smoothing)?;
+        check(&ranges::MIN_TRANSACTIONS, habit.min_transactions)?;
+        check(&ranges::MIN_DEVIATION, habit.min_deviation)?;
         if let Some(rule) = self.velocity {
-            check(
-                "rules.velocity.span_ms",
-                rule.span_ms as f64,
-                1_000.0,
-                DAY_MS as f64,
-            )?;
-            check(
-                "rules.velocity.max_count",
-                f64::from(rule.max_count),
-                1.0,
-                1_000.0,
-            )?;
-            check("rules.velocity.max_sum_ratio", rule.max_sum_ratio, 1.0, 1e9)?;
+            check(&ranges::VELOCITY_SPAN_MS, rule.span_ms)?;
+            check(&ranges::VELOCITY_MAX_COUNT, rule.max_count)?;
+            check(&ranges::VELOCITY_MAX_SUM_RATIO, rule.max_sum_ratio)?;
         }
         if let Some(rule) = self.amount_outlier {
-            check("rules.amount_outlier.max_z_score", rule.max_z_score, 0.1, 1_000.0)?;
+            check(&ranges::MAX_Z_SCORE, rule.max_z_score)?;
         }
         if let Some(rule) = self.impossible_travel {
-            let (speed, distance) = (rule.max_speed_km_per_h, rule.min_distance_km);
-            check("rules.impossible_travel.max_speed_km_per_h", speed, 1.0, 1e6)?;
-            check("rules.impossible_travel.min_distance_km", distance, 0.0, 20_038.0)?;
+            check(&ranges::MAX_SPEED_KM_PER_H, rule.max_speed_km_per_h)?;
+            check(&ranges::MIN_DISTANCE_KM, rule.min_distance_km)?;
         }
         Ok(())
     }
 }
 
-/// `low <= value <= high`; not-a-number is outside.
-fn check(key: &'static str, value: f64, low: f64, high: f64) -> Result<(), SettingError> {
-    if value >= low && value <= high {
+fn check<T: PartialOrd + Display>(range: &Range<T>, value: T) -> Result<(), SettingError> {
+    if range.has(&value) {
         return Ok(());
     }
     Err(SettingError {
-        key,
-        value,
-        low,
-        high,
+        key: range.key,
+        value: value.to_string(),
+        least: range.least.to_string(),
+        most: range.most.to_string(),
     })
 }
 

@@ -13,7 +13,9 @@ use crate::recent::{Entries, FrozenRecent, Recent, RecentPool, Run};
 use crate::table::{FrozenProfiles, ProfileTable};
 
 /// First byte of the state; see [`StateReader::version`].
-pub(crate) const VERSION: u8 = 0x23;
+pub(crate) const VERSION: u8 = 0x24;
+/// The first version that carries a policy.
+pub(crate) const WITH_POLICY: u8 = 4;
 
 /// How a version wrote the ids of payloads, where that was not as now.
 pub(crate) const fn earlier(version: u8) -> Option<Earlier> {

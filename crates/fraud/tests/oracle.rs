@@ -38,6 +38,7 @@ fn settings(max_count: u32, smoothing: f64) -> DetectSettings {
             ..RuleSettings::default()
         },
         profile_retention_ms: 86_400_000,
+        ..DetectSettings::default()
     }
 }
 

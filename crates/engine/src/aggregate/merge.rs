@@ -4,13 +4,17 @@ use millrace_domain::{Contribution, MerchantAggregate, Partial, PartialContent};
 
 use super::early::Early;
 use super::groups::Groups;
-use super::{ConfigError, EarlyResults, late};
+use super::{MergePolicy, late};
 use crate::hash::HashSeed;
+use crate::policy::PolicyRefused;
 use crate::snapshot::StateReader;
 use crate::{Disposition, FrozenState, Operator, RestoreError};
 
-/// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results.
-const STATE_VERSION: u8 = 0x22;
+/// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results, versions up to 2 carried no
+/// policy.
+const STATE_VERSION: u8 = 0x23;
+/// The first version that carries a policy.
+const WITH_POLICY: u8 = 3;
 
 /// The operator of stage 2 over one partition of the partials topic.
 ///
@@ -25,8 +29,7 @@ const STATE_VERSION: u8 = 0x22;
 /// alone: whatever becomes of early records, it is the same.
 #[derive(Debug, Clone)]
 pub struct MergeAggregate {
-    allowed_lateness_ms: i64,
-    early: Option<EarlyResults>,
+    policy: MergePolicy,
     seed: HashSeed,
     /// Each source partition's last watermark.
     sources: Vec<Option<i64>>,
@@ -51,44 +54,16 @@ impl Window {
 }
 
 impl MergeAggregate {
-    /// An operator before its first record, for that many source partitions. No output and no snapshot depends on the
-    /// seed.
-    ///
-    /// # Errors
-    /// A negative lateness, or no source at all.
-    pub fn new(
-        source_partitions: usize,
-        allowed_lateness_ms: i64,
-        seed: HashSeed,
-    ) -> Result<Self, ConfigError> {
-        if allowed_lateness_ms < 0 {
-            return Err(ConfigError {
-                setting: "allowed_lateness_ms",
-                value: allowed_lateness_ms,
-                least: 0,
-            });
-        }
-        if source_partitions == 0 {
-            return Err(ConfigError {
-                setting: "source_partitions",
-                value: 0,
-                least: 1,
-            });
-        }
-        Ok(Self {
-            allowed_lateness_ms,
-            early: None,
+    /// An operator before its first record. No output and no snapshot depends on the seed.
+    #[must_use]
+    pub fn new(policy: MergePolicy, seed: HashSeed) -> Self {
+        Self {
+            policy,
             seed,
-            sources: vec![None; source_partitions],
+            sources: vec![None; policy.source_partitions],
             watermark_ms: None,
             windows: Vec::new(),
-        })
-    }
-
-    /// With early results, or without.
-    #[must_use]
-    pub fn with_early(self, early: Option<EarlyResults>) -> Self {
-        Self { early, ..self }
+        }
     }
 
     /// Whether a source partition is one of those that this operator waits for. A record of any other must not be
@@ -128,7 +103,7 @@ impl MergeAggregate {
     fn emit_early(&mut self, watermark_ms: i64, outputs: &mut Vec<MerchantAggregate>) {
         for window in &mut self.windows {
             let (window_start_ms, window_end_ms) = window.bounds();
-            let closes_ms = window_end_ms.saturating_add(self.allowed_lateness_ms);
+            let closes_ms = window_end_ms.saturating_add(self.policy.allowed_lateness_ms);
             let Ok(revision) = i32::try_from(watermark_ms.saturating_sub(closes_ms)) else {
                 continue;
             };
@@ -161,6 +136,44 @@ impl MergeAggregate {
 impl Operator for MergeAggregate {
     type Record = Partial;
     type Output = MerchantAggregate;
+    type Policy = MergePolicy;
+
+    fn policy(&self) -> &MergePolicy {
+        &self.policy
+    }
+
+    fn check_policy(&self, policy: &MergePolicy) -> Result<(), PolicyRefused> {
+        let refused = |setting, present, wanted| PolicyRefused {
+            setting,
+            present,
+            wanted,
+            reason: "windows are open",
+        };
+        let sources = |policy: &MergePolicy| policy.source_partitions as i64;
+        if policy.source_partitions != self.policy.source_partitions {
+            return Err(refused(
+                "source_partitions",
+                sources(&self.policy),
+                sources(policy),
+            ));
+        }
+        let lateness_ms = self.policy.allowed_lateness_ms;
+        if policy.allowed_lateness_ms != lateness_ms {
+            return Err(refused(
+                "allowed_lateness_ms",
+                lateness_ms,
+                policy.allowed_lateness_ms,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Early results are due from the next multiple of the new interval on.
+    fn configure(&mut self, policy: &MergePolicy, _outputs: &mut Vec<MerchantAggregate>) {
+        if self.check_policy(policy).is_ok() {
+            self.policy = *policy;
+        }
+    }
 
     fn process(&mut self, record: &Partial, outputs: &mut Vec<MerchantAggregate>) -> Disposition {
         let contributions = record.content.contributions();
@@ -169,12 +182,16 @@ impl Operator for MergeAggregate {
             return Disposition::Accepted;
         };
         // All are of one window.
-        if let Some(late) = late(self.watermark_ms, first.window_end_ms, self.allowed_lateness_ms) {
+        if let Some(late) = late(
+            self.watermark_ms,
+            first.window_end_ms,
+            self.policy.allowed_lateness_ms,
+        ) {
             return late;
         }
         let (is_final, has_early) = (
             matches!(record.content, PartialContent::Final(_)),
-            self.early.is_some(),
+            self.policy.early.is_some(),
         );
         if is_final || has_early {
             let window = self.window(first);
@@ -196,7 +213,7 @@ impl Operator for MergeAggregate {
             return;
         }
         self.watermark_ms = Some(watermark_ms);
-        let lateness_ms = self.allowed_lateness_ms;
+        let lateness_ms = self.policy.allowed_lateness_ms;
         self.windows.retain(|window| {
             let closes = late(Some(watermark_ms), window.groups.end_ms, lateness_ms).is_some();
             if closes {
@@ -213,6 +230,7 @@ impl Operator for MergeAggregate {
             !closes
         });
         if self
+            .policy
             .early
             .is_some_and(|early| early.are_due(before_ms, watermark_ms))
         {
@@ -226,15 +244,16 @@ impl Operator for MergeAggregate {
 
     fn open_until_ms(&self) -> Option<i64> {
         let end_ms = self.windows.iter().map(|window| window.groups.end_ms).max()?;
-        Some(end_ms.saturating_add(self.allowed_lateness_ms))
+        Some(end_ms.saturating_add(self.policy.allowed_lateness_ms))
     }
 
     fn freeze(&mut self) -> FrozenState {
-        let (sources, watermark_ms) = (self.sources.clone(), self.watermark_ms);
+        let (policy, sources, watermark_ms) = (self.policy, self.sources.clone(), self.watermark_ms);
         let frozen = |window: &mut Window| (window.groups.freeze(), window.early.freeze());
         let windows: Vec<_> = self.windows.iter_mut().map(frozen).collect();
         FrozenState::new(move |writer| {
             writer.u8(STATE_VERSION);
+            writer.policy(&policy);
             writer.count(sources.len());
             for source in sources {
                 writer.option_i64(source);
@@ -251,31 +270,38 @@ impl Operator for MergeAggregate {
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut reader = StateReader::new(bytes);
         let version = reader.version("aggregate-merge", STATE_VERSION)?;
+        let policy = if version < WITH_POLICY {
+            self.policy
+        } else {
+            reader.policy()?
+        };
+        let mut restored = Self::new(policy, self.seed);
         let at = reader.position();
         let what = "number of source partitions";
-        if reader.count(what, 1)? != self.sources.len() {
+        if reader.count(what, 1)? != restored.sources.len() {
             return Err(RestoreError::Invalid { what, at });
         }
-        let mut sources = Vec::with_capacity(self.sources.len());
-        for _ in 0..self.sources.len() {
+        let mut sources = Vec::with_capacity(restored.sources.len());
+        for _ in 0..restored.sources.len() {
             sources.push(reader.option_i64("watermark of a source")?);
         }
         let watermark_ms = reader.option_i64("watermark")?;
         let mut windows: Vec<Window> = Vec::new();
         for _ in 0..reader.count("windows", 24)? {
             let at = reader.position();
-            let window = self.restore_window(&mut reader, version)?;
+            let window = restored.restore_window(&mut reader, version)?;
             let is_after = windows.last().is_none_or(|last| last.bounds() < window.bounds());
-            let is_open = late(watermark_ms, window.groups.end_ms, self.allowed_lateness_ms).is_none();
+            let is_open = late(watermark_ms, window.groups.end_ms, policy.allowed_lateness_ms).is_none();
             if !is_after || !is_open {
                 return Err(RestoreError::Invalid { what: "window", at });
             }
             windows.push(window);
         }
         reader.finish()?;
-        self.sources = sources;
-        self.watermark_ms = watermark_ms;
-        self.windows = windows;
+        restored.sources = sources;
+        restored.watermark_ms = watermark_ms;
+        restored.windows = windows;
+        *self = restored;
         Ok(())
     }
 }
@@ -288,7 +314,7 @@ impl MergeAggregate {
         if version > 1 {
             let told = Early::restore(reader, sources, seed)?;
             // What was told is of no use where early results are off.
-            early = self.early.map_or(early, |_| told);
+            early = self.policy.early.map_or(early, |_| told);
         }
         Ok(Window { groups, early })
     }
@@ -315,6 +341,11 @@ mod tests {
         }
     }
 
+    fn merge_of(source_partitions: usize, allowed_lateness_ms: i64) -> MergeAggregate {
+        let policy = MergePolicy::new(source_partitions, allowed_lateness_ms).unwrap();
+        MergeAggregate::new(policy, HashSeed::FIXED)
+    }
+
     fn marker(source_partition: i32, watermark_ms: i64) -> Partial {
         Partial {
             source_partition,
@@ -325,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_window_waits_for_every_source() {
-        let mut merge = MergeAggregate::new(2, 0, HashSeed::FIXED).unwrap();
+        let mut merge = merge_of(2, 0);
         let mut outputs = Vec::new();
         for record in [
             contribution(0, "m-2", 0, 5),
@@ -361,14 +392,13 @@ mod tests {
 
     #[test]
     fn knows_its_sources_and_refuses_a_state_with_others() {
-        let mut merge = MergeAggregate::new(2, 0, HashSeed::FIXED).unwrap();
+        let mut merge = merge_of(2, 0);
         assert!(merge.knows_source(0) && merge.knows_source(1));
         assert!(!merge.knows_source(2) && !merge.knows_source(-1));
         let mut bytes = Vec::new();
         merge.snapshot(&mut bytes);
-        let mut wider = MergeAggregate::new(3, 0, HashSeed::FIXED).unwrap();
-        assert!(wider.restore(&bytes).is_err());
-        assert!(MergeAggregate::new(0, 0, HashSeed::FIXED).is_err());
-        assert!(MergeAggregate::new(1, -1, HashSeed::FIXED).is_err());
+        let mut wider = merge_of(3, 0);
+        wider.restore(&bytes).unwrap();
+        assert_eq!(wider.policy(), merge.policy());
     }
 }

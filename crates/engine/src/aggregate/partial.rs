@@ -3,16 +3,20 @@
 use millrace_domain::{Contribution, Transaction};
 
 use super::open_window::{OpenWindow, user_words};
-use super::{AggregateConfig, late};
+use super::{PartialPolicy, late};
 use crate::dedup::RecentIds;
 use crate::hash::HashSeed;
 use crate::key_table::KeyTable;
 use crate::near;
+use crate::policy::PolicyRefused;
 use crate::snapshot::StateReader;
 use crate::{Disposition, FrozenState, Operator, RestoreError, TumblingWindows, Watermark};
 
-/// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results.
-const STATE_VERSION: u8 = 0x12;
+/// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results, versions up to 2 carried no
+/// policy.
+const STATE_VERSION: u8 = 0x13;
+/// The first version that carries a policy.
+const WITH_POLICY: u8 = 3;
 
 /// What stage 1 sends to the partials topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +67,7 @@ struct Found<'a> {
 /// interval; what each group has so far that has grown since it was told last comes out between the two.
 #[derive(Debug, Clone)]
 pub struct PartialAggregate {
-    config: AggregateConfig,
+    policy: PartialPolicy,
     span: TumblingWindows,
     seed: HashSeed,
     watermark: Watermark,
@@ -78,14 +82,14 @@ pub struct PartialAggregate {
 impl PartialAggregate {
     /// An operator before its first record. No output and no snapshot depends on the seed.
     #[must_use]
-    pub fn new(config: AggregateConfig, seed: HashSeed) -> Self {
-        let span = TumblingWindows::at_least_1_ms(config.window_ms);
-        let keep_ms = config.allowed_lateness_ms.saturating_add(config.window_ms);
+    pub fn new(policy: PartialPolicy, seed: HashSeed) -> Self {
+        let span = TumblingWindows::at_least_1_ms(policy.window_ms);
+        let keep_ms = policy.allowed_lateness_ms.saturating_add(policy.window_ms);
         Self {
-            config,
+            policy,
             span,
             seed,
-            watermark: Watermark::new(config.max_disorder_ms),
+            watermark: Watermark::new(policy.max_disorder_ms),
             ids: RecentIds::new(span, keep_ms, seed),
             windows: Vec::new(),
             next_step_ms: None,
@@ -144,7 +148,7 @@ impl PartialAggregate {
         let Some(watermark_ms) = self.watermark.current_ms() else {
             return;
         };
-        let lateness_ms = self.config.allowed_lateness_ms;
+        let lateness_ms = self.policy.allowed_lateness_ms;
         let open_at = self
             .windows
             .partition_point(|window| late(Some(watermark_ms), window.groups.end_ms, lateness_ms).is_some());
@@ -160,7 +164,7 @@ impl PartialAggregate {
             );
         }
         if self
-            .config
+            .policy
             .early
             .is_some_and(|early| early.are_due(before_ms, watermark_ms))
         {
@@ -179,10 +183,10 @@ impl PartialAggregate {
 
     /// The next watermark above this one at which windows close or early results are due.
     fn next_step_after(&self, watermark_ms: i64) -> i64 {
-        let lateness_ms = self.config.allowed_lateness_ms;
+        let lateness_ms = self.policy.allowed_lateness_ms;
         let passed_ms = self.span.start_of(watermark_ms.saturating_sub(lateness_ms));
         let close_ms = self.span.end_of(passed_ms).saturating_add(lateness_ms);
-        let early = self.config.early;
+        let early = self.policy.early;
         early.map_or(close_ms, |early| close_ms.min(early.next_after(watermark_ms)))
     }
 }
@@ -190,6 +194,47 @@ impl PartialAggregate {
 impl Operator for PartialAggregate {
     type Record = Transaction;
     type Output = PartialOutput;
+    type Policy = PartialPolicy;
+
+    fn policy(&self) -> &PartialPolicy {
+        &self.policy
+    }
+
+    fn check_policy(&self, policy: &PartialPolicy) -> Result<(), PolicyRefused> {
+        let before = self.policy;
+        let refused = |setting, present, wanted| PolicyRefused {
+            setting,
+            present,
+            wanted,
+            reason: "windows are open",
+        };
+        if policy.window_ms != before.window_ms {
+            return Err(refused("window_ms", before.window_ms, policy.window_ms));
+        }
+        if policy.allowed_lateness_ms != before.allowed_lateness_ms {
+            return Err(refused(
+                "allowed_lateness_ms",
+                before.allowed_lateness_ms,
+                policy.allowed_lateness_ms,
+            ));
+        }
+        Ok(())
+    }
+
+    /// The allowed disorder holds from the next record that is ahead of all others; early results, from the next
+    /// multiple of the new interval. Each group is told anew where they were off.
+    fn configure(&mut self, policy: &PartialPolicy, _outputs: &mut Vec<PartialOutput>) {
+        if self.check_policy(policy).is_err() {
+            return;
+        }
+        self.policy = *policy;
+        self.watermark.allow_disorder(policy.max_disorder_ms);
+        if policy.early.is_none() {
+            self.windows.iter_mut().for_each(|window| window.told.clear());
+        }
+        let watermark_ms = self.watermark.current_ms();
+        self.next_step_ms = watermark_ms.map(|watermark_ms| self.next_step_after(watermark_ms));
+    }
 
     /// In steps, each for what the one before has led to: the indexes of ids and groups, the groups and the index of their
     /// users, the users.
@@ -251,7 +296,7 @@ impl Operator for PartialAggregate {
         // Above its watermark nothing is late: the common case needs no window's end.
         if before_ms.is_some_and(|watermark| time_ms < watermark) {
             let end_ms = self.span.end_of(self.span.start_of(time_ms));
-            if let Some(late) = late(before_ms, end_ms, self.config.allowed_lateness_ms) {
+            if let Some(late) = late(before_ms, end_ms, self.policy.allowed_lateness_ms) {
                 return late;
             }
         }
@@ -276,14 +321,15 @@ impl Operator for PartialAggregate {
 
     fn open_until_ms(&self) -> Option<i64> {
         let end_ms = self.windows.last()?.groups.end_ms;
-        Some(end_ms.saturating_add(self.config.allowed_lateness_ms))
+        Some(end_ms.saturating_add(self.policy.allowed_lateness_ms))
     }
 
     fn freeze(&mut self) -> FrozenState {
-        let (watermark, ids) = (self.watermark.clone(), self.ids.freeze());
+        let (policy, watermark, ids) = (self.policy, self.watermark.clone(), self.ids.freeze());
         let windows: Vec<_> = self.windows.iter_mut().map(OpenWindow::freeze).collect();
         FrozenState::new(move |writer| {
             writer.u8(STATE_VERSION);
+            writer.policy(&policy);
             watermark.snapshot(writer);
             ids(writer);
             writer.count(windows.len());
@@ -296,23 +342,28 @@ impl Operator for PartialAggregate {
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut reader = StateReader::new(bytes);
         let version = reader.version("aggregate-partial", STATE_VERSION)?;
-        let mut restored = Self::new(self.config, self.seed);
-        restored.watermark = Watermark::restore(self.config.max_disorder_ms, &mut reader)?;
+        let policy = if version < WITH_POLICY {
+            self.policy
+        } else {
+            reader.policy()?
+        };
+        let mut restored = Self::new(policy, self.seed);
+        restored.watermark = Watermark::restore(policy.max_disorder_ms, &mut reader)?;
         restored.ids.restore(&mut reader)?;
         let current_ms = restored.watermark.current_ms();
         for _ in 0..reader.count("windows", 32)? {
             let at = reader.position();
-            let mut window = OpenWindow::restore(&mut reader, version, self.span, self.seed)?;
+            let mut window = OpenWindow::restore(&mut reader, version, restored.span, self.seed)?;
             let end_ms = window.groups.end_ms;
             let is_after = restored
                 .windows
                 .last()
                 .is_none_or(|last| last.groups.end_ms < end_ms);
-            let is_open = late(current_ms, end_ms, self.config.allowed_lateness_ms).is_none();
+            let is_open = late(current_ms, end_ms, policy.allowed_lateness_ms).is_none();
             if !is_after || !is_open {
                 return Err(RestoreError::Invalid { what: "window", at });
             }
-            if self.config.early.is_none() {
+            if policy.early.is_none() {
                 window.told.clear();
             }
             restored.windows.push(window);

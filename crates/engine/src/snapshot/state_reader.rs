@@ -1,6 +1,7 @@
 //! Reading an operator's state, as [`super::StateWriter`] wrote it.
 
 use millrace_domain::{Amount, Currency, ShortId, TransactionId};
+use serde::de::DeserializeOwned;
 
 use crate::RestoreError;
 
@@ -161,6 +162,17 @@ impl<'a> StateReader<'a> {
         let at = self.at;
         let length = self.count(what, 1)?;
         std::str::from_utf8(self.raw(length)?).map_err(|_| RestoreError::Invalid { what, at })
+    }
+
+    /// A policy, as [`super::StateWriter::policy`] wrote it.
+    ///
+    /// # Errors
+    /// The state ends before, or it is no policy of this release.
+    pub fn policy<P: DeserializeOwned>(&mut self) -> Result<P, RestoreError> {
+        let text = self.text("policy")?;
+        serde_json::from_str(text).map_err(|error| RestoreError::Policy {
+            reason: error.to_string(),
+        })
     }
 
     /// A user, merchant or city name.

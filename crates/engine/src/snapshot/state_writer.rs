@@ -3,6 +3,7 @@
 use std::fmt;
 
 use millrace_domain::{Amount, Currency, ShortId, TransactionId};
+use serde::Serialize;
 
 /// Takes what is written in parts: see [`StateWriter::in_parts`].
 pub(crate) trait Parts {
@@ -119,6 +120,13 @@ impl<'a> StateWriter<'a> {
     pub fn text(&mut self, text: &str) {
         self.count(text.len());
         self.raw(text.as_bytes());
+    }
+
+    /// Appends a policy, as JSON with its length: the form that it has outside of states too.
+    pub fn policy(&mut self, policy: &impl Serialize) {
+        // Numbers, truth values and names of fields: nothing in a policy can fail to be written.
+        let text = serde_json::to_string(policy).unwrap_or_default();
+        self.text(&text);
     }
 
     /// Appends a user, merchant or city name.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_domain::{MerchantAggregate, Transaction};
 use millrace_engine::aggregate::{
-    AggregateConfig, EarlyResults, MergeAggregate, PartialAggregate, PartialOutput, partials,
+    EarlyResults, MergeAggregate, MergePolicy, PartialAggregate, PartialOutput, PartialPolicy, partials,
 };
 use millrace_engine::{Disposition, HashSeed};
 
@@ -31,22 +31,27 @@ pub(crate) enum Emit {
 const EARLY_EVERY_MS: i64 = 9;
 
 fn fresh_partial(seed: u64) -> PartialAggregate {
-    let config = AggregateConfig::new(TIMES.window, TIMES.lateness, TIMES.disorder).unwrap();
-    PartialAggregate::new(config, HashSeed::new(seed))
+    let policy = PartialPolicy::new(TIMES.window, TIMES.lateness, TIMES.disorder).unwrap();
+    PartialAggregate::new(policy, HashSeed::new(seed))
 }
 
 fn fresh_partial_with_early(seed: u64) -> PartialAggregate {
-    let config = AggregateConfig::new(TIMES.window, TIMES.lateness, TIMES.disorder).unwrap();
+    let policy = PartialPolicy::new(TIMES.window, TIMES.lateness, TIMES.disorder).unwrap();
     let early = EarlyResults::every_ms(EARLY_EVERY_MS).unwrap();
-    PartialAggregate::new(config.with_early(Some(early)), HashSeed::new(seed))
+    PartialAggregate::new(policy.with_early(Some(early)), HashSeed::new(seed))
 }
 
 fn fresh_merge(seed: u64) -> MergeAggregate {
-    MergeAggregate::new(SOURCES, TIMES.lateness, HashSeed::new(seed)).unwrap()
+    MergeAggregate::new(merge_policy(), HashSeed::new(seed))
 }
 
 fn fresh_merge_with_early(seed: u64) -> MergeAggregate {
-    fresh_merge(seed).with_early(Some(EarlyResults::every_ms(EARLY_EVERY_MS).unwrap()))
+    let early = EarlyResults::every_ms(EARLY_EVERY_MS).unwrap();
+    MergeAggregate::new(merge_policy().with_early(Some(early)), HashSeed::new(seed))
+}
+
+fn merge_policy() -> MergePolicy {
+    MergePolicy::new(SOURCES, TIMES.lateness).unwrap()
 }
 
 pub(crate) struct World {

@@ -1,7 +1,7 @@
 //! Random streams for the property tests.
 
 use millrace_engine::HashSeed;
-use millrace_engine::aggregate::{AggregateConfig, PartialAggregate};
+use millrace_engine::aggregate::{PartialAggregate, PartialPolicy};
 use proptest::prelude::*;
 
 use super::{Event, Times, transaction};
@@ -40,6 +40,6 @@ pub(crate) fn events(source: usize) -> impl Strategy<Value = Vec<Event>> {
 
 /// Stage 1 without early results.
 pub(crate) fn partial(times: Times, seed: u64) -> PartialAggregate {
-    let config = AggregateConfig::new(times.window, times.lateness, times.disorder).unwrap();
-    PartialAggregate::new(config, HashSeed::new(seed))
+    let policy = PartialPolicy::new(times.window, times.lateness, times.disorder).unwrap();
+    PartialAggregate::new(policy, HashSeed::new(seed))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use millrace_domain::Transaction;
-use millrace_engine::aggregate::{AggregateConfig, PartialAggregate};
+use millrace_engine::aggregate::{PartialAggregate, PartialPolicy};
 use millrace_engine::{HashSeed, Operator, near};
 use millrace_fraud::DetectOperator;
 use millrace_kafka::partition_for;
@@ -77,14 +77,14 @@ pub(super) fn aggregation(
     records: u64,
 ) -> Result<Run> {
     let aggregator = &settings.aggregator;
-    let config = AggregateConfig::new(
+    let policy = PartialPolicy::new(
         aggregator.window_ms,
         aggregator.allowed_lateness_ms,
         aggregator.event_time.max_disorder_ms,
     )?;
     let two_windows_s = u64::try_from(aggregator.window_ms * 2 / 1_000).unwrap_or(0) + 10;
     let warm_up = (event_rate_per_s(users) * two_windows_s).min(20_000_000);
-    let operator = PartialAggregate::new(config, HashSeed::FIXED);
+    let operator = PartialAggregate::new(policy, HashSeed::FIXED);
     let mut operators = vec![operator; partitions];
     run(settings, (users, merchants), (warm_up, records), &mut operators)
 }

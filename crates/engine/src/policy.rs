@@ -1,0 +1,84 @@
+//! What every operator's policy has in common.
+//!
+//! A *policy* is what a user may change over an existing state: the size of windows, lateness, disorder, thresholds, the
+//! number of sources. It is no part of a state's *layout*, which is the operator and the version of its bytes (the first
+//! byte says both). A state carries the policy it last had, and a change of policy is an event in the partition's order
+//! ([`crate::Operator::configure`]): so a replay repeats it at the same place, and a snapshot can be read whatever the
+//! settings have become since.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A day, in milliseconds: no span of event time that may be set is longer.
+pub const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Which event times are possible. An operator does not look at them, as it does not know a record's time in the log: its
+/// caller does, and leaves out what is outside. They are in the policy, as a replay has to decide as the first run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventTimeBounds {
+    /// How far an event time may be ahead of the record's time in the log, in milliseconds.
+    pub max_future_ms: i64,
+    /// The earliest event time, in milliseconds since 1970; `None` for any.
+    #[serde(default)]
+    pub earliest_ms: Option<i64>,
+}
+
+impl EventTimeBounds {
+    /// Any event time.
+    pub const NONE: Self = Self {
+        max_future_ms: i64::MAX,
+        earliest_ms: None,
+    };
+}
+
+impl Default for EventTimeBounds {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// A setting that no operator can work with.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{setting} is {value}: must be from {least} to {most}")]
+pub struct ConfigError {
+    /// The setting's name.
+    pub setting: &'static str,
+    /// Its value.
+    pub value: i64,
+    /// The least that works.
+    pub least: i64,
+    /// The most that works.
+    pub most: i64,
+}
+
+/// `value`, if it is from `least` to `most`.
+pub(crate) fn within(
+    setting: &'static str,
+    value: i64,
+    (least, most): (i64, i64),
+) -> Result<i64, ConfigError> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(ConfigError {
+        setting,
+        value,
+        least,
+        most,
+    })
+}
+
+/// Why a policy cannot take the place of the present one over this state.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{setting} cannot be changed from {present} to {wanted} in place: {reason}")]
+pub struct PolicyRefused {
+    /// The setting's name.
+    pub setting: &'static str,
+    /// Its present value.
+    pub present: i64,
+    /// The value that was asked for.
+    pub wanted: i64,
+    /// Why, and what would be right.
+    pub reason: &'static str,
+}

@@ -1,0 +1,83 @@
+//! The detector's policy: settings that were checked.
+
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{DetectSettings, SettingError};
+
+/// Settings in which every value is in its range: an operator can work with any.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "DetectSettings", into = "DetectSettings")]
+pub struct DetectPolicy(DetectSettings);
+
+impl DetectPolicy {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range.
+    pub fn new(settings: DetectSettings) -> Result<Self, SettingError> {
+        settings.validate()?;
+        Ok(Self(settings))
+    }
+}
+
+impl Deref for DetectPolicy {
+    type Target = DetectSettings;
+
+    fn deref(&self) -> &DetectSettings {
+        &self.0
+    }
+}
+
+impl TryFrom<DetectSettings> for DetectPolicy {
+    type Error = SettingError;
+
+    fn try_from(settings: DetectSettings) -> Result<Self, SettingError> {
+        Self::new(settings)
+    }
+}
+
+impl From<DetectPolicy> for DetectSettings {
+    fn from(policy: DetectPolicy) -> Self {
+        policy.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Equal to itself, to the last bit of every double.
+        #[test]
+        fn comes_back_from_its_text(
+            smoothing in 1e-6_f64..=1.0,
+            max_sum_ratio in 1.0_f64..=1e9,
+            min_distance_km in 0.0_f64..=20_038.0,
+            has_travel: bool,
+        ) {
+            let mut settings = DetectSettings::default();
+            settings.rules.habit.smoothing = smoothing;
+            settings.rules.velocity.as_mut().unwrap().max_sum_ratio = max_sum_ratio;
+            settings.rules.impossible_travel.as_mut().unwrap().min_distance_km = min_distance_km;
+            if !has_travel {
+                settings.rules.impossible_travel = None;
+            }
+            let policy = DetectPolicy::new(settings).unwrap();
+            let text = serde_json::to_string(&policy).unwrap();
+            prop_assert_eq!(serde_json::from_str::<DetectPolicy>(&text).unwrap(), policy);
+        }
+    }
+
+    #[test]
+    fn an_impossible_one_is_refused_with_the_key() {
+        let policy = DetectPolicy::new(DetectSettings::default()).unwrap();
+        let text = serde_json::to_string(&policy).unwrap();
+        let impossible = text.replace("\"max_count\":10", "\"max_count\":0");
+        let error = serde_json::from_str::<DetectPolicy>(&impossible).unwrap_err();
+        let expected = "rules.velocity.max_count is 0: must be from 1 to 1000";
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
