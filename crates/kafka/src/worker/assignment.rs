@@ -8,13 +8,11 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::{Rebalance, WorkerContext};
-use super::core::{Core, finish_replay, task_failure};
-use super::partition::{Active, Partition, Replay};
+use super::core::Core;
 use super::restore::Restored;
 use super::side::{Answer, Request};
-use crate::stall::Stall;
 use crate::transaction::Failure;
-use crate::{Job, Task, WorkerError};
+use crate::{Job, WorkerError};
 
 type Client = BaseConsumer<WorkerContext>;
 
@@ -75,17 +73,8 @@ impl<J: Job> Core<J> {
         }
         self.joined = true;
         for number in numbers {
-            self.last_epoch += 1;
-            self.partitions.push(Partition {
-                number: *number,
-                epoch: self.last_epoch,
-                since: Instant::now(),
-                active: None,
-            });
-            self.side.ask(Request::Restore {
-                partition: *number,
-                epoch: self.last_epoch,
-            });
+            let (partition, epoch) = (*number, self.partitions.assign(*number));
+            self.side.ask(Request::Restore { partition, epoch });
         }
         tracing::info!(
             operator = self.metrics.operator,
@@ -99,8 +88,7 @@ impl<J: Job> Core<J> {
     /// Gives partitions up. librdkafka gets its answer in any case: it would wait for ever.
     fn revoke(&mut self, consumer: &Client, numbers: &[i32]) -> Result<(), Failure> {
         let saved = self.save(consumer, numbers);
-        self.partitions
-            .retain(|partition| !numbers.contains(&partition.number));
+        self.partitions.give_up(numbers);
         self.starting
             .retain(|(_, restored)| !numbers.contains(&restored.partition));
         for number in numbers {
@@ -168,22 +156,13 @@ impl<J: Job> Core<J> {
     }
 
     fn rewind_dirty(&mut self, consumer: &Client) -> Result<(), WorkerError> {
-        let dirty = |partition: &&mut Partition<J::Task>| {
-            partition.active.as_ref().is_some_and(|active| active.dirty)
-        };
-        for partition in self.partitions.iter_mut().filter(dirty) {
+        for partition in self.partitions.dirty() {
             // From this call on, nothing fetched before is delivered.
-            let paused = list(self.job.input_topic(), [(partition.number, Offset::Invalid)]);
+            let paused = list(self.job.input_topic(), [(partition, Offset::Invalid)]);
             let paused = paused.and_then(|list| consumer.pause(&list));
             paused.map_err(failed("pausing a partition to roll it back"))?;
-            self.last_epoch += 1;
-            partition.epoch = self.last_epoch;
-            partition.since = Instant::now();
-            partition.active = None;
-            self.side.ask(Request::Restore {
-                partition: partition.number,
-                epoch: partition.epoch,
-            });
+            let epoch = self.partitions.roll_back(partition);
+            self.side.ask(Request::Restore { partition, epoch });
         }
         Ok(())
     }
@@ -211,12 +190,9 @@ impl<J: Job> Core<J> {
         restored: Restored<J::Task>,
     ) -> Result<(), Failure> {
         let topic = self.job.input_topic();
-        let chosen = |partition: &&mut Partition<J::Task>| {
-            partition.number == restored.partition && partition.epoch == restored.epoch
-        };
-        let Some(partition) = self.partitions.iter_mut().find(chosen) else {
+        if !self.partitions.awaits(&restored) {
             return Ok(());
-        };
+        }
         if let Err(reason) = seek(consumer, topic, restored.partition, restored.start) {
             if ready.elapsed() > SEEK_LIMIT {
                 return Err(Failure::Stop(WorkerError::Reconnect(format!(
@@ -231,35 +207,8 @@ impl<J: Job> Core<J> {
         let resumed =
             list(topic, [(restored.partition, Offset::Invalid)]).and_then(|list| consumer.resume(&list));
         resumed.map_err(failed("resuming a restored partition"))?;
-        let now = Instant::now();
-        let mut active = Active {
-            lag: 0,
-            stall: Stall::new(restored.start, restored.task.watermark_ms()),
-            task: restored.task,
-            next: restored.start,
-            committed: restored.committed,
-            replay: Some(Replay {
-                until: restored.replay_until,
-                advances: restored.advances,
-                records: 0,
-                records_at_tick: 0,
-            }),
-            dirty: false,
-            last_record: now,
-            published: None,
-            changed: false,
-            snapshot_taken: now,
-            // Writing takes about what restoring took: a first guess, so that what has just been restored is not written at
-            // once, while it has to catch up.
-            snapshot_cost: restored.cost,
-            snapshot_stored: now,
-        };
-        if restored.start >= restored.replay_until {
-            finish_replay(&mut active, &self.metrics, restored.partition, partition.since)
-                .map_err(|reason| task_failure(topic, restored.partition, reason))?;
-        }
-        partition.active = Some(active);
-        Ok(())
+        let (partitions, mut effects) = self.effects();
+        partitions.start(restored, &mut effects)
     }
 }
 

@@ -7,12 +7,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::WorkerContext;
-use super::core::{Core, task_failure};
-use super::partition::{Active, Partition};
-use crate::control::ControlRecord;
-use crate::job::{Outbox, OutputRecord};
+use super::core::Core;
+use super::partition::Active;
+use super::partitions::Partition;
 use crate::metrics::JobMetrics;
-use crate::outbox::LiveOutbox;
 use crate::snapshot_writer::{QUEUE, Taken};
 use crate::transaction::Failure;
 use crate::{Job, Task};
@@ -30,13 +28,7 @@ impl<J: Job> Core<J> {
         consumer: &BaseConsumer<WorkerContext>,
         limit_ms: u64,
     ) -> Result<(), Failure> {
-        let dirty = |active: &Active<J::Task>| active.dirty;
-        if !self
-            .partitions
-            .iter()
-            .filter_map(|partition| partition.active.as_ref())
-            .any(dirty)
-        {
+        if !self.partitions.active().any(Active::is_dirty) {
             return Ok(());
         }
         let started = Instant::now();
@@ -53,16 +45,7 @@ impl<J: Job> Core<J> {
         };
         let limit = Duration::from_millis(limit_ms);
         self.producer.commit(&offsets, &group, limit, &self.metrics)?;
-        for active in self
-            .partitions
-            .iter_mut()
-            .filter_map(|partition| partition.active.as_mut())
-        {
-            if active.dirty {
-                active.dirty = false;
-                active.committed = Some(active.next);
-            }
-        }
+        self.partitions.commit();
         self.metrics.committed.inc();
         self.commit_took = started.elapsed();
         self.metrics
@@ -74,32 +57,12 @@ impl<J: Job> Core<J> {
 
     /// The tasks' and the worker's last records of the batch; returns the offsets to commit.
     fn close_batch(&mut self) -> Result<TopicPartitionList, Failure> {
+        let (partitions, mut effects) = self.effects();
+        let closed = partitions.close(&mut effects)?;
         let mut offsets = TopicPartitionList::new();
-        let topic = self.job.input_topic();
-        for partition in &mut self.partitions {
-            let number = partition.number;
-            let Some(active) = partition.active.as_mut().filter(|active| active.dirty) else {
-                continue;
-            };
-            let mut outbox = LiveOutbox {
-                producer: &mut self.producer,
-                state: &mut self.outbox,
-                metrics: &self.metrics,
-            };
-            let closed = active.task.before_commit(&mut outbox);
-            closed.map_err(|reason| task_failure(topic, number, reason))?;
-            if let Some(control) = self.job.control_topic()
-                && let Some(watermark_ms) = active.unpublished_watermark_ms()
-            {
-                let record = ControlRecord::Watermark {
-                    offset: active.next,
-                    watermark_ms,
-                };
-                publish(&mut outbox, control, number, record);
-                active.published = Some((watermark_ms, Instant::now()));
-            }
+        for (number, offset) in closed {
             offsets
-                .add_partition_offset(topic, number, Offset::Offset(active.next))
+                .add_partition_offset(self.job.input_topic(), number, Offset::Offset(offset))
                 .map_err(|reason| {
                     Failure::Stop(crate::WorkerError::Kafka {
                         action: "listing the offsets to commit".to_owned(),
@@ -107,20 +70,13 @@ impl<J: Job> Core<J> {
                     })
                 })?;
         }
-        match self.outbox.take_failure() {
-            Some(failure) => Err(failure),
-            None => Ok(offsets),
-        }
+        Ok(offsets)
     }
 
     /// Time between two snapshots of a partition: as configured, but so long that the writing thread is not busy for more
     /// than its share. Those of a large state would else cost as much as the work on it.
     fn snapshot_interval(&self) -> Duration {
-        let active = self
-            .partitions
-            .iter()
-            .filter_map(|partition| partition.active.as_ref());
-        let all: Duration = active.map(|active| active.snapshot_cost).sum();
+        let all: Duration = self.partitions.active().map(|it| it.snapshots.cost()).sum();
         let affordable = (all * SNAPSHOT_SHARE).min(MAX_SNAPSHOT_INTERVAL);
         Duration::from_millis(self.config.snapshots.interval_ms).max(affordable)
     }
@@ -132,19 +88,16 @@ impl<J: Job> Core<J> {
             return;
         };
         let due = |partition: &&mut Partition<J::Task>| {
-            let active = partition.active.as_ref();
+            let active = partition.active();
             active.is_some_and(|active| active.wants_snapshot(interval))
         };
         let Some(partition) = self.partitions.iter_mut().find(due) else {
             return;
         };
-        let number = partition.number;
-        if let Some(active) = partition.active.as_mut() {
+        let number = partition.number();
+        if let Some(active) = partition.active_mut() {
             let taken = take(self.job.name(), &self.fingerprint, number, active, &self.metrics);
-            active.snapshot_taken = Instant::now();
-            if writer.store(taken) {
-                active.changed = false;
-            }
+            active.snapshots.took(writer.store(taken));
         }
     }
 
@@ -155,12 +108,11 @@ impl<J: Job> Core<J> {
         for partition in self
             .partitions
             .iter_mut()
-            .filter(|partition| numbers.contains(&partition.number))
+            .filter(|partition| numbers.contains(&partition.number()))
         {
-            let number = partition.number;
+            let number = partition.number();
             let Some(active) = partition
-                .active
-                .as_mut()
+                .active_mut()
                 .filter(|active| active.wants_snapshot(Duration::ZERO))
             else {
                 continue;
@@ -179,7 +131,7 @@ impl<J: Job> Core<J> {
                     &self.metrics,
                 ))
             {
-                active.changed = false;
+                active.snapshots.took(true);
             } else {
                 self.metrics.snapshot_failed("drain_timeout");
                 tracing::warn!(partition = number, "the last snapshot was not stored in time");
@@ -193,7 +145,7 @@ impl<J: Job> Core<J> {
 
     /// Stores the last snapshots of every partition.
     pub(super) fn store_all(&mut self, deadline: Instant) {
-        let numbers: Vec<i32> = self.partitions.iter().map(|partition| partition.number).collect();
+        let numbers: Vec<i32> = self.partitions.iter().map(Partition::number).collect();
         self.store_some(&numbers, deadline);
     }
 }
@@ -209,27 +161,16 @@ fn take(
     let started = Instant::now();
     let taken = Taken {
         partition,
-        offset: active.next,
+        offset: active.next(),
         container: Container::new(&Header {
             job,
             partition,
-            offset: active.next,
-            watermark_ms: active.task.watermark_ms(),
+            offset: active.next(),
+            watermark_ms: active.watermark_ms(),
             fingerprint,
         }),
-        state: active.task.freeze(),
+        state: active.task_of_snapshot().freeze(),
     };
     metrics.snapshot_pause.observe(started.elapsed().as_secs_f64());
     taken
-}
-
-/// Writes a control record about partition `number`.
-pub(super) fn publish(outbox: &mut LiveOutbox<'_>, control: &str, number: i32, record: ControlRecord) {
-    outbox.send(OutputRecord {
-        topic: control,
-        partition: Some(number),
-        key: None,
-        payload: record.to_json().as_bytes(),
-        headers: &[],
-    });
 }

@@ -3,19 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::commit::publish;
-use super::core::{Core, finish_replay, task_failure};
-use super::partition::active_of;
-use super::side::{Probe, Probed, Request};
+use super::core::Core;
+use super::partitions::Confirmed;
+use super::side::{Probed, Request};
+use crate::Job;
 use crate::clock::now_ms;
-use crate::control::ControlRecord;
-use crate::idle::Idle;
-use crate::outbox::LiveOutbox;
 use crate::snapshot_writer::SnapshotWriter;
-use crate::stall::Look;
 use crate::status::WorkerState;
 use crate::transaction::Failure;
-use crate::{Job, Task};
 
 /// The value of the shared highest watermark while none is known.
 pub(crate) const NO_WATERMARK: i64 = i64::MIN;
@@ -40,24 +35,7 @@ impl<J: Job> Core<J> {
 
     /// Asks for the ends of the partitions: for the lag, and to confirm that a quiet one has nothing to read.
     fn probe(&mut self, idle_timeout: Duration) {
-        let advances = self.job.control_topic().is_some();
-        let probe = |partition: &mut super::partition::Partition<J::Task>| {
-            let active = partition.active.as_mut()?;
-            let quiet = match &mut active.replay {
-                Some(replay) => {
-                    replay.records == std::mem::replace(&mut replay.records_at_tick, replay.records)
-                }
-                None => advances && active.last_record.elapsed() >= idle_timeout,
-            };
-            Some(Probe {
-                partition: partition.number,
-                epoch: partition.epoch,
-                next: active.next,
-                live: active.is_live(),
-                quiet,
-            })
-        };
-        let probes: Vec<Probe> = self.partitions.iter_mut().filter_map(probe).collect();
+        let probes = self.partitions.probes(idle_timeout);
         if !probes.is_empty() {
             self.probing = true;
             self.side.ask(Request::Probe(probes));
@@ -65,34 +43,21 @@ impl<J: Job> Core<J> {
     }
 
     /// Takes the partitions' ends, advances those that are idle, and ends replays that have nothing left to read.
-    ///
-    /// The leader's end was looked up after the last record had been processed: if it is still at the position, the
-    /// partition has had nothing new since that record, which is longer than the idle timeout ago.
     pub(super) fn take_probed(&mut self, probed: &[Probed]) -> Result<(), Failure> {
         self.probing = false;
-        for Probed { probe, end, at_end } in probed {
-            let same = |partition: &&mut super::partition::Partition<J::Task>| {
-                partition.number == probe.partition && partition.epoch == probe.epoch
-            };
-            let Some(partition) = self.partitions.iter_mut().find(same) else {
+        for probed in probed {
+            let partition = probed.probe.partition;
+            let Some((lag, confirmed)) = self.partitions.take_probed(probed) else {
                 continue;
             };
-            let Some(active) = partition.active.as_mut() else {
-                continue;
-            };
-            let lag = if *at_end { 0 } else { end - active.next };
-            active.lag = lag.max(0);
-            self.metrics.set_consumer_lag(probe.partition, active.lag);
-            let same = active.next == probe.next && active.is_live() == probe.live;
-            if !(probe.quiet && *at_end && same) {
-                continue;
-            }
-            if active.is_live() {
-                self.advance(probe.partition)?;
-            } else {
-                // What is between here and the committed offset is markers of transactions.
-                finish_replay(active, &self.metrics, probe.partition, partition.since)
-                    .map_err(|reason| task_failure(self.job.input_topic(), probe.partition, reason))?;
+            self.metrics.set_consumer_lag(partition, lag);
+            match confirmed {
+                Confirmed::Nothing => {}
+                Confirmed::Idle => self.advance(partition)?,
+                Confirmed::ReplayRead => {
+                    let (partitions, mut effects) = self.effects();
+                    partitions.end_replay(partition, &mut effects)?;
+                }
             }
         }
         Ok(())
@@ -101,66 +66,29 @@ impl<J: Job> Core<J> {
     /// Moves an idle partition's watermark as far as it may go, as an event of its order: the control record is in the
     /// transaction that commits the offset it belongs to.
     fn advance(&mut self, number: i32) -> Result<(), Failure> {
-        let Some(control) = self.job.control_topic() else {
-            return Ok(());
-        };
         let highest = self.highest_watermark_ms.load(Ordering::Relaxed);
-        let Some((active, _)) = active_of(&mut self.partitions, number) else {
+        let highest_ms = (highest != NO_WATERMARK).then_some(highest);
+        let max_disorder_ms = self.config.max_disorder_ms;
+        let Some(active) = self.partitions.active_of(number) else {
             return Ok(());
         };
-        let idle = Idle {
-            watermark_ms: active.task.watermark_ms(),
-            max_event_time_ms: active.task.max_event_time_ms(),
-            open_until_ms: active.task.open_until_ms(),
-            idle_ms: i64::try_from(active.last_record.elapsed().as_millis()).unwrap_or(i64::MAX),
-            max_disorder_ms: self.config.max_disorder_ms,
-            highest_ms: (highest != NO_WATERMARK).then_some(highest),
-        };
-        let Some(watermark_ms) = idle.target_ms() else {
+        let Some(watermark_ms) = active.idle(max_disorder_ms, highest_ms).target_ms() else {
             return Ok(());
         };
-        self.producer.begin()?;
-        active.dirty = true;
-        active.changed = true;
-        let mut outbox = LiveOutbox {
-            producer: &mut self.producer,
-            state: &mut self.outbox,
-            metrics: &self.metrics,
-        };
-        let advanced = active.task.advance(watermark_ms, &mut outbox);
-        advanced.map_err(|reason| task_failure(self.job.input_topic(), number, reason))?;
-        let offset = active.next;
-        publish(
-            &mut outbox,
-            control,
-            number,
-            ControlRecord::Advance { offset, watermark_ms },
-        );
-        if let Some(failure) = self.outbox.take_failure() {
-            return Err(failure);
-        }
-        let now = Instant::now();
-        active.published = Some((watermark_ms, now));
-        self.batch_started.get_or_insert(now);
-        // What it closes is awaited, however old the last record is.
-        self.newest_append_ms = -1;
+        let (partitions, mut effects) = self.effects();
+        partitions.advance(number, watermark_ms, &mut effects)?;
         self.metrics.idle_advances.inc();
         Ok(())
     }
 
     /// Says how many partitions there are and how many are not live yet.
     pub(super) fn show_assignment(&self) {
-        let live = |partition: &&super::partition::Partition<J::Task>| {
-            partition
-                .active
-                .as_ref()
-                .is_some_and(super::partition::Active::is_live)
-        };
-        let assigned = self.partitions.len();
+        let assigned = self.partitions.iter().count();
+        let live = self.partitions.active().filter(|active| active.is_live());
         let state = WorkerState {
             joined: self.joined,
             assigned,
-            restoring: assigned - self.partitions.iter().filter(live).count(),
+            restoring: assigned - live.count(),
         };
         self.status.set(self.thread, state);
         let all: usize = self.status.workers().iter().map(|worker| worker.assigned).sum();
@@ -175,39 +103,31 @@ impl<J: Job> Core<J> {
         let at = Instant::now();
         let idle_timeout = Duration::from_millis(self.config.worker.idle_timeout_ms);
         let advances_idle = self.job.control_topic().is_some();
-        for partition in &mut self.partitions {
-            let Some(active) = partition.active.as_mut() else {
+        for partition in self.partitions.iter_mut() {
+            let number = partition.number();
+            let Some(active) = partition.active_mut() else {
                 continue;
             };
-            let watermark_ms = active.task.watermark_ms();
-            let stall = active.stall.observe(&Look {
-                at,
-                watermark_ms,
-                next: active.next,
-                has_lag: active.lag > 0,
-                is_idle: advances_idle && active.last_record.elapsed() >= idle_timeout,
-            });
-            self.metrics
-                .set_watermark_stall(partition.number, stall.as_secs_f64());
+            let watermark_ms = active.watermark_ms();
+            let is_idle = advances_idle && active.is_quiet(idle_timeout);
+            let stall = active.stall(at, is_idle);
+            self.metrics.set_watermark_stall(number, stall.as_secs_f64());
             if let Some(watermark_ms) = watermark_ms {
                 let lag_ms = now_ms.saturating_sub(watermark_ms);
-                self.metrics
-                    .set_watermark_lag(partition.number, lag_ms as f64 / 1_000.0);
+                self.metrics.set_watermark_lag(number, lag_ms as f64 / 1_000.0);
             }
             if let Some(done) = &done {
-                for done in done.iter().filter(|done| done.partition == partition.number) {
+                for done in done.iter().filter(|done| done.partition == number) {
                     match done.size {
                         Some(bytes) => {
-                            active.snapshot_stored = done.at;
-                            active.snapshot_cost = done.cost;
-                            self.metrics.set_snapshot_size(partition.number, bytes);
+                            active.snapshots.stored(done.at, done.cost);
+                            self.metrics.set_snapshot_size(number, bytes);
                         }
-                        // What was to be stored is still to be stored.
-                        None => active.changed = true,
+                        None => active.snapshots.failed(),
                     }
                 }
                 self.metrics
-                    .set_snapshot_age(partition.number, active.snapshot_stored.elapsed().as_secs_f64());
+                    .set_snapshot_age(number, active.snapshots.age().as_secs_f64());
             }
         }
     }

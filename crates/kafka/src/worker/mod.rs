@@ -13,12 +13,16 @@ mod assignment;
 mod commit;
 mod context;
 mod core;
+mod effects;
 mod idle;
 mod pace;
 mod partition;
+mod partitions;
 mod records;
 mod restore;
 mod side;
+#[cfg(test)]
+mod simulation;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

@@ -1,96 +1,365 @@
 //! One assigned partition: its task, where it is in the log, and its replay.
+//!
+//! A partition is restored, then replays what was committed before, then is live. What it has done since the last commit
+//! it keeps or takes back as a whole: an abort throws the state away, and it is restored anew.
+
+mod looks;
+mod snapshots;
 
 use std::time::{Duration, Instant};
 
-use crate::Task;
-use crate::control::Advances;
+pub(super) use snapshots::SnapshotTimes;
+
+use super::effects::{Effects, Replayed, Tally};
+use super::restore::Restored;
+use crate::control::{Advances, ControlRecord};
+use crate::job::OutputRecord;
+use crate::outbox::ReplayOutbox;
 use crate::stall::Stall;
+use crate::transaction::Failure;
+use crate::{InputRecord, Task, TaskError, WorkerError};
+
+/// Time between two watermarks of a partition in the control topic.
+const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The records to replay after a restore: those below the committed offset.
 #[derive(Debug)]
-pub(super) struct Replay {
+struct Replay {
     /// The committed offset: the first record that is new.
-    pub(super) until: i64,
+    until: i64,
     /// Advances among them.
-    pub(super) advances: Advances,
+    advances: Advances,
     /// Records replayed so far.
-    pub(super) records: u64,
+    records: u64,
     /// How many there were at the last tick.
-    pub(super) records_at_tick: u64,
+    records_at_tick: u64,
+}
+
+/// Which records a partition gets.
+#[derive(Debug)]
+enum Phase {
+    /// Those of before the committed offset: their outputs are in the log already.
+    Replaying(Replay),
+    /// New ones.
+    Live,
+}
+
+/// What a partition has done that is not committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Nothing.
+    Committed,
+    /// All that it was given, to the last record.
+    Uncommitted,
+    /// A part of what it was given: the rest does not come again without a roll-back.
+    Torn,
 }
 
 /// A partition with its state.
 pub(super) struct Active<T> {
-    pub(super) task: T,
+    number: i32,
+    /// When the partition was assigned, or had to be restored anew.
+    since: Instant,
+    task: T,
     /// The next record's offset.
-    pub(super) next: i64,
+    next: i64,
     /// What the group has committed; `None` before its first commit.
-    pub(super) committed: Option<i64>,
-    /// The replay, while there is one. Without one, the partition is live.
-    pub(super) replay: Option<Replay>,
-    /// Whether something was processed since the last commit.
-    pub(super) dirty: bool,
+    committed: Option<i64>,
+    phase: Phase,
+    work: Work,
     /// When it got its last record, or became live.
-    pub(super) last_record: Instant,
+    last_record: Instant,
     /// Records that the log has beyond `next`, when it was last asked.
-    pub(super) lag: i64,
+    lag: i64,
     /// How long its watermark has stood still.
-    pub(super) stall: Stall,
+    stall: Stall,
     /// The watermark last written to the control topic, and when.
-    pub(super) published: Option<(i64, Instant)>,
-    /// Whether the state has changed since the last snapshot was taken.
-    pub(super) changed: bool,
-    /// When the last snapshot was taken.
-    pub(super) snapshot_taken: Instant,
-    /// The processor time that it took to write, or, before the first, to restore.
-    pub(super) snapshot_cost: Duration,
-    /// When the last snapshot was stored.
-    pub(super) snapshot_stored: Instant,
+    published: Option<(i64, Instant)>,
+    pub(super) snapshots: SnapshotTimes,
 }
 
 impl<T: Task> Active<T> {
-    pub(super) fn is_live(&self) -> bool {
-        self.replay.is_none()
+    /// A partition as it was restored, at the beginning of its replay.
+    pub(super) fn restored(restored: Restored<T>, since: Instant, now: Instant) -> Self {
+        debug_assert!(restored.start <= restored.replay_until);
+        Self {
+            number: restored.partition,
+            since,
+            stall: Stall::new(restored.start, restored.task.watermark_ms()),
+            task: restored.task,
+            next: restored.start,
+            committed: restored.committed,
+            phase: Phase::Replaying(Replay {
+                until: restored.replay_until,
+                advances: restored.advances,
+                records: 0,
+                records_at_tick: 0,
+            }),
+            work: Work::Committed,
+            last_record: now,
+            lag: 0,
+            published: None,
+            snapshots: SnapshotTimes::new(now, restored.cost),
+        }
     }
 
-    /// Whether a snapshot is due: only a committed state is one.
-    pub(super) fn wants_snapshot(&self, interval: Duration) -> bool {
-        self.is_live()
-            && !self.dirty
-            && self.changed
-            && self.committed == Some(self.next)
-            && self.snapshot_taken.elapsed() >= interval
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Live)
+    }
+
+    /// Whether it has done something since the last commit, or left something out.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.work != Work::Committed
+    }
+
+    pub(super) fn next(&self) -> i64 {
+        self.next
+    }
+
+    pub(super) fn watermark_ms(&self) -> Option<i64> {
+        self.task.watermark_ms()
+    }
+
+    /// Whether it has had no record for this long.
+    pub(super) fn is_quiet(&self, time: Duration) -> bool {
+        self.last_record.elapsed() >= time
+    }
+
+    /// Tells the task which records come next.
+    pub(super) fn prepare(&mut self, run: &[InputRecord<'_>]) {
+        self.task.prepare(run);
+    }
+
+    /// Processes records that were fetched just before `now`: as new, or as part of the replay.
+    pub(super) fn run(
+        &mut self,
+        run: &[InputRecord<'_>],
+        now: Instant,
+        effects: &mut impl Effects,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        debug_assert!(self.work != Work::Torn, "it was not rolled back");
+        let live = self.replay(run, effects)?;
+        let Some(first) = live.first() else { return Ok(()) };
+        // Whatever fails from here on, these records do not come again without a roll-back.
+        self.work = Work::Torn;
+        effects.begin()?;
+        for record in live {
+            if record.offset < self.next {
+                continue;
+            }
+            let done = self.task.process(record, effects.outbox());
+            done.map_err(|reason| stopped(first.topic, self.number, reason))?;
+            if let Some(failure) = effects.take_failure() {
+                return Err(failure);
+            }
+            self.go_to(record.offset + 1);
+            tally.add(record);
+        }
+        self.work = Work::Uncommitted;
+        self.snapshots.state_changed();
+        self.last_record = now;
+        tally.started.get_or_insert(now);
+        Ok(())
+    }
+
+    /// Repeats what was done before with the records of a run, and the advances before them; gives those that are new. What
+    /// is behind the partition's position is passed over.
+    fn replay<'r, 'b>(
+        &mut self,
+        run: &'r [InputRecord<'b>],
+        effects: &mut impl Effects,
+    ) -> Result<&'r [InputRecord<'b>], Failure> {
+        let mut rest = run;
+        while let [record, after @ ..] = rest {
+            if record.offset < self.next {
+                rest = after;
+                continue;
+            }
+            let Phase::Replaying(replay) = &mut self.phase else {
+                break;
+            };
+            let until = replay.until;
+            if record.offset < until {
+                let failed = |reason| stopped(record.topic, self.number, reason);
+                while let Some(watermark_ms) = replay.advances.take_before(record.offset) {
+                    let done = self.task.advance(watermark_ms, &mut ReplayOutbox);
+                    done.map_err(failed)?;
+                }
+                self.task.process(record, &mut ReplayOutbox).map_err(failed)?;
+                replay.records += 1;
+                self.go_to(record.offset + 1);
+                self.snapshots.state_changed();
+                rest = after;
+            }
+            if record.offset + 1 >= until {
+                self.end_replay(record.topic, effects)?;
+            }
+        }
+        Ok(rest)
+    }
+
+    /// Ends the replay where nothing is left to read of it, and repeats the advances that are left.
+    pub(super) fn end_replay(&mut self, topic: &str, effects: &mut impl Effects) -> Result<(), Failure> {
+        let Phase::Replaying(mut replay) = std::mem::replace(&mut self.phase, Phase::Live) else {
+            return Ok(());
+        };
+        while let Some(watermark_ms) = replay.advances.take_before(i64::MAX) {
+            let done = self.task.advance(watermark_ms, &mut ReplayOutbox);
+            done.map_err(|reason| stopped(topic, self.number, reason))?;
+            self.snapshots.state_changed();
+        }
+        debug_assert!(self.next <= replay.until, "a replay went beyond its end");
+        self.go_to(self.next.max(replay.until));
+        debug_assert!(self.committed.is_none_or(|committed| committed <= self.next));
+        self.last_record = Instant::now();
+        effects.went_live(&Replayed {
+            partition: self.number,
+            next: self.next,
+            records: replay.records,
+            since: self.since,
+        });
+        Ok(())
+    }
+
+    /// Ends a replay that has nothing to read from its start.
+    pub(super) fn end_empty_replay(
+        &mut self,
+        topic: &str,
+        effects: &mut impl Effects,
+    ) -> Result<(), Failure> {
+        match &self.phase {
+            Phase::Replaying(replay) if self.next >= replay.until => self.end_replay(topic, effects),
+            _ => Ok(()),
+        }
+    }
+
+    fn go_to(&mut self, next: i64) {
+        debug_assert!(self.next <= next, "a position went back");
+        self.next = next;
+    }
+
+    /// A record of this partition was fetched and not processed, or something else was reported in its place. It needs a
+    /// roll-back, live or not: the client's position is beyond it.
+    pub(super) fn leave_out(&mut self) {
+        self.work = Work::Torn;
+    }
+
+    /// Moves the watermark of a live partition without records, as an event of its order: the record of it in `control` is
+    /// in the transaction that commits the offset it belongs to.
+    pub(super) fn advance(
+        &mut self,
+        watermark_ms: i64,
+        topic: &str,
+        control: &str,
+        effects: &mut impl Effects,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        debug_assert!(self.is_live() && self.work != Work::Torn);
+        effects.begin()?;
+        self.work = Work::Torn;
+        let done = self.task.advance(watermark_ms, effects.outbox());
+        done.map_err(|reason| stopped(topic, self.number, reason))?;
+        let offset = self.next;
+        self.publish(control, ControlRecord::Advance { offset, watermark_ms }, effects);
+        if let Some(failure) = effects.take_failure() {
+            return Err(failure);
+        }
+        self.work = Work::Uncommitted;
+        self.snapshots.state_changed();
+        let now = Instant::now();
+        self.published = Some((watermark_ms, now));
+        tally.started.get_or_insert(now);
+        // What it closes is awaited, however old the last record is.
+        tally.newest_append_ms = -1;
+        Ok(())
+    }
+
+    fn publish(&self, control: &str, record: ControlRecord, effects: &mut impl Effects) {
+        effects.outbox().send(OutputRecord {
+            topic: control,
+            partition: Some(self.number),
+            key: None,
+            payload: record.to_json().as_bytes(),
+            headers: &[],
+        });
+    }
+
+    /// Adds what the task and the worker have to say at a commit; the offset to commit, where there is something to.
+    pub(super) fn close(
+        &mut self,
+        topic: &str,
+        control: Option<&str>,
+        effects: &mut impl Effects,
+    ) -> Result<Option<i64>, Failure> {
+        match self.work {
+            Work::Committed => return Ok(None),
+            Work::Uncommitted => {}
+            Work::Torn => {
+                debug_assert!(false, "it was not rolled back");
+                let reason = format!("records of partition {} were left out", self.number);
+                return Err(Failure::Abort(reason));
+            }
+        }
+        debug_assert!(self.is_live(), "a replay has nothing to commit");
+        let closed = self.task.before_commit(effects.outbox());
+        closed.map_err(|reason| stopped(topic, self.number, reason))?;
+        if let Some(control) = control
+            && let Some(watermark_ms) = self.unpublished_watermark_ms()
+        {
+            let offset = self.next;
+            self.publish(
+                control,
+                ControlRecord::Watermark { offset, watermark_ms },
+                effects,
+            );
+            self.published = Some((watermark_ms, Instant::now()));
+        }
+        Ok(Some(self.next))
     }
 
     /// The watermark, if it has changed since it was last written to the control topic, about a second ago or more.
-    pub(super) fn unpublished_watermark_ms(&self) -> Option<i64> {
+    fn unpublished_watermark_ms(&self) -> Option<i64> {
         let watermark_ms = self.task.watermark_ms()?;
         match self.published {
-            Some((ms, at)) if ms == watermark_ms || at.elapsed() < Duration::from_secs(1) => None,
+            Some((ms, at)) if ms == watermark_ms || at.elapsed() < PUBLISH_INTERVAL => None,
             _ => Some(watermark_ms),
         }
     }
+
+    /// The transaction with what was closed is committed.
+    pub(super) fn commit(&mut self) {
+        if self.work == Work::Committed {
+            return;
+        }
+        debug_assert!(self.work == Work::Uncommitted && self.is_live());
+        debug_assert!(self.committed.is_none_or(|committed| committed <= self.next));
+        self.work = Work::Committed;
+        self.committed = Some(self.next);
+    }
+
+    /// Whether its state is a snapshot of the committed offset: no other may be kept.
+    pub(super) fn is_snapshot(&self) -> bool {
+        self.is_live() && self.work == Work::Committed && self.committed == Some(self.next)
+    }
+
+    /// Whether a snapshot is due: of a committed state, and of one that has changed since the last.
+    pub(super) fn wants_snapshot(&self, interval: Duration) -> bool {
+        self.is_snapshot() && self.snapshots.is_due(interval)
+    }
+
+    /// The task, to freeze its state of right after a commit.
+    pub(super) fn task_of_snapshot(&mut self) -> &mut T {
+        debug_assert!(self.is_snapshot(), "only a committed state is one");
+        &mut self.task
+    }
 }
 
-/// A partition of this worker.
-pub(super) struct Partition<T> {
-    pub(super) number: i32,
-    /// Which restore of which assignment the present state is of: an answer to an earlier one is void.
-    pub(super) epoch: u64,
-    /// When it was assigned, or had to be restored anew.
-    pub(super) since: Instant,
-    /// `None` while it is being restored.
-    pub(super) active: Option<Active<T>>,
-}
-
-/// A partition's task and position, and its [`Partition::since`]; `None` if the partition is not this worker's, or is being
-/// restored.
-pub(super) fn active_of<T>(
-    partitions: &mut [Partition<T>],
-    number: i32,
-) -> Option<(&mut Active<T>, Instant)> {
-    let partition = partitions
-        .iter_mut()
-        .find(|partition| partition.number == number)?;
-    Some((partition.active.as_mut()?, partition.since))
+/// A task's reason to stop, with the place.
+fn stopped(topic: &str, partition: i32, reason: TaskError) -> Failure {
+    Failure::Stop(WorkerError::Task {
+        topic: topic.to_owned(),
+        partition,
+        reason,
+    })
 }

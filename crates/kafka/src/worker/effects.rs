@@ -1,0 +1,77 @@
+//! What a partition's events do outside of its state.
+
+use std::time::Instant;
+
+use rdkafka::error::KafkaError;
+
+use crate::transaction::Failure;
+use crate::{InputRecord, Outbox};
+
+/// The worker as its partitions see it: its transaction, and who is told of what.
+pub(super) trait Effects {
+    /// Begins a transaction if none is open.
+    fn begin(&mut self) -> Result<(), Failure>;
+
+    /// Where the outputs of new events go: into the open transaction.
+    fn outbox(&mut self) -> &mut dyn Outbox;
+
+    /// The first failure of the outbox since the last call.
+    fn take_failure(&mut self) -> Option<Failure>;
+
+    /// Takes what the client reports in place of a record; an error where the worker cannot go on.
+    fn reported(&mut self, error: &KafkaError) -> Result<(), Failure>;
+
+    /// A replay has ended.
+    fn went_live(&mut self, replayed: &Replayed);
+}
+
+/// A replay that has ended.
+#[derive(Debug)]
+pub(super) struct Replayed {
+    pub(super) partition: i32,
+    /// The next record's offset.
+    pub(super) next: i64,
+    /// Records that were replayed.
+    pub(super) records: u64,
+    /// When the partition was assigned, or had to be restored anew.
+    pub(super) since: Instant,
+}
+
+/// What the open batch has taken from the log.
+#[derive(Debug)]
+pub(super) struct Tally {
+    /// When its first event was processed; `None` where nothing waits for a commit.
+    pub(super) started: Option<Instant>,
+    pub(super) records: usize,
+    pub(super) bytes: u64,
+    /// When the last record was appended to its log, in milliseconds since 1970; below 0 if that is unknown.
+    pub(super) newest_append_ms: i64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            started: None,
+            records: 0,
+            bytes: 0,
+            newest_append_ms: -1,
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, record: &InputRecord<'_>) {
+        let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        self.newest_append_ms = record.timestamp_ms;
+        self.records += 1;
+        self.bytes += (len(record.payload) + len(record.key)) as u64;
+    }
+
+    /// Forgets the batch, as another begins; the time of the last record stays known.
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            newest_append_ms: self.newest_append_ms,
+            ..Self::default()
+        };
+    }
+}

@@ -1,0 +1,365 @@
+//! One worker: its partitions, and a consumer and a transaction without Kafka.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use millrace_engine::FrozenState;
+use millrace_engine::snapshot::SnapshotWriter;
+use millrace_kafka_batch::Report;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::cluster::{CONTROL, Cluster, INPUT, Sent, container_of};
+use super::random::Random;
+use super::task::{Digest, OUTPUTS};
+use crate::transaction::Failure;
+use crate::worker::effects::{Effects, Replayed};
+use crate::worker::partition::Active;
+use crate::worker::partitions::{Confirmed, Partitions};
+use crate::worker::restore::Restored;
+use crate::worker::side::Probed;
+use crate::{InputRecord, Outbox, OutputRecord, Task, WorkerError};
+
+/// What fails next.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Faults {
+    pub(super) begin: bool,
+    /// The send with this number.
+    pub(super) send: Option<usize>,
+    /// Errors come in the place of records.
+    pub(super) cuts: bool,
+    /// What is reported ends the worker.
+    pub(super) report: bool,
+    /// A failure that no roll-back mends.
+    pub(super) is_fatal: bool,
+}
+
+/// A transaction, open or not.
+#[derive(Default)]
+pub(super) struct Transaction {
+    is_open: bool,
+    sent: Vec<Sent>,
+    failure: Option<Failure>,
+    faults: Faults,
+    pub(super) replayed: u64,
+}
+
+fn failure(is_fatal: bool, what: &str) -> Failure {
+    if is_fatal {
+        Failure::Stop(WorkerError::Reconnect(what.to_owned()))
+    } else {
+        Failure::Abort(what.to_owned())
+    }
+}
+
+impl Effects for Transaction {
+    fn begin(&mut self) -> Result<(), Failure> {
+        if std::mem::take(&mut self.faults.begin) {
+            return Err(failure(self.faults.is_fatal, "begin"));
+        }
+        self.is_open = true;
+        Ok(())
+    }
+
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self
+    }
+
+    fn take_failure(&mut self) -> Option<Failure> {
+        self.failure.take()
+    }
+
+    fn reported(&mut self, _: &KafkaError) -> Result<(), Failure> {
+        if std::mem::take(&mut self.faults.report) {
+            return Err(failure(true, "report"));
+        }
+        Ok(())
+    }
+
+    fn went_live(&mut self, replayed: &Replayed) {
+        self.replayed += replayed.records;
+    }
+}
+
+impl Outbox for Transaction {
+    fn send(&mut self, record: OutputRecord<'_>) {
+        assert!(self.is_open, "an output outside of a transaction");
+        if self.failure.is_some() {
+            return;
+        }
+        match &mut self.faults.send {
+            Some(0) => {
+                self.faults.send = None;
+                self.failure = Some(failure(self.faults.is_fatal, "send"));
+                return;
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        self.sent.push(Sent {
+            topic: if record.topic == OUTPUTS { OUTPUTS } else { CONTROL },
+            partition: record.partition.unwrap_or_default(),
+            payload: record.payload.to_vec(),
+        });
+    }
+
+    fn dead_letter(&mut self, _: &InputRecord<'_>, _: &'static str, _: &str) {}
+
+    fn is_replay(&self) -> bool {
+        false
+    }
+}
+
+/// Where the consumer reads a partition.
+struct Position {
+    at: i64,
+    is_paused: bool,
+}
+
+/// A worker of one generation; all of it is lost in a crash.
+pub(super) struct Process {
+    pub(super) generation: u64,
+    pub(super) partitions: Partitions<Digest>,
+    pub(super) transaction: Transaction,
+    positions: BTreeMap<i32, Position>,
+    /// Restores that the helper thread has not begun.
+    requests: Vec<(i32, u64)>,
+    /// Restores that it has done.
+    answers: Vec<Restored<Digest>>,
+    frozen: Vec<(i32, SnapshotWriter, FrozenState)>,
+    probed: Vec<Probed>,
+}
+
+impl Process {
+    pub(super) fn new(generation: u64) -> Self {
+        Self {
+            generation,
+            partitions: Partitions::new(INPUT, Some(CONTROL)),
+            transaction: Transaction::default(),
+            positions: BTreeMap::new(),
+            requests: Vec::new(),
+            answers: Vec::new(),
+            frozen: Vec::new(),
+            probed: Vec::new(),
+        }
+    }
+
+    pub(super) fn has(&self, partition: i32) -> bool {
+        self.positions.contains_key(&partition)
+    }
+
+    pub(super) fn assign(&mut self, partition: i32) {
+        let epoch = self.partitions.assign(partition);
+        self.requests.push((partition, epoch));
+        let waiting = Position {
+            at: 0,
+            is_paused: true,
+        };
+        self.positions.insert(partition, waiting);
+    }
+
+    pub(super) fn give_up(&mut self, partition: i32) {
+        self.partitions.give_up(&[partition]);
+        self.positions.remove(&partition);
+        self.requests.retain(|(number, _)| *number != partition);
+    }
+
+    /// Begins or ends a restore, in any order.
+    pub(super) fn restore(&mut self, cluster: &Cluster, random: &mut Random) -> Result<(), Failure> {
+        if !self.requests.is_empty() && random.one_in(2) {
+            let (partition, epoch) = self.requests.swap_remove(random.below(self.requests.len()));
+            let log = &cluster.logs[partition as usize];
+            self.answers.push(log.restore(partition, epoch));
+        }
+        if self.answers.is_empty() {
+            return Ok(());
+        }
+        let restored = self.answers.swap_remove(random.below(self.answers.len()));
+        if !self.partitions.awaits(&restored) {
+            return Ok(());
+        }
+        if let Some(position) = self.positions.get_mut(&restored.partition) {
+            *position = Position {
+                at: restored.start,
+                is_paused: false,
+            };
+        }
+        self.partitions.start(restored, &mut self.transaction)
+    }
+
+    /// Fetches and processes a batch: of several partitions, in any order, with records from before a position and of
+    /// partitions that are not restored, and with errors in the place of records.
+    pub(super) fn batch(
+        &mut self,
+        cluster: &Cluster,
+        random: &mut Random,
+        faults: Faults,
+    ) -> Result<(), Failure> {
+        self.transaction.faults = faults;
+        let mut items = Vec::new();
+        let numbers: Vec<i32> = self.positions.keys().copied().collect();
+        for _ in 0..1 + random.below(4) {
+            let Some(&number) = numbers.get(random.below(numbers.len().max(1))) else {
+                break;
+            };
+            let Some(position) = self.positions.get_mut(&number) else {
+                continue;
+            };
+            let log = &cluster.logs[number as usize];
+            let count = if random.one_in(20) {
+                70
+            } else {
+                random.below(6) as i64
+            };
+            let from = match random.below(12) {
+                0 => (position.at - 2).max(0),
+                _ => position.at,
+            };
+            let to = (position.at.max(from) + count).min(log.end());
+            for offset in from..to {
+                let payload = log.records[offset as usize].as_ref();
+                items.extend(payload.map(|payload| {
+                    Ok(InputRecord {
+                        topic: INPUT,
+                        partition: number,
+                        offset,
+                        timestamp_ms: offset,
+                        key: None,
+                        payload: Some(payload),
+                    })
+                }));
+            }
+            // What was fetched before the pause comes again after the seek.
+            if !position.is_paused {
+                position.at = position.at.max(to);
+                if faults.cuts && random.one_in(2) {
+                    // The report of an error moves the position by one, over a record.
+                    position.at += 1;
+                    items.push(Err(Report {
+                        partition: number,
+                        error: KafkaError::MessageConsumption(RDKafkaErrorCode::PartitionEOF),
+                    }));
+                }
+            }
+        }
+        let result = self.partitions.batch(items.into_iter(), &mut self.transaction);
+        self.transaction.faults = Faults::default();
+        result
+    }
+
+    /// As the worker's: everything uncommitted is thrown away.
+    pub(super) fn roll_back(&mut self) {
+        self.transaction = Transaction {
+            replayed: self.transaction.replayed,
+            ..Transaction::default()
+        };
+        self.partitions.tally.clear();
+        for number in self.partitions.dirty() {
+            if let Some(position) = self.positions.get_mut(&number) {
+                position.is_paused = true;
+            }
+            let epoch = self.partitions.roll_back(number);
+            self.requests.retain(|(requested, _)| *requested != number);
+            self.requests.push((number, epoch));
+        }
+    }
+
+    /// Closes the batch; what is to be committed, if anything is.
+    pub(super) fn close(&mut self, faults: Faults) -> Result<Option<Vec<(i32, i64)>>, Failure> {
+        if self.partitions.dirty().is_empty() {
+            assert!(
+                self.transaction.sent.is_empty(),
+                "outputs of a partition that is not dirty"
+            );
+            return Ok(None);
+        }
+        self.transaction.faults = faults;
+        self.transaction.begin()?;
+        let closed = self.partitions.close(&mut self.transaction);
+        self.transaction.faults = Faults::default();
+        closed.map(Some)
+    }
+
+    pub(super) fn take_sent(&mut self) -> Vec<Sent> {
+        self.transaction.is_open = false;
+        std::mem::take(&mut self.transaction.sent)
+    }
+
+    /// The client says that the transaction is committed.
+    pub(super) fn committed(&mut self) {
+        self.partitions.commit();
+        self.partitions.tally.clear();
+    }
+
+    /// Takes a snapshot of each partition that is due, or writes one that was taken.
+    pub(super) fn snapshot(&mut self, cluster: &mut Cluster, random: &mut Random) {
+        if !self.frozen.is_empty() {
+            let (number, mut container, state) = self.frozen.swap_remove(random.below(self.frozen.len()));
+            if !random.one_in(6) {
+                state.write(container.state());
+                cluster.log(number).store(container.finish());
+            } else if let Some(active) = self.partitions.active_of(number) {
+                active.snapshots.failed();
+            }
+        }
+        for partition in self.partitions.iter_mut() {
+            let number = partition.number();
+            if let Some(active) = partition.active_mut()
+                && active.wants_snapshot(Duration::ZERO)
+            {
+                let container = container_of(number, active.next(), active.watermark_ms());
+                let state = active.task_of_snapshot().freeze();
+                active.snapshots.took(true);
+                self.frozen.push((number, container, state));
+            }
+        }
+    }
+
+    /// Asks for the ends of the partitions, or takes what was asked for before.
+    pub(super) fn probe(
+        &mut self,
+        cluster: &Cluster,
+        random: &mut Random,
+        faults: Faults,
+    ) -> Result<(), Failure> {
+        for probed in std::mem::take(&mut self.probed) {
+            let number = probed.probe.partition;
+            match self.partitions.take_probed(&probed) {
+                None | Some((_, Confirmed::Nothing)) => {}
+                Some((_, Confirmed::ReplayRead)) => {
+                    self.partitions.end_replay(number, &mut self.transaction)?;
+                }
+                Some((_, Confirmed::Idle)) => {
+                    let active = self.partitions.active_of(number);
+                    let watermark_ms = active.and_then(|active| active.watermark_ms()).unwrap_or(0);
+                    let target_ms = watermark_ms + 1 + random.below(30) as i64;
+                    self.transaction.faults = faults;
+                    self.partitions
+                        .advance(number, target_ms, &mut self.transaction)?;
+                    self.transaction.faults = Faults::default();
+                }
+            }
+        }
+        let probes = self.partitions.probes(Duration::ZERO);
+        let probed = probes.into_iter().map(|probe| {
+            let log = &cluster.logs[probe.partition as usize];
+            Probed {
+                probe,
+                end: log.end(),
+                at_end: log.is_empty_from(probe.next),
+            }
+        });
+        self.probed = probed.collect();
+        Ok(())
+    }
+
+    /// Whether all of its partitions have processed and committed all there is.
+    pub(super) fn is_done(&self, cluster: &Cluster) -> bool {
+        self.partitions.iter().all(|partition| {
+            let log = &cluster.logs[partition.number() as usize];
+            let is_done = |active: &Active<Digest>| {
+                active.is_live() && !active.is_dirty() && log.is_empty_from(active.next())
+            };
+            partition.active().is_some_and(is_done)
+        })
+    }
+}
