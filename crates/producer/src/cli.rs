@@ -46,9 +46,12 @@ struct GenerateArgs {
     /// Threads; 0 is as many as the rate needs and no more than cores, and one alone with --start-time
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// The same seed and thread count give the same stream (with --start-time, the same times too).
+    /// The same seed and thread count give the same stream (with --start-time, the same times too), but for its ids.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// The ids too: consumers drop another run's transactions as copies of those of this one.
+    #[arg(long)]
+    repeatable: bool,
     /// Number of users.
     #[arg(long, value_name = "N")]
     users: Option<u32>,
@@ -125,6 +128,7 @@ impl Cli {
                 set(&mut producer.format, flags.format);
                 set(&mut producer.threads, flags.threads);
                 set(&mut producer.seed, flags.seed);
+                producer.repeatable |= flags.repeatable;
                 set(&mut producer.users, flags.users);
                 set(&mut producer.merchants, flags.merchants);
                 if flags.event_rate == Some(0) {
@@ -169,7 +173,7 @@ mod tests {
 
     #[test]
     fn flags_go_before_settings() {
-        let line = "producer --rate 0 --count 7 --for 90s --format json --threads 3 --seed 1 --users 9 --merchants 8 \
+        let line = "producer --rate 0 --count 7 --for 90s --format json --threads 3 --seed 1 --repeatable --users 9 --merchants 8 \
                     --start-time 2026-10-09T12:00:00Z --event-rate 50";
         let (settings, options) = parse(line).unwrap();
         let producer = settings.producer;
@@ -183,6 +187,8 @@ mod tests {
             (0, Format::Json, 3, 1)
         );
         assert_eq!((producer.users, producer.merchants), (9, 8));
+        assert!(producer.repeatable);
+        assert!(!parse("producer --seed 1").unwrap().0.producer.repeatable);
         let expected = GenerateOptions {
             count: Some(7),
             duration: Some(Duration::from_secs(90)),

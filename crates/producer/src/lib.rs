@@ -16,6 +16,7 @@ mod plan;
 mod progress;
 pub mod replay;
 mod run;
+mod run_id;
 pub mod sender;
 pub mod source;
 pub mod stream;
@@ -24,3 +25,4 @@ pub mod world;
 
 pub use options::{GenerateOptions, Options};
 pub use run::{Summary, run};
+pub use run_id::RunTag;

@@ -14,6 +14,7 @@ use crate::encode::Encoder;
 use crate::generator::{Generator, Skew};
 use crate::options::{GenerateOptions, Options};
 use crate::replay::{Replay, ReplayCounts};
+use crate::run_id::RunTag;
 use crate::sender::Pacer;
 use crate::source::Source;
 use crate::stream::{EventClock, Stream, StreamConfig};
@@ -67,15 +68,25 @@ pub(crate) async fn encoder(
     Ok(encoder)
 }
 
+/// The run in the transaction ids, where it is in them: a file has ids of its own, and a repeatable stream the same in
+/// each run.
+pub(crate) fn run_in_ids(settings: &Settings, options: &Options, run: RunTag) -> Option<RunTag> {
+    match options {
+        Options::Generate(_) => (!settings.producer.repeatable).then_some(run),
+        Options::Replay(_) => None,
+    }
+}
+
 /// What each thread sends.
 pub(crate) fn sources(
     settings: &Settings,
     options: &Options,
     encoder: Encoder,
+    run: Option<RunTag>,
     counts: &Arc<ReplayCounts>,
 ) -> anyhow::Result<Vec<Box<dyn Source>>> {
     match options {
-        Options::Generate(options) => generators(&settings.producer, options, encoder),
+        Options::Generate(options) => generators(&settings.producer, options, encoder, run),
         // One thread keeps the file's order within each partition.
         Options::Replay(options) => Ok(vec![Box::new(Replay::open(
             options,
@@ -106,6 +117,7 @@ fn generators(
     settings: &Producer,
     options: &GenerateOptions,
     encoder: Encoder,
+    run: Option<RunTag>,
 ) -> anyhow::Result<Vec<Box<dyn Source>>> {
     let simulated = simulated_time(settings, options)?;
     let per_minute = simulated.map_or(settings.rate_per_s, |(_, rate)| rate) as f64 * 60.0
@@ -115,6 +127,12 @@ fn generators(
             users = settings.users,
             "an average user makes {per_minute:.1} transactions a minute, which looks like fraud to the velocity rule: \
              more users (--users) make it believable"
+        );
+    }
+    if run.is_none() {
+        warn!(
+            seed = settings.seed,
+            "the stream is repeatable: consumers drop as copies what another run of this seed has sent"
         );
     }
     let threads = threads(settings, simulated.is_some())?;
@@ -128,7 +146,10 @@ fn generators(
         _ => (0..threads).map(|_| None).collect(),
     };
     let sources = (0..threads).zip(skews.drain(..)).map(|(thread, skew)| {
-        let config = StreamConfig::of(settings, thread, threads);
+        let config = StreamConfig {
+            run,
+            ..StreamConfig::of(settings, thread, threads)
+        };
         let clock = simulated.map_or_else(EventClock::wall, |(start_ms, rate)| {
             EventClock::simulated(start_ms, rate, thread, threads)
         });

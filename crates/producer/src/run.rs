@@ -15,12 +15,13 @@ use rdkafka::ClientConfig;
 use tracing::info;
 
 use crate::lanes::prepare;
-use crate::ledger::Ledger;
+use crate::ledger::{Heading, Ledger};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::plan;
 use crate::progress::Progress;
 use crate::replay::ReplayCounts;
+use crate::run_id::RunId;
 use crate::supervisor::Supervisor;
 
 /// What became of a run.
@@ -104,7 +105,10 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
     let topics = plan::topics(settings);
     let counts = Arc::new(ReplayCounts::default());
     let encoder = plan::encoder(settings, &options, &topics).await?;
-    let sources = plan::sources(settings, &options, encoder, &counts)?;
+    let started_ms = now_ms();
+    let run = RunId::new(started_ms);
+    let run_in_ids = plan::run_in_ids(settings, &options, run.tag);
+    let sources = plan::sources(settings, &options, encoder, run_in_ids, &counts)?;
     let config = client_config(settings, &options)?;
     let (durations, window_ms) = (metrics.durations.clone(), settings.aggregator.window_ms);
     let prepared = {
@@ -112,13 +116,15 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
         tokio::task::spawn_blocking(move || prepare(&config, sources, &topics, &durations, window_ms))
     };
     let (senders, mut lanes) = prepared.await.context("a start was cut off")??;
-    let started_ms = now_ms();
     let ledger = Ledger::create(
         &settings.producer.ledger_dir,
-        &run_id(started_ms),
-        started_ms,
-        &topics.transactions,
-        window_ms,
+        &Heading {
+            run_id: run.to_string(),
+            started_ms,
+            run_in_ids,
+            topic: topics.transactions.clone(),
+            window_ms,
+        },
     )?;
     metrics.target_rate.set(match options {
         Options::Generate(_) => settings.producer.rate_per_s as i64,
@@ -162,13 +168,6 @@ fn count(options: &Options) -> Option<u64> {
         Options::Generate(options) => options.count,
         Options::Replay(options) => options.count,
     }
-}
-
-/// As `20261009T123456Z-1a2b3c`: sorts by time, and two runs of the same second differ.
-fn run_id(started_ms: i64) -> String {
-    let second = jiff::Timestamp::from_second(started_ms / 1_000).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let unique = uuid::Uuid::new_v4().simple().to_string();
-    format!("{}-{}", second.strftime("%Y%m%dT%H%M%SZ"), &unique[..6])
 }
 
 /// The least linger at a rate. Batches that are due but find no free request keep librdkafka's threads awake (docs/reliability.md),

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::running::RunLock;
 use super::tally::{Tally, WindowKey, WindowTotals};
+use crate::run_id::RunTag;
 
 /// Least time between two writes.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,8 +35,13 @@ pub struct LedgerFile {
     pub run_id: String,
     /// When it started, in milliseconds since 1970.
     pub started_ms: i64,
-    /// Whether the run ended and every record's outcome is in here.
+    /// Whether the run ended and every record's outcome is in here. While it goes on, and after it was killed, what the
+    /// brokers have may be more: the lock beside the file says which of the two it is.
     pub finished: bool,
+    /// The first eight digits of every transaction id of this run, where they are its own; `null` where ids come from a
+    /// file or from the seed alone, so that another run may send them too.
+    #[serde(default)]
+    pub id_prefix: Option<String>,
     /// The transactions' topic, with its prefix.
     pub topic: String,
     /// Acknowledged records of any kind, without labels.
@@ -55,6 +62,10 @@ pub struct LedgerFile {
     pub forgotten_windows: u64,
     /// Each acknowledged transaction once, by window and currency.
     pub windows: Vec<WindowLine>,
+    /// Acknowledged records of transactions that had been sent before, so that with `windows` every record that can be
+    /// read is here. `null` in ledgers of a release that did not have them.
+    #[serde(default)]
+    pub repeated_windows: Option<Vec<WindowLine>>,
     /// Each transaction of unknown outcome once: a verification must expect each of these windows with or without them.
     pub failed_windows: Vec<WindowLine>,
 }
@@ -89,12 +100,29 @@ impl From<(&WindowKey, &WindowTotals)> for WindowLine {
     }
 }
 
+/// What a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heading {
+    /// The run's name.
+    pub run_id: String,
+    /// When it started, in milliseconds since 1970.
+    pub started_ms: i64,
+    /// How its transaction ids begin, where they are its own.
+    pub run_in_ids: Option<RunTag>,
+    /// The transactions' topic, with its prefix.
+    pub topic: String,
+    /// Size of a window.
+    pub window_ms: i64,
+}
+
 /// The ledger of a run.
 #[derive(Debug)]
 pub struct Ledger {
     path: PathBuf,
+    lock: RunLock,
     head: LedgerFile,
     windows: BTreeMap<WindowKey, WindowTotals>,
+    repeated_windows: BTreeMap<WindowKey, WindowTotals>,
     failed_windows: BTreeMap<WindowKey, WindowTotals>,
     next_write: Instant,
     dirty: bool,
@@ -105,37 +133,37 @@ impl Ledger {
     ///
     /// # Errors
     /// The folder cannot be made or written.
-    pub fn create(
-        directory: &Path,
-        run_id: &str,
-        started_ms: i64,
-        topic: &str,
-        window_ms: i64,
-    ) -> Result<Self, LedgerError> {
-        let path = directory.join(format!("{run_id}.json"));
-        fs::create_dir_all(directory).map_err(|source| LedgerError {
+    pub fn create(directory: &Path, heading: &Heading) -> Result<Self, LedgerError> {
+        let path = directory.join(format!("{}.json", heading.run_id));
+        let failed = |source| LedgerError {
             path: path.clone(),
             source,
-        })?;
+        };
+        fs::create_dir_all(directory).map_err(failed)?;
+        let lock = RunLock::take(&path).map_err(failed)?;
         let mut ledger = Self {
             path,
+            lock,
             head: LedgerFile {
-                run_id: run_id.to_owned(),
-                started_ms,
+                run_id: heading.run_id.clone(),
+                started_ms: heading.started_ms,
                 finished: false,
-                topic: topic.to_owned(),
+                id_prefix: heading.run_in_ids.map(|run| run.to_string()),
+                topic: heading.topic.clone(),
                 acknowledged: 0,
                 failed: 0,
                 duplicates: 0,
                 malformed: 0,
                 labels: 0,
                 failed_labels: 0,
-                window_ms,
+                window_ms: heading.window_ms,
                 forgotten_windows: 0,
                 windows: Vec::new(),
+                repeated_windows: Some(Vec::new()),
                 failed_windows: Vec::new(),
             },
             windows: BTreeMap::new(),
+            repeated_windows: BTreeMap::new(),
             failed_windows: BTreeMap::new(),
             next_write: Instant::now(),
             dirty: true,
@@ -165,15 +193,21 @@ impl Ledger {
         self.head.malformed += tally.malformed;
         self.head.labels += tally.labels;
         self.head.failed_labels += tally.failed_labels;
-        for (key, totals) in &tally.windows {
-            self.windows.entry(*key).or_default().merge(totals);
-        }
-        for (key, totals) in &tally.failed_windows {
-            self.failed_windows.entry(*key).or_default().merge(totals);
+        for (windows, more) in [
+            (&mut self.windows, &tally.windows),
+            (&mut self.repeated_windows, &tally.repeated_windows),
+            (&mut self.failed_windows, &tally.failed_windows),
+        ] {
+            for (key, totals) in more {
+                windows.entry(*key).or_default().merge(totals);
+            }
         }
         while self.windows.len() > MAX_WINDOWS {
             self.windows.pop_first();
             self.head.forgotten_windows += 1;
+        }
+        while self.repeated_windows.len() > MAX_WINDOWS {
+            self.repeated_windows.pop_first();
         }
     }
 
@@ -194,15 +228,20 @@ impl Ledger {
     /// The file cannot be written or renamed.
     pub fn finish(&mut self) -> Result<(), LedgerError> {
         self.head.finished = true;
-        self.write()
+        self.write()?;
+        self.lock.release();
+        Ok(())
     }
 
     fn write(&mut self) -> Result<(), LedgerError> {
         let started = Instant::now();
-        self.head.windows = self.windows.iter().map(WindowLine::from).collect();
-        self.head.failed_windows = self.failed_windows.iter().map(WindowLine::from).collect();
+        let lines = |windows: &BTreeMap<_, _>| windows.iter().map(WindowLine::from).collect();
+        self.head.windows = lines(&self.windows);
+        self.head.repeated_windows = Some(lines(&self.repeated_windows));
+        self.head.failed_windows = lines(&self.failed_windows);
         let result = replace(&self.path, &self.head);
         self.head.windows = Vec::new();
+        self.head.repeated_windows = None;
         self.head.failed_windows = Vec::new();
         self.next_write = Instant::now() + WRITE_INTERVAL.max(started.elapsed() * WRITE_SHARE);
         self.dirty = false;

@@ -1,7 +1,9 @@
 //! The ledger: what the brokers acknowledged, so that `millrace verify` can compare it with what came out.
 
 mod file;
+mod running;
 mod tally;
 
-pub use file::{Ledger, LedgerError, LedgerFile, WindowLine};
+pub use file::{Heading, Ledger, LedgerError, LedgerFile, WindowLine};
+pub use running::is_running;
 pub use tally::{Tally, WindowKey, WindowTotals};

@@ -64,6 +64,8 @@ pub struct Tally {
     pub failed_labels: u64,
     /// Each acknowledged transaction once.
     pub windows: FxHashMap<WindowKey, WindowTotals>,
+    /// Acknowledged records whose transaction id had been sent before.
+    pub repeated_windows: FxHashMap<WindowKey, WindowTotals>,
     /// Each transaction of unknown outcome once.
     pub failed_windows: FxHashMap<WindowKey, WindowTotals>,
     /// Failures of either kind by error code.
@@ -81,7 +83,11 @@ impl Tally {
         self.acknowledged += 1;
         match facts.class {
             Class::First => self.windows.entry(key(facts, window_ms)).or_default().add(facts),
-            Class::Repeat => self.duplicates += 1,
+            Class::Repeat => {
+                self.duplicates += 1;
+                let repeated = self.repeated_windows.entry(key(facts, window_ms)).or_default();
+                repeated.add(facts);
+            }
             Class::Malformed | Class::Label => self.malformed += 1,
         }
     }
@@ -108,11 +114,14 @@ impl Tally {
         self.malformed += other.malformed;
         self.labels += other.labels;
         self.failed_labels += other.failed_labels;
-        for (key, totals) in other.windows {
-            self.windows.entry(key).or_default().merge(&totals);
-        }
-        for (key, totals) in other.failed_windows {
-            self.failed_windows.entry(key).or_default().merge(&totals);
+        for (windows, more) in [
+            (&mut self.windows, other.windows),
+            (&mut self.repeated_windows, other.repeated_windows),
+            (&mut self.failed_windows, other.failed_windows),
+        ] {
+            for (key, totals) in more {
+                windows.entry(key).or_default().merge(&totals);
+            }
         }
         for (code, count) in other.failures {
             *self.failures.entry(code).or_default() += count;

@@ -14,6 +14,7 @@ use millrace_settings::Producer;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
+use crate::run_id::RunTag;
 use crate::world::{CityIndex, User, World, mix, multiply_shift};
 
 pub use clock::EventClock;
@@ -35,6 +36,9 @@ const MAX_DRAWS: u32 = 8;
 pub struct StreamConfig {
     /// The seed of the run.
     pub seed: u64,
+    /// The run that transaction ids begin with, so that no other run sends them; `None` gives the same ids from the
+    /// same seed.
+    pub run: Option<RunTag>,
     /// This thread's number, from 0.
     pub thread: u32,
     /// Number of threads; each has users of its own.
@@ -54,11 +58,12 @@ pub struct StreamConfig {
 }
 
 impl StreamConfig {
-    /// The stream of one of `threads` threads, by the settings.
+    /// The stream of one of `threads` threads, by the settings; repeatable, as it is of no run yet.
     #[must_use]
     pub fn of(settings: &Producer, thread: u32, threads: u32) -> Self {
         Self {
             seed: settings.seed,
+            run: None,
             thread,
             threads,
             refund_share: settings.refund_share,
@@ -107,6 +112,7 @@ struct Bounds {
 #[derive(Debug)]
 pub struct Stream {
     world: Arc<World>,
+    run: Option<RunTag>,
     rng: Xoshiro256PlusPlus,
     thread: u32,
     threads: u32,
@@ -137,6 +143,7 @@ impl Stream {
         let run = mix(config.seed, STREAM_SALT);
         Self {
             world,
+            run: config.run,
             rng: Xoshiro256PlusPlus::seed_from_u64(mix(
                 run,
                 u64::from(config.thread) << 32 | u64::from(threads),
@@ -238,7 +245,7 @@ impl Stream {
         };
         let merchant = self.world.merchant(index);
         let transaction = Transaction {
-            transaction_id: transaction_id(&mut self.rng),
+            transaction_id: transaction_id(&mut self.rng, self.run),
             user_id: user.id(),
             amount: self.world.amount(user, (spend >> 32) as u32),
             transaction_time_ms: time_ms,
@@ -274,7 +281,7 @@ impl Stream {
                 .part_of(&user, purchase.amount, 1 + (random >> 3 & 7) as i64),
         };
         Some(Transaction {
-            transaction_id: transaction_id(&mut self.rng),
+            transaction_id: transaction_id(&mut self.rng, self.run),
             user_id: user.id(),
             amount,
             transaction_time_ms: now_ms.max(purchase.time_ms),
@@ -319,13 +326,21 @@ impl Stream {
     }
 }
 
-/// A random UUID (version 4, RFC 9562 §5.4).
+/// A random UUID (version 4, RFC 9562 §5.4); of a run, one that begins with the run (version 8, §5.8). Either takes the
+/// same from the generator of random numbers, so that all else in the stream is the same.
 #[inline]
-fn transaction_id(rng: &mut Xoshiro256PlusPlus) -> TransactionId {
+fn transaction_id(rng: &mut Xoshiro256PlusPlus, run: Option<RunTag>) -> TransactionId {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&rng.next_u64().to_be_bytes());
     bytes[8..].copy_from_slice(&rng.next_u64().to_be_bytes());
-    bytes[6] = bytes[6] & 0x0f | 0x40;
+    let version = match run {
+        None => 0x40,
+        Some(run) => {
+            bytes[..4].copy_from_slice(&run.to_bytes());
+            0x80
+        }
+    };
+    bytes[6] = bytes[6] & 0x0f | version;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     TransactionId::from_bytes(bytes)
 }

@@ -14,6 +14,7 @@ const START_MS: i64 = 1_760_000_000_000;
 fn config() -> StreamConfig {
     StreamConfig {
         seed: 42,
+        run: None,
         thread: 0,
         threads: 1,
         refund_share: 0.03,
@@ -88,6 +89,40 @@ fn the_same_seed_gives_the_same_bytes() {
     assert!(one != bytes(43, 0, 2));
     assert!(one != bytes(42, 1, 2));
     assert!(one != bytes(42, 0, 3));
+}
+
+#[test]
+fn a_run_has_ids_of_its_own_in_the_same_stream() {
+    let of = |run: Option<&str>| {
+        let run = run.map(|text| RunTag::parse(text).unwrap());
+        let (items, labels) = run_stream(run);
+        let ids: HashSet<TransactionId> = items.iter().map(|item| item.transaction.transaction_id).collect();
+        let anonymous = items.into_iter().map(|mut item| {
+            item.transaction.transaction_id = TransactionId::from_bytes([0; 16]);
+            item
+        });
+        (anonymous.collect::<Vec<_>>(), labels.len(), ids)
+    };
+    let (repeatable, first, second) = (of(None), of(Some("01020304")), of(Some("01020305")));
+    assert_eq!(repeatable.0, first.0);
+    assert_eq!(first.0, second.0);
+    assert_eq!((repeatable.1, first.1), (first.1, second.1));
+    assert_eq!(
+        repeatable.2.len(),
+        first.2.len(),
+        "no id is lost to the run's four bytes"
+    );
+    assert!(first.2.is_disjoint(&second.2) && first.2.is_disjoint(&repeatable.2));
+    assert!(first.2.iter().all(|id| id.as_bytes()[..4] == [1, 2, 3, 4]));
+    assert!(first.2.iter().all(|id| &id.to_string()[14..15] == "8"));
+}
+
+fn run_stream(run_tag: Option<RunTag>) -> (Vec<Item>, Vec<FraudLabel>) {
+    let config = StreamConfig {
+        run: run_tag,
+        ..config()
+    };
+    run(&world(10_000), config, 20_000)
 }
 
 #[test]

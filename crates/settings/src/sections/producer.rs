@@ -29,8 +29,10 @@ pub struct Producer {
     pub threads: usize,
     /// Avro or JSON.
     pub format: Format,
-    /// Seed of the world and the stream: the same seed and thread count give the same stream.
+    /// Seed of the world and the stream: the same seed and thread count give the same stream, but for its ids.
     pub seed: u64,
+    /// Whether the ids are the same too. Else each run's are its own, and begin with the end of its name.
+    pub repeatable: bool,
     /// Number of users.
     pub users: u32,
     /// Number of merchants, drawn by Zipf's law.
@@ -65,6 +67,7 @@ impl Default for Producer {
             threads: 0,
             format: Format::Avro,
             seed: 42,
+            repeatable: false,
             users: 100_000,
             merchants: 5_000,
             zipf_exponent: 1.0,

@@ -6,7 +6,7 @@ use millrace_domain::TransactionType;
 
 use super::*;
 use crate::source::{Class, Facts};
-use crate::stream::{EventClock, Item, Kind, Stream, StreamConfig};
+use crate::stream::{EventClock, Item, Stream, StreamConfig};
 use crate::world::{World, WorldConfig};
 
 fn items(count: usize) -> Vec<Item> {
@@ -19,6 +19,7 @@ fn items(count: usize) -> Vec<Item> {
     .unwrap();
     let config = StreamConfig {
         seed: 1,
+        run: None,
         thread: 0,
         threads: 1,
         refund_share: 0.1,
@@ -33,12 +34,22 @@ fn items(count: usize) -> Vec<Item> {
     (0..count).map(|_| stream.next(clock.tick())).collect()
 }
 
+fn heading() -> Heading {
+    Heading {
+        run_id: "run".to_owned(),
+        started_ms: 7,
+        run_in_ids: RunTag::parse("1a2b3c4d"),
+        topic: "topic".to_owned(),
+        window_ms: 60_000,
+    }
+}
+
 fn facts(item: &Item) -> Facts {
     Facts::of(&item.transaction, item.kind.into())
 }
 
-/// The sums of a window and currency, by going through the transactions.
-fn recount(items: &[Item], line: &WindowLine) -> WindowLine {
+/// The sums of a window and currency, by going through the transactions of a class.
+fn recount(items: &[Item], class: Class, line: &WindowLine) -> WindowLine {
     let mut again = WindowLine {
         purchase_count: 0,
         refund_count: 0,
@@ -48,7 +59,7 @@ fn recount(items: &[Item], line: &WindowLine) -> WindowLine {
     for item in items {
         let transaction = &item.transaction;
         let inside = (line.start_ms..line.start_ms + 60_000).contains(&transaction.transaction_time_ms);
-        if item.kind != Kind::First || !inside || transaction.currency.as_str() != line.currency {
+        if Class::from(item.kind) != class || !inside || transaction.currency.as_str() != line.currency {
             continue;
         }
         let units = i128::from(transaction.amount.units());
@@ -72,7 +83,7 @@ fn recount(items: &[Item], line: &WindowLine) -> WindowLine {
 fn sums_equal_a_naive_recount() {
     let items = items(40_000);
     let directory = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::create(directory.path(), "run", 7, "topic", 60_000).unwrap();
+    let mut ledger = Ledger::create(directory.path(), &heading()).unwrap();
     let mut failed = Vec::new();
     let mut acknowledged = Vec::new();
     // Three threads' tallies, merged in pieces; every hundredth record fails.
@@ -113,18 +124,28 @@ fn sums_equal_a_naive_recount() {
     assert_eq!(in_windows, count(Class::First));
     assert!(file.windows.len() > 50, "{}", file.windows.len());
     for line in &file.windows {
-        assert_eq!(*line, recount(&acknowledged, line));
+        assert_eq!(*line, recount(&acknowledged, Class::First, line));
     }
+    let repeated = file.repeated_windows.unwrap();
+    let repeats: u64 = repeated
+        .iter()
+        .map(|line| line.purchase_count + line.refund_count)
+        .sum();
+    assert_eq!(repeats, file.duplicates);
+    for line in &repeated {
+        assert_eq!(*line, recount(&acknowledged, Class::Repeat, line));
+    }
+    assert_eq!(file.id_prefix.as_deref(), Some("1a2b3c4d"));
     assert!(!file.failed_windows.is_empty());
     for line in &file.failed_windows {
-        assert_eq!(*line, recount(&failed, line));
+        assert_eq!(*line, recount(&failed, Class::First, line));
     }
 }
 
 #[test]
 fn a_reader_never_sees_half_a_file() {
     let directory = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::create(directory.path(), "run", 7, "topic", 60_000).unwrap();
+    let mut ledger = Ledger::create(directory.path(), &heading()).unwrap();
     let before = fs::read(ledger.path()).unwrap();
     let old = File::open(ledger.path()).unwrap();
     let mut tally = Tally::default();
@@ -143,6 +164,6 @@ fn a_folder_that_cannot_be_made_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let blocked = directory.path().join("file");
     fs::write(&blocked, b"").unwrap();
-    let error = Ledger::create(&blocked, "run", 7, "topic", 60_000).unwrap_err();
+    let error = Ledger::create(&blocked, &heading()).unwrap_err();
     assert!(error.to_string().contains("file/run.json"), "{error}");
 }
