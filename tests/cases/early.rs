@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use millrace_codec::AggregateReader;
 use millrace_domain::topic;
 use millrace_settings::Emit;
-use millrace_tests::checks::check_aggregates;
+use millrace_tests::checks::{check_aggregates, check_undisturbed};
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, elastic, topics, wait_until};
@@ -41,6 +41,7 @@ pub(super) async fn results_grow_to_the_final_sums(mut context: TestContext) -> 
 
     pipeline::verify(&context).await?;
     let expected = check_aggregates(&context, COUNT).await?;
+    check_undisturbed(&context).await?;
     check_growth(&context).await?;
     let documents = elastic::count(&context.settings, "millrace-aggregates").await?;
     ensure!(
@@ -59,7 +60,7 @@ async fn early_documents(context: &TestContext) -> Result<u64> {
     Ok(found["hits"]["total"]["value"].as_u64().unwrap_or_default())
 }
 
-/// In the log, revisions rise and nothing shrinks, up to a final result; most of those had an early one.
+/// In the log, revisions rise and nothing shrinks, up to a final result; all but a twentieth of those had an early one.
 async fn check_growth(context: &TestContext) -> Result<()> {
     let records = topics::read(&context.settings, topic::AGGREGATES).await?;
     let reader = AggregateReader::new(pipeline::schemas(context));
@@ -95,8 +96,9 @@ async fn check_growth(context: &TestContext) -> Result<()> {
             newest.values().all(millrace_domain::MerchantAggregate::is_final),
             "each early result is followed by a final one"
         );
+        // The watermark comes second by second, but for an idle partition's, which may come to a window's end at once.
         ensure!(
-            grown > newest.len() / 2,
+            grown * 100 >= newest.len() * 95,
             "{grown} of {} had an early result",
             newest.len()
         );

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use anyhow::{Context, Result, ensure};
 use millrace_codec::{AnomalyReader, LabelReader};
 use millrace_domain::{TransactionId, topic};
-use millrace_tests::checks::check_aggregates;
+use millrace_tests::checks::{check_aggregates, check_undisturbed};
 use millrace_tests::oracle::Expected;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
@@ -50,6 +50,7 @@ pub(super) async fn sums_to_the_cent(mut context: TestContext) -> Result<()> {
     // Verification waits for the windows to close, and compares with the producer's own ledger.
     pipeline::verify(&context).await?;
     let expected = check_aggregates(&context, COUNT).await?;
+    check_undisturbed(&context).await?;
     check_anomalies(&context).await?;
     check_documents(&context, &expected).await?;
     check_dashboard(&context).await?;
@@ -62,7 +63,17 @@ fn now_ms() -> Result<u128> {
         .as_millis())
 }
 
-/// No anomaly twice; each rule finds most of what was injected for it.
+/// What each rule finds of the transactions that were injected for it. A burst is found when it is complete enough, and the
+/// evidence of its anomaly are those of its span that are kept: three quarters of it. The others are single transactions;
+/// of habits and journeys one may be cut short, of copies none.
+const LEAST_SHARES: [(&str, f64); 4] = [
+    ("velocity", 0.65),
+    ("amount_outlier", 0.9),
+    ("impossible_travel", 0.9),
+    ("replay", 1.0),
+];
+
+/// No anomaly twice; each rule finds its share of what was injected for it.
 async fn check_anomalies(context: &TestContext) -> Result<()> {
     let anomalies = topics::read(&context.settings, topic::ANOMALIES).await?;
     let labels = topics::read(&context.settings, topic::FRAUD_LABELS).await?;
@@ -92,7 +103,7 @@ async fn check_anomalies(context: &TestContext) -> Result<()> {
             let label = reader.read(&record.payload)?;
             injected.entry(label.rule).or_default().push(label.transaction_id);
         }
-        for rule in ["velocity", "amount_outlier", "impossible_travel", "replay"] {
+        for (rule, least_share) in LEAST_SHARES {
             let injected = injected
                 .get(rule)
                 .with_context(|| format!("nothing was injected for {rule}"))?;
@@ -103,7 +114,8 @@ async fn check_anomalies(context: &TestContext) -> Result<()> {
                 "end_to_end: {rule}: {hits} of {} labelled transactions are evidence",
                 injected.len()
             );
-            ensure!(hits > 0, "{rule} found none of {}", injected.len());
+            let share = hits as f64 / injected.len() as f64;
+            ensure!(share >= least_share, "{rule} found {hits} of {}", injected.len());
         }
         Ok(())
     })

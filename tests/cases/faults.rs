@@ -91,10 +91,10 @@ async fn try_faults(context: &mut TestContext, faults: &[Fault]) -> Result<()> {
     }
     ensure!(
         judgement.passed(),
-        "{} lost, {} doubled; anomalies: {:?}; open transactions: {:?}\n{}",
+        "{} lost, {} doubled; differences: {:?}; open transactions: {:?}\n{}",
         judgement.lost(),
         judgement.doubled(),
-        judgement.anomalies,
+        judgement.differences(),
         judgement.lingering_transactions,
         judgement.verification.to_table()
     );

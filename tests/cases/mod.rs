@@ -12,6 +12,7 @@ mod replay;
 mod retention;
 mod time;
 mod upgrade;
+mod verification;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -59,6 +60,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(object_store::serves_a_recovery),
         case!(ownership::is_found_for_every_partition),
         case!(retention::a_lost_beginning_is_no_silent_loss),
+        case!(verification::tells_the_truth),
+        case!(verification::what_nobody_has_worked_off_is_not_finished),
         case!(upgrade::a_new_field_passes_through),
         case!(end_to_end::sums_to_the_cent),
         case!(early::results_grow_to_the_final_sums),

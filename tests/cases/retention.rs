@@ -7,10 +7,6 @@ use millrace_settings::LostPosition;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, topics, wait_until};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::{Offset, TopicPartitionList};
 
 /// The detector's snapshots are gone and so is the log's beginning. By default it stops and says what is missing; told
 /// to continue, it goes on from what is left, and counts the loss.
@@ -55,21 +51,12 @@ pub(super) async fn a_lost_beginning_is_no_silent_loss(mut context: TestContext)
 /// Deletes all but the last record of each partition of the transactions; how many partitions had more.
 async fn delete_beginnings(context: &TestContext) -> Result<usize> {
     let settings = &context.settings;
-    let name = format!("{}{}", settings.kafka.topic_prefix, topic::TRANSACTIONS);
-    let mut list = TopicPartitionList::new();
     let mut last = std::collections::BTreeMap::new();
     for record in topics::read(settings, topic::TRANSACTIONS).await? {
         last.insert(record.partition, record.offset);
     }
-    for (&partition, &offset) in last.iter().filter(|(_, offset)| **offset > 0) {
-        list.add_partition_offset(&name, partition, Offset::Offset(offset))?;
-    }
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", &settings.kafka.bootstrap_servers)
-        .create()?;
-    let outcome = admin.delete_records(&list, &AdminOptions::new()).await?;
-    for element in outcome.elements() {
-        element.error()?;
-    }
-    Ok(list.count())
+    last.retain(|_, offset| *offset > 0);
+    let deleted = last.len();
+    topics::delete_before(settings, topic::TRANSACTIONS, last).await?;
+    Ok(deleted)
 }

@@ -27,6 +27,7 @@ pub struct Expected {
 
 /// Sums up the records of the transactions topic, in the order of partition and offset. Those whose partition and offset are
 /// in `late` are left out of the aggregates, as they are on the late topic; a late copy of what was in time is a duplicate.
+/// Whether they had to be late is not asked here: [`crate::checks::check_undisturbed`] says it.
 ///
 /// # Errors
 /// The registry cannot be asked.

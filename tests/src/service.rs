@@ -132,6 +132,16 @@ impl Service {
         Ok(())
     }
 
+    /// Waits until it ends by itself; the status it exits with, and all it has written.
+    ///
+    /// # Errors
+    /// It does not end within `limit`.
+    pub async fn end(&mut self, limit: Duration) -> Result<(Option<i32>, String)> {
+        let status = wait_for_end(&mut self.child, limit).await;
+        let status = status.with_context(|| self.tail())?;
+        Ok((status.code(), self.output()))
+    }
+
     /// All it has written.
     #[must_use]
     pub fn output(&self) -> String {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use millrace_settings::Settings;
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -82,6 +84,30 @@ pub async fn wait_for_records(settings: &Settings, topic: &str, count: usize) ->
         Ok((read(settings, topic).await?.len() >= count).then_some(()))
     })
     .await
+}
+
+/// Deletes the records before an offset of each of these partitions.
+///
+/// # Errors
+/// The brokers refuse.
+pub async fn delete_before(
+    settings: &Settings,
+    topic: &str,
+    offsets: impl IntoIterator<Item = (i32, i64)>,
+) -> Result<()> {
+    let name = format!("{}{topic}", settings.kafka.topic_prefix);
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        list.add_partition_offset(&name, partition, Offset::Offset(offset))?;
+    }
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &settings.kafka.bootstrap_servers)
+        .create()?;
+    let outcome = admin.delete_records(&list, &AdminOptions::new()).await?;
+    for element in outcome.elements() {
+        element.error()?;
+    }
+    Ok(())
 }
 
 fn read_blocking(bootstrap_servers: &str, topic: &str) -> Result<Vec<Record>> {

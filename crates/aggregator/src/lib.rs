@@ -49,8 +49,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     jobs.finish().await
 }
 
-/// Asks the registry and the brokers what the jobs need, and makes them.
-async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(PartialJob, MergeJob)> {
+/// Asks the registry and the brokers what the jobs need, and makes them: to run them, or to repeat their logs without
+/// Kafka's groups and transactions, which gives what an undisturbed run gives.
+///
+/// # Errors
+/// Wrong settings, a schema or a topic that is missing, brokers that do not answer, or `shutdown`.
+pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(PartialJob, MergeJob)> {
     let name = |topic| topic_name(&settings.kafka, topic);
     let (transactions, partials) = (name(topic::TRANSACTIONS), name(topic::PARTIALS));
     let aggregates = name(topic::AGGREGATES);

@@ -13,6 +13,7 @@ pub mod health;
 mod http;
 pub mod init;
 pub mod metrics;
+pub mod repeat;
 pub mod rig;
 pub mod service;
 pub mod state;

@@ -7,38 +7,15 @@ use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
 use millrace_codec::{AnomalyReader, DecodedAnomaly, SchemaFetcher};
-use millrace_detector::job::{DetectJob, DetectTask};
 use millrace_domain::topic;
-use millrace_kafka::{InputRecord, Job as _, Outbox, OutputRecord, Task as _, topic_name};
+use millrace_kafka::{InputRecord, OutputRecord, topic_name};
 use millrace_service::registry;
 use millrace_settings::Settings;
 use rdkafka::message::Message as _;
-use serde::Serialize;
 
+use crate::repeat::Difference;
+use crate::repeat::offline::{self, Collect};
 use crate::verify::log::TopicLog;
-
-/// How the anomalies on the topic differ from those of an undisturbed run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Difference {
-    /// Anomalies of an undisturbed run.
-    pub undisturbed: u64,
-    /// Those that are not on the topic.
-    pub missing: u64,
-    /// Those on the topic that an undisturbed run does not have.
-    pub unexpected: u64,
-    /// Those that are there with other evidence.
-    pub different: u64,
-    /// Those that are there more than once.
-    pub doubled: u64,
-}
-
-impl Difference {
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_none(&self) -> bool {
-        self.missing + self.unexpected + self.different + self.doubled == 0
-    }
-}
 
 /// Repeats the whole log of transactions and compares.
 ///
@@ -49,8 +26,10 @@ pub async fn compare(settings: &Settings) -> Result<Difference> {
     let settings = settings.clone();
     tokio::task::spawn_blocking(move || {
         let reader = AnomalyReader::new(SchemaFetcher::new(registry::config(&settings.schema_registry)));
-        let undisturbed = repeat(&settings, &job)?;
-        let undisturbed = undisturbed.iter().map(|bytes| read(&reader, bytes));
+        let events = offline::events(&settings.kafka, &job)?;
+        let mut undisturbed = Collected::default();
+        offline::run(&settings.kafka, &job, &events, &mut undisturbed)?;
+        let undisturbed = undisturbed.0.iter().map(|bytes| read(&reader, bytes));
         let undisturbed = undisturbed.collect::<Result<Vec<_>>>()?;
         let mut found = Vec::new();
         let mut log = TopicLog::open(&settings.kafka, topic_name(&settings.kafka, topic::ANOMALIES))?;
@@ -71,45 +50,23 @@ fn read(reader: &AnomalyReader, bytes: &[u8]) -> Result<DecodedAnomaly> {
     })
 }
 
-fn repeat(settings: &Settings, job: &DetectJob) -> Result<Vec<Vec<u8>>> {
-    let mut tasks: HashMap<i32, DetectTask> = HashMap::new();
-    let mut outbox = Collected::default();
-    let mut log = TopicLog::open(&settings.kafka, job.input_topic().to_owned())?;
-    log.read_new(|message| {
-        let partition = message.partition();
-        let task = tasks.entry(partition).or_insert_with(|| job.task(partition));
-        let record = InputRecord {
-            topic: message.topic(),
-            partition,
-            offset: message.offset(),
-            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
-            key: message.key(),
-            payload: message.payload(),
-        };
-        Ok(task.process(&record, &mut outbox)?)
-    })?;
-    Ok(outbox.0)
-}
-
 /// Keeps the values of what is sent.
 #[derive(Debug, Default)]
 struct Collected(Vec<Vec<u8>>);
 
-impl Outbox for Collected {
-    fn send(&mut self, record: OutputRecord<'_>) {
+impl Collect for Collected {
+    fn sent(&mut self, _partition: i32, record: &OutputRecord<'_>) -> Result<()> {
         self.0.push(record.payload.to_vec());
+        Ok(())
     }
 
     // The detector leaves bad records to the aggregator.
-    fn dead_letter(&mut self, _record: &InputRecord<'_>, _code: &'static str, _error: &str) {}
-
-    fn is_replay(&self) -> bool {
-        false
-    }
+    fn dead_letter(&mut self, _record: &InputRecord<'_>, _code: &str) {}
 }
 
 fn difference(undisturbed: Vec<DecodedAnomaly>, found: Vec<DecodedAnomaly>) -> Difference {
     let mut difference = Difference {
+        what: "anomalies".to_owned(),
         undisturbed: undisturbed.len() as u64,
         ..Difference::default()
     };
@@ -160,6 +117,7 @@ mod tests {
         assert!(difference(undisturbed(), undisturbed()).is_none());
         let found = vec![anomaly(1, 0.5), anomaly(1, 0.5), anomaly(2, 0.6), anomaly(4, 0.5)];
         let expected = Difference {
+            what: "anomalies".to_owned(),
             undisturbed: 3,
             missing: 1,
             unexpected: 1,

@@ -5,8 +5,8 @@ use std::fmt;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 
-use super::anomalies::Difference;
 use super::fault::Fault;
+use crate::repeat::Difference;
 use crate::verify;
 
 /// How long it took until everything was at the head of the stream again.
@@ -33,6 +33,8 @@ pub struct Judgement {
     pub verification: verify::Report,
     /// The anomalies, against an undisturbed run.
     pub anomalies: Difference,
+    /// All that both stages of aggregation have written, late records and dead letters too, against an undisturbed run.
+    pub outputs: Vec<Difference>,
     /// Partitions that an open transaction holds back.
     pub lingering_transactions: Vec<String>,
 }
@@ -41,7 +43,15 @@ impl Judgement {
     /// Whether everything is as if nothing had happened.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.verification.passed && self.anomalies.is_none() && self.lingering_transactions.is_empty()
+        self.verification.passed && self.differences().is_empty() && self.lingering_transactions.is_empty()
+    }
+
+    /// What differs from an undisturbed run.
+    #[must_use]
+    pub fn differences(&self) -> Vec<String> {
+        let all = std::iter::once(&self.anomalies).chain(&self.outputs);
+        let wrong = all.filter(|difference| !difference.is_none());
+        wrong.map(ToString::to_string).collect()
     }
 
     /// Transactions and anomalies that are missing.
@@ -143,10 +153,10 @@ impl fmt::Display for Outcome {
         };
         write!(
             f,
-            ": {} lost, {} doubled; anomalies: {:?}; open transactions: {:?}\n{}",
+            ": {} lost, {} doubled; differences: {:?}; open transactions: {:?}\n{}",
             self.lost,
             self.doubled,
-            judgement.anomalies,
+            judgement.differences(),
             judgement.lingering_transactions,
             judgement.verification.to_table()
         )

@@ -11,6 +11,7 @@ use super::anomalies;
 use super::cluster::Cluster;
 use super::outcome::{Judgement, Recovery};
 use super::transactions;
+use crate::repeat;
 use crate::rig::apart::prepare;
 use crate::rig::fleet::Fleet;
 use crate::rig::monitor::{Group, Mark, Monitor, OFTEN};
@@ -146,6 +147,7 @@ impl Pipeline {
         let report = verify::run(&self.settings, &options).await?;
         let judgement = Judgement {
             anomalies: anomalies::compare(&self.settings).await?,
+            outputs: repeat::compare(&self.settings).await?,
             lingering_transactions: transactions::lingering(&self.settings, TRANSACTIONS_LIMIT).await?,
             verification: report,
         };

@@ -96,11 +96,7 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
 fn conclude(reporter: &Reporter, report: &verify::Report) -> ExitCode {
     reporter.clear();
     reporter.print(&report.to_table().to_string());
-    if report.passed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    report.outcome.exit_code()
 }
 
 /// What woke a wait.

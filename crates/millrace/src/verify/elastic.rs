@@ -1,5 +1,7 @@
 //! What Elasticsearch holds.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, bail};
 use elasticsearch::indices::IndicesRefreshParts;
 use elasticsearch::{Elasticsearch, SearchParts};
@@ -10,11 +12,19 @@ use millrace_settings::Settings;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::compare::Indexed;
+use super::figures::Indexed;
 use super::totals::{Totals, Windows, add_to};
 
-/// Windows and currencies in one page of the answer.
+/// Windows and currencies, or documents, in one page of an answer.
 const PAGE: usize = 5_000;
+
+/// What is added up.
+const FIGURES: [&str; 4] = [
+    "purchaseCount",
+    "purchaseSumUnits",
+    "refundCount",
+    "refundSumUnits",
+];
 
 /// Doubles above this need not be exact integers, and Elasticsearch adds up in doubles.
 const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
@@ -35,7 +45,26 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Hits {
-    total: Total,
+    /// Only counted where it was asked for.
+    total: Option<Total>,
+    #[serde(default)]
+    hits: Vec<Hit>,
+}
+
+#[derive(Deserialize)]
+struct Hit {
+    #[serde(rename = "_source")]
+    source: Document,
+    sort: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    purchase_count: u64,
+    purchase_sum_units: i64,
+    refund_count: u64,
+    refund_sum_units: i64,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +87,8 @@ struct Page {
 #[serde(rename_all = "camelCase")]
 struct Bucket {
     key: Key,
+    #[serde(rename = "doc_count")]
+    doc_count: u64,
     purchase_count: Figure,
     purchase_sum_units: Figure,
     refund_count: Figure,
@@ -93,7 +124,7 @@ impl Index {
     /// Makes every document visible and adds them up.
     ///
     /// # Errors
-    /// The server is away or refuses, or a sum is too large to be exact.
+    /// The server is away or refuses.
     pub async fn look(&self) -> anyhow::Result<Indexed> {
         let indices = [self.aggregates.as_str(), self.anomalies.as_str()];
         let refreshed = self
@@ -106,59 +137,63 @@ impl Index {
         let anomalies = self
             .search(&self.anomalies, &json!({ "size": 0, "track_total_hits": true }))
             .await?;
-        let (aggregate_count, aggregates) = self.aggregates().await?;
+        let (documents, aggregates) = self.aggregates().await?;
         Ok(Indexed {
             aggregates,
-            aggregate_count,
-            anomalies: anomalies.hits.total.value,
+            documents,
+            anomalies: anomalies.hits.total.map_or(0, |total| total.value),
         })
     }
 
     /// Number and sums of the final results: where early ones are on, open windows have documents too.
-    async fn aggregates(&self) -> anyhow::Result<(u64, Windows)> {
-        let mut windows = Windows::new();
+    async fn aggregates(&self) -> anyhow::Result<(BTreeMap<i64, u64>, Windows)> {
+        let (mut documents, mut windows) = (BTreeMap::new(), Windows::new());
+        let mut inexact = Vec::new();
         let mut after: Option<Value> = None;
         loop {
-            let mut composite = json!({
-                "size": PAGE,
-                "sources": [
-                    { "start_ms": { "terms": { "field": "@timestamp" } } },
-                    { "currency": { "terms": { "field": "currency" } } },
-                ],
-            });
-            if let Some(after) = &after {
-                composite["after"] = after.clone();
-            }
-            let figures = [
-                "purchaseCount",
-                "purchaseSumUnits",
-                "refundCount",
-                "refundSumUnits",
-            ];
-            let sums: Value = figures
-                .iter()
-                .map(|&field| (field.to_owned(), json!({ "sum": { "field": field } })))
-                .collect::<serde_json::Map<_, _>>()
-                .into();
-            let body = json!({
-                "size": 0,
-                "track_total_hits": true,
-                "query": { "term": { "revision": MerchantAggregate::FINAL } },
-                "aggs": { "windows": { "composite": composite, "aggs": sums } },
-            });
-            let answer = self.search(&self.aggregates, &body).await?;
-            let count = answer.hits.total.value;
+            let answer = self
+                .search(&self.aggregates, &page_of_windows(after.as_ref()))
+                .await?;
             // Without an index there is no aggregation in the answer.
             let Some(page) = answer.aggregations.map(|aggregations| aggregations.windows) else {
-                return Ok((count, windows));
+                break;
             };
             for bucket in &page.buckets {
-                let currency = Currency::parse(bucket.key.currency.as_bytes())?;
-                add_to(&mut windows, bucket.key.start_ms, currency, &bucket.totals()?);
+                let (start_ms, currency) = (
+                    bucket.key.start_ms,
+                    Currency::parse(bucket.key.currency.as_bytes())?,
+                );
+                *documents.entry(start_ms).or_default() += bucket.doc_count;
+                match bucket.totals() {
+                    Some(totals) => add_to(&mut windows, start_ms, currency, &totals),
+                    None => inexact.push((start_ms, currency)),
+                }
             }
             after = page.after_key;
             if after.is_none() {
-                return Ok((count, windows));
+                break;
+            }
+        }
+        for (start_ms, currency) in inexact {
+            let totals = self.add_up(start_ms, currency).await?;
+            add_to(&mut windows, start_ms, currency, &totals);
+        }
+        Ok((documents, windows))
+    }
+
+    /// Adds up the documents of one window and currency themselves, as their sum is beyond what the server adds exactly.
+    async fn add_up(&self, start_ms: i64, currency: Currency) -> anyhow::Result<Totals> {
+        let mut totals = Totals::default();
+        let mut after: Option<Value> = None;
+        loop {
+            let body = page_of_documents(start_ms, currency, after.as_ref());
+            let hits = self.search(&self.aggregates, &body).await?.hits.hits;
+            for hit in &hits {
+                totals.add(&hit.source.totals());
+            }
+            match hits.last() {
+                Some(last) => after = Some(last.sort.clone()),
+                None => return Ok(totals),
             }
         }
     }
@@ -183,9 +218,63 @@ impl Index {
     }
 }
 
+/// Asks for sums by window and currency.
+fn page_of_windows(after: Option<&Value>) -> Value {
+    let mut composite = json!({
+        "size": PAGE,
+        "sources": [
+            { "start_ms": { "terms": { "field": "@timestamp" } } },
+            { "currency": { "terms": { "field": "currency" } } },
+        ],
+    });
+    if let Some(after) = after {
+        composite["after"] = after.clone();
+    }
+    let sums: Value = FIGURES
+        .iter()
+        .map(|&field| (field.to_owned(), json!({ "sum": { "field": field } })))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    json!({
+        "size": 0,
+        "query": { "term": { "revision": MerchantAggregate::FINAL } },
+        "aggs": { "windows": { "composite": composite, "aggs": sums } },
+    })
+}
+
+/// Asks for the figures of each document of a window and currency. A merchant has one of them.
+fn page_of_documents(start_ms: i64, currency: Currency, after: Option<&Value>) -> Value {
+    let mut body = json!({
+        "size": PAGE,
+        "query": { "bool": { "filter": [
+            { "term": { "revision": MerchantAggregate::FINAL } },
+            { "term": { "@timestamp": { "value": start_ms } } },
+            { "term": { "currency": currency.as_str() } },
+        ] } },
+        "_source": FIGURES,
+        "sort": [ { "merchantId": "asc" } ],
+    });
+    if let Some(after) = after {
+        body["search_after"] = after.clone();
+    }
+    body
+}
+
+impl Document {
+    fn totals(&self) -> Totals {
+        Totals {
+            purchase_count: self.purchase_count,
+            purchase_sum: Sum::from_units(i128::from(self.purchase_sum_units)),
+            refund_count: self.refund_count,
+            refund_sum: Sum::from_units(i128::from(self.refund_sum_units)),
+        }
+    }
+}
+
 impl Bucket {
-    fn totals(&self) -> anyhow::Result<Totals> {
-        Ok(Totals {
+    /// `None` where a figure is beyond what the server adds exactly.
+    fn totals(&self) -> Option<Totals> {
+        Some(Totals {
             purchase_count: exact(&self.purchase_count)? as u64,
             purchase_sum: Sum::from_units(exact(&self.purchase_sum_units)?),
             refund_count: exact(&self.refund_count)? as u64,
@@ -194,14 +283,9 @@ impl Bucket {
     }
 }
 
-fn exact(figure: &Figure) -> anyhow::Result<i128> {
-    if figure.value.abs() >= EXACT_BELOW {
-        bail!(
-            "a window's sum of {} units is too large for Elasticsearch to add up exactly",
-            figure.value
-        );
-    }
-    Ok(figure.value as i128)
+/// What is added is never negative, so that no sum on the way was larger than the last.
+fn exact(figure: &Figure) -> Option<i128> {
+    (figure.value.abs() < EXACT_BELOW).then_some(figure.value as i128)
 }
 
 async fn accepted(

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use millrace_domain::{Currency, Sum};
-use millrace_producer::ledger::{LedgerFile, WindowLine};
+use millrace_producer::RunTag;
+use millrace_producer::ledger::{LedgerFile, WindowLine, is_running};
 
-use super::compare::Expected;
-use super::totals::{Totals, Windows, add_to};
+use super::figures::Expected;
+use super::totals::{Totals, Windows, add_to, common_window, in_windows_of};
 
-/// Reads every ledger of `topic` in `folder`. Windows of another size than `window_ms` are put together where they fit.
+/// Reads every ledger of `topic` in `folder`, in windows that those of every ledger and `window_ms` fit into. A ledger that
+/// cannot be read is named in what it gives, and the others are added all the same.
 ///
 /// # Errors
-/// The folder or a file cannot be read, or a ledger's windows do not fit the aggregator's.
+/// The folder cannot be read.
 pub fn read(folder: &Path, topic: &str, window_ms: i64) -> anyhow::Result<Expected> {
     let mut expected = Expected {
         window_ms,
@@ -31,41 +33,94 @@ pub fn read(folder: &Path, topic: &str, window_ms: i64) -> anyhow::Result<Expect
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        add_file(&path, topic, window_ms, &mut expected)
-            .with_context(|| format!("cannot take the ledger {}", path.display()))?;
+        // Before the file: a run that ends in between has then written all it knew.
+        let is_running = is_running(&path);
+        let added = load(&path).and_then(|file| add(&file, is_running, topic, &mut expected));
+        if let Err(error) = added {
+            expected.unreadable.push(format!("{}: {error:#}", path.display()));
+        }
     }
-    expected.unfinished.sort();
+    for names in [
+        &mut expected.unreadable,
+        &mut expected.running,
+        &mut expected.killed,
+    ] {
+        names.sort();
+    }
     Ok(expected)
 }
 
-fn add_file(path: &Path, topic: &str, window_ms: i64, expected: &mut Expected) -> anyhow::Result<()> {
+fn load(path: &Path) -> anyhow::Result<LedgerFile> {
     let text = std::fs::read(path)?;
-    let file: LedgerFile = serde_json::from_slice(&text)?;
+    if text.is_empty() {
+        bail!("it is empty");
+    }
+    Ok(serde_json::from_slice(&text)?)
+}
+
+/// One ledger's figures, read to their end before any is added.
+fn add(file: &LedgerFile, is_running: bool, topic: &str, expected: &mut Expected) -> anyhow::Result<()> {
     if file.topic != topic {
-        tracing::info!(ledger = %path.display(), topic = file.topic, "ledger of another topic is left out");
+        tracing::info!(
+            run = file.run_id,
+            topic = file.topic,
+            "ledger of another topic is left out"
+        );
         return Ok(());
     }
-    if file.window_ms <= 0 || window_ms % file.window_ms != 0 {
-        bail!(
-            "its windows of {} ms do not fit aggregator.window_ms, {window_ms} ms: a multiple would",
-            file.window_ms
-        );
+    let window_ms = common_window(expected.window_ms, file.window_ms).with_context(|| {
+        format!(
+            "its windows of {} ms and those of {} ms of the others fit into none of a day or less",
+            file.window_ms, expected.window_ms
+        )
+    })?;
+    let once = windows(&file.windows, window_ms)?;
+    let repeated = windows(file.repeated_windows.as_deref().unwrap_or_default(), window_ms)?;
+    let tag = file.id_prefix.as_deref().and_then(RunTag::parse);
+
+    if window_ms != expected.window_ms {
+        expected.window_ms = window_ms;
+        for added in [&mut expected.once, &mut expected.vouched, &mut expected.others] {
+            *added = in_windows_of(added, window_ms);
+        }
     }
     expected.runs += 1;
     if !file.finished {
-        expected.unfinished.push(file.run_id);
+        match is_running {
+            true => expected.running.push(file.run_id.clone()),
+            false => expected.killed.push(file.run_id.clone()),
+        }
     }
+    // Ids of a run that has not ended may come without it saying so.
+    let vouches = tag.filter(|_| file.finished);
+    let of_records = match vouches {
+        Some(tag) => {
+            expected.vouched_ids.insert(tag.to_bytes());
+            &mut expected.vouched
+        }
+        None => &mut expected.others,
+    };
+    add_all(of_records, &once);
+    add_all(of_records, &repeated);
+    add_all(&mut expected.once, &once);
+    expected.other_runs += u64::from(vouches.is_none());
     expected.acknowledged += file.acknowledged;
     expected.failed += file.failed;
     expected.malformed += file.malformed;
     expected.labels += file.labels;
     expected.failed_labels += file.failed_labels;
     expected.forgotten_windows += file.forgotten_windows;
-    add_lines(&file.windows, window_ms, &mut expected.windows)?;
-    add_lines(&file.failed_windows, window_ms, &mut expected.doubtful)
+    Ok(())
 }
 
-fn add_lines(lines: &[WindowLine], window_ms: i64, windows: &mut Windows) -> anyhow::Result<()> {
+fn add_all(windows: &mut Windows, more: &Windows) {
+    for (&(start_ms, currency), totals) in more {
+        add_to(windows, start_ms, currency, totals);
+    }
+}
+
+fn windows(lines: &[WindowLine], window_ms: i64) -> anyhow::Result<Windows> {
+    let mut windows = Windows::new();
     for line in lines {
         let totals = Totals {
             purchase_count: line.purchase_count,
@@ -74,14 +129,10 @@ fn add_lines(lines: &[WindowLine], window_ms: i64, windows: &mut Windows) -> any
             refund_sum: sum(&line.refund_sum_units)?,
         };
         let start_ms = line.start_ms - line.start_ms.rem_euclid(window_ms);
-        add_to(
-            windows,
-            start_ms,
-            Currency::parse(line.currency.as_bytes())?,
-            &totals,
-        );
+        let currency = Currency::parse(line.currency.as_bytes())?;
+        add_to(&mut windows, start_ms, currency, &totals);
     }
-    Ok(())
+    Ok(windows)
 }
 
 fn sum(text: &str) -> anyhow::Result<Sum> {
@@ -92,62 +143,4 @@ fn sum(text: &str) -> anyhow::Result<Sum> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ledger(run: &str, topic: &str, window_ms: i64, finished: bool) -> String {
-        serde_json::json!({
-            "run_id": run, "started_ms": 1, "finished": finished, "topic": topic, "acknowledged": 5, "failed": 1,
-            "duplicates": 1, "malformed": 1, "labels": 2, "failed_labels": 0, "window_ms": window_ms,
-            "forgotten_windows": 0,
-            "windows": [
-                {"start_ms": 0, "currency": "EUR", "purchase_count": 1, "purchase_sum_units": "100",
-                 "refund_count": 0, "refund_sum_units": "0"},
-                {"start_ms": 30_000, "currency": "EUR", "purchase_count": 1, "purchase_sum_units": "11",
-                 "refund_count": 1, "refund_sum_units": "7"}
-            ],
-            "failed_windows": [],
-        })
-        .to_string()
-    }
-
-    #[test]
-    fn runs_of_the_topic_are_added_in_the_aggregators_windows() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
-        write("a.json", ledger("a", "t", 30_000, true));
-        write("b.json", ledger("b", "t", 60_000, false));
-        write("c.json", ledger("c", "other", 60_000, true));
-        write("b.json.tmp", "torn".to_owned());
-        let expected = read(folder.path(), "t", 60_000).unwrap();
-        assert_eq!(
-            (expected.runs, expected.acknowledged, expected.labels),
-            (2, 10, 4)
-        );
-        assert_eq!(expected.unfinished, ["b"]);
-        let window = expected.windows[&(0, Currency::parse(b"EUR").unwrap())];
-        assert_eq!(
-            (window.purchase_count, window.purchase_sum),
-            (4, Sum::from_units(222))
-        );
-        assert_eq!((window.refund_count, window.refund_sum), (2, Sum::from_units(14)));
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(read(&folder.path().join("none"), "t", 60_000).unwrap().runs, 0);
-        std::fs::write(folder.path().join("a.json"), ledger("a", "t", 45_000, true)).unwrap();
-        let error = format!("{:#}", read(folder.path(), "t", 60_000).unwrap_err());
-        assert!(
-            error.contains("a.json") && error.contains("45000 ms do not fit"),
-            "{error}"
-        );
-        std::fs::write(folder.path().join("a.json"), "{}").unwrap();
-        let error = format!("{:#}", read(folder.path(), "t", 60_000).unwrap_err());
-        assert!(
-            error.contains("a.json") && error.contains("missing field"),
-            "{error}"
-        );
-    }
-}
+mod tests;

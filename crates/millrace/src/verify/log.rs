@@ -23,6 +23,17 @@ pub(crate) struct TopicLog {
     next: BTreeMap<i32, Option<i64>>,
 }
 
+/// What a topic has, by word of its leaders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Offsets that are there: records, aborted ones and markers of transactions included.
+    pub(crate) length: u64,
+    /// Partitions whose beginning retention, or somebody, has removed.
+    pub(crate) truncated: BTreeSet<i32>,
+    /// Offsets that are gone.
+    pub(crate) removed: u64,
+}
+
 impl TopicLog {
     /// Opens a topic.
     ///
@@ -51,22 +62,31 @@ impl TopicLog {
         })
     }
 
-    /// The number of records, aborted ones and markers of transactions included; `None` where retention has removed
-    /// some.
+    /// The topic's full name.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Where the partitions start and end.
     ///
     /// # Errors
     /// The brokers are away.
-    pub(crate) fn length(&self) -> anyhow::Result<Option<u64>> {
-        let mut length = 0;
+    pub(crate) fn extent(&self) -> anyhow::Result<Extent> {
+        let mut extent = Extent {
+            length: 0,
+            truncated: BTreeSet::new(),
+            removed: 0,
+        };
         for &partition in self.next.keys() {
             let (low, high) = bounds(&self.consumer, &self.topic, partition, SILENCE)
                 .with_context(|| format!("cannot get the offsets of {}-{partition}", self.topic))?;
+            extent.length += high.saturating_sub(low).unsigned_abs();
+            extent.removed += low.unsigned_abs();
             if low > 0 {
-                return Ok(None);
+                extent.truncated.insert(partition);
             }
-            length += high.unsigned_abs();
         }
-        Ok(Some(length))
+        Ok(extent)
     }
 
     /// Hands over every committed record that was not handed over before, up to the end of each partition.
@@ -77,21 +97,61 @@ impl TopicLog {
         &mut self,
         mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut positions = TopicPartitionList::new();
-        for (&partition, next) in &self.next {
-            let offset = next.map_or(Offset::Beginning, Offset::Offset);
-            positions.add_partition_offset(&self.topic, partition, offset)?;
+        let mut next = std::mem::take(&mut self.next);
+        let positions = next
+            .iter()
+            .map(|(&partition, next)| (partition, next.map_or(Offset::Beginning, Offset::Offset)));
+        let read = self.read(positions.collect(), |message| {
+            take(message)?;
+            next.insert(message.partition(), Some(message.offset() + 1));
+            Ok(true)
+        });
+        self.next = next;
+        read
+    }
+
+    /// Those of `offsets` at or after which the partition has a committed record: what a group that has committed them has
+    /// not read.
+    ///
+    /// # Errors
+    /// The brokers are away.
+    pub(crate) fn with_records_from(
+        &self,
+        offsets: impl IntoIterator<Item = (i32, Option<i64>)>,
+    ) -> anyhow::Result<BTreeSet<i32>> {
+        let offsets = offsets
+            .into_iter()
+            .map(|(partition, offset)| (partition, offset.map_or(Offset::Beginning, Offset::Offset)));
+        let mut found = BTreeSet::new();
+        self.read(offsets.collect(), |message| {
+            found.insert(message.partition());
+            Ok(false)
+        })?;
+        Ok(found)
+    }
+
+    /// Reads from these positions; a partition to its end, or until `take` has enough of it.
+    fn read(
+        &self,
+        positions: BTreeMap<i32, Offset>,
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let mut assignment = TopicPartitionList::new();
+        for (&partition, &offset) in &positions {
+            assignment.add_partition_offset(&self.topic, partition, offset)?;
         }
         // A new assignment makes the end of each partition known again.
-        self.consumer.assign(&positions)?;
-        let mut reading: BTreeSet<i32> = self.next.keys().copied().collect();
+        self.consumer.assign(&assignment)?;
+        let mut reading: BTreeSet<i32> = positions.into_keys().collect();
         let mut last_sign = Instant::now();
         let mut last_error = None;
         while !reading.is_empty() {
             match self.consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
-                    take(&message)?;
-                    self.next.insert(message.partition(), Some(message.offset() + 1));
+                    let partition = message.partition();
+                    if reading.contains(&partition) && !take(&message)? {
+                        reading.remove(&partition);
+                    }
                     last_sign = Instant::now();
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {

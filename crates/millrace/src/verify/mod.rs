@@ -1,14 +1,20 @@
 //! `millrace verify`: compares what the producer's brokers acknowledged with what came out, counts, and sums to the cent.
 //!
-//! Per window and currency, the acknowledged transactions must equal those in the aggregates plus those that came late (but for
-//! late copies of what is in the aggregates); no aggregate or anomaly may be there twice; each malformed record must be a dead letter of each service; and
-//! Elasticsearch must hold what the topics hold. [`compare`] says so without I/O; the other modules fetch the figures.
+//! What the ledgers have must be in the transactions' topic; of that topic, each transaction must be in the aggregates or on
+//! the late topic once, however often and by which run it was sent; no aggregate or anomaly may be there twice; each record
+//! that nobody can read must be a dead letter; and Elasticsearch must hold what the topics hold. [`compare`] says so without
+//! I/O; the other modules fetch the figures.
 
 pub mod compare;
 pub mod elastic;
-mod late;
+pub mod figures;
+mod firsts;
 pub mod ledger;
+mod once;
+mod places;
+mod progress;
 pub mod report;
+mod state;
 pub mod topics;
 pub mod totals;
 
@@ -23,7 +29,9 @@ use millrace_domain::topic;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 
-pub use report::{Check, Counts, Report, Verdict};
+use crate::repeat;
+
+pub use report::{Check, Counts, Outcome, Report, Verdict};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -40,6 +48,9 @@ pub struct Options {
     /// Leave Elasticsearch out
     #[arg(long)]
     pub without_elasticsearch: bool,
+    /// Run the jobs once more over the whole log, offline, and compare all they wrote, record by record
+    #[arg(long)]
+    pub repeat: bool,
     /// Called with each report that is not the last, about once a second.
     #[arg(skip = nothing as fn(&Report))]
     pub on_wait: fn(&Report),
@@ -53,12 +64,18 @@ impl Default for Options {
             timeout: Duration::from_secs(120),
             allow_open: false,
             without_elasticsearch: false,
+            repeat: false,
             on_wait: nothing,
         }
     }
 }
 
 /// Arguments of the command.
+///
+/// Compares what the brokers acknowledged to the producers with the topics and Elasticsearch, waiting for windows to close.
+/// It ends with 0 where everything is as it must be, 1 where something is lost, doubled or otherwise wrong, and 3 where
+/// nothing is known to be wrong but not everything could be compared in time: a window or a run is open, a job is behind, or
+/// something could not be read.
 #[derive(Debug, Clone, Args)]
 pub struct Command {
     /// How it is done.
@@ -72,8 +89,29 @@ pub struct Command {
 /// Compares until everything passes, nothing can get better, or the timeout is over.
 ///
 /// # Errors
-/// Something could not be read; that says nothing about the figures.
+/// Settings that cannot work, or a topic that does not exist. What cannot be read until the timeout is over is a row of the
+/// report.
 pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Report> {
+    let report = compare_in_time(settings, options).await?;
+    match options.repeat {
+        true => Ok(with_repeat(settings, options, report).await),
+        false => Ok(report),
+    }
+}
+
+/// What the jobs wrote against what an undisturbed run writes. Of an unfinished stream that would say nothing.
+async fn with_repeat(settings: &Settings, options: &Options, report: Report) -> Report {
+    const NAME: &str = "undisturbed run";
+    if report.outcome == Outcome::NotFinished {
+        return report.with_unread(NAME, "not before everything is worked off");
+    }
+    match repeat::all(settings).await {
+        Ok(differences) => report.with_differences(&differences, options.allow_open),
+        Err(error) => report.with_unread(NAME, &format!("{error:#}")),
+    }
+}
+
+async fn compare_in_time(settings: &Settings, options: &Options) -> anyhow::Result<Report> {
     let deadline = Instant::now() + options.timeout;
     let index = match options.without_elasticsearch {
         true => None,
@@ -81,66 +119,113 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
     };
     let opening = settings.clone();
     let mut topics = tokio::task::spawn_blocking(move || topics::Topics::open(&opening)).await??;
+    let mut last = None;
     loop {
         // Before the topics, from which it is fed: so it never seems to hold more than they do.
         let indexed = match &index {
-            None => None,
-            Some(index) => match index.look().await {
-                Ok(indexed) => Some(indexed),
-                // An index just made has no shard to search for a moment, and a server may be on its way back.
-                Err(error) if Instant::now() < deadline => {
-                    tracing::warn!("Elasticsearch is asked again: {error:#}");
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            },
+            None => Ok(None),
+            Some(index) => index.look().await.map(Some),
         };
-        let looked = settings.clone();
-        let (back, expected, observed) = tokio::task::spawn_blocking(move || {
-            let transactions = topic_name(&looked.kafka, topic::TRANSACTIONS);
-            let folder = &looked.producer.ledger_dir;
-            let expected = ledger::read(folder, &transactions, looked.aggregator.window_ms);
-            let observed = topics.observe();
-            (topics, expected, observed)
-        })
-        .await?;
+        let (back, looked) = look(settings, topics).await?;
         topics = back;
-        let (expected, observed) = (expected?, observed?);
-        let checks = compare::compare(&expected, &observed, indexed.as_ref());
-        let report = Report {
-            counts: compare::counts(&expected, &observed),
-            ..Report::of(checks, options.allow_open)
+        let report = match (looked, indexed) {
+            (Ok((expected, observed)), indexed) => {
+                let (checks, counts) = compare::compare(
+                    &expected,
+                    &observed,
+                    indexed.as_ref().ok().and_then(Option::as_ref),
+                );
+                let report = Report::of(checks, counts, options.allow_open);
+                let report = match indexed {
+                    Ok(_) => report,
+                    // An index just made has no shard to search for a moment, and a server may be on its way back.
+                    Err(error) => report.with_unread("Elasticsearch", &format!("{error:#}")),
+                };
+                last = Some((report.clone(), expected.running.is_empty()));
+                report
+            }
+            (Err(error), _) => {
+                let report = last.take().map(|(report, _)| report);
+                let report = report.unwrap_or_else(|| Report::of(Vec::new(), Counts::default(), false));
+                let report = report.with_unread("topics and ledgers", &format!("{error:#}"));
+                if Instant::now() >= deadline {
+                    return Ok(report);
+                }
+                report
+            }
         };
-        if report.passed || !report.may_change() || Instant::now() >= deadline {
+        if report.passed || !report.may_change() {
             return Ok(report);
         }
+        if Instant::now() >= deadline {
+            return Ok(match last {
+                Some((_, true)) => excused(settings, report).await,
+                // With a run that goes on, jobs are always a little behind.
+                _ => report,
+            });
+        }
         (options.on_wait)(&report);
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(PAUSE.max(topics.cost())).await;
     }
 }
 
-/// Runs the command and prints its report; the exit code says whether it passed.
+/// What the ledgers and the topics have at this moment.
+type Look = anyhow::Result<(figures::Expected, figures::Observed)>;
+
+async fn look(settings: &Settings, mut topics: topics::Topics) -> anyhow::Result<(topics::Topics, Look)> {
+    let settings = settings.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        let transactions = topic_name(&settings.kafka, topic::TRANSACTIONS);
+        let folder = &settings.producer.ledger_dir;
+        let expected = ledger::read(folder, &transactions, settings.aggregator.window_ms);
+        let looked = expected.and_then(|expected| {
+            let observed = topics.observe(&expected)?;
+            Ok((expected, observed))
+        });
+        (topics, looked)
+    });
+    Ok(looked.await?)
+}
+
+/// What is missing at the end is no loss while a job that would bring it has not read all there is.
+async fn excused(settings: &Settings, report: Report) -> Report {
+    let kafka = settings.kafka.clone();
+    let behind = tokio::task::spawn_blocking(move || progress::behind(&kafka)).await;
+    let behind = match behind {
+        Ok(Ok(behind)) => behind,
+        Ok(Err(error)) => return report.with_unread("consumer groups", &format!("{error:#}")),
+        Err(error) => return report.with_unread("consumer groups", &error.to_string()),
+    };
+    report.with_behind(|row| {
+        let sink = behind.sink.iter().filter(|_| row.starts_with(compare::INDEX));
+        behind.jobs.iter().chain(sink).map(String::as_str).collect()
+    })
+}
+
+/// Runs the command and prints its report; the exit code says what it came to.
 ///
 /// # Errors
-/// As for [`run`].
+/// The report cannot be written as JSON.
 #[allow(clippy::print_stdout, reason = "the command's output")]
 pub async fn command(settings: &Settings, command: &Command) -> anyhow::Result<ExitCode> {
     let options = Options {
         on_wait: tell,
         ..command.options.clone()
     };
-    let report = run(settings, &options).await?;
+    let report = match run(settings, &options).await {
+        Ok(report) => report,
+        Err(error) => {
+            // Nothing was compared: that is another status than that of a loss.
+            millrace_service::process::report(&error);
+            return Ok(Outcome::NotFinished.exit_code());
+        }
+    };
     if command.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         println!("{}", report.to_table());
     }
-    Ok(if report.passed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(report.outcome.exit_code())
 }
 
 #[allow(clippy::print_stderr, reason = "the command's progress")]
@@ -148,7 +233,7 @@ fn tell(report: &Report) {
     let missing = report
         .checks
         .iter()
-        .filter(|check| matches!(check.verdict, Verdict::Failed | Verdict::Open));
+        .filter(|check| matches!(check.verdict, Verdict::Failed | Verdict::Open | Verdict::Unread));
     let names: Vec<_> = missing.map(|check| check.check.as_str()).collect();
     if let [first, rest @ ..] = names.as_slice() {
         eprintln!("waiting: {first}, and {} more checks", rest.len());

@@ -1,7 +1,12 @@
 //! What a verification says: one row for each check.
 
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
+
+use crate::repeat::Difference;
 
 /// The outcome of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -11,8 +16,11 @@ pub enum Verdict {
     Passed,
     /// Not as it must be.
     Failed,
-    /// Not complete yet: a window that is not closed, or a run that has not ended.
+    /// Not complete yet: a window that is not closed, a run that has not ended, or what a job that is behind may still
+    /// bring.
     Open,
+    /// Could not be read, so that nobody knows.
+    Unread,
     /// Nothing to compare with; shown for the reader.
     Info,
 }
@@ -23,6 +31,7 @@ impl Verdict {
             Self::Passed => "passed",
             Self::Failed => "FAILED",
             Self::Open => "open",
+            Self::Unread => "not read",
             Self::Info => "",
         }
     }
@@ -57,11 +66,60 @@ pub struct Counts {
     pub doubled: u64,
 }
 
+/// What a verification came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything is as it must be.
+    Passed,
+    /// Something is not as it must be.
+    Failed,
+    /// Nothing is known to be wrong, and not everything could be compared: windows or runs are open, a job is behind, or
+    /// something could not be read.
+    NotFinished,
+}
+
+impl Outcome {
+    fn of(checks: &[Check], allow_open: bool) -> Self {
+        let has = |verdict| checks.iter().any(|check| check.verdict == verdict);
+        if has(Verdict::Failed) {
+            Self::Failed
+        } else if has(Verdict::Unread) || has(Verdict::Open) && !allow_open {
+            Self::NotFinished
+        } else {
+            Self::Passed
+        }
+    }
+
+    /// The status that `millrace verify` exits with.
+    #[must_use]
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Passed => ExitCode::SUCCESS,
+            Self::Failed => ExitCode::FAILURE,
+            Self::NotFinished => ExitCode::from(NOT_FINISHED),
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "FAILED",
+            Self::NotFinished => "NOT FINISHED",
+        }
+    }
+}
+
+/// The status of a verification that could not be finished; 2 is that of a wrong command line.
+const NOT_FINISHED: u8 = 3;
+
 /// Every check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Whether nothing failed.
+    /// Whether nothing failed and nothing is open.
     pub passed: bool,
+    /// What it came to.
+    pub outcome: Outcome,
     /// What was lost and doubled.
     pub counts: Counts,
     /// The rows, in order.
@@ -71,21 +129,17 @@ pub struct Report {
 impl Report {
     /// Judges the checks: a failed one fails the report, an open one too unless `allow_open`.
     #[must_use]
-    pub fn of(checks: Vec<Check>, allow_open: bool) -> Self {
-        let passed = checks.iter().all(|check| match check.verdict {
-            Verdict::Passed | Verdict::Info => true,
-            Verdict::Open => allow_open,
-            Verdict::Failed => false,
-        });
-        let counts = Counts::default();
+    pub fn of(checks: Vec<Check>, counts: Counts, allow_open: bool) -> Self {
+        let outcome = Outcome::of(&checks, allow_open);
         Self {
-            passed,
+            passed: outcome == Outcome::Passed,
+            outcome,
             counts,
             checks,
         }
     }
 
-    /// Whether looking again later may turn a failed report into a passed one.
+    /// Whether looking again later may turn a report that has not passed into a passed one.
     #[must_use]
     pub fn may_change(&self) -> bool {
         let mut bad = self
@@ -93,6 +147,70 @@ impl Report {
             .iter()
             .filter(|check| check.verdict == Verdict::Failed);
         !self.passed && bad.all(|check| check.may_change)
+    }
+
+    /// With what differs from an undisturbed run.
+    #[must_use]
+    pub fn with_differences(mut self, differences: &[Difference], allow_open: bool) -> Self {
+        for difference in differences {
+            let same = difference.undisturbed - difference.missing - difference.different;
+            self.checks.push(Check {
+                check: format!("undisturbed run: {}", difference.what),
+                expected: difference.undisturbed.to_string(),
+                actual: same.to_string(),
+                difference: match difference.is_none() {
+                    true => "0".to_owned(),
+                    false => difference.told(),
+                },
+                verdict: match difference.is_none() {
+                    true => Verdict::Passed,
+                    false => Verdict::Failed,
+                },
+                may_change: false,
+            });
+        }
+        Self::of(self.checks, self.counts, allow_open)
+    }
+
+    /// As the report after something could not be read.
+    #[must_use]
+    pub fn with_unread(mut self, what: &str, why: &str) -> Self {
+        self.checks.push(Check {
+            check: what.to_owned(),
+            expected: "to be read".to_owned(),
+            actual: why.to_owned(),
+            difference: String::new(),
+            verdict: Verdict::Unread,
+            may_change: true,
+        });
+        Self::of(self.checks, self.counts, false)
+    }
+
+    /// As the report of a pipeline of which some jobs are behind, each named with what it has not read: what is missing may
+    /// still come. `waits_for` gives those that a row waits for.
+    #[must_use]
+    pub fn with_behind<'a>(mut self, waits_for: impl Fn(&str) -> Vec<&'a str>) -> Self {
+        let mut behind = BTreeSet::new();
+        for check in &mut self.checks {
+            if check.verdict == Verdict::Failed && check.may_change {
+                let jobs = waits_for(&check.check);
+                if !jobs.is_empty() {
+                    check.verdict = Verdict::Open;
+                    behind.extend(jobs);
+                }
+            }
+        }
+        for job in behind {
+            self.checks.push(Check {
+                check: "jobs that are behind".to_owned(),
+                expected: "none".to_owned(),
+                actual: job.to_owned(),
+                difference: String::new(),
+                verdict: Verdict::Open,
+                may_change: true,
+            });
+        }
+        Self::of(self.checks, self.counts, false)
     }
 
     /// The rows as a table for a terminal, with the outcome below.
@@ -117,11 +235,12 @@ impl Report {
                 .count()
         };
         format!(
-            "{table}\nVerification {}: {} checks passed, {} failed, {} open",
-            if self.passed { "passed" } else { "FAILED" },
+            "{table}\nVerification {}: {} checks passed, {} failed, {} open, {} not read",
+            self.outcome.as_str(),
             count(Verdict::Passed),
             count(Verdict::Failed),
             count(Verdict::Open),
+            count(Verdict::Unread),
         )
     }
 }

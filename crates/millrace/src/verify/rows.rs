@@ -144,7 +144,26 @@ impl Rows {
         );
     }
 
+    /// A count that must not be below `expected`.
+    pub(super) fn at_least(&mut self, check: &str, expected: u64, actual: u64) {
+        let missing = i128::from(actual.min(expected));
+        let verdict = self.verdict(actual >= expected, true);
+        self.push(
+            check,
+            format!("at least {expected}"),
+            actual,
+            difference(i128::from(expected), missing),
+            verdict.0,
+            verdict.1,
+        );
+    }
+
     pub(super) fn info(&mut self, check: &str, actual: u64) {
+        self.note(check, actual);
+    }
+
+    /// Something for the reader.
+    pub(super) fn note(&mut self, check: &str, actual: impl Display) {
         self.push(check, "", actual, "", Verdict::Info, false);
     }
 }

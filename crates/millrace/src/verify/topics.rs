@@ -1,27 +1,29 @@
 //! What the topics hold, kept up to date from one look to the next.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use millrace_codec::{AggregateReader, AnomalyReader, ReadError, SchemaFetcher, TransactionReader};
-use millrace_domain::{Currency, MerchantAggregate, ShortId, topic};
+use millrace_codec::SchemaFetcher;
+use millrace_domain::topic;
 use millrace_kafka::topic_name;
-use millrace_settings::{Kafka, Settings};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use millrace_settings::Settings;
 
-use super::compare::{DeadLetters, Observed};
-use super::late::Late;
-use super::log::TopicLog;
-use super::totals::{Totals, Windows, add_to};
+use super::figures::{Expected, Observed, Retention, Source};
+use super::log::{Extent, TopicLog};
+use super::once::Known;
+use super::state::State;
+use super::totals::common_window;
 
-/// The service that may write a dead letter twice, as it writes outside transactions.
-const AT_LEAST_ONCE: &str = "elastic-sink";
+/// A log of more records than this is not read where the ledgers alone say what is expected.
+const READ_ALWAYS: u64 = 20_000_000;
 
 /// The logs of the topics that are compared, and what has been read of them.
 pub struct Topics {
-    kafka: Kafka,
     logs: Logs,
     state: State,
+    /// The last count of the source, and what it was made of.
+    counted: Option<(CountedFrom, Source)>,
+    /// How long it took.
+    counting: Duration,
 }
 
 struct Logs {
@@ -33,29 +35,14 @@ struct Logs {
     labels: TopicLog,
 }
 
-struct State {
+/// A count stays as it is while none of this changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct CountedFrom {
+    records: u64,
+    dead: u64,
+    late: u64,
     window_ms: i64,
-    aggregate_reader: AggregateReader,
-    transaction_reader: TransactionReader,
-    anomaly_reader: AnomalyReader,
-    /// The newest revision of each result, early or final.
-    aggregates: HashMap<(ShortId, Currency, i64), (i32, Totals)>,
-    doubled_aggregates: u64,
-    shrunken_aggregates: u64,
-    early_results: u64,
-    window_sizes_ms: BTreeSet<i64>,
-    late: Late,
-    dead_letters: BTreeMap<String, ServiceLetters>,
-    anomaly_ids: HashSet<[u8; 16]>,
-    doubled_anomalies: u64,
-    labels: u64,
-    undecodable: u64,
-}
-
-#[derive(Default)]
-struct ServiceLetters {
-    sources: HashSet<(Vec<u8>, Vec<u8>)>,
-    copies: u64,
+    vouched: usize,
 }
 
 impl Topics {
@@ -68,7 +55,6 @@ impl Topics {
         let open = |name: &str| TopicLog::open(kafka, topic_name(kafka, name));
         let fetcher = SchemaFetcher::new(millrace_service::registry::config(&settings.schema_registry));
         Ok(Self {
-            kafka: kafka.clone(),
             logs: Logs {
                 transactions: open(topic::TRANSACTIONS)?,
                 aggregates: open(topic::AGGREGATES)?,
@@ -77,33 +63,33 @@ impl Topics {
                 anomalies: open(topic::ANOMALIES)?,
                 labels: open(topic::FRAUD_LABELS)?,
             },
-            state: State {
-                window_ms: settings.aggregator.window_ms,
-                aggregate_reader: AggregateReader::new(fetcher.clone()),
-                transaction_reader: TransactionReader::new(fetcher.clone()),
-                anomaly_reader: AnomalyReader::new(fetcher),
-                aggregates: HashMap::new(),
-                doubled_aggregates: 0,
-                shrunken_aggregates: 0,
-                early_results: 0,
-                window_sizes_ms: BTreeSet::new(),
-                late: Late::default(),
-                dead_letters: BTreeMap::new(),
-                anomaly_ids: HashSet::new(),
-                doubled_anomalies: 0,
-                labels: 0,
-                undecodable: 0,
-            },
+            state: State::new(&fetcher, settings.aggregator.event_time.max_future_ms),
+            counted: None,
+            counting: Duration::ZERO,
         })
     }
 
-    /// Reads what is new and says what the topics hold.
+    /// How long the next look may take beyond reading what is new.
+    #[must_use]
+    pub fn cost(&self) -> Duration {
+        self.counting
+    }
+
+    /// Reads what is new and says what the topics hold, in windows that those of the ledgers fit into.
     ///
     /// # Errors
-    /// The brokers or the registry are away.
-    pub fn observe(&mut self) -> anyhow::Result<Observed> {
+    /// The brokers or the registry are away, or the temporary folder is full.
+    pub fn observe(&mut self, expected: &Expected) -> anyhow::Result<Observed> {
         let (logs, state) = (&mut self.logs, &mut self.state);
-        let transactions = logs.transactions.length()?;
+        let extents = Extents {
+            transactions: logs.transactions.extent()?,
+            aggregates: logs.aggregates.extent()?,
+            late: logs.late.extent()?,
+            dead_letters: logs.dead_letters.extent()?,
+            anomalies: logs.anomalies.extent()?,
+            labels: logs.labels.extent()?,
+        };
+        state.letters_are_lost = !extents.dead_letters.truncated.is_empty();
         logs.aggregates.read_new(|message| state.aggregate(message))?;
         logs.late.read_new(|message| state.late(message))?;
         logs.dead_letters.read_new(|message| state.dead_letter(message))?;
@@ -112,191 +98,97 @@ impl Topics {
             state.labels += 1;
             Ok(())
         })?;
-        if state.late.wants_search() {
-            let topic = topic_name(&self.kafka, topic::TRANSACTIONS);
-            TopicLog::open(&self.kafka, topic)?.read_new(|message| state.search(message))?;
-            state.late.searched();
+        let mut window_ms = expected.window_ms;
+        for &size in &state.window_sizes_ms {
+            window_ms = common_window(window_ms, size).unwrap_or(window_ms);
         }
-        Ok(self.state.observed(transactions))
-    }
-}
-
-impl State {
-    fn observed(&self, transactions: Option<u64>) -> Observed {
-        let mut aggregates = Windows::new();
-        let mut aggregate_count = 0;
-        for ((_, currency, start_ms), (revision, totals)) in &self.aggregates {
-            if *revision == MerchantAggregate::FINAL {
-                add_to(&mut aggregates, *start_ms, *currency, totals);
-                aggregate_count += 1;
+        // Once it was read there is no way back: what was late then still is.
+        let is_told_by_ledgers = expected.are_ids_unique()
+            && extents.transactions.length > READ_ALWAYS
+            && extents.transactions.length == expected.acknowledged
+            && extents.transactions.truncated.is_empty()
+            && state.late.len() == 0;
+        let source = match is_told_by_ledgers {
+            true => None,
+            false => {
+                logs.transactions.read_new(|message| state.transaction(message))?;
+                Some(self.count(expected, window_ms)?)
             }
-        }
-        let dead_letters = self.dead_letters.iter().map(|(service, letters)| {
-            let letters = DeadLetters {
-                records: letters.sources.len() as u64,
-                copies: letters.copies,
-                exactly_once: service != AT_LEAST_ONCE,
-            };
-            (service.clone(), letters)
-        });
-        Observed {
-            transactions,
-            last_window_ms: aggregates.keys().map(|key| key.0).max(),
-            aggregates,
-            aggregate_count,
-            doubled_aggregates: self.doubled_aggregates,
-            shrunken_aggregates: self.shrunken_aggregates,
-            early_results: self.early_results,
-            window_sizes_ms: self.window_sizes_ms.clone(),
-            late: self.late.windows(self.window_ms),
-            late_copies: self.late.copies(),
-            dead_letters: dead_letters.collect(),
-            anomalies: self.anomaly_ids.len() as u64,
-            doubled_anomalies: self.doubled_anomalies,
-            labels: self.labels,
-            undecodable: self.undecodable,
-        }
-    }
-
-    fn aggregate(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
-        let read = self.aggregate_reader.read(message.payload().unwrap_or_default());
-        let Some(aggregate) = self.decoded(message, read)? else {
-            return Ok(());
         };
-        self.window_sizes_ms
-            .insert(aggregate.window_end_ms - aggregate.window_start_ms);
-        let key = (
-            aggregate.merchant_id,
-            aggregate.currency,
-            aggregate.window_start_ms,
-        );
-        let newest = (aggregate.revision, totals(&aggregate));
-        self.early_results += u64::from(!aggregate.is_final());
-        match self.aggregates.get_mut(&key) {
-            // Revisions rise, as a merchant is in one partition: what does not rise was there before.
-            Some((revision, _)) if aggregate.revision <= *revision => self.doubled_aggregates += 1,
-            Some(older) => {
-                if aggregate.is_final() && older.1.exceeds(&newest.1, &Totals::default()) {
-                    self.shrunken_aggregates += 1;
-                }
-                *older = newest;
-            }
-            None => {
-                self.aggregates.insert(key, newest);
-            }
-        }
-        Ok(())
+        let retention = extents.retention(&self.logs, &self.state);
+        Ok(Observed {
+            transactions: extents
+                .transactions
+                .truncated
+                .is_empty()
+                .then_some(extents.transactions.length),
+            source,
+            retention,
+            ..self.state.observed(window_ms)
+        })
     }
 
-    fn late(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
-        let read = self
-            .transaction_reader
-            .read(message.payload().unwrap_or_default());
-        let Some(transaction) = self.decoded(message, read)? else {
-            return Ok(());
+    fn count(&mut self, expected: &Expected, window_ms: i64) -> anyhow::Result<Source> {
+        let state = &mut self.state;
+        let from = CountedFrom {
+            records: state.records_read,
+            dead: state.dead.len(),
+            late: state.late.len(),
+            window_ms,
+            vouched: expected.vouched_ids.len(),
         };
-        let source = header(message, "source.offset");
-        let offset = source.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-        let offset = offset.with_context(|| {
-            let (partition, offset) = (message.partition(), message.offset());
-            format!(
-                "{}-{partition} at offset {offset} has no source.offset",
-                message.topic()
-            )
-        })?;
-        self.late.add(transaction, offset);
-        Ok(())
-    }
-
-    /// Looks for the first copies of what came late.
-    fn search(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
-        let payload = message.payload().unwrap_or_default();
-        let transaction = match self.transaction_reader.read(payload) {
-            Ok(transaction) => transaction,
-            // A dead letter.
-            Err(ReadError::Invalid(_)) => return Ok(()),
-            Err(error @ ReadError::Registry(_)) => return Err(error.into()),
-        };
-        if self.late.contains(&transaction.transaction_id) {
-            let (partition, offset) = (message.partition(), message.offset());
-            let source = (
-                partition.to_string().into_bytes(),
-                offset.to_string().into_bytes(),
-            );
-            let is_dead = |letters: &ServiceLetters| letters.sources.contains(&source);
-            if !self.dead_letters.values().any(is_dead) {
-                self.late.search(&transaction.transaction_id, offset);
-            }
-        }
-        Ok(())
-    }
-
-    fn anomaly(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
-        let read = self.anomaly_reader.read(message.payload().unwrap_or_default());
-        if let Some(anomaly) = self.decoded(message, read)?
-            && !self.anomaly_ids.insert(anomaly.id.into_bytes())
+        if let Some((known, source)) = &self.counted
+            && *known == from
         {
-            self.doubled_anomalies += 1;
+            return Ok(source.clone());
         }
-        Ok(())
-    }
-
-    // One form for all that a log's records are handed to.
-    #[allow(clippy::unnecessary_wraps)]
-    fn dead_letter(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
-        let header = |name: &str| header(message, name).map(<[u8]>::to_vec);
-        let service = header("service").map_or_else(
-            || "an unknown service".to_owned(),
-            |service| String::from_utf8_lossy(&service).into_owned(),
-        );
-        let source = (
-            header("source.partition").unwrap_or_default(),
-            header("source.offset").unwrap_or_default(),
-        );
-        let letters = self.dead_letters.entry(service).or_default();
-        if !letters.sources.insert(source) {
-            letters.copies += 1;
-        }
-        Ok(())
-    }
-
-    /// A bad record is counted; only a registry that is away is an error.
-    fn decoded<T>(
-        &mut self,
-        message: &BorrowedMessage<'_>,
-        read: Result<T, ReadError>,
-    ) -> anyhow::Result<Option<T>> {
-        let place = || {
-            format!(
-                "{}-{} at offset {}",
-                message.topic(),
-                message.partition(),
-                message.offset()
-            )
+        let started = Instant::now();
+        let known = Known {
+            dead: &state.dead,
+            late: &state.late,
+            window_ms,
+            is_vouched: &|id| expected.vouches_for(id),
         };
-        match read {
-            Ok(value) => Ok(Some(value)),
-            Err(ReadError::Invalid(error)) => {
-                tracing::warn!(record = place(), %error, "a result cannot be decoded");
-                self.undecodable += 1;
-                Ok(None)
-            }
-            Err(error @ ReadError::Registry(_)) => Err(error).with_context(place),
-        }
+        let source = Source {
+            counted: state.records.count(&known)?,
+            refusable: state.refusable,
+        };
+        self.counting = started.elapsed();
+        self.counted = Some((from, source.clone()));
+        Ok(source)
     }
 }
 
-fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
-    let headers = message.headers()?;
-    headers.iter().find(|header| header.key == name)?.value
+struct Extents {
+    transactions: Extent,
+    aggregates: Extent,
+    late: Extent,
+    dead_letters: Extent,
+    anomalies: Extent,
+    labels: Extent,
 }
 
-fn totals(aggregate: &MerchantAggregate) -> Totals {
-    let totals = &aggregate.totals;
-    Totals {
-        purchase_count: totals.purchase_count,
-        purchase_sum: totals.purchase_sum,
-        refund_count: totals.refund_count,
-        refund_sum: totals.refund_sum,
+impl Extents {
+    /// What retention has removed of what is compared.
+    fn retention(&self, logs: &Logs, state: &State) -> Retention {
+        let topics = [
+            (&logs.transactions, &self.transactions),
+            (&logs.aggregates, &self.aggregates),
+            (&logs.late, &self.late),
+            (&logs.dead_letters, &self.dead_letters),
+            (&logs.anomalies, &self.anomalies),
+            (&logs.labels, &self.labels),
+        ];
+        let truncated = topics.iter().filter(|(_, extent)| !extent.truncated.is_empty());
+        Retention {
+            topics: truncated.map(|(log, _)| log.topic().to_owned()).collect(),
+            source_until_ms: state.first_appended_ms.latest(&self.transactions.truncated),
+            aggregates_until_ms: state.first_window_ms.latest(&self.aggregates.truncated),
+            late_until_ms: state.first_late_ms.latest(&self.late.truncated),
+            late_removed: self.late.removed,
+            dead_letters: !self.dead_letters.truncated.is_empty(),
+            anomalies: !self.anomalies.truncated.is_empty(),
+            labels: !self.labels.truncated.is_empty(),
+        }
     }
 }

@@ -85,3 +85,58 @@ pub fn by_currency<'a>(
     }
     currencies
 }
+
+/// The same windows in larger ones: `window_ms` is a multiple of theirs.
+#[must_use]
+pub fn in_windows_of(windows: &Windows, window_ms: i64) -> Windows {
+    let mut larger = Windows::new();
+    for (&(start_ms, currency), totals) in windows {
+        add_to(
+            &mut larger,
+            start_ms - start_ms.rem_euclid(window_ms),
+            currency,
+            totals,
+        );
+    }
+    larger
+}
+
+/// Longest window that others are put together in: the aggregator's divide a day.
+const DAY_MS: i64 = 86_400_000;
+
+/// The smallest window that windows of both sizes fit into; `None` if that is more than a day.
+#[must_use]
+pub fn common_window(one_ms: i64, other_ms: i64) -> Option<i64> {
+    let (mut a, mut b) = (one_ms, other_ms);
+    if a <= 0 || b <= 0 {
+        return None;
+    }
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    let common = (one_ms / a).checked_mul(other_ms)?;
+    (common <= DAY_MS).then_some(common)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_of_two_sizes_meet_in_the_smallest_that_holds_both() {
+        assert_eq!(common_window(60_000, 60_000), Some(60_000));
+        assert_eq!(common_window(60_000, 10_000), Some(60_000));
+        assert_eq!(common_window(60_000, 45_000), Some(180_000));
+        assert_eq!(common_window(60_000, 7_000_001), None);
+        assert_eq!(common_window(60_000, 0), None);
+        let eur = Currency::parse(b"EUR").unwrap();
+        let one = Totals {
+            purchase_count: 1,
+            ..Totals::default()
+        };
+        let small = Windows::from([((-30_000, eur), one), ((0, eur), one), ((30_000, eur), one)]);
+        let large = in_windows_of(&small, 60_000);
+        let counts: Vec<_> = large.iter().map(|(key, it)| (key.0, it.purchase_count)).collect();
+        assert_eq!(counts, [(-60_000, 1), (0, 2)]);
+    }
+}
