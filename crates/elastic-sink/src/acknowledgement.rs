@@ -3,8 +3,11 @@
 //! Batches finish in any order. Each stands for a span of offsets of each partition, and the spans of a partition join
 //! without a gap (the way of Quickwit's checkpoint deltas), so that the end of the last span in an unbroken row is
 //! what may be committed.
+//!
+//! A record that is set aside is *held*: its span is done but for it, and nothing from it on is
+//! committed until it is released. So it is read again by whoever starts from what is committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::stream::Stream;
 
@@ -43,6 +46,15 @@ struct Progress {
     committed: i64,
     /// Spans that are done, but not all before them: end by start.
     ahead: BTreeMap<i64, i64>,
+    /// Records that are set aside, in spans that are done.
+    held: BTreeSet<i64>,
+}
+
+impl Progress {
+    /// Everything below may be committed.
+    fn committable(&self) -> i64 {
+        self.held.first().map_or(self.done, |&first| first.min(self.done))
+    }
 }
 
 /// Keeps the progress of every assigned partition.
@@ -65,6 +77,7 @@ impl Tracker {
                 done: offset,
                 committed: offset,
                 ahead: BTreeMap::new(),
+                held: BTreeSet::new(),
             }
         });
         let from = progress.read;
@@ -91,12 +104,36 @@ impl Tracker {
         }
     }
 
+    /// Notes that the record at `offset` waits, though its span will be acknowledged; whether the
+    /// assignment is the present one, so that it may wait.
+    pub fn hold(&mut self, partition: PartitionKey, assignment: u64, offset: i64) -> bool {
+        let Some(progress) = self.current(partition, assignment) else {
+            return false;
+        };
+        progress.held.insert(offset);
+        true
+    }
+
+    /// Notes that a record that was held is done.
+    pub fn release(&mut self, partition: PartitionKey, assignment: u64, offset: i64) {
+        if let Some(progress) = self.current(partition, assignment) {
+            progress.held.remove(&offset);
+        }
+    }
+
+    fn current(&mut self, partition: PartitionKey, assignment: u64) -> Option<&mut Progress> {
+        self.partitions
+            .get_mut(&partition)
+            .filter(|progress| progress.assignment == assignment)
+    }
+
     /// The partitions of which more is done than was committed, with the offset to commit.
     pub fn committable(&self) -> impl Iterator<Item = (PartitionKey, i64)> + '_ {
         self.partitions
             .iter()
-            .filter(|(_, progress)| progress.done > progress.committed)
-            .map(|(&partition, progress)| (partition, progress.done))
+            .map(|(&partition, progress)| (partition, progress.committable(), progress.committed))
+            .filter(|(_, committable, committed)| committable > committed)
+            .map(|(partition, committable, _)| (partition, committable))
     }
 
     /// Notes that a commit was asked for.
@@ -113,27 +150,31 @@ impl Tracker {
         }
     }
 
-    /// The offset below which everything of a partition is done; `None` if nothing was read of it.
+    /// The offset below which everything of a partition is done but for what is held; `None` if
+    /// nothing was read of it.
     #[must_use]
     pub fn done(&self, partition: PartitionKey) -> Option<i64> {
         self.partitions.get(&partition).map(|progress| progress.done)
     }
 
-    /// How many offsets of a partition were read and are not done.
+    /// How many offsets of a partition were read and are not done, those held among them.
     #[must_use]
     pub fn open(&self, partition: PartitionKey) -> i64 {
+        self.partitions.get(&partition).map_or(0, open)
+    }
+
+    /// How many records of a partition are held.
+    #[must_use]
+    pub fn held(&self, partition: PartitionKey) -> i64 {
         self.partitions
             .get(&partition)
-            .map_or(0, |progress| progress.read - progress.done)
+            .map_or(0, |progress| progress.held.len() as i64)
     }
 
     /// How many offsets were read and are not done, of all partitions.
     #[must_use]
     pub fn all_open(&self) -> i64 {
-        self.partitions
-            .values()
-            .map(|progress| progress.read - progress.done)
-            .sum()
+        self.partitions.values().map(open).sum()
     }
 
     /// Forgets a partition that was revoked.
@@ -142,10 +183,12 @@ impl Tracker {
     }
 }
 
+fn open(progress: &Progress) -> i64 {
+    progress.read - progress.done + progress.held.len() as i64
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -222,6 +265,38 @@ mod tests {
         assert_eq!(tracker.committable().collect::<Vec<_>>(), [(key(0), 9)]);
         tracker.committed(key(0), 9);
         assert_eq!(tracker.committable().count(), 0);
+    }
+
+    #[test]
+    fn nothing_is_committed_from_the_first_held_record_on() {
+        let mut tracker = Tracker::default();
+        let (first, second) = (tracker.read(key(0), 5), tracker.read(key(0), 6));
+        assert!(tracker.hold(key(0), second.assignment, 6));
+        tracker.acknowledge(Span {
+            to: second.to,
+            ..first
+        });
+        assert_eq!(tracker.committable().collect::<Vec<_>>(), [(key(0), 6)]);
+        assert_eq!((tracker.done(key(0)), tracker.open(key(0))), (Some(7), 1));
+        tracker.committed(key(0), 6);
+        let third = tracker.read(key(0), 7);
+        tracker.acknowledge(third);
+        assert_eq!(tracker.committable().count(), 0);
+        tracker.release(key(0), second.assignment, 6);
+        assert_eq!(tracker.committable().collect::<Vec<_>>(), [(key(0), 8)]);
+        assert_eq!(tracker.all_open(), 0);
+    }
+
+    #[test]
+    fn a_former_assignment_holds_nothing() {
+        let mut tracker = Tracker::default();
+        let former = tracker.read(key(0), 5);
+        tracker.forget(key(0));
+        let span = tracker.read(key(0), 5);
+        assert!(!tracker.hold(key(0), former.assignment, 5));
+        assert!(tracker.hold(key(0), span.assignment, 5));
+        tracker.release(key(0), former.assignment, 5);
+        assert_eq!(tracker.held(key(0)), 1);
     }
 
     #[test]

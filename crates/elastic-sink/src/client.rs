@@ -6,7 +6,9 @@ use anyhow::Context as _;
 use elasticsearch::Elasticsearch;
 use elasticsearch::auth::Credentials;
 use elasticsearch::http::transport::{SingleNodeConnectionPool, TransportBuilder};
+use elasticsearch::nodes::NodesInfoParts;
 use millrace_settings::Elasticsearch as Settings;
+use serde_json::Value;
 use url::Url;
 
 /// A client for the server of `settings`. Nothing is connected yet.
@@ -56,9 +58,55 @@ pub fn explain(error: &elasticsearch::Error) -> String {
     text
 }
 
+/// The server's words without what is a document's: its id, its fields, the request it was in. For
+/// logs and readiness, which hold no ids.
+#[must_use]
+pub fn without_documents(message: &str) -> String {
+    const STARTS: [&str; 5] = [
+        " in document with id",
+        ". Preview of field's value",
+        ", request: [",
+        " containing [",
+        " of document [",
+    ];
+    let end = STARTS.iter().filter_map(|start| message.find(start)).min();
+    let kept = &message[..end.unwrap_or(message.len())];
+    kept.chars().take(500).collect()
+}
+
+/// The largest body that every node of the cluster takes (`http.max_content_length`); `None` where
+/// that cannot be told.
+pub async fn max_content_bytes(client: &Elasticsearch) -> Option<usize> {
+    let parts = NodesInfoParts::Metric(&["http"]);
+    let answer = client.nodes().info(parts).send().await.ok()?;
+    let answer: Value = answer.error_for_status_code().ok()?.json().await.ok()?;
+    let nodes = answer["nodes"].as_object()?.values();
+    let bytes = nodes.filter_map(|node| node["http"]["max_content_length_in_bytes"].as_u64());
+    usize::try_from(bytes.min()?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_word_of_a_document_is_told() {
+        for (said, kept) in [
+            (
+                "status 400: document_parsing_exception: [1:14] failed to parse field [windowEnd] of type [date] in \
+                 document with id 'm-17_EUR_0'. Preview of field's value: 'x'",
+                "status 400: document_parsing_exception: [1:14] failed to parse field [windowEnd] of type [date]",
+            ),
+            (
+                "[x][0] primary shard is not active Timeout: [15s], request: [BulkShardRequest [[x][0]] containing \
+                 [index {[x][m-17_EUR_0], source[{}]}]]",
+                "[x][0] primary shard is not active Timeout: [15s]",
+            ),
+        ] {
+            assert_eq!(without_documents(said), kept);
+        }
+        assert_eq!(without_documents(&"ü".repeat(1_000)).chars().count(), 500);
+    }
 
     #[test]
     fn half_a_login_is_refused() {

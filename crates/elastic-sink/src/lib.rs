@@ -1,23 +1,29 @@
 //! Transactions, aggregates and anomalies into Elasticsearch, so that a replay changes nothing.
 //!
-//! [`consumer`] reads the three topics on a thread of its own and decides by [`decode`] what each record becomes: a
-//! [`document`], a dead letter, or nothing. [`bulk`] collects documents and gives meaning to the answers, [`writer`]
-//! sends them until they are taken or refused, and [`acknowledgement`] says which offsets may be committed then.
-//! [`templates`] is for whoever sets the server up.
+//! [`consumer`] reads the three topics on a thread of its own and decides by [`decode`] what each
+//! record becomes: a [`document`], a dead letter, or nothing. [`bulk`] collects documents and gives
+//! meaning to the answers, [`writer`] sends them until they are taken or refused, and
+//! [`acknowledgement`] says which offsets may be committed then. [`indices`] makes sure of an index
+//! before it is written to, [`set_aside`] keeps the documents of one that takes none. [`templates`]
+//! is for whoever sets the server up. docs/elasticsearch.md says what becomes of every error.
 
 #![forbid(unsafe_code)]
 
 pub mod acknowledgement;
 pub mod bulk;
 pub mod client;
+pub mod conflict;
 pub mod consumer;
 pub mod dead_letter;
 pub mod decode;
 pub mod document;
+pub mod indices;
 pub mod metrics;
 pub mod reachability;
+pub mod refusals;
 pub mod retry;
 pub mod sample;
+pub mod set_aside;
 pub mod stream;
 pub mod templates;
 pub mod writer;
@@ -47,20 +53,14 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = Metrics::register()?;
     let client = client::connect(&settings.elasticsearch)?;
     let reachability = Reachability::new(health.component("elasticsearch"));
-    let sink = &settings.elastic_sink;
-    let writer = Writer {
-        client: client.clone(),
-        index_prefix: settings.elasticsearch.index_prefix.clone(),
-        backoff: writer::backoff(sink.retry_initial_ms, sink.retry_max_ms),
-        metrics,
-        reachability: reachability.clone(),
-    };
+    let writer = Writer::new(&client, &settings, metrics, reachability.clone());
     // Aborted when it is dropped, at the end of this function.
     let mut watch = tokio::task::JoinSet::new();
     watch.spawn(reachability.clone().watch(client.clone()));
     let readers = tokio::select! {
         readers = async {
             set_up(&client, &settings, &reachability, writer.backoff).await;
+            limit_size(&client, &writer).await;
             Readers::ask(&settings).await
         } => readers?,
         () = shutdown.wait() => return Ok(()),
@@ -84,11 +84,37 @@ async fn set_up(client: &Elasticsearch, settings: &Settings, reachability: &Reac
                 for (name, outcome) in outcomes {
                     tracing::info!(%outcome, "{name}");
                 }
-                return;
+                return warn_of_data_streams(client, settings).await;
             }
             Err(error) => reachability.writes(Some(error.to_string())),
         }
         backoff.wait(attempt).await;
         attempt = attempt.saturating_add(1);
     }
+}
+
+/// Says at the start, and not with the first document, that there are data streams where indices
+/// should be.
+async fn warn_of_data_streams(client: &Elasticsearch, settings: &Settings) {
+    for name in indices::data_streams(client, &settings.elasticsearch).await {
+        tracing::warn!(
+            data_stream = name,
+            "gets no documents: {}",
+            bulk::IndexFault::DataStream.remedy()
+        );
+    }
+}
+
+/// Asks how large a request the server takes.
+async fn limit_size(client: &Elasticsearch, writer: &Writer) {
+    let Some(bytes) = client::max_content_bytes(client).await else {
+        return;
+    };
+    if bytes < writer.size.limit() {
+        tracing::warn!(
+            bytes,
+            "the server's http.max_content_length is below elastic_sink.bulk_bytes, and is kept to"
+        );
+    }
+    writer.size.server_takes(bytes);
 }

@@ -1,11 +1,13 @@
 //! What the sink counts.
 
+use std::collections::BTreeMap;
+
 use millrace_telemetry::metrics::{
     DURATION_BUCKETS_S, MetricError, SIZE_BUCKETS_BYTES, counters, histogram, int_gauge, int_gauges,
 };
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use crate::bulk::RetryReason;
+use crate::bulk::{IndexFault, RetryReason};
 use crate::stream::Stream;
 
 /// The value of the label `operator`.
@@ -26,6 +28,10 @@ pub struct Metrics {
     pub bulk_bytes: Histogram,
     /// Partitions assigned.
     pub assigned: IntGauge,
+    /// The most bytes of a bulk request at present.
+    pub bulk_limit: IntGauge,
+    /// What waits for its index.
+    pub blocked: Blocked,
     documents: IntCounterVec,
     retries: IntCounterVec,
     dead_letters: IntCounterVec,
@@ -40,6 +46,8 @@ pub enum Outcome {
     Indexed,
     /// There already.
     Unchanged,
+    /// There already, and known to have other content.
+    Differs,
     /// Refused for good.
     DeadLettered,
 }
@@ -49,7 +57,59 @@ impl Outcome {
         match self {
             Self::Indexed => "indexed",
             Self::Unchanged => "unchanged",
+            Self::Differs => "differs",
             Self::DeadLettered => "dead_lettered",
+        }
+    }
+}
+
+/// Documents that wait because their index takes none.
+#[derive(Debug, Clone)]
+pub struct Blocked {
+    /// Their bytes.
+    pub bytes: IntGauge,
+    /// Seconds that the index has been blocked which has been so for longest.
+    pub age: IntGauge,
+    /// Whether nothing is read because too much waits.
+    pub full: IntGauge,
+    documents: IntGaugeVec,
+}
+
+impl Blocked {
+    fn register() -> Result<Self, MetricError> {
+        let blocked = Self {
+            bytes: int_gauge(
+                "millrace_sink_blocked_bytes",
+                "Bytes of the documents that wait because their index takes none.",
+            )?,
+            age: int_gauge(
+                "millrace_sink_blocked_age_seconds",
+                "Time since the first of the blocked indices took no document; 0 if none is.",
+            )?,
+            full: int_gauge(
+                "millrace_sink_blocked_full",
+                "1 while nothing is read because too many documents wait for their index.",
+            )?,
+            documents: int_gauges(
+                "millrace_sink_blocked_documents",
+                "Documents that wait because their index takes none, by index and reason.",
+                &["index", "reason"],
+            )?,
+        };
+        blocked.set_documents(&BTreeMap::new());
+        Ok(blocked)
+    }
+
+    /// Sets how many documents wait, by stream and reason: a dozen reasons for each of three. All
+    /// others are 0.
+    pub fn set_documents(&self, counts: &BTreeMap<(Stream, IndexFault), usize>) {
+        for stream in Stream::ALL {
+            for fault in IndexFault::ALL {
+                let count = counts.get(&(stream, fault)).copied().unwrap_or(0);
+                self.documents
+                    .with_label_values(&[stream.index(), fault.as_str()])
+                    .set(count as i64);
+            }
         }
     }
 }
@@ -83,6 +143,11 @@ impl Metrics {
                 &["operator"],
             )?
             .with_label_values(&[OPERATOR]),
+            bulk_limit: int_gauge(
+                "millrace_sink_bulk_limit_bytes",
+                "The most bytes of a bulk request: less than configured where the server does not get through more.",
+            )?,
+            blocked: Blocked::register()?,
             documents: counters(
                 "millrace_sink_documents_total",
                 "Documents by index and by what became of them.",
@@ -114,7 +179,12 @@ impl Metrics {
             metrics.retried(reason, 0);
         }
         for stream in Stream::ALL {
-            for outcome in [Outcome::Indexed, Outcome::Unchanged, Outcome::DeadLettered] {
+            for outcome in [
+                Outcome::Indexed,
+                Outcome::Unchanged,
+                Outcome::Differs,
+                Outcome::DeadLettered,
+            ] {
                 metrics.document(stream, outcome, 0);
             }
         }

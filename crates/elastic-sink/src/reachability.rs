@@ -21,11 +21,13 @@ struct Inner {
     known: Mutex<Known>,
 }
 
-/// Two sources, each with its last reason against the server: a server that answers may still refuse every write.
+/// Three sources, each with its last reason against the server: a server that answers may still
+/// refuse every write, and one that takes most documents those of one index.
 #[derive(Debug)]
 struct Known {
     probe: Option<String>,
     writes: Option<String>,
+    blocked: Option<String>,
 }
 
 impl Reachability {
@@ -37,6 +39,7 @@ impl Reachability {
             known: Mutex::new(Known {
                 probe: Some("not asked yet".to_owned()),
                 writes: None,
+                blocked: None,
             }),
         }))
     }
@@ -51,10 +54,16 @@ impl Reachability {
         self.with(|known| known.probe = reason);
     }
 
+    /// Which indices take no documents: `None` where all do.
+    pub fn blocked(&self, reason: Option<String>) {
+        self.with(|known| known.blocked = reason);
+    }
+
     fn with(&self, change: impl FnOnce(&mut Known)) {
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut known);
-        match known.probe.as_ref().or(known.writes.as_ref()) {
+        let reasons = [&known.probe, &known.writes, &known.blocked];
+        match reasons.into_iter().flatten().next() {
             None => self.0.component.ready(),
             Some(reason) => self.0.component.not_ready(reason.clone()),
         }

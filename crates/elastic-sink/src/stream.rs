@@ -79,6 +79,23 @@ impl fmt::Display for Month {
     }
 }
 
+/// The index of one stream and month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IndexKey {
+    /// Whose documents it holds.
+    pub stream: Stream,
+    /// Of which month.
+    pub month: Month,
+}
+
+impl IndexKey {
+    /// Its name, with `prefix` before it.
+    #[must_use]
+    pub fn name(self, prefix: &str) -> String {
+        format!("{prefix}{}-{}", self.stream.index(), self.month)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

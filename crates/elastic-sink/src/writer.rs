@@ -1,39 +1,50 @@
-//! Writes documents, however long it takes.
+//! Writes documents until each is taken, refused, or waits for its index; however long that takes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use elasticsearch::{BulkParts, Elasticsearch};
+use millrace_settings::Settings;
 
-use crate::bulk::{Answer, ItemOutcome, RefusedItem, RequestOutcome, RetryReason, classify, encode};
-use crate::client::explain;
+use crate::bulk::{Answer, BulkSize, IndexFault, RefusedItem, RequestOutcome, RetryReason, classify, encode};
+use crate::client::{explain, without_documents};
+use crate::conflict::Conflicts;
 use crate::document::Document;
+use crate::indices::{Indices, NoPlace, Place};
 use crate::metrics::{Metrics, Outcome};
 use crate::reachability::Reachability;
+use crate::refusals::Refusals;
 use crate::retry::Backoff;
+use crate::set_aside::Reason;
+use crate::stream::IndexKey;
+
+mod progress;
+mod settle;
+
+use progress::{Placed, Progress};
+pub use progress::{Refusal, Written};
 
 /// What of the answer is read: for each document its status and why not; or why the request failed.
 const ANSWER_FIELDS: [&str; 3] = ["items.*.status", "items.*.error", "error"];
 
-/// Attempts without any progress before the service says that it is not ready: a busy server is no outage.
+/// Attempts without any progress before the service says that it is not ready, or a document whose
+/// shard fails is set aside: a busy server is no outage.
 const PATIENCE_ATTEMPTS: u32 = 3;
-
-/// A document that Elasticsearch will never take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Its place among the documents given.
-    pub at: usize,
-    /// Why.
-    pub item: RefusedItem,
-}
 
 /// Writes to one server.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    /// The connection.
-    pub client: Elasticsearch,
-    /// Put before index names.
-    pub index_prefix: String,
+    client: Elasticsearch,
+    index_prefix: String,
+    /// How long the server may wait for a shard: it has to answer in time for the other documents.
+    shard_timeout: String,
+    /// Where documents go.
+    pub indices: Arc<Indices>,
+    /// How much goes at once.
+    pub size: Arc<BulkSize>,
+    refusals: Arc<Refusals>,
+    conflicts: Arc<Conflicts>,
     /// Pauses between attempts.
     pub backoff: Backoff,
     /// Counters.
@@ -42,91 +53,155 @@ pub struct Writer {
     pub reachability: Reachability,
 }
 
-/// Documents to be sent as one request, with their places.
-type Group<'a> = Vec<(usize, &'a Document)>;
-
 impl Writer {
-    /// Writes every document, trying again until the server has taken or refused each; gives those refused, in no order.
-    pub async fn write(&self, documents: impl Iterator<Item = &Document>) -> Vec<Refusal> {
-        let mut refusals = Vec::new();
-        let mut groups: Vec<Group<'_>> = vec![documents.enumerate().collect()];
-        while let Some(mut group) = groups.pop() {
-            let mut failures = 0;
-            while !group.is_empty() {
-                let (reason, message) = match self.attempt(&group).await {
-                    RequestOutcome::Items(outcomes) => {
-                        let before = group.len();
-                        let Some(retry) = self.settle(&mut group, outcomes, &mut refusals) else {
-                            self.reachability.writes(None);
-                            break;
-                        };
-                        if group.len() < before {
-                            failures = 0;
-                        }
-                        retry
-                    }
-                    RequestOutcome::Retry { reason, message } => (reason, message),
-                    RequestOutcome::Split(item) => {
-                        if let [(at, document)] = group[..] {
-                            self.metrics.document(document.stream, Outcome::DeadLettered, 1);
-                            refusals.push(Refusal { at, item });
-                        } else {
-                            let second = group.split_off(group.len() / 2);
-                            groups.extend([second, group]);
-                        }
-                        break;
-                    }
-                };
-                self.pause(reason, &message, group.len(), failures).await;
-                failures = failures.saturating_add(1);
+    /// A writer with the settings of the sink and the server.
+    #[must_use]
+    pub fn new(
+        client: &Elasticsearch,
+        settings: &Settings,
+        metrics: Metrics,
+        reachability: Reachability,
+    ) -> Self {
+        let (sink, server) = (&settings.elastic_sink, &settings.elasticsearch);
+        let timeout = Duration::from_millis(server.timeout_ms);
+        Self {
+            client: client.clone(),
+            index_prefix: server.index_prefix.clone(),
+            shard_timeout: format!("{}ms", (server.timeout_ms / 2).max(1)),
+            indices: Arc::new(Indices::new(client.clone(), server.clone())),
+            size: Arc::new(BulkSize::new(sink.bulk_bytes, timeout)),
+            refusals: Arc::new(Refusals::new(sink.refused_in_a_row)),
+            conflicts: Arc::new(Conflicts::new(client.clone(), server.index_prefix.clone())),
+            backoff: backoff(sink.retry_initial_ms, sink.retry_max_ms),
+            metrics,
+            reachability,
+        }
+    }
+
+    /// What is put before index names.
+    #[must_use]
+    pub fn index_prefix(&self) -> &str {
+        &self.index_prefix
+    }
+
+    /// Writes every document, trying again until the server has taken or refused each, or its index
+    /// is found to take none for now.
+    pub async fn write(&self, documents: impl Iterator<Item = &Document>) -> Written {
+        let mut progress = Progress::new(documents);
+        while !progress.is_done() {
+            let group = progress.cut(self.size.limit());
+            let places = match self.places(&group).await {
+                Ok(places) => places,
+                Err((key, NoPlace::Blocked(reason))) => {
+                    progress.put_back(group);
+                    progress.block(key, reason);
+                    continue;
+                }
+                Err((_, NoPlace::Later(reason, message))) => {
+                    let count = group.len();
+                    progress.put_back(group);
+                    self.pause(&mut progress, reason, &message, count).await;
+                    continue;
+                }
+            };
+            self.attempt(&mut progress, group, &places).await;
+        }
+        progress.written
+    }
+
+    /// The places of a request's documents; or the first index that has none.
+    async fn places(&self, group: &[Placed<'_>]) -> Result<Vec<(IndexKey, Place)>, (IndexKey, NoPlace)> {
+        let mut places: Vec<(IndexKey, Place)> = Vec::new();
+        for (_, document) in group {
+            let key = document.key();
+            if !places.iter().rev().any(|(known, _)| *known == key) {
+                let place = self.indices.place(key).await.map_err(|none| (key, none))?;
+                places.push((key, place));
             }
         }
-        refusals
+        Ok(places)
     }
 
-    /// Takes what is settled out of the group; the first reason to send the rest again, or `None` if nothing is left.
-    fn settle(
+    async fn attempt<'a>(
         &self,
-        group: &mut Group<'_>,
-        outcomes: Vec<ItemOutcome>,
-        refusals: &mut Vec<Refusal>,
-    ) -> Option<(RetryReason, String)> {
-        let mut again = None;
-        let mut outcomes = outcomes.into_iter();
-        group.retain(|&(at, document)| match outcomes.next() {
-            Some(ItemOutcome::Indexed) => {
-                self.metrics.document(document.stream, Outcome::Indexed, 1);
-                false
+        progress: &mut Progress<'a>,
+        group: Vec<Placed<'a>>,
+        places: &[(IndexKey, Place)],
+    ) {
+        let suffix = |key: IndexKey| {
+            let place = places.iter().rev().find(|(known, _)| *known == key);
+            place.map_or("", |(_, place)| place.suffix())
+        };
+        let documents = group.iter().map(|&(_, document)| document);
+        let body = Bytes::from(encode(&self.index_prefix, suffix, documents));
+        let (bytes, count, start) = (body.len(), group.len(), Instant::now());
+        self.metrics.bulk_bytes.observe(bytes as f64);
+        let outcome = self.send(body, count).await;
+        let took = start.elapsed();
+        self.metrics.bulk_duration.observe(took.as_secs_f64());
+        match outcome {
+            RequestOutcome::Items(outcomes) => {
+                self.size.succeeded(bytes, took);
+                progress.unspoiled();
+                self.settle(progress, group, outcomes).await;
             }
-            Some(ItemOutcome::Unchanged) => {
-                self.metrics.document(document.stream, Outcome::Unchanged, 1);
-                false
+            RequestOutcome::Retry { reason, message } => {
+                if matches!(reason, RetryReason::Timeout | RetryReason::Rejected) {
+                    self.size.overloaded(bytes);
+                }
+                progress.put_back(group);
+                self.pause(progress, reason, &message, count).await;
             }
-            Some(ItemOutcome::Refused(item)) => {
-                self.metrics.document(document.stream, Outcome::DeadLettered, 1);
-                refusals.push(Refusal { at, item });
-                false
+            RequestOutcome::TooLarge(message) => match group[..] {
+                [placed] if self.size.is_large_document(bytes) => {
+                    self.refused(
+                        progress,
+                        placed,
+                        RefusedItem {
+                            code: "too_large",
+                            message,
+                        },
+                    );
+                }
+                // No limit of size is made against it: whoever answers so answers everything so.
+                [_] => {
+                    progress.put_back(group);
+                    self.pause(progress, RetryReason::Blocked, &message, count).await;
+                }
+                _ => {
+                    self.size.too_large(bytes);
+                    progress.put_back(group);
+                }
+            },
+            RequestOutcome::Split(item) => {
+                if let [placed] = group[..] {
+                    self.refused(progress, placed, item);
+                } else {
+                    progress.halve(count);
+                    progress.put_back(group);
+                }
             }
-            Some(ItemOutcome::Retry { reason, message }) => {
-                again.get_or_insert((reason, message));
-                true
-            }
-            // `classify` gives as many outcomes as there are documents.
-            None => true,
-        });
-        again
+        }
+        self.metrics.bulk_limit.set(self.size.limit() as i64);
     }
 
-    async fn attempt(&self, group: &Group<'_>) -> RequestOutcome {
-        let body = Bytes::from(encode(
-            &self.index_prefix,
-            group.iter().map(|&(_, document)| document),
-        ));
-        self.metrics.bulk_bytes.observe(body.len() as f64);
-        let start = Instant::now();
-        let outcome = self.send(body, group.len()).await;
-        self.metrics.bulk_duration.observe(start.elapsed().as_secs_f64());
-        outcome
+    /// A document was refused alone in its request.
+    fn refused<'a>(&self, progress: &mut Progress<'a>, placed: Placed<'a>, item: RefusedItem) {
+        let (at, document) = placed;
+        let key = document.key();
+        if self.refusals.blames_index(key, 0, 1) {
+            progress.put_back(vec![placed]);
+            progress.block(
+                key,
+                Reason {
+                    fault: IndexFault::AllRefused,
+                    message: without_documents(&item.message),
+                },
+            );
+        } else {
+            self.metrics.document(document.stream, Outcome::DeadLettered, 1);
+            progress.refuse(at, item);
+        }
     }
 
     async fn send(&self, body: Bytes, count: usize) -> RequestOutcome {
@@ -142,6 +217,8 @@ impl Writer {
             .client
             .bulk(BulkParts::None)
             .filter_path(&ANSWER_FIELDS)
+            .require_alias(true)
+            .timeout(&self.shard_timeout)
             .body(vec![body]);
         let response = match request.send().await {
             Ok(response) => response,
@@ -154,13 +231,20 @@ impl Writer {
         }
     }
 
-    async fn pause(&self, reason: RetryReason, message: &str, documents: usize, failures: u32) {
+    async fn pause(&self, progress: &mut Progress<'_>, reason: RetryReason, message: &str, documents: usize) {
+        let failures = progress.failures;
+        progress.failures = failures.saturating_add(1);
         self.metrics.retried(reason, 1);
+        let is_outage = failures + 1 >= PATIENCE_ATTEMPTS
+            || matches!(
+                reason,
+                RetryReason::Connection | RetryReason::Blocked | RetryReason::Timeout
+            );
         let reason = reason.as_str();
-        let is_outage = failures + 1 >= PATIENCE_ATTEMPTS || matches!(reason, "connection" | "blocked");
         if is_outage {
             self.reachability.writes(Some(format!(
-                "Elasticsearch takes no documents ({reason}): {message}"
+                "Elasticsearch takes no documents ({reason}): {}",
+                without_documents(message)
             )));
         }
         // An outage is told once by the readiness; each attempt is of interest only to who looks for it.

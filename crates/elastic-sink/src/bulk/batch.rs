@@ -43,8 +43,16 @@ pub struct Entry {
     pub work: Work,
 }
 
+impl AsRef<Entry> for Entry {
+    fn as_ref(&self) -> &Entry {
+        self
+    }
+}
+
 impl Entry {
-    fn size_bytes(&self) -> usize {
+    /// About how many bytes it takes in a request.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
         match &self.work {
             Work::Index(document) => size_of(document),
             Work::DeadLetter { .. } => self.payload.as_ref().map_or(0, Vec::len),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::document::{Document, put_string};
+use crate::stream::IndexKey;
 
 /// What an action's line and line ends cost beside the id and the source, about; for sizing before encoding.
 const OVERHEAD_BYTES: usize = 120;
@@ -13,10 +14,15 @@ pub fn size_of(document: &Document) -> usize {
     document.id.len() + document.source.len() + OVERHEAD_BYTES
 }
 
-/// The body for `documents`: for each a line with the action `index`, external versioning and the index of its month,
-/// and a line with its source.
+/// The body for `documents`: for each a line with the action `index`, external versioning and the
+/// place of its month, and a line with its source. `suffix` is what follows the index's name in the
+/// place to write to.
 #[must_use]
-pub fn encode<'a>(index_prefix: &str, documents: impl Iterator<Item = &'a Document> + Clone) -> String {
+pub fn encode<'a>(
+    index_prefix: &str,
+    suffix: impl Fn(IndexKey) -> &'static str,
+    documents: impl Iterator<Item = &'a Document> + Clone,
+) -> String {
     let bytes = documents
         .clone()
         .map(|document| size_of(document) + index_prefix.len())
@@ -27,9 +33,10 @@ pub fn encode<'a>(index_prefix: &str, documents: impl Iterator<Item = &'a Docume
         // Writing to a string cannot fail.
         let _ = write!(
             body,
-            "{index_prefix}{}-{}",
+            "{index_prefix}{}-{}{}",
             document.stream.index(),
-            document.month
+            document.month,
+            suffix(document.key())
         );
         body.push_str("\",\"_id\":");
         put_string(&mut body, &document.id);
@@ -69,11 +76,18 @@ mod tests {
         let expected = concat!(
             r#"{"index":{"_index":"t-millrace-aggregates-2026.01","_id":"m-17_EUR_0","version":1,"version_type":"external"}}"#,
             "\n{\"a\":1}\n",
-            r#"{"index":{"_index":"t-millrace-anomalies-2026.01","_id":"quote\"","version":9007199254740991,"version_type":"external"}}"#,
+            r#"{"index":{"_index":"t-millrace-anomalies-2026.01-write","_id":"quote\"","version":9007199254740991,"version_type":"external"}}"#,
             "\n{\"a\":1}\n",
         );
-        assert_eq!(encode("t-", documents.iter()), expected);
-        assert_eq!(encode("", [].iter()), "");
+        let suffix = |key: IndexKey| {
+            if key.stream == Stream::Anomalies {
+                "-write"
+            } else {
+                ""
+            }
+        };
+        assert_eq!(encode("t-", suffix, documents.iter()), expected);
+        assert_eq!(encode("", suffix, [].iter()), "");
     }
 
     #[test]
@@ -83,7 +97,10 @@ mod tests {
             "6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11",
             9_007_199_254_740_991,
         )];
-        let (real, estimate) = (encode("", documents.iter()).len(), size_of(&documents[0]));
+        let (real, estimate) = (
+            encode("", |_| "-write", documents.iter()).len(),
+            size_of(&documents[0]),
+        );
         assert!(
             real <= estimate + 16 && estimate <= real + 40,
             "{real} {estimate}"

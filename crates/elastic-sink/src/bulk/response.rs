@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::fault::{self, Cause, Fault, IndexFault};
+
 /// Why a request or an item is sent again; the label `reason` of `millrace_sink_retries_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RetryReason {
@@ -15,8 +17,8 @@ pub enum RetryReason {
     Rejected,
     /// 5xx: the server or a shard is unwell.
     Server,
-    /// The cluster refuses for a reason that no document is to blame for: rights, a block, a closed or missing index,
-    /// no room for more shards.
+    /// The cluster or a proxy refuses for a reason that no document is to blame for: rights, a
+    /// block, a login page.
     Blocked,
     /// An answer that is no answer to a bulk request.
     Response,
@@ -52,12 +54,19 @@ impl RetryReason {
 pub enum ItemOutcome {
     /// It was written.
     Indexed,
-    /// 409: this version or a higher one is there already. Success.
+    /// 409: this version or a higher one is there already. Success, if the content is the same.
     Unchanged,
-    /// It can be taken later.
+    /// It can be taken later: the cluster cannot take anything of the kind now.
     Retry {
         /// Why not now.
         reason: RetryReason,
+        /// The server's words.
+        message: String,
+    },
+    /// Its index takes nothing until somebody mends it.
+    Blocked {
+        /// What is the matter with the index.
+        fault: IndexFault,
         /// The server's words.
         message: String,
     },
@@ -86,7 +95,9 @@ pub enum RequestOutcome {
         /// The server's words.
         message: String,
     },
-    /// The server refuses it as it is: too large, or one bad document spoils it. Halves tell which.
+    /// 413: something on the way takes no requests of this size.
+    TooLarge(String),
+    /// One bad document spoils the request. Halves tell which.
     Split(RefusedItem),
 }
 
@@ -110,68 +121,31 @@ struct Item {
     error: Option<Cause>,
 }
 
-#[derive(Deserialize)]
-struct Failure {
-    error: Cause,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Cause {
-    #[serde(rename = "type")]
-    kind: String,
-    reason: Option<String>,
-    caused_by: Option<Box<Cause>>,
-}
-
-impl Cause {
-    fn message(&self) -> String {
-        let mut text = self.kind.clone();
-        let mut cause = Some(self);
-        while let Some(this) = cause {
-            if let Some(reason) = &this.reason {
-                text.push_str(": ");
-                text.push_str(reason);
-            }
-            cause = this.caused_by.as_deref();
-        }
-        text
-    }
-}
-
 /// Reads the answer to a bulk request of `count` documents.
 #[must_use]
 pub fn classify(answer: Answer<'_>, count: usize) -> RequestOutcome {
     if (200..300).contains(&answer.status) {
         return items(answer.body, count);
     }
-    let cause = serde_json::from_slice::<Failure>(answer.body)
-        .ok()
-        .map(|failure| failure.error);
-    let message = cause.as_ref().map_or_else(|| text(answer.body), Cause::message);
-    let message = format!("status {}: {message}", answer.status);
-    let retry = |reason| RequestOutcome::Retry {
-        reason,
-        message: message.clone(),
+    let cause = Cause::of(answer.body);
+    let message = match &cause {
+        Some(cause) => format!("status {}: {}", answer.status, cause.message()),
+        None => format!(
+            "status {} in words that are not Elasticsearch's: {}",
+            answer.status,
+            text(answer.body)
+        ),
     };
-    match answer.status {
-        408 => retry(RetryReason::Timeout),
-        429 => retry(RetryReason::Rejected),
-        500.. => retry(RetryReason::Server),
-        413 => RequestOutcome::Split(RefusedItem {
-            code: "too_large",
+    if answer.status == 413 {
+        return RequestOutcome::TooLarge(message);
+    }
+    match fault::of_request(answer.status, cause.as_ref()) {
+        Fault::Document(code) => RequestOutcome::Split(RefusedItem { code, message }),
+        Fault::Cluster(reason) => RequestOutcome::Retry { reason, message },
+        Fault::Index(_) => RequestOutcome::Retry {
+            reason: RetryReason::Blocked,
             message,
-        }),
-        // Only in Elasticsearch's own words: a proxy that answers 400 to everything must not empty the log into the
-        // dead letters.
-        400 => match cause {
-            Some(cause) if !is_cluster_state(&cause) => RequestOutcome::Split(RefusedItem {
-                code: refusal(&cause.kind),
-                message,
-            }),
-            _ => retry(RetryReason::Blocked),
         },
-        _ => retry(RetryReason::Blocked),
     }
 }
 
@@ -196,56 +170,18 @@ fn item(item: BTreeMap<String, Item>) -> ItemOutcome {
             message: "an outcome without an action".to_owned(),
         };
     };
-    let cause = error.unwrap_or_default();
-    let retry = |reason| ItemOutcome::Retry {
-        reason,
-        message: format!("status {status}: {}", cause.message()),
-    };
     match status {
-        200..300 => ItemOutcome::Indexed,
-        409 => ItemOutcome::Unchanged,
-        408 => retry(RetryReason::Timeout),
-        429 => retry(RetryReason::Rejected),
-        401 | 403 => retry(RetryReason::Blocked),
-        400..500 if is_cluster_state(&cause) => retry(RetryReason::Blocked),
-        400..500 => ItemOutcome::Refused(RefusedItem {
-            code: refusal(&cause.kind),
-            message: format!("status {status}: {}", cause.message()),
-        }),
-        _ => retry(RetryReason::Server),
+        200..300 => return ItemOutcome::Indexed,
+        409 => return ItemOutcome::Unchanged,
+        _ => {}
     }
-}
-
-/// Whether a 4xx tells of the cluster's state and not of the document: someone has to mend it, and then the same
-/// document is taken.
-fn is_cluster_state(cause: &Cause) -> bool {
-    match cause.kind.as_str() {
-        "cluster_block_exception"
-        | "index_closed_exception"
-        | "index_not_found_exception"
-        | "security_exception" => true,
-        // "this action would add [1] shards, but this cluster currently has [1000]/[1000] maximum normal shards open"
-        "validation_exception" | "illegal_argument_exception" => cause
-            .reason
-            .as_deref()
-            .is_some_and(|reason| reason.contains("maximum normal shards open")),
-        _ => false,
+    let cause = error.unwrap_or_default();
+    let message = format!("status {status}: {}", cause.message());
+    match fault::of_item(status, &cause) {
+        Fault::Document(code) => ItemOutcome::Refused(RefusedItem { code, message }),
+        Fault::Index(fault) => ItemOutcome::Blocked { fault, message },
+        Fault::Cluster(reason) => ItemOutcome::Retry { reason, message },
     }
-}
-
-/// The server's name of a refusal, from a fixed set.
-fn refusal(kind: &str) -> &'static str {
-    const KNOWN: [&str; 5] = [
-        "strict_dynamic_mapping_exception",
-        "document_parsing_exception",
-        "mapper_parsing_exception",
-        "illegal_argument_exception",
-        "action_request_validation_exception",
-    ];
-    KNOWN
-        .into_iter()
-        .find(|known| *known == kind)
-        .unwrap_or("refused")
 }
 
 /// The start of a body that is no JSON of Elasticsearch's.

@@ -94,24 +94,26 @@ impl SinkContext {
         if !is_ours {
             return;
         }
-        let (done, open) = {
+        let (done, open, held) = {
             let mut pipeline = self.pipeline();
-            (pipeline.tracker().done(key), pipeline.tracker().open(key))
+            let tracker = pipeline.tracker();
+            (tracker.done(key), tracker.open(key), tracker.held(key))
         };
         self.metrics
-            .set_lag(topic, partition.partition, lag(partition, done, open));
+            .set_lag(topic, partition.partition, lag(partition, done, open, held));
     }
 }
 
-/// Committed records that are not done, about: the end of what is committed less what is done. Markers of transactions
-/// take offsets too; where everything was fetched and done, what is left is such markers, and no lag.
-fn lag(partition: &Partition, done: Option<i64>, open: i64) -> i64 {
+/// Committed records that are not done, about: the end of what is committed less what is done.
+/// Markers of transactions take offsets too; where everything was fetched and done, what is left is
+/// such markers, and no lag. Of `open`, `held` records are below what is done.
+fn lag(partition: &Partition, done: Option<i64>, open: i64, held: i64) -> i64 {
     let is_all_fetched = partition.next_offset >= partition.ls_offset && partition.fetchq_cnt == 0;
-    if is_all_fetched && open == 0 {
-        return 0;
+    if is_all_fetched && open == held {
+        return held;
     }
     let from = done.unwrap_or_else(|| partition.committed_offset.max(partition.lo_offset).max(0));
-    (partition.ls_offset - from).max(0)
+    (partition.ls_offset - from).max(0) + held
 }
 
 impl ClientContext for SinkContext {
@@ -189,14 +191,20 @@ mod tests {
 
     #[test]
     fn trailing_markers_are_no_lag() {
-        assert_eq!(lag(&partition(100, 100, 99), Some(99), 0), 0);
-        assert_eq!(lag(&partition(100, 100, -1001), None, 0), 0);
+        assert_eq!(lag(&partition(100, 100, 99), Some(99), 0, 0), 0);
+        assert_eq!(lag(&partition(100, 100, -1001), None, 0, 0), 0);
+    }
+
+    #[test]
+    fn what_waits_for_its_index_is_lag_and_what_came_after_it_is_none() {
+        assert_eq!(lag(&partition(100, 100, 10), Some(99), 3, 3), 3);
+        assert_eq!(lag(&partition(50, 100, 10), Some(50), 3, 3), 53);
     }
 
     #[test]
     fn what_is_open_or_not_fetched_is_lag() {
-        assert_eq!(lag(&partition(100, 100, 60), Some(60), 40), 40);
-        assert_eq!(lag(&partition(50, 100, -1001), None, 0), 90);
-        assert_eq!(lag(&partition(50, 100, 50), Some(50), 0), 50);
+        assert_eq!(lag(&partition(100, 100, 60), Some(60), 40, 0), 40);
+        assert_eq!(lag(&partition(50, 100, -1001), None, 0, 0), 90);
+        assert_eq!(lag(&partition(50, 100, 50), Some(50), 0, 0), 50);
     }
 }

@@ -4,6 +4,7 @@
 //! many at once; while all are busy and the next batch is full, nothing is read. Short waits block the thread; in a
 //! longer one the partitions are paused and the thread goes on polling, so that the group keeps its member.
 
+mod aside;
 mod context;
 mod flow;
 mod pipeline;
@@ -97,6 +98,7 @@ impl Consumer {
             dead_letters,
             limits,
             sink.bulks_in_flight,
+            sink.set_aside_bytes,
             runtime.clone(),
         );
         let group = topic_name(&settings.kafka, GROUP);
@@ -161,7 +163,7 @@ impl Consumer {
             pipeline.commit(&self.consumer);
             let is_blocked = pipeline.is_blocked_after_waiting()?;
             (
-                is_blocked || pipeline.held.is_some(),
+                is_blocked || pipeline.held.is_some() || pipeline.is_full(),
                 pipeline.due_in().unwrap_or(POLL_TIMEOUT),
             )
         };

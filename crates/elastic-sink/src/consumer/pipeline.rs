@@ -1,5 +1,6 @@
 //! What is between reading and committing: the batch being filled, the batches being written, the offsets done.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,15 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::acknowledgement::{PartitionKey, Span, Tracker};
+use crate::acknowledgement::{PartitionKey, Tracker};
 use crate::bulk::{Batch, Batcher, Entry, Limits, Origin, Work};
 use crate::dead_letter::DeadLetters;
 use crate::metrics::Metrics;
+use crate::set_aside::Reason;
+use crate::stream::IndexKey;
 use crate::writer::Writer;
 
+use super::aside::Aside;
 use super::context::SinkContext;
 use super::flow::Held;
 
@@ -30,7 +34,8 @@ pub(super) struct Pipeline {
     dead_letters: DeadLetters,
     runtime: Handle,
     max_in_flight: usize,
-    in_flight: JoinSet<anyhow::Result<Vec<Span>>>,
+    in_flight: JoinSet<anyhow::Result<Delivered>>,
+    aside: Aside,
     batcher: Batcher,
     tracker: Tracker,
     committed_at: Instant,
@@ -45,10 +50,12 @@ impl Pipeline {
         dead_letters: DeadLetters,
         limits: Limits,
         max_in_flight: usize,
+        set_aside_bytes: usize,
         runtime: Handle,
     ) -> Self {
         Self {
             metrics: writer.metrics.clone(),
+            aside: Aside::new(limits, set_aside_bytes, &writer),
             writer,
             dead_letters,
             runtime,
@@ -79,7 +86,13 @@ impl Pipeline {
         if self.batcher.is_due(Instant::now()) {
             self.start();
         }
-        Ok(())
+        self.aside
+            .progress(&self.writer, &self.dead_letters, &self.runtime, &mut self.tracker)
+    }
+
+    /// Whether too much waits for its index for more to be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.aside.is_full()
     }
 
     /// How long until the batch is due by age; `None` if there is none or no writer for it.
@@ -102,22 +115,34 @@ impl Pipeline {
         self.batcher.is_full() && self.in_flight.len() >= self.max_in_flight
     }
 
-    /// Starts writing the batch if a writer is free.
+    /// Starts writing the batch if a writer is free. Documents whose index takes none are not sent
+    /// with it.
     fn start(&mut self) {
-        if !self.batcher.has_work() {
-            for span in self.batcher.take().spans {
+        if self.batcher.has_work() && self.in_flight.len() >= self.max_in_flight {
+            return;
+        }
+        let mut batch = self.batcher.take();
+        self.aside.divert(&mut batch, &mut self.tracker);
+        if batch.entries.is_empty() {
+            for span in batch.spans {
                 self.tracker.acknowledge(span);
             }
-        } else if self.in_flight.len() < self.max_in_flight {
-            let batch = self.batcher.take();
+        } else {
             let task = deliver(Arc::clone(&self.writer), self.dead_letters.clone(), batch);
             self.in_flight.spawn_on(task, &self.runtime);
             self.metrics.in_flight.set(self.in_flight.len() as i64);
         }
     }
 
-    fn end(&mut self, ended: Result<anyhow::Result<Vec<Span>>, JoinError>) -> anyhow::Result<()> {
-        for span in ended?? {
+    fn end(&mut self, ended: Result<anyhow::Result<Delivered>, JoinError>) -> anyhow::Result<()> {
+        let delivered = ended??;
+        self.aside.add(
+            &delivered.batch.spans,
+            delivered.blocked,
+            &delivered.reasons,
+            &mut self.tracker,
+        );
+        for span in delivered.batch.spans {
             self.tracker.acknowledge(span);
         }
         self.metrics.in_flight.set(self.in_flight.len() as i64);
@@ -208,6 +233,7 @@ impl Pipeline {
     /// Ends the writes under way and forgets everything that was read.
     pub(super) fn abandon(&mut self) {
         self.in_flight = JoinSet::new();
+        self.aside.abandon();
         self.batcher.take();
         self.tracker = Tracker::default();
         self.held = None;
@@ -216,6 +242,7 @@ impl Pipeline {
     /// Forgets a partition that is another member's from now on.
     pub(super) fn forget(&mut self, partition: PartitionKey) {
         self.tracker.forget(partition);
+        self.aside.forget(partition);
         self.held.take_if(|held| held.origin.partition == partition);
     }
 
@@ -224,22 +251,64 @@ impl Pipeline {
     }
 }
 
-/// Writes a batch: its documents, then what cannot be one. Gives the offsets that are done by that.
-async fn deliver(writer: Arc<Writer>, dead_letters: DeadLetters, batch: Batch) -> anyhow::Result<Vec<Span>> {
-    let mut indexed = Vec::with_capacity(batch.entries.len());
-    for entry in &batch.entries {
-        match &entry.work {
-            Work::Index(document) => indexed.push((entry, document)),
-            Work::DeadLetter { code, error } => dead_letters.send(entry, code, error).await?,
+/// What became of a batch.
+struct Delivered {
+    /// Without the records that wait.
+    batch: Batch,
+    /// The records whose index takes none.
+    blocked: Vec<Entry>,
+    /// Why, for each such index.
+    reasons: BTreeMap<IndexKey, Reason>,
+}
+
+/// Writes a batch: its documents, then what cannot be one.
+async fn deliver(
+    writer: Arc<Writer>,
+    dead_letters: DeadLetters,
+    mut batch: Batch,
+) -> anyhow::Result<Delivered> {
+    let entries = std::mem::take(&mut batch.entries);
+    let (_, blocked, reasons) = deliver_entries(&writer, &dead_letters, entries).await?;
+    Ok(Delivered {
+        batch,
+        blocked,
+        reasons,
+    })
+}
+
+/// Writes records; gives those that are done, those that wait for their index, and why.
+pub(super) async fn deliver_entries<T: AsRef<Entry>>(
+    writer: &Writer,
+    dead_letters: &DeadLetters,
+    entries: Vec<T>,
+) -> anyhow::Result<(Vec<T>, Vec<T>, BTreeMap<IndexKey, Reason>)> {
+    let mut indexed = Vec::with_capacity(entries.len());
+    for (at, entry) in entries.iter().enumerate() {
+        match &entry.as_ref().work {
+            Work::Index(document) => indexed.push((at, document)),
+            Work::DeadLetter { code, error } => dead_letters.send(entry.as_ref(), code, error).await?,
         }
     }
-    let refusals = writer.write(indexed.iter().map(|&(_, document)| document)).await;
-    for refusal in refusals {
-        if let Some((entry, _)) = indexed.get(refusal.at) {
+    let written = writer.write(indexed.iter().map(|&(_, document)| document)).await;
+    for refusal in written.refused {
+        if let Some(entry) = indexed.get(refusal.at).and_then(|&(at, _)| entries.get(at)) {
+            let item = refusal.item;
             dead_letters
-                .send(entry, refusal.item.code, &refusal.item.message)
+                .send(entry.as_ref(), item.code, &item.message)
                 .await?;
         }
     }
-    Ok(batch.spans)
+    if written.blocked.is_empty() {
+        return Ok((entries, Vec::new(), written.reasons));
+    }
+    let waits: HashSet<usize> = written.blocked.iter().map(|&at| indexed[at].0).collect();
+    let (mut done, mut blocked) = (Vec::new(), Vec::new());
+    for (at, entry) in entries.into_iter().enumerate() {
+        if waits.contains(&at) {
+            blocked.push(entry);
+        } else {
+            done.push(entry);
+        }
+    }
+    Ok((done, blocked, written.reasons))
 }

@@ -29,7 +29,7 @@ pub use aggregate::aggregate;
 pub use anomaly::anomaly;
 pub use transaction::transaction;
 
-use crate::stream::{Month, Stream};
+use crate::stream::{IndexKey, Month, Stream};
 
 /// One document, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,17 @@ pub struct Document {
     pub version: i64,
     /// The JSON object, on one line.
     pub source: String,
+}
+
+impl Document {
+    /// The index it belongs to.
+    #[must_use]
+    pub fn key(&self) -> IndexKey {
+        IndexKey {
+            stream: self.stream,
+            month: self.month,
+        }
+    }
 }
 
 /// Why a record that was decoded cannot be a document.

@@ -8,11 +8,13 @@
 //!   where it is not, [`Outcome::Missing`] says so and indices stay until someone deletes them.
 //! * *Only types of the plain server.* See [`crate::document`] for money. `flattened` keeps the figures of an
 //!   anomaly, whose names each rule chooses, in one field, so that `dynamic: strict` holds and the mapping stays small.
-//! * *A template reaches new indices only.* A new field is added to the indices there are as well, as their strict mappings
-//!   would refuse it otherwise; a field that changes its type is an error that names the index.
+//! * *A template reaches new indices only.* A new field is added to the indices there are as well,
+//!   as their strict mappings would refuse it otherwise; of one where a field has another type,
+//!   [`Outcome::Unfit`] says so, and it gets no documents ([`crate::indices`]).
 
+pub(crate) mod fields;
 mod lifecycle;
-mod put;
+pub(crate) mod put;
 
 use serde_json::{Value, json};
 

@@ -5,13 +5,16 @@ use std::fmt;
 use elasticsearch::Elasticsearch;
 use elasticsearch::http::response::Response;
 use elasticsearch::indices::{
-    IndicesGetIndexTemplateParts, IndicesPutIndexTemplateParts, IndicesPutMappingParts,
+    IndicesGetIndexTemplateParts, IndicesGetMappingParts, IndicesPutIndexTemplateParts,
+    IndicesPutMappingParts,
 };
 use millrace_settings::Elasticsearch as Settings;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::fields::differences;
 use super::{index_pattern, lifecycle, mapping_text, template, template_name};
+use crate::bulk::fault::{self, Cause, Fault, IndexFault};
 use crate::client::explain;
 use crate::stream::Stream;
 
@@ -26,6 +29,8 @@ pub enum Outcome {
     Unchanged,
     /// The server lacks what it needs; why, and what follows. Everything else works without.
     Missing(String),
+    /// An index that is there cannot be written to; why, and what to do. Others can.
+    Unfit(String),
 }
 
 impl fmt::Display for Outcome {
@@ -35,6 +40,7 @@ impl fmt::Display for Outcome {
             Self::Updated => f.write_str("updated"),
             Self::Unchanged => f.write_str("unchanged"),
             Self::Missing(reason) => write!(f, "not put: {reason}"),
+            Self::Unfit(reason) => write!(f, "takes no documents: {reason}"),
         }
     }
 }
@@ -59,14 +65,18 @@ pub enum TemplateError {
         status: u16,
         /// The server's words.
         answer: String,
+        /// Whose fault it is; `None` where the words are not Elasticsearch's.
+        fault: Option<Fault>,
     },
 }
 
-/// Puts the lifecycle policy, where the server has such, and every template; adds new fields to the indices there are.
-/// Done again it changes nothing. Gives each name with what became of it.
+/// Puts the lifecycle policy, where the server has such, and every template; adds new fields to the
+/// indices there are. Done again it changes nothing. Gives each name with what became of it; an
+/// index that cannot take the new fields is named with the reason, and is no error: the others can
+/// be written to.
 ///
 /// # Errors
-/// The server does not answer or refuses, as it does where a field of an index there is has another type.
+/// The server does not answer, or refuses a template.
 pub async fn put_all(
     client: &Elasticsearch,
     settings: &Settings,
@@ -79,8 +89,25 @@ pub async fn put_all(
         let name = template_name(stream, settings);
         let outcome = put(client, stream, settings, policy.as_deref()).await?;
         outcomes.push((format!("index template {name}"), outcome));
+        let pattern = index_pattern(stream, settings);
+        for (index, outcome) in add_fields(client, stream, &pattern).await? {
+            if outcome != Outcome::Unchanged {
+                outcomes.push((format!("index {index}"), outcome));
+            }
+        }
     }
     Ok(outcomes)
+}
+
+/// Puts the policy and the template of one stream.
+pub(crate) async fn put_stream(
+    client: &Elasticsearch,
+    stream: Stream,
+    settings: &Settings,
+) -> Result<Outcome, TemplateError> {
+    let policy_name = lifecycle::policy_name(settings);
+    let has_policy = !matches!(lifecycle::put(client, settings).await?, Outcome::Missing(_));
+    put(client, stream, settings, has_policy.then_some(&*policy_name)).await
 }
 
 async fn put(
@@ -90,36 +117,61 @@ async fn put(
     policy: Option<&str>,
 ) -> Result<Outcome, TemplateError> {
     let name = template_name(stream, settings);
-    let mapping = parsed(mapping_text(stream));
-    let wanted = template(stream, settings, &mapping, policy);
+    let wanted = template(stream, settings, &mapping(stream), policy);
     let before = get(client, &name).await?;
-    let outcome = match before {
-        Some(before) if before == normalized(&wanted) => Outcome::Unchanged,
-        before => {
-            let action = format!("put the index template {name}");
-            let indices = client.indices();
-            let request = indices.put_index_template(IndicesPutIndexTemplateParts::Name(&name));
-            let (status, body) = sent(&action, request.body(&wanted).send().await).await?;
-            checked(&action, status, body)?;
-            if before.is_some() {
-                Outcome::Updated
-            } else {
-                Outcome::Created
-            }
-        }
-    };
-    let pattern = index_pattern(stream, settings);
-    let action = format!("add new fields to the indices {pattern}");
-    let patterns = [pattern.as_str()];
+    if before.as_ref() == Some(&normalized(&wanted)) {
+        return Ok(Outcome::Unchanged);
+    }
+    let action = format!("put the index template {name}");
     let indices = client.indices();
-    let request = indices.put_mapping(IndicesPutMappingParts::Index(&patterns));
-    let (status, body) = sent(
-        &action,
-        request.allow_no_indices(true).body(&mapping).send().await,
-    )
-    .await?;
+    let request = indices.put_index_template(IndicesPutIndexTemplateParts::Name(&name));
+    let (status, body) = sent(&action, request.body(&wanted).send().await).await?;
     checked(&action, status, body)?;
-    Ok(outcome)
+    Ok(if before.is_some() {
+        Outcome::Updated
+    } else {
+        Outcome::Created
+    })
+}
+
+/// Adds the fields that the indices of `name` (an index, an alias or a pattern) lack; gives each
+/// index with what became of it.
+pub(crate) async fn add_fields(
+    client: &Elasticsearch,
+    stream: Stream,
+    name: &str,
+) -> Result<Vec<(String, Outcome)>, TemplateError> {
+    let wanted = mapping(stream);
+    let action = format!("get the mapping of {name}");
+    let names = [name];
+    let indices = client.indices();
+    let request = indices.get_mapping(IndicesGetMappingParts::Index(&names));
+    let (status, body) = sent(&action, request.allow_no_indices(true).send().await).await?;
+    let answer = checked(&action, status, body)?;
+    let mut outcomes = Vec::new();
+    for (index, there) in answer.as_object().into_iter().flatten() {
+        let found = differences(&wanted, &there["mappings"]);
+        let outcome = match (found.conflict(), found.is_incomplete) {
+            (Some(conflict), _) => Outcome::Unfit(format!("{conflict}: {}", IndexFault::Mapping.remedy())),
+            (None, false) => Outcome::Unchanged,
+            (None, true) => match put_fields(client, index, &wanted).await {
+                Ok(()) => Outcome::Updated,
+                Err(TemplateError::Refused { answer, .. }) => Outcome::Unfit(answer),
+                Err(unreachable) => return Err(unreachable),
+            },
+        };
+        outcomes.push((index.clone(), outcome));
+    }
+    Ok(outcomes)
+}
+
+async fn put_fields(client: &Elasticsearch, index: &str, mapping: &Value) -> Result<(), TemplateError> {
+    let action = format!("add new fields to the index {index}");
+    let names = [index];
+    let indices = client.indices();
+    let request = indices.put_mapping(IndicesPutMappingParts::Index(&names));
+    let (status, body) = sent(&action, request.body(mapping).send().await).await?;
+    checked(&action, status, body).map(drop)
 }
 
 /// The template that is there.
@@ -155,12 +207,13 @@ fn normalized(template: &Value) -> Value {
     kept
 }
 
-fn parsed(mapping: &str) -> Value {
-    serde_json::from_str(mapping).expect("a mapping of ours is JSON")
+/// A stream's mapping.
+pub(crate) fn mapping(stream: Stream) -> Value {
+    serde_json::from_str(mapping_text(stream)).expect("a mapping of ours is JSON")
 }
 
 /// Status and body of an answer.
-pub(super) async fn sent(
+pub(crate) async fn sent(
     action: &str,
     response: Result<Response, elasticsearch::Error>,
 ) -> Result<(u16, String), TemplateError> {
@@ -174,11 +227,15 @@ pub(super) async fn sent(
 }
 
 /// The body of a success.
-pub(super) fn checked(action: &str, status: u16, body: String) -> Result<Value, TemplateError> {
-    let refused = |answer: String| TemplateError::Refused {
-        action: action.to_owned(),
-        status,
-        answer: answer.chars().take(1_000).collect(),
+pub(crate) fn checked(action: &str, status: u16, body: String) -> Result<Value, TemplateError> {
+    let refused = |answer: String| {
+        let cause = Cause::of(answer.as_bytes());
+        TemplateError::Refused {
+            action: action.to_owned(),
+            status,
+            fault: cause.as_ref().map(|cause| fault::of_item(status, cause)),
+            answer: cause.map_or_else(|| answer.chars().take(1_000).collect(), |cause| cause.message()),
+        }
     };
     if !(200..300).contains(&status) {
         return Err(refused(body));

@@ -30,6 +30,8 @@ pub enum Outcome {
     Unchanged,
     /// It was left out, and why.
     Skipped(String),
+    /// Somebody should look at it, and why.
+    Warning(String),
 }
 
 impl fmt::Display for Outcome {
@@ -39,6 +41,7 @@ impl fmt::Display for Outcome {
             Self::Updated => f.write_str("updated"),
             Self::Unchanged => f.write_str("unchanged"),
             Self::Skipped(reason) => write!(f, "skipped ({reason})"),
+            Self::Warning(reason) => write!(f, "warning: {reason}"),
         }
     }
 }
@@ -107,7 +110,7 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
     };
     topics::create(&settings.kafka, &deadline, &mut steps).await?;
     schemas::register(settings, &deadline, &mut steps).await?;
-    templates::put(&settings.elasticsearch, &deadline, &mut steps).await?;
+    templates::put(settings, &deadline, &mut steps).await?;
     let kibana_deadline = Deadline::after(options.kibana_timeout);
     kibana::import(
         &settings.kibana,

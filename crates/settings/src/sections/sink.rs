@@ -27,6 +27,12 @@ pub struct ElasticSink {
     pub retry_initial_ms: u64,
     /// Longest pause before a retry. Retries go on until the server takes the items: an outage holds back the sink alone.
     pub retry_max_ms: u64,
+    /// Bytes of records that may wait because the index of their month takes none, while others go
+    /// on; at that many nothing more is read.
+    pub set_aside_bytes: usize,
+    /// So many documents that an index refuses one after the other are believed to be bad; more are
+    /// the index's fault, and wait.
+    pub refused_in_a_row: usize,
     /// How long a stop waits for what is in flight.
     pub drain_timeout_ms: u64,
     /// Further librdkafka properties of the consumer.
@@ -44,6 +50,8 @@ impl Default for ElasticSink {
             bulks_in_flight: 3,
             retry_initial_ms: 100,
             retry_max_ms: 30_000,
+            set_aside_bytes: 50_000_000,
+            refused_in_a_row: 20,
             drain_timeout_ms: 20_000,
             consumer_properties: BTreeMap::new(),
         }

@@ -12,6 +12,9 @@ const SESSION_TIMEOUT_MS: (u64, u64) = (6_000, 1_800_000);
 /// Elasticsearch's default `http.max_content_length`.
 const MAX_BULK_BYTES: usize = 100_000_000;
 
+/// Above this the sink would be a store of its own.
+const MAX_SET_ASIDE_BYTES: usize = 10_000_000_000;
+
 pub(super) fn check(check: &mut Check, settings: &Settings) {
     ports(check, settings);
     producer(check, settings);
@@ -157,6 +160,18 @@ fn sink(check: &mut Check, settings: &Settings) {
             ),
         );
     }
+    check.range(
+        "elastic_sink.set_aside_bytes",
+        sink.set_aside_bytes,
+        1_000,
+        MAX_SET_ASIDE_BYTES,
+    );
+    check.range(
+        "elastic_sink.refused_in_a_row",
+        sink.refused_in_a_row,
+        0,
+        1_000_000,
+    );
     check.range("elastic_sink.drain_timeout_ms", sink.drain_timeout_ms, 1, 600_000);
     check.properties("elastic_sink.consumer_properties", &sink.consumer_properties);
 }

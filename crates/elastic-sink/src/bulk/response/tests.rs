@@ -24,6 +24,13 @@ fn retried(outcome: &ItemOutcome) -> Option<RetryReason> {
     }
 }
 
+fn blocked(outcome: &ItemOutcome) -> Option<IndexFault> {
+    match outcome {
+        ItemOutcome::Blocked { fault, .. } => Some(*fault),
+        _ => None,
+    }
+}
+
 fn whole(status: u16, body: &str) -> RequestOutcome {
     classify(
         Answer {
@@ -50,7 +57,9 @@ fn every_status_of_an_item_has_its_outcome() {
             409 => assert_eq!(outcome, ItemOutcome::Unchanged),
             408 => assert_eq!(retried(&outcome), Some(RetryReason::Timeout)),
             429 => assert_eq!(retried(&outcome), Some(RetryReason::Rejected)),
-            401 | 403 => assert_eq!(retried(&outcome), Some(RetryReason::Blocked)),
+            401 => assert_eq!(retried(&outcome), Some(RetryReason::Blocked)),
+            403 => assert_eq!(blocked(&outcome), Some(IndexFault::Forbidden)),
+            404 => assert_eq!(blocked(&outcome), Some(IndexFault::Missing)),
             400..=499 => assert!(
                 matches!(&outcome, ItemOutcome::Refused(refused) if refused.code == "refused"),
                 "{status} {outcome:?}"
@@ -66,11 +75,9 @@ fn every_status_of_a_request_has_its_outcome() {
     for status in (100..200).chain(300..=999) {
         let reason = whole_retried(status, body);
         match status {
-            400 | 413 => assert!(
-                matches!(whole(status, body), RequestOutcome::Split(_)),
-                "{status}"
-            ),
-            408 => assert_eq!(reason, Some(RetryReason::Timeout)),
+            400 => assert!(matches!(whole(status, body), RequestOutcome::Split(_))),
+            413 => assert!(matches!(whole(status, body), RequestOutcome::TooLarge(_))),
+            408 | 504 => assert_eq!(reason, Some(RetryReason::Timeout)),
             429 => assert_eq!(reason, Some(RetryReason::Rejected)),
             500.. => assert_eq!(reason, Some(RetryReason::Server), "{status}"),
             _ => assert_eq!(reason, Some(RetryReason::Blocked), "{status}"),
@@ -108,39 +115,6 @@ fn causes_are_part_of_the_message() {
         matches!(&items[0], ItemOutcome::Refused(refused) if refused.message == expected),
         "{items:?}"
     );
-}
-
-#[test]
-fn the_clusters_faults_are_never_the_documents() {
-    for (status, kind, reason) in [
-        (
-            403,
-            "cluster_block_exception",
-            "index [x] blocked by: [FORBIDDEN/5/index read-only (api)];",
-        ),
-        (
-            403,
-            "security_exception",
-            "action [indices:data/write/bulk] is unauthorized",
-        ),
-        (400, "index_closed_exception", "closed"),
-        (
-            404,
-            "index_not_found_exception",
-            "no such index [x] and [action.auto_create_index] is [false]",
-        ),
-        (
-            400,
-            "validation_exception",
-            "this action would add [1] shards, but this cluster currently has [1000]/[1000] maximum normal shards open;",
-        ),
-    ] {
-        assert_eq!(
-            retried(&one(status, kind, reason)),
-            Some(RetryReason::Blocked),
-            "{kind}"
-        );
-    }
 }
 
 #[test]

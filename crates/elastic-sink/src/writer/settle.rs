@@ -1,0 +1,155 @@
+//! What the answer to a request makes of its documents.
+
+use std::collections::BTreeMap;
+
+use super::progress::{Placed, Progress};
+use super::{PATIENCE_ATTEMPTS, Writer};
+use crate::bulk::{IndexFault, ItemOutcome, RetryReason};
+use crate::client::without_documents;
+use crate::document::Document;
+use crate::metrics::Outcome;
+use crate::set_aside::Reason;
+use crate::stream::{IndexKey, Stream};
+
+/// What is to be done after an answer was read.
+#[derive(Default)]
+struct Settled<'a> {
+    /// Documents that were written, by stream.
+    indexed: BTreeMap<Stream, u64>,
+    /// Documents that are there already.
+    repeats: Vec<&'a Document>,
+    /// Documents to be sent again.
+    again: Vec<Placed<'a>>,
+    /// The first reason for that.
+    retry: Option<(RetryReason, String)>,
+    /// Indices that take none.
+    blocked: BTreeMap<IndexKey, Reason>,
+}
+
+impl Writer {
+    /// Takes what is settled out of the group, and pauses if anything is to be sent again.
+    pub(super) async fn settle<'a>(
+        &self,
+        progress: &mut Progress<'a>,
+        group: Vec<Placed<'a>>,
+        outcomes: Vec<ItemOutcome>,
+    ) {
+        let count = group.len();
+        let settled = self.sort(progress, group, outcomes);
+        for (stream, documents) in settled.indexed {
+            self.metrics.document(stream, Outcome::Indexed, documents);
+        }
+        self.count_repeats(&settled.repeats).await;
+        let left = settled.again.len();
+        progress.put_back(settled.again);
+        for (key, reason) in settled.blocked {
+            progress.block(key, reason);
+        }
+        if left < count {
+            progress.failures = 0;
+        }
+        match settled.retry {
+            Some((reason, message)) => self.pause(progress, reason, &message, left).await,
+            None => self.reachability.writes(None),
+        }
+    }
+
+    /// Places each document by its outcome.
+    fn sort<'a>(
+        &self,
+        progress: &mut Progress<'a>,
+        group: Vec<Placed<'a>>,
+        outcomes: Vec<ItemOutcome>,
+    ) -> Settled<'a> {
+        let at_fault = self.indices_at_fault(&group, &outcomes);
+        let mut settled = Settled::default();
+        for (placed, outcome) in group.into_iter().zip(outcomes) {
+            let (at, document) = placed;
+            let (fault, message) = match outcome {
+                ItemOutcome::Indexed => {
+                    *settled.indexed.entry(document.stream).or_default() += 1;
+                    continue;
+                }
+                ItemOutcome::Unchanged => {
+                    settled.repeats.push(document);
+                    continue;
+                }
+                ItemOutcome::Refused(item) if !at_fault.contains(&document.key()) => {
+                    self.metrics.document(document.stream, Outcome::DeadLettered, 1);
+                    progress.refuse(at, item);
+                    continue;
+                }
+                ItemOutcome::Refused(item) => (IndexFault::AllRefused, item.message),
+                ItemOutcome::Retry { reason, message } => {
+                    let is_patient = progress.failures < PATIENCE_ATTEMPTS || reason != RetryReason::Server;
+                    if is_patient {
+                        settled.again.push(placed);
+                        settled.retry.get_or_insert((reason, message));
+                        continue;
+                    }
+                    (IndexFault::Server, message)
+                }
+                // It has vanished, and the next attempt makes it anew.
+                ItemOutcome::Blocked {
+                    fault: IndexFault::Missing,
+                    message,
+                } if progress.failures < PATIENCE_ATTEMPTS => {
+                    self.indices.forget(document.key());
+                    settled.again.push(placed);
+                    settled.retry.get_or_insert((RetryReason::Blocked, message));
+                    continue;
+                }
+                ItemOutcome::Blocked { fault, message } => (fault, message),
+            };
+            settled.blocked.entry(document.key()).or_insert_with(|| Reason {
+                fault,
+                message: without_documents(&message),
+            });
+            settled.again.push(placed);
+        }
+        settled
+    }
+
+    /// The indices that have refused so many in a row that they are to blame. Costs nothing where
+    /// none is refused.
+    fn indices_at_fault(&self, group: &[Placed<'_>], outcomes: &[ItemOutcome]) -> Vec<IndexKey> {
+        let is_refused = |outcome: &ItemOutcome| matches!(outcome, ItemOutcome::Refused(_));
+        if self.refusals.is_empty() && !outcomes.iter().any(is_refused) {
+            return Vec::new();
+        }
+        let mut counts: BTreeMap<IndexKey, (usize, usize)> = BTreeMap::new();
+        for ((_, document), outcome) in group.iter().zip(outcomes) {
+            let (taken, refused) = counts.entry(document.key()).or_default();
+            match outcome {
+                ItemOutcome::Indexed | ItemOutcome::Unchanged => *taken += 1,
+                ItemOutcome::Refused(_) => *refused += 1,
+                ItemOutcome::Retry { .. } | ItemOutcome::Blocked { .. } => {}
+            }
+        }
+        counts
+            .into_iter()
+            .filter(|&(key, (taken, refused))| self.refusals.blames_index(key, taken, refused))
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// Counts documents that are there already, those apart whose content is another.
+    async fn count_repeats(&self, repeats: &[&Document]) {
+        if repeats.is_empty() {
+            return;
+        }
+        let differing = self.conflicts.differing(repeats).await;
+        for stream in Stream::ALL {
+            let of = |documents: &[&Document]| {
+                documents
+                    .iter()
+                    .filter(|document| document.stream == stream)
+                    .count() as u64
+            };
+            let (all, other) = (of(repeats), of(&differing));
+            self.metrics
+                .document(stream, Outcome::Unchanged, all.saturating_sub(other));
+            self.metrics.document(stream, Outcome::Differs, other);
+        }
+    }
+}
