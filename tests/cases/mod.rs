@@ -10,6 +10,7 @@ mod ownership;
 mod registry;
 mod replay;
 mod retention;
+mod sink;
 mod time;
 mod upgrade;
 mod verification;
@@ -62,6 +63,11 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(retention::a_lost_beginning_is_no_silent_loss),
         case!(verification::tells_the_truth),
         case!(verification::what_nobody_has_worked_off_is_not_finished),
+        case!(sink::one_blocked_month_holds_up_no_other),
+        case!(sink::the_clusters_state_is_no_documents_fault),
+        case!(sink::vanished_indices_come_back_with_their_types),
+        case!(sink::other_content_is_told),
+        case!(sink::a_proxy_spoils_no_document),
         case!(upgrade::a_new_field_passes_through),
         case!(end_to_end::sums_to_the_cent),
         case!(early::results_grow_to_the_final_sums),

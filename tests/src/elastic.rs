@@ -59,3 +59,22 @@ pub async fn search(settings: &Settings, index: &str, body: &Value) -> Result<Va
     );
     Ok(answer)
 }
+
+/// Calls Elasticsearch at `url`; gives status and body, null where that is no JSON.
+///
+/// # Errors
+/// It does not answer.
+pub async fn call(
+    url: &str,
+    method: reqwest::Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<(u16, Value)> {
+    let mut request = reqwest::Client::new().request(method, format!("{url}/{path}"));
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let answer = request.send().await?;
+    let (status, text) = (answer.status().as_u16(), answer.text().await?);
+    Ok((status, serde_json::from_str(&text).unwrap_or_default()))
+}

@@ -10,10 +10,12 @@ pub mod elastic;
 pub mod environment;
 pub mod oracle;
 pub mod pipeline;
+pub mod proxy;
 pub mod ready;
 pub mod s3;
 pub mod sample;
 pub mod service;
+pub mod sink;
 pub mod topics;
 
 pub use context::TestContext;

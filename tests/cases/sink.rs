@@ -1,0 +1,350 @@
+//! What the sink makes of an Elasticsearch that takes some documents and not others.
+
+use anyhow::{Context, Result, ensure};
+use millrace_domain::{Amount, Transaction, topic};
+use millrace_elastic_sink::stream::Month;
+use millrace_kafka::admin;
+use millrace_settings::Settings;
+use millrace_tests::pipeline::{self, LIMIT};
+use millrace_tests::proxy::{Mood, Proxy};
+use millrace_tests::sink::{self, INDEX, Sink, indexed, must, no_dead_letters, send};
+use millrace_tests::{TestContext, elastic, sample, wait_until};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const DAY_MS: i64 = 86_400_000;
+
+const BLOCKED: &str = "millrace_sink_blocked_documents";
+
+fn now_ms() -> Result<i64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(i64::try_from(now.as_millis())?)
+}
+
+fn month(time_ms: i64) -> Result<String> {
+    Ok(Month::of(time_ms).context("a month")?.to_string())
+}
+
+/// Transactions with these numbers, which are their identities.
+fn batch(numbers: std::ops::Range<u32>, time_ms: i64) -> impl Iterator<Item = Transaction> {
+    numbers.map(move |number| sample::transaction(number, time_ms))
+}
+
+/// A month that somebody has made read-only holds up its own records alone, is told of, and is
+/// caught up on when it is free again; a restart between loses nothing.
+pub(super) async fn one_blocked_month_holds_up_no_other(mut context: TestContext) -> Result<()> {
+    sink::prepare(&mut context.settings);
+    let settings = &context.settings;
+    let (now, past) = (now_ms()?, now_ms()? - 300 * DAY_MS);
+    let (current, old) = (month(now)?, month(past)?);
+    let sink = Sink::start(&context).await?;
+    let blocks = json!({"settings": {"index.blocks.write": true, "number_of_replicas": 0}});
+    must(settings, Method::PUT, &format!("{INDEX}-{old}"), Some(&blocks)).await?;
+
+    send(settings, batch(0..3, past)).await?;
+    sink.blocked(&[&format!("{INDEX}-{old}"), "read_only", "index.blocks"])
+        .await?;
+    wait_until("three that wait", LIMIT, || async {
+        let waiting = sink.metric(BLOCKED, "read_only").await?;
+        ensure!(waiting <= 3.0, "{waiting} of three wait");
+        Ok((waiting == 3.0).then_some(()))
+    })
+    .await?;
+    send(settings, batch(10..110, now).chain(batch(3..4, past))).await?;
+    indexed(settings, &current, 100).await?;
+    sink.blocked(&["read_only"]).await?;
+    sink.stop().await?;
+
+    let mut sink = Sink::again(&context)?;
+    send(settings, batch(110..120, now)).await?;
+    indexed(settings, &current, 110).await?;
+    sink.blocked(&[&format!("{INDEX}-{old}"), "read_only"]).await?;
+    let free = json!({"index.blocks.write": null});
+    must(
+        settings,
+        Method::PUT,
+        &format!("{INDEX}-{old}/_settings"),
+        Some(&free),
+    )
+    .await?;
+    indexed(settings, &old, 4).await?;
+    sink.ready().await?;
+    ensure!(sink.metric(BLOCKED, "").await? == 0.0, "none waits");
+    no_dead_letters(&context).await?;
+    sink.stop().await
+}
+
+/// An alias without a write index, a pipeline that does not exist, and a template of data streams
+/// cost no document.
+pub(super) async fn the_clusters_state_is_no_documents_fault(mut context: TestContext) -> Result<()> {
+    sink::prepare(&mut context.settings);
+    let mut sink = Sink::start(&context).await?;
+    an_alias_without_a_write_index(&context.settings, &mut sink).await?;
+    templates_of_others(&context.settings, &mut sink).await?;
+    no_dead_letters(&context).await?;
+    sink.stop().await
+}
+
+/// An administrator's alias is written through once it has a write index; if it goes, an index of
+/// the sink's own takes its place.
+async fn an_alias_without_a_write_index(settings: &Settings, sink: &mut Sink) -> Result<()> {
+    let prefix = &settings.elasticsearch.index_prefix;
+    let (now, current) = (now_ms()?, month(now_ms()?)?);
+    for version in ["v1", "v2"] {
+        must(settings, Method::PUT, &format!("{INDEX}-{version}"), None).await?;
+    }
+    let change = async |is_write_index: Option<bool>| {
+        let add = ["v1", "v2"].map(|version| {
+            let mut add = json!({
+                "index": format!("{prefix}{INDEX}-{version}"),
+                "alias": format!("{prefix}{INDEX}-{current}"),
+            });
+            if let Some(is) = is_write_index {
+                add["is_write_index"] = json!(is && version == "v2");
+            }
+            json!({ "add": add })
+        });
+        let url = &settings.elasticsearch.url;
+        let (status, answer) =
+            elastic::call(url, Method::POST, "_aliases", Some(&json!({ "actions": add }))).await?;
+        ensure!(status == 200, "{answer}");
+        Ok(())
+    };
+    change(None).await?;
+    send(settings, batch(0..50, now)).await?;
+    sink.blocked(&["no_write_index", "is_write_index"]).await?;
+    change(Some(true)).await?;
+    indexed(settings, "v2", 50).await?;
+    sink.ready().await?;
+
+    let both = format!("{INDEX}-v1,{prefix}{INDEX}-v2");
+    must(settings, Method::DELETE, &both, None).await?;
+    send(settings, batch(50..100, now)).await?;
+    indexed(settings, &current, 50).await?;
+    sink.ready().await
+}
+
+/// Templates that go before the sink's own: one has a pipeline that does not exist, one makes data
+/// streams.
+async fn templates_of_others(settings: &Settings, sink: &mut Sink) -> Result<()> {
+    let (url, prefix) = (&settings.elasticsearch.url, &settings.elasticsearch.index_prefix);
+    let name = format!("_index_template/{prefix}foreign");
+    let put = async |more: Value| {
+        let mut template = json!({ "index_patterns": [format!("{prefix}{INDEX}-*")], "priority": 500 });
+        for (field, value) in more.as_object().into_iter().flatten() {
+            template[field] = value.clone();
+        }
+        let (status, answer) = elastic::call(url, Method::PUT, &name, Some(&template)).await?;
+        ensure!(status == 200, "{answer}");
+        Ok(())
+    };
+    let past = now_ms()? - 300 * DAY_MS;
+    let old = month(past)?;
+    let pipeline = json!({"index.default_pipeline": "enrich-geo", "number_of_replicas": 0});
+    put(json!({"template": {"settings": pipeline}})).await?;
+    send(settings, batch(200..250, past)).await?;
+    sink.blocked(&["pipeline with id [enrich-geo] does not exist"])
+        .await?;
+    let none = json!({"index.default_pipeline": "_none"});
+    let path = format!("{INDEX}-{old}/_settings");
+    must(settings, Method::PUT, &path, Some(&none)).await?;
+    indexed(settings, &old, 50).await?;
+    sink.ready().await?;
+
+    let past = now_ms()? - 600 * DAY_MS;
+    let old = month(past)?;
+    let mappings = json!({"properties": {"@timestamp": {"type": "date"}}});
+    put(json!({"data_stream": {}, "template": {"mappings": mappings}})).await?;
+    send(settings, batch(300..310, past)).await?;
+    let said = [
+        &*format!("{INDEX}-{old}"),
+        "data_stream",
+        "elasticsearch.index_prefix",
+    ];
+    sink.blocked(&said).await?;
+    elastic::call(url, Method::DELETE, &name, None).await?;
+    indexed(settings, &old, 10).await?;
+    sink.ready().await
+}
+
+/// Indices and templates that are deleted under a running sink come back with their types; an index
+/// that has others gets nothing, and is named with its field.
+pub(super) async fn vanished_indices_come_back_with_their_types(mut context: TestContext) -> Result<()> {
+    sink::prepare(&mut context.settings);
+    let settings = &context.settings;
+    let (now, past) = (now_ms()?, now_ms()? - 300 * DAY_MS);
+    let (current, old) = (month(now)?, month(past)?);
+    let mut sink = Sink::start(&context).await?;
+    send(settings, batch(0..50, now)).await?;
+    indexed(settings, &current, 50).await?;
+
+    let prefix = &settings.elasticsearch.index_prefix;
+    must(settings, Method::DELETE, &format!("{INDEX}-{current}"), None).await?;
+    let template = format!("_index_template/{prefix}{INDEX}");
+    elastic::call(&settings.elasticsearch.url, Method::DELETE, &template, None).await?;
+    send(settings, batch(50..100, now)).await?;
+    indexed(settings, &current, 50).await?;
+    let mapping = must(
+        settings,
+        Method::GET,
+        &format!("{INDEX}-{current}/_mapping"),
+        None,
+    )
+    .await?;
+    let mapping = &mapping[format!("{prefix}{INDEX}-{current}")]["mappings"];
+    let (dynamic, fields) = (&mapping["dynamic"], &mapping["properties"]);
+    ensure!(
+        dynamic == "strict"
+            && fields["@timestamp"]["type"] == "date"
+            && fields["currency"]["type"] == "keyword",
+        "guessed types: {mapping}"
+    );
+    let (status, _) = elastic::call(&settings.elasticsearch.url, Method::GET, &template, None).await?;
+    ensure!(status == 200, "the template is there again");
+    sink.ready().await?;
+
+    let guessed = json!({"mappings": {"properties": {"currency": {"type": "text"}}}});
+    must(settings, Method::PUT, &format!("{INDEX}-{old}"), Some(&guessed)).await?;
+    send(settings, batch(100..110, past).chain(batch(110..120, now))).await?;
+    let said = [
+        &*format!("{INDEX}-{old}"),
+        "currency is text and must be keyword",
+        "reindex",
+    ];
+    sink.blocked(&said).await?;
+    indexed(settings, &current, 60).await?;
+    sink.stop().await?;
+    let told = pipeline::init(&context).await?;
+    ensure!(told.contains(said[1]), "init tells of it too: {told}");
+
+    let mut sink = Sink::again(&context)?;
+    sink.blocked(&said).await?;
+    must(settings, Method::DELETE, &format!("{INDEX}-{old}"), None).await?;
+    indexed(settings, &old, 10).await?;
+    sink.ready().await?;
+    no_dead_letters(&context).await?;
+    sink.stop().await
+}
+
+/// Kafka is made anew beside full indices, and the same identities come with other amounts: `init`
+/// and the sink tell of it; a true repeat is none of it.
+pub(super) async fn other_content_is_told(mut context: TestContext) -> Result<()> {
+    sink::prepare(&mut context.settings);
+    let settings = &context.settings;
+    let now = now_ms()?;
+    let current = month(now)?;
+    let sink = Sink::start(&context).await?;
+    send(settings, batch(0..50, now)).await?;
+    indexed(settings, &current, 50).await?;
+    send(settings, batch(0..50, now)).await?;
+    counted(&sink, "unchanged", 50.0).await?;
+    ensure!(
+        sink.metric("millrace_sink_documents_total", "differs").await? == 0.0,
+        "a repeat is the same"
+    );
+    sink.stop().await?;
+
+    let kafka = settings.kafka.clone();
+    tokio::task::spawn_blocking(move || admin::delete_topics(&kafka, &topic::ALL)).await??;
+    let told = pipeline::init(&context).await?;
+    let is_told = told.lines().any(|line| {
+        line.contains("warning")
+            && line.contains("has never had a record")
+            && line.contains("holds 50 documents")
+    });
+    ensure!(is_told, "init tells of full indices beside empty topics:\n{told}");
+    let sink = Sink::again(&context)?;
+    let corrected = batch(0..50, now).map(|transaction| Transaction {
+        amount: Amount::from_units(77_0000).unwrap_or(transaction.amount),
+        ..transaction
+    });
+    send(settings, corrected).await?;
+    counted(&sink, "differs", 50.0).await?;
+    let said = sink.output();
+    ensure!(
+        said.contains("same identity and other content"),
+        "the log tells of it: {said}"
+    );
+    sink.stop().await
+}
+
+/// Waits until so many documents had an outcome.
+async fn counted(sink: &Sink, outcome: &str, count: f64) -> Result<()> {
+    wait_until(
+        &format!("{count} documents with outcome {outcome}"),
+        LIMIT,
+        || async {
+            // Not there yet while the sink starts.
+            let found = sink
+                .metric("millrace_sink_documents_total", outcome)
+                .await
+                .unwrap_or(0.0);
+            Ok((found == count).then_some(()))
+        },
+    )
+    .await
+}
+
+/// A proxy that answers 413 to everything, with pages of its own, or slowly, costs time and no
+/// document; what is not answered in time is sent in smaller requests, which grow again.
+pub(super) async fn a_proxy_spoils_no_document(mut context: TestContext) -> Result<()> {
+    sink::prepare(&mut context.settings);
+    let direct = context.settings.clone();
+    let proxy = Proxy::start(&direct.elasticsearch.url).await?;
+    context.settings.elasticsearch.url.clone_from(&proxy.url);
+    context.settings.elasticsearch.timeout_ms = 2_000;
+    context.settings.elastic_sink.bulk_bytes = 300_000;
+    let now = now_ms()?;
+    let mut sink = Sink::start(&context).await?;
+    let mut sent = 0;
+    for (mood, words) in [
+        (Mood::Status(413), "413 Payload Too Large"),
+        (Mood::Status(200), "the answer is no bulk answer"),
+        (Mood::Status(400), "400 Bad Request"),
+        (Mood::Status(502), "502 Bad Gateway"),
+    ] {
+        let _ = proxy.set(mood);
+        send(&direct, batch(sent..sent + 50, now)).await?;
+        sink.blocked(&[words]).await?;
+        let _ = proxy.set(Mood::Fine);
+        sent += 50;
+        indexed(&direct, "*", sent.into()).await?;
+        sink.ready().await?;
+    }
+    let _ = proxy.set(Mood::AtMost(20_000));
+    send(&direct, batch(sent..sent + 200, now)).await?;
+    sent += 200;
+    indexed(&direct, "*", sent.into()).await?;
+
+    // Of these, 100 kB are answered in time.
+    let _ = proxy.set(Mood::Fine);
+    grown(&sink, &direct, &mut sent, now).await?;
+    let _ = proxy.set(Mood::BytesPerSecond(50_000));
+    send(&direct, batch(sent..sent + 1_500, now)).await?;
+    sent += 1_500;
+    sink.blocked(&["timeout"]).await?;
+    indexed(&direct, "*", sent.into()).await?;
+    sink.ready().await?;
+    let slow = proxy.set(Mood::Fine);
+    let unanswered = slow.iter().filter(|bytes| **bytes > 100_000).count();
+    ensure!(
+        (1..10).contains(&unanswered),
+        "the same bytes again and again: {slow:?}"
+    );
+    grown(&sink, &direct, &mut sent, now).await?;
+    no_dead_letters(&context).await?;
+    sink.stop().await
+}
+
+/// Sends until requests may be as large as configured again.
+async fn grown(sink: &Sink, settings: &Settings, sent: &mut u32, now: i64) -> Result<()> {
+    for _ in 0..40 {
+        if sink.metric("millrace_sink_bulk_limit_bytes", "").await? == 300_000.0 {
+            return Ok(());
+        }
+        send(settings, batch(*sent..*sent + 500, now)).await?;
+        *sent += 500;
+        indexed(settings, "*", (*sent).into()).await?;
+    }
+    anyhow::bail!("requests do not grow again")
+}
