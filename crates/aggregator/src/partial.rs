@@ -141,20 +141,12 @@ impl PartialTask {
     }
 
     fn send_late(&self, record: &InputRecord<'_>, late_by_ms: i64, outbox: &mut dyn Outbox) {
-        let (late_by_ms, partition) = (late_by_ms.to_string(), record.partition.to_string());
-        let offset = record.offset.to_string();
-        outbox.send(OutputRecord {
-            topic: &self.job.topics.late,
-            partition: None,
-            key: record.key,
-            payload: record.payload.unwrap_or_default(),
-            headers: &[
-                ("late.by_ms", late_by_ms.as_bytes()),
-                ("source.topic", record.topic.as_bytes()),
-                ("source.partition", partition.as_bytes()),
-                ("source.offset", offset.as_bytes()),
-            ],
-        });
+        let late_by_ms = late_by_ms.to_string();
+        outbox.copy(
+            record,
+            &self.job.topics.late,
+            &[("late.by_ms", late_by_ms.as_bytes())],
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use millrace_domain::{
 };
 use millrace_engine::HashSeed;
 use millrace_fraud::{DetectOperator, DetectSettings};
-use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task};
+use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, RecordHeaders, Task};
 use prometheus::Encoder as _;
 
 const NOW_MS: i64 = 1_760_000_000_000;
@@ -30,6 +30,10 @@ impl Outbox for Kept {
         let key = record.key.map(<[u8]>::to_vec);
         self.sent
             .push((record.topic.to_owned(), key, record.payload.to_vec()));
+    }
+
+    fn copy(&mut self, _record: &InputRecord<'_>, topic: &str, _headers: &[(&str, &[u8])]) {
+        panic!("the detector copies nothing, and here to {topic}");
     }
 
     fn dead_letter(&mut self, _record: &InputRecord<'_>, code: &'static str, error: &str) {
@@ -86,6 +90,7 @@ fn process(task: &mut DetectTask, value: Option<&[u8]>, outbox: &mut Kept) {
         timestamp_ms: NOW_MS,
         key: Some(b"alice"),
         payload: value,
+        headers: RecordHeaders::NONE,
     };
     task.process(&record, outbox).unwrap();
 }

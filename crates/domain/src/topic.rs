@@ -16,10 +16,16 @@ pub const AGGREGATES_CONTROL: &str = "transaction_aggregates.control";
 pub const LATE: &str = "financial_transactions.late";
 /// Reference data of merchants.
 pub const MERCHANTS: &str = "merchants";
+/// Which dead letters and late records were sent again.
+pub const DEAD_LETTER_REPLAYS: &str = "dead_letter_replays";
 /// Run-time fraud rules.
 pub const FRAUD_RULES: &str = "fraud_rules";
 /// Ground truth of injected fraud.
 pub const FRAUD_LABELS: &str = "fraud_labels";
+
+/// Bytes that a record on a topic of dead letters or late records may have: what a topic of Kafka's own default takes
+/// (1,048,588), and room for the headers of a copy.
+pub const MAX_COPY_BYTES: u32 = 1_048_588 + 65_536;
 
 /// The dead-letter topic of `topic`.
 #[must_use]
@@ -39,6 +45,8 @@ pub struct TopicSpec {
     /// Whether the broker stamps records as it appends them. The source topic does: its time is then part of the
     /// log, and a producer with a wrong clock cannot mislead the bound on far-future events.
     pub log_append_time: bool,
+    /// Whether it has copies of other topics' records: then it takes larger ones than these topics do.
+    pub takes_copies: bool,
     /// The Avro schema of `<name>-value`, where the topic has one.
     pub value_schema: Option<&'static str>,
 }
@@ -49,12 +57,20 @@ const fn spec(name: &'static str, partitions: i32, value_schema: Option<&'static
         partitions,
         compacted: false,
         log_append_time: false,
+        takes_copies: false,
         value_schema,
     }
 }
 
+const fn copies(name: &'static str, partitions: i32) -> TopicSpec {
+    TopicSpec {
+        takes_copies: true,
+        ..spec(name, partitions, None)
+    }
+}
+
 /// Every topic of the suite. Dead-letter topics are named for the topics that services read.
-pub const ALL: [TopicSpec; 14] = [
+pub const ALL: [TopicSpec; 15] = [
     TopicSpec {
         log_append_time: true,
         ..spec(TRANSACTIONS, 5, Some(schema::TRANSACTION))
@@ -63,7 +79,7 @@ pub const ALL: [TopicSpec; 14] = [
     spec(ANOMALIES, 3, Some(schema::ANOMALY)),
     spec(PARTIALS, 3, Some(schema::AGGREGATE_PARTIAL)),
     spec(AGGREGATES_CONTROL, 5, None),
-    spec(LATE, 5, None),
+    copies(LATE, 5),
     TopicSpec {
         compacted: true,
         ..spec(MERCHANTS, 1, None)
@@ -72,10 +88,14 @@ pub const ALL: [TopicSpec; 14] = [
         compacted: true,
         ..spec(FRAUD_RULES, 1, None)
     },
+    TopicSpec {
+        compacted: true,
+        ..spec(DEAD_LETTER_REPLAYS, 1, None)
+    },
     spec(FRAUD_LABELS, 1, Some(schema::FRAUD_LABEL)),
-    spec("financial_transactions.dlq", 1, None),
-    spec("transaction_aggregates.dlq", 1, None),
-    spec("transaction_anomalies.dlq", 1, None),
-    spec("transaction_aggregates.partials.dlq", 1, None),
-    spec("financial_transactions.late.dlq", 1, None),
+    copies("financial_transactions.dlq", 1),
+    copies("transaction_aggregates.dlq", 1),
+    copies("transaction_anomalies.dlq", 1),
+    copies("transaction_aggregates.partials.dlq", 1),
+    copies("financial_transactions.late.dlq", 1),
 ];

@@ -1,14 +1,17 @@
 //! Records that cannot become documents, on their topic's dead-letter topic.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use millrace_domain::topic;
 use millrace_kafka::client::idempotent_producer_config;
+use millrace_kafka::copies::{self, RecordCopy, SourceRecord, TopicLimits, header};
 use millrace_settings::Kafka;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::bulk::{Entry, Origin};
+use crate::bulk::Entry;
 use crate::metrics::{Metrics, OPERATOR};
 use crate::retry::Backoff;
 use crate::stream::Stream;
@@ -20,6 +23,7 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct DeadLetters {
     producer: FutureProducer,
+    limits: Arc<Mutex<TopicLimits>>,
     topic_prefix: String,
     backoff: Backoff,
     metrics: Metrics,
@@ -31,48 +35,97 @@ impl DeadLetters {
     /// # Errors
     /// The settings contradict what is needed, or the client refuses them.
     pub fn new(kafka: &Kafka, backoff: Backoff, metrics: Metrics) -> anyhow::Result<Self> {
+        let config = idempotent_producer_config(kafka, &BTreeMap::new())?;
         Ok(Self {
-            producer: idempotent_producer_config(kafka, &std::collections::BTreeMap::new())?.create()?,
+            producer: config.create()?,
+            limits: Arc::new(Mutex::new(TopicLimits::new(kafka, &config))),
             topic_prefix: kafka.topic_prefix.clone(),
             backoff,
             metrics,
         })
     }
 
-    /// Sends a record as it was, with headers that say why; tries again until it is acknowledged.
+    /// Sends a copy of a record, with headers that say why; tries again until it is acknowledged. One that is too large for
+    /// its topic is cut.
     ///
     /// # Errors
     /// The producer can never send again.
     pub async fn send(&self, entry: &Entry, code: &str, error: &str) -> anyhow::Result<()> {
-        let source = self.source_topic(entry.origin.partition.stream);
-        let target = topic::dead_letter(&source);
+        let topic = self.source_topic(entry.origin.partition.stream);
+        let target = topic::dead_letter(&topic);
+        let headers = entry.record.headers();
+        let source = SourceRecord {
+            topic: &topic,
+            partition: entry.origin.partition.partition,
+            offset: entry.origin.offset,
+            timestamp_ms: entry.record.timestamp_ms,
+            key: entry.record.key.as_deref(),
+            payload: entry.record.payload.as_deref(),
+            headers: &headers,
+        };
+        let said: [(&str, &[u8]); 3] = [
+            (header::ERROR, error.as_bytes()),
+            (header::ERROR_CODE, code.as_bytes()),
+            (header::SERVICE, OPERATOR.as_bytes()),
+        ];
         let mut attempt = 0;
-        loop {
-            let mut record =
-                FutureRecord::<[u8], [u8]>::to(&target).headers(headers(&source, entry.origin, code, error));
-            record.key = entry.key.as_deref();
-            record.payload = entry.payload.as_deref();
-            let failure = match self.producer.send(record, QUEUE_TIMEOUT).await {
-                Ok(_) => break,
-                Err((failure, _)) => failure,
+        let is_cut = loop {
+            let wanted = source.size_bytes();
+            let limit = self
+                .limits(&target, move |limits, target| limits.of(target, wanted))
+                .await?;
+            let copy = copies::copy(&source, &said, limit);
+            let is_cut = copy.is_cut;
+            let Err(failure) = self.send_once(&target, copy).await else {
+                break is_cut;
             };
             if let Some((fatal, reason)) = self.fatal_error() {
                 anyhow::bail!("the producer of dead letters has failed for good: {fatal}: {reason}");
             }
             tracing::warn!(topic = target, %failure, attempt, "a dead letter will be sent again");
+            let is_too_large = failure.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
+            if is_too_large && self.limits(&target, TopicLimits::refused).await? {
+                continue;
+            }
             self.backoff.wait(attempt).await;
             attempt = attempt.saturating_add(1);
-        }
+        };
         self.metrics.dead_lettered(code);
+        if is_cut {
+            self.metrics.truncated_copies.inc();
+        }
         // Ids of users are no matter for the log: the record's place says which it is.
         tracing::warn!(
-            topic = source,
-            partition = entry.origin.partition.partition,
-            offset = entry.origin.offset,
+            topic,
+            partition = source.partition,
+            offset = source.offset,
             code,
+            is_cut,
             "dead-lettered"
         );
         Ok(())
+    }
+
+    async fn send_once(&self, target: &str, copy: RecordCopy<'_>) -> Result<(), KafkaError> {
+        let mut record = FutureRecord::<[u8], [u8]>::to(target).headers(copy.headers);
+        record.key = copy.key;
+        record.payload = copy.payload;
+        let sent = self.producer.send(record, QUEUE_TIMEOUT).await;
+        sent.map(|_| ()).map_err(|(failure, _)| failure)
+    }
+
+    /// Uses the limits on a thread that may wait for the cluster.
+    async fn limits<T: Send + 'static>(
+        &self,
+        target: &str,
+        on: impl FnOnce(&mut TopicLimits, &str) -> T + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let (limits, target) = (Arc::clone(&self.limits), target.to_owned());
+        let used = move || {
+            let mut limits = limits.lock().unwrap_or_else(PoisonError::into_inner);
+            on(&mut limits, &target)
+        };
+        Ok(tokio::task::spawn_blocking(used).await?)
     }
 
     /// The full name of a stream's topic.
@@ -81,28 +134,8 @@ impl DeadLetters {
         format!("{}{}", self.topic_prefix, stream.topic())
     }
 
-    fn fatal_error(&self) -> Option<(rdkafka::types::RDKafkaErrorCode, String)> {
+    fn fatal_error(&self) -> Option<(RDKafkaErrorCode, String)> {
         use rdkafka::producer::Producer as _;
         self.producer.client().fatal_error()
     }
-}
-
-/// The headers that every dead letter of the suite has.
-fn headers(source: &str, origin: Origin, code: &str, error: &str) -> OwnedHeaders {
-    let (partition, offset) = (origin.partition.partition.to_string(), origin.offset.to_string());
-    [
-        ("error", error),
-        ("error.code", code),
-        ("source.topic", source),
-        ("source.partition", &partition),
-        ("source.offset", &offset),
-        ("service", OPERATOR),
-    ]
-    .into_iter()
-    .fold(OwnedHeaders::new(), |headers, (key, value)| {
-        headers.insert(Header {
-            key,
-            value: Some(value),
-        })
-    })
 }

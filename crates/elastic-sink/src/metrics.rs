@@ -34,6 +34,8 @@ pub struct Metrics {
     pub blocked: Blocked,
     documents: IntCounterVec,
     retries: IntCounterVec,
+    /// Dead letters that were cut.
+    pub truncated_copies: IntCounter,
     dead_letters: IntCounterVec,
     skipped: IntCounterVec,
     lag: IntGaugeVec,
@@ -157,6 +159,10 @@ impl Metrics {
                 "millrace_sink_retries_total",
                 "Bulk requests sent again, by reason.",
                 &["reason"],
+            )?,
+            truncated_copies: of_operator(
+                "millrace_truncated_copies_total",
+                "Dead letters that were cut to what their topic takes.",
             )?,
             dead_letters: counters(
                 "millrace_dead_letters_total",

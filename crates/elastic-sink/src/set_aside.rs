@@ -231,8 +231,7 @@ impl SetAside {
 /// What a record that waits takes of memory, about.
 fn size_of(waiting: &Waiting) -> usize {
     let entry = &waiting.entry;
-    let record = entry.key.as_ref().map_or(0, Vec::len) + entry.payload.as_ref().map_or(0, Vec::len);
-    record + entry.size_bytes() + size_of_val(waiting)
+    entry.record.size_bytes() + entry.size_bytes() + size_of_val(waiting)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 mod consumer;
 mod events;
 mod flush;
+mod headers;
 mod murmur2;
 mod native;
 mod producer;
@@ -17,6 +18,7 @@ mod record;
 pub use consumer::{Batch, BatchConsumer, Report};
 pub use events::Reports;
 pub use flush::flush;
+pub use headers::{RecordHeader, RecordHeaders};
 pub use murmur2::{murmur2, partition_for};
 pub use producer::{BatchProducer, Outcome, TopicIndex};
 pub use record::Record;

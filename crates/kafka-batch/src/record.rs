@@ -7,6 +7,8 @@ use std::ptr::{NonNull, null_mut};
 use rdkafka::bindings;
 use rdkafka::types::RDKafkaMessage;
 
+use crate::RecordHeaders;
+
 /// A fetched record, borrowed from its batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
@@ -82,6 +84,14 @@ impl<'a> Record<'a> {
         let message = self.message();
         // SAFETY: as long as the message, by librdkafka's contract, and so for 'a.
         unsafe { bytes(message.payload.cast(), message.len) }
+    }
+
+    /// Where the headers are.
+    #[inline]
+    #[must_use]
+    pub fn headers(&self) -> RecordHeaders<'a> {
+        // SAFETY: the message lives for 'a, by the contract of `new`.
+        unsafe { RecordHeaders::new(self.message) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a service implements to run on the worker loop: a [`Job`] makes one [`Task`] for each input partition.
 
 use millrace_engine::{FrozenState, RestoreError};
-use millrace_kafka_batch::Record;
+use millrace_kafka_batch::{Record, RecordHeaders};
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 use thiserror::Error;
@@ -21,6 +21,8 @@ pub struct InputRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// The value's bytes; `None` for a tombstone.
     pub payload: Option<&'a [u8]>,
+    /// Its headers, which are read when they are asked for.
+    pub headers: RecordHeaders<'a>,
 }
 
 impl<'a> InputRecord<'a> {
@@ -34,6 +36,7 @@ impl<'a> InputRecord<'a> {
             timestamp_ms: record.timestamp_ms().unwrap_or(-1),
             key: record.key(),
             payload: record.payload(),
+            headers: record.headers(),
         }
     }
 
@@ -46,6 +49,7 @@ impl<'a> InputRecord<'a> {
             timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
             key: message.key(),
             payload: message.payload(),
+            headers: RecordHeaders::of(message),
         }
     }
 }
@@ -72,8 +76,12 @@ pub trait Outbox {
     /// A failure is kept and aborts the transaction.
     fn send(&mut self, record: OutputRecord<'_>);
 
-    /// Sends an input record, unchanged, to its topic's dead-letter topic, with headers `error` (the message),
-    /// `error.code`, `source.topic`, `source.partition`, `source.offset` and `service`, and counts it under `code`.
+    /// Sends a copy of an input record to `topic`, as [`crate::copies`] makes it: `headers` first, then those that say
+    /// where it came from, then its own; cut, and counted, where it would be larger than the topic takes.
+    fn copy(&mut self, record: &InputRecord<'_>, topic: &str, headers: &[(&str, &[u8])]);
+
+    /// Sends a copy of an input record to its topic's dead-letter topic, with headers `error` (the message), `error.code`
+    /// and `service`, and counts it under `code`.
     fn dead_letter(&mut self, record: &InputRecord<'_>, code: &'static str, error: &str);
 
     /// Whether outputs are being dropped because the input is a replay. Counters must not count a replay again.

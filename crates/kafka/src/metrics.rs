@@ -36,6 +36,7 @@ families! {
     bytes_consumed: counter as IntCounterVec, "millrace_bytes_consumed_total", ["operator"], "Bytes of keys and values of the input records processed.";
     records_produced: counter as IntCounterVec, "millrace_records_produced_total", ["operator", "topic"], "Records sent, by topic.";
     dead_letters: counter as IntCounterVec, "millrace_dead_letters_total", ["operator", "code"], "Records sent to a dead-letter topic, by reason.";
+    truncated_copies: counter as IntCounterVec, "millrace_truncated_copies_total", ["operator"], "Dead letters and late records that were cut to what their topic takes.";
     late_records: counter as IntCounterVec, "millrace_late_records_total", ["operator"], "Records that came after their window had closed.";
     duplicate_records: counter as IntCounterVec, "millrace_duplicate_records_total", ["operator"], "Records whose transaction id was seen before.";
     watermark_lag: gauge as GaugeVec, "millrace_watermark_lag_seconds", ["operator", "partition"], "How far the watermark is behind the clock.";
@@ -102,6 +103,7 @@ pub struct JobMetrics {
     /// Records whose transaction id was seen before.
     pub duplicate_records: IntCounter,
     pub(crate) operator: String,
+    pub(crate) truncated_copies: IntCounter,
     pub(crate) records_consumed: IntCounter,
     pub(crate) bytes_consumed: IntCounter,
     pub(crate) processing_duration: Histogram,
@@ -138,6 +140,7 @@ impl JobMetrics {
             late_records: families.late_records.with_label_values(operator),
             duplicate_records: families.duplicate_records.with_label_values(operator),
             operator: job.to_owned(),
+            truncated_copies: families.truncated_copies.with_label_values(operator),
             records_consumed: families.records_consumed.with_label_values(operator),
             bytes_consumed: families.bytes_consumed.with_label_values(operator),
             processing_duration: families.processing_duration.with_label_values(operator),

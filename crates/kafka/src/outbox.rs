@@ -1,5 +1,6 @@
 //! Where a task's outputs go: the open transaction, or nowhere in a replay.
 
+use crate::copies::{SourceRecord, header};
 use crate::job::{InputRecord, Outbox, OutputRecord};
 use crate::metrics::JobMetrics;
 use crate::transaction::{Failure, TransactionalProducer};
@@ -84,29 +85,23 @@ impl Outbox for LiveOutbox<'_> {
         self.try_send(record.topic, |producer, metrics| producer.send(&record, metrics));
     }
 
+    fn copy(&mut self, record: &InputRecord<'_>, topic: &str, headers: &[(&str, &[u8])]) {
+        let own: Vec<_> = record.headers.iter().collect();
+        let source = SourceRecord::of(record, &own);
+        self.try_send(topic, |producer, metrics| {
+            producer.send_copy(topic, &source, headers, metrics)
+        });
+    }
+
     fn dead_letter(&mut self, record: &InputRecord<'_>, code: &'static str, error: &str) {
         self.metrics.dead_letter(code);
         let (topic, service) = (self.state.dead_letter_topic.clone(), self.state.service.clone());
-        let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
-        let headers: [(&str, &[u8]); 6] = [
-            ("error", error.as_bytes()),
-            ("error.code", code.as_bytes()),
-            ("source.topic", record.topic.as_bytes()),
-            ("source.partition", partition.as_bytes()),
-            ("source.offset", offset.as_bytes()),
-            ("service", service.as_bytes()),
+        let headers: [(&str, &[u8]); 3] = [
+            (header::ERROR, error.as_bytes()),
+            (header::ERROR_CODE, code.as_bytes()),
+            (header::SERVICE, service.as_bytes()),
         ];
-        let letter = OutputRecord {
-            topic: &topic,
-            partition: None,
-            key: record.key,
-            payload: &[],
-            headers: &headers,
-        };
-        self.try_send(&topic, |producer, metrics| {
-            // A record without a value stays one.
-            producer.send_alone(&letter, record.payload, metrics)
-        });
+        self.copy(record, &topic, &headers);
     }
 
     fn is_replay(&self) -> bool {
@@ -119,6 +114,8 @@ pub(crate) struct ReplayOutbox;
 
 impl Outbox for ReplayOutbox {
     fn send(&mut self, _record: OutputRecord<'_>) {}
+
+    fn copy(&mut self, _record: &InputRecord<'_>, _topic: &str, _headers: &[(&str, &[u8])]) {}
 
     fn dead_letter(&mut self, _record: &InputRecord<'_>, _code: &'static str, _error: &str) {}
 

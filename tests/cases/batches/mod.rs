@@ -29,6 +29,7 @@ const TOPIC: TopicSpec = TopicSpec {
     partitions: 6,
     compacted: false,
     log_append_time: false,
+    takes_copies: false,
     value_schema: None,
 };
 /// By partition and by whether that was named: keys and values.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use millrace_kafka::copies::KeptRecord;
+
 use crate::acknowledgement::{PartitionKey, Span};
 use crate::document::Document;
 
@@ -35,10 +37,8 @@ pub enum Work {
 pub struct Entry {
     /// Where it was read.
     pub origin: Origin,
-    /// The key.
-    pub key: Option<Vec<u8>>,
-    /// The value; `None` for a tombstone.
-    pub payload: Option<Vec<u8>>,
+    /// What a dead letter is made of.
+    pub record: KeptRecord,
     /// What is to be done.
     pub work: Work,
 }
@@ -55,7 +55,7 @@ impl Entry {
     pub fn size_bytes(&self) -> usize {
         match &self.work {
             Work::Index(document) => size_of(document),
-            Work::DeadLetter { .. } => self.payload.as_ref().map_or(0, Vec::len),
+            Work::DeadLetter { .. } => self.record.size_bytes(),
         }
     }
 }
@@ -181,8 +181,10 @@ mod tests {
                 partition: PARTITION,
                 offset,
             },
-            key: None,
-            payload: Some(vec![0; 100]),
+            record: KeptRecord {
+                payload: Some(vec![0; 100]),
+                ..KeptRecord::default()
+            },
             work: Work::Index(Document {
                 stream: Stream::Aggregates,
                 month: Month::of(0).unwrap(),

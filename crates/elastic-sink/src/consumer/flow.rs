@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Context as _;
+use millrace_kafka::copies::KeptRecord;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use crate::bulk::Origin;
@@ -14,9 +15,7 @@ use super::context::SinkContext;
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) origin: Origin,
-    pub(super) timestamp_ms: Option<i64>,
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) payload: Option<Vec<u8>>,
+    pub(super) record: KeptRecord,
     /// How often the registry could not be asked.
     pub(super) failures: u32,
     /// When it is asked again.

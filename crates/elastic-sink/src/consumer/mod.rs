@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use millrace_codec::RegistryError;
 use millrace_kafka::client::{consumer_config, leave_group};
+use millrace_kafka::copies::KeptRecord;
 use millrace_kafka::topic_name;
 use millrace_service::instance;
 use millrace_settings::Settings;
@@ -193,7 +194,6 @@ impl Consumer {
         let Some(&(_, stream)) = self.names.iter().find(|(name, _)| name == message.topic()) else {
             return ControlFlow::Continue(());
         };
-        let (key, payload) = (message.key(), message.payload());
         let origin = Origin {
             partition: PartitionKey {
                 stream,
@@ -201,16 +201,17 @@ impl Consumer {
             },
             offset: message.offset(),
         };
-        let timestamp_ms = message.timestamp().to_millis();
+        let (timestamp_ms, payload) = (message.timestamp().to_millis(), message.payload());
         match self.decoder.decide(record(origin, timestamp_ms, payload)) {
-            Ok(decision) => self.settle(origin, key, payload, decision),
+            Ok(decision) => {
+                let bytes = message.key_len() + message.payload_len();
+                self.settle(origin, bytes, decision, || KeptRecord::of(message))
+            }
             Err(error) => {
                 self.hold(
                     Held {
                         origin,
-                        timestamp_ms,
-                        key: key.map(<[u8]>::to_vec),
-                        payload: payload.map(<[u8]>::to_vec),
+                        record: KeptRecord::of(message),
                         failures: 0,
                         until: Instant::now(),
                     },
@@ -221,18 +222,16 @@ impl Consumer {
         }
     }
 
-    /// Adds a record that was decided on; breaks where the batch is full.
+    /// Adds a record of so many bytes that was decided on; breaks where the batch is full.
     fn settle(
         &self,
         origin: Origin,
-        key: Option<&[u8]>,
-        payload: Option<&[u8]>,
+        bytes: usize,
         decision: Decision,
+        keep: impl FnOnce() -> KeptRecord,
     ) -> ControlFlow<()> {
         self.metrics.consumed.inc();
-        self.metrics
-            .consumed_bytes
-            .inc_by((key.map_or(0, <[u8]>::len) + payload.map_or(0, <[u8]>::len)) as u64);
+        self.metrics.consumed_bytes.inc_by(bytes as u64);
         let work = match decision {
             Decision::Work(work) => Some(work),
             Decision::NotChosen => None,
@@ -243,8 +242,7 @@ impl Consumer {
         };
         let entry = work.map(|work| Entry {
             origin,
-            key: key.map(<[u8]>::to_vec),
-            payload: payload.map(<[u8]>::to_vec),
+            record: keep(),
             work,
         });
         let is_full = self.consumer.context().pipeline().add(origin, entry);
@@ -272,19 +270,17 @@ impl Consumer {
             .held
             .take_if(|held| held.until <= Instant::now());
         let Some(held) = due else { return };
+        let kept = &held.record;
         match self
             .decoder
-            .decide(record(held.origin, held.timestamp_ms, held.payload.as_deref()))
+            .decide(record(held.origin, kept.timestamp_ms, kept.payload.as_deref()))
         {
             Ok(decision) => {
                 self.health.component(REGISTRY).ready();
+                let len = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+                let bytes = len(&kept.key) + len(&kept.payload);
                 // Whether the batch is full by it, the next step sees.
-                let _ = self.settle(
-                    held.origin,
-                    held.key.as_deref(),
-                    held.payload.as_deref(),
-                    decision,
-                );
+                let _ = self.settle(held.origin, bytes, decision, || held.record);
             }
             Err(error) => self.hold(held, &error),
         }

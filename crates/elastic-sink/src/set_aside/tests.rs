@@ -1,3 +1,5 @@
+use millrace_kafka::copies::KeptRecord;
+
 use super::*;
 use crate::bulk::{Origin, Work};
 use crate::document::Document;
@@ -29,8 +31,10 @@ fn waiting(key: IndexKey, offset: i64) -> Waiting {
                 partition: partition(0),
                 offset,
             },
-            key: None,
-            payload: Some(vec![0; 100]),
+            record: KeptRecord {
+                payload: Some(vec![0; 100]),
+                ..KeptRecord::default()
+            },
             work: Work::Index(Document {
                 stream: key.stream,
                 month: key.month,

@@ -11,7 +11,7 @@ use crate::client::ConfigError;
 
 pub use bounds::bounds;
 pub use lookup::{Lookup, PartitionState, TopicState};
-pub use topics::{TopicChange, delete_topics, ensure_topics};
+pub use topics::{TopicChange, delete_topics, ensure_topics, max_message_bytes};
 
 /// Why an administrative call failed.
 #[derive(Debug, Error)]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use millrace_domain::topic::TopicSpec;
+use millrace_domain::topic::{MAX_COPY_BYTES, TopicSpec};
 use millrace_settings::Kafka;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigResource, ConfigSource, NewTopic, ResourceSpecifier,
@@ -17,6 +17,8 @@ use crate::topic_name;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(30);
+/// How long a look-up in the midst of a transaction may take.
+const QUICK: Duration = Duration::from_secs(5);
 /// How long electing leaders may take.
 const ELECTION: Duration = Duration::from_secs(60);
 
@@ -136,12 +138,29 @@ impl Wanted {
             config.push(("cleanup.policy", "delete".to_owned()));
             config.push(("retention.ms", kafka.retention_ms.to_string()));
         }
+        if spec.takes_copies {
+            config.push(("max.message.bytes", MAX_COPY_BYTES.to_string()));
+        }
         Self {
             name: topic_name(kafka, spec.name),
             partitions: spec.partitions,
             config,
         }
     }
+}
+
+/// Bytes that a batch of `topic` (its full name) may have: its `max.message.bytes`.
+///
+/// # Errors
+/// The cluster does not answer within some seconds, or refuses: the right to describe the topic's settings is needed.
+pub fn max_message_bytes(kafka: &Kafka, topic: &str) -> Result<usize, AdminError> {
+    let mut admin = Admin::connect(kafka)?;
+    admin.options = AdminOptions::new().request_timeout(Some(QUICK));
+    let resource = admin.describe(topic)?;
+    let value = resource.get("max.message.bytes");
+    value
+        .and_then(|entry| entry.value.as_ref()?.parse().ok())
+        .ok_or_else(|| failed(topic, "describing", KafkaError::Canceled))
 }
 
 struct Admin {
@@ -173,7 +192,7 @@ impl Admin {
             new = new.set(key, value);
         }
         let results = block_on(self.client.create_topics([&new], &self.options));
-        let results = results.map_err(|reason| failed(topic, "creating", reason))?;
+        let results = results.map_err(|reason| failed(&topic.name, "creating", reason))?;
         match results.into_iter().next() {
             // Another `init` may run beside this one.
             Some(Ok(_)) | Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(TopicChange::Created),
@@ -189,12 +208,12 @@ impl Admin {
                     _ => code.to_string(),
                 },
             }),
-            None => Err(failed(topic, "creating", KafkaError::Canceled)),
+            None => Err(failed(&topic.name, "creating", KafkaError::Canceled)),
         }
     }
 
     fn update(&self, topic: &Wanted) -> Result<TopicChange, AdminError> {
-        let current = self.describe(topic)?;
+        let current = self.describe(&topic.name)?;
         let differs = |(key, value): &&(&'static str, String)| {
             current.get(key).and_then(|entry| entry.value.as_ref()) != Some(value)
         };
@@ -215,7 +234,7 @@ impl Admin {
             config = config.set(key, value);
         }
         let results = block_on(self.client.alter_configs([&config], &self.options));
-        let results = results.map_err(|reason| failed(topic, "changing", reason))?;
+        let results = results.map_err(|reason| failed(&topic.name, "changing", reason))?;
         match results.into_iter().next() {
             Some(Ok(_)) => {
                 tracing::info!(topic = topic.name, ?changes, "topic settings updated");
@@ -226,12 +245,12 @@ impl Admin {
                 action: "changed",
                 reason: code.to_string(),
             }),
-            None => Err(failed(topic, "changing", KafkaError::Canceled)),
+            None => Err(failed(&topic.name, "changing", KafkaError::Canceled)),
         }
     }
 
-    fn describe(&self, topic: &Wanted) -> Result<ConfigResource, AdminError> {
-        let resource = ResourceSpecifier::Topic(&topic.name);
+    fn describe(&self, topic: &str) -> Result<ConfigResource, AdminError> {
+        let resource = ResourceSpecifier::Topic(topic);
         let results = block_on(self.client.describe_configs([&resource], &self.options));
         let results = results.map_err(|reason| failed(topic, "describing", reason))?;
         match results.into_iter().next() {
@@ -242,9 +261,9 @@ impl Admin {
     }
 }
 
-fn failed(topic: &Wanted, action: &str, reason: KafkaError) -> AdminError {
+fn failed(topic: &str, action: &str, reason: KafkaError) -> AdminError {
     AdminError::Kafka {
-        action: format!("{action} the topic {}", topic.name),
+        action: format!("{action} the topic {topic}"),
         reason,
     }
 }

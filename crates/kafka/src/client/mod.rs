@@ -8,6 +8,7 @@ mod timeouts;
 
 use std::collections::BTreeMap;
 
+use millrace_domain::topic::MAX_COPY_BYTES;
 use millrace_settings::{Kafka, Worker};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -206,6 +207,8 @@ fn producer_defaults(config: &mut ClientConfig) {
         .set("compression.type", "lz4")
         .set("linger.ms", "5")
         .set("batch.size", "1000000")
+        // Dead letters are as large as the largest record that a topic of Kafka's own default takes, and their headers.
+        .set("message.max.bytes", MAX_COPY_BYTES.to_string())
         .set("queue.buffering.max.messages", "500000")
         .set("queue.buffering.max.kbytes", "131072");
 }

@@ -8,15 +8,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
-use super::Failure;
 use crate::client::{bridge_error, bridge_log};
 
 /// A record that was not acknowledged.
 #[derive(Debug, Clone)]
-struct Undelivered {
-    topic: String,
-    code: Option<RDKafkaErrorCode>,
-    reason: String,
+pub(super) struct Undelivered {
+    pub(super) topic: String,
+    pub(super) code: Option<RDKafkaErrorCode>,
+    pub(super) reason: String,
 }
 
 /// Keeps the first failed delivery of a transaction.
@@ -33,27 +32,14 @@ impl Deliveries {
             .get_or_insert(failure);
     }
 
-    fn take(&self) -> Option<Undelivered> {
+    /// The first failure since the last call.
+    pub(super) fn take(&self) -> Option<Undelivered> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Forgets what failed.
     pub(super) fn forget(&self) {
         self.take();
-    }
-
-    /// What the first failure since the last call means, if there was one.
-    pub(super) fn check(&self) -> Result<(), Failure> {
-        let Some(failed) = self.take() else {
-            return Ok(());
-        };
-        if is_permanent(failed.code) {
-            return Err(Failure::output(&failed.topic, &failed.reason));
-        }
-        Err(Failure::Abort(format!(
-            "a record for {} was not acknowledged: {}",
-            failed.topic, failed.reason
-        )))
     }
 }
 

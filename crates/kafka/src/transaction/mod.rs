@@ -1,20 +1,22 @@
 //! The transactional producer: retriable errors are retried in place, abortable ones abort, fatal ones stop.
 
+mod copies;
 mod deliveries;
 mod send;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use millrace_kafka_batch::{BatchProducer, flush};
+use millrace_kafka_batch::BatchProducer;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::WorkerError;
+use crate::copies::TopicLimits;
 use crate::metrics::JobMetrics;
-use deliveries::Deliveries;
+use deliveries::{Deliveries, is_permanent};
 use send::Gathered;
 
 /// How long one call of librdkafka may take before it is called again; its calls can be resumed.
@@ -23,6 +25,9 @@ const SLICE: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_millis(5);
 /// Pause between two tries of what failed with a retriable error.
 const RETRY: Duration = Duration::from_millis(50);
+
+/// librdkafka's default for `batch.size`.
+const BATCH_BYTES: usize = 1_000_000;
 
 /// What to do after a failure.
 #[derive(Debug)]
@@ -54,6 +59,11 @@ pub(crate) struct TransactionalProducer {
     producer: BatchProducer<Deliveries>,
     /// A handful: the topics that the job writes to.
     gathered: Vec<Gathered>,
+    limits: TopicLimits,
+    /// Bytes that the client puts into a batch at most, but for one record that is larger.
+    batch_bytes: usize,
+    /// Bytes of copies for topics that take less than that, since the client's queue was last empty.
+    unsent_copy_bytes: usize,
     open: bool,
     transaction_timeout: Duration,
     instance: String,
@@ -62,6 +72,7 @@ pub(crate) struct TransactionalProducer {
 impl TransactionalProducer {
     pub(crate) fn new(
         config: &ClientConfig,
+        limits: TopicLimits,
         transaction_timeout: Duration,
         instance: &str,
     ) -> Result<Self, WorkerError> {
@@ -75,6 +86,12 @@ impl TransactionalProducer {
         Ok(Self {
             producer,
             gathered: Vec::new(),
+            limits,
+            batch_bytes: config
+                .get("batch.size")
+                .and_then(|bytes| bytes.parse().ok())
+                .unwrap_or(BATCH_BYTES),
+            unsent_copy_bytes: 0,
             open: false,
             transaction_timeout,
             instance: instance.to_owned(),
@@ -125,6 +142,22 @@ impl TransactionalProducer {
         self.base().client().context()
     }
 
+    /// What the first record that was not acknowledged means, if there is one. A copy that was too large is sent again,
+    /// with its transaction, as a smaller one.
+    fn check(&mut self) -> Result<(), Failure> {
+        let Some(failed) = self.deliveries().take() else {
+            return Ok(());
+        };
+        let too_large = failed.code == Some(RDKafkaErrorCode::MessageSizeTooLarge);
+        if is_permanent(failed.code) && !(too_large && self.limits.refused(&failed.topic)) {
+            return Err(Failure::output(&failed.topic, &failed.reason));
+        }
+        Err(Failure::Abort(format!(
+            "a record for {} was not acknowledged: {}",
+            failed.topic, failed.reason
+        )))
+    }
+
     /// Sends what is gathered and queued, adds the offsets, and commits, all within `limit`.
     pub(crate) fn commit(
         &mut self,
@@ -135,16 +168,7 @@ impl TransactionalProducer {
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + limit.min(self.transaction_timeout);
         self.hand_over(metrics)?;
-        while !flush(self.base().client(), WAIT) {
-            self.base().poll(Duration::ZERO);
-            self.deliveries().check()?;
-            if Instant::now() > deadline {
-                return Err(Failure::Abort(
-                    "the records were not acknowledged in time".to_owned(),
-                ));
-            }
-        }
-        self.deliveries().check()?;
+        self.wait_until_sent(deadline)?;
         self.retry("send_offsets_to_transaction", deadline, |producer| {
             producer.send_offsets_to_transaction(offsets, group, SLICE)
         })?;
@@ -164,6 +188,7 @@ impl TransactionalProducer {
     /// Aborts the open transaction, if there is one, within `limit`: what it sent is never seen.
     pub(crate) fn abort(&mut self, limit: Duration) -> Result<(), WorkerError> {
         self.producer.clear(|()| ());
+        self.unsent_copy_bytes = 0;
         if !self.open {
             return Ok(());
         }

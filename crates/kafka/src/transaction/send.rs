@@ -26,7 +26,7 @@ impl TransactionalProducer {
     /// [`TransactionalProducer::hand_over`] at the latest; what the client refuses then fails as if it had been refused here.
     pub(crate) fn send(&mut self, record: &OutputRecord<'_>, metrics: &JobMetrics) -> Result<(), Failure> {
         if !record.headers.is_empty() {
-            return self.send_alone(record, Some(record.payload), metrics);
+            return self.send_alone(record, metrics);
         }
         let at = self.gathered(record.topic)?;
         let topic = self.gathered[at].index;
@@ -88,22 +88,26 @@ impl TransactionalProducer {
         }
     }
 
-    /// A record by itself: with headers, or without a value.
-    pub(crate) fn send_alone(
-        &mut self,
-        record: &OutputRecord<'_>,
-        payload: Option<&[u8]>,
-        metrics: &JobMetrics,
-    ) -> Result<(), Failure> {
-        let mut message = BaseRecord {
+    /// A record with headers.
+    fn send_alone(&mut self, record: &OutputRecord<'_>, metrics: &JobMetrics) -> Result<(), Failure> {
+        let message = BaseRecord {
             topic: record.topic,
             partition: record.partition,
-            payload,
+            payload: Some(record.payload),
             key: record.key,
             timestamp: None,
             headers: headers(record.headers),
             delivery_opaque: (),
         };
+        self.send_by_itself(message, metrics)
+    }
+
+    /// A record that is not gathered with others.
+    pub(super) fn send_by_itself(
+        &mut self,
+        mut message: BaseRecord<'_, [u8], [u8]>,
+        metrics: &JobMetrics,
+    ) -> Result<(), Failure> {
         let mut counted = false;
         loop {
             let (error, back) = match self.base().send(message) {
@@ -111,7 +115,7 @@ impl TransactionalProducer {
                 Err(refused) => refused,
             };
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                return Err(self.produce_failure(record.topic, &error));
+                return Err(self.produce_failure(back.topic, &error));
             }
             self.wait_for_room(&mut counted, metrics)?;
             message = back;
@@ -126,13 +130,13 @@ impl TransactionalProducer {
     }
 
     /// Room comes with acknowledgements or, at the latest, when the message timeout gives records up.
-    fn wait_for_room(&self, counted: &mut bool, metrics: &JobMetrics) -> Result<(), Failure> {
+    fn wait_for_room(&mut self, counted: &mut bool, metrics: &JobMetrics) -> Result<(), Failure> {
         if !std::mem::replace(counted, true) {
             metrics.queue_full.inc();
         }
         flush(self.base().client(), WAIT);
         self.base().poll(Duration::ZERO);
-        self.deliveries().check()
+        self.check()
     }
 }
 

@@ -11,6 +11,7 @@ use super::side::Side;
 use crate::client::{Timeouts, reader_config, transactional_producer_config};
 use crate::clock::now_ms;
 use crate::config::JobConfig;
+use crate::copies::TopicLimits;
 use crate::metrics::JobMetrics;
 use crate::outbox::OutboxState;
 use crate::reader::Reader;
@@ -55,7 +56,9 @@ impl<J: Job> Core<J> {
         let transactional_id = config.transactional_id(name, thread);
         let producer_config =
             transactional_producer_config(&config.kafka, &config.worker, &transactional_id)?;
-        let producer = TransactionalProducer::new(&producer_config, transaction_timeout, &config.instance)?;
+        let limits = TopicLimits::new(&config.kafka, &producer_config);
+        let producer =
+            TransactionalProducer::new(&producer_config, limits, transaction_timeout, &config.instance)?;
         // Before anything is read: it ends the transaction of a predecessor, whose offsets would else be pending.
         producer.init(&shared.stop)?;
         let reader = Reader::new(&reader_config(&config.kafka, &config.group(name))?).map_err(|reason| {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use millrace_kafka::control::ControlRecord;
-use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, Task as _};
+use millrace_kafka::copies::header;
+use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, RecordHeaders, Task as _};
 use millrace_settings::Kafka;
 use rdkafka::message::Message as _;
 
@@ -72,6 +73,7 @@ pub(crate) fn run(kafka: &Kafka, job: &impl Job, events: &Events, collect: &mut 
             timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
             key: message.key(),
             payload: message.payload(),
+            headers: RecordHeaders::of(message),
         };
         task.process(&record, &mut outbox)?;
         outbox.end()
@@ -112,6 +114,19 @@ impl<C: Collect> Outbox for Collecting<'_, C> {
         if self.failure.is_ok() {
             self.failure = self.collect.sent(self.partition, &record);
         }
+    }
+
+    fn copy(&mut self, record: &InputRecord<'_>, topic: &str, headers: &[(&str, &[u8])]) {
+        let offset = record.offset.to_string();
+        let place: (&str, &[u8]) = (header::SOURCE_OFFSET, offset.as_bytes());
+        let headers = [headers, &[place]].concat();
+        self.send(OutputRecord {
+            topic,
+            partition: None,
+            key: record.key,
+            payload: record.payload.unwrap_or_default(),
+            headers: &headers,
+        });
     }
 
     fn dead_letter(&mut self, record: &InputRecord<'_>, code: &'static str, _error: &str) {

@@ -17,7 +17,7 @@ use crate::worker::partition::Active;
 use crate::worker::partitions::{Confirmed, Partitions};
 use crate::worker::restore::Restored;
 use crate::worker::side::Probed;
-use crate::{InputRecord, Outbox, OutputRecord, Task, WorkerError};
+use crate::{InputRecord, Outbox, OutputRecord, RecordHeaders, Task, WorkerError};
 
 /// What fails next.
 #[derive(Debug, Default, Clone, Copy)]
@@ -101,6 +101,8 @@ impl Outbox for Transaction {
             payload: record.payload.to_vec(),
         });
     }
+
+    fn copy(&mut self, _: &InputRecord<'_>, _: &str, _: &[(&str, &[u8])]) {}
 
     fn dead_letter(&mut self, _: &InputRecord<'_>, _: &'static str, _: &str) {}
 
@@ -225,6 +227,7 @@ impl Process {
                         timestamp_ms: offset,
                         key: None,
                         payload: Some(payload),
+                        headers: RecordHeaders::NONE,
                     })
                 }));
             }

@@ -5,7 +5,7 @@ use super::process::{Faults, Process};
 use super::random::Random;
 use super::task::{Digest, OUTPUTS};
 use crate::transaction::Failure;
-use crate::{InputRecord, Outbox, OutputRecord, Task};
+use crate::{InputRecord, Outbox, OutputRecord, RecordHeaders, Task};
 
 const PARTITIONS: usize = 3;
 const WORKERS: usize = 2;
@@ -334,6 +334,7 @@ fn undisturbed(partition: i32, log: &Log) -> (Vec<Vec<u8>>, u64) {
                 timestamp_ms: offset,
                 key: None,
                 payload: Some(payload),
+                headers: RecordHeaders::NONE,
             };
             task.process(&record, &mut outputs).expect(done);
         }
@@ -349,6 +350,8 @@ impl Outbox for Outputs {
         assert_eq!(record.topic, OUTPUTS);
         self.0.push(record.payload.to_vec());
     }
+
+    fn copy(&mut self, _: &InputRecord<'_>, _: &str, _: &[(&str, &[u8])]) {}
 
     fn dead_letter(&mut self, _: &InputRecord<'_>, _: &'static str, _: &str) {}
 
