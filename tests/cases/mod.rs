@@ -1,6 +1,7 @@
 //! The tests, by the part they are about.
 
 mod batches;
+mod dead_letters;
 mod early;
 mod end_to_end;
 mod faults;
@@ -58,6 +59,9 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(batches::are_sent_once_in_order),
         case!(batches::go_where_they_are_named),
         case!(batches::follow_their_partitions),
+        case!(dead_letters::keep_headers_and_time),
+        case!(dead_letters::are_cut_and_never_the_end),
+        case!(dead_letters::are_replayed_once),
         case!(object_store::serves_a_recovery),
         case!(ownership::is_found_for_every_partition),
         case!(retention::a_lost_beginning_is_no_silent_loss),

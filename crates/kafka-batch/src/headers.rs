@@ -55,7 +55,7 @@ impl<'a> RecordHeaders<'a> {
             let code = unsafe { bindings::rd_kafka_message_headers(message.as_ptr(), &mut headers) };
             NonNull::new(headers).filter(|_| code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR)
         });
-        let headers = headers.into_iter().flat_map(|headers| {
+        headers.into_iter().flat_map(|headers| {
             (0..).map_while(move |at| {
                 let (mut name, mut value, mut len) = (null(), null(), 0);
                 // SAFETY: the headers live as long as their message.
@@ -73,7 +73,6 @@ impl<'a> RecordHeaders<'a> {
                 });
                 Some((name.to_string_lossy(), value))
             })
-        });
-        headers
+        })
     }
 }

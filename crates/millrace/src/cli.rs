@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, chaos, dotenv, down, health, init, service, status, up, verify};
+use crate::{bench, chaos, dlq, dotenv, down, health, init, service, status, up, verify};
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ pub enum Command {
     Init(init::Options),
     /// Compare what the producer's brokers acknowledged with what came out
     Verify(verify::Command),
+    /// List dead letters and late records, show them, and send them again
+    Dlq(dlq::Options),
     /// Do faults to a pipeline under load, and show that nothing is lost or doubled
     Chaos(chaos::Options),
     /// Measure how fast each part is, against the project's targets

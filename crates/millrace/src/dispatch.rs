@@ -7,7 +7,7 @@ use millrace_service::process;
 use millrace_settings::{LogFormat, Settings};
 
 use crate::cli::{Cli, Command};
-use crate::{bench, chaos, dotenv, down, health, init, service, status, up, verify};
+use crate::{bench, chaos, dlq, dotenv, down, health, init, service, status, up, verify};
 
 /// Runs the command of this process's arguments; returns the status to exit with.
 pub async fn main() -> ExitCode {
@@ -33,6 +33,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(options) => status::command(&settings, &options).await,
         Command::Init(options) => init::command(&settings, &options).await,
         Command::Verify(options) => verify::command(&settings, &options).await,
+        Command::Dlq(options) => dlq::command(&settings, &options).await,
         Command::Chaos(options) => chaos::command(settings, options).await,
         Command::Bench(options) => bench::command(settings, options).await,
         Command::Env(options) => dotenv::command(&settings, &options),

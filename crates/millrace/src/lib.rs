@@ -6,6 +6,7 @@ pub mod bench;
 pub mod chaos;
 pub mod cli;
 pub mod dispatch;
+pub mod dlq;
 pub mod dotenv;
 pub mod down;
 pub mod env;

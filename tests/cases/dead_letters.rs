@@ -1,0 +1,442 @@
+//! Dead letters and late records: what they keep, how large they may be, and how they are sent again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use futures::executor::block_on;
+use millrace_codec::AggregateReader;
+use millrace_domain::topic;
+use millrace_kafka::topic_name;
+use millrace_tests::pipeline::{self, LIMIT, Pipeline};
+use millrace_tests::service::Service;
+use millrace_tests::topics::{self, Record};
+use millrace_tests::{TestContext, wait_until};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use serde_json::{Value, json};
+
+/// The largest record that a topic of Kafka's own default takes, with its batch around it.
+const TOPIC_DEFAULT_BYTES: usize = 1_048_588;
+const SMALL_LIMIT: usize = 100_000;
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// A sender that is not ours, with names before the prefix.
+struct Writer {
+    producer: FutureProducer,
+    prefix: String,
+}
+
+impl Writer {
+    fn new(context: &TestContext) -> Result<Self> {
+        let kafka = &context.settings.kafka;
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", &kafka.bootstrap_servers)
+            .set("partitioner", "murmur2_random")
+            .set("message.max.bytes", "1100000")
+            .set("linger.ms", "5")
+            .create()?;
+        Ok(Self {
+            producer,
+            prefix: kafka.topic_prefix.clone(),
+        })
+    }
+
+    async fn send(
+        &self,
+        topic: &str,
+        key: &str,
+        value: &[u8],
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> Result<()> {
+        let name = format!("{}{topic}", self.prefix);
+        let headers = headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: *value })
+        });
+        let record = FutureRecord::to(&name).key(key).payload(value).headers(headers);
+        let sent = self.producer.send(record, Duration::from_secs(20)).await;
+        sent.map_err(|(error, _)| error)
+            .with_context(|| format!("{} bytes to {name}", value.len()))?;
+        Ok(())
+    }
+}
+
+/// A transaction as JSON, of the merchant m-1.
+fn transaction(number: u32, time_ms: i64) -> Vec<u8> {
+    json!({
+        "transactionId": format!("00000000-0000-4000-8000-{number:012}"), "userId": format!("u-{number}"),
+        "amount": 10.5, "transactionTime": time_ms, "merchantId": "m-1", "transactionType": "purchase",
+        "location": "Oslo", "paymentMethod": "credit_card", "isInternational": false, "currency": "NOK",
+    })
+    .to_string()
+    .into_bytes()
+}
+
+/// Bytes that neither decode nor compress.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = vec![0xff; len];
+    for byte in bytes.iter_mut().skip(1) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        *byte = (state >> 32) as u8;
+    }
+    bytes
+}
+
+fn now_ms() -> Result<i64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(i64::try_from(now.as_millis())?)
+}
+
+async fn letters(context: &TestContext, topic: &str, count: usize) -> Result<Vec<Record>> {
+    topics::wait_for_records(&context.settings, topic, count).await?;
+    topics::read(&context.settings, topic).await
+}
+
+fn admin(context: &TestContext) -> Result<AdminClient<DefaultClientContext>> {
+    Ok(ClientConfig::new()
+        .set("bootstrap.servers", &context.settings.kafka.bootstrap_servers)
+        .create()?)
+}
+
+async fn limit_topic(context: &TestContext, topic: &str, bytes: usize) -> Result<()> {
+    let (admin, name) = (admin(context)?, topic_name(&context.settings.kafka, topic));
+    let bytes = bytes.to_string();
+    let change = AlterConfig::new(ResourceSpecifier::Topic(&name)).set("max.message.bytes", &bytes);
+    let results = admin.alter_configs([&change], &AdminOptions::new()).await?;
+    for result in results {
+        result.map_err(|(_, code)| code)?;
+    }
+    Ok(())
+}
+
+/// A copy keeps the headers of its record, beside those that say why it was made, and the record's time.
+pub(super) async fn keep_headers_and_time(context: TestContext) -> Result<()> {
+    pipeline::init(&context).await?;
+    let mut aggregator = Service::start(&context, "aggregator", &["service", "aggregator"])?;
+    aggregator.ready(context.settings.aggregator.metrics_port).await?;
+    let (writer, now_ms) = (Writer::new(&context)?, now_ms()?);
+    let own: [(&str, Option<&[u8]>); 4] = [
+        ("traceparent", Some(TRACE.as_bytes())),
+        ("tenant", Some(b"acme")),
+        ("error", Some(b"theirs")),
+        ("none", None),
+    ];
+    let source = topic::TRANSACTIONS;
+    writer.send(source, "u-1", b"\xffbad", &own).await?;
+    writer.send(source, "u-1", &transaction(1, now_ms), &[]).await?;
+    writer
+        .send(source, "u-1", &transaction(2, now_ms - 3_600_000), &own)
+        .await?;
+    let dead = letters(&context, &topic::dead_letter(source), 1).await?;
+    let late = letters(&context, topic::LATE, 1).await?;
+    let sent = topics::read(&context.settings, source).await?;
+    for (copies, original, said) in [
+        (dead, &sent[0], &["error", "error.code", "service"][..]),
+        (late, &sent[2], &["late.by_ms"][..]),
+    ] {
+        let [copy] = &copies[..] else {
+            anyhow::bail!("one copy, not {copies:?}");
+        };
+        ensure!(
+            copy.payload == original.payload && copy.key == original.key,
+            "{copy:?}"
+        );
+        let names: Vec<&str> = copy.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let place = [
+            "source.topic",
+            "source.partition",
+            "source.offset",
+            "source.timestamp_ms",
+        ];
+        let theirs = ["traceparent", "tenant", "original.error", "none"];
+        let wanted: Vec<&str> = [said, &place[..], &theirs[..]].concat();
+        ensure!(names == wanted, "{names:?} in place of {wanted:?}");
+        for (name, value) in [
+            ("traceparent", TRACE.to_owned()),
+            ("tenant", "acme".to_owned()),
+            ("original.error", "theirs".to_owned()),
+            ("none", String::new()),
+            ("source.partition", original.partition.to_string()),
+            ("source.offset", original.offset.to_string()),
+            ("source.timestamp_ms", original.timestamp_ms.to_string()),
+        ] {
+            ensure!(
+                copy.header(name) == Some(value),
+                "{name}: {:?}",
+                copy.header(name)
+            );
+        }
+        ensure!(
+            copy.header("error") != Some("theirs".to_owned()),
+            "ours keeps its name"
+        );
+    }
+    aggregator.stop().await
+}
+
+/// The largest record that a topic takes becomes a dead letter, whole or cut, of aggregator and of sink, and everything
+/// goes on.
+pub(super) async fn are_cut_and_never_the_end(mut context: TestContext) -> Result<()> {
+    context.settings.aggregator.window_ms = 10_000;
+    context.settings.aggregator.worker.idle_timeout_ms = 3_000;
+    let pipeline = Pipeline::start(&context).await?;
+    let writer = Writer::new(&context)?;
+    what_fits_is_whole(&context, &writer).await?;
+    what_does_not_is_cut(&context, &writer).await?;
+
+    let (source, now_ms) = (topic::TRANSACTIONS, now_ms()?);
+    for number in 0..100 {
+        let key = format!("u-{number}");
+        writer
+            .send(source, &key, &transaction(number, now_ms), &[])
+            .await?;
+    }
+    wait_until("the aggregates of 100 purchases", LIMIT, || async {
+        let found = topics::read(&context.settings, topic::AGGREGATES).await?;
+        let reader = AggregateReader::new(pipeline::schemas(&context));
+        let count = tokio::task::spawn_blocking(move || {
+            let good = found
+                .iter()
+                .filter_map(|record| reader.read(&record.payload).ok());
+            good.map(|aggregate| aggregate.totals.purchase_count).sum::<u64>()
+        })
+        .await?;
+        Ok((count == 100).then_some(()))
+    })
+    .await?;
+    for service in ["aggregator", "elastic-sink"] {
+        let counted = pipeline
+            .metric(service, "millrace_truncated_copies_total", None)
+            .await?;
+        ensure!(counted >= 1.0, "{service} has counted {counted}");
+    }
+    pipeline.stop().await
+}
+
+/// As large as Kafka's own default lets in, with all of that in the value, or much of it in headers.
+async fn what_fits_is_whole(context: &TestContext, writer: &Writer) -> Result<()> {
+    let (source, results) = (topic::TRANSACTIONS, topic::AGGREGATES);
+    let largest = noise(TOPIC_DEFAULT_BYTES - 100);
+    writer.send(source, "u-1", &largest, &[]).await?;
+    writer.send(source, "u-1", &noise(999_900), &[]).await?;
+    let header = noise(400_000);
+    let own: [(&str, Option<&[u8]>); 2] = [("big", Some(&header)), ("tenant", Some(b"acme"))];
+    writer.send(source, "u-1", &noise(600_000), &own).await?;
+    writer.send(results, "m-1", &noise(1_040_000), &own[1..]).await?;
+    for (topic, count) in [(source, 3), (results, 1)] {
+        let found = letters(context, &topic::dead_letter(topic), count).await?;
+        for letter in &found {
+            ensure!(
+                letter.header("truncated").is_none(),
+                "{topic}: {:?}",
+                letter.headers
+            );
+        }
+        let last = found.last().context("a letter")?;
+        ensure!(last.header("tenant") == Some("acme".to_owned()), "{topic}");
+        ensure!(
+            topic == results || found[0].payload == largest,
+            "every byte of the largest"
+        );
+    }
+    Ok(())
+}
+
+/// Somebody makes the topics of letters take less, while the services run.
+async fn what_does_not_is_cut(context: &TestContext, writer: &Writer) -> Result<()> {
+    let source = topic::TRANSACTIONS;
+    let dead = topic::dead_letter(source);
+    for topic in [&dead, &topic::dead_letter(topic::AGGREGATES)] {
+        limit_topic(context, topic, SMALL_LIMIT).await?;
+    }
+    let cut = cut_letter(context, writer, source, "u-1").await?;
+    ensure!(
+        cut.header("truncated") == Some("900000".to_owned()),
+        "{:?}",
+        cut.headers
+    );
+    let len = cut.payload.len();
+    ensure!((80_000..SMALL_LIMIT).contains(&len), "{len} bytes");
+    ensure!(noise(900_000).starts_with(&cut.payload), "its first bytes");
+    cut_letter(context, writer, topic::AGGREGATES, "m-1").await?;
+    // Each of these fits, and a batch of all does not.
+    let before = topics::read(&context.settings, &dead).await?.len();
+    let many = noise(30_000);
+    let sending = (0..20).map(|_| writer.send(source, "u-1", &many, &[]));
+    futures::future::try_join_all(sending).await?;
+    let after = letters(context, &dead, before + 20).await?;
+    let count = after.iter().filter(|letter| letter.payload == many).count();
+    ensure!(count == 20, "each once, not {count}");
+    // Headers are left out by name.
+    let header = noise(400_000);
+    let own: [(&str, Option<&[u8]>); 2] = [("big", Some(&header)), ("tenant", Some(b"acme"))];
+    writer.send(source, "u-1", b"\xffbad", &own).await?;
+    let after = letters(context, &dead, before + 21).await?;
+    let last = after.last().context("a letter")?;
+    ensure!(
+        last.header("truncated.headers") == Some("big".to_owned())
+            && last.header("tenant") == Some("acme".to_owned())
+            && last.payload == b"\xffbad",
+        "{last:?}"
+    );
+    Ok(())
+}
+
+/// Sends a large record until one of its letters was cut: brokers take a while to hear of a topic's new limit.
+async fn cut_letter(context: &TestContext, writer: &Writer, source: &str, key: &str) -> Result<Record> {
+    let dead = topic::dead_letter(source);
+    wait_until("a letter that was cut", LIMIT, || async {
+        let before = topics::read(&context.settings, &dead).await?.len();
+        writer.send(source, key, &noise(900_000), &[]).await?;
+        let found = letters(context, &dead, before + 1).await?;
+        Ok(found
+            .into_iter()
+            .find(|letter| letter.header("truncated").is_some()))
+    })
+    .await
+}
+
+/// Runs `millrace dlq ARGUMENTS… --json`; what it says.
+async fn dlq(context: &TestContext, name: &str, arguments: &[&str], fails: bool) -> Result<Value> {
+    let mut service = Service::start(context, name, &[&["dlq"], arguments, &["--json"]].concat())?;
+    let ended = service.succeed(LIMIT).await;
+    let output = service.output();
+    ensure!(ended.is_err() == fails, "{name}: {output}");
+    let start = output
+        .find(['{', '['])
+        .with_context(|| format!("{name} says nothing: {output}"))?;
+    let value = serde_json::Deserializer::from_str(&output[start..])
+        .into_iter()
+        .next();
+    Ok(value.with_context(|| output.clone())??)
+}
+
+fn sent(report: &Value) -> u64 {
+    let codes = report["sent"].as_object().into_iter().flatten();
+    codes.filter_map(|(_, count)| count.as_u64()).sum()
+}
+
+/// Letters are sent again each once, whatever is asked for and killed between; those that were cut are sent whole, or
+/// refused by name.
+pub(super) async fn are_replayed_once(context: TestContext) -> Result<()> {
+    const COUNT: usize = 200;
+    pipeline::init(&context).await?;
+    let (source, dead) = (topic::TRANSACTIONS, topic::dead_letter(topic::TRANSACTIONS));
+    limit_topic(&context, &dead, SMALL_LIMIT).await?;
+    let writer = Writer::new(&context)?;
+    let mut aggregator = Service::start(&context, "aggregator", &["service", "aggregator"])?;
+    aggregator.ready(context.settings.aggregator.metrics_port).await?;
+    let own: [(&str, Option<&[u8]>); 2] = [("tenant", Some(b"acme")), ("error", Some(b"theirs"))];
+    let values: Vec<(String, String)> = (0..COUNT)
+        .map(|n| (format!("u-{n}"), format!("bad-{n}")))
+        .collect();
+    let sending = values
+        .iter()
+        .map(|(key, value)| writer.send(source, key, value.as_bytes(), &own));
+    futures::future::try_join_all(sending).await?;
+    writer.send(source, "u-large", &noise(300_000), &own).await?;
+    let all = COUNT + 1;
+    let found = letters(&context, &dead, all).await?;
+    ensure!(
+        found.iter().filter(|it| it.header("truncated").is_some()).count() == 1,
+        "one is cut"
+    );
+    aggregator.stop().await?;
+
+    let dry = dlq(&context, "dry", &["replay", "--dry-run"], false).await?;
+    ensure!(sent(&dry) == all as u64, "{dry}");
+    ensure!(replayed(&context).await?.is_empty(), "a dry run sends nothing");
+    let killed = Service::start(&context, "killed", &["dlq", "replay", "--batch", "1"])?;
+    wait_until("the first that are sent", LIMIT, || async {
+        Ok((replayed(&context).await?.len() > 2).then_some(()))
+    })
+    .await?;
+    // If it has ended by then, the rest of the test holds all the same.
+    drop(killed);
+    let part = dlq(&context, "part", &["replay", "--source-partition", "3"], false).await?;
+    let rest = dlq(&context, "rest", &["replay"], false).await?;
+    ensure!(sent(&part) + sent(&rest) <= all as u64, "{part} {rest}");
+    let again = dlq(&context, "again", &["replay"], false).await?;
+    ensure!(sent(&again) == 0 && again["sent_before"] == json!(all), "{again}");
+
+    let originals = topics::read(&context.settings, source).await?;
+    let of_key: BTreeMap<_, _> = originals
+        .iter()
+        .filter(|record| record.header("replayed.from").is_none())
+        .map(|record| (record.key.clone(), record))
+        .collect();
+    let copies = replayed(&context).await?;
+    ensure!(copies.len() == all, "{} of {all} were sent", copies.len());
+    let mut keys = std::collections::BTreeSet::new();
+    for copy in &copies {
+        let original = of_key.get(&copy.key).context("what was sent before")?;
+        ensure!(keys.insert(&copy.key), "{:?} twice", copy.key);
+        ensure!(
+            copy.payload == original.payload && copy.partition == original.partition,
+            "{copy:?}"
+        );
+        let (last, headers) = copy.headers.split_last().context("headers")?;
+        ensure!(
+            last.0 == "replayed.from" && headers == original.headers,
+            "{headers:?}"
+        );
+    }
+    let listed = dlq(&context, "list", &["list", "--limit", "1000"], false).await?;
+    let listed = listed["letters"].as_array().context("letters")?;
+    ensure!(
+        listed.iter().all(|letter| letter["replayed"] == json!(true)),
+        "{listed:?}"
+    );
+    let shown = dlq(&context, "show", &["show", "--limit", "1"], false).await?;
+    ensure!(shown[0]["value"]["form"] == "text", "{shown}");
+    refuses_what_is_gone(&context, &writer).await
+}
+
+/// A letter that was cut, whose source is deleted.
+async fn refuses_what_is_gone(context: &TestContext, writer: &Writer) -> Result<()> {
+    let (source, dead) = (topic::TRANSACTIONS, topic::dead_letter(topic::TRANSACTIONS));
+    let before = topics::read(&context.settings, &dead).await?.len();
+    let mut aggregator = Service::start(context, "aggregator", &["service", "aggregator"])?;
+    writer.send(source, "u-gone", &noise(300_000), &[]).await?;
+    // What was sent again is as bad as it was.
+    let found = wait_until("the letter of u-gone", LIMIT, || async {
+        let found = topics::read(&context.settings, &dead).await?;
+        Ok(found
+            .into_iter()
+            .skip(before)
+            .find(|letter| letter.key.as_deref() == Some(b"u-gone")))
+    })
+    .await?;
+    aggregator.ready(context.settings.aggregator.metrics_port).await?;
+    aggregator.stop().await?;
+    let mut offsets = TopicPartitionList::new();
+    let partition: i32 = found.header("source.partition").context("a partition")?.parse()?;
+    let name = topic_name(&context.settings.kafka, source);
+    offsets.add_partition_offset(&name, partition, Offset::End)?;
+    let (admin, options) = (admin(context)?, AdminOptions::new());
+    tokio::task::spawn_blocking(move || block_on(admin.delete_records(&offsets, &options))).await??;
+    let at = format!("{}:{}", found.partition, found.offset);
+    let refused = dlq(context, "refused", &["replay", "--at", &at], true).await?;
+    ensure!(
+        refused["refused"][0]["letter"] == json!(at) && sent(&refused) == 0,
+        "{refused}"
+    );
+    let reason = refused["refused"][0]["reason"].as_str().unwrap_or_default();
+    ensure!(reason.contains("no longer has the whole record"), "{refused}");
+    Ok(())
+}
+
+/// What was sent to the source topic again.
+async fn replayed(context: &TestContext) -> Result<Vec<Record>> {
+    let all = topics::read(&context.settings, topic::TRANSACTIONS).await?;
+    Ok(all
+        .into_iter()
+        .filter(|record| record.header("replayed.from").is_some())
+        .collect())
+}
