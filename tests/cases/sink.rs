@@ -285,6 +285,38 @@ async fn counted(sink: &Sink, outcome: &str, count: f64) -> Result<()> {
     .await
 }
 
+/// A cluster that takes no more shards holds up the months that have no index yet, and not the
+/// others; the sink is not ready for as long, whatever else it writes.
+pub(super) async fn no_room_for_shards_holds_up_new_months_alone(mut context: TestContext) -> Result<()> {
+    sink::prepare(&mut context.settings);
+    let direct = context.settings.clone();
+    let proxy = Proxy::start(&direct.elasticsearch.url).await?;
+    context.settings.elasticsearch.url.clone_from(&proxy.url);
+    let now = now_ms()?;
+    let current = month(now)?;
+    let mut sink = Sink::start(&context).await?;
+    send(&direct, batch(0..20, now)).await?;
+    indexed(&direct, &current, 20).await?;
+    let _ = proxy.set(Mood::NoRoom);
+    let old = (1..=5_u32).map(|months| {
+        let time_ms = now - i64::from(months) * 40 * DAY_MS;
+        sample::transaction(100 + months, time_ms)
+    });
+    send(&direct, old).await?;
+    sink.blocked(&["no_room", "cluster.max_shards_per_node", "and 2 more indices"])
+        .await?;
+    for sent in [20, 40, 60] {
+        send(&direct, batch(sent..sent + 20, now)).await?;
+        indexed(&direct, &current, u64::from(sent) + 20).await?;
+        sink.blocked(&["no_room"]).await?;
+    }
+    let _ = proxy.set(Mood::Fine);
+    indexed(&direct, "*", 85).await?;
+    sink.ready().await?;
+    no_dead_letters(&context).await?;
+    sink.stop().await
+}
+
 /// A proxy that answers 413 to everything, with pages of its own, or slowly, costs time and no
 /// document; what is not answered in time is sent in smaller requests, which grow again.
 pub(super) async fn a_proxy_spoils_no_document(mut context: TestContext) -> Result<()> {

@@ -8,7 +8,7 @@ use anyhow::Result;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio::task::JoinHandle;
 
 /// What the proxy does with bulk requests; everything else it passes on.
@@ -22,7 +22,13 @@ pub enum Mood {
     AtMost(usize),
     /// Passes them on, and the answer after a second for each so many bytes.
     BytesPerSecond(usize),
+    /// Passes them on, and refuses new indices in Elasticsearch's own words, as a cluster does that
+    /// is to have no more shards: a limit of the whole cluster is not for one test to lower.
+    NoRoom,
 }
+
+/// What Elasticsearch 9.5.3 answers to `PUT INDEX` at `cluster.max_shards_per_node`.
+const NO_ROOM: &str = r#"{"error":{"root_cause":[],"type":"validation_exception","reason":"Validation Failed: 1: this action would add [1] shards, but this cluster currently has [20]/[20] maximum normal shards open;"},"status":400}"#;
 
 /// A running proxy; dropped, it ends.
 pub struct Proxy {
@@ -115,8 +121,14 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
             }
             Mood::AtMost(most) if bytes > most => return words(StatusCode::PAYLOAD_TOO_LARGE),
             Mood::BytesPerSecond(rate) => delay = Duration::from_secs_f64(bytes as f64 / rate as f64),
-            Mood::Fine | Mood::AtMost(_) => {}
+            Mood::Fine | Mood::AtMost(_) | Mood::NoRoom => {}
         }
+    }
+    let is_index = parts.method == Method::PUT && parts.uri.path().matches('/').count() == 1;
+    if is_index && shared.with(|known| known.mood == Mood::NoRoom) {
+        let mut response = Response::new(Body::from(NO_ROOM));
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        return response;
     }
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut forwarded = shared
