@@ -148,9 +148,8 @@ impl Task for MergeTask {
         };
         if !self.operator.knows_source(partial.source_partition) {
             let error = format!(
-                "the source partition is {}, and the configuration that this service started with has {}: restart the \
-                 aggregator after adding partitions",
-                partial.source_partition, self.job.fingerprint
+                "the source partition is {}: no topic has such a one",
+                partial.source_partition
             );
             outbox.dead_letter(record, "unknown_source_partition", &error);
             return Ok(());

@@ -17,6 +17,10 @@ pub fn encode(partial: &Partial, bytes: &mut Vec<u8>) {
     };
     put_contributions(of_final, bytes);
     put_contributions(of_early, bytes);
+    put_long(i64::from(partial.complete_ms.is_some()), bytes);
+    if let Some(complete_ms) = partial.complete_ms {
+        put_long(complete_ms, bytes);
+    }
 }
 
 /// The union of null, one and an array. One alone is written as it was before there were arrays.
@@ -59,6 +63,8 @@ pub fn decode(body: &[u8]) -> Result<Partial, DecodeError> {
     let watermark_ms = cursor.long("watermark")?;
     let of_final = contributions(&mut cursor, "contribution")?;
     let of_early = contributions(&mut cursor, "early")?;
+    let has_complete = cursor.one_of("complete", &[false, true])?;
+    let complete_ms = has_complete.then(|| cursor.long("complete")).transpose()?;
     cursor.end()?;
     let content = match (of_final.is_empty(), of_early.is_empty()) {
         (true, true) => PartialContent::Watermark,
@@ -74,6 +80,7 @@ pub fn decode(body: &[u8]) -> Result<Partial, DecodeError> {
     Ok(Partial {
         source_partition,
         watermark_ms,
+        complete_ms,
         content,
     })
 }

@@ -158,6 +158,13 @@ fn avro_partial(partial: &Partial) -> Value {
         ("watermark", Value::TimestampMillis(partial.watermark_ms)),
         ("contribution", union(of_final)),
         ("early", union(of_early)),
+        (
+            "complete",
+            match partial.complete_ms {
+                None => Value::Union(0, Box::new(Value::Null)),
+                Some(complete_ms) => Value::Union(1, Box::new(Value::TimestampMillis(complete_ms))),
+            },
+        ),
     ])
 }
 

@@ -122,6 +122,7 @@ fn a_partial_tells_of_one_merchants_window_and_of_one_kind() {
             &Partial {
                 source_partition,
                 watermark_ms,
+                complete_ms: None,
                 content,
             },
             &mut body,
@@ -136,7 +137,7 @@ fn a_partial_tells_of_one_merchants_window_and_of_one_kind() {
     let final_alone = body(PartialContent::Final(vec![of("m-1")]));
     let early_alone = body(PartialContent::Early(vec![of("m-1")]));
     // Source and watermark are a byte each, and so is the null of what is not there.
-    let both = [&final_alone[..final_alone.len() - 1], &early_alone[3..]].concat();
+    let both = [&final_alone[..final_alone.len() - 2], &early_alone[3..]].concat();
     assert_eq!(
         message(&both),
         "field early: there beside a contribution: one of the two is null"

@@ -103,8 +103,11 @@ impl Contribution {
 pub struct Partial {
     /// The partition of the source topic.
     pub source_partition: i32,
-    /// The source's watermark: every contribution of a window that ends at or before it has been sent.
+    /// The source's watermark.
     pub watermark_ms: i64,
+    /// With a watermark alone: every transaction of the source before this event time was sent in a contribution, and none
+    /// before it comes any more. `None` in what a release before wrote, too.
+    pub complete_ms: Option<i64>,
     /// What it tells.
     pub content: PartialContent,
 }

@@ -17,6 +17,7 @@ pub mod operator;
 pub mod pages;
 pub mod policy;
 pub mod snapshot;
+mod timeline;
 pub mod watermark;
 pub mod window;
 

@@ -7,8 +7,9 @@ mod support;
 use millrace_engine::aggregate::{MergeAggregate, MergePolicy, PartialOutput, partials};
 use millrace_engine::{FrozenState, HashSeed, Operator};
 use proptest::prelude::*;
+use support::naive::Naive;
 use support::stream::{events, partial, times};
-use support::{Event, Naive, Times, naive_aggregates, partition_of, window_start};
+use support::{Event, Times, feed, naive_aggregates, partition_of, window_start};
 
 const MERGE_PARTITIONS: usize = 2;
 
@@ -28,7 +29,11 @@ fn check_order(times: Times, before_ms: Option<i64>, after_ms: Option<i64>, outp
     };
     assert!(crossed);
     let watermark_ms = after_ms.unwrap();
-    assert_eq!(*last, PartialOutput::Watermark { watermark_ms });
+    let marker = PartialOutput::Watermark {
+        watermark_ms,
+        complete_ms: boundary(watermark_ms),
+    };
+    assert_eq!(*last, marker);
     let keys: Vec<_> = contributions
         .iter()
         .map(|output| {
@@ -60,10 +65,7 @@ proptest! {
         for event in &events {
             let before_ms = operator.watermark_ms();
             let mut outputs = Vec::new();
-            match event {
-                Event::Record(record) => dispositions.push(operator.process(record, &mut outputs)),
-                Event::Advance(to_ms) => operator.advance(*to_ms, &mut outputs),
-            }
+            dispositions.extend(feed(&mut operator, event, &mut outputs));
             check_order(times, before_ms, operator.watermark_ms(), &outputs);
         }
         prop_assert_eq!(dispositions, naive.dispositions);
@@ -83,7 +85,7 @@ proptest! {
         let (mut plain, mut prepared) = (partial(times, 1), partial(times, 1));
         let record = |event: &Event| match event {
             Event::Record(record) => Some(*record),
-            Event::Advance(_) => None,
+            Event::Advance(_) | Event::Configure(_) => None,
         };
         for (at, event) in events.iter().enumerate() {
             if at % ahead == 0 {
@@ -91,16 +93,10 @@ proptest! {
                 prepared.prepare(&records);
             }
             let (mut expected, mut found) = (Vec::new(), Vec::new());
-            match event {
-                Event::Record(record) => prop_assert_eq!(
-                    prepared.process(record, &mut found),
-                    plain.process(record, &mut expected)
-                ),
-                Event::Advance(to_ms) => {
-                    plain.advance(*to_ms, &mut expected);
-                    prepared.advance(*to_ms, &mut found);
-                }
-            }
+            prop_assert_eq!(
+                feed(&mut prepared, event, &mut found),
+                feed(&mut plain, event, &mut expected)
+            );
             prop_assert_eq!(found, expected);
         }
         let (mut expected, mut found) = (Vec::new(), Vec::new());
@@ -119,16 +115,8 @@ proptest! {
         let mut moved = partial(times, seeds[1]);
         for (at, event) in events.iter().enumerate() {
             let (mut outputs, mut outputs_moved) = (Vec::new(), Vec::new());
-            match event {
-                Event::Record(record) => {
-                    let disposition = moved.process(record, &mut outputs_moved);
-                    prop_assert_eq!(whole.process(record, &mut outputs), disposition);
-                }
-                Event::Advance(to_ms) => {
-                    whole.advance(*to_ms, &mut outputs);
-                    moved.advance(*to_ms, &mut outputs_moved);
-                }
-            }
+            let disposition = feed(&mut moved, event, &mut outputs_moved);
+            prop_assert_eq!(feed(&mut whole, event, &mut outputs), disposition);
             prop_assert_eq!(&outputs, &outputs_moved);
             let (mut state, mut state_moved) = (Vec::new(), Vec::new());
             whole.snapshot(&mut state);
@@ -159,10 +147,8 @@ proptest! {
             for (_, frozen, expected) in due {
                 prop_assert_eq!(written(frozen), expected);
             }
-            match events.get(at) {
-                Some(Event::Record(record)) => _ = operator.process(record, &mut Vec::new()),
-                Some(Event::Advance(to_ms)) => operator.advance(*to_ms, &mut Vec::new()),
-                None => {}
+            if let Some(event) = events.get(at) {
+                feed(&mut operator, event, &mut Vec::new());
             }
         }
         for (_, frozen, expected) in frozen {
@@ -174,10 +160,7 @@ proptest! {
     fn a_cut_or_longer_state_is_refused_and_changes_nothing(times in times(), events in events(0)) {
         let mut operator = partial(times, 1);
         for event in &events {
-            match event {
-                Event::Record(record) => _ = operator.process(record, &mut Vec::new()),
-                Event::Advance(to_ms) => operator.advance(*to_ms, &mut Vec::new()),
-            }
+            feed(&mut operator, event, &mut Vec::new());
         }
         let mut state = Vec::new();
         operator.snapshot(&mut state);
@@ -218,10 +201,7 @@ proptest! {
             let Some(event) = partitions[source].get(heads[source]) else { continue };
             heads[source] += 1;
             let mut outputs = Vec::new();
-            match event {
-                Event::Record(record) => _ = sources[source].process(record, &mut outputs),
-                Event::Advance(to_ms) => sources[source].advance(*to_ms, &mut outputs),
-            }
+            feed(&mut sources[source], event, &mut outputs);
             for record in partials(source as i32, &outputs) {
                 for (at, merge) in merges.iter_mut().enumerate() {
                     let is_for = record

@@ -113,6 +113,11 @@ impl Habits {
         &mut self.0[place]
     }
 
+    /// Arms the amount-outlier rule in every currency.
+    pub(crate) fn arm(&mut self) {
+        self.0.iter_mut().for_each(|habit| habit.has_fired = false);
+    }
+
     /// The habits that there are.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Habit> {
         self.0.iter().filter(|habit| habit.currency != [0; 3])

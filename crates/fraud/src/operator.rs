@@ -1,12 +1,13 @@
 //! The detector's operator over one partition of transactions.
 
+mod configure;
+
+use self::configure::Rules;
 use millrace_domain::{Anomaly, Transaction, TransactionType};
 use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
 use millrace_engine::near;
 use millrace_engine::snapshot::StateReader;
-use millrace_engine::{
-    Disposition, FrozenState, HashSeed, Operator, PolicyRefused, RestoreError, TumblingWindows, Watermark,
-};
+use millrace_engine::{Disposition, FrozenState, HashSeed, Operator, RestoreError, Watermark};
 
 use crate::cities::Cities;
 use crate::event_time::EventTime;
@@ -15,10 +16,7 @@ use crate::fingerprint;
 use crate::policy::DetectPolicy;
 use crate::profile::Profile;
 use crate::recent::RecentPool;
-use crate::rules::amount_outlier::AmountOutlier;
-use crate::rules::impossible_travel::ImpossibleTravel;
 use crate::rules::replay;
-use crate::rules::velocity::Velocity;
 use crate::settings::{DetectSettings, SettingError};
 use crate::state;
 use crate::table::ProfileTable;
@@ -40,6 +38,12 @@ const SWEPT_PER_RECORD: usize = 2;
 /// span of velocity; the ids of the dedup horizon. A profile counts as forgotten from the moment the watermark is more
 /// than `profile_retention_ms` past the user's highest event time. When its memory is given back does not show: for
 /// each accepted transaction a few places of the table are looked at in turn.
+///
+/// # A change of policy
+/// Thresholds hold from the next transaction on; what a rule keeps, and what switching it off forgets, is said there. The
+/// allowed disorder holds from the next transaction that is ahead of all others, as [`Watermark::allow_disorder`] says.
+/// A longer horizon keeps what is remembered by now for longer, and a transaction that was late stays late, as nobody knows
+/// what was forgotten; a shorter one forgets at once, and makes late at once. A longer retention brings no profile back.
 #[derive(Debug, Clone)]
 pub struct DetectOperator {
     policy: DetectPolicy,
@@ -53,37 +57,10 @@ pub struct DetectOperator {
     replayed: RecentIds,
     profiles: ProfileTable,
     recent: RecentPool,
+    /// Ids of event times before this are not all remembered, whatever the horizon has become since.
+    known_from_ms: i64,
     sweep_at: u32,
     unknown_locations: u64,
-}
-
-/// The rules that run.
-#[derive(Debug, Clone)]
-struct Rules {
-    velocity: Option<Velocity>,
-    amount_outlier: Option<AmountOutlier>,
-    impossible_travel: Option<ImpossibleTravel>,
-}
-
-impl Rules {
-    fn of(policy: &DetectPolicy) -> Self {
-        let rules = &policy.rules;
-        let habit = rules.habit;
-        let outlier = rules.amount_outlier;
-        Self {
-            velocity: rules.velocity.map(|settings| Velocity { settings }),
-            amount_outlier: outlier.map(|settings| AmountOutlier { settings, habit }),
-            impossible_travel: rules
-                .impossible_travel
-                .map(|settings| ImpossibleTravel { settings }),
-        }
-    }
-
-    /// A pool that keeps what they need.
-    fn pool(&self) -> RecentPool {
-        let velocity = self.velocity.as_ref();
-        velocity.map_or_else(|| RecentPool::new(1), Velocity::pool)
-    }
 }
 
 impl DetectOperator {
@@ -110,6 +87,7 @@ impl DetectOperator {
             payloads,
             replayed,
             profiles: ProfileTable::new(seed),
+            known_from_ms: i64::MIN,
             sweep_at: 0,
             unknown_locations: 0,
         }
@@ -144,6 +122,13 @@ impl DetectOperator {
         self.watermark
             .current_ms()
             .map_or(i64::MIN, |watermark_ms| watermark_ms.saturating_sub(time_ms))
+    }
+
+    /// Before this event time nobody can say whether an id was seen.
+    #[inline]
+    fn oldest_ms(&self) -> i64 {
+        self.watermark_less(self.policy.dedup_horizon_ms)
+            .max(self.known_from_ms)
     }
 
     fn forget_ids(&mut self) {
@@ -221,9 +206,20 @@ impl DetectOperator {
         }
     }
 
+    /// Looks at the next place of the table.
+    fn sweep(&mut self) {
+        if self.sweep_at >= self.profiles.places() {
+            self.sweep_at = 0;
+        }
+        let place = self.sweep_at;
+        self.sweep_at += 1;
+        self.sweep_place(place);
+    }
+
     /// Gives back the memory of one profile, if it is forgotten, or of its recent purchases, if no transaction can
     /// come any more whose span they are in.
-    fn sweep(&mut self) {
+    #[inline]
+    fn sweep_place(&mut self, place: u32) {
         let forgotten_before_ms = self.watermark_less(self.policy.profile_retention_ms);
         let span_ms = self
             .rules
@@ -233,11 +229,6 @@ impl DetectOperator {
         let useless_before_ms = self
             .watermark_less(self.policy.dedup_horizon_ms)
             .saturating_sub(span_ms);
-        if self.sweep_at >= self.profiles.places() {
-            self.sweep_at = 0;
-        }
-        let place = self.sweep_at;
-        self.sweep_at += 1;
         let profile = self.profiles.get(place);
         if profile.is_free() {
             return;
@@ -257,10 +248,8 @@ impl DetectOperator {
 
 /// What remembers ids over a horizon, above 0 by [`DetectSettings::validate`].
 fn remembered(horizon_ms: i64, seed: HashSeed) -> (RecentPayloads, RecentIds) {
-    let half_ms = horizon_ms / 2 + horizon_ms % 2;
-    let windows = TumblingWindows::at_least_1_ms(half_ms);
     let payloads = RecentPayloads::new(horizon_ms.max(1), seed).expect("above 0");
-    (payloads, RecentIds::new(windows, horizon_ms, seed))
+    (payloads, RecentIds::of_horizon(horizon_ms, seed))
 }
 
 impl Operator for DetectOperator {
@@ -272,43 +261,19 @@ impl Operator for DetectOperator {
         &self.policy
     }
 
-    fn check_policy(&self, policy: &DetectPolicy) -> Result<(), PolicyRefused> {
-        let span_ms = |policy: &DetectPolicy| policy.rules.velocity.map_or(0, |rule| rule.span_ms);
-        let max_count =
-            |policy: &DetectPolicy| policy.rules.velocity.map_or(0, |rule| i64::from(rule.max_count));
-        let settings = [
-            (
-                "dedup_horizon_ms",
-                self.policy.dedup_horizon_ms,
-                policy.dedup_horizon_ms,
-            ),
-            ("rules.velocity.span_ms", span_ms(&self.policy), span_ms(policy)),
-            (
-                "rules.velocity.max_count",
-                max_count(&self.policy),
-                max_count(policy),
-            ),
-        ];
-        let changed = settings
-            .into_iter()
-            .find(|(_, present, wanted)| present != wanted);
-        changed.map_or(Ok(()), |(setting, present, wanted)| {
-            Err(PolicyRefused {
-                setting,
-                present,
-                wanted,
-                reason: "what is kept depends on it",
-            })
-        })
-    }
-
-    /// Thresholds hold from the next transaction on, the allowed disorder from the next one that is ahead of all others.
     fn configure(&mut self, policy: &DetectPolicy, _outputs: &mut Vec<Anomaly>) {
-        if self.check_policy(policy).is_ok() {
-            self.watermark.allow_disorder(policy.max_disorder_ms);
-            self.rules = Rules::of(policy);
-            self.policy = policy.clone();
+        if *policy == self.policy {
+            return;
         }
+        let rules = Rules::of(policy);
+        self.settle();
+        self.change_profiles(&rules);
+        if policy.dedup_horizon_ms != self.policy.dedup_horizon_ms {
+            self.change_horizon(policy.dedup_horizon_ms);
+        }
+        self.watermark.allow_disorder(policy.max_disorder_ms);
+        self.rules = rules;
+        self.policy = policy.clone();
     }
 
     /// In steps, each for what the one before has led to: the indexes, the profiles, the recent purchases.
@@ -359,7 +324,7 @@ impl Operator for DetectOperator {
                 return Disposition::Duplicate;
             }
         }
-        let oldest_ms = self.watermark_less(self.policy.dedup_horizon_ms);
+        let oldest_ms = self.oldest_ms();
         if time_ms < oldest_ms {
             return Disposition::Late {
                 late_by_ms: oldest_ms - time_ms,
@@ -395,10 +360,12 @@ impl Operator for DetectOperator {
         let (payloads, replayed) = (self.payloads.freeze(), self.replayed.freeze());
         let (profiles, recent) = (self.profiles.freeze(), self.recent.freeze());
         let forgotten_before_ms = self.watermark_less(self.policy.profile_retention_ms);
+        let known_from_ms = self.known_from_ms;
         FrozenState::new(move |writer| {
             writer.u8(state::VERSION);
             writer.policy(&policy);
             watermark.snapshot(writer);
+            writer.i64(known_from_ms);
             payloads(writer);
             replayed(writer);
             state::write_profiles(writer, profiles, &recent, forgotten_before_ms);
@@ -415,12 +382,20 @@ impl Operator for DetectOperator {
         };
         let rules = Rules::of(&policy);
         let watermark = Watermark::restore(policy.max_disorder_ms, &mut reader)?;
-        let (mut payloads, mut replayed) = remembered(policy.dedup_horizon_ms, self.seed);
+        let horizon_ms = policy.dedup_horizon_ms;
+        let (mut payloads, mut replayed) = remembered(horizon_ms, self.seed);
+        let mut known_from_ms = i64::MIN;
         match state::earlier(version) {
-            Some(earlier) => payloads.restore_earlier(&mut reader, earlier)?,
-            None => payloads.restore(&mut reader)?,
+            Some(earlier) => {
+                payloads.restore_earlier(&mut reader, earlier, horizon_ms)?;
+                replayed.restore_halves(&mut reader, horizon_ms)?;
+            }
+            None => {
+                known_from_ms = reader.i64()?;
+                payloads.restore(&mut reader)?;
+                replayed.restore(&mut reader)?;
+            }
         }
-        replayed.restore(&mut reader)?;
         let mut recent = rules.pool();
         let profiles = state::read_profiles(&mut reader, &mut recent, &self.cities, self.seed)?;
         reader.finish()?;
@@ -431,6 +406,7 @@ impl Operator for DetectOperator {
         self.replayed = replayed;
         self.profiles = profiles;
         self.recent = recent;
+        self.known_from_ms = known_from_ms;
         self.sweep_at = 0;
         Ok(())
     }

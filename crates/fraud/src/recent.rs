@@ -190,6 +190,16 @@ impl RecentPool {
         Self { max_len, classes }
     }
 
+    /// Moves a run of another pool here: its last purchases, as many as fit. That pool's chunk stays taken.
+    pub(crate) fn adopt(&mut self, other: &Self, run: &mut Run) {
+        let mut moved = Run::EMPTY;
+        let dropped = run.len().saturating_sub(usize::from(self.max_len));
+        for (at, recent) in other.entries(run).skip(dropped).enumerate() {
+            self.insert(&mut moved, at, *recent);
+        }
+        *run = moved;
+    }
+
     /// The most purchases in a run.
     pub(crate) fn max_len(&self) -> u16 {
         self.max_len

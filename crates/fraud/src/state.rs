@@ -22,6 +22,7 @@ pub(crate) const fn earlier(version: u8) -> Option<Earlier> {
     match version {
         1 => Some(Earlier::Halves),
         2 => Some(Earlier::Quarters),
+        3 => Some(Earlier::Short),
         _ => None,
     }
 }

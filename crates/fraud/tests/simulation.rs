@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use millrace_domain::{Amount, PaymentMethod, Transaction};
 use millrace_engine::HashSeed;
-use millrace_fraud::{DetectOperator, DetectSettings};
+use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 use partition::Partition;
 use support::schedules::{each_seed, variable};
 use support::{Random, short_id, transaction};
@@ -33,8 +33,34 @@ fn fresh(seed: u64) -> DetectOperator {
     FRESH[seed as usize % FRESH.len()].clone()
 }
 
-/// Small limits, so that short streams pass them.
 fn made(seed: u64) -> DetectOperator {
+    DetectOperator::new(&small(), HashSeed::new(seed)).unwrap()
+}
+
+/// Other settings, each of a kind that makes the state keep more, less or nothing.
+fn changed(random: &mut Random) -> DetectPolicy {
+    let mut settings = small();
+    settings.max_disorder_ms = [2_000, 0, 20_000][random.below(3)];
+    settings.dedup_horizon_ms = [60_000, 4_001, 300_000][random.below(3)];
+    settings.profile_retention_ms = [86_400_000, 400_000_000][random.below(2)];
+    settings.rules.habit.min_transactions = [3, 1, 6][random.below(3)];
+    let rules = &mut settings.rules;
+    rules.velocity = rules.velocity.filter(|_| !random.one_in(4));
+    if let Some(velocity) = &mut rules.velocity {
+        velocity.max_count = [4, 1, 9][random.below(3)];
+        velocity.span_ms = [60_000, 5_000, 3_600_000][random.below(3)];
+    }
+    rules.amount_outlier = rules.amount_outlier.filter(|_| !random.one_in(4));
+    rules.impossible_travel = rules.impossible_travel.filter(|_| !random.one_in(4));
+    if let Some(travel) = &mut rules.impossible_travel {
+        travel.max_speed_km_per_h = [1_000.0, 300.0, 3_000.0][random.below(3)];
+    }
+    rules.replay = !random.one_in(4);
+    DetectPolicy::new(settings).unwrap()
+}
+
+/// Small limits, so that short streams pass them.
+fn small() -> DetectSettings {
     let mut settings = DetectSettings {
         max_disorder_ms: 2_000,
         dedup_horizon_ms: 60_000,
@@ -45,7 +71,7 @@ fn made(seed: u64) -> DetectOperator {
     if let Some(velocity) = &mut settings.rules.velocity {
         velocity.max_count = 4;
     }
-    DetectOperator::new(&settings, HashSeed::new(seed)).unwrap()
+    settings
 }
 
 struct World {
@@ -121,7 +147,15 @@ impl World {
     fn step(&mut self) {
         let (source, worker) = (self.random.below(SOURCES), self.random.below(self.workers));
         let (count, seed) = (1 + self.random.below(6), self.random.next());
-        match self.random.below(16) {
+        match self.random.below(18) {
+            16 => {
+                let policy = changed(&mut self.random);
+                self.sources[source].configure(policy, seed);
+            }
+            17 => {
+                let watermark_ms = self.now_ms - 5_000 + self.random.below(60_000) as i64;
+                self.sources[source].advance(watermark_ms, seed);
+            }
             0..5 => self.produce(source, count),
             5..9 => self.sources[source].process(count, seed),
             9..11 => self.commit(worker),

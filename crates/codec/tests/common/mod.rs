@@ -159,10 +159,12 @@ pub fn partial() -> impl Strategy<Value = Partial> {
         }
         contributions
     });
-    (any::<i32>(), any::<i64>(), of_one_window, any::<bool>()).prop_map(
-        |(source_partition, watermark_ms, contributions, is_early)| Partial {
+    let progress = (any::<i64>(), any::<Option<i64>>());
+    (any::<i32>(), progress, of_one_window, any::<bool>()).prop_map(
+        |(source_partition, (watermark_ms, complete_ms), contributions, is_early)| Partial {
             source_partition,
             watermark_ms,
+            complete_ms,
             content: match contributions.is_empty() {
                 true => PartialContent::Watermark,
                 false if is_early => PartialContent::Early(contributions),

@@ -21,6 +21,7 @@ pub fn partials(source_partition: i32, outputs: &[PartialOutput]) -> impl Iterat
             Some(Partial {
                 source_partition,
                 watermark_ms: first.watermark_ms(),
+                complete_ms: first.complete_ms(),
                 content: content(first, run),
             })
         })
@@ -41,8 +42,15 @@ impl PartialOutput {
     fn watermark_ms(&self) -> i64 {
         let (Self::Contribution { watermark_ms, .. }
         | Self::Early { watermark_ms, .. }
-        | Self::Watermark { watermark_ms }) = *self;
+        | Self::Watermark { watermark_ms, .. }) = *self;
         watermark_ms
+    }
+
+    fn complete_ms(&self) -> Option<i64> {
+        match *self {
+            Self::Watermark { complete_ms, .. } => Some(complete_ms),
+            Self::Contribution { .. } | Self::Early { .. } => None,
+        }
     }
 
     fn contribution(&self) -> Option<&Contribution> {
@@ -101,11 +109,18 @@ mod tests {
             of_final("m-2", "EUR", 1_000),
             of_early("m-2", "EUR", 1_000),
             of_early("m-2", "USD", 1_000),
-            PartialOutput::Watermark { watermark_ms: 9 },
+            PartialOutput::Watermark {
+                watermark_ms: 9,
+                complete_ms: 8,
+            },
         ];
         let found: Vec<_> = partials(3, &outputs)
             .map(|partial| {
                 assert_eq!(partial.source_partition, 3);
+                assert_eq!(
+                    partial.complete_ms.is_some(),
+                    partial.content == PartialContent::Watermark
+                );
                 (partial.watermark_ms, partial.content)
             })
             .collect();

@@ -3,6 +3,7 @@
 use millrace_domain::{Contribution, Currency, ShortId};
 
 use super::groups::{Figures, KEY_LEN, put_figures, read_figures, words};
+use super::policy::SOURCES;
 use crate::RestoreError;
 use crate::hash::{HashSeed, key_of_words};
 use crate::key_table::KeyTable;
@@ -41,12 +42,11 @@ impl Early {
         }
     }
 
-    /// Takes a source's word. One of an unknown source is passed over.
-    pub(super) fn tell(&mut self, source_partition: i32, contribution: &Contribution) {
-        let source = usize::try_from(source_partition).ok();
-        let Some(source) = source.filter(|source| *source < self.sources) else {
-            return;
-        };
+    /// Takes a source's word.
+    pub(super) fn tell(&mut self, source: usize, contribution: &Contribution) {
+        if source >= self.sources {
+            self.widen(source + 1);
+        }
         let (merchant_id, currency) = (contribution.merchant_id, contribution.currency);
         let group = self.insert(merchant_id, currency).0;
         self.groups.value_mut(group).has_changed = true;
@@ -54,6 +54,24 @@ impl Early {
             totals: contribution.totals,
             distinct_users: contribution.distinct_users,
         });
+    }
+
+    /// Makes room for so many sources: there are hardly ever more than at first.
+    #[cold]
+    fn widen(&mut self, sources: usize) {
+        let mut told = Pages::new();
+        for group in 0..self.groups.len() {
+            for source in 0..sources {
+                let known = source < self.sources;
+                told.push(
+                    known
+                        .then(|| *self.told.get(group * self.sources + source))
+                        .flatten(),
+                );
+            }
+        }
+        self.told = told;
+        self.sources = sources;
     }
 
     /// The position of a group, and whether it is new.
@@ -95,6 +113,7 @@ impl Early {
     pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
         let (sources, groups, told) = (self.sources, self.groups.freeze().values, self.told.freeze());
         move |writer| {
+            writer.count(sources);
             writer.count(groups.len());
             let mut told = told.iter();
             for group in groups.iter() {
@@ -111,8 +130,20 @@ impl Early {
         }
     }
 
-    /// Reads what [`Early::freeze`] gave, of as many sources.
-    pub(super) fn restore(
+    /// Reads what [`Early::freeze`] gave.
+    pub(super) fn restore(reader: &mut StateReader<'_>, seed: HashSeed) -> Result<Self, RestoreError> {
+        let what = "number of sources with early results";
+        let at = reader.position();
+        match usize::try_from(reader.u64()?) {
+            Ok(sources) if sources as u64 <= SOURCES.1.unsigned_abs() => {
+                Self::restore_of(reader, sources, seed)
+            }
+            _ => Err(RestoreError::Invalid { what, at }),
+        }
+    }
+
+    /// As [`Early::restore`], where the number of sources is not written here.
+    pub(super) fn restore_of(
         reader: &mut StateReader<'_>,
         sources: usize,
         seed: HashSeed,

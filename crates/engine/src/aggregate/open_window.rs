@@ -3,14 +3,17 @@
 use millrace_domain::Transaction;
 
 use super::groups::Groups;
+use crate::RestoreError;
 use crate::hash::{HashSeed, Key, key_of_words};
 use crate::key_table::KeyTable;
 use crate::snapshot::{StateReader, StateWriter};
-use crate::{RestoreError, TumblingWindows};
+use crate::timeline::{Cell, Timeline};
 
 /// An open window.
 #[derive(Debug, Clone)]
 pub(super) struct OpenWindow {
+    /// It closes once the watermark is here, whatever lateness is allowed since it was opened.
+    pub(super) until_ms: i64,
     pub(super) groups: Groups,
     /// The distinct users of each group, by [`user_words`].
     pub(super) users: KeyTable<()>,
@@ -19,13 +22,14 @@ pub(super) struct OpenWindow {
 }
 
 impl OpenWindow {
-    /// An empty window from and to `bounds`, with room for what the one before it has and an eighth more: windows are much
+    /// An empty window over a cell, with room for what the one before it has and an eighth more: windows are much
     /// alike, and a table that is full just before its window closes would be made anew at twice its size for the rest.
-    pub(super) fn after(last: Option<&Self>, (start_ms, end_ms): (i64, i64), seed: HashSeed) -> Self {
+    pub(super) fn after(last: Option<&Self>, cell: Cell, seed: HashSeed) -> Self {
         let room = |len: usize| len + len / 8;
         let (groups, users) = last.map_or((0, 0), |last| (room(last.groups.len()), room(last.users.len())));
         Self {
-            groups: Groups::with_capacity(start_ms, end_ms, groups, seed),
+            until_ms: cell.until_ms,
+            groups: Groups::with_capacity(cell.start_ms, cell.end_ms, groups, seed),
             users: KeyTable::with_capacity(users, seed),
             told: Vec::new(),
         }
@@ -60,17 +64,17 @@ impl OpenWindow {
         }
     }
 
-    /// Reads what [`OpenWindow::freeze`] gave, of a window of `span`. Version 1 of the state knew no early results.
+    /// Reads what [`OpenWindow::freeze`] gave, of a cell of `timeline`. Version 1 of the state knew no early results.
     pub(super) fn restore(
         reader: &mut StateReader<'_>,
         version: u8,
-        span: TumblingWindows,
+        timeline: &Timeline,
         seed: HashSeed,
     ) -> Result<Self, RestoreError> {
         let at = reader.position();
         let groups = Groups::restore(reader, seed)?;
-        let is_aligned = span.start_of(groups.start_ms) == groups.start_ms;
-        if !is_aligned || span.end_of(groups.start_ms) != groups.end_ms {
+        let cell = timeline.cell(groups.start_ms);
+        if (cell.start_ms, cell.end_ms) != (groups.start_ms, groups.end_ms) {
             return Err(RestoreError::Invalid { what: "window", at });
         }
         let count = reader.count("users", size_of::<Key>())?;
@@ -89,7 +93,12 @@ impl OpenWindow {
         } else {
             restore_told(reader, groups.len())?
         };
-        Ok(Self { groups, users, told })
+        Ok(Self {
+            until_ms: cell.until_ms,
+            groups,
+            users,
+            told,
+        })
     }
 }
 

@@ -2,14 +2,14 @@
 
 use millrace_domain::{Contribution, Transaction};
 
+use super::PartialPolicy;
 use super::open_window::{OpenWindow, user_words};
-use super::{PartialPolicy, late};
 use crate::dedup::RecentIds;
 use crate::hash::HashSeed;
 use crate::key_table::KeyTable;
 use crate::near;
-use crate::policy::PolicyRefused;
 use crate::snapshot::StateReader;
+use crate::timeline::{Begin, Timeline};
 use crate::{Disposition, FrozenState, Operator, RestoreError, TumblingWindows, Watermark};
 
 /// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results, versions up to 2 carried no
@@ -35,11 +35,13 @@ pub enum PartialOutput {
         /// What the source partition has of an open window so far, in full.
         contribution: Contribution,
     },
-    /// For every partition of the topic: each contribution of a window that closes at or before this watermark was
-    /// sent earlier.
+    /// For every partition of the topic: what the source has closed was sent earlier.
     Watermark {
         /// The new watermark.
         watermark_ms: i64,
+        /// Every record before this event time was sent in a contribution, and none before it comes any more: where the last
+        /// window ends before which none is open.
+        complete_ms: i64,
     },
 }
 
@@ -61,14 +63,25 @@ struct Found<'a> {
 ///
 /// A record is looked up by its transaction id first ([`Disposition::Duplicate`]), then compared with the watermark
 /// ([`Disposition::Late`], its id remembered all the same), then added. Ids are remembered for one window's length
-/// after their window closed. Whenever the watermark passes a point at which windows close (whether or not one was
-/// open), the contributions of what closed come out, by window, merchant and currency, then the watermark; so they do
-/// for the first watermark of all. With early results, so it does whenever the watermark passes a multiple of their
-/// interval; what each group has so far that has grown since it was told last comes out between the two.
+/// after their window closed, until the next ones close. Whenever the watermark passes a point at which windows close
+/// (whether or not one was open), the contributions of what closed come out, by window, merchant and currency, then the
+/// watermark; so they do for the first watermark of all. With early results, so it does whenever the watermark passes a
+/// multiple of their interval; what each group has so far that has grown since it was told last comes out between the
+/// two.
+///
+/// # A change of policy
+/// Window and allowed lateness belong to spans of event time. A change of either holds from the first boundary that windows
+/// of the old and the new size have in common, at or after the watermark and the end of the last open window; one that has
+/// not begun yet is replaced. What is before keeps its windows and its lateness, open or not: so windows never overlap,
+/// none is sent twice or opened again, and nothing closes because of a change. After a smaller lateness, a window may
+/// close before one that comes before it.
+///
+/// The allowed disorder holds from the next record that is ahead of all others, as [`Watermark::allow_disorder`] says; early
+/// results, from the next multiple of their interval, and where they were off, all is told anew.
 #[derive(Debug, Clone)]
 pub struct PartialAggregate {
     policy: PartialPolicy,
-    span: TumblingWindows,
+    timeline: Timeline,
     seed: HashSeed,
     watermark: Watermark,
     ids: RecentIds,
@@ -83,14 +96,13 @@ impl PartialAggregate {
     /// An operator before its first record. No output and no snapshot depends on the seed.
     #[must_use]
     pub fn new(policy: PartialPolicy, seed: HashSeed) -> Self {
-        let span = TumblingWindows::at_least_1_ms(policy.window_ms);
-        let keep_ms = policy.allowed_lateness_ms.saturating_add(policy.window_ms);
+        let (windows, keep_ms) = remembered(policy);
         Self {
             policy,
-            span,
+            timeline: Timeline::new(windows, policy.allowed_lateness_ms),
             seed,
             watermark: Watermark::new(policy.max_disorder_ms),
-            ids: RecentIds::new(span, keep_ms, seed),
+            ids: RecentIds::new(windows, keep_ms, seed),
             windows: Vec::new(),
             next_step_ms: None,
         }
@@ -125,12 +137,11 @@ impl PartialAggregate {
 
     #[cold]
     fn open(&mut self, time_ms: i64) -> &mut OpenWindow {
-        let start_ms = self.span.start_of(time_ms);
+        let cell = self.timeline.cell(time_ms);
         let at = self
             .windows
-            .partition_point(|window| window.groups.start_ms < start_ms);
-        let bounds = (start_ms, self.span.end_of(start_ms));
-        let window = OpenWindow::after(self.windows.last(), bounds, self.seed);
+            .partition_point(|window| window.groups.start_ms < cell.start_ms);
+        let window = OpenWindow::after(self.windows.last(), cell, self.seed);
         self.windows.insert(at, window);
         &mut self.windows[at]
     }
@@ -148,20 +159,9 @@ impl PartialAggregate {
         let Some(watermark_ms) = self.watermark.current_ms() else {
             return;
         };
-        let lateness_ms = self.policy.allowed_lateness_ms;
-        let open_at = self
-            .windows
-            .partition_point(|window| late(Some(watermark_ms), window.groups.end_ms, lateness_ms).is_some());
-        for window in self.windows.drain(..open_at) {
-            outputs.extend(
-                window
-                    .groups
-                    .sorted()
-                    .map(|contribution| PartialOutput::Contribution {
-                        watermark_ms: before_ms.unwrap_or(watermark_ms),
-                        contribution,
-                    }),
-            );
+        let closes = |before_ms| self.timeline.next_close_ms(before_ms) <= watermark_ms;
+        if before_ms.is_none_or(closes) {
+            self.close(before_ms, watermark_ms, outputs);
         }
         if self
             .policy
@@ -176,16 +176,35 @@ impl PartialAggregate {
                 }));
             }
         }
-        outputs.push(PartialOutput::Watermark { watermark_ms });
-        self.ids.forget(watermark_ms);
+        outputs.push(PartialOutput::Watermark {
+            watermark_ms,
+            complete_ms: self.timeline.closed_until_ms(watermark_ms),
+        });
         self.next_step_ms = Some(self.next_step_after(watermark_ms));
+    }
+
+    fn close(&mut self, before_ms: Option<i64>, watermark_ms: i64, outputs: &mut Vec<PartialOutput>) {
+        let closed = self
+            .windows
+            .extract_if(.., |window| window.until_ms <= watermark_ms);
+        for window in closed {
+            outputs.extend(
+                window
+                    .groups
+                    .sorted()
+                    .map(|contribution| PartialOutput::Contribution {
+                        watermark_ms: before_ms.unwrap_or(watermark_ms),
+                        contribution,
+                    }),
+            );
+        }
+        self.ids.forget(watermark_ms);
+        self.timeline.forget(watermark_ms);
     }
 
     /// The next watermark above this one at which windows close or early results are due.
     fn next_step_after(&self, watermark_ms: i64) -> i64 {
-        let lateness_ms = self.policy.allowed_lateness_ms;
-        let passed_ms = self.span.start_of(watermark_ms.saturating_sub(lateness_ms));
-        let close_ms = self.span.end_of(passed_ms).saturating_add(lateness_ms);
+        let close_ms = self.timeline.next_close_ms(watermark_ms);
         let early = self.policy.early;
         early.map_or(close_ms, |early| close_ms.min(early.next_after(watermark_ms)))
     }
@@ -200,39 +219,20 @@ impl Operator for PartialAggregate {
         &self.policy
     }
 
-    fn check_policy(&self, policy: &PartialPolicy) -> Result<(), PolicyRefused> {
-        let before = self.policy;
-        let refused = |setting, present, wanted| PolicyRefused {
-            setting,
-            present,
-            wanted,
-            reason: "windows are open",
-        };
-        if policy.window_ms != before.window_ms {
-            return Err(refused("window_ms", before.window_ms, policy.window_ms));
-        }
-        if policy.allowed_lateness_ms != before.allowed_lateness_ms {
-            return Err(refused(
-                "allowed_lateness_ms",
-                before.allowed_lateness_ms,
-                policy.allowed_lateness_ms,
-            ));
-        }
-        Ok(())
-    }
-
-    /// The allowed disorder holds from the next record that is ahead of all others; early results, from the next
-    /// multiple of the new interval. Each group is told anew where they were off.
     fn configure(&mut self, policy: &PartialPolicy, _outputs: &mut Vec<PartialOutput>) {
-        if self.check_policy(policy).is_err() {
-            return;
-        }
-        self.policy = *policy;
+        let watermark_ms = self.watermark.current_ms();
+        let reach_ms = self.windows.last().map(|window| window.groups.end_ms);
+        let (windows, keep_ms) = remembered(*policy);
+        let cut = (windows, policy.allowed_lateness_ms);
+        let is_new = self
+            .timeline
+            .change(watermark_ms, reach_ms, cut, Begin::AtCommonBoundary);
+        self.ids.follow(&self.timeline, is_new, keep_ms);
         self.watermark.allow_disorder(policy.max_disorder_ms);
         if policy.early.is_none() {
             self.windows.iter_mut().for_each(|window| window.told.clear());
         }
-        let watermark_ms = self.watermark.current_ms();
+        self.policy = *policy;
         self.next_step_ms = watermark_ms.map(|watermark_ms| self.next_step_after(watermark_ms));
     }
 
@@ -295,9 +295,8 @@ impl Operator for PartialAggregate {
         let before_ms = self.watermark.current_ms();
         // Above its watermark nothing is late: the common case needs no window's end.
         if before_ms.is_some_and(|watermark| time_ms < watermark) {
-            let end_ms = self.span.end_of(self.span.start_of(time_ms));
-            if let Some(late) = late(before_ms, end_ms, self.policy.allowed_lateness_ms) {
-                return late;
+            if let Some(late_by_ms) = before_ms.and_then(|now_ms| self.timeline.late_by_ms(time_ms, now_ms)) {
+                return Disposition::Late { late_by_ms };
             }
         }
         let seed = self.seed;
@@ -320,17 +319,18 @@ impl Operator for PartialAggregate {
     }
 
     fn open_until_ms(&self) -> Option<i64> {
-        let end_ms = self.windows.last()?.groups.end_ms;
-        Some(end_ms.saturating_add(self.policy.allowed_lateness_ms))
+        self.windows.iter().map(|window| window.until_ms).max()
     }
 
     fn freeze(&mut self) -> FrozenState {
-        let (policy, watermark, ids) = (self.policy, self.watermark.clone(), self.ids.freeze());
+        let (policy, timeline) = (self.policy, self.timeline.clone());
+        let (watermark, ids) = (self.watermark.clone(), self.ids.freeze());
         let windows: Vec<_> = self.windows.iter_mut().map(OpenWindow::freeze).collect();
         FrozenState::new(move |writer| {
             writer.u8(STATE_VERSION);
             writer.policy(&policy);
             watermark.snapshot(writer);
+            timeline.snapshot(writer);
             ids(writer);
             writer.count(windows.len());
             for window in windows {
@@ -349,17 +349,19 @@ impl Operator for PartialAggregate {
         };
         let mut restored = Self::new(policy, self.seed);
         restored.watermark = Watermark::restore(policy.max_disorder_ms, &mut reader)?;
-        restored.ids.restore(&mut reader)?;
+        if version < WITH_POLICY {
+            restored.ids.restore_earlier(&mut reader, remembered(policy))?;
+        } else {
+            restored.timeline = Timeline::restore(&mut reader)?;
+            restored.ids.restore(&mut reader)?;
+        }
         let current_ms = restored.watermark.current_ms();
         for _ in 0..reader.count("windows", 32)? {
             let at = reader.position();
-            let mut window = OpenWindow::restore(&mut reader, version, restored.span, self.seed)?;
-            let end_ms = window.groups.end_ms;
-            let is_after = restored
-                .windows
-                .last()
-                .is_none_or(|last| last.groups.end_ms < end_ms);
-            let is_open = late(current_ms, end_ms, policy.allowed_lateness_ms).is_none();
+            let mut window = OpenWindow::restore(&mut reader, version, &restored.timeline, self.seed)?;
+            let last = restored.windows.last();
+            let is_after = last.is_none_or(|last| last.groups.end_ms <= window.groups.start_ms);
+            let is_open = current_ms.is_none_or(|now_ms| now_ms < window.until_ms);
             if !is_after || !is_open {
                 return Err(RestoreError::Invalid { what: "window", at });
             }
@@ -373,4 +375,13 @@ impl Operator for PartialAggregate {
         *self = restored;
         Ok(())
     }
+}
+
+/// How ids are remembered: by window, for one window's length after it closed.
+fn remembered(policy: PartialPolicy) -> (TumblingWindows, i64) {
+    let windows = TumblingWindows::at_least_1_ms(policy.window_ms);
+    (
+        windows,
+        policy.allowed_lateness_ms.saturating_add(policy.window_ms),
+    )
 }

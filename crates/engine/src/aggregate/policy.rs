@@ -56,6 +56,20 @@ impl PartialPolicy {
         Self { bounds, ..self }
     }
 
+    /// The watermark that a partition has to be advanced to before its first record, where others are ahead of it: the
+    /// highest that any has. Whatever it has for a window that is closed, or overlaps one, is late then.
+    #[must_use]
+    pub fn begins_at_ms(&self, highest_watermark_ms: i64) -> i64 {
+        let windows = TumblingWindows::at_least_1_ms(self.window_ms);
+        let start_ms = windows.start_of(highest_watermark_ms);
+        let boundary_ms = if start_ms == highest_watermark_ms {
+            start_ms
+        } else {
+            windows.end_of(start_ms)
+        };
+        boundary_ms.saturating_add(self.allowed_lateness_ms)
+    }
+
     /// Size of the tumbling window, in milliseconds.
     #[must_use]
     pub fn window_ms(&self) -> i64 {
@@ -72,6 +86,12 @@ impl PartialPolicy {
     #[must_use]
     pub fn max_disorder_ms(&self) -> i64 {
         self.max_disorder_ms
+    }
+
+    /// When early results are due; `None` without them.
+    #[must_use]
+    pub fn early(&self) -> Option<EarlyResults> {
+        self.early
     }
 
     /// Which event times the operator is given.
@@ -149,6 +169,12 @@ impl MergePolicy {
     #[must_use]
     pub fn source_partitions(&self) -> usize {
         self.source_partitions
+    }
+
+    /// When early results are due; `None` without them.
+    #[must_use]
+    pub fn early(&self) -> Option<EarlyResults> {
+        self.early
     }
 
     /// The allowed lateness of stage 1, in milliseconds.

@@ -15,6 +15,7 @@ use crate::RestoreError;
 use crate::hash::HashSeed;
 use crate::index::Index;
 use crate::snapshot::{StateReader, StateWriter};
+use crate::timeline::Timeline;
 use crate::window::TumblingWindows;
 
 /// Remembers transaction ids over the horizon, each with something of its first transaction.
@@ -47,6 +48,21 @@ impl<V: Remembered> Recent<V> {
         self.0.forget(watermark_ms);
     }
 
+    /// Where the last span with ids ends, in event time.
+    #[must_use]
+    pub fn reach_ms(&self) -> Option<i64> {
+        self.0.reach_ms()
+    }
+
+    /// Remembers each id, also of those remembered now, for at least `horizon_ms` behind the watermark. What is forgotten
+    /// by now stays forgotten: with a longer horizon, it takes a while until as much is remembered. Spans have another size
+    /// from the watermark and `reach_ms` on, which is not below [`Recent::reach_ms`].
+    pub fn set_horizon(&mut self, watermark_ms: Option<i64>, reach_ms: Option<i64>, horizon_ms: i64) {
+        let horizon_ms = horizon_ms.max(1);
+        self.0
+            .change_all(watermark_ms, reach_ms, (spans_of(horizon_ms), horizon_ms));
+    }
+
     /// How many ids are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -64,7 +80,7 @@ impl<V: Remembered> Recent<V> {
         self.0.freeze()
     }
 
-    /// Replaces the state by one that [`Self::freeze`] gave.
+    /// Replaces the state by one that [`Self::freeze`] gave, whatever spans and horizon that had.
     ///
     /// # Errors
     /// The bytes are no such state; the present state is then unchanged.
@@ -78,6 +94,53 @@ impl RecentIds {
     #[must_use]
     pub fn new(windows: TumblingWindows, keep_ms: i64, seed: HashSeed) -> Self {
         Self(Spans::new(windows, keep_ms, seed))
+    }
+
+    /// Takes the windows of a timeline after a change of that. Ids of windows of its last segment, where that is new, are
+    /// kept until the watermark is `keep_ms` past their window's end; all others, as they were.
+    pub(crate) fn follow(&mut self, leader: &Timeline, is_new: bool, keep_ms: i64) {
+        self.0.follow(leader, is_new, keep_ms.max(0));
+    }
+
+    /// Remembers each id for at least `horizon_ms` of event time behind the watermark, in spans as those of payloads.
+    #[must_use]
+    pub fn of_horizon(horizon_ms: i64, seed: HashSeed) -> Self {
+        Self(Spans::new(spans_of(horizon_ms), horizon_ms, seed))
+    }
+
+    /// As [`Recent::restore`], from a state of an earlier release, which remembered ids over a horizon in halves.
+    ///
+    /// # Errors
+    /// The bytes are no such state; the present state is then unchanged.
+    pub fn restore_halves(
+        &mut self,
+        reader: &mut StateReader<'_>,
+        horizon_ms: i64,
+    ) -> Result<(), RestoreError> {
+        let written = Written {
+            windows: TumblingWindows::at_least_1_ms(span_ms(horizon_ms, 2)),
+            value_len: 0,
+            read_value: <() as Remembered>::read,
+        };
+        self.0
+            .restore_from(reader, &written, (spans_of(horizon_ms), horizon_ms))
+    }
+
+    /// As [`Recent::restore`], from a state of an earlier release, which had windows of one size and kept ids for one time.
+    ///
+    /// # Errors
+    /// The bytes are no such state; the present state is then unchanged.
+    pub fn restore_earlier(
+        &mut self,
+        reader: &mut StateReader<'_>,
+        (windows, keep_ms): (TumblingWindows, i64),
+    ) -> Result<(), RestoreError> {
+        let written = Written {
+            windows,
+            value_len: 0,
+            read_value: <() as Remembered>::read,
+        };
+        self.0.restore_from(reader, &written, (windows, keep_ms.max(0)))
     }
 
     /// Remembers `id`; whether it was new. An id whose window is forgotten already is not remembered.
@@ -98,13 +161,15 @@ pub enum Seen {
     Changed,
 }
 
-/// How an earlier release cut a horizon into spans.
+/// How an earlier release remembered ids over one horizon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Earlier {
-    /// Into two.
+    /// In two spans, with fingerprints of 64 bits.
     Halves,
-    /// Into four, as the present one.
+    /// In four spans, with fingerprints of 64 bits.
     Quarters,
+    /// In four spans, with fingerprints as they are now.
+    Short,
 }
 
 /// Spans that a horizon is cut into: an id is remembered for at most a quarter longer than the horizon. More spans would
@@ -115,13 +180,12 @@ impl RecentPayloads {
     /// Remembers each id for at least `horizon_ms` of event time behind the watermark; `None` unless that is above 0.
     #[must_use]
     pub fn new(horizon_ms: i64, seed: HashSeed) -> Option<Self> {
-        let span_ms = horizon_ms.max(0).unsigned_abs().div_ceil(SPANS_OF_HORIZON);
-        let windows = TumblingWindows::new(span_ms.cast_signed())?;
+        let windows = TumblingWindows::new(span_ms(horizon_ms, SPANS_OF_HORIZON))?;
         Some(Self(Spans::new(windows, horizon_ms, seed)))
     }
 
-    /// As [`Recent::restore`], from a state that an earlier release wrote: with fingerprints of 64 bits, of which the high
-    /// half is kept now.
+    /// As [`Recent::restore`], from a state that an earlier release wrote with a horizon. Of fingerprints of 64 bits the
+    /// high half is kept now.
     ///
     /// # Errors
     /// The bytes are no such state; the present state is then unchanged.
@@ -129,19 +193,21 @@ impl RecentPayloads {
         &mut self,
         reader: &mut StateReader<'_>,
         earlier: Earlier,
+        horizon_ms: i64,
     ) -> Result<(), RestoreError> {
-        let horizon_ms = self.0.keep_ms();
-        let spans = match earlier {
-            Earlier::Halves => 2,
-            Earlier::Quarters => SPANS_OF_HORIZON,
+        let long: fn(&mut StateReader<'_>) -> _ = |reader| Ok((reader.u64()? >> 32) as u32);
+        let (spans, value_len, read_value) = match earlier {
+            Earlier::Halves => (2, size_of::<u64>(), long),
+            Earlier::Quarters => (SPANS_OF_HORIZON, size_of::<u64>(), long),
+            Earlier::Short => (SPANS_OF_HORIZON, u32::LEN, u32::read as _),
         };
-        let span_ms = horizon_ms.unsigned_abs().div_ceil(spans).cast_signed();
         let written = Written {
-            windows: TumblingWindows::at_least_1_ms(span_ms),
-            value_len: size_of::<u64>(),
-            read_value: |reader| Ok((reader.u64()? >> 32) as u32),
+            windows: TumblingWindows::at_least_1_ms(span_ms(horizon_ms, spans)),
+            value_len,
+            read_value,
         };
-        self.0.restore_from(reader, &written)
+        self.0
+            .restore_from(reader, &written, (spans_of(horizon_ms), horizon_ms))
     }
 
     /// Remembers `id` with its first fingerprint, and compares.
@@ -155,6 +221,16 @@ impl RecentPayloads {
     }
 }
 
+/// The spans that a horizon is cut into.
+fn spans_of(horizon_ms: i64) -> TumblingWindows {
+    TumblingWindows::at_least_1_ms(span_ms(horizon_ms, SPANS_OF_HORIZON))
+}
+
+/// One of so many spans of a horizon.
+fn span_ms(horizon_ms: i64, spans: u64) -> i64 {
+    horizon_ms.max(0).unsigned_abs().div_ceil(spans).cast_signed()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,22 +242,51 @@ mod tests {
     }
 
     proptest! {
-        /// The oracle keeps every id with the end of its span and forgets one by one.
+        /// The oracle keeps every id with the end of its span and forgets one by one. The horizon changes now and then: the
+        /// oracle knows of each horizon from when on its spans are cut.
         #[test]
         fn knows_exactly_what_the_horizon_holds(
-            horizon in 1_i64..40,
-            steps in prop::collection::vec((0_u8..12, -60_i64..60, 0_u32..2), 0..120),
+            first in 1_i64..40,
+            steps in prop::collection::vec((0_u8..14, -60_i64..60, 0_u32..2), 0..120),
         ) {
+            let mut horizon = first;
             let mut recent = RecentPayloads::new(horizon, HashSeed::FIXED).unwrap();
-            let windows = TumblingWindows::new((horizon + 3) / 4).unwrap();
+            let size_of = |horizon: i64| (horizon + 3) / 4;
+            let mut cuts = vec![(i64::MIN, size_of(horizon))];
             let mut oracle: HashMap<u8, (i64, u32)> = HashMap::new();
-            let mut watermark = i64::MIN;
+            let (mut watermark, mut gone) = (i64::MIN, i64::MIN);
             for (number, time, fingerprint) in steps {
-                if number == 0 {
-                    watermark = watermark.max(time);
-                    recent.forget(watermark);
-                    oracle.retain(|_, (end, _)| *end + horizon > watermark);
-                    continue;
+                let cut = |cuts: &[(i64, i64)]| {
+                    let own = cuts.iter().rposition(|(from, _)| *from <= time).unwrap();
+                    let size = cuts[own].1;
+                    let end = (time.div_euclid(size) + 1) * size;
+                    cuts.get(own + 1).map_or(end, |(next, _)| end.min(*next))
+                };
+                match number {
+                    0 => {
+                        watermark = watermark.max(time);
+                        recent.forget(watermark);
+                        oracle.retain(|_, (end, _)| *end + horizon > watermark);
+                        continue;
+                    }
+                    // Within the range of the first ones again.
+                    1 if watermark > i64::MIN => {
+                        gone = gone.max(watermark - horizon);
+                        horizon = 1 + time.rem_euclid(40);
+                        recent.set_horizon(Some(watermark), recent.reach_ms(), horizon);
+                        let from = oracle.values().map(|(end, _)| *end).max().unwrap_or(i64::MIN).max(watermark);
+                        cuts.retain(|(start, _)| *start < from || *start <= gone);
+                        if cuts.last().is_some_and(|(start, _)| *start == from) {
+                            cuts.pop();
+                        }
+                        if cuts.last().map(|(_, size)| *size) != Some(size_of(horizon)) {
+                            cuts.push((from, size_of(horizon)));
+                        }
+                        oracle.retain(|_, (end, _)| *end + horizon > watermark);
+                        prop_assert_eq!(recent.len(), oracle.len());
+                        continue;
+                    }
+                    _ => {}
                 }
                 let expected = match oracle.get(&number) {
                     None => Seen::New,
@@ -189,15 +294,16 @@ mod tests {
                     Some(_) => Seen::Changed,
                 };
                 prop_assert_eq!(recent.check(id(number), time, fingerprint), expected);
-                let end = windows.end_of(windows.start_of(time));
-                if expected == Seen::New && end.saturating_add(horizon) > watermark {
+                let end = cut(&cuts);
+                if expected == Seen::New && end.saturating_add(horizon) > watermark && end > gone {
                     oracle.insert(number, (end, fingerprint));
                 }
                 prop_assert_eq!(recent.len(), oracle.len());
 
                 let mut bytes = Vec::new();
                 recent.freeze()(&mut StateWriter::new(&mut bytes));
-                let mut restored = RecentPayloads::new(horizon, HashSeed::new(number.into())).unwrap();
+                // Of whatever horizon: a state brings its own.
+                let mut restored = RecentPayloads::new(number.into(), HashSeed::new(number.into())).unwrap();
                 let mut reader = StateReader::new(&bytes);
                 restored.restore(&mut reader).unwrap();
                 reader.finish().unwrap();
@@ -209,31 +315,31 @@ mod tests {
         }
     }
 
-    /// As fingerprints once were.
-    impl Remembered for u64 {
-        const LEN: usize = 8;
-        fn write(self, writer: &mut StateWriter<'_>) {
-            writer.u64(self);
+    /// A state as it was before spans had a timeline: ids by span of `span_ms`, with fingerprints of 64 bits.
+    fn earlier_state(spans: &[(i64, &[u8])]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = StateWriter::new(&mut bytes);
+        writer.option_i64(None);
+        writer.count(spans.len());
+        for (start_ms, ids) in spans {
+            writer.i64(*start_ms);
+            writer.count(ids.len());
+            ids.iter().for_each(|number| writer.raw(id(*number).as_bytes()));
+            ids.iter()
+                .for_each(|number| writer.u64(u64::from(*number) << 32 | 99));
         }
-        fn read(reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
-            reader.u64()
-        }
+        bytes
     }
 
     #[test]
     fn ids_of_halves_are_known_for_as_long_as_they_were() {
         const HALF: i64 = 60;
-        let halves = TumblingWindows::new(HALF).unwrap();
-        let mut written = Recent(Spans::new(halves, 2 * HALF, HashSeed::FIXED));
-        for (number, time_ms) in [(1, 5), (2, 59), (3, 60)] {
-            let long = u64::from(number) << 32 | 99;
-            assert_eq!(written.0.insert(*id(number).as_bytes(), time_ms, long), None);
-        }
-        let mut bytes = Vec::new();
-        written.freeze()(&mut StateWriter::new(&mut bytes));
+        let bytes = earlier_state(&[(0, &[1, 2]), (HALF, &[3])]);
         let mut restored = RecentPayloads::new(2 * HALF, HashSeed::FIXED).unwrap();
         let mut reader = StateReader::new(&bytes);
-        restored.restore_earlier(&mut reader, Earlier::Halves).unwrap();
+        restored
+            .restore_earlier(&mut reader, Earlier::Halves, 2 * HALF)
+            .unwrap();
         reader.finish().unwrap();
         for number in 1..4 {
             let (same, other) = (u32::from(number), 99);
@@ -248,7 +354,7 @@ mod tests {
         assert!(
             RecentPayloads::new(2 * HALF + 2, HashSeed::FIXED)
                 .unwrap()
-                .restore_earlier(&mut StateReader::new(&bytes), Earlier::Halves)
+                .restore_earlier(&mut StateReader::new(&bytes), Earlier::Halves, 2 * HALF + 2)
                 .is_err(),
             "not aligned to halves of that horizon"
         );

@@ -6,6 +6,7 @@ use crate::hash::{HashSeed, Key};
 use crate::index::Index;
 use crate::near;
 use crate::snapshot::{StateReader, StateWriter};
+use crate::timeline::{Begin, Cell, Timeline};
 use crate::window::TumblingWindows;
 
 /// What is remembered of an id.
@@ -34,28 +35,46 @@ impl Remembered for u32 {
     }
 }
 
-/// How spans and values were written.
+type ReadValue<V> = fn(&mut StateReader<'_>) -> Result<V, RestoreError>;
+
+/// How spans and values were written before spans had a timeline.
 pub(super) struct Written<V> {
     /// As long as the present ones at least.
     pub(super) windows: TumblingWindows,
     pub(super) value_len: usize,
-    pub(super) read_value: fn(&mut StateReader<'_>) -> Result<V, RestoreError>,
+    pub(super) read_value: ReadValue<V>,
 }
 
+/// A live span: a cell of the timeline, as it was when the span was opened.
 #[derive(Debug, Clone)]
 struct Span {
     start_ms: i64,
+    end_ms: i64,
+    /// The span is forgotten once the watermark is here.
+    until_ms: i64,
     ids: Ids,
+}
+
+impl Span {
+    fn of(cell: Cell, ids: Ids) -> Self {
+        Self {
+            start_ms: cell.start_ms,
+            end_ms: cell.end_ms,
+            until_ms: cell.until_ms,
+            ids,
+        }
+    }
 }
 
 /// The live spans. Disorder and horizon bound how many there are to a handful.
 #[derive(Debug, Clone)]
 pub(super) struct Spans<V> {
-    windows: TumblingWindows,
-    keep_ms: i64,
+    timeline: Timeline,
     seed: HashSeed,
-    /// Spans that end at or before this are forgotten.
-    forgotten_ms: Option<i64>,
+    /// The last watermark that was told: what it has closed is not opened again.
+    watermark_ms: Option<i64>,
+    /// The watermark at which the next live span is forgotten.
+    next_forget_ms: i64,
     /// By start, the latest last.
     live: Vec<Span>,
     arena: Arena<V>,
@@ -76,16 +95,23 @@ struct Cleaning {
     waiting: Vec<u32>,
 }
 
+/// In errors.
+const SPANS: &str = "span of transaction ids";
+
 /// Ids whose place in the index is asked for at once where it is made anew.
 const GROUP: usize = 32;
 
 impl<V: Remembered> Spans<V> {
     pub(super) fn new(windows: TumblingWindows, keep_ms: i64, seed: HashSeed) -> Self {
+        Self::of(Timeline::new(windows, keep_ms.max(0)), seed)
+    }
+
+    fn of(timeline: Timeline, seed: HashSeed) -> Self {
         Self {
-            windows,
-            keep_ms: keep_ms.max(0),
+            timeline,
             seed,
-            forgotten_ms: None,
+            watermark_ms: None,
+            next_forget_ms: i64::MAX,
             live: Vec::new(),
             arena: Arena::new(),
             index: Index::with_capacity(0),
@@ -101,10 +127,6 @@ impl<V: Remembered> Spans<V> {
     #[inline]
     pub(super) fn index(&self) -> &Index {
         &self.index
-    }
-
-    pub(super) fn keep_ms(&self) -> i64 {
-        self.keep_ms
     }
 
     #[cfg(test)]
@@ -139,39 +161,76 @@ impl<V: Remembered> Spans<V> {
     /// Position of the live span that a time is in, looking from the latest.
     #[inline]
     fn position(&self, event_time_ms: i64) -> Option<usize> {
-        self.live.iter().rposition(|span| {
-            span.start_ms <= event_time_ms && event_time_ms < self.windows.end_of(span.start_ms)
-        })
+        self.live
+            .iter()
+            .rposition(|span| span.start_ms <= event_time_ms && event_time_ms < span.end_ms)
     }
 
     /// The position of a span that is not live yet; `None` if it is forgotten.
     #[cold]
     fn open(&mut self, event_time_ms: i64) -> Option<usize> {
-        let start_ms = self.windows.start_of(event_time_ms);
-        if self.forgotten_ms >= Some(self.windows.end_of(start_ms)) {
+        let watermark_ms = self.watermark_ms.unwrap_or(i64::MIN);
+        if self.timeline.late_by_ms(event_time_ms, watermark_ms).is_some() {
             return None;
         }
-        let at = self.live.partition_point(|span| span.start_ms < start_ms);
-        let ids = Ids::default();
-        self.live.insert(at, Span { start_ms, ids });
+        let cell = self.timeline.cell(event_time_ms);
+        let at = self.live.partition_point(|span| span.start_ms < cell.start_ms);
+        self.live.insert(at, Span::of(cell, Ids::default()));
+        self.next_forget_ms = self.next_forget_ms.min(cell.until_ms);
         Some(at)
     }
 
+    #[inline]
     pub(super) fn forget(&mut self, watermark_ms: i64) {
-        let before_ms = watermark_ms.saturating_sub(self.keep_ms);
-        if self.forgotten_ms >= Some(before_ms) {
-            return;
+        self.watermark_ms = self.watermark_ms.max(Some(watermark_ms));
+        if watermark_ms >= self.next_forget_ms {
+            self.forget_closed(watermark_ms);
         }
-        self.forgotten_ms = Some(before_ms);
-        let windows = self.windows;
-        let live = self
-            .live
-            .partition_point(|span| windows.end_of(span.start_ms) <= before_ms);
-        for span in self.live.drain(..live) {
+    }
+
+    #[cold]
+    fn forget_closed(&mut self, watermark_ms: i64) {
+        for span in self.live.extract_if(.., |span| span.until_ms <= watermark_ms) {
             self.cleaning.waiting.append(&mut self.arena.release(span.ids));
         }
+        self.timeline.forget(watermark_ms);
+        self.find_next_forget();
         if self.cleaning.gone.is_empty() {
             self.cleaning.begin();
+        }
+    }
+
+    fn find_next_forget(&mut self) {
+        let until_ms = self.live.iter().map(|span| span.until_ms).min();
+        self.next_forget_ms = until_ms.unwrap_or(i64::MAX);
+    }
+
+    /// Spans are cut as the cells of another timeline after its change, the new ones kept for another time.
+    pub(super) fn follow(&mut self, leader: &Timeline, is_new: bool, keep_ms: i64) {
+        self.timeline.follow(leader, is_new, keep_ms);
+    }
+
+    /// Where the last live span ends.
+    pub(super) fn reach_ms(&self) -> Option<i64> {
+        self.live.last().map(|span| span.end_ms)
+    }
+
+    /// Every span is kept for another time, and new ones have another size, from the watermark and `reach_ms` on.
+    pub(super) fn change_all(
+        &mut self,
+        watermark_ms: Option<i64>,
+        reach_ms: Option<i64>,
+        (windows, keep_ms): (TumblingWindows, i64),
+    ) {
+        self.timeline.hold_all(watermark_ms, keep_ms);
+        self.timeline
+            .change(watermark_ms, reach_ms, (windows, keep_ms), Begin::AtOnce);
+        for span in &mut self.live {
+            span.until_ms = span.end_ms.saturating_add(keep_ms);
+        }
+        self.find_next_forget();
+        if let Some(watermark_ms) = watermark_ms {
+            self.forget(watermark_ms);
         }
     }
 
@@ -207,12 +266,13 @@ impl<V: Remembered> Spans<V> {
     }
 
     pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<V> {
-        let forgotten_ms = self.forgotten_ms;
+        let (watermark_ms, timeline) = (self.watermark_ms, self.timeline.clone());
         let arena = &mut self.arena;
         let frozen = |span: &Span| (span.start_ms, arena.freeze(&span.ids));
         let live: Vec<_> = self.live.iter().map(frozen).collect();
         move |writer| {
-            writer.option_i64(forgotten_ms);
+            writer.option_i64(watermark_ms);
+            timeline.snapshot(writer);
             writer.count(live.len());
             for (start_ms, FrozenIds { len, keys, values }) in live {
                 writer.i64(start_ms);
@@ -229,61 +289,89 @@ impl<V: Remembered> Spans<V> {
     }
 
     pub(super) fn restore(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
-        let written = Written {
-            windows: self.windows,
-            value_len: V::LEN,
-            read_value: V::read,
-        };
-        self.restore_from(reader, &written)
+        let first_at = reader.position();
+        let watermark_ms = reader.option_i64("watermark of what is forgotten")?;
+        let mut restored = Self::of(Timeline::restore(reader)?, self.seed);
+        restored.watermark_ms = watermark_ms;
+        for _ in 0..reader.count(SPANS, 16)? {
+            let at = reader.position();
+            let start_ms = reader.i64()?;
+            let cell = restored.timeline.cell(start_ms);
+            restored.restore_span(reader, at, (start_ms, cell), (V::LEN, V::read))?;
+        }
+        *self = restored.with_index(first_at)?;
+        Ok(())
     }
 
-    /// Restores what an earlier release wrote. The ids of a longer span come into the last of the present spans within it,
-    /// as that is forgotten when it would have been.
+    /// Restores what an earlier release wrote, over spans of one size that are kept for one time. The ids of a longer span
+    /// come into the last of the present spans within it, as that is forgotten when it would have been.
     pub(super) fn restore_from(
         &mut self,
         reader: &mut StateReader<'_>,
         written: &Written<V>,
+        (windows, keep_ms): (TumblingWindows, i64),
     ) -> Result<(), RestoreError> {
         let first_at = reader.position();
-        let mut restored = Self::new(self.windows, self.keep_ms, self.seed);
-        restored.forgotten_ms = reader.option_i64("end of what is forgotten")?;
-        for _ in 0..reader.count("spans of transaction ids", 16)? {
+        let mut restored = Self::new(windows, keep_ms, self.seed);
+        let forgotten_ms = reader.option_i64("end of what is forgotten")?;
+        restored.watermark_ms = forgotten_ms.map(|end_ms| end_ms.saturating_add(keep_ms));
+        for _ in 0..reader.count(SPANS, 16)? {
             let at = reader.position();
             let written_ms = reader.i64()?;
             let end_ms = written.windows.end_of(written_ms);
-            let start_ms = self.windows.start_of(end_ms.saturating_sub(1));
-            let is_aligned = written.windows.start_of(written_ms) == written_ms;
-            let is_after = restored.live.last().is_none_or(|last| last.start_ms < start_ms);
-            if !is_aligned || !is_after || restored.forgotten_ms >= Some(end_ms) {
-                return Err(RestoreError::Invalid {
-                    what: "span of transaction ids",
-                    at,
-                });
+            if written.windows.start_of(written_ms) != written_ms {
+                return Err(RestoreError::Invalid { what: SPANS, at });
             }
-            let ids = restored.restore_ids(reader, written)?;
-            restored.live.push(Span { start_ms, ids });
+            let cell = restored.timeline.cell(end_ms.saturating_sub(1));
+            let of_value = (written.value_len, written.read_value);
+            restored.restore_span(reader, at, (cell.start_ms, cell), of_value)?;
         }
-        let capacity = restored.len() + restored.len() / 4;
-        let index = index_of(&restored.arena, &restored.live, self.seed, capacity);
-        restored.index = index.ok_or(RestoreError::Invalid {
-            what: "transaction id, a second time, in the spans",
-            at: first_at,
-        })?;
-        *self = restored;
+        *self = restored.with_index(first_at)?;
         Ok(())
+    }
+
+    /// Reads the ids of a span at the start of a cell that comes after the others and is not forgotten.
+    fn restore_span(
+        &mut self,
+        reader: &mut StateReader<'_>,
+        at: usize,
+        (start_ms, cell): (i64, Cell),
+        (value_len, read_value): (usize, ReadValue<V>),
+    ) -> Result<(), RestoreError> {
+        let is_after = self.live.last().is_none_or(|last| last.end_ms <= start_ms);
+        let is_live = self.watermark_ms.is_none_or(|now_ms| now_ms < cell.until_ms);
+        if cell.start_ms != start_ms || !is_after || !is_live {
+            return Err(RestoreError::Invalid { what: SPANS, at });
+        }
+        let ids = self.restore_ids(reader, value_len, read_value)?;
+        self.live.push(Span::of(cell, ids));
+        Ok(())
+    }
+
+    /// With the index and what else is not in a state.
+    fn with_index(mut self, at: usize) -> Result<Self, RestoreError> {
+        let capacity = self.len() + self.len() / 4;
+        let index = index_of(&self.arena, &self.live, self.seed, capacity);
+        self.index = index.ok_or(RestoreError::Invalid {
+            what: "transaction id, a second time, in the spans",
+            at,
+        })?;
+        self.find_next_forget();
+        Ok(self)
     }
 
     fn restore_ids(
         &mut self,
         reader: &mut StateReader<'_>,
-        written: &Written<V>,
+        value_len: usize,
+        read_value: ReadValue<V>,
     ) -> Result<Ids, RestoreError> {
-        let count = reader.count("transaction ids", size_of::<Key>() + written.value_len)?;
+        let count = reader.count("transaction ids", size_of::<Key>() + value_len)?;
         let at = reader.position();
         let (keys, _) = reader.raw(count * size_of::<Key>())?.as_chunks();
         let mut ids = Ids::default();
         for key in keys {
-            let value = (written.read_value)(reader)?;
+            let value = read_value(reader)?;
             let pushed = self.arena.push(&mut ids, *key, value);
             pushed.ok_or(RestoreError::Invalid {
                 what: "number of transaction ids",

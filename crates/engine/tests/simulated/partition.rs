@@ -15,10 +15,26 @@ pub(crate) struct Committed<O: Operator> {
     pub(crate) offset: usize,
     pub(crate) outputs: Vec<O::Output>,
     pub(crate) dispositions: Vec<Fate>,
-    /// The control topic: idle advances, each with the offset it comes before.
-    pub(crate) advances: Vec<(usize, i64)>,
+    /// The control topic: idle advances and changes of policy, each with the offset it comes before.
+    pub(crate) directives: Vec<(usize, Directive<O::Policy>)>,
     /// The state at the last commit, to compare a recovered one with.
     state: Vec<u8>,
+}
+
+/// What is in a partition's order besides its records.
+#[derive(Debug, Clone)]
+pub(crate) enum Directive<P> {
+    Advance(i64),
+    Configure(P),
+}
+
+impl<P> Directive<P> {
+    fn give<O: Operator<Policy = P>>(&self, operator: &mut O, outputs: &mut Vec<O::Output>) {
+        match self {
+            Self::Advance(watermark_ms) => operator.advance(*watermark_ms, outputs),
+            Self::Configure(policy) => operator.configure(policy, outputs),
+        }
+    }
 }
 
 /// A task that a worker holds; all of it is lost in a crash.
@@ -27,9 +43,9 @@ struct Live<O: Operator> {
     position: usize,
     outputs: Vec<O::Output>,
     dispositions: Vec<Fate>,
-    advances: Vec<(usize, i64)>,
+    directives: Vec<(usize, Directive<O::Policy>)>,
     /// A snapshot that is taken and not written yet; it is lost with the worker.
-    frozen: Option<(SnapshotWriter, FrozenState)>,
+    frozen: Option<(SnapshotWriter, FrozenState, usize)>,
 }
 
 /// What became of a record; `None` of one that nobody can decode: it goes to the dead-letter topic.
@@ -43,7 +59,8 @@ pub(crate) struct Partition<O: Operator> {
     /// `None` is a record that nobody can decode.
     pub(crate) log: Vec<Option<O::Record>>,
     pub(crate) committed: Committed<O>,
-    snapshots: Vec<Vec<u8>>,
+    /// Each with how many directives are in it: those at its own offset may be in it or come after it.
+    snapshots: Vec<(Vec<u8>, usize)>,
     /// Whether equal states have equal bytes.
     is_exact: bool,
     live: Option<Live<O>>,
@@ -53,6 +70,13 @@ fn state_of(operator: &mut impl Operator) -> Vec<u8> {
     let mut bytes = Vec::new();
     operator.snapshot(&mut bytes);
     bytes
+}
+
+impl<O: Operator> Live<O> {
+    fn direct(&mut self, directive: Directive<O::Policy>) {
+        directive.give(&mut self.operator, &mut self.outputs);
+        self.directives.push((self.position, directive));
+    }
 }
 
 impl<O: Operator> Partition<O>
@@ -69,7 +93,7 @@ where
                 offset: 0,
                 outputs: Vec::new(),
                 dispositions: Vec::new(),
-                advances: Vec::new(),
+                directives: Vec::new(),
                 state: state_of(&mut fresh(0)),
             },
             snapshots: Vec::new(),
@@ -127,9 +151,23 @@ where
         self.recover(seed);
         let Some(live) = &mut self.live else { return };
         if live.operator.watermark_ms() < Some(watermark_ms) {
-            live.operator.advance(watermark_ms, &mut live.outputs);
-            live.advances.push((live.position, watermark_ms));
+            live.direct(Directive::Advance(watermark_ms));
         }
+    }
+
+    /// Changes the policy, if it is another one; the change is durable once it is committed.
+    pub(crate) fn configure(&mut self, policy: O::Policy, seed: u64) {
+        self.recover(seed);
+        let Some(live) = &mut self.live else { return };
+        if *live.operator.policy() != policy {
+            live.direct(Directive::Configure(policy));
+        }
+    }
+
+    /// The policy of the live task, or the one that was committed last.
+    pub(crate) fn policy(&mut self, seed: u64) -> Option<O::Policy> {
+        self.recover(seed);
+        self.live.as_ref().map(|live| live.operator.policy().clone())
     }
 
     /// Commits offset, advances and outputs in one step; the outputs.
@@ -141,7 +179,7 @@ where
         self.committed.offset = live.position;
         self.committed.outputs.extend(outputs.iter().cloned());
         self.committed.dispositions.append(&mut live.dispositions);
-        self.committed.advances.append(&mut live.advances);
+        self.committed.directives.append(&mut live.directives);
         self.committed.state = state_of(&mut live.operator);
         outputs
     }
@@ -151,9 +189,9 @@ where
     /// The last three are kept.
     pub(crate) fn take_snapshot(&mut self) {
         let Some(live) = &mut self.live else { return };
-        if let Some((mut writer, frozen)) = live.frozen.take() {
+        if let Some((mut writer, frozen, directives)) = live.frozen.take() {
             frozen.write(writer.state());
-            self.snapshots.push(writer.finish());
+            self.snapshots.push((writer.finish(), directives));
         }
         let writer = SnapshotWriter::new(&Header {
             job: self.job,
@@ -162,9 +200,10 @@ where
             watermark_ms: live.operator.watermark_ms(),
             fingerprint: FINGERPRINT,
         });
-        // Advances that wait for the commit are in the state, so such a state must not be kept.
-        if live.advances.is_empty() {
-            live.frozen = Some((writer, live.operator.freeze()));
+        // Directives that wait for the commit are in the state, so such a state must not be kept.
+        if live.directives.is_empty() {
+            let directives = self.committed.directives.len();
+            live.frozen = Some((writer, live.operator.freeze(), directives));
         }
         if self.snapshots.len() > 3 {
             self.snapshots.remove(0);
@@ -173,7 +212,7 @@ where
 
     /// Tears, damages, loses or replaces what lies in the store.
     pub(crate) fn damage_snapshots(&mut self, random: &mut Random) {
-        let Some(last) = self.snapshots.last_mut() else {
+        let Some((last, _)) = self.snapshots.last_mut() else {
             return;
         };
         match random.below(4) {
@@ -201,18 +240,19 @@ where
             fingerprint: FINGERPRINT,
         };
         let mut operator = (self.fresh)(seed);
-        let mut position = 0;
-        for bytes in self.snapshots.iter().rev() {
+        let (mut position, mut known) = (0, 0);
+        for (bytes, directives) in self.snapshots.iter().rev() {
             if let Ok(snapshot) = container::read(bytes, &expected)
                 && snapshot.header.offset as usize <= self.committed.offset
+                && self.is_after(*directives, snapshot.header.offset as usize)
             {
                 operator.restore(snapshot.state).unwrap();
                 assert_eq!(operator.watermark_ms(), snapshot.header.watermark_ms);
-                position = snapshot.header.offset as usize;
+                (position, known) = (snapshot.header.offset as usize, *directives);
                 break;
             }
         }
-        let suppressed = self.replay(&mut operator, position);
+        let suppressed = self.replay(&mut operator, position, known);
         assert!(self.committed.outputs.ends_with(&suppressed.0));
         assert!(self.committed.dispositions.ends_with(&suppressed.1));
         if self.is_exact {
@@ -227,23 +267,26 @@ where
             position: self.committed.offset,
             outputs: Vec::new(),
             dispositions: Vec::new(),
-            advances: Vec::new(),
+            directives: Vec::new(),
             frozen: None,
         });
     }
 
-    /// Feeds an operator all that was committed from `position` on, merging records and advances by offset.
-    fn replay(&self, operator: &mut O, position: usize) -> (Vec<O::Output>, Vec<Fate>) {
+    /// Whether what was committed after so many directives is at an offset or after it: else a snapshot of there, of a
+    /// transaction that never was, lacks it.
+    fn is_after(&self, directives: usize, offset: usize) -> bool {
+        let mut after = self.committed.directives.iter().skip(directives);
+        after.all(|(at, _)| *at >= offset)
+    }
+
+    /// Feeds an operator all that was committed from `position` on but the directives that it knows, merging records and
+    /// directives by offset.
+    fn replay(&self, operator: &mut O, position: usize, known: usize) -> (Vec<O::Output>, Vec<Fate>) {
         let (mut outputs, mut dispositions) = (Vec::new(), Vec::new());
-        let mut advances = self
-            .committed
-            .advances
-            .iter()
-            .filter(|(at, _)| *at >= position)
-            .peekable();
+        let mut directives = self.committed.directives.iter().skip(known).peekable();
         for offset in position..=self.committed.offset {
-            while let Some((_, watermark_ms)) = advances.next_if(|(at, _)| *at == offset) {
-                operator.advance(*watermark_ms, &mut outputs);
+            while let Some((_, directive)) = directives.next_if(|(at, _)| *at == offset) {
+                directive.give(operator, &mut outputs);
             }
             if offset < self.committed.offset {
                 let record = self.log[offset].as_ref();
@@ -257,7 +300,7 @@ where
     pub(crate) fn verify(&self) {
         assert_eq!(self.committed.offset, self.log.len(), "a record was left");
         assert_eq!(self.committed.dispositions.len(), self.log.len());
-        let (outputs, dispositions) = self.replay(&mut (self.fresh)(0), 0);
+        let (outputs, dispositions) = self.replay(&mut (self.fresh)(0), 0, 0);
         assert_eq!(outputs, self.committed.outputs);
         assert_eq!(dispositions, self.committed.dispositions);
     }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use millrace_domain::{MerchantAggregate, Transaction};
+use millrace_domain::{MerchantAggregate, Totals, Transaction};
 use millrace_engine::aggregate::{
     EarlyResults, MergeAggregate, MergePolicy, PartialAggregate, PartialOutput, PartialPolicy, partials,
 };
 use millrace_engine::{Disposition, HashSeed};
 
-use super::partition::{Fate, Partition};
-use crate::support::{Event, Naive, Random, Times, naive_aggregates, partition_of, transaction};
+use super::partition::{Directive, Fate, Partition};
+use crate::support::naive::{Key, Naive, united};
+use crate::support::{Event, Random, Times, partition_of, transaction};
 
 const SOURCES: usize = 4;
 const MERGES: usize = 2;
@@ -112,7 +113,9 @@ impl World {
         let merge = self.random.below(MERGES);
         let worker = self.random.below(self.workers);
         let (count, seed) = (1 + self.random.below(6), self.random.next());
-        match self.random.below(20) {
+        match self.random.below(22) {
+            20 => self.configure_source(source, seed),
+            21 => self.configure_merge(merge, seed),
             0..5 => self.produce(source, count),
             5..9 => self.sources[source].process(count, seed),
             9 => self.advance_if_idle(source, seed),
@@ -169,6 +172,26 @@ impl World {
         }
     }
 
+    /// Other windows, lateness or disorder from here on.
+    fn configure_source(&mut self, source: usize, seed: u64) {
+        let times = Times {
+            window: [40, 40, 20, 8, 60][self.random.below(5)],
+            lateness: [7, 0, 30][self.random.below(3)],
+            disorder: [15, 0, 40][self.random.below(3)],
+        };
+        let early = self.sources[source]
+            .policy(seed)
+            .and_then(|policy| policy.early());
+        self.sources[source].configure(times.policy().with_early(early), seed);
+    }
+
+    fn configure_merge(&mut self, merge: usize, seed: u64) {
+        let lateness_ms = self.random.below(30) as i64;
+        let early = self.merges[merge].policy(seed).and_then(|policy| policy.early());
+        let policy = MergePolicy::new(SOURCES, lateness_ms).unwrap();
+        self.merges[merge].configure(policy.with_early(early), seed);
+    }
+
     /// One transaction of a worker, over all of its partitions.
     fn commit(&mut self, worker: usize) {
         for source in (0..SOURCES).filter(|&source| self.owners[source] == worker) {
@@ -222,13 +245,15 @@ impl World {
 
     /// Committed output as undisturbed, every record accounted for once, sums as a plain computation gives them.
     pub(crate) fn verify(&self) {
-        let mut accepted = Vec::new();
+        let mut sent = vec![Vec::new(); MERGES];
         for source in &self.sources {
             source.verify();
             let naive = Naive::run(TIMES, &self.events(source));
             let decoded = source.committed.dispositions.iter().copied().flatten();
-            assert!(decoded.eq(naive.dispositions));
-            accepted.extend(naive.accepted);
+            assert!(decoded.eq(naive.dispositions.iter().copied()));
+            for (key, (totals, users)) in naive.contributions(|_| true) {
+                sent[partition_of(key.2, MERGES)].push((key, totals, users.len() as u64));
+            }
         }
         for merge in &self.merges {
             merge.verify();
@@ -236,7 +261,13 @@ impl World {
             assert!(merge.committed.dispositions.iter().all(is_accepted));
         }
         self.verify_early();
-        assert_eq!(self.finals(), naive_aggregates(TIMES, i64::MAX, accepted));
+        for (merge, sent) in self.merges.iter().zip(sent) {
+            let finals = merge.committed.outputs.iter().filter(|out| out.is_final());
+            let found: Vec<_> = finals.map(final_of).collect();
+            let by_key: BTreeMap<_, _> = found.iter().copied().collect();
+            assert_eq!(by_key.len(), found.len(), "a final result twice");
+            assert_eq!(by_key, united(sent));
+        }
     }
 
     /// The final results, by window, merchant and currency.
@@ -258,7 +289,7 @@ impl World {
         for merge in &self.merges {
             let mut newest = BTreeMap::new();
             for out in &merge.committed.outputs {
-                let key = (out.window_start_ms, out.merchant_id, out.currency);
+                let key = final_of(out).0;
                 let counts = (out.revision, out.totals.count(), out.distinct_users);
                 if let Some(before) = newest.insert(key, counts) {
                     assert!(before.0 < counts.0, "{before:?}, then {out:?}");
@@ -268,7 +299,19 @@ impl World {
                     );
                 }
             }
-            assert!(newest.values().all(|counts| counts.0 == MerchantAggregate::FINAL));
+            // Where sources were at windows of several sizes, the final result may be of a larger one.
+            let is_final = |counts: &(i32, u64, u64)| counts.0 == MerchantAggregate::FINAL;
+            let finals: Vec<Key> = newest
+                .iter()
+                .filter(|(_, counts)| is_final(counts))
+                .map(|(key, _)| *key)
+                .collect();
+            for (key, _) in newest.iter().filter(|(_, counts)| !is_final(counts)) {
+                let covers = |other: &Key| {
+                    other.0 <= key.0 && key.1 <= other.1 && (other.2, other.3) == (key.2, key.3)
+                };
+                assert!(finals.iter().any(covers), "{key:?} has no final result");
+            }
         }
     }
 
@@ -359,15 +402,33 @@ impl World {
 
     /// A source's records and advances, merged by offset.
     fn events(&self, source: &Partition<PartialAggregate>) -> Vec<Event> {
-        let mut advances = source.committed.advances.iter().peekable();
+        let mut directives = source.committed.directives.iter().peekable();
         let mut events = Vec::new();
         for offset in 0..=source.log.len() {
-            while let Some((_, to_ms)) = advances.next_if(|(at, _)| *at == offset) {
-                events.push(Event::Advance(*to_ms));
+            while let Some((_, directive)) = directives.next_if(|(at, _)| *at == offset) {
+                events.push(match directive {
+                    Directive::Advance(to_ms) => Event::Advance(*to_ms),
+                    Directive::Configure(policy) => Event::Configure(Times {
+                        window: policy.window_ms(),
+                        lateness: policy.allowed_lateness_ms(),
+                        disorder: policy.max_disorder_ms(),
+                    }),
+                });
             }
             let record = source.log.get(offset).copied().flatten();
             events.extend(record.map(Event::Record));
         }
         events
     }
+}
+
+/// A result by its window, merchant and currency.
+fn final_of(out: &MerchantAggregate) -> (Key, (Totals, u64)) {
+    let key = (
+        out.window_start_ms,
+        out.window_end_ms,
+        out.merchant_id,
+        out.currency,
+    );
+    (key, (out.totals, out.distinct_users))
 }

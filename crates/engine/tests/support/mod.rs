@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 pub(crate) mod golden;
+pub(crate) mod naive;
 pub(crate) mod schedules;
 pub(crate) mod stream;
 
@@ -11,21 +12,46 @@ use millrace_domain::{
     Amount, Currency, MerchantAggregate, PaymentMethod, ShortId, Totals, Transaction, TransactionId,
     TransactionType,
 };
-use millrace_engine::Disposition;
+use millrace_engine::aggregate::{PartialAggregate, PartialOutput, PartialPolicy};
+use millrace_engine::{Disposition, Operator};
 
 /// One event of a partition, in its order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Event {
     Record(Transaction),
     Advance(i64),
+    Configure(Times),
+}
+
+/// Gives stage 1 an event. Early results stay as they are.
+pub(crate) fn feed(
+    operator: &mut PartialAggregate,
+    event: &Event,
+    outputs: &mut Vec<PartialOutput>,
+) -> Option<Disposition> {
+    match event {
+        Event::Record(record) => return Some(operator.process(record, outputs)),
+        Event::Advance(to_ms) => operator.advance(*to_ms, outputs),
+        Event::Configure(times) => {
+            let policy = times.policy().with_early(operator.policy().early());
+            operator.configure(&policy, outputs);
+        }
+    }
+    None
 }
 
 /// Window, allowed lateness and allowed disorder, in milliseconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Times {
     pub(crate) window: i64,
     pub(crate) lateness: i64,
     pub(crate) disorder: i64,
+}
+
+impl Times {
+    pub(crate) fn policy(self) -> PartialPolicy {
+        PartialPolicy::new(self.window, self.lateness, self.disorder).unwrap()
+    }
 }
 
 pub(crate) fn short_id(text: &str) -> ShortId {
@@ -52,52 +78,6 @@ pub(crate) fn transaction(
         payment_method: PaymentMethod::Paypal,
         is_international: false,
         currency: Currency::parse([b"EUR", b"USD", b"CHF"][currency as usize % 3]).unwrap(),
-    }
-}
-
-/// What should become of one partition's events, by the definitions alone.
-#[derive(Debug, Default)]
-pub(crate) struct Naive {
-    pub(crate) dispositions: Vec<Disposition>,
-    pub(crate) accepted: Vec<Transaction>,
-    pub(crate) watermark_ms: Option<i64>,
-}
-
-impl Naive {
-    pub(crate) fn run<'a>(times: Times, events: impl IntoIterator<Item = &'a Event>) -> Self {
-        let mut run = Self::default();
-        let mut ids: Vec<(TransactionId, i64)> = Vec::new();
-        for event in events {
-            let watermark_ms = run.watermark_ms;
-            let to_ms = match event {
-                Event::Advance(to_ms) => *to_ms,
-                Event::Record(record) => {
-                    let end_ms = window_start(times, record.transaction_time_ms) + times.window;
-                    let is_known = |&(id, id_end_ms): &(TransactionId, i64)| {
-                        let is_remembered =
-                            watermark_ms.is_none_or(|now| now < id_end_ms + times.lateness + times.window);
-                        id == record.transaction_id && is_remembered
-                    };
-                    let is_duplicate = ids.iter().any(is_known);
-                    let late_by_ms = watermark_ms.map_or(0, |now| now - (end_ms + times.lateness) + 1);
-                    run.dispositions.push(match (is_duplicate, late_by_ms) {
-                        (true, _) => Disposition::Duplicate,
-                        (false, 1..) => Disposition::Late { late_by_ms },
-                        _ => Disposition::Accepted,
-                    });
-                    if !is_duplicate {
-                        ids.push((record.transaction_id, end_ms));
-                    }
-                    if run.dispositions.last() != Some(&Disposition::Accepted) {
-                        continue;
-                    }
-                    run.accepted.push(*record);
-                    record.transaction_time_ms - times.disorder
-                }
-            };
-            run.watermark_ms = watermark_ms.max(Some(to_ms));
-        }
-        run
     }
 }
 

@@ -7,6 +7,8 @@
 //!
 //! *Armed again* by the next purchase in the currency that does not fire: a run of outliers is one anomaly.
 //!
+//! *A change* holds from the next purchase on. Habits are learnt whether or not the rule runs. Switched off, it is armed.
+//!
 //! *Evidence*: the purchase; `amount` and `usual_amount` (the geometric mean) in its currency, `z_score`,
 //! `max_z_score`.
 

@@ -13,6 +13,9 @@
 //! on Earth. So a card in use at home and abroad at once is one anomaly, whoever pays next; and as the purchase
 //! an anomaly is named for cannot fire again, no id comes twice.
 //!
+//! *A change* holds from the next purchase by card on. Where the rule is silent because of a journey, it is so for as long
+//! as that takes at the new speed. Switched off, it forgets where users are.
+//!
 //! *Evidence*: the purchase at the last place, the one that fired; `distance_km`, `elapsed_s`, `speed_km_per_h`,
 //! `max_speed_km_per_h`.
 
@@ -63,6 +66,16 @@ impl ImpossibleTravel {
             place.id = purchase.transaction_id;
         }
         finding
+    }
+
+    /// Where the rule is silent, for how long a journey takes at its speed, and not at another one.
+    pub(crate) fn change_speed(&self, before_km_per_h: f64, place: &mut Place) {
+        let now_km_per_h = self.settings.max_speed_km_per_h;
+        let silent_ms = place.quiet_until.ms() - place.time.ms();
+        if place.city.is_some() && silent_ms > 0 && now_km_per_h != before_km_per_h {
+            let silent_ms = silent_ms as f64 * (before_km_per_h / now_km_per_h);
+            place.quiet_until = EventTime::of_ms(place.time.ms() + silent_ms.ceil() as i64);
+        }
     }
 
     fn compare(&self, purchase: &Transaction, distance_km: f64, place: &mut Place) -> Option<Finding> {

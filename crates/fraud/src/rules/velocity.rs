@@ -12,6 +12,10 @@
 //! purchase, is within both limits. So a burst is one anomaly however long it lasts, and a user who keeps to the edge
 //! of a limit raises one a span at most. As no purchase is in two firing spans, no id comes twice.
 //!
+//! *A change* of the span holds at once: of a longer one, what is kept so far is all there is; of a shorter one, what is
+//! outside is forgotten. A smaller `max_count` keeps the last `max_count + 1` purchases. Switched off, the rule forgets
+//! all, and begins anew when it is on again.
+//!
 //! *State*: exact up to `max_count + 1` purchases. Those that are no longer kept are those that made the rule fire.
 //!
 //! *Evidence*: the purchases of the span, the earliest first and the one that fired last (the earliest and the last
@@ -50,6 +54,12 @@ impl Velocity {
         if run.len() == 0 || before_ms == newest_ms {
             return;
         }
+        self.cut(run, pool, before_ms, newest_ms);
+    }
+
+    /// Forgets what is not in the span that ends at `newest_ms`. `before_ms` is the user's highest event time so far.
+    #[inline]
+    pub(crate) fn cut(&self, run: &mut Run, pool: &mut RecentPool, before_ms: i64, newest_ms: i64) {
         let span_start_ms = newest_ms - self.settings.span_ms;
         let expired = pool
             .entries(run)

@@ -10,7 +10,7 @@ pub(crate) fn judge(
     transaction: &Transaction,
     earlier: &[Purchase],
     settings: &HabitSettings,
-    max_z_score: f64,
+    max_z_score: Option<f64>,
 ) -> Option<(Purchase, bool)> {
     let code = *transaction.currency.as_bytes();
     let habits = habits(code, earlier);
@@ -27,19 +27,26 @@ pub(crate) fn judge(
         transaction: *transaction,
         ratio: 0.0,
         learnt: log,
-        is_outlier: false,
+        weight: settings.smoothing.max(1.0 / (own.len() as f64 + 1.0)),
+        // Where nobody can say, it is as it was.
+        is_outlier: own.last().is_some_and(|last| last.is_outlier),
+        is_kept: false,
+        is_placed: false,
         habits_before: habits,
     };
     if own.len() < settings.min_transactions as usize {
         return Some((purchase, false));
     }
-    let (mean, variance) = weighted(&own, settings.smoothing);
+    let (mean, variance) = weighted(&own);
     let deviation = variance.sqrt().max(settings.min_deviation);
     let z_score = (log - mean) / deviation;
+    purchase.ratio = (log - mean).exp();
+    let Some(max_z_score) = max_z_score else {
+        return Some((purchase, false));
+    };
     if is_near(z_score, max_z_score) {
         return None;
     }
-    purchase.ratio = (log - mean).exp();
     purchase.is_outlier = z_score > max_z_score;
     purchase.learnt = mean + z_score.clamp(-max_z_score, max_z_score) * deviation;
     let is_first = own.last().is_none_or(|last| !last.is_outlier);
@@ -74,10 +81,9 @@ fn habits(code: [u8; 3], earlier: &[Purchase]) -> Vec<([u8; 3], usize)> {
 }
 
 /// Mean and variance in two passes, each purchase with its weight times what all later ones left of it.
-fn weighted(own: &[&Purchase], smoothing: f64) -> (f64, f64) {
+fn weighted(own: &[&Purchase]) -> (f64, f64) {
     let mut weights: Vec<f64> = Vec::new();
-    for number in 1..=own.len() {
-        let weight = smoothing.max(1.0 / number as f64);
+    for weight in own.iter().map(|purchase| purchase.weight) {
         weights.iter_mut().for_each(|earlier| *earlier *= 1.0 - weight);
         weights.push(weight);
     }

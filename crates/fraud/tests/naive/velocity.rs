@@ -20,7 +20,7 @@ pub(crate) fn judge(
     }
     let mut span: Vec<_> = earlier
         .iter()
-        .filter(|earlier| time_ms(earlier) > start_ms)
+        .filter(|earlier| earlier.is_kept && time_ms(earlier) > start_ms)
         .collect();
     let is_over = |span: &[&Purchase]| {
         let sum: f64 = span.iter().map(|purchase| purchase.ratio).sum();
@@ -34,11 +34,13 @@ pub(crate) fn judge(
         *fired_ms = None;
     }
     span.push(purchase);
+    span.sort_by_key(|purchase| time_ms(purchase));
+    // After a limit was lowered there may be more than one too many.
+    span.drain(..span.len().saturating_sub(settings.max_count as usize + 1));
     if fired_ms.is_some() || !is_over(&span)? {
         return Some(None);
     }
     *fired_ms = Some(newest_ms);
-    span.sort_by_key(|purchase| time_ms(purchase));
     let fired = purchase.transaction.transaction_id;
     let mut ids: Vec<_> = span
         .iter()

@@ -7,6 +7,8 @@ mod services;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use millrace_fraud::ranges::Range;
+
 use crate::sections::Settings;
 
 /// A value that cannot be.
@@ -26,9 +28,6 @@ pub(crate) fn violations(settings: &Settings) -> Vec<Violation> {
     rules::check(&mut check, &settings.detector.rules);
     check.violations
 }
-
-/// A day, in milliseconds: no span of event time is longer.
-const DAY_MS: i64 = 24 * 3_600_000;
 
 /// Properties that the services set themselves, each with what to use in its place.
 const RESERVED_PROPERTIES: [(&str, &str); 11] = [
@@ -71,6 +70,11 @@ impl Check {
         if !within {
             self.refuse(key, format!("is {value}: must be from {low} to {high}"));
         }
+    }
+
+    /// A value of the detector is in the operator's range.
+    fn detector<T: PartialOrd + Display + Copy>(&mut self, range: &Range<T>, value: T) {
+        self.range(&format!("detector.{}", range.key), value, range.least, range.most);
     }
 
     fn share(&mut self, key: &str, value: f64) {

@@ -1,6 +1,10 @@
 //! The producer, the aggregator, the detector, the sink and the snapshots.
 
-use super::{Check, DAY_MS};
+use millrace_engine::aggregate::policy::ALLOWED_LATENESS_MS;
+use millrace_engine::policy::DAY_MS;
+use millrace_fraud::ranges::DEDUP_HORIZON_MS;
+
+use super::Check;
 use crate::sections::{EventTime, Settings, Worker};
 
 /// More threads than this is a slip of the keyboard.
@@ -31,8 +35,8 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     check.range(
         "aggregator.allowed_lateness_ms",
         aggregator.allowed_lateness_ms,
-        0,
-        DAY_MS,
+        ALLOWED_LATENESS_MS.0,
+        ALLOWED_LATENESS_MS.1,
     );
     if let Some(every_ms) = aggregator.emit.every_ms()
         && (every_ms < 1_000 || every_ms > aggregator.window_ms)
@@ -49,7 +53,7 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     event_time(check, "aggregator.event_time", &aggregator.event_time);
     worker(check, "aggregator.worker", &aggregator.worker);
     let detector = &settings.detector;
-    check.range("detector.dedup_horizon_ms", detector.dedup_horizon_ms, 1, DAY_MS);
+    check.detector(&DEDUP_HORIZON_MS, detector.dedup_horizon_ms);
     event_time(check, "detector.event_time", &detector.event_time);
     worker(check, "detector.worker", &detector.worker);
     sink(check, settings);

@@ -1,0 +1,242 @@
+//! The open windows of stage 2.
+
+use millrace_domain::{Contribution, MerchantAggregate};
+
+use super::early::Early;
+use super::groups::Groups;
+use crate::RestoreError;
+use crate::hash::HashSeed;
+use crate::snapshot::{StateReader, StateWriter};
+
+/// An open window.
+#[derive(Debug, Clone)]
+pub(super) struct Window {
+    /// The contributions of the sources that have closed it.
+    groups: Groups,
+    /// What the sources have told so far; empty where early results are off.
+    early: Early,
+    /// The lateness that revisions of early results count with: as it was when the window was opened.
+    lateness_ms: i64,
+    /// Whether its sources have contributed to windows of several sizes. It has no early results then.
+    is_mixed: bool,
+}
+
+impl Window {
+    fn new((start_ms, end_ms): (i64, i64), groups: usize, lateness_ms: i64, seed: HashSeed) -> Self {
+        Self {
+            groups: Groups::with_capacity(start_ms, end_ms, groups, seed),
+            early: Early::new(0, seed),
+            lateness_ms,
+            is_mixed: false,
+        }
+    }
+
+    fn bounds(&self) -> (i64, i64) {
+        (self.groups.start_ms, self.groups.end_ms)
+    }
+
+    pub(super) fn end_ms(&self) -> i64 {
+        self.groups.end_ms
+    }
+
+    /// Whether no source has closed it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.len() == 0
+    }
+
+    pub(super) fn merge(&mut self, contribution: &Contribution) {
+        self.groups.merge(contribution);
+    }
+
+    /// Takes a source's word on what it has so far.
+    pub(super) fn tell(&mut self, source: usize, contribution: &Contribution) {
+        if !self.is_mixed {
+            self.early.tell(source, contribution);
+        }
+    }
+
+    /// The final results, by merchant and currency.
+    pub(super) fn results(&self) -> impl Iterator<Item = MerchantAggregate> {
+        self.groups.sorted().map(|group| MerchantAggregate {
+            merchant_id: group.merchant_id,
+            currency: group.currency,
+            window_start_ms: group.window_start_ms,
+            window_end_ms: group.window_end_ms,
+            totals: group.totals,
+            distinct_users: group.distinct_users,
+            revision: MerchantAggregate::FINAL,
+        })
+    }
+
+    /// The early results of what has changed. Those of a window that is more than 24 days from closing have to wait, as a
+    /// revision has 32 bits; those of one that is open for longer than was to be expected, for the final ones.
+    pub(super) fn early_results(&mut self, watermark_ms: i64) -> impl Iterator<Item = MerchantAggregate> {
+        let (window_start_ms, window_end_ms) = self.bounds();
+        let closes_ms = window_end_ms.saturating_add(self.lateness_ms);
+        let revision = i32::try_from(watermark_ms.saturating_sub(closes_ms));
+        let revision = revision
+            .ok()
+            .filter(|revision| *revision < MerchantAggregate::FINAL);
+        let changed = revision.map_or_else(Vec::new, |_| self.early.take_changed());
+        let revision = revision.unwrap_or_default();
+        changed
+            .into_iter()
+            .map(move |(merchant_id, currency, figures)| MerchantAggregate {
+                merchant_id,
+                currency,
+                window_start_ms,
+                window_end_ms,
+                totals: figures.totals,
+                distinct_users: figures.distinct_users,
+                revision,
+            })
+    }
+
+    /// The state of this moment: what is given appends it.
+    pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
+        let (lateness_ms, is_mixed) = (self.lateness_ms, self.is_mixed);
+        let (groups, early) = (self.groups.freeze(), self.early.freeze());
+        move |writer| {
+            writer.i64(lateness_ms);
+            writer.bool(is_mixed);
+            groups(writer);
+            early(writer);
+        }
+    }
+
+    /// Reads what [`Window::freeze`] gave.
+    pub(super) fn restore(reader: &mut StateReader<'_>, seed: HashSeed) -> Result<Self, RestoreError> {
+        let (lateness_ms, is_mixed) = (reader.i64()?, reader.bool("flag of a window")?);
+        Ok(Self {
+            groups: Groups::restore(reader, seed)?,
+            early: Early::restore(reader, seed)?,
+            lateness_ms,
+            is_mixed,
+        })
+    }
+
+    /// Reads what a state of a version below 3 holds. Version 1 knew no early results.
+    pub(super) fn restore_earlier(
+        reader: &mut StateReader<'_>,
+        version: u8,
+        (sources, lateness_ms): (usize, i64),
+        seed: HashSeed,
+    ) -> Result<Self, RestoreError> {
+        let groups = Groups::restore(reader, seed)?;
+        let early = if version > 1 {
+            Early::restore_of(reader, sources, seed)?
+        } else {
+            Early::new(0, seed)
+        };
+        Ok(Self {
+            groups,
+            early,
+            lateness_ms,
+            is_mixed: false,
+        })
+    }
+}
+
+/// The open windows, by start; no two overlap.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Windows(Vec<Window>);
+
+impl Windows {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Window> {
+        self.0.iter_mut()
+    }
+
+    /// The end of the last one.
+    pub(super) fn last_end_ms(&self) -> Option<i64> {
+        self.0.last().map(Window::end_ms)
+    }
+
+    /// Takes out those that end at or before a time.
+    pub(super) fn take_until(&mut self, end_ms: i64) -> impl Iterator<Item = Window> {
+        let closed = self.0.partition_point(|window| window.end_ms() <= end_ms);
+        self.0.drain(..closed)
+    }
+
+    /// Puts one at the end, if it is after the others.
+    pub(super) fn push(&mut self, window: Window) -> bool {
+        let is_after = self
+            .last_end_ms()
+            .is_none_or(|end_ms| end_ms <= window.groups.start_ms);
+        if is_after {
+            self.0.push(window);
+        }
+        is_after
+    }
+
+    /// The positions of those that overlap a span of time.
+    fn overlapping(&self, (start_ms, end_ms): (i64, i64)) -> std::ops::Range<usize> {
+        let first = self.0.partition_point(|window| window.end_ms() <= start_ms);
+        let others = &self.0[first..];
+        first..first + others.partition_point(|window| window.groups.start_ms < end_ms)
+    }
+
+    /// The window that a contribution to `bounds` is merged into: of these bounds, or, where sources have contributed to
+    /// windows of several sizes, the one that covers all of theirs that overlap. What was told early does not count.
+    pub(super) fn of_final(&mut self, bounds: (i64, i64), lateness_ms: i64, seed: HashSeed) -> &mut Window {
+        let range = self.overlapping(bounds);
+        if let [only] = &self.0[range.clone()]
+            && only.bounds() == bounds
+        {
+            return &mut self.0[range.start];
+        }
+        let room = self.0.last().map_or(0, |window| window.groups.len());
+        let overlapped: Vec<_> = self
+            .0
+            .drain(range.clone())
+            .filter(|window| !window.is_empty())
+            .collect();
+        let window = match overlapped.len() {
+            0 => Window::new(bounds, room, lateness_ms, seed),
+            _ => united(&overlapped, bounds, lateness_ms, seed),
+        };
+        self.0.insert(range.start, window);
+        &mut self.0[range.start]
+    }
+
+    /// The window that an early word on `bounds` is about; none where that overlaps one of other bounds.
+    pub(super) fn of_early(
+        &mut self,
+        bounds: (i64, i64),
+        lateness_ms: i64,
+        seed: HashSeed,
+    ) -> Option<&mut Window> {
+        let range = self.overlapping(bounds);
+        match &self.0[range.clone()] {
+            [] => {
+                let window = Window::new(bounds, 0, lateness_ms, seed);
+                self.0.insert(range.start, window);
+            }
+            [only] if only.bounds() == bounds => {}
+            _ => return None,
+        }
+        self.0.get_mut(range.start)
+    }
+}
+
+/// One window for several that overlap `bounds`, with all that was contributed to them.
+fn united(
+    windows: &[Window],
+    (mut start_ms, mut end_ms): (i64, i64),
+    lateness_ms: i64,
+    seed: HashSeed,
+) -> Window {
+    for window in windows {
+        start_ms = start_ms.min(window.groups.start_ms);
+        end_ms = end_ms.max(window.end_ms());
+    }
+    let mut united = Window::new((start_ms, end_ms), 0, lateness_ms, seed);
+    united.is_mixed = true;
+    for group in windows.iter().flat_map(|window| window.groups.sorted()) {
+        united.merge(&group);
+    }
+    united
+}

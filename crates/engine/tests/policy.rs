@@ -1,0 +1,437 @@
+//! Changes of policy: both stages against the naive oracle, which reads the same records, advances and changes, with a
+//! restore of any operator at any point, into one of another policy and seed.
+//!
+//! `MILLRACE_SIMULATION_SCHEDULES` sets the number of schedules, `MILLRACE_SIMULATION_SEED` the first one's seed; a
+//! failure names its seed.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use millrace_domain::{Contribution, MerchantAggregate, Partial, Totals};
+use millrace_engine::aggregate::{
+    EarlyResults, MergeAggregate, MergePolicy, PartialAggregate, PartialOutput, PartialPolicy, partials,
+};
+use millrace_engine::{Disposition, HashSeed, Operator};
+use support::naive::{Key, Naive, united};
+use support::schedules::{each_seed, variable};
+use support::{Event, Random, Times, feed, partition_of, transaction};
+
+const MERGES: usize = 2;
+/// Two are there from the start.
+const SOURCES: usize = 4;
+const STEPS: usize = 220;
+
+const SCHEDULES: u64 = 10_000;
+
+fn times(random: &mut Random) -> Times {
+    Times {
+        window: [5, 7, 10, 15, 20, 30, 60][random.below(7)],
+        lateness: [0, 0, 3, 25, 40][random.below(5)],
+        disorder: [0, 4, 12, 30][random.below(4)],
+    }
+}
+
+fn early(random: &mut Random) -> Option<EarlyResults> {
+    let every_ms = [0, 0, 4, 9][random.below(4)];
+    EarlyResults::every_ms(every_ms).ok()
+}
+
+/// A source with what should become of it.
+struct Source {
+    operator: PartialAggregate,
+    naive: Naive,
+    times: Times,
+}
+
+impl Source {
+    fn new(times: Times, seed: u64) -> Self {
+        Self {
+            operator: PartialAggregate::new(times.policy(), HashSeed::new(seed)),
+            naive: Naive::new(times),
+            times,
+        }
+    }
+
+    /// Gives both an event, and compares.
+    fn take(&mut self, event: &Event) -> Vec<PartialOutput> {
+        let before_ms = self.naive.watermark_ms;
+        let mut outputs = Vec::new();
+        let disposition = feed(&mut self.operator, event, &mut outputs);
+        let closes = self.naive.take(event);
+        if matches!(event, Event::Record(_)) {
+            assert_eq!(disposition, self.naive.dispositions.last().copied());
+        }
+        let watermark_ms = self.naive.watermark_ms;
+        assert_eq!(self.operator.watermark_ms(), watermark_ms);
+        let is_open = |closes_ms: &i64| Some(*closes_ms) > watermark_ms;
+        let open_until_ms = self
+            .naive
+            .cells
+            .iter()
+            .map(|cell| cell.closes_ms)
+            .filter(is_open)
+            .max();
+        assert_eq!(self.operator.open_until_ms(), open_until_ms);
+        self.check_sent(before_ms, closes, &outputs);
+        outputs
+    }
+
+    /// What closed came out, in order, and then how far all is complete.
+    fn check_sent(&mut self, before_ms: Option<i64>, closes: bool, outputs: &[PartialOutput]) {
+        if !closes && outputs.is_empty() {
+            return;
+        }
+        let watermark_ms = self.naive.watermark_ms;
+        let expected = self.naive.contributions(|cell| {
+            Some(cell.closes_ms) <= watermark_ms
+                && before_ms.is_none_or(|before_ms| before_ms < cell.closes_ms)
+        });
+        let found = outputs.iter().filter_map(|output| match output {
+            PartialOutput::Contribution { contribution, .. } => Some(*contribution),
+            PartialOutput::Early { .. } | PartialOutput::Watermark { .. } => None,
+        });
+        let found: Vec<_> = found
+            .map(|group| (key_of(&group), (group.totals, group.distinct_users)))
+            .collect();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(key, (totals, users))| (key, (totals, users.len() as u64)))
+            .collect();
+        assert_eq!(found, expected);
+        let marker = outputs.last().map(|output| match output {
+            PartialOutput::Watermark {
+                watermark_ms,
+                complete_ms,
+            } => (Some(*watermark_ms), Some(*complete_ms)),
+            other => panic!("{other:?} is last"),
+        });
+        assert!(marker.is_some() || !closes);
+        if let Some(marker) = marker {
+            assert_eq!(marker, (watermark_ms, self.naive.complete_ms()));
+        }
+    }
+
+    /// Another operator takes its place, with the same state.
+    fn restore(&mut self, random: &mut Random) {
+        let mut other = PartialAggregate::new(times(random).policy(), HashSeed::new(random.next()));
+        let (mut state, mut again) = (Vec::new(), Vec::new());
+        self.operator.snapshot(&mut state);
+        other.restore(&state).unwrap();
+        other.snapshot(&mut again);
+        assert!(state == again, "a restored source has another state");
+        assert_eq!(other.policy(), self.operator.policy());
+        self.operator = other;
+    }
+
+    fn configure(&mut self, times: Times, early: Option<EarlyResults>) -> Vec<PartialOutput> {
+        let present: PartialPolicy = *self.operator.policy();
+        self.operator
+            .configure(&present.with_early(early), &mut Vec::new());
+        self.times = times;
+        self.take(&Event::Configure(times))
+    }
+}
+
+fn key_of(group: &Contribution) -> Key {
+    (
+        group.window_start_ms,
+        group.window_end_ms,
+        group.merchant_id,
+        group.currency,
+    )
+}
+
+/// A partition of stage 2, with what waits for it.
+struct Merge {
+    operator: MergeAggregate,
+    queue: Vec<Partial>,
+    head: usize,
+    outputs: Vec<MerchantAggregate>,
+    late: Vec<Partial>,
+}
+
+impl Merge {
+    fn new(policy: MergePolicy) -> Self {
+        Self {
+            operator: MergeAggregate::new(policy, HashSeed::FIXED),
+            queue: Vec::new(),
+            head: 0,
+            outputs: Vec::new(),
+            late: Vec::new(),
+        }
+    }
+
+    fn deliver(&mut self, most: usize) {
+        for record in self.queue.iter().skip(self.head).take(most) {
+            self.head += 1;
+            match self.operator.process(record, &mut self.outputs) {
+                Disposition::Accepted => {}
+                Disposition::Late { late_by_ms } => {
+                    assert!(late_by_ms > 0);
+                    self.late.push(record.clone());
+                }
+                Disposition::Duplicate => panic!("{record:?} is no duplicate"),
+            }
+        }
+    }
+
+    fn restore(&mut self, random: &mut Random) {
+        let policy = MergePolicy::new(1 + random.below(5), 9).unwrap();
+        let mut other = MergeAggregate::new(policy, HashSeed::new(random.next()));
+        let (mut state, mut again) = (Vec::new(), Vec::new());
+        self.operator.snapshot(&mut state);
+        other.restore(&state).unwrap();
+        other.snapshot(&mut again);
+        assert!(state == again, "a restored merge has another state");
+        self.operator = other;
+    }
+
+    /// The final results: each once, of windows that do not overlap. Results of one window rise up to them.
+    fn finals(&self) -> BTreeMap<Key, (Totals, u64)> {
+        let (mut newest, mut finals) = (BTreeMap::new(), BTreeMap::new());
+        let mut spans: Vec<(i64, i64)> = Vec::new();
+        for out in &self.outputs {
+            let key = (
+                out.window_start_ms,
+                out.window_end_ms,
+                out.merchant_id,
+                out.currency,
+            );
+            let before = newest.insert(key, out.revision);
+            assert!(before < Some(out.revision), "{before:?}, then {out:?}");
+            if out.is_final() {
+                spans.push((key.0, key.1));
+                finals.insert(key, (out.totals, out.distinct_users));
+            }
+        }
+        spans.sort_unstable();
+        spans.dedup();
+        assert!(spans.is_sorted_by(|one, next| one.1 <= next.0), "{spans:?}");
+        finals
+    }
+}
+
+struct World {
+    random: Random,
+    now_ms: i64,
+    next_id: u64,
+    sources: Vec<Source>,
+    merges: Vec<Merge>,
+    /// Whether sources are added before stage 2 hears of them.
+    is_unheard: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let first = times(&mut random);
+        let policy = MergePolicy::new(2, first.lateness).unwrap();
+        Self {
+            now_ms: 1_000,
+            next_id: 0,
+            sources: (0..2).map(|source| Source::new(first, source)).collect(),
+            merges: (0..MERGES).map(|_| Merge::new(policy)).collect(),
+            is_unheard: random.one_in(4),
+            random,
+        }
+    }
+
+    fn send(&mut self, source: usize, outputs: &[PartialOutput]) {
+        for record in partials(source as i32, outputs) {
+            for (at, merge) in self.merges.iter_mut().enumerate() {
+                let merchant_id = record.merchant_id();
+                if merchant_id.is_none_or(|merchant_id| partition_of(*merchant_id, MERGES) == at) {
+                    merge.queue.push(record.clone());
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, source: usize, event: &Event) {
+        let outputs = self.sources[source].take(event);
+        self.send(source, &outputs);
+    }
+
+    fn record(&mut self, source: usize) -> Event {
+        let random = &mut self.random;
+        self.now_ms += random.below(9) as i64;
+        let accepted = &self.sources[source].naive.accepted;
+        if random.one_in(8) && !accepted.is_empty() {
+            return Event::Record(accepted[accepted.len() - 1 - random.below(accepted.len().min(20))]);
+        }
+        self.next_id += 1;
+        let most_ms = if random.one_in(6) { 150 } else { 20 };
+        let back_ms = random.below(most_ms) as i64;
+        let user = format!("u-{source}-{}", random.below(4));
+        let units = 1 + random.below(90_000) as i64;
+        let (merchant, currency) = (random.next() % 4, random.next() % 2);
+        Event::Record(transaction(
+            self.next_id,
+            &user,
+            merchant,
+            currency,
+            units,
+            self.now_ms - back_ms,
+        ))
+    }
+
+    /// Stage 2 hears of one more source, everywhere; then it begins, at what the furthest one has reached.
+    fn add_source(&mut self) {
+        let sources = self.sources.len() + 1;
+        if !self.is_unheard {
+            for merge in &mut self.merges {
+                let lateness_ms = merge.operator.policy().allowed_lateness_ms();
+                let early = merge.operator.policy().early();
+                let policy = MergePolicy::new(sources, lateness_ms).unwrap().with_early(early);
+                merge.operator.configure(&policy, &mut merge.outputs);
+            }
+        }
+        let highest_ms = self
+            .sources
+            .iter()
+            .filter_map(|source| source.naive.watermark_ms)
+            .max();
+        self.sources.push(Source::new(self.sources[0].times, 7));
+        if let Some(highest_ms) = highest_ms {
+            let begins_ms = self.sources[0].times.policy().begins_at_ms(highest_ms);
+            self.give(sources - 1, &Event::Advance(begins_ms));
+        }
+    }
+
+    fn step(&mut self) {
+        let source = self.random.below(self.sources.len());
+        let merge = self.random.below(MERGES);
+        match self.random.below(40) {
+            0..26 => {
+                let event = self.record(source);
+                self.give(source, &event);
+            }
+            26..28 => {
+                let to_ms = self.now_ms - 20 + self.random.below(60) as i64;
+                self.give(source, &Event::Advance(to_ms));
+            }
+            28..30 => {
+                let (times, early) = (times(&mut self.random), early(&mut self.random));
+                let outputs = self.sources[source].configure(times, early);
+                assert!(outputs.is_empty(), "a change closes nothing");
+            }
+            30 => {
+                let operator = &self.merges[merge].operator;
+                let sources = operator.policy().source_partitions();
+                let lateness_ms = times(&mut self.random).lateness;
+                let policy = MergePolicy::new(sources, lateness_ms).unwrap();
+                let policy = policy.with_early(early(&mut self.random));
+                let merge = &mut self.merges[merge];
+                merge.operator.configure(&policy, &mut merge.outputs);
+            }
+            31 => self.sources[source].restore(&mut self.random),
+            32 => self.merges[merge].restore(&mut self.random),
+            33 if self.sources.len() < SOURCES && self.random.one_in(3) => self.add_source(),
+            _ => {
+                let most = self.random.below(12);
+                self.merges[merge].deliver(most);
+            }
+        }
+    }
+
+    fn run(&mut self) {
+        for _ in 0..STEPS {
+            self.step();
+        }
+        for source in 0..self.sources.len() {
+            self.give(source, &Event::Advance(self.now_ms + 5_000));
+        }
+        self.merges.iter_mut().for_each(|merge| merge.deliver(usize::MAX));
+    }
+
+    /// Every accepted record is in one final result, or in a contribution of a source that nobody waited for.
+    fn verify(&self) -> usize {
+        let mut late = 0;
+        for (at, merge) in self.merges.iter().enumerate() {
+            assert!(self.is_unheard || merge.late.is_empty(), "{:?}", merge.late);
+            assert_eq!(merge.operator.open_windows(), 0);
+            let refused: Vec<_> = merge
+                .late
+                .iter()
+                .flat_map(|record| {
+                    let of = record.source_partition;
+                    record
+                        .content
+                        .contributions()
+                        .iter()
+                        .map(move |group| (of, key_of(group)))
+                })
+                .collect();
+            late += refused.len();
+            let mut sent = Vec::new();
+            for (source, of) in self.sources.iter().enumerate() {
+                for (key, (totals, users)) in of.naive.contributions(|_| true) {
+                    let is_here = partition_of(key.2, MERGES) == at;
+                    if is_here && !refused.contains(&(source as i32, key)) {
+                        sent.push((key, totals, users.len() as u64));
+                    }
+                }
+            }
+            assert_eq!(merge.finals(), united(sent));
+        }
+        late
+    }
+}
+
+#[test]
+fn whatever_changes_every_record_is_in_one_result() {
+    let late = AtomicUsize::new(0);
+    each_seed(variable("MILLRACE_SIMULATION_SCHEDULES", SCHEDULES), |seed| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut world = World::new(seed);
+            world.run();
+            world.verify()
+        }));
+        let found = outcome.unwrap_or_else(|panic| {
+            eprintln!("failed: MILLRACE_SIMULATION_SEED={seed}");
+            resume_unwind(panic)
+        });
+        late.fetch_add(found, Ordering::Relaxed);
+    });
+    eprintln!("{late:?} contributions of sources that nobody waited for came late");
+}
+
+/// A source of stage 2 that is left out may not have spoken.
+#[test]
+fn a_smaller_number_of_sources_is_refused_once_they_have_spoken() {
+    let policy = |sources| MergePolicy::new(sources, 0).unwrap();
+    let mut merge = MergeAggregate::new(policy(3), HashSeed::FIXED);
+    let marker = |source_partition, at_ms| Partial {
+        source_partition,
+        watermark_ms: at_ms,
+        complete_ms: Some(at_ms),
+        content: millrace_domain::PartialContent::Watermark,
+    };
+    let mut outputs = Vec::new();
+    merge.process(&marker(0, 100), &mut outputs);
+    merge.process(&marker(1, 90), &mut outputs);
+    assert_eq!(merge.watermark_ms(), None);
+    let refusal = merge.check_policy(&policy(1)).unwrap_err().to_string();
+    assert!(
+        refusal.starts_with("source_partitions cannot be changed from 3 to 1 in place"),
+        "{refusal}"
+    );
+    merge.configure(&policy(1), &mut outputs);
+    assert_eq!(merge.policy(), &policy(3));
+    merge.configure(&policy(2), &mut outputs);
+    assert_eq!(merge.watermark_ms(), Some(90), "the third had never spoken");
+    // One that is added is waited for, and the watermark stays.
+    merge.configure(&policy(3), &mut outputs);
+    merge.process(&marker(0, 200), &mut outputs);
+    merge.process(&marker(1, 200), &mut outputs);
+    assert_eq!(merge.watermark_ms(), Some(90));
+    merge.process(&marker(2, 70), &mut outputs);
+    assert_eq!(merge.watermark_ms(), Some(90));
+    merge.process(&marker(2, 150), &mut outputs);
+    assert_eq!(merge.watermark_ms(), Some(150));
+}
