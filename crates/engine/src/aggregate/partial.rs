@@ -294,10 +294,11 @@ impl Operator for PartialAggregate {
         }
         let before_ms = self.watermark.current_ms();
         // Above its watermark nothing is late: the common case needs no window's end.
-        if before_ms.is_some_and(|watermark| time_ms < watermark) {
-            if let Some(late_by_ms) = before_ms.and_then(|now_ms| self.timeline.late_by_ms(time_ms, now_ms)) {
-                return Disposition::Late { late_by_ms };
-            }
+        if let Some(now_ms) = before_ms
+            && time_ms < now_ms
+            && let Some(late_by_ms) = self.timeline.late_by_ms(time_ms, now_ms)
+        {
+            return Disposition::Late { late_by_ms };
         }
         let seed = self.seed;
         self.window(time_ms).add(record, seed);
