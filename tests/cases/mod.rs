@@ -56,6 +56,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(init::is_idempotent),
         case!(init::refuses_other_partitions),
         case!(replay::sums_up_to_the_file),
+        case!(replay::refuses_what_would_be_late),
         case!(batches::are_sent_once_in_order),
         case!(batches::go_where_they_are_named),
         case!(batches::follow_their_partitions),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
 use std::{env, fs};
 
 use anyhow::{Result, ensure};
@@ -16,6 +17,10 @@ const FILE: &str = "MILLRACE_TEST_REPLAY_FILE";
 /// With that: where the sums are written, a line `merchant,count,sum` each, to compare with a computation of one's own.
 const SUMS: &str = "MILLRACE_TEST_REPLAY_SUMS";
 
+const MAPPING: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../config/mappings/card-transactions.yml"
+);
 const ROWS: usize = 300;
 
 /// Count and sum of purchases of each merchant.
@@ -38,11 +43,7 @@ pub(super) async fn sums_up_to_the_file(mut context: TestContext) -> Result<()> 
     };
     let pipeline = Pipeline::start(&context).await?;
     let rejects = context.path("rejects.ndjson").display().to_string();
-    let mapping = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../config/mappings/card-transactions.yml"
-    );
-    let replay = ["service", "producer", "replay", &file, "--mapping", mapping];
+    let replay = ["service", "producer", "replay", &file, "--mapping", MAPPING];
     let options = ["--speed", "max", "--rejects", &rejects];
     let mut producer = Service::start(&context, "producer", &[&replay[..], &options].concat())?;
     producer.succeed(LIMIT).await?;
@@ -67,6 +68,77 @@ pub(super) async fn sums_up_to_the_file(mut context: TestContext) -> Result<()> 
     for (line, reason) in rejected.lines().zip(["above 0", "above 0", "much"]) {
         ensure!(line.contains(reason), "{reason:?} is the reason of {line}");
     }
+    Ok(())
+}
+
+/// A file out of order, or older than what the topic has seen, is refused before anything is sent, with what to do; sorted it
+/// adds up. The port of a producer that runs is no obstacle.
+pub(super) async fn refuses_what_would_be_late(mut context: TestContext) -> Result<()> {
+    context.settings.aggregator.worker.idle_timeout_ms = 3_000;
+    context.settings.aggregator.window_ms = 10_000;
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    context.settings.producer.metrics_port = taken.local_addr()?.port();
+    let (csv, expected) = cards()?;
+    let mut lines: Vec<&str> = csv.lines().collect();
+    lines[1..].reverse();
+    fs::write(context.path("newest-first.csv"), lines.join("\n"))?;
+    fs::write(
+        context.path("older.csv"),
+        csv.replace(",2018-04-01", ",2018-03-01"),
+    )?;
+    let replay = |name: &str, file: &str, options: &[&str]| {
+        let file = context.path(file).display().to_string();
+        let rejects = context.path(format!("{name}.rejects")).display().to_string();
+        let replay = [
+            "service",
+            "producer",
+            "replay",
+            &file,
+            "--mapping",
+            MAPPING,
+            "--speed",
+            "max",
+        ];
+        Service::start(
+            &context,
+            name,
+            &[&replay[..], &["--rejects", &rejects], options].concat(),
+        )
+    };
+    let pipeline = Pipeline::start(&context).await?;
+    let mut disordered = replay("disordered", "newest-first.csv", &[])?;
+    ensure!(
+        disordered.succeed(LIMIT).await.is_err(),
+        "a file out of order is sent"
+    );
+    let told = disordered.output();
+    ensure!(
+        told.contains("nothing was sent") && told.contains("--sort"),
+        "{told}"
+    );
+    replay("sorted", "newest-first.csv", &["--sort"])?
+        .succeed(LIMIT)
+        .await?;
+    pipeline::verify(&context).await?;
+
+    let mut older = replay("older", "older.csv", &[])?;
+    ensure!(
+        older.succeed(LIMIT).await.is_err(),
+        "a file older than the stream is sent"
+    );
+    let told = older.output();
+    ensure!(told.contains("297 of 297 rows are older than what"), "{told}");
+    ensure!(told.contains("closed up to 2018-04-01T00:05:00Z"), "{told}");
+    let mut forced = replay("forced", "older.csv", &["--force"])?;
+    forced.succeed(LIMIT).await?;
+    ensure!(
+        forced.output().contains("297 of them late"),
+        "{}",
+        forced.output()
+    );
+    pipeline.stop().await?;
+    let sums = read_sums(&context).await?;
+    ensure!(sums == expected, "expected {expected:?}, found {sums:?}");
     Ok(())
 }
 

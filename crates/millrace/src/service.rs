@@ -58,7 +58,7 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
             let plan = arguments.apply(&mut settings)?;
             let summary = millrace_producer::run(&settings, plan, shutdown).await?;
             tracing::info!(%summary, "done");
-            return Ok(if summary.failed == 0 {
+            return Ok(if summary.succeeded() {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

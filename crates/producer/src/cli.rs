@@ -83,6 +83,12 @@ struct ReplayArgs {
     /// Move event times so that the first is at this time, or now.
     #[arg(long, value_name = "TIME")]
     shift_to: Option<ShiftTo>,
+    /// Sort the rows by time first, in temporary files if they are many (TMPDIR)
+    #[arg(long)]
+    sort: bool,
+    /// Send rows although they would go to the late topic and into no aggregate
+    #[arg(long)]
+    force: bool,
     /// Where bad rows are written; <FILE>.rejects.ndjson in the working directory if not given.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -117,6 +123,8 @@ impl Cli {
                     file_format: replay.file_format,
                     speed: replay.speed,
                     shift_to: replay.shift_to,
+                    sort: replay.sort,
+                    force: replay.force,
                     rejects: replay.rejects,
                     count: replay.count,
                 })

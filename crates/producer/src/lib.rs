@@ -17,6 +17,7 @@ mod progress;
 pub mod replay;
 mod run;
 mod run_id;
+mod seen;
 pub mod sender;
 pub mod source;
 pub mod stream;

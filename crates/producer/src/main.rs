@@ -8,7 +8,7 @@ use millrace_service::process;
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
-/// Exit code 1 if any record failed, as for an error.
+/// Exit code 1 if any record failed or is late unasked, as for an error.
 #[tokio::main]
 async fn main() -> ExitCode {
     process::exit_code(run(Cli::parse()).await)
@@ -20,7 +20,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     millrace_telemetry::init("producer", &settings.telemetry)?;
     let shutdown = Shutdown::on_signals()?;
     let summary = millrace_producer::run(&settings, options, shutdown).await?;
-    Ok(if summary.failed == 0 {
+    Ok(if summary.succeeded() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -13,8 +13,9 @@ use tracing::warn;
 use crate::encode::Encoder;
 use crate::generator::{Generator, Skew};
 use crate::options::{GenerateOptions, Options};
-use crate::replay::{Replay, ReplayCounts};
+use crate::replay::{Bounds, Order, Replay, ReplayCounts};
 use crate::run_id::RunTag;
+use crate::seen;
 use crate::sender::Pacer;
 use crate::source::Source;
 use crate::stream::{EventClock, Stream, StreamConfig};
@@ -77,22 +78,23 @@ pub(crate) fn run_in_ids(settings: &Settings, options: &Options, run: RunTag) ->
     }
 }
 
-/// What each thread sends.
+/// What each thread sends. A replay first looks at the order of its rows, until `stop` says to give up.
 pub(crate) fn sources(
     settings: &Settings,
     options: &Options,
     encoder: Encoder,
     run: Option<RunTag>,
     counts: &Arc<ReplayCounts>,
+    stop: &dyn Fn() -> bool,
 ) -> anyhow::Result<Vec<Box<dyn Source>>> {
     match options {
         Options::Generate(options) => generators(&settings.producer, options, encoder, run),
         // One thread keeps the file's order within each partition.
-        Options::Replay(options) => Ok(vec![Box::new(Replay::open(
-            options,
-            encoder,
-            Arc::clone(counts),
-        )?)]),
+        Options::Replay(options) => {
+            let order = Order::new(Bounds::from(settings), seen::look(settings)?);
+            let replay = Replay::open(options, encoder, Arc::clone(counts), order, stop)?;
+            Ok(vec![Box::new(replay)])
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! One run from start to end.
 
 use std::fmt;
+use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -43,12 +46,16 @@ pub struct Summary {
     pub labels: u64,
     /// Rows of a file that are no transaction.
     pub rejected: u64,
+    /// Rows of a file that go to the late topic, as far as the replay can know.
+    pub late: u64,
+    /// Whether late rows were asked for.
+    pub forced: bool,
     /// How long it took.
     pub elapsed: Duration,
 }
 
 impl Summary {
-    fn new(ledger: &Ledger, rejected: u64, elapsed: Duration) -> Self {
+    fn new(ledger: &Ledger, counts: &ReplayCounts, forced: bool, elapsed: Duration) -> Self {
         let totals = ledger.totals();
         Self {
             run_id: totals.run_id.clone(),
@@ -58,9 +65,20 @@ impl Summary {
             duplicates: totals.duplicates,
             malformed: totals.malformed,
             labels: totals.labels,
-            rejected,
+            rejected: counts.rejected.load(Ordering::Relaxed),
+            late: counts.late.load(Ordering::Relaxed),
+            forced,
             elapsed,
         }
+    }
+}
+
+impl Summary {
+    /// Whether everything was sent that was to be sent, and nothing is late unasked.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        let is_nothing = self.acknowledged == 0 && self.rejected > 0;
+        self.failed == 0 && !is_nothing && (self.late == 0 || self.forced)
     }
 }
 
@@ -79,7 +97,15 @@ impl fmt::Display for Summary {
             self.elapsed.as_secs_f64(),
             HumanCount(rate_per_s.round() as u64),
             self.ledger.display()
-        )
+        )?;
+        match self.late {
+            0 => Ok(()),
+            late => write!(
+                f,
+                "; {} of them late: their windows were closed, and they are in no aggregate",
+                HumanCount(late)
+            ),
+        }
     }
 }
 
@@ -97,7 +123,7 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
     let telemetry = &settings.telemetry;
     let _server = serve(
         &telemetry.bind_host,
-        settings.producer.metrics_port,
+        metrics_port(settings, &options),
         health.clone(),
         shutdown.clone(),
     )?;
@@ -108,12 +134,23 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
     let started_ms = now_ms();
     let run = RunId::new(started_ms);
     let run_in_ids = plan::run_in_ids(settings, &options, run.tag);
-    let sources = plan::sources(settings, &options, encoder, run_in_ids, &counts)?;
     let config = client_config(settings, &options)?;
-    let (durations, window_ms) = (metrics.durations.clone(), settings.aggregator.window_ms);
     let prepared = {
-        let topics = topics.clone();
-        tokio::task::spawn_blocking(move || prepare(&config, sources, &topics, &durations, window_ms))
+        let (settings, options, topics) = (settings.clone(), options.clone(), topics.clone());
+        let (counts, durations, shutdown) =
+            (Arc::clone(&counts), metrics.durations.clone(), shutdown.clone());
+        tokio::task::spawn_blocking(move || {
+            let sources = plan::sources(&settings, &options, encoder, run_in_ids, &counts, &|| {
+                shutdown.is_triggered()
+            })?;
+            prepare(
+                &config,
+                sources,
+                &topics,
+                &durations,
+                settings.aggregator.window_ms,
+            )
+        })
     };
     let (senders, mut lanes) = prepared.await.context("a start was cut off")??;
     let ledger = Ledger::create(
@@ -123,7 +160,7 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
             started_ms,
             run_in_ids,
             topic: topics.transactions.clone(),
-            window_ms,
+            window_ms: settings.aggregator.window_ms,
         },
     )?;
     metrics.target_rate.set(match options {
@@ -144,16 +181,31 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
         progress: Progress::start(count(&options)),
         ledger,
         metrics,
-        counts,
+        counts: Arc::clone(&counts),
         rejected: 0,
         sent: 0,
         kafka_health,
         last_acknowledgement: Instant::now(),
     };
     let outcome = supervisor.watch(lanes, &shutdown).await?;
-    let summary = Summary::new(&outcome.ledger, outcome.rejected, started.elapsed());
+    let forced = matches!(&options, Options::Replay(options) if options.force);
+    let summary = Summary::new(&outcome.ledger, &counts, forced, started.elapsed());
     info!("{summary}");
     outcome.failure.map_or(Ok(summary), Err)
+}
+
+/// The port of metrics and health. A replay comes beside a producer that runs, as `millrace up` has one: where that has the
+/// port, any other does.
+fn metrics_port(settings: &Settings, options: &Options) -> u16 {
+    let port = settings.producer.metrics_port;
+    let bound = TcpListener::bind((settings.telemetry.bind_host.as_str(), port));
+    match (options, bound) {
+        (Options::Replay(_), Err(error)) if error.kind() == io::ErrorKind::AddrInUse => {
+            info!(port, "producer.metrics_port is in use: metrics are on a free one");
+            0
+        }
+        _ => port,
+    }
 }
 
 fn duration(options: &Options) -> Option<Duration> {

@@ -21,8 +21,6 @@ const STALL: Duration = Duration::from_secs(10);
 /// How a run ended.
 pub(crate) struct Outcome {
     pub(crate) ledger: Ledger,
-    /// Rows of a file that are no transaction.
-    pub(crate) rejected: u64,
     /// What ended it before its time.
     pub(crate) failure: Option<anyhow::Error>,
 }
@@ -81,7 +79,6 @@ impl Supervisor {
         self.ledger.finish()?;
         Ok(Outcome {
             ledger: self.ledger,
-            rejected: self.rejected,
             failure,
         })
     }

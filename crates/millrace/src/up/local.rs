@@ -9,8 +9,10 @@ use anyhow::Context as _;
 use millrace_settings::Settings;
 use millrace_stack::{LocalStack, Node, Progress, PrometheusOptions, StackOptions};
 use millrace_telemetry::Shutdown;
+use tokio::sync::Notify;
 
 use super::addresses::{self, Address};
+use super::feed::Feed;
 use super::reporter::Reporter;
 use super::services::{Service, Services};
 use super::summary::Summary;
@@ -28,6 +30,7 @@ const RULES: &str = "prometheus/alerts.yml";
 pub(super) async fn run(
     mut settings: Settings,
     options: &Options,
+    feed: Feed,
     state: &State,
     reporter: &Arc<Reporter>,
     shutdown: &Shutdown,
@@ -55,14 +58,16 @@ pub(super) async fn run(
             return Ok(ExitCode::FAILURE);
         }
     };
-    let services = Services::new(&settings, state)?;
+    let services = Services::new(&settings, state, feed.clone())?;
     let mut pipeline = Pipeline {
         settings: &settings,
         options,
+        feed,
         reporter,
         shutdown,
         stack,
         services,
+        sent: Arc::default(),
     };
     let outcome = pipeline.run().await;
     let stopped = pipeline.stop().await;
@@ -137,10 +142,13 @@ fn tell(reporter: Arc<Reporter>) -> impl Fn(Progress) + Send + Sync + 'static {
 struct Pipeline<'a> {
     settings: &'a Settings,
     options: &'a Options,
+    feed: Feed,
     reporter: &'a Reporter,
     shutdown: &'a Shutdown,
     stack: LocalStack,
     services: Services<'a>,
+    /// Told when a replay has sent its files.
+    sent: Arc<Notify>,
 }
 
 impl Pipeline<'_> {
@@ -152,20 +160,19 @@ impl Pipeline<'_> {
             () = shutdown.wait() => return Ok(None),
         }
         // The producer last: whatever it sends finds its readers in place.
-        let (first, rest) = (
-            [Service::Aggregator, Service::Detector, Service::ElasticSink],
-            [Service::Producer],
-        );
-        if !self.start_services(&first).await? || !self.start_services(&rest).await? {
+        let first = [Service::Aggregator, Service::Detector, Service::ElasticSink];
+        if !self.start_services(&first).await? || !self.start_producer().await? {
             return Ok(None);
         }
         let ends = self.options.duration.map(|duration| Instant::now() + duration);
         self.show_addresses();
         let wake = {
-            let until = async {
+            let sent = Arc::clone(&self.sent);
+            let until = async move {
                 match ends {
                     Some(at) => tokio::select! {
                         () = tokio::time::sleep_until(at.into()) => Wake::TimeIsUp,
+                        () = sent.notified() => Wake::TimeIsUp,
                         () = shutdown.wait() => Wake::Asked,
                     },
                     None => {
@@ -203,6 +210,23 @@ impl Pipeline<'_> {
             "topics, schemas and index templates: {created} created, {others} as they were"
         ));
         Ok(())
+    }
+
+    /// `false`: a stop was asked for.
+    async fn start_producer(&mut self) -> anyhow::Result<bool> {
+        match self.feed {
+            Feed::Generator => self.start_services(&[Service::Producer]).await,
+            Feed::Files(_) => {
+                // It looks at its rows before it is ready, which takes as long as they are many.
+                self.services.start(Service::Producer)?;
+                self.reporter.line("looking at the files, then sending them");
+                Ok(true)
+            }
+            Feed::Others => {
+                self.reporter.line("no producer is started");
+                Ok(true)
+            }
+        }
     }
 
     async fn start_services(&mut self, services: &[Service]) -> anyhow::Result<bool> {
@@ -258,12 +282,18 @@ impl Pipeline<'_> {
             self.services.restart_ended(|service, error| {
                 reporter.line(&format!("{error}\nstarting {} anew", service.name()));
             })?;
+            if let Some(summary) = self.services.replay_ended()? {
+                reporter.line(&format!("the files are sent: {summary}"));
+                self.sent.notify_one();
+            }
             reporter.status(&summary.look().await);
         }
     }
 
     async fn drain_and_verify(&mut self) -> anyhow::Result<Option<verify::Report>> {
-        self.reporter.line("the time is up: stopping the producer");
+        if self.services.is_running(Service::Producer) {
+            self.reporter.line("the time is up: stopping the producer");
+        }
         if !self.services.stop(Service::Producer).await? {
             self.reporter
                 .line("the producer did not stop in time and was killed");

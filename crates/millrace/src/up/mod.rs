@@ -3,6 +3,7 @@
 mod addresses;
 pub mod compose;
 mod docker;
+mod feed;
 mod images;
 mod local;
 mod plan;
@@ -17,11 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use millrace_producer::replay::Speed;
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
 use crate::state::{DEFAULT_DIR, State};
 use crate::verify;
+use feed::Feed;
 use reporter::Reporter;
 pub use services::Service;
 
@@ -45,7 +48,23 @@ pub struct Options {
     /// Transactions a second; 0 is as fast as it goes
     #[arg(long, value_name = "N")]
     rate: Option<u64>,
-    /// Run so long, as 60s or 5m; then stop the producer, wait for the last windows, verify, stop everything, and exit
+    /// Send this file in place of generated transactions, and then stay; several times for several files, one after
+    /// another. Local processes; the topics must have seen no later time, as after `millrace down --volumes`
+    #[arg(long = "file", value_name = "FILE", requires = "mapping", conflicts_with_all = ["docker", "rate", "no_producer"])]
+    files: Vec<PathBuf>,
+    /// With --file: the mapping from the file's columns to a transaction's fields; `millrace map FILE` proposes one
+    #[arg(long, value_name = "FILE", requires = "files")]
+    mapping: Option<PathBuf>,
+    /// With --file: how many times the recorded pace, or max
+    #[arg(long, default_value = "max", value_parser = parse_speed)]
+    speed: String,
+    /// With --file: sort its rows by time first
+    #[arg(long, requires = "files")]
+    sort: bool,
+    /// Start no producer: the transactions are others' (local processes)
+    #[arg(long, conflicts_with_all = ["docker", "rate", "duration"])]
+    no_producer: bool,
+    /// Run so long, as 60s or 5m, or until the files of --file are sent; then stop the producer, wait for the last windows, verify, stop everything, and exit
     /// 0 only if the verification passed
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
@@ -63,6 +82,11 @@ pub struct Options {
     cache_dir: Option<PathBuf>,
 }
 
+/// A speed as the replay takes it.
+fn parse_speed(text: &str) -> Result<String, String> {
+    text.parse::<Speed>().map(|_| text.to_owned())
+}
+
 /// Starts everything and stays until Ctrl-C (a second one ends at once), SIGTERM, or the end of `--for`.
 ///
 /// # Errors
@@ -73,11 +97,12 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
         settings.producer.rate_per_s = rate;
     }
     settings.validate()?;
+    let feed = Feed::of(&options)?;
     let shutdown = Shutdown::on_signals()?;
     let reporter = Arc::new(Reporter::new());
     let state = State::new(options.state_dir.clone());
     let _claim = state.claim()?;
-    if !options.local {
+    if !options.local && feed == Feed::Generator {
         match plan::make(&options, &reporter, &shutdown).await? {
             plan::Choice::Use(plan) => {
                 return docker::run(&configured, &settings, &options, *plan, &reporter, &shutdown).await;
@@ -89,7 +114,7 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
             plan::Choice::Cannot(reason) => reporter.line(&format!("using local processes: {reason}")),
         }
     }
-    local::run(settings, &options, &state, &reporter, &shutdown).await
+    local::run(settings, &options, feed, &state, &reporter, &shutdown).await
 }
 
 /// Prints a verification's report and says how `up --for` ends.

@@ -9,6 +9,7 @@ use millrace_stack::{ManagedProcess, ProcessSpec, StackError};
 use millrace_telemetry::Shutdown;
 use reqwest::Client;
 
+use super::feed::{Feed, last_word};
 use crate::state::State;
 
 /// A service that does not get ready in this time will not.
@@ -98,16 +99,18 @@ pub(super) struct Running {
 pub(super) struct Services<'a> {
     settings: &'a Settings,
     state: &'a State,
+    feed: Feed,
     http: Client,
     running: Vec<Running>,
 }
 
 impl<'a> Services<'a> {
-    pub(super) fn new(settings: &'a Settings, state: &'a State) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: &'a Settings, state: &'a State, feed: Feed) -> anyhow::Result<Self> {
         let http = crate::http::client(Duration::from_secs(3))?;
         Ok(Self {
             settings,
             state,
+            feed,
             http,
             running: Vec::new(),
         })
@@ -128,6 +131,9 @@ impl<'a> Services<'a> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let mut command = Command::new(program);
         command.args(["service", "--exit-with-parent", service.name()]);
+        if let (Service::Producer, Feed::Files(arguments)) = (service, &self.feed) {
+            command.args(arguments);
+        }
         // Every value: the child has the settings of this process, whatever file and flags they came from.
         command.envs(self.settings.variables());
         Ok(ManagedProcess::spawn(ProcessSpec {
@@ -185,9 +191,15 @@ impl<'a> Services<'a> {
         mut on_restart: impl FnMut(Service, &StackError),
     ) -> anyhow::Result<()> {
         for index in 0..self.running.len() {
+            let is_replay =
+                self.running[index].service == Service::Producer && matches!(self.feed, Feed::Files(_));
             let Some(error) = self.running[index].process.exit_error() else {
                 continue;
             };
+            if is_replay {
+                // It ends when its files do: see `replay_ended`.
+                continue;
+            }
             let (service, restarts) = (self.running[index].service, self.running[index].restarts);
             if restarts >= MAX_RESTARTS {
                 let times = restarts + 1;
@@ -207,6 +219,39 @@ impl<'a> Services<'a> {
             );
         }
         Ok(())
+    }
+
+    /// Whether a service runs, or has ended without being looked at.
+    pub(super) fn is_running(&self, service: Service) -> bool {
+        self.running.iter().any(|running| running.service == service)
+    }
+
+    /// If a replay has sent its files since the last call: its summary.
+    ///
+    /// # Errors
+    /// It ended by an error.
+    pub(super) fn replay_ended(&mut self) -> anyhow::Result<Option<String>> {
+        let replay = |running: &Running| running.service == Service::Producer;
+        let index = match &self.feed {
+            Feed::Files(_) => self.running.iter().position(replay),
+            Feed::Generator | Feed::Others => None,
+        };
+        let Some((index, status)) = index.and_then(|index| {
+            let status = self.running[index].process.exited()?;
+            Some((index, status))
+        }) else {
+            return Ok(None);
+        };
+        let ended = self.running.remove(index).process;
+        let word = last_word(&ended.log_tail());
+        if status.success() {
+            Ok(Some(word))
+        } else {
+            bail!(
+                "the replay ended ({status}): {word}; its log is {}",
+                ended.log().display()
+            )
+        }
     }
 
     /// Stops one service in good order. Returns whether it ended by itself in time.

@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use millrace_domain::Transaction;
 
 use super::case_tests::case;
-use super::tests::{Replayed, mapping, options, run};
+use super::tests::{Replayed, mapping, options, order, run};
 use super::*;
 
 fn replay(files: &[PathBuf], mapping: &Path) -> Replayed {
@@ -111,9 +111,11 @@ fn several_files_are_one_replay_and_rejects_name_theirs() {
     // A file that is not there ends it before anything is sent.
     let files = [case("C21/bom.csv"), directory.path().join("none.csv")];
     let options = options(&files, &case("C21/map.yml"), directory.path());
-    let error = Replay::open(&options, super::tests::JSON, Default::default())
-        .err()
-        .unwrap();
+    let error = Replay::open(&options, super::tests::JSON, Default::default(), order(), &|| {
+        false
+    })
+    .err()
+    .unwrap();
     assert!(format!("{error:#}").contains("none.csv"), "{error:#}");
 }
 

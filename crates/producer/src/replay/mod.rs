@@ -3,12 +3,14 @@
 mod csv_reader;
 mod csv_rows;
 mod entry;
+mod feed;
 mod field;
 mod input;
 mod inputs;
 mod mapping;
 mod ndjson_rows;
 mod number;
+mod order;
 mod pace;
 mod parquet_rows;
 mod parquet_value;
@@ -16,6 +18,7 @@ mod raw;
 mod recent;
 mod reject;
 mod rows;
+mod sort;
 mod source;
 mod time;
 mod value;
@@ -23,6 +26,7 @@ mod value;
 pub use field::RowError;
 pub use input::STANDARD_INPUT;
 pub use mapping::{Mapping, MappingError};
+pub use order::{Bounds, Found, Order, Stream};
 pub use pace::{ShiftTo, Speed};
 pub use raw::Raw;
 pub use rows::{Cell, FileFormat, Rows};
@@ -37,6 +41,8 @@ mod csv_tests;
 mod input_tests;
 #[cfg(test)]
 mod mapping_tests;
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod parquet_tests;
 #[cfg(test)]

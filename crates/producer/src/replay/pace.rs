@@ -51,7 +51,7 @@ impl FromStr for ShiftTo {
 }
 
 /// When each row is due, and its time after the shift.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pace {
     speed: Speed,
     shift_to: Option<ShiftTo>,
@@ -89,6 +89,17 @@ impl Pace {
     /// The event time after the shift.
     pub(super) fn shifted(&mut self, event_time_ms: i64) -> i64 {
         event_time_ms.saturating_add(self.first(event_time_ms).shift_ms)
+    }
+
+    /// How long after the first row one of that recorded time is due, in milliseconds.
+    pub(super) fn due_ms(&mut self, event_time_ms: i64) -> i64 {
+        match self.speed {
+            Speed::Max => 0,
+            Speed::Factor(factor) => {
+                let recorded_ms = event_time_ms - self.first(event_time_ms).event_time_ms;
+                (recorded_ms.max(0) as f64 / factor) as i64
+            }
+        }
     }
 
     /// How long until a row of that recorded time is due; `None` if it is.

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::bail;
-use millrace_domain::Transaction;
+use millrace_domain::{InvalidValue, Transaction};
+use millrace_kafka::clock::now_ms;
 
-use super::inputs::{Inputs, Row};
+use super::feed::{Feed, Read};
+use super::inputs::Inputs;
 use super::mapping::Mapping;
+use super::order::Order;
 use super::pace::{Pace, ShiftTo, Speed};
 use super::recent::RecentIds;
 use super::reject::Rejects;
@@ -17,9 +20,6 @@ use super::rows::FileFormat;
 use crate::encode::Encoder;
 use crate::source::{Next, Outgoing, Source};
 use crate::stream::{Item, Kind};
-
-/// Bad rows in a row after which the stop flag is looked at.
-const MAX_REJECTS_AT_ONCE: u32 = 1_000;
 
 /// What to replay, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,10 @@ pub struct ReplayOptions {
     pub speed: Speed,
     /// Where the first event time is moved.
     pub shift_to: Option<ShiftTo>,
+    /// Whether rows are sorted by time first.
+    pub sort: bool,
+    /// Whether rows are sent although they would be late.
+    pub force: bool,
     /// Where bad rows are written; `<file>.rejects.ndjson` in the working directory if not given.
     pub rejects: Option<PathBuf>,
     /// Most rows to send.
@@ -47,31 +51,39 @@ pub struct ReplayCounts {
     pub read: AtomicU64,
     /// Rows that are no transaction.
     pub rejected: AtomicU64,
+    /// Rows sent that go to the late topic, as far as this replay can know.
+    pub late: AtomicU64,
 }
 
 /// The source.
 pub struct Replay {
-    inputs: Inputs,
+    feed: Feed,
     pace: Pace,
     encoder: Encoder,
     rejects: Rejects,
     recent: RecentIds,
+    order: Order,
     counts: Arc<ReplayCounts>,
     remaining: Option<u64>,
+    /// Whether nobody has looked at the rows' order before, and it matters.
+    is_unseen: bool,
     /// A row that is not due yet.
     pending: Option<Transaction>,
 }
 
 impl Replay {
-    /// Opens everything that a replay needs.
+    /// Opens everything that a replay needs, sorts the rows if asked to, and looks at the order of all of them, where they
+    /// can be read twice. `stop` says whether to give up meanwhile.
     ///
     /// # Errors
-    /// A file that cannot be read or written, a mapping that is wrong or names columns that the file does not have, or
-    /// options that contradict each other.
+    /// A file that cannot be read or written, a mapping that is wrong or names columns that the file does not have,
+    /// options that contradict each other, or rows that would be late.
     pub fn open(
         options: &ReplayOptions,
         encoder: Encoder,
         counts: Arc<ReplayCounts>,
+        order: Order,
+        stop: &dyn Fn() -> bool,
     ) -> anyhow::Result<Self> {
         let runs_ahead = match options.speed {
             Speed::Max => true,
@@ -85,48 +97,96 @@ impl Replay {
         }
         let mapping = Arc::new(Mapping::load(&options.mapping)?);
         let first = options.files.first().map_or(Path::new(""), PathBuf::as_path);
+        let open = || Inputs::open(&options.files, options.file_format, Arc::clone(&mapping));
+        let mut rejects = Rejects::create(options.rejects.as_deref(), first)?;
+        let mut feed = Feed::Files(open()?);
+        if options.sort {
+            feed = feed.sorted(&mut rejects, &counts, stop)?;
+        }
+        let pace = Pace::new(options.speed, options.shift_to);
+        let is_seen = if options.force {
+            false
+        } else if let Feed::Sorted(sorted) = &mut feed {
+            let rows = || Ok(sorted.next()?.map_or(Read::End, Read::Transaction));
+            look_ahead(rows, pace.clone(), options.count, &order, stop)?;
+            sorted.restart()?;
+            true
+        } else if options
+            .files
+            .iter()
+            .all(|file| !super::input::is_standard_input(file))
+        {
+            let mut again = Feed::Files(open()?);
+            look_ahead(|| again.peek(), pace.clone(), options.count, &order, stop)?;
+            true
+        } else {
+            false
+        };
         Ok(Self {
-            inputs: Inputs::open(&options.files, options.file_format, mapping)?,
-            rejects: Rejects::create(options.rejects.as_deref(), first)?,
-            pace: Pace::new(options.speed, options.shift_to),
+            feed,
+            rejects,
+            pace,
             encoder,
             recent: RecentIds::default(),
+            order,
             counts,
             remaining: options.count,
+            is_unseen: !is_seen && !options.force,
             pending: None,
         })
     }
 
-    /// The next row that is a transaction; `None` at the end, or after too many bad rows for one call.
-    fn next_transaction(&mut self) -> anyhow::Result<Read> {
-        for _ in 0..MAX_REJECTS_AT_ONCE {
-            let row = self.inputs.read()?;
-            if !matches!(row, Row::End) {
-                self.counts.read.fetch_add(1, Ordering::Relaxed);
-            }
-            match row {
-                Row::Good(transaction) => return Ok(Read::Transaction(transaction)),
-                Row::Bad(reason) => self.reject(&reason)?,
-                Row::End => return Ok(Read::End),
-            }
-        }
-        Ok(Read::OnlyRejects)
-    }
-
-    /// Rejects the last row.
-    fn reject(&mut self, reason: &str) -> anyhow::Result<()> {
-        self.counts.rejected.fetch_add(1, Ordering::Relaxed);
-        match self.inputs.last() {
-            Some((file, position, raw)) => self.rejects.add(file, position, reason, &raw),
-            None => Ok(()),
-        }
+    /// The transaction as it is sent: after the shift, and with a time that consumers take.
+    fn at_its_time(&mut self, recorded: Transaction) -> Result<Transaction, InvalidValue> {
+        let shifted = shifted(recorded, &mut self.pace)?;
+        shifted.check_not_far_future(now_ms(), self.order.bounds().max_future_ms)?;
+        Ok(shifted)
     }
 }
 
-enum Read {
-    Transaction(Transaction),
-    OnlyRejects,
-    End,
+fn shifted(recorded: Transaction, pace: &mut Pace) -> Result<Transaction, InvalidValue> {
+    let transaction_time_ms = Transaction::check_time(pace.shifted(recorded.transaction_time_ms))?;
+    Ok(Transaction {
+        transaction_time_ms,
+        ..recorded
+    })
+}
+
+/// Looks at the order of rows that are going to be sent.
+///
+/// # Errors
+/// Some of them would be late. What cannot be read is left to the replay itself, which says where.
+fn look_ahead(
+    mut next: impl FnMut() -> anyhow::Result<Read>,
+    mut pace: Pace,
+    count: Option<u64>,
+    order: &Order,
+    stop: &dyn Fn() -> bool,
+) -> anyhow::Result<()> {
+    let (mut order, now) = (order.clone(), now_ms());
+    while count.is_none_or(|count| order.found().rows < count) {
+        if order.found().rows.is_multiple_of(1_000) && stop() {
+            bail!("stopped while the order of the rows was looked at: nothing was sent");
+        }
+        let recorded = match next() {
+            Ok(Read::Transaction(transaction)) => transaction,
+            Ok(Read::Bad(_)) => continue,
+            Ok(Read::End) | Err(_) => break,
+        };
+        let sent_at = now.saturating_add(pace.due_ms(recorded.transaction_time_ms));
+        let Ok(shifted) = shifted(recorded, &mut pace) else {
+            continue;
+        };
+        // One that is too far ahead is rejected when its turn comes.
+        let max_future_ms = order.bounds().max_future_ms;
+        if shifted.check_not_far_future(sent_at, max_future_ms).is_ok() {
+            order.look(&shifted);
+        }
+    }
+    match order.objection() {
+        Some(objection) => bail!("nothing was sent: {objection}"),
+        None => Ok(()),
+    }
 }
 
 impl Source for Replay {
@@ -136,9 +196,9 @@ impl Source for Replay {
         }
         let recorded = match self.pending.take() {
             Some(transaction) => transaction,
-            None => match self.next_transaction()? {
+            None => match self.feed.next(&mut self.rejects, &self.counts)? {
                 Read::Transaction(transaction) => transaction,
-                Read::OnlyRejects => return Ok(Next::Wait(Duration::ZERO)),
+                Read::Bad(_) => return Ok(Next::Wait(Duration::ZERO)),
                 Read::End => return Ok(Next::End),
             },
         };
@@ -146,17 +206,24 @@ impl Source for Replay {
             self.pending = Some(recorded);
             return Ok(Next::Wait(wait));
         }
-        let shifted_ms = self.pace.shifted(recorded.transaction_time_ms);
-        let transaction = match Transaction::check_time(shifted_ms) {
-            Ok(transaction_time_ms) => Transaction {
-                transaction_time_ms,
-                ..recorded
-            },
+        let transaction = match self.at_its_time(recorded) {
+            Ok(transaction) => transaction,
             Err(error) => {
-                self.reject(&error.to_string())?;
+                self.feed
+                    .reject(&recorded, &error.to_string(), &mut self.rejects, &self.counts)?;
                 return Ok(Next::Wait(Duration::ZERO));
             }
         };
+        self.order.look(&transaction);
+        let found = self.order.found();
+        if self.is_unseen
+            && found.rows == found.late_by_stream
+            && let Some(objection) = self.order.objection()
+        {
+            bail!("nothing was sent: {objection}");
+        }
+        self.is_unseen = false;
+        self.counts.late.store(found.late(), Ordering::Relaxed);
         if let Some(remaining) = &mut self.remaining {
             *remaining -= 1;
         }

@@ -180,6 +180,8 @@ pub(super) fn options(files: &[PathBuf], mapping: &Path, directory: &Path) -> Re
         file_format: None,
         speed: Speed::Max,
         shift_to: None,
+        sort: false,
+        force: false,
         rejects: Some(directory.join("rejects.ndjson")),
         count: None,
     }
@@ -190,12 +192,33 @@ pub(super) struct Replayed {
     pub(super) sent: Vec<(Transaction, Class)>,
     pub(super) rejected: Vec<serde_json::Value>,
     pub(super) failure: Option<String>,
+    /// Rows sent that would go to the late topic.
+    pub(super) late: u64,
 }
 
-/// Replays without Kafka: every record goes through its encoding.
+/// The default configuration's.
+pub(super) fn bounds() -> Bounds {
+    Bounds::from(&millrace_settings::Settings::default())
+}
+
+/// The order of rows on five partitions that have seen nothing.
+pub(super) fn order() -> Order {
+    let stream = Stream {
+        topic: "financial_transactions".to_owned(),
+        watermarks: vec![None; 5],
+    };
+    Order::new(bounds(), stream)
+}
+
+/// Replays without Kafka into a topic that has seen nothing: every record goes through its encoding.
 pub(super) fn run(options: &ReplayOptions) -> Replayed {
+    run_on(options, order())
+}
+
+/// Replays without Kafka into a topic that has seen something.
+pub(super) fn run_on(options: &ReplayOptions, order: Order) -> Replayed {
     let counts = Arc::new(ReplayCounts::default());
-    let mut source = Replay::open(options, JSON, Arc::clone(&counts)).unwrap();
+    let mut source = Replay::open(options, JSON, Arc::clone(&counts), order, &|| false).unwrap();
     let (mut sent, mut value) = (Vec::new(), Vec::new());
     let failure = loop {
         match source.next(&mut value) {
@@ -220,6 +243,7 @@ pub(super) fn run(options: &ReplayOptions) -> Replayed {
         sent,
         rejected,
         failure,
+        late: counts.late.load(Ordering::Relaxed),
     }
 }
 
@@ -328,9 +352,13 @@ fn a_shift_to_now_and_haste_contradict() {
         file_format: None,
         speed: Speed::Max,
         shift_to: Some(ShiftTo::Now),
+        sort: false,
+        force: false,
         rejects: None,
         count: None,
     };
-    let error = Replay::open(&options, JSON, Arc::default()).err().unwrap();
+    let error = Replay::open(&options, JSON, Arc::default(), order(), &|| false)
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("event times in the future"), "{error}");
 }

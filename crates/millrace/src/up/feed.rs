@@ -1,0 +1,144 @@
+//! Where the transactions of an `up` come from.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::Options;
+
+/// Where transactions come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Feed {
+    /// The generator.
+    Generator,
+    /// A replay, with its arguments.
+    Files(Vec<String>),
+    /// Others' producers.
+    Others,
+}
+
+impl Feed {
+    /// What the options say.
+    ///
+    /// # Errors
+    /// A file is not there.
+    pub(super) fn of(options: &Options) -> anyhow::Result<Self> {
+        if options.no_producer {
+            return Ok(Self::Others);
+        }
+        let Some(mapping) = &options.mapping else {
+            return Ok(Self::Generator);
+        };
+        let text = |path: &Path| path.display().to_string();
+        for path in options.files.iter().chain([mapping]) {
+            anyhow::ensure!(
+                path.is_file(),
+                "there is no file {}{}",
+                path.display(),
+                if path.as_os_str() == "-" {
+                    ": standard input goes to `millrace service producer replay -`"
+                } else {
+                    ""
+                }
+            );
+        }
+        let mut arguments = vec!["replay".to_owned()];
+        arguments.extend(options.files.iter().map(PathBuf::as_path).map(text));
+        arguments.extend(["--mapping".to_owned(), text(mapping)]);
+        arguments.extend(["--speed".to_owned(), options.speed.clone()]);
+        if options.sort {
+            arguments.push("--sort".to_owned());
+        }
+        Ok(Self::Files(arguments))
+    }
+}
+
+/// A replay's summary, or the error that it ended by, from the end of its log; the end itself where neither is there.
+pub(super) fn last_word(log_tail: &str) -> String {
+    let field = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let fields = line.get("fields").unwrap_or(&line);
+        let word = fields.get("summary").or_else(|| fields.get("error"))?;
+        Some(word.as_str()?.to_owned())
+    };
+    log_tail
+        .lines()
+        .rev()
+        .find_map(field)
+        .unwrap_or_else(|| log_tail.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn feed(line: &str) -> anyhow::Result<Feed> {
+        match Cli::try_parse_from(line.split(' '))?.command {
+            Command::Up(options) => Feed::of(&options),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn files_become_a_replay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            path.display().to_string()
+        };
+        let (a, b, m) = (path("a.csv"), path("b.csv"), path("m.yml"));
+        assert_eq!(feed("millrace up").unwrap(), Feed::Generator);
+        assert_eq!(feed("millrace up --no-producer").unwrap(), Feed::Others);
+        let found = feed(&format!(
+            "millrace up --file {a} --file {b} --mapping {m} --sort --for 60s"
+        ))
+        .unwrap();
+        let expected = ["replay", &a, &b, "--mapping", &m, "--speed", "max", "--sort"];
+        assert_eq!(found, Feed::Files(expected.map(str::to_owned).to_vec()));
+        for (line, expected) in [
+            (format!("millrace up --file {a}"), "--mapping"),
+            (format!("millrace up --mapping {m}"), "--file"),
+            (
+                format!("millrace up --file {a} --mapping {m} --rate 5"),
+                "cannot be used with",
+            ),
+            (
+                format!("millrace up --file {a} --mapping {m} --docker"),
+                "cannot be used with",
+            ),
+            (
+                "millrace up --no-producer --rate 5".to_owned(),
+                "cannot be used with",
+            ),
+            (
+                format!("millrace up --file {a} --mapping {m} --speed fast"),
+                "a factor above 0",
+            ),
+            (
+                format!("millrace up --file /nowhere.csv --mapping {m}"),
+                "there is no file /nowhere.csv",
+            ),
+            (
+                format!("millrace up --file - --mapping {m}"),
+                "service producer replay -",
+            ),
+        ] {
+            let error = feed(&line).unwrap_err().to_string();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_log_tells_its_last_word() {
+        let log =
+            "{\"fields\":{\"message\":\"sending\"}}\n{\"message\":\"done\",\"summary\":\"5 acknowledged\"}\n";
+        assert_eq!(last_word(log), "5 acknowledged");
+        let failed = "{\"fields\":{\"message\":\"ended by an error\",\"error\":\"nothing was sent: …\"}}";
+        assert_eq!(last_word(failed), "nothing was sent: …");
+        assert_eq!(last_word("killed"), "killed");
+    }
+}
