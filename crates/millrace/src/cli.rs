@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, chaos, dlq, dotenv, down, health, init, service, status, up, verify};
+use crate::{bench, chaos, dlq, dotenv, down, health, init, map, service, status, up, verify};
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ pub enum Command {
     Chaos(chaos::Options),
     /// Measure how fast each part is, against the project's targets
     Bench(bench::Options),
+    /// Propose a mapping for a file of transactions, from its columns and first rows
+    Map(map::Options),
     /// Write the .env that Docker Compose reads
     Env(dotenv::Options),
     /// Run one service in this process

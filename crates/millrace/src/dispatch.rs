@@ -7,7 +7,7 @@ use millrace_service::process;
 use millrace_settings::{LogFormat, Settings};
 
 use crate::cli::{Cli, Command};
-use crate::{bench, chaos, dlq, dotenv, down, health, init, service, status, up, verify};
+use crate::{bench, chaos, dlq, dotenv, down, health, init, map, service, status, up, verify};
 
 /// Runs the command of this process's arguments; returns the status to exit with.
 pub async fn main() -> ExitCode {
@@ -22,6 +22,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = match cli.command {
         Command::Down(options) => return down::command(&options).await,
         Command::Health(options) => return health::command(&options).await,
+        Command::Map(options) => return map::command(&options),
         other => other,
     };
     let settings = Settings::load(cli.config.as_deref())?;
@@ -38,7 +39,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(options) => bench::command(settings, options).await,
         Command::Env(options) => dotenv::command(&settings, &options),
         Command::Service(options) => Ok(process::exit_code(service::command(settings, options).await)),
-        Command::Down(_) | Command::Health(_) => Ok(ExitCode::SUCCESS),
+        Command::Down(_) | Command::Health(_) | Command::Map(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod env;
 pub mod health;
 mod http;
 pub mod init;
+pub mod map;
 pub mod metrics;
 pub mod repeat;
 pub mod rig;

@@ -268,3 +268,28 @@ impl Rows for ParquetRows {
         raw_of(&row)
     }
 }
+
+/// A file's columns: those that can be mapped, and the others with what they are.
+#[derive(Debug, Default)]
+pub(super) struct Described {
+    pub(super) columns: Vec<String>,
+    pub(super) others: Vec<(String, String)>,
+}
+
+/// Looks at a file's columns.
+///
+/// # Errors
+/// It cannot be read, or is no Parquet file.
+pub(super) fn describe(path: &Path) -> anyhow::Result<Described> {
+    let file = SerializedFileReader::new(open_seekable(path)?)
+        .with_context(|| format!("{} is no Parquet file", path.display()))?;
+    let mut described = Described::default();
+    for leaf in file.metadata().file_metadata().schema_descr().columns() {
+        let name = leaf.path().string();
+        match parquet_value::reading(leaf) {
+            Ok(_) => described.columns.push(name),
+            Err(kind) => described.others.push((name, kind)),
+        }
+    }
+    Ok(described)
+}
