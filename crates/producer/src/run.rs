@@ -135,6 +135,7 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
     let run = RunId::new(started_ms);
     let run_in_ids = plan::run_in_ids(settings, &options, run.tag);
     let config = client_config(settings, &options)?;
+    let window_ms = settings.aggregator.window_ms;
     let prepared = {
         let (settings, options, topics) = (settings.clone(), options.clone(), topics.clone());
         let (counts, durations, shutdown) =
@@ -143,13 +144,7 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
             let sources = plan::sources(&settings, &options, encoder, run_in_ids, &counts, &|| {
                 shutdown.is_triggered()
             })?;
-            prepare(
-                &config,
-                sources,
-                &topics,
-                &durations,
-                settings.aggregator.window_ms,
-            )
+            prepare(&config, sources, &topics, &durations, window_ms)
         })
     };
     let (senders, mut lanes) = prepared.await.context("a start was cut off")??;
@@ -160,13 +155,10 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
             started_ms,
             run_in_ids,
             topic: topics.transactions.clone(),
-            window_ms: settings.aggregator.window_ms,
+            window_ms,
         },
     )?;
-    metrics.target_rate.set(match options {
-        Options::Generate(_) => settings.producer.rate_per_s as i64,
-        Options::Replay(_) => 0,
-    });
+    metrics.target_rate.set(target_rate_per_s(settings, &options));
     lanes.start(senders)?;
     info!(
         threads = lanes.threads.len(),
@@ -205,6 +197,14 @@ fn metrics_port(settings: &Settings, options: &Options) -> u16 {
             0
         }
         _ => port,
+    }
+}
+
+/// 0 is as fast as it goes.
+fn target_rate_per_s(settings: &Settings, options: &Options) -> i64 {
+    match options {
+        Options::Generate(_) => settings.producer.rate_per_s as i64,
+        Options::Replay(_) => 0,
     }
 }
 
