@@ -43,7 +43,9 @@ fn trials(stack: Option<(&Arc<Runtime>, &Arc<Environment>)>) -> Vec<Trial> {
     cases
         .map(|(name, alone, case)| {
             let stack = stack.map(|(runtime, environment)| (Arc::clone(runtime), Arc::clone(environment)));
+            // What the stack, or this machine, does not have.
             let is_ignored = name.starts_with("object_store::") && s3::binary().is_none()
+                || name.starts_with("tls::") && !environment::is_secure()
                 || cases::TOO_LONG_FOR_CI.contains(&name)
                 || alone && environment::is_borrowed();
             let trial = Trial::test(name, move || {

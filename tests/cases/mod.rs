@@ -13,6 +13,7 @@ mod replay;
 mod retention;
 mod sink;
 mod time;
+mod tls;
 mod upgrade;
 mod verification;
 
@@ -77,6 +78,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(upgrade::a_new_field_passes_through),
         case!(end_to_end::sums_to_the_cent),
         case!(early::results_grow_to_the_final_sums),
+        case!(tls::services_log_in),
+        case!(tls::what_is_wrong_is_told),
         case!(time::idle_advances_are_repeated),
         case!(faults::workers_die),
         case!(faults::members_come_and_go),

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
 use crate::environment::Addresses;
+use crate::secure::Secure;
 
 /// One test's settings and folder. Its topics, groups, transactional ids, schemas and indices have a prefix of their
 /// own, so that tests run at once and a run beside another.
@@ -19,6 +20,8 @@ pub struct TestContext {
     pub settings: Settings,
     /// The servers, to do faults to; only in a test that runs alone.
     pub cluster: Arc<dyn Cluster>,
+    /// The brokers' listener with TLS and a login, where the stack has one.
+    pub secure: Option<Secure>,
     folder: TempDir,
     _held: Held,
 }
@@ -56,6 +59,7 @@ impl TestContext {
         Ok(Self {
             settings,
             cluster,
+            secure: addresses.secure.clone(),
             folder,
             _held: held,
         })

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, RwLock};
 use crate::TestContext;
 use crate::containers::{self, Containers};
 use crate::context::Held;
+use crate::secure::{self, Secure};
 
 /// Decides how the stack is started: `docker` or `local`; or `running`, where one is there on the documented ports.
 const CHOICE: &str = "MILLRACE_TEST_STACK";
@@ -23,6 +24,16 @@ const CHOICE: &str = "MILLRACE_TEST_STACK";
 #[must_use]
 pub fn is_borrowed() -> bool {
     env::var(CHOICE).is_ok_and(|choice| choice == "running")
+}
+
+/// Whether the stack has a listener with TLS: as local processes.
+#[must_use]
+pub fn is_secure() -> bool {
+    match env::var(CHOICE).ok().as_deref() {
+        Some("local") => true,
+        None | Some("") => !containers::engine_answers(),
+        Some(_) => false,
+    }
 }
 
 /// The running stack, in containers or as local processes.
@@ -44,6 +55,8 @@ pub struct Addresses {
     pub registry_url: String,
     /// Elasticsearch.
     pub elasticsearch_url: String,
+    /// The brokers' listener with TLS and a login, where the stack has one: as local processes.
+    pub secure: Option<Secure>,
 }
 
 /// What is to be stopped at the end.
@@ -69,7 +82,7 @@ impl Environment {
             Some("running") => return Ok(Self::borrowed()),
             Some(other) => bail!("{CHOICE} is {other:?}; it must be docker, local or running"),
         };
-        let servers = Arc::default();
+        let held = Arc::default();
         if docker {
             let stack = Arc::new(Containers::start().await?);
             return Ok(Self {
@@ -78,15 +91,24 @@ impl Environment {
                     bootstrap_servers: stack.bootstrap_servers.clone(),
                     registry_url: stack.registry_url.clone(),
                     elasticsearch_url: stack.elasticsearch_url.clone(),
+                    secure: None,
                 },
                 stack: stack.clone(),
                 running: Running::Docker(stack),
-                servers,
+                servers: held,
             });
         }
         let folder = tempfile::Builder::new().prefix("millrace-stack-").tempdir()?;
+        let (listener, ca_file) = secure::listener(folder.path())?;
+        let ports = Ports::free()?;
+        let servers = ports.secure_brokers.map(|port| format!("127.0.0.1:{port}"));
+        let secure = Secure {
+            bootstrap_servers: servers.join(","),
+            ca_file,
+        };
         let options = StackOptions {
-            ports: Ports::free()?,
+            ports,
+            secure: Some(listener),
             ..StackOptions::new(folder.path())
         };
         let stack = LocalStack::start(options, show)
@@ -96,6 +118,7 @@ impl Environment {
             bootstrap_servers: stack.bootstrap_servers(),
             registry_url: stack.registry_url(),
             elasticsearch_url: stack.elasticsearch_url(),
+            secure: Some(secure),
         };
         let stack = Arc::new(Mutex::new(stack));
         Ok(Self {
@@ -103,7 +126,7 @@ impl Environment {
             addresses,
             stack: stack.clone(),
             running: Running::Local(stack, folder),
-            servers,
+            servers: held,
         })
     }
 
@@ -116,6 +139,7 @@ impl Environment {
                 bootstrap_servers: settings.kafka.bootstrap_servers,
                 registry_url: settings.schema_registry.url,
                 elasticsearch_url: settings.elasticsearch.url,
+                secure: None,
             },
             stack: Arc::new(Borrowed),
             running: Running::Borrowed,

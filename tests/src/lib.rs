@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod ready;
 pub mod s3;
 pub mod sample;
+pub mod secure;
 pub mod service;
 pub mod sink;
 pub mod topics;

@@ -84,6 +84,7 @@ fn fetcher() -> SchemaFetcher {
         username: None,
         password: None,
         timeout_ms: 1,
+        tls: millrace_codec::Tls::default(),
     })
 }
 

@@ -28,6 +28,7 @@ pub use anomaly::DecodedAnomaly;
 pub use error::DecodeError;
 pub use fetch::SchemaFetcher;
 pub use label::DecodedLabel;
+pub use millrace_http::Tls;
 pub use reader::{
     AggregateReader, AnomalyReader, LabelReader, PartialReader, ReadError, Reader, TransactionReader,
 };

@@ -72,6 +72,7 @@ fn config(url: String) -> RegistryConfig {
         username: None,
         password: None,
         timeout_ms: 5_000,
+        tls: millrace_codec::Tls::default(),
     }
 }
 

@@ -52,6 +52,7 @@ fn job() -> DetectJob {
         username: None,
         password: None,
         timeout_ms: 100,
+        tls: millrace_codec::Tls::default(),
     });
     DetectJob::new(DetectParts {
         operator: DetectOperator::new(&settings, HashSeed::FIXED).unwrap(),

@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use elasticsearch::Elasticsearch;
-use elasticsearch::auth::Credentials;
+use elasticsearch::auth::{ClientCertificate, Credentials};
+use elasticsearch::cert::{Certificate, CertificateValidation};
+use elasticsearch::http::headers::{AUTHORIZATION, HeaderValue};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, TransportBuilder};
 use elasticsearch::nodes::NodesInfoParts;
+use millrace_http::{identity, trusted_pem};
 use millrace_settings::Elasticsearch as Settings;
 use serde_json::Value;
 use url::Url;
@@ -22,40 +27,48 @@ pub fn connect(settings: &Settings) -> anyhow::Result<Elasticsearch> {
             settings.url
         )
     })?;
+    let url_is_secure = url.scheme() == "https";
     let mut transport = TransportBuilder::new(SingleNodeConnectionPool::new(url))
         .timeout(Duration::from_millis(settings.timeout_ms));
-    if let Some(credentials) = credentials(settings)? {
-        transport = transport.auth(credentials);
+    if url_is_secure {
+        let tls = millrace_service::registry::tls(&settings.tls);
+        // This client's own list of authorities knows no company's: the system's trust store is given to it.
+        let trusted = Certificate::from_pem(&trusted_pem(&tls).context("elasticsearch.tls")?)
+            .context("the system's trust store")?;
+        transport = transport.cert_validation(CertificateValidation::Full(trusted));
+        if let Some(pem) = identity(&tls).context("elasticsearch.tls")? {
+            transport = transport.auth(Credentials::Certificate(ClientCertificate::Pem(pem)));
+        }
+    }
+    if let Some(authorization) = authorization(settings)? {
+        // As a header, since this client takes a certificate or a user, and a server may want both.
+        transport = transport.header(AUTHORIZATION, authorization);
     }
     let transport = transport.build().context("the HTTP client of Elasticsearch")?;
     Ok(Elasticsearch::new(transport))
 }
 
-fn credentials(settings: &Settings) -> anyhow::Result<Option<Credentials>> {
-    match (&settings.api_key, &settings.username, &settings.password) {
-        (Some(key), _, _) => Ok(Some(Credentials::EncodedApiKey(key.clone()))),
-        (None, Some(user), Some(password)) => Ok(Some(Credentials::Basic(user.clone(), password.clone()))),
-        (None, None, None) => Ok(None),
+fn authorization(settings: &Settings) -> anyhow::Result<Option<HeaderValue>> {
+    let text = match (&settings.api_key, &settings.username, &settings.password) {
+        (Some(key), _, _) => format!("ApiKey {key}"),
+        (None, Some(user), Some(password)) => {
+            format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+        }
+        (None, None, None) => return Ok(None),
         _ => {
             anyhow::bail!("elasticsearch.username and elasticsearch.password belong together: one is missing")
         }
-    }
+    };
+    let mut value = HeaderValue::try_from(text)
+        .context("elasticsearch.api_key has a character that no header can have")?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
-/// An error with its causes, as the client's own message rarely says more than that a request failed.
+/// An error with its causes, and what to set where the server's certificate is not trusted.
 #[must_use]
 pub fn explain(error: &elasticsearch::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
+    millrace_http::explain(error, "elasticsearch")
 }
 
 /// The server's words without what is a document's: its id, its fields, the request it was in. For

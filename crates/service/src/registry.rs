@@ -1,5 +1,6 @@
 //! Look-ups in the schema registry before a service starts.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
@@ -20,6 +21,18 @@ pub fn config(settings: &SchemaRegistry) -> RegistryConfig {
         username: settings.username.clone(),
         password: settings.password.clone(),
         timeout_ms: settings.timeout_ms,
+        tls: tls(&settings.tls),
+    }
+}
+
+/// Whom the settings say to trust.
+#[must_use]
+pub fn tls(settings: &millrace_settings::Tls) -> millrace_http::Tls {
+    let path = |file: &Option<String>| file.as_ref().map(PathBuf::from);
+    millrace_http::Tls {
+        ca_file: path(&settings.ca_file),
+        certificate_file: path(&settings.certificate_file),
+        key_file: path(&settings.key_file),
     }
 }
 

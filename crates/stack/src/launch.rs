@@ -58,6 +58,10 @@ impl Launcher {
         command
             .args(["-cp", &class_path, "Format", CLUSTER_ID])
             .args(unformatted);
+        if let Some(secure) = &self.options.secure {
+            // Not as arguments, which every user of the machine can read.
+            command.env("SCRAM_USERS", server_files::scram_users(secure).join("\n"));
+        }
         maven::run(command, "formatting the Kafka nodes' storage")
     }
 

@@ -28,7 +28,7 @@ mod server_files;
 pub use error::StackError;
 pub use local::LocalStack;
 pub use node::{Node, Progress};
-pub use options::{Heaps, Ports, PrometheusOptions, StackOptions};
+pub use options::{Heaps, Ports, PrometheusOptions, SecureListener, StackOptions};
 pub use owner::listening_process;
 pub use process::{ManagedProcess, ProcessSpec};
 pub use record::stop_recorded;

@@ -12,6 +12,8 @@ use crate::error::StackError;
 pub struct Ports {
     /// The brokers' client ports.
     pub brokers: [u16; 3],
+    /// The brokers' ports for clients that speak TLS, where [`StackOptions::secure`] asks for them.
+    pub secure_brokers: [u16; 3],
     /// The controllers' ports.
     pub controllers: [u16; 3],
     /// The schema registry.
@@ -31,6 +33,7 @@ impl Default for Ports {
     fn default() -> Self {
         Self {
             brokers: [19092, 29092, 39092],
+            secure_brokers: [19094, 29094, 39094],
             controllers: [19093, 29093, 39093],
             registry: 8081,
             registry_management: 8082,
@@ -45,18 +48,21 @@ impl Default for Ports {
 /// none is taken between the look and the server's bind.
 const FREE_PORTS: std::ops::Range<u16> = 20_000..32_000;
 
+/// How many ports a stack has.
+const COUNT: usize = 14;
+
 impl Ports {
     /// Ports that are free now, for a stack beside others.
     ///
     /// # Errors
-    /// Fewer than eleven ports are free.
+    /// Fewer than fourteen ports are free.
     pub fn free() -> Result<Self, StackError> {
-        let mut held: Vec<(u16, TcpListener)> = Vec::with_capacity(11);
+        let mut held: Vec<(u16, TcpListener)> = Vec::with_capacity(COUNT);
         // RandomState is seeded anew for each process and call: two runs at once look in different places.
         let mut candidate =
             RandomState::new().build_hasher().finish() % u64::from(FREE_PORTS.end - FREE_PORTS.start);
         for _ in FREE_PORTS {
-            if held.len() == 11 {
+            if held.len() == COUNT {
                 break;
             }
             let port = FREE_PORTS.start + u16::try_from(candidate).unwrap_or_default();
@@ -69,6 +75,7 @@ impl Ports {
         let mut next = || ports.next().ok_or(StackError::NoFreePorts { range: FREE_PORTS });
         Ok(Self {
             brokers: [next()?, next()?, next()?],
+            secure_brokers: [next()?, next()?, next()?],
             controllers: [next()?, next()?, next()?],
             registry: next()?,
             registry_management: next()?,
@@ -112,6 +119,20 @@ pub struct PrometheusOptions {
     pub rule_files: Vec<PathBuf>,
 }
 
+/// A second listener of each broker, as a bank's cluster has: TLS and a login, by SCRAM-SHA-256 and -512, PLAIN, or
+/// OAUTHBEARER with unsigned tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecureListener {
+    /// A PEM file with the brokers' private key (PKCS 8) and certificate, for 127.0.0.1.
+    pub key_store: PathBuf,
+    /// A PEM file with the authority whose client certificates are accepted; none is asked for by force.
+    pub trust_store: PathBuf,
+    /// The one user.
+    pub user: String,
+    /// The user's password.
+    pub password: String,
+}
+
 /// Where and how the stack runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackOptions {
@@ -123,6 +144,8 @@ pub struct StackOptions {
     pub ports: Ports,
     /// Start Prometheus too, where its program is on the PATH.
     pub prometheus: Option<PrometheusOptions>,
+    /// Give each broker a second listener. The user is made when the storage is formatted, at the first start.
+    pub secure: Option<SecureListener>,
     /// Heap sizes.
     pub heaps: Heaps,
 }
@@ -136,6 +159,7 @@ impl StackOptions {
             cache_dir: crate::cache::default_dir(),
             ports: Ports::default(),
             prometheus: None,
+            secure: None,
             heaps: Heaps::default(),
         }
     }

@@ -42,6 +42,10 @@ fn wanted_ports(options: &StackOptions) -> Vec<(u16, String)> {
             .zip(Node::controllers())
             .map(|(port, node)| (*port, node.name())),
     );
+    if options.secure.is_some() {
+        let secure = ports.secure_brokers.iter().zip(Node::brokers());
+        wanted.extend(secure.map(|(port, node)| (*port, format!("{node}'s TLS"))));
+    }
     wanted.push((ports.registry, Node::Registry.name()));
     wanted.push((
         ports.registry_management,

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::components::write;
 use crate::error::StackError;
 use crate::node::Node;
-use crate::options::{Ports, PrometheusOptions, StackOptions};
+use crate::options::{Ports, PrometheusOptions, SecureListener, StackOptions};
 
 pub(crate) const LOG4J: &str = include_str!("../config/log4j2.properties");
 const BROKER: &str = include_str!("../config/broker.properties");
 const CONTROLLER: &str = include_str!("../config/controller.properties");
+const SECURE: &str = include_str!("../config/secure.properties");
 const ELASTICSEARCH: &str = include_str!("../config/elasticsearch.yml");
 
 /// Node ids of the controllers start here, those of the brokers at 1.
@@ -33,7 +34,11 @@ pub(crate) fn log4j_path(options: &StackOptions) -> PathBuf {
 
 /// Writes the properties of a controller or broker and returns their path.
 pub(crate) fn write_kafka(options: &StackOptions, node: Node) -> Result<PathBuf, StackError> {
-    let text = kafka_properties(&options.ports, node, &kafka_data(options, node));
+    let mut text = kafka_properties(&options.ports, node, &kafka_data(options, node));
+    if let (Node::Broker(number), Some(secure)) = (node, &options.secure) {
+        let port = options.ports.secure_brokers[usize::from(number) - 1];
+        text = with_secure_listener(&text, secure, port);
+    }
     write(&folder(options, node).join("server.properties"), &text)
 }
 
@@ -56,6 +61,34 @@ fn kafka_properties(ports: &Ports, node: Node, data: &Path) -> String {
         .replace("@PORT@", &port.to_string())
         .replace("@VOTERS@", &voters.join(","))
         .replace("@DATA@", &data.display().to_string())
+}
+
+/// A broker's properties with a listener for clients that speak TLS.
+fn with_secure_listener(properties: &str, secure: &SecureListener, port: u16) -> String {
+    let listener = |line: &str| format!("{line},SECURE://127.0.0.1:{port}\n");
+    let mut text = String::new();
+    for line in properties.lines() {
+        if line.starts_with("listeners=") || line.starts_with("advertised.listeners=") {
+            text.push_str(&listener(line));
+        } else if line.starts_with("listener.security.protocol.map=") {
+            text.push_str(&format!("{line},SECURE:SASL_SSL\n"));
+        } else {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    let filled = SECURE
+        .replace("@KEY_STORE@", &secure.key_store.display().to_string())
+        .replace("@TRUST_STORE@", &secure.trust_store.display().to_string())
+        .replace("@USER@", &secure.user)
+        .replace("@PASSWORD@", &secure.password);
+    text + &filled
+}
+
+/// The users that formatting makes, as `kafka-storage format --add-scram` takes them.
+pub(crate) fn scram_users(secure: &SecureListener) -> [String; 2] {
+    ["SCRAM-SHA-256", "SCRAM-SHA-512"]
+        .map(|mechanism| format!("{mechanism}=[name={},password={}]", secure.user, secure.password))
 }
 
 /// Writes Elasticsearch's configuration folder and returns it.
@@ -127,6 +160,27 @@ mod tests {
             broker.contains("node.id=2\n") && broker.contains("PLAINTEXT://127.0.0.1:29092"),
             "{broker}"
         );
+    }
+
+    #[test]
+    fn a_secure_listener_stands_beside_the_plain_one() {
+        let secure = SecureListener {
+            key_store: PathBuf::from("/keys/broker.pem"),
+            trust_store: PathBuf::from("/keys/ca.pem"),
+            user: "millrace".to_owned(),
+            password: "secret".to_owned(),
+        };
+        let plain = kafka_properties(&Ports::default(), Node::Broker(1), Path::new("/data"));
+        let text = with_secure_listener(&plain, &secure, 19094);
+        for line in [
+            "listeners=PLAINTEXT://127.0.0.1:19092,SECURE://127.0.0.1:19094",
+            "advertised.listeners=PLAINTEXT://127.0.0.1:19092,SECURE://127.0.0.1:19094",
+            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL",
+            "listener.name.secure.ssl.keystore.location=/keys/broker.pem",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+        assert!(!text.contains("@USER@") && !text.contains("@PASSWORD@"), "{text}");
     }
 
     #[test]

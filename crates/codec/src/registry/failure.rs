@@ -1,7 +1,11 @@
 //! What one attempt's failure means: try again, or not.
 
+use millrace_http::explain;
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::RawError;
+
+/// The section of the settings that a connection comes from.
+pub(super) const SECTION: &str = "schema_registry";
 
 /// One attempt that did not succeed.
 pub(super) enum Failure {
@@ -22,7 +26,7 @@ pub(super) fn by_status(status: u16, message: String) -> Failure {
 /// The converter keeps the HTTP status in its text alone, as `… failed with status 404 Not Found`.
 pub(super) fn converter_failure(error: &SRCError) -> Failure {
     let raw = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RawError>());
-    let message = raw.map_or_else(|| chain(error), |raw| raw.message.clone());
+    let message = raw.map_or_else(|| explain(error, SECTION), |raw| raw.message.clone());
     let status = error
         .error
         .split_once("failed with status ")
@@ -32,19 +36,4 @@ pub(super) fn converter_failure(error: &SRCError) -> Failure {
         None if error.retriable => Failure::Retry(message),
         None => Failure::Status { status: 0, message },
     }
-}
-
-/// An error with what caused it: an HTTP client's own message rarely says more than that it failed.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -5,6 +5,7 @@ mod types;
 
 use std::time::Duration;
 
+use millrace_http::{chain, explain};
 use reqwest::{Client, Method};
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_all_subjects, get_schema_by_id, post_schema,
@@ -13,7 +14,7 @@ use schema_registry_converter::schema_registry_common::{RawError, SchemaType, Su
 use serde::Deserialize;
 use serde_json::json;
 
-use failure::{Failure, by_status, chain, converter_failure};
+use failure::{Failure, SECTION, by_status, converter_failure};
 
 pub use types::{Change, RegisteredVersion, RegistryConfig, RegistryError};
 
@@ -46,11 +47,11 @@ impl Registry {
         if let Some(username) = &config.username {
             builder.set_basic_authorization(username, config.password.as_deref());
         }
-        let converter = builder.build().map_err(|error| refused(chain(&error)))?;
-        let client = Client::builder()
-            .timeout(timeout)
-            .build()
+        let http = || millrace_http::builder(timeout, &config.tls).map_err(|error| refused(chain(&error)));
+        let converter = builder
+            .build_with(http()?)
             .map_err(|error| refused(chain(&error)))?;
+        let client = http()?.build().map_err(|error| refused(chain(&error)))?;
         Ok(Self {
             config,
             converter,
@@ -216,12 +217,12 @@ impl Registry {
             let response = request
                 .send()
                 .await
-                .map_err(|error| Failure::Retry(chain(&error)))?;
+                .map_err(|error| Failure::Retry(explain(&error, SECTION)))?;
             let status = response.status();
             let text = response
                 .text()
                 .await
-                .map_err(|error| Failure::Retry(chain(&error)))?;
+                .map_err(|error| Failure::Retry(explain(&error, SECTION)))?;
             if status.is_success() {
                 return serde_json::from_str(&text).map_err(|error| Failure::Status {
                     status: 0,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use millrace_http::Tls;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -16,6 +17,8 @@ pub struct RegistryConfig {
     pub password: Option<String>,
     /// How long one call may take.
     pub timeout_ms: u64,
+    /// Whom to trust where the address is one of `https`.
+    pub tls: Tls,
 }
 
 impl fmt::Debug for RegistryConfig {

@@ -8,11 +8,14 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
 use super::{AdminError, bounds};
-use crate::client::{LogBridge, reader_config};
+use crate::client::{LastError, reader_config};
 use crate::reader::Reader;
 
-/// How long one call may take.
+/// How long one call may take, unless less is asked for.
 const CALL: Duration = Duration::from_secs(15);
+/// Most events that are looked at for the reason of a failure, and how long each is waited for.
+const MAX_EVENTS: usize = 100;
+const EVENT: Duration = Duration::from_millis(50);
 
 /// One partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +42,8 @@ pub struct TopicState {
 /// A connection for look-ups. Topics and groups are given by their full names.
 pub struct Lookup {
     kafka: Kafka,
-    consumer: BaseConsumer<LogBridge>,
+    consumer: BaseConsumer<LastError>,
+    limit: Duration,
 }
 
 impl Lookup {
@@ -50,15 +54,20 @@ impl Lookup {
     pub fn connect(kafka: &Kafka) -> Result<Self, AdminError> {
         let config = reader_config(kafka, &format!("{}millrace-lookup", kafka.topic_prefix))?;
         let consumer = config
-            .create_with_context(LogBridge)
-            .map_err(|reason| AdminError::Kafka {
-                action: "making a client".to_owned(),
-                reason,
-            })?;
+            .create_with_context(LastError::default())
+            .map_err(AdminError::Client)?;
         Ok(Self {
             kafka: kafka.clone(),
             consumer,
+            limit: CALL,
         })
+    }
+
+    /// Lets a call take no longer than `limit`, where that is less than usual.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = CALL.min(limit);
+        self
     }
 
     /// Every topic's full name.
@@ -68,8 +77,8 @@ impl Lookup {
     pub fn topic_names(&self) -> Result<BTreeSet<String>, AdminError> {
         let metadata = self
             .consumer
-            .fetch_metadata(None, CALL)
-            .map_err(failed("listing the topics"))?;
+            .fetch_metadata(None, self.limit)
+            .map_err(self.failed("listing the topics"))?;
         Ok(metadata
             .topics()
             .iter()
@@ -84,8 +93,8 @@ impl Lookup {
     pub fn brokers(&self) -> Result<Vec<i32>, AdminError> {
         let metadata = self
             .consumer
-            .fetch_metadata(None, CALL)
-            .map_err(failed("listing the brokers"))?;
+            .fetch_metadata(None, self.limit)
+            .map_err(self.failed("listing the brokers"))?;
         Ok(metadata
             .brokers()
             .iter()
@@ -98,8 +107,8 @@ impl Lookup {
     /// # Errors
     /// The cluster does not answer, or has no such topic.
     pub fn topic(&self, name: &str) -> Result<TopicState, AdminError> {
-        let metadata = self.consumer.fetch_metadata(Some(name), CALL);
-        let metadata = metadata.map_err(failed(&format!("looking up the topic {name}")))?;
+        let metadata = self.consumer.fetch_metadata(Some(name), self.limit);
+        let metadata = metadata.map_err(self.failed(&format!("looking up the topic {name}")))?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let Some(topic) = topic.filter(|topic| !topic.partitions().is_empty()) else {
             return Err(AdminError::UnknownTopic(name.to_owned()));
@@ -125,10 +134,10 @@ impl Lookup {
     pub fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, AdminError> {
         let partitions = self.topic(topic)?.partitions;
         let end = |partition: &PartitionState| {
-            let found = bounds(&self.consumer, topic, partition.number, CALL);
+            let found = bounds(&self.consumer, topic, partition.number, self.limit);
             found
                 .map(|(_, end)| end)
-                .map_err(failed(&format!("looking up the ends of {topic}")))
+                .map_err(self.failed(&format!("looking up the ends of {topic}")))
         };
         partitions.iter().map(end).collect()
     }
@@ -139,15 +148,33 @@ impl Lookup {
     /// The cluster does not answer, or has no such topic; or a transaction that is about to change one does not end.
     pub fn committed_offsets(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>, AdminError> {
         let action = format!("looking up what {group} has committed");
-        let reader = Reader::new(&reader_config(&self.kafka, group)?).map_err(failed(&action))?;
+        let reader = Reader::new(&reader_config(&self.kafka, group)?).map_err(self.failed(&action))?;
         let partitions = self.topic(topic)?.partitions;
-        let committed =
-            |partition: &PartitionState| reader.committed(topic, partition.number).map_err(failed(&action));
+        let committed = |partition: &PartitionState| {
+            reader
+                .committed(topic, partition.number)
+                .map_err(self.failed(&action))
+        };
         partitions.iter().map(committed).collect()
     }
-}
 
-fn failed(action: &str) -> impl FnOnce(KafkaError) -> AdminError {
-    let action = action.to_owned();
-    |reason| AdminError::Kafka { action, reason }
+    /// An error with what the client said meanwhile, which is served by polling it.
+    fn failed(&self, action: &str) -> impl FnOnce(KafkaError) -> AdminError {
+        let action = action.to_owned();
+        move |reason| {
+            for _ in 0..MAX_EVENTS {
+                if self.consumer.poll(EVENT).is_none() {
+                    break;
+                }
+            }
+            match self.consumer.context().take() {
+                Some(said) => AdminError::Connection {
+                    action,
+                    said,
+                    reason: Box::new(reason),
+                },
+                None => AdminError::Kafka { action, reason },
+            }
+        }
+    }
 }

@@ -19,6 +19,9 @@ pub enum AdminError {
     /// The configuration is impossible.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// librdkafka makes no client of the configuration: a certificate that cannot be read, a login without a name.
+    #[error("no Kafka client can be made of kafka.properties")]
+    Client(#[source] KafkaError),
     /// The cluster does not answer, or refuses.
     #[error("{action} failed: {reason}")]
     Kafka {
@@ -27,6 +30,17 @@ pub enum AdminError {
         /// librdkafka's reason.
         #[source]
         reason: KafkaError,
+    },
+    /// The cluster does not answer, and the client has said why.
+    #[error("{action} failed: {said}")]
+    Connection {
+        /// What was tried.
+        action: String,
+        /// The client's last error.
+        said: String,
+        /// librdkafka's reason.
+        #[source]
+        reason: Box<KafkaError>,
     },
     /// The cluster refuses to make or change a topic.
     #[error("the topic {topic} cannot be {action}: {reason}")]
@@ -57,4 +71,12 @@ pub enum AdminError {
     /// There is no such topic.
     #[error("the topic {0} does not exist: `millrace init` creates it")]
     UnknownTopic(String),
+}
+
+impl AdminError {
+    /// Whether another try must fail too: what is wrong is the configuration, and not that nobody answers.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Client(_))
+    }
 }

@@ -172,10 +172,7 @@ impl Admin {
     fn connect(kafka: &Kafka) -> Result<Self, AdminError> {
         let client = admin_config(kafka)?
             .create_with_context(LogBridge)
-            .map_err(|reason| AdminError::Kafka {
-                action: "making an admin client".to_owned(),
-                reason,
-            })?;
+            .map_err(AdminError::Client)?;
         let options = AdminOptions::new()
             .request_timeout(Some(CALL))
             .operation_timeout(Some(CALL));

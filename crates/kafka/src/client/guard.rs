@@ -15,6 +15,14 @@ pub enum ConfigError {
         /// What would be right.
         why: &'static str,
     },
+    /// A property that librdkafka refuses: it does not know its name, or the value is impossible.
+    #[error("{key}: {why}")]
+    Refused {
+        /// Section and property.
+        key: String,
+        /// librdkafka's words.
+        why: String,
+    },
     /// Two timeouts in the wrong order.
     #[error("{lower} is {lower_ms} ms and must be below {upper}, which is {upper_ms} ms: {why}")]
     Timeouts {

@@ -1,5 +1,7 @@
 //! librdkafka's log and errors as tracing events.
 
+use std::sync::{Mutex, PoisonError};
+
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
@@ -21,6 +23,34 @@ impl ClientContext for LogBridge {
 }
 
 impl ConsumerContext for LogBridge {}
+
+/// As [`LogBridge`], and keeps what the client said last: a call that failed knows no more than that nobody answered,
+/// where the client knows that a certificate is not trusted.
+#[derive(Debug, Default)]
+pub(crate) struct LastError(Mutex<Option<String>>);
+
+impl LastError {
+    /// Takes the last error's words, if there was one since the last call.
+    pub(crate) fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl ClientContext for LastError {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        bridge_log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        bridge_error(&error, reason);
+        // That all brokers are down follows from what was said of each before.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
+    }
+}
+
+impl ConsumerContext for LastError {}
 
 /// Passes a line of librdkafka's log on.
 pub(crate) fn bridge_log(level: RDKafkaLogLevel, facility: &str, message: &str) {

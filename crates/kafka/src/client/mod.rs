@@ -12,11 +12,12 @@ use millrace_domain::topic::MAX_COPY_BYTES;
 use millrace_settings::{Kafka, Worker};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 
 pub use guard::ConfigError;
 pub use leave::leave_group;
 pub use log_bridge::LogBridge;
-pub(crate) use log_bridge::{bridge_error, bridge_log};
+pub(crate) use log_bridge::{LastError, bridge_error, bridge_log};
 pub use timeouts::Timeouts;
 
 use guard::{CONSUMER, Fixed, PRODUCER, TRANSACTIONAL, WORKER_CONSUMER, check};
@@ -54,7 +55,47 @@ fn finish(
             config.set(rule.name(), value);
         }
     }
+    log_in_by_what_is_built(&mut config)?;
+    if let Err(error) = config.create_native_config() {
+        return Err(refused(error, extras));
+    }
     Ok(config)
+}
+
+/// Takes PLAIN where no mechanism of SASL is given: librdkafka's own default is Kerberos, which is not compiled in.
+fn log_in_by_what_is_built(config: &mut ClientConfig) -> Result<(), ConfigError> {
+    let is_sasl = |protocol: &str| protocol.to_ascii_uppercase().starts_with("SASL_");
+    if !config.get("security.protocol").is_some_and(is_sasl) {
+        return Ok(());
+    }
+    let mechanism = config.get("sasl.mechanism").or(config.get("sasl.mechanisms"));
+    if mechanism == Some("GSSAPI") {
+        return Err(ConfigError::Refused {
+            key: "kafka.properties.sasl.mechanism".to_owned(),
+            why: "GSSAPI (Kerberos) is not compiled in: take PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+                .to_owned(),
+        });
+    }
+    if mechanism.is_none() {
+        config.set("sasl.mechanism", "PLAIN");
+    }
+    Ok(())
+}
+
+/// What librdkafka says of a property, with the section that it came from.
+fn refused(error: KafkaError, extras: &[(&str, &Properties)]) -> ConfigError {
+    let KafkaError::ClientConfig(_, why, name, _) = error else {
+        return ConfigError::Refused {
+            key: "the Kafka client".to_owned(),
+            why: error.to_string(),
+        };
+    };
+    let mut sections = extras.iter().rev();
+    let section = sections.find(|(_, properties)| properties.contains_key(&name));
+    ConfigError::Refused {
+        key: section.map_or_else(|| name.clone(), |(section, _)| format!("{section}.{name}")),
+        why,
+    }
 }
 
 /// A client for topic administration and look-ups.
@@ -215,6 +256,8 @@ fn producer_defaults(config: &mut ClientConfig) {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::consumer::BaseConsumer;
+
     use super::*;
 
     fn properties(pairs: &[(&str, &str)]) -> Properties {
@@ -310,6 +353,52 @@ mod tests {
         }
         assert_eq!(producer("acks", "-1"), Ok(()), "the same in other words");
         assert_eq!(consumer("isolation.level", "read_committed"), Ok(()));
+    }
+
+    #[test]
+    fn what_librdkafka_refuses_is_named_with_its_section() {
+        for (name, value, words) in [
+            ("security.protokol", "SSL", "security.protokol"),
+            ("security.protocol", "TLS", "security.protocol"),
+            ("compression.type", "zip", "compression.type"),
+        ] {
+            let kafka = Kafka {
+                properties: properties(&[(name, value)]),
+                ..Kafka::default()
+            };
+            let error = idempotent_producer_config(&kafka, &Properties::new())
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.starts_with(&format!("kafka.properties.{name}: ")),
+                "{error}"
+            );
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn tls_and_every_way_to_log_in_are_compiled_in() {
+        for (protocol, mechanism) in [
+            ("SSL", "PLAIN"),
+            ("SASL_SSL", "PLAIN"),
+            ("SASL_SSL", "SCRAM-SHA-256"),
+            ("SASL_SSL", "SCRAM-SHA-512"),
+            ("SASL_SSL", "OAUTHBEARER"),
+        ] {
+            let kafka = Kafka {
+                properties: properties(&[
+                    ("security.protocol", protocol),
+                    ("sasl.mechanism", mechanism),
+                    ("sasl.username", "millrace"),
+                    ("sasl.password", "secret"),
+                ]),
+                ..Kafka::default()
+            };
+            let made = admin_config(&kafka).unwrap().create_with_context(LogBridge);
+            let made: Result<BaseConsumer<LogBridge>, _> = made;
+            assert!(made.is_ok(), "{protocol} {mechanism}: {:?}", made.err());
+        }
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! The topics of the contracts.
 
+use std::time::Duration;
+
 use millrace_domain::topic;
 use millrace_kafka::admin::{Lookup, TopicChange, ensure_topics};
 use millrace_settings::Kafka;
 
-use super::wait::Deadline;
+use super::wait::{Deadline, Failure};
 use super::{Outcome, Steps};
 
 pub(super) async fn create(kafka: &Kafka, deadline: &Deadline, steps: &mut Steps) -> anyhow::Result<()> {
     let service = format!("Kafka at {}", kafka.bootstrap_servers);
-    deadline.until_answer(&service, || enough_brokers(kafka)).await?;
+    deadline
+        .until_final(&service, || enough_brokers(kafka, deadline.left()))
+        .await?;
     let creating = kafka.clone();
     let changes = tokio::task::spawn_blocking(move || ensure_topics(&creating, &topic::ALL)).await??;
     for (name, change) in changes {
@@ -24,18 +28,23 @@ pub(super) async fn create(kafka: &Kafka, deadline: &Deadline, steps: &mut Steps
 }
 
 /// A cluster that is starting answers before all of its brokers are there, and would refuse to make a topic.
-async fn enough_brokers(kafka: &Kafka) -> Result<(), String> {
+async fn enough_brokers(kafka: &Kafka, left: Duration) -> Result<(), Failure> {
     let asked = kafka.clone();
-    let brokers = tokio::task::spawn_blocking(move || Lookup::connect(&asked)?.brokers())
+    // Less than the wait has, so that the client's own reason is heard.
+    let limit = left.mul_f64(0.7);
+    let brokers = tokio::task::spawn_blocking(move || Lookup::connect(&asked)?.within(limit).brokers())
         .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())?;
+        .map_err(Failure::passing)?
+        .map_err(|error| match error.is_final() {
+            true => Failure::Final(error.into()),
+            false => Failure::passing(error),
+        })?;
     let wanted = usize::try_from(kafka.replication_factor).unwrap_or(1);
     if brokers.len() < wanted {
-        return Err(format!(
+        return Err(Failure::passing(format!(
             "{} of the {wanted} brokers that kafka.replication_factor needs are running",
             brokers.len()
-        ));
+        )));
     }
     Ok(())
 }

@@ -4,9 +4,25 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use futures::FutureExt as _;
 
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Why an attempt failed.
+pub(super) enum Failure {
+    /// The next may succeed.
+    Passing(String),
+    /// It would fail in the same way: what is wrong is the configuration.
+    Final(anyhow::Error),
+}
+
+impl Failure {
+    /// One that the next attempt may not meet.
+    pub(super) fn passing(error: impl Display) -> Self {
+        Self::Passing(error.to_string())
+    }
+}
 
 /// A bound on waiting that several waits share.
 pub(super) struct Deadline {
@@ -36,12 +52,30 @@ impl Deadline {
         service: &str,
         attempt: impl Fn() -> F,
     ) -> anyhow::Result<T> {
+        let attempt = || attempt().map(|tried| tried.map_err(Failure::passing));
+        self.until_final(service, attempt).await
+    }
+
+    /// As [`Deadline::until_answer`]; a failure that another try would meet too ends the wait at once.
+    ///
+    /// # Errors
+    /// That failure, as it is; or no attempt succeeded.
+    pub(super) async fn until_final<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        service: &str,
+        attempt: impl Fn() -> F,
+    ) -> anyhow::Result<T> {
+        // A reason that was given says more than the silence of the last attempt, which had less time.
+        let mut given = None;
         loop {
             let left = self.left();
             let failure = match tokio::time::timeout(left, attempt()).await {
                 Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("no answer in {:.1} s", left.as_secs_f64()),
+                Ok(Err(Failure::Final(error))) => return Err(error),
+                Ok(Err(Failure::Passing(reason))) => given.insert(reason).clone(),
+                Err(_) => given
+                    .clone()
+                    .unwrap_or_else(|| format!("no answer in {:.1} s", left.as_secs_f64())),
             };
             if Instant::now() + PAUSE >= self.at {
                 let waited = humantime::format_duration(self.total);
@@ -72,6 +106,13 @@ mod tests {
             .until_answer("Kafka at x", || async { Err::<(), _>("refused") })
             .await
             .unwrap_err();
+        let refused = deadline.until_final("Kafka at x", || async {
+            Err::<(), _>(Failure::Final(anyhow::anyhow!("kafka.properties.a: unknown")))
+        });
+        assert_eq!(
+            refused.await.unwrap_err().to_string(),
+            "kafka.properties.a: unknown"
+        );
         assert_eq!(
             error.to_string(),
             "Kafka at x did not answer within 0s: is it running? The last attempt: refused"

@@ -37,6 +37,18 @@ impl Default for Kafka {
     }
 }
 
+/// How a connection over `https` trusts, and what it shows of itself. The system's trust store holds in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// A PEM file with authorities to trust beside the system's.
+    pub ca_file: Option<String>,
+    /// A PEM file with the client's own certificate; with `key_file`.
+    pub certificate_file: Option<String>,
+    /// A PEM file with that certificate's private key.
+    pub key_file: Option<String>,
+}
+
 /// The schema registry (the Confluent API).
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -49,6 +61,8 @@ pub struct SchemaRegistry {
     pub password: Option<String>,
     /// How long one call may take.
     pub timeout_ms: u64,
+    /// For an address with `https`.
+    pub tls: Tls,
 }
 
 impl Default for SchemaRegistry {
@@ -58,6 +72,7 @@ impl Default for SchemaRegistry {
             username: None,
             password: None,
             timeout_ms: 10_000,
+            tls: Tls::default(),
         }
     }
 }
@@ -84,6 +99,8 @@ pub struct Elasticsearch {
     pub retention_days: u32,
     /// How long one call may take.
     pub timeout_ms: u64,
+    /// For an address with `https`.
+    pub tls: Tls,
 }
 
 impl Default for Elasticsearch {
@@ -98,24 +115,34 @@ impl Default for Elasticsearch {
             replicas: 0,
             retention_days: 90,
             timeout_ms: 30_000,
+            tls: Tls::default(),
         }
     }
 }
 
 /// Kibana.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kibana {
     /// Address of its HTTP API.
     pub url: String,
+    /// Basic authentication, where Kibana wants it.
+    pub username: Option<String>,
+    /// The password to `username`.
+    pub password: Option<String>,
+    /// For an address with `https`.
+    pub tls: Tls,
 }
 
 impl Default for Kibana {
     fn default() -> Self {
         Self {
             url: "http://127.0.0.1:5601".to_owned(),
+            username: None,
+            password: None,
+            tls: Tls::default(),
         }
     }
 }
 
-redacted_debug!(Kafka, SchemaRegistry, Elasticsearch);
+redacted_debug!(Kafka, SchemaRegistry, Elasticsearch, Kibana);

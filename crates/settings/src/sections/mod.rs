@@ -10,7 +10,7 @@ mod worker;
 
 use serde::{Deserialize, Serialize};
 
-pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry};
+pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
 pub use emit::Emit;
 pub use producer::{Format, Producer};
 pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, Rules, VelocityRule};

@@ -31,7 +31,26 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
         registry.password.as_deref(),
     );
     elasticsearch(check, settings);
-    url(check, "kibana.url", &settings.kibana.url);
+    let kibana = &settings.kibana;
+    url(check, "kibana.url", &kibana.url);
+    user(
+        check,
+        "kibana",
+        kibana.username.as_deref(),
+        kibana.password.as_deref(),
+    );
+    for (section, tls) in [
+        ("schema_registry", &registry.tls),
+        ("elasticsearch", &settings.elasticsearch.tls),
+        ("kibana", &kibana.tls),
+    ] {
+        if tls.certificate_file.is_some() != tls.key_file.is_some() {
+            check.refuse(
+                &format!("{section}.tls"),
+                "has one of certificate_file and key_file: give both or neither",
+            );
+        }
+    }
     check.not_empty("telemetry.log_level", &settings.telemetry.log_level);
     let host = &settings.telemetry.bind_host;
     if host != "localhost" && host.parse::<IpAddr>().is_err() {
