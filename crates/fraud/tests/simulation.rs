@@ -152,10 +152,6 @@ impl World {
                 let policy = changed(&mut self.random);
                 self.sources[source].configure(policy, seed);
             }
-            17 => {
-                let watermark_ms = self.now_ms - 5_000 + self.random.below(60_000) as i64;
-                self.sources[source].advance(watermark_ms, seed);
-            }
             0..5 => self.produce(source, count),
             5..9 => self.sources[source].process(count, seed),
             9..11 => self.commit(worker),
@@ -168,7 +164,11 @@ impl World {
                 self.owners[source] = worker;
             }
             13..15 => self.sources[source].take_snapshot(),
-            _ => self.sources[source].damage_snapshots(&mut self.random),
+            15 => self.sources[source].damage_snapshots(&mut self.random),
+            _ => {
+                let watermark_ms = self.now_ms - 5_000 + self.random.below(60_000) as i64;
+                self.sources[source].advance(watermark_ms, seed);
+            }
         }
     }
 
