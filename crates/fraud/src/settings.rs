@@ -240,7 +240,7 @@ impl RuleSettings {
     }
 }
 
-fn check<T: PartialOrd + Display>(range: &Range<T>, value: T) -> Result<(), SettingError> {
+fn check<T: PartialOrd + Display + Copy>(range: &Range<T>, value: T) -> Result<(), SettingError> {
     if range.has(&value) {
         return Ok(());
     }
