@@ -9,6 +9,7 @@
 pub mod merge;
 pub mod metrics;
 pub mod partial;
+mod settings;
 pub mod startup;
 
 use millrace_codec::{PartialReader, Registry, SchemaFetcher};
@@ -102,6 +103,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         seed,
         topics: MergeTopics {
             input: partials,
+            control: name(topic::PARTIALS_CONTROL),
             aggregates,
         },
         schema_id: aggregate_id,

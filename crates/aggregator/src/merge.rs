@@ -8,6 +8,7 @@ use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, Restore
 use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};
+use crate::settings;
 
 /// The name of stage 2.
 pub const NAME: &str = "aggregate-merge";
@@ -17,7 +18,7 @@ pub const NAME: &str = "aggregate-merge";
 pub struct MergeJob {
     /// An operator before its first record, to make each partition's of.
     fresh: MergeAggregate,
-    fingerprint: String,
+    seed: HashSeed,
     topics: MergeTopics,
     schema_id: u32,
     reader: PartialReader,
@@ -47,6 +48,8 @@ pub struct MergeParts {
 pub struct MergeTopics {
     /// Contributions and watermarks.
     pub input: String,
+    /// Changes of policy.
+    pub control: String,
     /// Aggregates.
     pub aggregates: String,
 }
@@ -55,13 +58,9 @@ impl MergeJob {
     /// Makes the job.
     #[must_use]
     pub fn new(parts: MergeParts) -> Self {
-        let (sources, lateness_ms) = (
-            parts.policy.source_partitions(),
-            parts.policy.allowed_lateness_ms(),
-        );
         Self {
             fresh: MergeAggregate::new(parts.policy, parts.seed),
-            fingerprint: format!("source_partitions={sources} allowed_lateness_ms={lateness_ms}"),
+            seed: parts.seed,
             topics: parts.topics,
             schema_id: parts.schema_id,
             reader: parts.reader,
@@ -82,16 +81,41 @@ impl Job for MergeJob {
     }
 
     fn control_topic(&self) -> Option<&str> {
-        None
+        Some(&self.topics.control)
     }
 
-    fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+    /// Its watermark comes in its records alone.
+    fn advances_idle(&self) -> bool {
+        false
+    }
+
+    fn layout(&self) -> String {
+        settings::LAYOUT.to_owned()
+    }
+
+    fn policy(&self) -> String {
+        settings::to_text(self.fresh.policy())
+    }
+
+    fn policy_of_fingerprint(&self, fingerprint: &str) -> Option<String> {
+        settings::merge_of_fingerprint(fingerprint, self.fresh.policy())
+            .map(|policy| settings::to_text(&policy))
     }
 
     fn task(&self, partition: i32) -> MergeTask {
+        self.task_of(partition, self.fresh.clone())
+    }
+
+    fn task_under(&self, partition: i32, policy: &str) -> Result<MergeTask, String> {
+        let operator = MergeAggregate::new(settings::of_text(policy)?, self.seed);
+        Ok(self.task_of(partition, operator))
+    }
+}
+
+impl MergeJob {
+    fn task_of(&self, partition: i32, operator: MergeAggregate) -> MergeTask {
         MergeTask {
-            operator: self.fresh.clone(),
+            operator,
             windows: self.windows.partition(partition),
             job: self.clone(),
             outputs: Vec::new(),
@@ -174,6 +198,16 @@ impl Task for MergeTask {
 
     fn advance(&mut self, watermark_ms: i64, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
         self.operator.advance(watermark_ms, &mut self.outputs);
+        self.send_outputs(outbox);
+        Ok(())
+    }
+
+    fn policy(&self) -> String {
+        settings::to_text(self.operator.policy())
+    }
+
+    fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        settings::configure(&mut self.operator, policy, &mut self.outputs)?;
         self.send_outputs(outbox);
         Ok(())
     }

@@ -4,10 +4,11 @@ use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, partial};
 use millrace_domain::ShortId;
 use millrace_engine::aggregate::{PartialAggregate, PartialOutput, PartialPolicy, partials};
-use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
+use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError, partition_for};
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};
+use crate::settings;
 
 /// The name of stage 1.
 pub const NAME: &str = "aggregate-partial";
@@ -40,7 +41,7 @@ pub struct PartialJob {
 pub struct PartialTopics {
     /// Transactions.
     pub input: String,
-    /// Advances of idle partitions.
+    /// Advances of idle partitions, and changes of policy.
     pub control: String,
     /// Contributions and watermarks.
     pub partials: String,
@@ -63,21 +64,41 @@ impl Job for PartialJob {
         Some(&self.topics.control)
     }
 
-    fn fingerprint(&self) -> String {
-        let policy = self.policy;
-        format!(
-            "window_ms={} allowed_lateness_ms={} max_disorder_ms={} max_future_ms={}",
-            policy.window_ms(),
-            policy.allowed_lateness_ms(),
-            policy.max_disorder_ms(),
-            self.max_future_ms
-        )
+    fn layout(&self) -> String {
+        settings::LAYOUT.to_owned()
+    }
+
+    fn policy(&self) -> String {
+        settings::to_text(&self.whole_policy())
+    }
+
+    fn policy_of_fingerprint(&self, fingerprint: &str) -> Option<String> {
+        settings::partial_of_fingerprint(fingerprint, &self.policy).map(|policy| settings::to_text(&policy))
     }
 
     fn task(&self, partition: i32) -> PartialTask {
+        self.task_of(partition, self.whole_policy())
+    }
+
+    fn task_under(&self, partition: i32, policy: &str) -> Result<PartialTask, String> {
+        Ok(self.task_of(partition, settings::of_text(policy)?))
+    }
+}
+
+impl PartialJob {
+    /// The policy with the bounds that this stage looks at itself.
+    fn whole_policy(&self) -> PartialPolicy {
+        self.policy.with_bounds(EventTimeBounds {
+            max_future_ms: self.max_future_ms,
+            ..self.policy.bounds()
+        })
+    }
+
+    fn task_of(&self, partition: i32, policy: PartialPolicy) -> PartialTask {
         PartialTask {
             partition,
-            operator: PartialAggregate::new(self.policy, self.seed),
+            operator: PartialAggregate::new(policy, self.seed),
+            max_future_ms: policy.bounds().max_future_ms,
             ahead: Ahead::new(self.reader.clone()),
             windows: self.windows.partition(partition),
             job: self.clone(),
@@ -94,6 +115,8 @@ pub struct PartialTask {
     partition: i32,
     job: PartialJob,
     operator: PartialAggregate,
+    /// Of the present policy.
+    max_future_ms: i64,
     ahead: Ahead,
     windows: PartitionMetrics,
     open_windows: usize,
@@ -168,7 +191,7 @@ impl Task for PartialTask {
             }
             Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
         };
-        if let Err(error) = transaction.check_not_far_future(record.timestamp_ms, self.job.max_future_ms) {
+        if let Err(error) = transaction.check_not_far_future(record.timestamp_ms, self.max_future_ms) {
             outbox.dead_letter(record, error.code(), &error.to_string());
             return Ok(());
         }
@@ -192,6 +215,17 @@ impl Task for PartialTask {
         Ok(())
     }
 
+    fn policy(&self) -> String {
+        settings::to_text(self.operator.policy())
+    }
+
+    fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        settings::configure(&mut self.operator, policy, &mut self.outputs)?;
+        self.max_future_ms = self.operator.policy().bounds().max_future_ms;
+        self.send_outputs(outbox);
+        Ok(())
+    }
+
     fn watermark_ms(&self) -> Option<i64> {
         self.operator.watermark_ms()
     }
@@ -210,6 +244,7 @@ impl Task for PartialTask {
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         self.operator.restore(bytes)?;
+        self.max_future_ms = self.operator.policy().bounds().max_future_ms;
         self.open_windows = self.operator.open_windows();
         self.windows.show_open(self.open_windows);
         Ok(())

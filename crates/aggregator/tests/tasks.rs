@@ -93,6 +93,10 @@ fn partial_task(partition: i32) -> PartialTask {
 }
 
 fn partial_task_counted_as(operator: &str, partition: i32) -> PartialTask {
+    partial_job_counted_as(operator).task(partition)
+}
+
+fn partial_job_counted_as(operator: &str) -> PartialJob {
     PartialJob {
         policy: PartialPolicy::new(WINDOW_MS, 0, 0)
             .unwrap()
@@ -111,7 +115,6 @@ fn partial_task_counted_as(operator: &str, partition: i32) -> PartialTask {
         metrics: JobMetrics::of(operator).unwrap(),
         windows: WindowMetrics::of("aggregate-partial").unwrap(),
     }
-    .task(partition)
 }
 
 fn merge_task(source_partitions: usize) -> MergeTask {
@@ -122,6 +125,7 @@ fn merge_task(source_partitions: usize) -> MergeTask {
         seed: HashSeed::FIXED,
         topics: MergeTopics {
             input: "partials".to_owned(),
+            control: "partials.control".to_owned(),
             aggregates: "aggregates".to_owned(),
         },
         schema_id: AGGREGATE_ID,
@@ -395,4 +399,43 @@ fn stage_2_makes_one_aggregate_of_the_partitions_it_waits_for_and_keeps_what_com
     merge.process(&input(0, again), &mut kept).unwrap();
     assert_eq!(kept.dead_letters[1].0, "late_contribution");
     assert_eq!(kept.sent.len(), 1);
+}
+
+/// As a restore does it after the setting was changed: a state of the old policy is restored as it is, and then given the
+/// job's.
+#[test]
+fn a_state_of_another_policy_is_restored_and_then_configured() {
+    let job = partial_job_counted_as("aggregate-partial");
+    let wanted = job.policy();
+    let old = wanted.replace("\"max_disorder_ms\":0", "\"max_disorder_ms\":7000");
+    assert_ne!(old, wanted);
+    let mut before = job.task_under(0, &old).unwrap();
+    before.advance(NOON_MS, &mut Kept::default()).unwrap();
+    let mut bytes = Vec::new();
+    before.freeze().write(&mut bytes);
+
+    let mut task = job.task_under(0, &old).unwrap();
+    task.restore(&bytes).unwrap();
+    assert_eq!((task.policy(), task.watermark_ms()), (old.clone(), Some(NOON_MS)));
+    task.configure(&wanted, &mut Kept::default()).unwrap();
+    assert_eq!((task.policy(), task.watermark_ms()), (wanted, Some(NOON_MS)));
+    assert!(job.task_under(0, "{}").is_err());
+    let error = task.configure("{}", &mut Kept::default()).unwrap_err();
+    assert!(error.to_string().contains("window_ms"), "{error}");
+}
+
+#[test]
+fn the_bound_on_the_future_is_that_of_the_policy_which_the_task_has() {
+    let job = partial_job_counted_as("aggregate-partial");
+    let wanted = job.policy();
+    let wider = wanted.replace("\"max_future_ms\":60000", "\"max_future_ms\":600000");
+    let mut task = job.task_under(0, &wider).unwrap();
+    assert_eq!(task.policy(), wider);
+    let mut kept = Kept::default();
+    let future = |id| value(id, "u-1", "m-1", 100, NOON_MS + 120_000);
+    task.process(&input(1, &future(1)), &mut kept).unwrap();
+    assert_eq!(kept.dead_letters, []);
+    task.configure(&wanted, &mut kept).unwrap();
+    task.process(&input(2, &future(2)), &mut kept).unwrap();
+    assert_eq!(kept.dead_letters.len(), 1);
 }

@@ -3,12 +3,13 @@
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, anomaly};
 use millrace_domain::Anomaly;
-use millrace_engine::{Disposition, FrozenState, Operator as _, RestoreError};
-use millrace_fraud::DetectOperator;
+use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
+use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError};
 
 use crate::metrics::{DetectMetrics, PartitionMetrics};
+use crate::policy;
 
 /// The job's name.
 pub const NAME: &str = "detect";
@@ -18,12 +19,14 @@ pub const NAME: &str = "detect";
 pub struct DetectParts {
     /// An operator before its first record, to make each partition's of.
     pub operator: DetectOperator,
-    /// What the operator's state and outputs depend on.
-    pub fingerprint: String,
+    /// Seed of the operators' tables.
+    pub seed: HashSeed,
     /// How far an event time may be ahead of the broker's append time.
     pub max_future_ms: i64,
     /// Full name of the topic of transactions.
     pub input: String,
+    /// Full name of the topic of changes of policy.
+    pub control: String,
     /// Full name of the topic of anomalies.
     pub anomalies: String,
     /// Id of the schema that anomalies are written with.
@@ -63,19 +66,53 @@ impl Job for DetectJob {
         &self.0.input
     }
 
-    /// None: every rule speaks when a transaction comes, so an idle partition has nothing that an advance of its
-    /// watermark could bring out. It keeps its ids and profiles a little longer, no more.
     fn control_topic(&self) -> Option<&str> {
-        None
+        Some(&self.0.control)
     }
 
-    fn fingerprint(&self) -> String {
-        format!("{} max_future_ms={}", self.0.fingerprint, self.0.max_future_ms)
+    /// Every rule speaks when a transaction comes, so an idle partition has nothing that an advance of its
+    /// watermark could bring out. It keeps its ids and profiles a little longer, no more.
+    fn advances_idle(&self) -> bool {
+        false
+    }
+
+    fn layout(&self) -> String {
+        "layout=1".to_owned()
+    }
+
+    fn policy(&self) -> String {
+        policy::to_text(&self.whole_policy())
+    }
+
+    fn policy_of_fingerprint(&self, fingerprint: &str) -> Option<String> {
+        policy::of_fingerprint(fingerprint).map(|policy| policy::to_text(&policy))
     }
 
     fn task(&self, partition: i32) -> DetectTask {
+        let mut operator = self.0.operator.clone();
+        operator.configure(&self.whole_policy(), &mut Vec::new());
+        self.task_of(partition, operator)
+    }
+
+    fn task_under(&self, partition: i32, policy: &str) -> Result<DetectTask, String> {
+        let policy: DetectPolicy = policy::of_text(policy)?;
+        Ok(self.task_of(partition, DetectOperator::of(policy, self.0.seed)))
+    }
+}
+
+impl DetectJob {
+    /// The policy with the bounds that this job looks at itself.
+    fn whole_policy(&self) -> DetectPolicy {
+        let mut settings = DetectSettings::from(self.0.operator.policy().clone());
+        settings.bounds.max_future_ms = self.0.max_future_ms;
+        // The bounds are no setting of a range.
+        DetectPolicy::new(settings).unwrap_or_else(|_| self.0.operator.policy().clone())
+    }
+
+    fn task_of(&self, partition: i32, operator: DetectOperator) -> DetectTask {
         DetectTask {
-            operator: self.0.operator.clone(),
+            max_future_ms: operator.policy().bounds.max_future_ms,
+            operator,
             profiles: self.0.metrics.partition(partition),
             ahead: Ahead::new(self.0.reader.clone()),
             job: self.clone(),
@@ -90,6 +127,8 @@ impl Job for DetectJob {
 pub struct DetectTask {
     job: DetectJob,
     operator: DetectOperator,
+    /// Of the present policy.
+    max_future_ms: i64,
     ahead: Ahead,
     profiles: PartitionMetrics,
     /// Reused from record to record.
@@ -148,8 +187,7 @@ impl Task for DetectTask {
             }
             Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
         };
-        let parts = &self.job.0;
-        if let Err(error) = transaction.check_not_far_future(record.timestamp_ms, parts.max_future_ms) {
+        if let Err(error) = transaction.check_not_far_future(record.timestamp_ms, self.max_future_ms) {
             self.skip(error.code(), outbox);
             return Ok(());
         }
@@ -180,6 +218,20 @@ impl Task for DetectTask {
         Ok(())
     }
 
+    fn policy(&self) -> String {
+        policy::to_text(self.operator.policy())
+    }
+
+    fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        let policy: DetectPolicy = policy::of_text(policy).map_err(TaskError)?;
+        let refused = self.operator.check_policy(&policy);
+        refused.map_err(|refused| TaskError(refused.to_string()))?;
+        self.operator.configure(&policy, &mut self.outputs);
+        self.max_future_ms = self.operator.policy().bounds.max_future_ms;
+        self.send_outputs(outbox);
+        Ok(())
+    }
+
     fn before_commit(&mut self, _outbox: &mut dyn Outbox) -> Result<(), TaskError> {
         self.profiles.show_profiles(self.operator.profiles());
         Ok(())
@@ -203,6 +255,7 @@ impl Task for DetectTask {
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         self.operator.restore(bytes)?;
+        self.max_future_ms = self.operator.policy().bounds.max_future_ms;
         self.profiles.show_profiles(self.operator.profiles());
         Ok(())
     }

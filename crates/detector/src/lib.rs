@@ -7,6 +7,7 @@
 
 pub mod job;
 pub mod metrics;
+mod policy;
 pub mod rules;
 
 use millrace_codec::{Registry, SchemaFetcher};
@@ -53,9 +54,11 @@ pub async fn prepare(settings: &Settings) -> anyhow::Result<DetectJob> {
     let client = Registry::new(registry_config.clone())?;
     let fetcher = SchemaFetcher::new(registry_config);
     let input = topic_name(&settings.kafka, topic::TRANSACTIONS);
+    let seed = hash_seed();
     Ok(DetectJob::new(DetectParts {
-        operator: DetectOperator::new(&detect, hash_seed())?,
-        fingerprint: detect.fingerprint(),
+        operator: DetectOperator::new(&detect, seed)?,
+        seed,
+        control: topic_name(&settings.kafka, topic::ANOMALIES_CONTROL),
         max_future_ms: settings.detector.event_time.max_future_ms,
         schema_id: registry::schema_id(&client, &anomalies, schema::ANOMALY).await?,
         anomalies,

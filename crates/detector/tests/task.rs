@@ -56,7 +56,8 @@ fn job() -> DetectJob {
     });
     DetectJob::new(DetectParts {
         operator: DetectOperator::new(&settings, HashSeed::FIXED).unwrap(),
-        fingerprint: settings.fingerprint(),
+        seed: HashSeed::FIXED,
+        control: "t.transaction_anomalies.control".to_owned(),
         max_future_ms: 60_000,
         input: "t.financial_transactions".to_owned(),
         anomalies: "t.transaction_anomalies".to_owned(),

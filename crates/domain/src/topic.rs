@@ -10,8 +10,13 @@ pub const AGGREGATES: &str = "transaction_aggregates";
 pub const ANOMALIES: &str = "transaction_anomalies";
 /// Internal: partial aggregates, keyed by merchant, and the sources' watermarks.
 pub const PARTIALS: &str = "transaction_aggregates.partials";
-/// Internal: advances of idle source partitions, one partition for each of [`TRANSACTIONS`].
+/// Internal: advances of idle source partitions and changes of the first stage's settings, one partition for each of
+/// [`TRANSACTIONS`].
 pub const AGGREGATES_CONTROL: &str = "transaction_aggregates.control";
+/// Internal: changes of the second stage's settings, one partition for each of [`PARTIALS`].
+pub const PARTIALS_CONTROL: &str = "transaction_aggregates.partials.control";
+/// Internal: changes of the detector's settings, one partition for each of [`TRANSACTIONS`].
+pub const ANOMALIES_CONTROL: &str = "transaction_anomalies.control";
 /// Transactions that came after their window had closed.
 pub const LATE: &str = "financial_transactions.late";
 /// Reference data of merchants.
@@ -70,7 +75,7 @@ const fn copies(name: &'static str, partitions: i32) -> TopicSpec {
 }
 
 /// Every topic of the suite. Dead-letter topics are named for the topics that services read.
-pub const ALL: [TopicSpec; 15] = [
+pub const ALL: [TopicSpec; 17] = [
     TopicSpec {
         log_append_time: true,
         ..spec(TRANSACTIONS, 5, Some(schema::TRANSACTION))
@@ -79,6 +84,8 @@ pub const ALL: [TopicSpec; 15] = [
     spec(ANOMALIES, 3, Some(schema::ANOMALY)),
     spec(PARTIALS, 3, Some(schema::AGGREGATE_PARTIAL)),
     spec(AGGREGATES_CONTROL, 5, None),
+    spec(PARTIALS_CONTROL, 3, None),
+    spec(ANOMALIES_CONTROL, 5, None),
     copies(LATE, 5),
     TopicSpec {
         compacted: true,

@@ -1,4 +1,5 @@
-//! The control topic: advances of idle partitions as events in the partitions' order, and every partition's watermark.
+//! The control topic: what happens to a partition beside its records, as events in their order, and every partition's
+//! watermark and policy.
 
 use std::collections::VecDeque;
 
@@ -6,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// One record of a control topic. It is written to the partition with the number of the input partition it is about,
 /// in the transaction that commits `offset` there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ControlRecord {
     /// The watermark of an idle partition was advanced: an event that a replay repeats.
@@ -15,6 +16,28 @@ pub enum ControlRecord {
         offset: i64,
         /// What the watermark was advanced to, in milliseconds since 1970.
         watermark_ms: i64,
+        /// How many events at this offset were before it. Releases that did not write it had nothing but advances.
+        #[serde(default)]
+        nth: u32,
+    },
+    /// The task was given another policy: an event that a replay repeats.
+    Configure {
+        /// As in [`ControlRecord::Advance`].
+        offset: i64,
+        /// As in [`ControlRecord::Advance`].
+        nth: u32,
+        /// The policy that it had until then; `None` where the partition had done nothing yet.
+        before: Option<String>,
+        /// The policy that it has from then on.
+        policy: String,
+    },
+    /// Which policy the task has, written anew now and then so that retention cannot have deleted what says it; no event
+    /// of a replay.
+    Policy {
+        /// The offset committed with it.
+        offset: i64,
+        /// The policy.
+        policy: String,
     },
     /// What the partition's watermark is, for the other partitions to know; no event of a replay.
     Watermark {
@@ -30,15 +53,19 @@ impl ControlRecord {
     #[must_use]
     pub fn offset(&self) -> i64 {
         match self {
-            Self::Advance { offset, .. } | Self::Watermark { offset, .. } => *offset,
+            Self::Advance { offset, .. }
+            | Self::Configure { offset, .. }
+            | Self::Policy { offset, .. }
+            | Self::Watermark { offset, .. } => *offset,
         }
     }
 
     /// The watermark it tells.
     #[must_use]
-    pub fn watermark_ms(&self) -> i64 {
+    pub fn watermark_ms(&self) -> Option<i64> {
         match self {
-            Self::Advance { watermark_ms, .. } | Self::Watermark { watermark_ms, .. } => *watermark_ms,
+            Self::Advance { watermark_ms, .. } | Self::Watermark { watermark_ms, .. } => Some(*watermark_ms),
+            Self::Configure { .. } | Self::Policy { .. } => None,
         }
     }
 
@@ -58,37 +85,75 @@ impl ControlRecord {
     /// The record's value.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Written by hand, as a struct of two numbers cannot fail and a Result would say it could.
-        let (kind, offset, watermark_ms) = match self {
-            Self::Advance { offset, watermark_ms } => ("advance", offset, watermark_ms),
-            Self::Watermark { offset, watermark_ms } => ("watermark", offset, watermark_ms),
-        };
-        format!("{{\"kind\":\"{kind}\",\"offset\":{offset},\"watermark_ms\":{watermark_ms}}}")
+        // Numbers and texts cannot fail to be written.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// The advances that a replay has to repeat, in order.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Advances(VecDeque<(i64, i64)>);
-
-impl Advances {
-    /// Keeps those of `records` that belong to a replay from `from` to the committed offset `to`. One at `from` may be
-    /// in the snapshot already: repeating it moves nothing, as a watermark only rises.
-    pub(crate) fn between(records: &[ControlRecord], from: i64, to: i64) -> Self {
-        let advance = |record: &ControlRecord| match *record {
-            ControlRecord::Advance { offset, watermark_ms } if (from..=to).contains(&offset) => {
-                Some((offset, watermark_ms))
-            }
+/// The policy that a replay from `from` begins with, by a partition's control records in their order; `None` where nothing
+/// says so. The first that speaks of a policy from there on tells which one it was until then.
+pub(crate) fn policy_at(records: &[ControlRecord], from: i64) -> Option<&str> {
+    records
+        .iter()
+        .filter(|record| record.offset() >= from)
+        .find_map(|record| match record {
+            ControlRecord::Configure {
+                before: Some(before), ..
+            } => Some(before.as_str()),
+            ControlRecord::Configure { policy, .. } | ControlRecord::Policy { policy, .. } => Some(policy),
             _ => None,
+        })
+        .or_else(|| {
+            // None has spoken since: the last before it holds.
+            records.iter().rev().find_map(|record| match record {
+                ControlRecord::Configure { policy, .. } | ControlRecord::Policy { policy, .. } => {
+                    Some(policy.as_str())
+                }
+                _ => None,
+            })
+        })
+}
+
+/// An event beside the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Directive {
+    /// The watermark is moved to this time, in milliseconds since 1970.
+    Advance(i64),
+    /// The task gets this policy.
+    Configure(String),
+}
+
+/// The events that a replay has to repeat, in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Directives(VecDeque<(i64, Directive)>);
+
+impl Directives {
+    /// Keeps those of `records` that belong to a replay from `from`, of a state that has had the first `done` of those at
+    /// that offset, to the committed offset `to`.
+    pub(crate) fn between(records: &[ControlRecord], from: i64, done: u32, to: i64) -> Self {
+        let directive = |record: &ControlRecord| {
+            let (offset, nth, directive) = match record {
+                ControlRecord::Advance {
+                    offset,
+                    watermark_ms,
+                    nth,
+                } => (*offset, *nth, Directive::Advance(*watermark_ms)),
+                ControlRecord::Configure {
+                    offset, nth, policy, ..
+                } => (*offset, *nth, Directive::Configure(policy.clone())),
+                ControlRecord::Policy { .. } | ControlRecord::Watermark { .. } => return None,
+            };
+            let is_done = offset < from || (offset == from && nth < done);
+            (!is_done && offset <= to).then_some((offset, directive))
         };
-        Self(records.iter().filter_map(advance).collect())
+        Self(records.iter().filter_map(directive).collect())
     }
 
-    /// Takes the next advance that happened before the record with `offset` was processed.
-    pub(crate) fn take_before(&mut self, offset: i64) -> Option<i64> {
+    /// Takes the next one that happened before the record with `offset` was processed.
+    pub(crate) fn take_before(&mut self, offset: i64) -> Option<Directive> {
         self.0
             .pop_front_if(|(at, _)| *at <= offset)
-            .map(|(_, watermark_ms)| watermark_ms)
+            .map(|(_, directive)| directive)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -100,53 +165,117 @@ impl Advances {
 mod tests {
     use super::*;
 
-    const fn advance(offset: i64, watermark_ms: i64) -> ControlRecord {
-        ControlRecord::Advance { offset, watermark_ms }
+    const fn advance(offset: i64, nth: u32, watermark_ms: i64) -> ControlRecord {
+        ControlRecord::Advance {
+            offset,
+            watermark_ms,
+            nth,
+        }
+    }
+
+    fn configure(offset: i64, nth: u32, before: Option<&str>, policy: &str) -> ControlRecord {
+        ControlRecord::Configure {
+            offset,
+            nth,
+            before: before.map(str::to_owned),
+            policy: policy.to_owned(),
+        }
+    }
+
+    fn stated(offset: i64, policy: &str) -> ControlRecord {
+        ControlRecord::Policy {
+            offset,
+            policy: policy.to_owned(),
+        }
     }
 
     #[test]
     fn a_record_comes_back_from_its_text() {
+        let watermark = ControlRecord::Watermark {
+            offset: 0,
+            watermark_ms: 1_700_000_000_000,
+        };
+        assert_eq!(
+            watermark.to_json(),
+            r#"{"kind":"watermark","offset":0,"watermark_ms":1700000000000}"#
+        );
         for record in [
-            advance(12, -5),
-            ControlRecord::Watermark {
-                offset: 0,
-                watermark_ms: 1_700_000_000_000,
-            },
+            advance(12, 3, -5),
+            configure(12, 0, Some(r#"{"window_ms":1}"#), r#"{"window_ms":2}"#),
+            stated(9, "p"),
+            watermark,
         ] {
             assert_eq!(ControlRecord::parse(record.to_json().as_bytes()), Ok(record));
-            let by_serde = serde_json::to_string(&record).unwrap();
-            assert_eq!(record.to_json(), by_serde);
         }
         let error = ControlRecord::parse(br#"{"kind":"rules","offset":1}"#).unwrap_err();
         assert!(error.contains("rules"), "{error}");
     }
 
     #[test]
-    fn advances_are_merged_by_offset_before_the_record_they_precede() {
+    fn an_advance_of_an_earlier_release_is_read() {
+        let old = br#"{"kind":"advance","offset":5,"watermark_ms":50}"#;
+        assert_eq!(ControlRecord::parse(old), Ok(advance(5, 0, 50)));
+    }
+
+    #[test]
+    fn directives_are_merged_by_offset_before_the_record_they_precede() {
         let records = [
-            advance(3, 30),
-            advance(5, 50),
-            ControlRecord::Watermark {
-                offset: 6,
-                watermark_ms: 55,
-            },
-            advance(5, 60),
-            advance(9, 90),
-            advance(12, 120),
+            advance(3, 0, 30),
+            advance(5, 0, 50),
+            stated(6, "a"),
+            configure(6, 0, Some("a"), "b"),
+            advance(6, 1, 60),
+            advance(9, 0, 90),
+            advance(12, 0, 120),
         ];
-        let mut advances = Advances::between(&records, 5, 9);
+        let mut directives = Directives::between(&records, 5, 0, 9);
         let mut events = Vec::new();
         for offset in 5..9 {
-            while let Some(watermark_ms) = advances.take_before(offset) {
-                events.push((offset, watermark_ms));
+            while let Some(directive) = directives.take_before(offset) {
+                events.push((offset, directive));
             }
         }
-        assert_eq!(events, [(5, 50), (5, 60)], "and not those of the past or future");
+        let expected = [
+            (5, Directive::Advance(50)),
+            (6, Directive::Configure("b".to_owned())),
+            (6, Directive::Advance(60)),
+        ];
+        assert_eq!(events, expected, "and not those of the past or future");
         assert_eq!(
-            advances.take_before(9),
-            Some(90),
+            directives.take_before(9),
+            Some(Directive::Advance(90)),
             "the one at the committed offset ends the replay"
         );
-        assert_eq!(advances.len(), 0);
+        assert_eq!(directives.len(), 0);
+    }
+
+    #[test]
+    fn those_that_a_snapshot_has_had_are_not_repeated() {
+        let records = [
+            configure(5, 0, Some("a"), "b"),
+            advance(5, 1, 50),
+            configure(5, 2, Some("b"), "a"),
+        ];
+        let mut directives = Directives::between(&records, 5, 2, 5);
+        assert_eq!(
+            directives.take_before(5),
+            Some(Directive::Configure("a".to_owned()))
+        );
+        assert_eq!(directives.len(), 0);
+    }
+
+    #[test]
+    fn the_first_that_speaks_of_a_policy_says_which_one_held_before() {
+        let first = configure(0, 0, None, "a");
+        let second = configure(7, 0, Some("a"), "b");
+        assert_eq!(policy_at(&[first.clone(), second.clone()], 0), Some("a"));
+        assert_eq!(
+            policy_at(&[advance(2, 0, 1), second.clone()], 0),
+            Some("a"),
+            "the first is deleted"
+        );
+        assert_eq!(policy_at(&[stated(4, "a"), second.clone()], 0), Some("a"));
+        assert_eq!(policy_at(&[first, second], 8), Some("b"));
+        assert_eq!(policy_at(&[advance(2, 0, 1)], 0), None);
     }
 }

@@ -110,6 +110,21 @@ pub trait Task: Send {
     /// As for [`Task::process`].
     fn advance(&mut self, watermark_ms: i64, outbox: &mut dyn Outbox) -> Result<(), TaskError>;
 
+    /// The policy that the state has; see [`Job::policy`].
+    fn policy(&self) -> String {
+        String::new()
+    }
+
+    /// Takes another policy, from this offset on. An event in the partition's order, as [`Task::advance`] is: a replay
+    /// repeats it.
+    ///
+    /// # Errors
+    /// As for [`Task::process`]; also a policy that cannot take the place of the present one over this state: nothing is
+    /// written then.
+    fn configure(&mut self, _policy: &str, _outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        Ok(())
+    }
+
     /// Called once before each commit, with everything up to the commit processed: what is sent here is in the
     /// transaction. For outputs that are due once a commit, such as a watermark. Not called in a replay.
     ///
@@ -150,16 +165,40 @@ pub trait Job: Send + Sync + 'static {
     /// The topic it reads, by its full name, as [`crate::topic_name`] makes it.
     fn input_topic(&self) -> &str;
 
-    /// The control topic (its full name) that records advances of idle partitions, with at least as many partitions as the input;
-    /// `None` for a job that needs none, because its watermark comes in its records.
+    /// The control topic (its full name), with at least as many partitions as the input: it records what happens to a
+    /// partition beside its records, advances of idle partitions and changes of policy. `None` for a job without either.
     fn control_topic(&self) -> Option<&str>;
 
-    /// A stable description of every setting that the state depends on (window, disorder, rules): a snapshot with
-    /// another fingerprint is not restored.
-    fn fingerprint(&self) -> String;
+    /// Whether the watermark of an idle partition is advanced; not where it comes in the records alone.
+    fn advances_idle(&self) -> bool {
+        self.control_topic().is_some()
+    }
+
+    /// A stable description of what the bytes of a state depend on: a snapshot of another layout is refused.
+    fn layout(&self) -> String;
+
+    /// The settings that may be changed over an existing state, as text: equal texts are equal policies. Empty where
+    /// there are none. A state of another policy is restored as it is, and then configured.
+    fn policy(&self) -> String {
+        String::new()
+    }
+
+    /// The policy of a state that a release without policies has written, by the fingerprint in its snapshot; `None` where
+    /// that is none of this job's.
+    fn policy_of_fingerprint(&self, _fingerprint: &str) -> Option<String> {
+        None
+    }
 
     /// A fresh task for a partition of the input.
     fn task(&self, partition: i32) -> Self::Task;
+
+    /// A fresh task with another policy than [`Job::policy`], for a log that began with it.
+    ///
+    /// # Errors
+    /// The text is no policy of this job.
+    fn task_under(&self, partition: i32, _policy: &str) -> Result<Self::Task, String> {
+        Ok(self.task(partition))
+    }
 }
 
 /// Why a task cannot go on.

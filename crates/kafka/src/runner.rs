@@ -39,7 +39,7 @@ pub(crate) struct Shared<J> {
     pub(crate) metrics: JobMetrics,
     pub(crate) status: JobStatus,
     pub(crate) store: Option<SnapshotStore>,
-    /// Whose state a snapshot is: the cluster, the topic, and the settings it depends on.
+    /// Whose state a snapshot is: the cluster, the topic, and the layout.
     pub(crate) fingerprint: String,
     /// The highest watermark of all partitions of the job, in whatever process.
     pub(crate) highest_watermark_ms: Arc<AtomicI64>,
@@ -81,7 +81,7 @@ pub fn run_job<J: Job>(
             "cluster={} topic={} {}",
             layout.cluster,
             job.input_topic(),
-            job.fingerprint()
+            job.layout()
         ),
         job: Arc::new(job),
         config: Arc::new(config),
@@ -359,8 +359,10 @@ fn follow_control<J: Job>(shared: &Shared<J>, partitions: usize) -> Result<(), W
         };
         match ControlRecord::parse(message.payload().unwrap_or_default()) {
             Ok(record) => {
-                let highest = &shared.highest_watermark_ms;
-                highest.fetch_max(record.watermark_ms(), Ordering::Relaxed);
+                if let Some(watermark_ms) = record.watermark_ms() {
+                    let highest = &shared.highest_watermark_ms;
+                    highest.fetch_max(watermark_ms, Ordering::Relaxed);
+                }
             }
             Err(reason) => {
                 let offset = message.offset();

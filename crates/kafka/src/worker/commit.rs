@@ -159,17 +159,18 @@ fn take(
     metrics: &JobMetrics,
 ) -> Taken {
     let started = Instant::now();
+    let mut container = Container::new(&Header {
+        job,
+        partition,
+        offset: active.next(),
+        watermark_ms: active.watermark_ms(),
+        fingerprint,
+    });
     let taken = Taken {
         partition,
         offset: active.next(),
-        container: Container::new(&Header {
-            job,
-            partition,
-            offset: active.next(),
-            watermark_ms: active.watermark_ms(),
-            fingerprint,
-        }),
-        state: active.task_of_snapshot().freeze(),
+        state: active.freeze(container.state()),
+        container,
     };
     metrics.snapshot_pause.observe(started.elapsed().as_secs_f64());
     taken

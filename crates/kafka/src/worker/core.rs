@@ -8,6 +8,7 @@ use super::pace::{Pace, is_backlog};
 use super::partitions::Partitions;
 use super::restore::{Patience, Restored, Restorer};
 use super::side::Side;
+use super::terms::Terms;
 use crate::client::{Timeouts, reader_config, transactional_producer_config};
 use crate::clock::now_ms;
 use crate::config::JobConfig;
@@ -92,7 +93,7 @@ impl<J: Job> Core<J> {
             outbox: OutboxState::new(name, shared.job.input_topic()),
             side,
             snapshots: shared.store.clone().map(start_writer).transpose()?,
-            partitions: Partitions::new(shared.job.input_topic(), shared.job.control_topic()),
+            partitions: Partitions::new(Terms::of(&*shared.job)),
             starting: Vec::new(),
             joined: false,
             busy: Duration::ZERO,

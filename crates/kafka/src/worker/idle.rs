@@ -102,7 +102,7 @@ impl<J: Job> Core<J> {
         let now_ms = now_ms();
         let at = Instant::now();
         let idle_timeout = Duration::from_millis(self.config.worker.idle_timeout_ms);
-        let advances_idle = self.job.control_topic().is_some();
+        let advances_idle = self.job.advances_idle();
         for partition in self.partitions.iter_mut() {
             let number = partition.number();
             let Some(active) = partition.active_mut() else {

@@ -14,6 +14,7 @@ mod commit;
 mod context;
 mod core;
 mod effects;
+mod envelope;
 mod idle;
 mod pace;
 mod partition;
@@ -23,6 +24,7 @@ mod restore;
 mod side;
 #[cfg(test)]
 mod simulation;
+mod terms;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -165,6 +167,7 @@ impl<'s, J: Job> Worker<'s, J> {
         }
         let consumer = self.consumer.consumer();
         self.core.take_answers(consumer)?;
+        self.core.configure()?;
         let commit = self.core.is_commit_due(Instant::now());
         if commit {
             self.core.commit(consumer, self.core.timeouts.transaction_ms)?;

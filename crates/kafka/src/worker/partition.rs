@@ -3,17 +3,23 @@
 //! A partition is restored, then replays what was committed before, then is live. What it has done since the last commit
 //! it keeps or takes back as a whole: an abort throws the state away, and it is restored anew.
 
+mod directives;
 mod looks;
 mod snapshots;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use directives::repeat;
 pub(super) use snapshots::SnapshotTimes;
 
+use millrace_engine::FrozenState;
+
 use super::effects::{Effects, Replayed, Tally};
+use super::envelope::Envelope;
 use super::restore::Restored;
-use crate::control::{Advances, ControlRecord};
-use crate::job::OutputRecord;
+use super::terms::Terms;
+use crate::control::{ControlRecord, Directives};
 use crate::outbox::ReplayOutbox;
 use crate::stall::Stall;
 use crate::transaction::Failure;
@@ -22,13 +28,16 @@ use crate::{InputRecord, Task, TaskError, WorkerError};
 /// Time between two watermarks of a partition in the control topic.
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Time between two statements of a partition's policy in the control topic: short to any time that logs are kept for.
+const STATE_INTERVAL: Duration = Duration::from_secs(3600);
+
 /// The records to replay after a restore: those below the committed offset.
 #[derive(Debug)]
 struct Replay {
     /// The committed offset: the first record that is new.
     until: i64,
-    /// Advances among them.
-    advances: Advances,
+    /// What happened beside them.
+    directives: Directives,
     /// Records replayed so far.
     records: u64,
     /// How many there were at the last tick.
@@ -58,11 +67,14 @@ enum Work {
 /// A partition with its state.
 pub(super) struct Active<T> {
     number: i32,
+    terms: Arc<Terms>,
     /// When the partition was assigned, or had to be restored anew.
     since: Instant,
     task: T,
     /// The next record's offset.
     next: i64,
+    /// Directives that it has had at this position.
+    directives: u32,
     /// What the group has committed; `None` before its first commit.
     committed: Option<i64>,
     phase: Phase,
@@ -75,23 +87,29 @@ pub(super) struct Active<T> {
     stall: Stall,
     /// The watermark last written to the control topic, and when.
     published: Option<(i64, Instant)>,
+    /// Whether it is live with another policy than the job's.
+    is_to_configure: bool,
+    /// When its policy was last written to the control topic.
+    stated: Option<Instant>,
     pub(super) snapshots: SnapshotTimes,
 }
 
 impl<T: Task> Active<T> {
     /// A partition as it was restored, at the beginning of its replay.
-    pub(super) fn restored(restored: Restored<T>, since: Instant, now: Instant) -> Self {
+    pub(super) fn restored(restored: Restored<T>, terms: &Arc<Terms>, since: Instant, now: Instant) -> Self {
         debug_assert!(restored.start <= restored.replay_until);
         Self {
             number: restored.partition,
+            terms: Arc::clone(terms),
             since,
             stall: Stall::new(restored.start, restored.task.watermark_ms()),
             task: restored.task,
             next: restored.start,
+            directives: restored.directives_done,
             committed: restored.committed,
             phase: Phase::Replaying(Replay {
                 until: restored.replay_until,
-                advances: restored.advances,
+                directives: restored.directives,
                 records: 0,
                 records_at_tick: 0,
             }),
@@ -99,6 +117,8 @@ impl<T: Task> Active<T> {
             last_record: now,
             lag: 0,
             published: None,
+            is_to_configure: false,
+            stated: None,
             snapshots: SnapshotTimes::new(now, restored.cost),
         }
     }
@@ -140,16 +160,21 @@ impl<T: Task> Active<T> {
     ) -> Result<(), Failure> {
         debug_assert!(self.work != Work::Torn, "it was not rolled back");
         let live = self.replay(run, effects)?;
-        let Some(first) = live.first() else { return Ok(()) };
+        if live.is_empty() {
+            return Ok(());
+        }
         // Whatever fails from here on, these records do not come again without a roll-back.
         self.work = Work::Torn;
         effects.begin()?;
+        if self.is_to_configure {
+            self.configure(effects)?;
+        }
         for record in live {
             if record.offset < self.next {
                 continue;
             }
             let done = self.task.process(record, effects.outbox());
-            done.map_err(|reason| stopped(first.topic, self.number, reason))?;
+            done.map_err(|reason| stopped(record.topic, self.number, reason))?;
             if let Some(failure) = effects.take_failure() {
                 return Err(failure);
             }
@@ -181,37 +206,40 @@ impl<T: Task> Active<T> {
             };
             let until = replay.until;
             if record.offset < until {
-                let failed = |reason| stopped(record.topic, self.number, reason);
-                while let Some(watermark_ms) = replay.advances.take_before(record.offset) {
-                    let done = self.task.advance(watermark_ms, &mut ReplayOutbox);
-                    done.map_err(failed)?;
+                while let Some(directive) = replay.directives.take_before(record.offset) {
+                    repeat(&mut self.task, self.number, &self.terms, &directive)?;
                 }
-                self.task.process(record, &mut ReplayOutbox).map_err(failed)?;
+                let done = self.task.process(record, &mut ReplayOutbox);
+                done.map_err(|reason| stopped(record.topic, self.number, reason))?;
                 replay.records += 1;
                 self.go_to(record.offset + 1);
                 self.snapshots.state_changed();
                 rest = after;
             }
             if record.offset + 1 >= until {
-                self.end_replay(record.topic, effects)?;
+                self.end_replay(effects)?;
             }
         }
         Ok(rest)
     }
 
-    /// Ends the replay where nothing is left to read of it, and repeats the advances that are left.
-    pub(super) fn end_replay(&mut self, topic: &str, effects: &mut impl Effects) -> Result<(), Failure> {
+    /// Ends the replay where nothing is left to read of it, and repeats the directives that are left.
+    pub(super) fn end_replay(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
         let Phase::Replaying(mut replay) = std::mem::replace(&mut self.phase, Phase::Live) else {
             return Ok(());
         };
-        while let Some(watermark_ms) = replay.advances.take_before(i64::MAX) {
-            let done = self.task.advance(watermark_ms, &mut ReplayOutbox);
-            done.map_err(|reason| stopped(topic, self.number, reason))?;
-            self.snapshots.state_changed();
-        }
         debug_assert!(self.next <= replay.until, "a replay went beyond its end");
         self.go_to(self.next.max(replay.until));
+        while let Some(directive) = replay.directives.take_before(i64::MAX) {
+            repeat(&mut self.task, self.number, &self.terms, &directive)?;
+            self.directives += 1;
+            self.snapshots.state_changed();
+        }
         debug_assert!(self.committed.is_none_or(|committed| committed <= self.next));
+        // A partition that has done nothing yet is told all the same: a replay from its beginning will need it.
+        self.is_to_configure = self.terms.control.is_some()
+            && !self.terms.policy.is_empty()
+            && (self.committed.is_none() || self.task.policy() != self.terms.policy);
         self.last_record = Instant::now();
         effects.went_live(&Replayed {
             partition: self.number,
@@ -223,19 +251,18 @@ impl<T: Task> Active<T> {
     }
 
     /// Ends a replay that has nothing to read from its start.
-    pub(super) fn end_empty_replay(
-        &mut self,
-        topic: &str,
-        effects: &mut impl Effects,
-    ) -> Result<(), Failure> {
+    pub(super) fn end_empty_replay(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
         match &self.phase {
-            Phase::Replaying(replay) if self.next >= replay.until => self.end_replay(topic, effects),
+            Phase::Replaying(replay) if self.next >= replay.until => self.end_replay(effects),
             _ => Ok(()),
         }
     }
 
     fn go_to(&mut self, next: i64) {
         debug_assert!(self.next <= next, "a position went back");
+        if self.next != next {
+            self.directives = 0;
+        }
         self.next = next;
     }
 
@@ -245,53 +272,8 @@ impl<T: Task> Active<T> {
         self.work = Work::Torn;
     }
 
-    /// Moves the watermark of a live partition without records, as an event of its order: the record of it in `control` is
-    /// in the transaction that commits the offset it belongs to.
-    pub(super) fn advance(
-        &mut self,
-        watermark_ms: i64,
-        topic: &str,
-        control: &str,
-        effects: &mut impl Effects,
-        tally: &mut Tally,
-    ) -> Result<(), Failure> {
-        debug_assert!(self.is_live() && self.work != Work::Torn);
-        effects.begin()?;
-        self.work = Work::Torn;
-        let done = self.task.advance(watermark_ms, effects.outbox());
-        done.map_err(|reason| stopped(topic, self.number, reason))?;
-        let offset = self.next;
-        self.publish(control, ControlRecord::Advance { offset, watermark_ms }, effects);
-        if let Some(failure) = effects.take_failure() {
-            return Err(failure);
-        }
-        self.work = Work::Uncommitted;
-        self.snapshots.state_changed();
-        let now = Instant::now();
-        self.published = Some((watermark_ms, now));
-        tally.started.get_or_insert(now);
-        // What it closes is awaited, however old the last record is.
-        tally.newest_append_ms = -1;
-        Ok(())
-    }
-
-    fn publish(&self, control: &str, record: ControlRecord, effects: &mut impl Effects) {
-        effects.outbox().send(OutputRecord {
-            topic: control,
-            partition: Some(self.number),
-            key: None,
-            payload: record.to_json().as_bytes(),
-            headers: &[],
-        });
-    }
-
     /// Adds what the task and the worker have to say at a commit; the offset to commit, where there is something to.
-    pub(super) fn close(
-        &mut self,
-        topic: &str,
-        control: Option<&str>,
-        effects: &mut impl Effects,
-    ) -> Result<Option<i64>, Failure> {
+    pub(super) fn close(&mut self, effects: &mut impl Effects) -> Result<Option<i64>, Failure> {
         match self.work {
             Work::Committed => return Ok(None),
             Work::Uncommitted => {}
@@ -303,17 +285,18 @@ impl<T: Task> Active<T> {
         }
         debug_assert!(self.is_live(), "a replay has nothing to commit");
         let closed = self.task.before_commit(effects.outbox());
-        closed.map_err(|reason| stopped(topic, self.number, reason))?;
-        if let Some(control) = control
+        closed.map_err(|reason| stopped(&self.terms.topic, self.number, reason))?;
+        let offset = self.next;
+        if self.terms.advances_idle
             && let Some(watermark_ms) = self.unpublished_watermark_ms()
         {
-            let offset = self.next;
-            self.publish(
-                control,
-                ControlRecord::Watermark { offset, watermark_ms },
-                effects,
-            );
+            self.publish(&ControlRecord::Watermark { offset, watermark_ms }, effects);
             self.published = Some((watermark_ms, Instant::now()));
+        }
+        if !self.terms.policy.is_empty() && self.stated.is_none_or(|at| at.elapsed() >= STATE_INTERVAL) {
+            let policy = self.task.policy();
+            self.publish(&ControlRecord::Policy { offset, policy }, effects);
+            self.stated = Some(Instant::now());
         }
         Ok(Some(self.next))
     }
@@ -348,10 +331,15 @@ impl<T: Task> Active<T> {
         self.is_snapshot() && self.snapshots.is_due(interval)
     }
 
-    /// The task, to freeze its state of right after a commit.
-    pub(super) fn task_of_snapshot(&mut self) -> &mut T {
+    /// Freezes the state right after a commit, with what the worker writes before it into `container`.
+    pub(super) fn freeze(&mut self, container: &mut Vec<u8>) -> FrozenState {
         debug_assert!(self.is_snapshot(), "only a committed state is one");
-        &mut self.task
+        let envelope = Envelope {
+            directives: self.directives,
+            policy: &self.task.policy(),
+        };
+        envelope.write(container);
+        self.task.freeze()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The partitions of a worker, and what fetched records do to them. Nothing here asks Kafka: the worker loop and the
 //! simulation (`simulation`) drive it alike.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_engine::near;
@@ -10,6 +11,7 @@ use super::effects::{Effects, Tally};
 use super::partition::Active;
 use super::restore::Restored;
 use super::side::{Probe, Probed};
+use super::terms::Terms;
 use crate::transaction::Failure;
 use crate::{InputRecord, Task};
 
@@ -65,21 +67,17 @@ pub(super) enum Confirmed {
 pub(super) struct Partitions<T> {
     all: Vec<Partition<T>>,
     last_epoch: u64,
-    /// The job's input topic.
-    topic: String,
-    /// Its control topic.
-    control: Option<String>,
+    terms: Arc<Terms>,
     /// What the open batch has taken from the log.
     pub(super) tally: Tally,
 }
 
 impl<T: Task> Partitions<T> {
-    pub(super) fn new(topic: &str, control: Option<&str>) -> Self {
+    pub(super) fn new(terms: Terms) -> Self {
         Self {
             all: Vec::new(),
             last_epoch: 0,
-            topic: topic.to_owned(),
-            control: control.map(str::to_owned),
+            terms: Arc::new(terms),
             tally: Tally::default(),
         }
     }
@@ -159,8 +157,8 @@ impl<T: Task> Partitions<T> {
             matches!(partition.state, State::Restoring),
             "it was restored twice"
         );
-        let mut active = Active::restored(restored, partition.since, Instant::now());
-        active.end_empty_replay(&self.topic, effects)?;
+        let mut active = Active::restored(restored, &self.terms, partition.since, Instant::now());
+        active.end_empty_replay(effects)?;
         partition.state = State::Restored(Box::new(active));
         Ok(())
     }
@@ -254,21 +252,28 @@ impl<T: Task> Partitions<T> {
         watermark_ms: i64,
         effects: &mut impl Effects,
     ) -> Result<(), Failure> {
-        let Some(control) = &self.control else {
-            return Ok(());
-        };
         let found = self.all.iter_mut().find(|it| it.number == number);
         match found.and_then(Partition::active_mut) {
-            Some(active) => active.advance(watermark_ms, &self.topic, control, effects, &mut self.tally),
+            Some(active) => active.advance(watermark_ms, effects, &mut self.tally),
             None => Ok(()),
         }
+    }
+
+    /// Gives its policy to every partition that has gone live with another.
+    pub(super) fn configure(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
+        for active in self.all.iter_mut().filter_map(Partition::active_mut) {
+            if active.is_to_configure() {
+                active.configure_alone(effects, &mut self.tally)?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends a replay that has nothing left to read: what is between its position and its end is markers of transactions.
     pub(super) fn end_replay(&mut self, number: i32, effects: &mut impl Effects) -> Result<(), Failure> {
         let found = self.all.iter_mut().find(|it| it.number == number);
         match found.and_then(Partition::active_mut) {
-            Some(active) => active.end_replay(&self.topic, effects),
+            Some(active) => active.end_replay(effects),
             None => Ok(()),
         }
     }
@@ -281,7 +286,7 @@ impl<T: Task> Partitions<T> {
             let Some(active) = partition.active_mut() else {
                 continue;
             };
-            let closed = active.close(&self.topic, self.control.as_deref(), effects)?;
+            let closed = active.close(effects)?;
             offsets.extend(closed.map(|offset| (number, offset)));
         }
         match effects.take_failure() {
@@ -300,7 +305,7 @@ impl<T: Task> Partitions<T> {
     /// What to ask about the partitions' ends. The end of a live one that has been silent for `idle_timeout` matters where
     /// such partitions are advanced.
     pub(super) fn probes(&mut self, idle_timeout: Duration) -> Vec<Probe> {
-        let advances = self.control.is_some();
+        let advances = self.terms.advances_idle;
         let probe = |partition: &mut Partition<T>| {
             let (number, epoch) = (partition.number, partition.epoch);
             let active = partition.active_mut()?;

@@ -33,6 +33,12 @@ impl<J: Job> Core<J> {
         partitions.run(run, now, &mut effects)
     }
 
+    /// Gives its policy to every partition that has gone live with another, whether or not records come.
+    pub(super) fn configure(&mut self) -> Result<(), Failure> {
+        let (partitions, mut effects) = self.effects();
+        partitions.configure(&mut effects)
+    }
+
     /// The partitions, and what they can do.
     pub(super) fn effects(&mut self) -> (&mut Partitions<J::Task>, WorkerEffects<'_>) {
         let effects = WorkerEffects {

@@ -8,13 +8,14 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_engine::snapshot::{Expected, Header, SnapshotError, SnapshotWriter, container};
+use millrace_engine::snapshot::{Header, SnapshotError, SnapshotWriter, container};
 use millrace_settings::LostPosition;
 
 pub(super) use patience::Patience;
 use plan::Plan;
 
-use crate::control::Advances;
+use super::envelope::Envelope;
+use crate::control::{ControlRecord, Directives, policy_at};
 use crate::metrics::JobMetrics;
 use crate::reader::{ControlError, Reader};
 use crate::snapshot_store::SnapshotStore;
@@ -41,7 +42,9 @@ pub(super) struct Restored<T> {
     pub(super) committed: Option<i64>,
     /// The first record that is new.
     pub(super) replay_until: i64,
-    pub(super) advances: Advances,
+    /// Directives at `start` that the state has had.
+    pub(super) directives_done: u32,
+    pub(super) directives: Directives,
     /// The processor time that the restore took.
     pub(super) cost: Duration,
 }
@@ -53,6 +56,7 @@ pub(super) struct Restorer<J> {
     pub(super) topic: String,
     pub(super) store: Option<SnapshotStore>,
     pub(super) patience: Patience,
+    /// The cluster, the topic, and the layout.
     pub(super) fingerprint: String,
     pub(super) lost_position: LostPosition,
     pub(super) metrics: JobMetrics,
@@ -108,37 +112,39 @@ impl<J: Job> Restorer<J> {
             )));
         }
         let snapshot = self.newest_snapshot(partition, committed)?;
-        let from_snapshot = snapshot.as_ref().map(|(offset, _)| *offset);
+        let from_snapshot = snapshot.as_ref().map(|(offset, ..)| *offset);
         let plan = Plan::of(committed, from_snapshot, low, end);
-        if let Some(what) = plan.lost {
+        if let Some(what) = &plan.lost {
             self.metrics.lost_positions.inc();
             tracing::error!(partition, topic = self.topic, what, policy = ?self.lost_position, "a position was lost");
             if self.lost_position == LostPosition::Stop {
                 return Err(Trouble::Stop(WorkerError::LostPosition {
                     topic: self.topic.clone(),
                     partition,
-                    what,
+                    what: what.clone(),
                 }));
             }
         }
-        let task = match snapshot {
-            Some((_, task)) if plan.with_snapshot => task,
-            _ => self.fresh(partition, plan.start, committed, low)?,
-        };
-        let advances = match self.job.control_topic() {
+        let records = match self.job.control_topic() {
             Some(control) if committed.is_some() => {
                 let records = self.reader.control_records(control, partition, plan.start);
-                let records = records.map_err(|error| self.control_trouble(control, partition, error))?;
-                Advances::between(&records, plan.start, plan.replay_until)
+                records.map_err(|error| self.control_trouble(control, partition, error))?
             }
-            _ => Advances::default(),
+            _ => Vec::new(),
         };
+        let (task, directives_done) = match snapshot {
+            Some((offset, task, done)) if plan.with_snapshot => {
+                (task, if offset == plan.start { done } else { 0 })
+            }
+            _ => (self.fresh(partition, &plan, committed, low, &records)?, 0),
+        };
+        let directives = Directives::between(&records, plan.start, directives_done, plan.replay_until);
         tracing::info!(
             partition,
             committed,
             snapshot = from_snapshot,
             start = plan.start,
-            advances = advances.len(),
+            directives = directives.len(),
             "partition restored"
         );
         Ok(Restored {
@@ -148,7 +154,8 @@ impl<J: Job> Restorer<J> {
             start: plan.start,
             committed,
             replay_until: plan.replay_until,
-            advances,
+            directives_done,
+            directives,
             cost: processor_time::of_this_thread().saturating_sub(started),
         })
     }
@@ -162,22 +169,37 @@ impl<J: Job> Restorer<J> {
         }
     }
 
-    /// A task without state. On the job's very first start in a log that has lost its beginning, the empty state is
-    /// stored as a snapshot: it says that nothing before is part of the state, so that a restart before the first real
-    /// snapshot is not taken for a loss.
+    /// A task without state, with the policy that the log begins with. On the job's very first start in a log that has lost
+    /// its beginning, the empty state is stored as a snapshot: it says that nothing before is part of the state, so that a
+    /// restart before the first real snapshot is not taken for a loss.
     fn fresh(
         &self,
         partition: i32,
-        start: i64,
+        plan: &Plan,
         committed: Option<i64>,
         low: i64,
+        records: &[ControlRecord],
     ) -> Result<J::Task, Trouble> {
-        let mut task = self.job.task(partition);
+        let mut task = match policy_at(records, plan.start) {
+            Some(policy) => self.job.task_under(partition, policy).map_err(|reason| {
+                Trouble::Stop(WorkerError::Topic(format!(
+                    "partition {partition} of {} cannot be replayed: {policy} is no policy of this job: {reason}",
+                    self.topic
+                )))
+            })?,
+            None => self.job.task(partition),
+        };
+        let start = plan.start;
         if committed.is_none()
             && low > 0
             && let Some(store) = &self.store
         {
             let mut container = SnapshotWriter::new(&self.header(partition, start, task.watermark_ms()));
+            let envelope = Envelope {
+                directives: 0,
+                policy: &task.policy(),
+            };
+            envelope.write(container.state());
             task.freeze().write(container.state());
             store
                 .begin(partition, start)
@@ -203,7 +225,7 @@ impl<J: Job> Restorer<J> {
         &self,
         partition: i32,
         committed: Option<i64>,
-    ) -> Result<Option<(i64, J::Task)>, Trouble> {
+    ) -> Result<Option<(i64, J::Task, u32)>, Trouble> {
         let Some(store) = &self.store else { return Ok(None) };
         let offsets = match store.list(partition) {
             Ok(offsets) => offsets,
@@ -231,9 +253,9 @@ impl<J: Job> Restorer<J> {
                 continue;
             }
             match self.read_snapshot(store, partition, offset) {
-                Ok(task) => {
+                Ok((task, done)) => {
                     self.patience.renew();
-                    return Ok(Some((offset, task)));
+                    return Ok(Some((offset, task, done)));
                 }
                 Err(("store", reason)) if !self.patience.is_over() => return Err(Trouble::Later(reason)),
                 Err((code, reason)) => {
@@ -253,24 +275,46 @@ impl<J: Job> Restorer<J> {
         store: &SnapshotStore,
         partition: i32,
         offset: i64,
-    ) -> Result<J::Task, (&'static str, String)> {
+    ) -> Result<(J::Task, u32), (&'static str, String)> {
         let bytes = store
             .read(partition, offset)
             .map_err(|error| (error.code(), error.to_string()))?;
-        let expected = Expected {
-            job: self.job.name(),
-            partition,
-            fingerprint: &self.fingerprint,
-        };
         let refused = |error: SnapshotError| (error.code(), error.to_string());
-        let snapshot = container::read(&bytes, &expected).map_err(refused)?;
-        if snapshot.header.offset != offset {
-            return Err(("foreign", format!("it is of offset {}", snapshot.header.offset)));
+        let snapshot = container::read_any(&bytes).map_err(refused)?;
+        let header = &snapshot.header;
+        if (header.job, header.partition, header.offset) != (self.job.name(), partition, offset) {
+            let found = format!(
+                "it is of partition {} of {:?}, offset {}",
+                header.partition, header.job, header.offset
+            );
+            return Err(("foreign", found));
         }
-        let mut task = self.job.task(partition);
-        task.restore(snapshot.state)
-            .map_err(|error| refused(error.into()))?;
-        Ok(task)
+        let (envelope, state, before);
+        if header.fingerprint == self.fingerprint {
+            (envelope, state) = Envelope::read(snapshot.state).map_err(|error| refused(error.into()))?;
+        } else {
+            // Of a release that had no policies: what it was set to is in its fingerprint.
+            let layout = self.job.layout();
+            let place = self.fingerprint.strip_suffix(layout.as_str()).unwrap_or_default();
+            let settings = header.fingerprint.strip_prefix(place);
+            before = settings
+                .and_then(|settings| self.job.policy_of_fingerprint(settings))
+                .ok_or_else(|| {
+                    refused(SnapshotError::OtherConfiguration {
+                        found: header.fingerprint.to_owned(),
+                        expected: self.fingerprint.clone(),
+                    })
+                })?;
+            envelope = Envelope {
+                directives: 0,
+                policy: &before,
+            };
+            state = snapshot.state;
+        }
+        let task = self.job.task_under(partition, envelope.policy);
+        let mut task = task.map_err(|reason| ("other_configuration", reason))?;
+        task.restore(state).map_err(|error| refused(error.into()))?;
+        Ok((task, envelope.directives))
     }
 
     fn refuse(&self, partition: i32, offset: i64, code: &str, reason: &str) {

@@ -11,7 +11,7 @@ use rdkafka::message::Message as _;
 
 use super::copies::{self, content, place};
 use super::difference::{Comparison, Difference, digest};
-use super::offline::{self, Collect, Events};
+use super::offline::{self, Collect};
 use super::partial::CODE;
 use crate::verify::log::TopicLog;
 
@@ -58,7 +58,8 @@ pub(super) fn compare(settings: &Settings, job: &MergeJob) -> Result<Vec<Differe
         aggregates: Comparison::of("results"),
         dead_letters: Comparison::of("dead letters of contributions"),
     };
-    offline::run(kafka, job, &Events::new(), &mut stage)?;
+    let events = offline::events(kafka, job)?;
+    offline::run(kafka, job, &events, &mut stage)?;
     let Stage {
         mut aggregates,
         mut dead_letters,

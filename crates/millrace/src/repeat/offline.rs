@@ -1,18 +1,28 @@
 //! A job over its whole log, without its group.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use millrace_kafka::control::ControlRecord;
 use millrace_kafka::copies::header;
-use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, RecordHeaders, Task as _};
+use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, RecordHeaders, Task};
 use millrace_settings::Kafka;
 use rdkafka::message::Message as _;
 
 use crate::verify::log::TopicLog;
 
-/// What a job's partitions met beside their records: advances of idle ones, by the offset they happened before, in order.
-pub(crate) type Events = BTreeMap<i32, VecDeque<(i64, i64)>>;
+/// What a job's partitions met beside their records, by the offset it happened before, in order.
+pub(crate) type Events = BTreeMap<i32, VecDeque<(i64, Event)>>;
+
+/// An event beside the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The watermark of an idle partition was advanced to this time, in milliseconds since 1970.
+    Advance(i64),
+    /// The settings were changed from one policy to the other; from none where nothing was done before.
+    Configure { before: Option<String>, policy: String },
+}
 
 /// Takes what the tasks write.
 pub(crate) trait Collect {
@@ -36,10 +46,14 @@ pub(crate) fn events(kafka: &Kafka, job: &impl Job) -> Result<Events> {
     log.read_new(|message| {
         let record = ControlRecord::parse(message.payload().unwrap_or_default());
         let record = record.map_err(|reason| anyhow!("{control} at {}: {reason}", message.offset()))?;
-        if let ControlRecord::Advance { offset, watermark_ms } = record {
-            let of_partition = events.entry(message.partition()).or_default();
-            of_partition.push_back((offset, watermark_ms));
-        }
+        let offset = record.offset();
+        let event = match record {
+            ControlRecord::Advance { watermark_ms, .. } => Event::Advance(watermark_ms),
+            ControlRecord::Configure { before, policy, .. } => Event::Configure { before, policy },
+            ControlRecord::Policy { .. } | ControlRecord::Watermark { .. } => return Ok(()),
+        };
+        let of_partition = events.entry(message.partition()).or_default();
+        of_partition.push_back((offset, event));
         Ok(())
     })?;
     Ok(events)
@@ -60,11 +74,14 @@ pub(crate) fn run(kafka: &Kafka, job: &impl Job, events: &Events, collect: &mut 
     let mut tasks = BTreeMap::new();
     log.read_new(|message| {
         let partition = message.partition();
-        let task = tasks.entry(partition).or_insert_with(|| job.task(partition));
-        let mut outbox = Collecting::new(partition, collect);
         let due = events.entry(partition).or_default();
-        while let Some((_, watermark_ms)) = due.pop_front_if(|(offset, _)| *offset <= message.offset()) {
-            task.advance(watermark_ms, &mut outbox)?;
+        let task = match tasks.entry(partition) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(begin(job, partition, due)?),
+        };
+        let mut outbox = Collecting::new(partition, collect);
+        while let Some((_, event)) = due.pop_front_if(|(offset, _)| *offset <= message.offset()) {
+            repeat(task, &event, &mut outbox)?;
         }
         let record = InputRecord {
             topic: message.topic(),
@@ -79,12 +96,38 @@ pub(crate) fn run(kafka: &Kafka, job: &impl Job, events: &Events, collect: &mut 
         outbox.end()
     })?;
     for (partition, left) in events {
-        let task = tasks.entry(partition).or_insert_with(|| job.task(partition));
+        let task = match tasks.entry(partition) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(begin(job, partition, &left)?),
+        };
         let mut outbox = Collecting::new(partition, collect);
-        for (_, watermark_ms) in left {
-            task.advance(watermark_ms, &mut outbox)?;
+        for (_, event) in left {
+            repeat(task, &event, &mut outbox)?;
         }
         outbox.end().with_context(|| format!("{topic}-{partition}"))?;
+    }
+    Ok(())
+}
+
+/// A task with the policy that its log begins with.
+fn begin<J: Job>(job: &J, partition: i32, events: &VecDeque<(i64, Event)>) -> Result<J::Task> {
+    let first = events.iter().find_map(|(_, event)| match event {
+        Event::Advance(_) => None,
+        Event::Configure { before, policy } => Some(before.as_ref().unwrap_or(policy)),
+    });
+    match first {
+        Some(policy) => {
+            let task = job.task_under(partition, policy);
+            task.map_err(|reason| anyhow!("{policy} is no policy of {}: {reason}", job.name()))
+        }
+        None => Ok(job.task(partition)),
+    }
+}
+
+fn repeat(task: &mut impl Task, event: &Event, outbox: &mut dyn Outbox) -> Result<()> {
+    match event {
+        Event::Advance(watermark_ms) => task.advance(*watermark_ms, outbox)?,
+        Event::Configure { policy, .. } => task.configure(policy, outbox)?,
     }
     Ok(())
 }

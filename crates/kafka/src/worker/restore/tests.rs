@@ -65,8 +65,11 @@ impl Job for Numbers {
     fn control_topic(&self) -> Option<&str> {
         None
     }
-    fn fingerprint(&self) -> String {
-        String::new()
+    fn layout(&self) -> String {
+        "mine".to_owned()
+    }
+    fn policy_of_fingerprint(&self, fingerprint: &str) -> Option<String> {
+        fingerprint.strip_prefix("settings=").map(str::to_owned)
     }
     fn task(&self, _: i32) -> Number {
         Number(0)
@@ -94,6 +97,13 @@ fn write(restorer: &Restorer<Numbers>, offset: i64, fingerprint: &str, number: u
         ..restorer.header(2, offset, None)
     };
     let mut container = SnapshotWriter::new(&header);
+    if fingerprint == restorer.fingerprint {
+        let envelope = Envelope {
+            directives: 0,
+            policy: "",
+        };
+        envelope.write(container.state());
+    }
     Number(number).freeze().write(container.state());
     let store = restorer.store.as_ref().unwrap();
     store.write(2, offset, container.finish()).unwrap();
@@ -102,7 +112,7 @@ fn write(restorer: &Restorer<Numbers>, offset: i64, fingerprint: &str, number: u
 fn chosen(restorer: &Restorer<Numbers>, committed: Option<i64>) -> Option<(i64, u8)> {
     let newest = restorer.newest_snapshot(2, committed);
     let newest = newest.unwrap_or_else(|_| panic!("the store answers"));
-    newest.map(|(offset, task)| (offset, task.0))
+    newest.map(|(offset, task, _)| (offset, task.0))
 }
 
 #[test]
@@ -127,8 +137,15 @@ fn the_newest_snapshot_that_is_whole_and_ours_is_chosen() {
     assert_eq!(
         chosen(&restorer, Some(45)),
         Some((20, 2)),
-        "the next is of other settings"
+        "the next is of another layout"
     );
+    write(&restorer, 22, "settings=5", 6);
+    assert_eq!(
+        chosen(&restorer, Some(45)),
+        Some((22, 6)),
+        "one of a release without policies serves"
+    );
+    std::fs::remove_file(file(22)).unwrap();
     std::fs::write(file(20), []).unwrap();
     assert_eq!(chosen(&restorer, Some(45)), Some((10, 1)));
     std::fs::remove_dir_all(folder.path().join("restore-test")).unwrap();

@@ -6,7 +6,8 @@ use millrace_engine::snapshot::{Expected, Header, SnapshotWriter, container};
 
 use super::task::{Digest, OUTPUTS};
 use crate::Task;
-use crate::control::{Advances, ControlRecord};
+use crate::control::{ControlRecord, Directives, policy_at};
+use crate::worker::envelope::Envelope;
 use crate::worker::restore::Restored;
 
 pub(super) const INPUT: &str = "input";
@@ -54,9 +55,10 @@ impl Log {
     }
 
     /// What a restore finds.
-    pub(super) fn restore(&self, partition: i32, epoch: u64) -> Restored<Digest> {
-        let mut task = Digest::new(partition);
-        let mut start = 0;
+    pub(super) fn restore(&self, partition: i32, epoch: u64, policy: &str) -> Restored<Digest> {
+        let known = self.committed.and_then(|_| policy_at(&self.control, 0));
+        let mut task = Digest::new(partition, known.unwrap_or(policy));
+        let (mut start, mut directives_done) = (0, 0);
         let expected = Expected {
             job: JOB,
             partition,
@@ -64,16 +66,18 @@ impl Log {
         };
         let read = |bytes: &Vec<u8>| {
             let snapshot = container::read(bytes, &expected).ok()?;
-            let mut task = Digest::new(partition);
-            task.restore(snapshot.state).ok()?;
-            (Some(snapshot.header.offset) <= self.committed).then_some((snapshot.header.offset, task))
+            let (envelope, state) = Envelope::read(snapshot.state).ok()?;
+            let mut task = Digest::new(partition, envelope.policy);
+            task.restore(state).ok()?;
+            let (offset, done) = (snapshot.header.offset, envelope.directives);
+            (Some(offset) <= self.committed).then_some((offset, done, task))
         };
-        let newest = self.snapshots.iter().filter_map(read).max_by_key(|(at, _)| *at);
-        if let Some((offset, restored)) = newest {
-            (start, task) = (offset, restored);
+        let newest = self.snapshots.iter().filter_map(read);
+        if let Some(newest) = newest.max_by_key(|(offset, done, _)| (*offset, *done)) {
+            (start, directives_done, task) = newest;
         }
         let replay_until = self.committed.unwrap_or(start);
-        let advances = Advances::between(&self.control, start, replay_until);
+        let directives = Directives::between(&self.control, start, directives_done, replay_until);
         Restored {
             partition,
             epoch,
@@ -81,7 +85,8 @@ impl Log {
             start,
             committed: self.committed,
             replay_until,
-            advances,
+            directives_done,
+            directives,
             cost: Duration::ZERO,
         }
     }

@@ -17,7 +17,8 @@ use crate::worker::partition::Active;
 use crate::worker::partitions::{Confirmed, Partitions};
 use crate::worker::restore::Restored;
 use crate::worker::side::Probed;
-use crate::{InputRecord, Outbox, OutputRecord, RecordHeaders, Task, WorkerError};
+use crate::worker::terms::Terms;
+use crate::{InputRecord, Outbox, OutputRecord, RecordHeaders, WorkerError};
 
 /// What fails next.
 #[derive(Debug, Default, Clone, Copy)]
@@ -120,6 +121,7 @@ struct Position {
 /// A worker of one generation; all of it is lost in a crash.
 pub(super) struct Process {
     pub(super) generation: u64,
+    policy: String,
     pub(super) partitions: Partitions<Digest>,
     pub(super) transaction: Transaction,
     positions: BTreeMap<i32, Position>,
@@ -132,10 +134,17 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(generation: u64) -> Self {
+    pub(super) fn new(generation: u64, policy: u64) -> Self {
+        let terms = Terms {
+            topic: INPUT.to_owned(),
+            control: Some(CONTROL.to_owned()),
+            advances_idle: true,
+            policy: policy.to_string(),
+        };
         Self {
             generation,
-            partitions: Partitions::new(INPUT, Some(CONTROL)),
+            policy: policy.to_string(),
+            partitions: Partitions::new(terms),
             transaction: Transaction::default(),
             positions: BTreeMap::new(),
             requests: Vec::new(),
@@ -170,7 +179,7 @@ impl Process {
         if !self.requests.is_empty() && random.one_in(2) {
             let (partition, epoch) = self.requests.swap_remove(random.below(self.requests.len()));
             let log = &cluster.logs[partition as usize];
-            self.answers.push(log.restore(partition, epoch));
+            self.answers.push(log.restore(partition, epoch, &self.policy));
         }
         if self.answers.is_empty() {
             return Ok(());
@@ -309,12 +318,20 @@ impl Process {
             if let Some(active) = partition.active_mut()
                 && active.wants_snapshot(Duration::ZERO)
             {
-                let container = container_of(number, active.next(), active.watermark_ms());
-                let state = active.task_of_snapshot().freeze();
+                let mut container = container_of(number, active.next(), active.watermark_ms());
+                let state = active.freeze(container.state());
                 active.snapshots.took(true);
                 self.frozen.push((number, container, state));
             }
         }
+    }
+
+    /// Sets the policy of partitions that have gone live with another.
+    pub(super) fn configure(&mut self, faults: Faults) -> Result<(), Failure> {
+        self.transaction.faults = faults;
+        let result = self.partitions.configure(&mut self.transaction);
+        self.transaction.faults = Faults::default();
+        result
     }
 
     /// Asks for the ends of the partitions, or takes what was asked for before.
@@ -360,7 +377,10 @@ impl Process {
         self.partitions.iter().all(|partition| {
             let log = &cluster.logs[partition.number() as usize];
             let is_done = |active: &Active<Digest>| {
-                active.is_live() && !active.is_dirty() && log.is_empty_from(active.next())
+                active.is_live()
+                    && !active.is_to_configure()
+                    && !active.is_dirty()
+                    && log.is_empty_from(active.next())
             };
             partition.active().is_some_and(is_done)
         })

@@ -8,25 +8,29 @@ use super::random::mix;
 use crate::{InputRecord, Outbox, OutputRecord, Task, TaskError};
 
 pub(super) const OUTPUTS: &str = "outputs";
+const CONFIGURED: u64 = 1 << 62;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Digest {
     partition: i32,
     digest: u64,
+    /// The policy: a number that goes into all that the task makes of an event.
+    policy: u64,
     watermark_ms: Option<i64>,
 }
 
 impl Digest {
-    pub(super) fn new(partition: i32) -> Self {
+    pub(super) fn new(partition: i32, policy: &str) -> Self {
         Self {
             partition,
             digest: 0,
+            policy: policy.parse().expect("a number"),
             watermark_ms: None,
         }
     }
 
     fn take(&mut self, event: u64, outbox: &mut dyn Outbox) {
-        self.digest = mix(self.digest ^ mix(event));
+        self.digest = mix(self.digest ^ mix(event ^ mix(self.policy)));
         outbox.send(OutputRecord {
             topic: OUTPUTS,
             partition: Some(self.partition),
@@ -56,6 +60,16 @@ impl Task for Digest {
             self.watermark_ms = Some(watermark_ms);
             self.take(u64::MAX - watermark_ms as u64, outbox);
         }
+        Ok(())
+    }
+
+    fn policy(&self) -> String {
+        self.policy.to_string()
+    }
+
+    fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        self.policy = policy.parse().map_err(|_| TaskError(policy.to_owned()))?;
+        self.take(CONFIGURED, outbox);
         Ok(())
     }
 

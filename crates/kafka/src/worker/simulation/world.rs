@@ -4,6 +4,7 @@ use super::cluster::{Cluster, INPUT, Log};
 use super::process::{Faults, Process};
 use super::random::Random;
 use super::task::{Digest, OUTPUTS};
+use crate::control::{ControlRecord, policy_at};
 use crate::transaction::Failure;
 use crate::{InputRecord, Outbox, OutputRecord, RecordHeaders, Task};
 
@@ -24,7 +25,7 @@ pub(super) struct Seen {
     losses: u64,
     snapshots: u64,
     replayed: u64,
-    advances: u64,
+    directives: u64,
     outputs: u64,
 }
 
@@ -38,7 +39,7 @@ impl Seen {
         self.losses += other.losses;
         self.snapshots += other.snapshots;
         self.replayed += other.replayed;
-        self.advances += other.advances;
+        self.directives += other.directives;
         self.outputs += other.outputs;
     }
 
@@ -52,11 +53,11 @@ impl Seen {
             losses,
             snapshots,
             replayed,
-            advances,
+            directives,
             outputs,
         } = *self;
         let all = [
-            commits, aborts, unknown, fenced, crashes, losses, snapshots, replayed, advances, outputs,
+            commits, aborts, unknown, fenced, crashes, losses, snapshots, replayed, directives, outputs,
         ];
         assert!(all.iter().all(|times| *times > 100), "{self:?}");
     }
@@ -67,6 +68,8 @@ pub(super) struct World {
     cluster: Cluster,
     workers: Vec<Process>,
     generation: u64,
+    /// The policy that the next process starts with.
+    policy: u64,
     /// Whether failures are made.
     is_calm: bool,
     pub(super) seen: Seen,
@@ -79,8 +82,9 @@ impl World {
             cluster: Cluster {
                 logs: (0..PARTITIONS).map(|_| Log::default()).collect(),
             },
-            workers: (0..WORKERS).map(|_| Process::new(0)).collect(),
+            workers: (0..WORKERS).map(|_| Process::new(0, 0)).collect(),
             generation: 0,
+            policy: 0,
             is_calm: false,
             seen: Seen::default(),
         };
@@ -108,12 +112,17 @@ impl World {
 
     fn step(&mut self) {
         let (worker, partition) = (self.random.below(WORKERS), self.random.below(PARTITIONS));
-        match self.random.below(24) {
+        match self.random.below(25) {
             0..5 => self.produce(partition),
             5 => self.crash(worker),
             6 => self.rebalance(partition, worker),
             7 => self.lose(partition, worker),
             8 => self.damage_snapshots(partition),
+            9 => {
+                // As of a start with other settings; the other worker is started again later, or never.
+                self.policy = self.random.below(3) as u64;
+                self.crash(worker);
+            }
             _ => self.work(),
         }
     }
@@ -123,11 +132,12 @@ impl World {
         let worker = self.random.below(WORKERS);
         let faults = self.faults();
         let process = &mut self.workers[worker];
-        let result = match self.random.below(12) {
+        let result = match self.random.below(13) {
             0..5 => process.batch(&self.cluster, &mut self.random, faults),
             5..8 => process.restore(&self.cluster, &mut self.random),
             8 if self.is_calm && self.random.one_in(2) => Ok(()),
             8 => process.probe(&self.cluster, &mut self.random, faults),
+            12 => process.configure(faults),
             9 => {
                 process.snapshot(&mut self.cluster, &mut self.random);
                 self.seen.snapshots += 1;
@@ -214,7 +224,7 @@ impl World {
         let generation = self.workers[worker].generation;
         self.count(worker);
         self.generation += 1;
-        self.workers[worker] = Process::new(self.generation);
+        self.workers[worker] = Process::new(self.generation, self.policy);
         for partition in 0..PARTITIONS {
             if self.cluster.logs[partition].owner == (worker, generation) {
                 self.pass_over_markers(partition);
@@ -304,10 +314,10 @@ impl World {
         (0..WORKERS).for_each(|worker| self.count(worker));
         for (partition, log) in self.cluster.logs.iter().enumerate() {
             assert!(log.is_empty_from(log.committed.unwrap_or(0)), "a record was left");
-            let (outputs, advances) = undisturbed(partition as i32, log);
+            let (outputs, directives) = undisturbed(partition as i32, log);
             assert_eq!(log.outputs, outputs, "partition {partition}");
             self.seen.outputs += outputs.len() as u64;
-            self.seen.advances += advances;
+            self.seen.directives += directives;
         }
     }
 }
@@ -315,15 +325,25 @@ impl World {
 /// The outputs of a run over all that a log has, with the directives of its control topic by offset; how many these are.
 fn undisturbed(partition: i32, log: &Log) -> (Vec<Vec<u8>>, u64) {
     let mut outputs = Outputs(Vec::new());
-    let mut task = Digest::new(partition);
-    let mut directives = log.control.iter().peekable();
-    let mut advances = 0;
+    let first = policy_at(&log.control, 0).expect("every partition is given a policy");
+    let mut task = Digest::new(partition, first);
+    let mut records = log.control.iter().peekable();
+    let mut directives = 0;
     let done = "the task never fails";
     for offset in 0..=log.end() {
-        while let Some(record) = directives.next_if(|record| record.offset() <= offset) {
-            if let crate::control::ControlRecord::Advance { watermark_ms, .. } = record {
-                task.advance(*watermark_ms, &mut outputs).expect(done);
-                advances += 1;
+        while let Some(record) = records.next_if(|record| record.offset() <= offset) {
+            match record {
+                ControlRecord::Advance { watermark_ms, .. } => {
+                    task.advance(*watermark_ms, &mut outputs).expect(done);
+                    directives += 1;
+                }
+                ControlRecord::Configure { before, policy, .. } => {
+                    assert!(before.as_ref().is_none_or(|before| *before == task.policy()));
+                    task.configure(policy, &mut outputs).expect(done);
+                    directives += 1;
+                }
+                ControlRecord::Policy { policy, .. } => assert_eq!(*policy, task.policy()),
+                ControlRecord::Watermark { .. } => {}
             }
         }
         if let Some(Some(payload)) = log.records.get(offset as usize) {
@@ -339,8 +359,8 @@ fn undisturbed(partition: i32, log: &Log) -> (Vec<Vec<u8>>, u64) {
             task.process(&record, &mut outputs).expect(done);
         }
     }
-    assert!(directives.next().is_none(), "a directive beyond the log's end");
-    (outputs.0, advances)
+    assert!(records.next().is_none(), "a directive beyond the log's end");
+    (outputs.0, directives)
 }
 
 struct Outputs(Vec<Vec<u8>>);

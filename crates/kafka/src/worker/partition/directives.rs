@@ -1,0 +1,124 @@
+//! What happens to a partition beside its records: advances of its watermark and changes of policy, each an event of its
+//! order with a control record.
+
+use std::time::Instant;
+
+use super::{Active, Effects, Tally, Terms, Work, stopped};
+use crate::Task;
+use crate::control::{ControlRecord, Directive};
+use crate::job::OutputRecord;
+use crate::outbox::ReplayOutbox;
+use crate::transaction::Failure;
+
+impl<T: Task> Active<T> {
+    /// Whether it is live with another policy than the job's.
+    pub(in crate::worker) fn is_to_configure(&self) -> bool {
+        self.is_to_configure
+    }
+
+    /// Gives the task the job's policy, without waiting for a record.
+    pub(in crate::worker) fn configure_alone(
+        &mut self,
+        effects: &mut impl Effects,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        debug_assert!(self.is_live() && self.work != Work::Torn);
+        effects.begin()?;
+        self.work = Work::Torn;
+        self.configure(effects)?;
+        self.work = Work::Uncommitted;
+        tally.started.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    /// A change of policy is an event of the partition's order, as an advance is.
+    pub(super) fn configure(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
+        let before = self.committed.map(|_| self.task.policy());
+        let policy = self.terms.policy.clone();
+        let done = self.task.configure(&policy, effects.outbox());
+        done.map_err(|reason| stopped(&self.terms.topic, self.number, reason))?;
+        debug_assert!(self.task.policy() == policy, "a task has not taken its policy");
+        tracing::info!(
+            partition = self.number,
+            offset = self.next,
+            before,
+            policy,
+            "policy set"
+        );
+        let record = ControlRecord::Configure {
+            offset: self.next,
+            nth: self.directives,
+            before,
+            policy,
+        };
+        self.publish(&record, effects);
+        if let Some(failure) = effects.take_failure() {
+            return Err(failure);
+        }
+        self.directives += 1;
+        self.is_to_configure = false;
+        self.stated = Some(Instant::now());
+        self.snapshots.state_changed();
+        Ok(())
+    }
+
+    /// Moves the watermark of a live partition without records, as an event of its order: its control record is in the
+    /// transaction that commits the offset it belongs to.
+    pub(in crate::worker) fn advance(
+        &mut self,
+        watermark_ms: i64,
+        effects: &mut impl Effects,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        debug_assert!(self.is_live() && self.work != Work::Torn);
+        effects.begin()?;
+        self.work = Work::Torn;
+        let done = self.task.advance(watermark_ms, effects.outbox());
+        done.map_err(|reason| stopped(&self.terms.topic, self.number, reason))?;
+        let record = ControlRecord::Advance {
+            offset: self.next,
+            watermark_ms,
+            nth: self.directives,
+        };
+        self.publish(&record, effects);
+        if let Some(failure) = effects.take_failure() {
+            return Err(failure);
+        }
+        self.work = Work::Uncommitted;
+        self.directives += 1;
+        self.snapshots.state_changed();
+        let now = Instant::now();
+        self.published = Some((watermark_ms, now));
+        tally.started.get_or_insert(now);
+        // What it closes is awaited, however old the last record is.
+        tally.newest_append_ms = -1;
+        Ok(())
+    }
+
+    pub(super) fn publish(&self, record: &ControlRecord, effects: &mut impl Effects) {
+        let Some(control) = &self.terms.control else {
+            return;
+        };
+        effects.outbox().send(OutputRecord {
+            topic: control,
+            partition: Some(self.number),
+            key: None,
+            payload: record.to_json().as_bytes(),
+            headers: &[],
+        });
+    }
+}
+
+/// Repeats a directive in a replay.
+pub(super) fn repeat(
+    task: &mut impl Task,
+    number: i32,
+    terms: &Terms,
+    directive: &Directive,
+) -> Result<(), Failure> {
+    let done = match directive {
+        Directive::Advance(watermark_ms) => task.advance(*watermark_ms, &mut ReplayOutbox),
+        Directive::Configure(policy) => task.configure(policy, &mut ReplayOutbox),
+    };
+    done.map_err(|reason| stopped(&terms.topic, number, reason))
+}
