@@ -180,9 +180,14 @@ impl Metrics {
                 &["operator", "partition"],
             )?,
         };
-        // A rate needs its series from the start, not from the first event.
+        metrics.start_series();
+        Ok(metrics)
+    }
+
+    /// A rate needs its series from the start, not from the first event.
+    fn start_series(&self) {
         for reason in RetryReason::ALL {
-            metrics.retried(reason, 0);
+            self.retried(reason, 0);
         }
         for stream in Stream::ALL {
             for outcome in [
@@ -191,10 +196,9 @@ impl Metrics {
                 Outcome::Differs,
                 Outcome::DeadLettered,
             ] {
-                metrics.document(stream, outcome, 0);
+                self.document(stream, outcome, 0);
             }
         }
-        Ok(metrics)
     }
 
     /// Counts documents. The label `index` is the name without prefix and month, of which there are three.
