@@ -6,14 +6,17 @@ mod early;
 mod end_to_end;
 mod faults;
 mod init;
+mod instances;
 mod object_store;
 mod ownership;
+mod positions;
 mod registry;
 mod replay;
 mod retention;
 mod sink;
 mod time;
 mod tls;
+mod unreadable;
 mod upgrade;
 mod verification;
 
@@ -65,8 +68,14 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(dead_letters::are_cut_and_never_the_end),
         case!(dead_letters::are_replayed_once),
         case!(object_store::serves_a_recovery),
+        case!(instances::any_port_makes_a_name),
+        case!(instances::one_name_is_one_process),
         case!(ownership::is_found_for_every_partition),
+        case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
+        case!(unreadable::zstd_is_read_and_written),
+        case!(unreadable::one_partition_holds_up_no_other),
         case!(retention::a_lost_beginning_is_no_silent_loss),
+        case!(retention::an_overtaken_sink_tells_what_it_missed),
         case!(verification::tells_the_truth),
         case!(verification::what_nobody_has_worked_off_is_not_finished),
         case!(sink::one_blocked_month_holds_up_no_other),
@@ -81,6 +90,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(tls::services_log_in),
         case!(tls::what_is_wrong_is_told),
         case!(time::idle_advances_are_repeated),
+        case!(time::open_transactions_keep_windows_open),
+        case!(time::producers_stamps_bound_nothing),
         case!(faults::workers_die),
         case!(faults::members_come_and_go),
         case!(faults::outages_are_waited_for alone),

@@ -6,7 +6,7 @@ use millrace_domain::topic;
 use millrace_settings::LostPosition;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
-use millrace_tests::{TestContext, topics, wait_until};
+use millrace_tests::{TestContext, sample, send, topics, wait_until};
 
 /// The detector's snapshots are gone and so is the log's beginning. By default it stops and says what is missing; told
 /// to continue, it goes on from what is left, and counts the loss.
@@ -46,6 +46,52 @@ pub(super) async fn a_lost_beginning_is_no_silent_loss(mut context: TestContext)
     })
     .await?;
     detector.stop().await
+}
+
+/// Retention goes on while the sink is away: it says which offsets are not in Elasticsearch, and counts them.
+pub(super) async fn an_overtaken_sink_tells_what_it_missed(context: TestContext) -> Result<()> {
+    pipeline::init(&context).await?;
+    let (settings, port) = (&context.settings, context.settings.elastic_sink.metrics_port);
+    let producer = send::producer(&settings.kafka, &[])?;
+    let transactions =
+        |range: std::ops::Range<u32>| range.map(|number| sample::transaction(number, 1_790_000_000_000));
+    send::send(&producer, &settings.kafka, transactions(0..200), None, None)?;
+    send::flush(&producer)?;
+    let mut sink = Service::start(&context, "elastic-sink", &["service", "elastic-sink"])?;
+    sink.ready(port).await?;
+    wait_until("the sink to have read all", LIMIT, || async {
+        let text = pipeline::metrics_text(port).await?;
+        let consumed = metrics::sum(&text, "millrace_records_consumed_total");
+        Ok((consumed == Some(200.0)).then_some(()))
+    })
+    .await?;
+    sink.stop().await?;
+    let read = topics::read(settings, topic::TRANSACTIONS).await?.len();
+
+    send::send(&producer, &settings.kafka, transactions(200..1_000), None, None)?;
+    send::flush(&producer)?;
+    let partitions = delete_beginnings(&context).await?;
+    let left = topics::read(settings, topic::TRANSACTIONS).await?.len();
+    ensure!(
+        left == partitions,
+        "one record a partition is left, not {left} of {partitions}"
+    );
+    let missed = 1_000 - read - left;
+
+    let mut sink = Service::start(&context, "elastic-sink", &["service", "elastic-sink"])?;
+    sink.ready(port).await?;
+    wait_until("the count of what the sink has missed", LIMIT, || async {
+        let text = pipeline::metrics_text(port).await?;
+        let overtaken = metrics::sum(&text, "millrace_overtaken_offsets_total");
+        Ok((overtaken == Some(missed as f64)).then_some(()))
+    })
+    .await?;
+    let said = sink.output();
+    ensure!(
+        said.contains("retention has deleted"),
+        "the log names the offsets: {said}"
+    );
+    sink.stop().await
 }
 
 /// Deletes all but the last record of each partition of the transactions; how many partitions had more.

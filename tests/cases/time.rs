@@ -3,12 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
+use millrace::metrics;
 use millrace_codec::TransactionReader;
 use millrace_domain::topic;
+use millrace_kafka::topic_name;
+use millrace_settings::Settings;
 use millrace_tests::checks::{check_aggregates, check_undisturbed, source};
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
-use millrace_tests::{TestContext, topics};
+use millrace_tests::{TestContext, sample, send, topics, wait_until};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::Producer;
 
 /// Records of each of the three runs of the producer.
 const COUNT: u64 = 3_000;
@@ -28,8 +35,7 @@ pub(super) async fn idle_advances_are_repeated(mut context: TestContext) -> Resu
     settings.aggregator.worker.idle_timeout_ms = 3_000;
     settings.snapshots.enabled = false;
     let mut pipeline = Pipeline::start(&context).await?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let start_ms = i64::try_from(now.as_millis())? - 600_000;
+    let start_ms = now_ms()? - 600_000;
 
     produce(&context, 1, start_ms).await?;
     pipeline::verify(&context).await?;
@@ -77,6 +83,163 @@ pub(super) async fn idle_advances_are_repeated(mut context: TestContext) -> Resu
         );
     }
     pipeline.stop().await
+}
+
+/// An upstream writes in transactions, and one of them stays open for longer than a partition may be quiet: its records are
+/// in the log and cannot be seen, so their window stays open for them, and it is told what holds the partition back.
+pub(super) async fn open_transactions_keep_windows_open(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    settings.aggregator.window_ms = 10_000;
+    settings.aggregator.event_time.max_disorder_ms = 0;
+    settings.aggregator.worker.idle_timeout_ms = 1_000;
+    let (kafka, port) = (settings.kafka.clone(), settings.aggregator.metrics_port);
+    pipeline::init(&context).await?;
+    let mut aggregator = Service::start(&context, "aggregator", &["service", "aggregator"])?;
+    aggregator.ready(port).await?;
+    // At the end of a window of a minute ago: it takes a second of idleness to close it.
+    let time_ms = now_ms()? / 10_000 * 10_000 - 60_000 - 1_000;
+    let in_partition =
+        |partition: i32| (0..20).map(move |n| sample::transaction(100 * partition as u32 + n, time_ms));
+    let id = format!("{}upstream", kafka.topic_prefix);
+    let upstream = send::producer(&kafka, &[("transactional.id", &id)])?;
+    upstream.init_transactions(send::SEND)?;
+    upstream.begin_transaction()?;
+    for partition in 0..5 {
+        send::send(
+            &upstream,
+            &kafka,
+            in_partition(partition).take(10),
+            Some(partition),
+            None,
+        )?;
+    }
+    upstream.commit_transaction(send::SEND)?;
+    upstream.begin_transaction()?;
+    for partition in 0..5 {
+        send::send(
+            &upstream,
+            &kafka,
+            in_partition(partition).skip(10),
+            Some(partition),
+            None,
+        )?;
+    }
+    send::flush(&upstream)?;
+    wait_until(
+        "the aggregator to tell of the open transaction",
+        LIMIT,
+        || async {
+            let text = pipeline::metrics_text(port).await?;
+            let held_back = metrics::samples(&text, "millrace_open_transaction_seconds")
+                .filter(|sample| sample.label("operator") == Some("aggregate-partial"))
+                .filter(|sample| sample.value > 3.0);
+            Ok((held_back.count() == 5).then_some(()))
+        },
+    )
+    .await?;
+    ensure!(advanced_partitions(&context).await? == 0, "no partition is idle");
+    let said = aggregator.output();
+    ensure!(said.contains("an open transaction"), "the log tells: {said}");
+    upstream.commit_transaction(send::SEND)?;
+
+    wait_until("the window of all records", LIMIT, || async {
+        let aggregates = topics::read(&context.settings, topic::AGGREGATES).await?;
+        Ok((!aggregates.is_empty()).then_some(()))
+    })
+    .await?;
+    let expected = check_aggregates(&context, 0).await?;
+    ensure!(
+        expected.transactions.len() == 100,
+        "{} records",
+        expected.transactions.len()
+    );
+    let late = topics::read(&context.settings, topic::LATE).await?;
+    ensure!(late.is_empty(), "{} records are late", late.len());
+    aggregator.stop().await
+}
+
+/// The source leaves its records' time to producers, and one that replays history stamps new transactions with a time of a
+/// month ago: they are no records of the far future. Both services and `status` say whose time it is.
+pub(super) async fn producers_stamps_bound_nothing(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    settings.aggregator.window_ms = 10_000;
+    settings.aggregator.worker.idle_timeout_ms = 1_000;
+    let settings = context.settings.clone();
+    pipeline::init(&context).await?;
+    set_create_time(&settings).await?;
+    let time_ms = now_ms()? - 60_000;
+    let producer = send::producer(&settings.kafka, &[])?;
+    let transactions = (0..200).map(|number| sample::transaction(number, time_ms));
+    send::send(
+        &producer,
+        &settings.kafka,
+        transactions,
+        None,
+        Some(time_ms - 30 * 86_400_000),
+    )?;
+    send::flush(&producer)?;
+
+    let services = [
+        ("aggregator", settings.aggregator.metrics_port),
+        ("detector", settings.detector.metrics_port),
+    ];
+    let mut running = Vec::new();
+    for (name, port) in services {
+        let mut service = Service::start(&context, name, &["service", name])?;
+        service.ready(port).await?;
+        wait_until("a count of what producers have stamped", LIMIT, || async {
+            let text = pipeline::metrics_text(port).await?;
+            let count = metrics::sum(&text, "millrace_create_time_records_total");
+            Ok((count == Some(200.0)).then_some(()))
+        })
+        .await?;
+        let said = service.output();
+        ensure!(
+            said.contains("message.timestamp.type is CreateTime"),
+            "{name} warns at its start: {said}"
+        );
+        running.push(service);
+    }
+    let mut status = Service::start(&context, "status", &["status", "--json"])?;
+    // It is not ready, as there is no sink.
+    status.fail(LIMIT).await?;
+    ensure!(
+        status.output().contains("message.timestamp.type is CreateTime"),
+        "status tells: {}",
+        status.output()
+    );
+    wait_until("the window of all records", LIMIT, || async {
+        let aggregates = topics::read(&settings, topic::AGGREGATES).await?;
+        Ok((aggregates.len() >= 10).then_some(()))
+    })
+    .await?;
+    let expected = check_aggregates(&context, 0).await?;
+    ensure!(
+        expected.dead.is_empty() && expected.transactions.len() == 200,
+        "nothing is of the far future"
+    );
+    for service in running {
+        service.stop().await?;
+    }
+    Ok(())
+}
+
+async fn set_create_time(settings: &Settings) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &settings.kafka.bootstrap_servers)
+        .create()?;
+    let name = topic_name(&settings.kafka, topic::TRANSACTIONS);
+    let config =
+        AlterConfig::new(ResourceSpecifier::Topic(&name)).set("message.timestamp.type", "CreateTime");
+    for changed in admin.alter_configs([&config], &AdminOptions::new()).await? {
+        changed.map_err(|(_, code)| code)?;
+    }
+    Ok(())
+}
+
+fn now_ms() -> Result<i64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(i64::try_from(now.as_millis())?)
 }
 
 /// Sends one run's records as fast as it goes.

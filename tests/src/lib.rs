@@ -15,6 +15,7 @@ pub mod ready;
 pub mod s3;
 pub mod sample;
 pub mod secure;
+pub mod send;
 pub mod service;
 pub mod sink;
 pub mod topics;

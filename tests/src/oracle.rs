@@ -50,9 +50,10 @@ pub fn expect(
                 continue;
             }
         };
-        if transaction
-            .check_not_far_future(record.timestamp_ms, max_future_ms)
-            .is_err()
+        if record.is_append_time
+            && transaction
+                .check_not_far_future(record.timestamp_ms, max_future_ms)
+                .is_err()
         {
             expected.dead.push((record.partition, record.offset));
         } else if seen.insert(transaction.transaction_id) {

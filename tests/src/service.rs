@@ -56,6 +56,19 @@ impl Service {
     /// # Errors
     /// The process cannot be started.
     pub fn start(context: &TestContext, name: &str, arguments: &[&str]) -> Result<Self> {
+        Self::start_with(context, name, arguments, &[])
+    }
+
+    /// As [`Self::start`], with these variables in its environment.
+    ///
+    /// # Errors
+    /// The process cannot be started.
+    pub fn start_with(
+        context: &TestContext,
+        name: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         let config = context.path(format!("{name}.yml"));
         fs::write(&config, serde_yaml_ng::to_string(&context.settings)?)?;
         let log = context.path(format!("{name}.log"));
@@ -65,6 +78,7 @@ impl Service {
             .arg("--config")
             .arg(&config)
             .env(CHILD, "1")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -140,6 +154,26 @@ impl Service {
         let status = wait_for_end(&mut self.child, limit).await;
         let status = status.with_context(|| self.tail())?;
         Ok((status.code(), self.output()))
+    }
+
+    /// Waits until it ends by itself with an error.
+    ///
+    /// # Errors
+    /// It does not end within `limit`, or ends well.
+    pub async fn fail(&mut self, limit: Duration) -> Result<()> {
+        let status = wait_for_end(&mut self.child, limit)
+            .await
+            .with_context(|| self.tail())?;
+        ensure!(!status.success(), "{} ended well\n{}", self.name, self.tail());
+        Ok(())
+    }
+
+    /// Whether it has not ended.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
     }
 
     /// All it has written.

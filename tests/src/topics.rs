@@ -27,6 +27,8 @@ pub struct Record {
     pub offset: i64,
     /// Its time in the log, in milliseconds since 1970.
     pub timestamp_ms: i64,
+    /// Whether that is the broker's.
+    pub is_append_time: bool,
     /// The key's bytes.
     pub key: Option<Vec<u8>>,
     /// The value's bytes; empty where there is none.
@@ -55,6 +57,7 @@ impl From<&BorrowedMessage<'_>> for Record {
             partition: message.partition(),
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            is_append_time: matches!(message.timestamp(), rdkafka::Timestamp::LogAppendTime(_)),
             key: message.key().map(<[u8]>::to_vec),
             payload: message.payload().unwrap_or_default().to_vec(),
             headers: headers

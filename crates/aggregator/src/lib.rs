@@ -16,7 +16,7 @@ use millrace_codec::{PartialReader, Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{JobMetrics, topic_name};
-use millrace_service::{Jobs, hash_seed, job_config, registry};
+use millrace_service::{Instance, Jobs, hash_seed, job_config, registry, source};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 
@@ -34,7 +34,15 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let (first, second) = (health.component(partial::NAME), health.component(merge::NAME));
     let aggregator = &settings.aggregator;
     let (host, port) = (&settings.telemetry.bind_host, aggregator.metrics_port);
-    let _server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
+    let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
+    let instance = Instance::claim(
+        &settings.kafka,
+        "aggregator",
+        "aggregator.worker.instance",
+        aggregator.worker.instance.as_deref(),
+        server.address().port(),
+    )?;
+    source::warn_of_create_time(&settings.kafka, &topic_name(&settings.kafka, topic::TRANSACTIONS));
     let prepared = tokio::select! {
         prepared = prepare(&settings, &shutdown) => prepared,
         () = shutdown.wait() => return Ok(()),
@@ -43,7 +51,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         return Ok(());
     }
     let (partial, merge) = prepared?;
-    let config = job_config(&settings, &aggregator.worker, &aggregator.event_time, port);
+    let config = job_config(&settings, &aggregator.worker, &aggregator.event_time, &instance);
     let mut jobs = Jobs::new(shutdown);
     jobs.start(partial, config.clone(), first);
     jobs.start(merge, config, second);

@@ -191,9 +191,13 @@ impl Task for PartialTask {
             }
             Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
         };
-        if let Err(error) = transaction.check_not_far_future(record.timestamp_ms, self.max_future_ms) {
-            outbox.dead_letter(record, error.code(), &error.to_string());
-            return Ok(());
+        if let Some(append_time_ms) = record.append_time_ms() {
+            if let Err(error) = transaction.check_not_far_future(append_time_ms, self.max_future_ms) {
+                outbox.dead_letter(record, error.code(), &error.to_string());
+                return Ok(());
+            }
+        } else if !outbox.is_replay() {
+            self.job.metrics.create_time(record);
         }
         match self.operator.process(transaction, &mut self.outputs) {
             Disposition::Accepted => self.send_outputs(outbox),

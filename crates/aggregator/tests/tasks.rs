@@ -159,6 +159,7 @@ fn input(offset: i64, payload: &[u8]) -> InputRecord<'_> {
         partition: 4,
         offset,
         timestamp_ms: NOON_MS,
+        is_append_time: true,
         key: Some(b"u-1"),
         payload: Some(payload),
         headers: RecordHeaders::NONE,

@@ -187,9 +187,14 @@ impl Task for DetectTask {
             }
             Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
         };
-        if let Err(error) = transaction.check_not_far_future(record.timestamp_ms, self.max_future_ms) {
-            self.skip(error.code(), outbox);
-            return Ok(());
+        let parts = &self.job.0;
+        if let Some(append_time_ms) = record.append_time_ms() {
+            if let Err(error) = transaction.check_not_far_future(append_time_ms, self.max_future_ms) {
+                self.skip(error.code(), outbox);
+                return Ok(());
+            }
+        } else if !outbox.is_replay() {
+            parts.job.create_time(record);
         }
         let unknown_before = self.operator.unknown_locations();
         let disposition = self.operator.process(transaction, &mut self.outputs);

@@ -14,7 +14,7 @@ use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_fraud::DetectOperator;
 use millrace_kafka::{JobMetrics, topic_name};
-use millrace_service::{Jobs, hash_seed, job_config, registry};
+use millrace_service::{Instance, Jobs, hash_seed, job_config, registry, source};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 
@@ -31,12 +31,20 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let component = health.component(job::NAME);
     let detector = &settings.detector;
     let (host, port) = (&settings.telemetry.bind_host, detector.metrics_port);
-    let _server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
+    let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
+    let instance = Instance::claim(
+        &settings.kafka,
+        "detector",
+        "detector.worker.instance",
+        detector.worker.instance.as_deref(),
+        server.address().port(),
+    )?;
+    source::warn_of_create_time(&settings.kafka, &topic_name(&settings.kafka, topic::TRANSACTIONS));
     let job = tokio::select! {
         job = prepare(&settings) => job?,
         () = shutdown.wait() => return Ok(()),
     };
-    let config = job_config(&settings, &detector.worker, &detector.event_time, port);
+    let config = job_config(&settings, &detector.worker, &detector.event_time, &instance);
     let mut jobs = Jobs::new(shutdown);
     jobs.start(job, config, component);
     jobs.finish().await

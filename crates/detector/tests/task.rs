@@ -90,6 +90,7 @@ fn process(task: &mut DetectTask, value: Option<&[u8]>, outbox: &mut Kept) {
         partition: 3,
         offset: 17,
         timestamp_ms: NOW_MS,
+        is_append_time: true,
         key: Some(b"alice"),
         payload: value,
         headers: RecordHeaders::NONE,

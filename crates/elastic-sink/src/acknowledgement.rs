@@ -150,6 +150,12 @@ impl Tracker {
         }
     }
 
+    /// The offset after the last record that was read of a partition; `None` if nothing was.
+    #[must_use]
+    pub fn next(&self, partition: PartitionKey) -> Option<i64> {
+        self.partitions.get(&partition).map(|progress| progress.read)
+    }
+
     /// The offset below which everything of a partition is done but for what is held; `None` if
     /// nothing was read of it.
     #[must_use]

@@ -35,8 +35,8 @@ pub struct Record<'a> {
     pub stream: Stream,
     /// Its offset.
     pub offset: i64,
-    /// Its time in the log, in milliseconds since 1970.
-    pub timestamp_ms: Option<i64>,
+    /// When the broker appended it to the log, in milliseconds since 1970; `None` if only a producer says when.
+    pub append_time_ms: Option<i64>,
     /// Its value; `None` for a tombstone.
     pub payload: Option<&'a [u8]>,
 }
@@ -126,7 +126,7 @@ impl Decoder {
             return Ok(Decision::NotChosen);
         }
         // As the aggregator decides; and each far month would be an index more.
-        let in_time = record.timestamp_ms.map_or(Ok(()), |append_ms| {
+        let in_time = record.append_time_ms.map_or(Ok(()), |append_ms| {
             transaction.check_not_far_future(append_ms, self.max_future_ms)
         });
         if let Err(error) = in_time {
@@ -203,7 +203,7 @@ mod tests {
             .decide(Record {
                 stream,
                 offset: 3,
-                timestamp_ms: Some(APPENDED_MS),
+                append_time_ms: Some(APPENDED_MS),
                 payload,
             })
             .unwrap()

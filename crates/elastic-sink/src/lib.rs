@@ -30,6 +30,7 @@ pub mod writer;
 
 use anyhow::Context as _;
 use elasticsearch::Elasticsearch;
+use millrace_service::Instance;
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 use tokio::runtime::Handle;
@@ -49,7 +50,14 @@ use crate::writer::Writer;
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let health = Health::new(metrics::OPERATOR);
     let (host, port) = (&settings.telemetry.bind_host, settings.elastic_sink.metrics_port);
-    let _server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
+    let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
+    let instance = Instance::claim(
+        &settings.kafka,
+        "elastic-sink",
+        "elastic_sink.instance",
+        settings.elastic_sink.instance.as_deref(),
+        server.address().port(),
+    )?;
     let metrics = Metrics::register()?;
     let client = client::connect(&settings.elasticsearch)?;
     let reachability = Reachability::new(health.component("elasticsearch"));
@@ -65,7 +73,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         } => readers?,
         () = shutdown.wait() => return Ok(()),
     };
-    let consumer = Consumer::new(&settings, readers, writer, &Handle::current(), &health)?;
+    let consumer = Consumer::new(&settings, &instance, readers, writer, &Handle::current(), &health)?;
     let (sender, ended) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("elastic-sink".to_owned())

@@ -38,6 +38,7 @@ pub struct Metrics {
     pub truncated_copies: IntCounter,
     dead_letters: IntCounterVec,
     skipped: IntCounterVec,
+    overtaken: IntCounterVec,
     lag: IntGaugeVec,
 }
 
@@ -174,6 +175,11 @@ impl Metrics {
                 "Bad records passed over, as another service dead-letters them.",
                 &["operator", "code"],
             )?,
+            overtaken: counters(
+                "millrace_overtaken_offsets_total",
+                "Offsets that retention deleted before they were read.",
+                &["operator", "stream"],
+            )?,
             lag: int_gauges(
                 "millrace_consumer_lag_records",
                 "Committed records in a partition that are not done.",
@@ -190,6 +196,7 @@ impl Metrics {
             self.retried(reason, 0);
         }
         for stream in Stream::ALL {
+            self.overtaken(stream, 0);
             for outcome in [
                 Outcome::Indexed,
                 Outcome::Unchanged,
@@ -221,6 +228,13 @@ impl Metrics {
     /// Counts a record passed over.
     pub fn skipped(&self, code: &str) {
         self.skipped.with_label_values(&[OPERATOR, code]).inc();
+    }
+
+    /// Counts offsets that were deleted before they were read.
+    pub fn overtaken(&self, stream: Stream, offsets: i64) {
+        self.overtaken
+            .with_label_values(&[OPERATOR, stream.index()])
+            .inc_by(offsets.unsigned_abs());
     }
 
     /// Sets a partition's lag. The sink reads three topics, so that the label is topic and number.

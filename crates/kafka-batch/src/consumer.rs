@@ -132,6 +132,10 @@ pub struct Batch<'c, C: ConsumerContext + 'static> {
 pub struct Report {
     /// The partition.
     pub partition: i32,
+    /// The offset that it is about; below 0 if it is about none.
+    pub offset: i64,
+    /// librdkafka's words for it, perhaps none.
+    pub reason: String,
     /// What is wrong.
     pub error: KafkaError,
 }
@@ -186,6 +190,8 @@ impl<C: ConsumerContext + 'static> Batch<'_, C> {
         };
         Report {
             partition: message.partition,
+            offset: message.offset,
+            reason,
             error,
         }
     }

@@ -6,6 +6,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod bounds;
 mod consumer;
 mod events;
 mod flush;
@@ -15,6 +16,7 @@ mod native;
 mod producer;
 mod record;
 
+pub use bounds::fetched_log_start;
 pub use consumer::{Batch, BatchConsumer, Report};
 pub use events::Reports;
 pub use flush::flush;

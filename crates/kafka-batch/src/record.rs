@@ -2,9 +2,10 @@
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
-use std::ptr::{NonNull, null_mut};
+use std::ptr::NonNull;
 
-use rdkafka::bindings;
+use rdkafka::Timestamp;
+use rdkafka::bindings::{self, rd_kafka_timestamp_type_t};
 use rdkafka::types::RDKafkaMessage;
 
 use crate::RecordHeaders;
@@ -58,14 +59,22 @@ impl<'a> Record<'a> {
         self.message().offset
     }
 
-    /// The record's time in milliseconds since 1970: the producer's or the broker's, as the topic is set up. `None` if the
-    /// record has none.
+    /// The record's time: the producer's or the broker's, as the topic was set up when it was written.
     #[inline]
     #[must_use]
-    pub fn timestamp_ms(&self) -> Option<i64> {
-        // SAFETY: the message is live and was fetched; the kind of time is not asked for.
-        let time_ms = unsafe { bindings::rd_kafka_message_timestamp(self.message.as_ptr(), null_mut()) };
-        (time_ms >= 0).then_some(time_ms)
+    pub fn timestamp(&self) -> Timestamp {
+        let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: the message is live and was fetched, and there is room for the kind of its time.
+        let time_ms = unsafe { bindings::rd_kafka_message_timestamp(self.message.as_ptr(), &mut kind) };
+        match kind {
+            rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME if time_ms >= 0 => {
+                Timestamp::CreateTime(time_ms)
+            }
+            rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME if time_ms >= 0 => {
+                Timestamp::LogAppendTime(time_ms)
+            }
+            _ => Timestamp::NotAvailable,
+        }
     }
 
     /// The key's bytes.

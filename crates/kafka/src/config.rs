@@ -16,6 +16,8 @@ pub struct JobConfig {
     /// ends the transaction its predecessor left open, and the member's `group.instance.id`, so that a restart gets its
     /// partitions back at once. Two processes with one name fence each other.
     pub instance: String,
+    /// The key that sets it, for messages.
+    pub instance_key: &'static str,
     /// How far a partition's watermark stays behind its highest event time; an idle partition keeps that distance.
     pub max_disorder_ms: i64,
 }
@@ -37,6 +39,11 @@ impl JobConfig {
     #[must_use]
     pub fn member(&self, thread: usize) -> String {
         format!("{}-{thread}", self.instance)
+    }
+
+    /// The static members that the threads of this process are.
+    pub(crate) fn members(&self, threads: usize) -> Vec<String> {
+        (0..threads).map(|thread| self.member(thread)).collect()
     }
 
     /// The folder of `job`'s snapshots.

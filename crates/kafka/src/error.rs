@@ -31,7 +31,7 @@ pub enum WorkerError {
         #[source]
         reason: KafkaError,
     },
-    /// Another process has taken over this one's transactional id or group member.
+    /// Somebody has taken over this worker's transactional id: another process, or the transaction's coordinator.
     #[error(
         "{action}: this worker is fenced ({reason}). Another process runs with the instance name {instance:?}, or this \
          one was away for longer than its transaction timeout"
@@ -41,6 +41,20 @@ pub enum WorkerError {
         action: &'static str,
         /// This process's instance name.
         instance: String,
+        /// librdkafka's reason.
+        reason: String,
+    },
+    /// Another process has joined the group as this one's member.
+    #[error(
+        "another process has the instance name {instance:?}, and has taken this one's place in the group ({reason}). Each \
+         needs a name of its own: set {key}, which by default is host name and port of the metrics. This one stands back \
+         until the other has gone"
+    )]
+    NameTaken {
+        /// The instance name of both.
+        instance: String,
+        /// The key that sets it.
+        key: &'static str,
         /// librdkafka's reason.
         reason: String,
     },
@@ -81,10 +95,10 @@ pub enum WorkerError {
         #[source]
         reason: TaskError,
     },
-    /// The log no longer has what a recovery needs.
+    /// The log no longer has what a recovery needs, or the group's offset is not what the job has committed.
     #[error(
-        "partition {partition} of {topic} has lost its position: {what}. Set worker.lost_position to continue \
-         to go on from what is left"
+        "partition {partition} of {topic} has lost its position: {what}. Or set worker.lost_position to continue, to go on \
+         all the same"
     )]
     LostPosition {
         /// The input topic.
@@ -135,7 +149,7 @@ impl WorkerError {
     pub(crate) fn is_of_the_producer(&self) -> bool {
         matches!(
             self,
-            Self::Fenced { .. } | Self::Unanswered { .. } | Self::Fatal { .. }
+            Self::Fenced { .. } | Self::NameTaken { .. } | Self::Unanswered { .. } | Self::Fatal { .. }
         )
     }
 }

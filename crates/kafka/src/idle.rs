@@ -1,4 +1,6 @@
-//! How far an idle partition's watermark may advance.
+//! How far an idle partition's watermark may advance, and what keeps a quiet one from being idle.
+
+use std::time::{Duration, Instant};
 
 /// What is known of an idle partition.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +41,70 @@ impl Idle {
     }
 }
 
+/// Since when an open transaction has held a partition's last stable offset where it is.
+#[derive(Debug, Default)]
+pub(crate) struct OpenTransaction {
+    since: Option<(i64, Instant)>,
+    seconds: Duration,
+    is_told: bool,
+}
+
+impl OpenTransaction {
+    /// Takes the partition's last stable offset and its high watermark, if that is known, as of `at`. Returns for how long
+    /// the first has stood still below the second.
+    pub(crate) fn observe(&mut self, stable: i64, high: Option<i64>, at: Instant) -> Duration {
+        let is_open = match high {
+            Some(high) => high > stable,
+            // As long as nothing else is known, what was seen last holds.
+            None => self.since.is_some_and(|(offset, _)| offset == stable),
+        };
+        self.since = match self.since {
+            Some((offset, since)) if is_open && offset == stable => Some((offset, since)),
+            _ => is_open.then_some((stable, at)),
+        };
+        self.is_told &= is_open;
+        self.seconds = self
+            .since
+            .map_or(Duration::ZERO, |(_, since)| at.saturating_duration_since(since));
+        self.seconds
+    }
+
+    /// Whether it is time for a word about it: once, when it has lasted for `patience`.
+    pub(crate) fn is_to_be_told(&mut self, patience: Duration) -> bool {
+        let is_due = self.since.is_some() && self.seconds >= patience && !self.is_told;
+        self.is_told |= is_due;
+        is_due
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_transaction_counts_from_when_the_stable_offset_stopped() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let seconds = Duration::from_secs;
+        let mut open = OpenTransaction::default();
+        assert_eq!(open.observe(10, Some(10), at(0)), seconds(0), "nothing is hidden");
+        assert_eq!(open.observe(10, Some(14), at(1)), seconds(0));
+        assert_eq!(open.observe(10, Some(90), at(5)), seconds(4));
+        assert_eq!(open.observe(10, None, at(6)), seconds(5), "no leader answers");
+        assert!(!open.is_to_be_told(seconds(6)));
+        assert!(
+            open.is_to_be_told(seconds(5)) && !open.is_to_be_told(seconds(5)),
+            "once"
+        );
+        assert_eq!(
+            open.observe(50, Some(90), at(7)),
+            seconds(0),
+            "the next transaction"
+        );
+        assert_eq!(open.observe(90, Some(90), at(8)), seconds(0));
+        assert_eq!(open.observe(90, None, at(9)), seconds(0));
+        assert!(!open.is_to_be_told(seconds(0)));
+    }
 
     const IDLE: Idle = Idle {
         watermark_ms: Some(95),

@@ -2,8 +2,8 @@
 
 use millrace_engine::{FrozenState, RestoreError};
 use millrace_kafka_batch::{Record, RecordHeaders};
-use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message, Timestamp};
 use thiserror::Error;
 
 /// One input record, borrowed from the client's buffer.
@@ -15,8 +15,10 @@ pub struct InputRecord<'a> {
     pub partition: i32,
     /// Its offset.
     pub offset: i64,
-    /// The record's time in the log, in milliseconds since 1970: the broker's append time on the source topic.
+    /// The record's time in the log, in milliseconds since 1970; below 0 if it has none.
     pub timestamp_ms: i64,
+    /// Whether that is the broker's time when it appended the record. Else a producer has made it, and it says nothing.
+    pub is_append_time: bool,
     /// The key's bytes.
     pub key: Option<&'a [u8]>,
     /// The value's bytes; `None` for a tombstone.
@@ -29,11 +31,13 @@ impl<'a> InputRecord<'a> {
     /// A record that was fetched in a batch from `topic`.
     #[inline]
     pub(crate) fn of_batch(topic: &'a str, record: &Record<'a>) -> Self {
+        let timestamp = record.timestamp();
         Self {
             topic,
             partition: record.partition(),
             offset: record.offset(),
-            timestamp_ms: record.timestamp_ms().unwrap_or(-1),
+            timestamp_ms: timestamp.to_millis().unwrap_or(-1),
+            is_append_time: matches!(timestamp, Timestamp::LogAppendTime(_)),
             key: record.key(),
             payload: record.payload(),
             headers: record.headers(),
@@ -47,10 +51,20 @@ impl<'a> InputRecord<'a> {
             partition: message.partition(),
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            is_append_time: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
             key: message.key(),
             payload: message.payload(),
             headers: RecordHeaders::of(message),
         }
+    }
+}
+
+impl InputRecord<'_> {
+    /// When the broker appended the record to the log, in milliseconds since 1970; `None` if only a producer says when.
+    #[inline]
+    #[must_use]
+    pub fn append_time_ms(&self) -> Option<i64> {
+        self.is_append_time.then_some(self.timestamp_ms)
     }
 }
 

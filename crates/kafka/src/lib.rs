@@ -34,5 +34,6 @@ pub use error::WorkerError;
 pub use job::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 pub use metrics::JobMetrics;
 pub use millrace_kafka_batch::{RecordHeader, RecordHeaders, partition_for};
+pub use ownership::wait_while_taken;
 pub use runner::run_job;
 pub use status::{JobStatus, WorkerState};

@@ -1,13 +1,15 @@
 //! The workers' metrics, in prometheus' default registry.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use prometheus::{
     Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, default_registry,
 };
 
-use crate::WorkerError;
+use crate::{InputRecord, WorkerError};
 
 /// Bucket bounds of a duration in seconds.
 const DURATIONS_S: [f64; 14] = [
@@ -39,8 +41,11 @@ families! {
     truncated_copies: counter as IntCounterVec, "millrace_truncated_copies_total", ["operator"], "Dead letters and late records that were cut to what their topic takes.";
     late_records: counter as IntCounterVec, "millrace_late_records_total", ["operator"], "Records that came after their window had closed.";
     duplicate_records: counter as IntCounterVec, "millrace_duplicate_records_total", ["operator"], "Records whose transaction id was seen before.";
+    create_time_records: counter as IntCounterVec, "millrace_create_time_records_total", ["operator"], "Records of the source that their producer has stamped, not the broker: nothing bounds their event times.";
     watermark_lag: gauge as GaugeVec, "millrace_watermark_lag_seconds", ["operator", "partition"], "How far the watermark is behind the clock.";
     watermark_stall: gauge as GaugeVec, "millrace_watermark_stall_seconds", ["operator", "partition"], "How long the watermark has not moved although records came or are there to be read.";
+    unreadable: gauge as GaugeVec, "millrace_unreadable_seconds", ["operator", "partition"], "How long a partition could not be read: its next batch is corrupt, too large, or of an unknown codec.";
+    open_transaction: gauge as GaugeVec, "millrace_open_transaction_seconds", ["operator", "partition"], "How long an open transaction of a writer has hidden what comes after its first record; 0 without one.";
     consumer_lag: int_gauge as IntGaugeVec, "millrace_consumer_lag_records", ["operator", "partition"], "Records between the position and the log's end.";
     processing_duration: histogram as HistogramVec, "millrace_processing_duration_seconds", ["operator"], "Time spent on the records of one batch.";
     commit_duration: histogram as HistogramVec, "millrace_transaction_commit_duration_seconds", ["operator"], "Time from the last record of a batch to its commit.";
@@ -56,7 +61,8 @@ families! {
     snapshot_failures: counter as IntCounterVec, "millrace_snapshot_failures_total", ["operator", "reason"], "Snapshots that could not be stored, or were refused at a restore, by reason.";
     restore_duration: histogram as HistogramVec, "millrace_restore_duration_seconds", ["operator"], "Time from a partition's assignment to the end of its replay.";
     restored_records: counter as IntCounterVec, "millrace_restored_records_total", ["operator"], "Input records replayed at a restore.";
-    lost_positions: counter as IntCounterVec, "millrace_lost_positions_total", ["operator"], "Restores that found what they need deleted by retention.";
+    lost_positions: counter as IntCounterVec, "millrace_lost_positions_total", ["operator"], "Restores that found what they need deleted by retention, or the group's offset against what the job has committed.";
+    recovered_positions: counter as IntCounterVec, "millrace_recovered_positions_total", ["operator"], "Restores that found no committed offset, and went on where the job had proven to be.";
 }
 
 fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
@@ -102,6 +108,8 @@ pub struct JobMetrics {
     pub late_records: IntCounter,
     /// Records whose transaction id was seen before.
     pub duplicate_records: IntCounter,
+    create_time_records: IntCounter,
+    is_create_time_told: Arc<AtomicBool>,
     pub(crate) operator: String,
     pub(crate) truncated_copies: IntCounter,
     pub(crate) records_consumed: IntCounter,
@@ -118,11 +126,14 @@ pub struct JobMetrics {
     pub(crate) restore_duration: Histogram,
     pub(crate) restored_records: IntCounter,
     pub(crate) lost_positions: IntCounter,
+    pub(crate) recovered_positions: IntCounter,
     records_produced: IntCounterVec,
     dead_letters: IntCounterVec,
     snapshot_failures: IntCounterVec,
     watermark_lag: GaugeVec,
     watermark_stall: GaugeVec,
+    open_transaction: GaugeVec,
+    unreadable: GaugeVec,
     consumer_lag: IntGaugeVec,
     snapshot_age: GaugeVec,
     snapshot_size: IntGaugeVec,
@@ -139,6 +150,8 @@ impl JobMetrics {
         Ok(Self {
             late_records: families.late_records.with_label_values(operator),
             duplicate_records: families.duplicate_records.with_label_values(operator),
+            create_time_records: families.create_time_records.with_label_values(operator),
+            is_create_time_told: Arc::default(),
             operator: job.to_owned(),
             truncated_copies: families.truncated_copies.with_label_values(operator),
             records_consumed: families.records_consumed.with_label_values(operator),
@@ -155,15 +168,35 @@ impl JobMetrics {
             restore_duration: families.restore_duration.with_label_values(operator),
             restored_records: families.restored_records.with_label_values(operator),
             lost_positions: families.lost_positions.with_label_values(operator),
+            recovered_positions: families.recovered_positions.with_label_values(operator),
             records_produced: families.records_produced.clone(),
             dead_letters: families.dead_letters.clone(),
             snapshot_failures: families.snapshot_failures.clone(),
             watermark_lag: families.watermark_lag.clone(),
             watermark_stall: families.watermark_stall.clone(),
+            open_transaction: families.open_transaction.clone(),
+            unreadable: families.unreadable.clone(),
             consumer_lag: families.consumer_lag.clone(),
             snapshot_age: families.snapshot_age.clone(),
             snapshot_size: families.snapshot_size.clone(),
         })
+    }
+
+    /// Counts a record of the source that has no append time, and has the first one told.
+    #[cold]
+    pub fn create_time(&self, record: &InputRecord<'_>) {
+        self.create_time_records.inc();
+        if !self.is_create_time_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                operator = self.operator,
+                topic = record.topic,
+                partition = record.partition,
+                offset = record.offset,
+                "a record has its producer's time (CreateTime) in place of the broker's: nothing bounds its event time, and \
+                 one wrong clock makes what comes after it late. Set message.timestamp.type of the topic to LogAppendTime, \
+                 as `millrace init` does"
+            );
+        }
     }
 
     pub(crate) fn produced(&self, topic: &str, count: u64) {
@@ -202,6 +235,23 @@ impl JobMetrics {
             .set(seconds);
     }
 
+    pub(crate) fn set_unreadable(&self, partition: i32, seconds: f64) {
+        self.unreadable
+            .with_label_values(&[&self.operator, &partition.to_string()])
+            .set(seconds);
+    }
+
+    pub(crate) fn forget_unreadable(&self, partition: i32) {
+        let labels = [self.operator.clone(), partition.to_string()];
+        let _ = self.unreadable.remove_label_values(&labels);
+    }
+
+    pub(crate) fn set_open_transaction(&self, partition: i32, duration: Duration) {
+        self.open_transaction
+            .with_label_values(&[&self.operator, &partition.to_string()])
+            .set(duration.as_secs_f64());
+    }
+
     pub(crate) fn set_snapshot_age(&self, partition: i32, seconds: f64) {
         self.snapshot_age
             .with_label_values(&[&self.operator, &partition.to_string()])
@@ -218,6 +268,8 @@ impl JobMetrics {
     pub(crate) fn forget_partition(&self, partition: i32) {
         let labels = [self.operator.clone(), partition.to_string()];
         let _ = self.watermark_lag.remove_label_values(&labels);
+        let _ = self.open_transaction.remove_label_values(&labels);
+        let _ = self.unreadable.remove_label_values(&labels);
         let _ = self.watermark_stall.remove_label_values(&labels);
         let _ = self.consumer_lag.remove_label_values(&labels);
         let _ = self.snapshot_age.remove_label_values(&labels);

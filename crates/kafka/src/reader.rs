@@ -17,6 +17,12 @@ const STALLED: Duration = Duration::from_secs(10);
 /// How many records from the end the search for a control offset starts.
 const FIRST_STEP: i64 = 2_000;
 
+/// How many offsets from the end the search for the last record starts.
+const LAST_STEP: i64 = 32;
+
+/// A record's offset, value and time.
+pub(crate) type LastRecord = (i64, Vec<u8>, Option<i64>);
+
 /// A consumer that joins no group and assigns itself one partition at a time.
 pub(crate) struct Reader {
     consumer: BaseConsumer<LogBridge>,
@@ -62,7 +68,8 @@ impl Reader {
         }
     }
 
-    /// The ends of several partitions, each by word of its leader; `None` for one whose leader did not answer.
+    /// The ends of several partitions, each by word of its leader; `None` for one whose leader did not answer. An end is the
+    /// last stable offset, or, of a client that reads what is not committed too, the high watermark.
     pub(crate) fn ends(
         &self,
         topic: &str,
@@ -123,6 +130,7 @@ impl Reader {
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(at))) if at == partition => return Ok(()),
+                Some(Err(error)) if is_unreadable(&error) => return Err(error),
                 // librdkafka goes on by itself; if it cannot, the time runs out.
                 Some(Err(error)) => {
                     tracing::debug!(%error, partition, "while reading to the end");
@@ -134,6 +142,25 @@ impl Reader {
         Err(KafkaError::MessageConsumption(
             RDKafkaErrorCode::OperationTimedOut,
         ))
+    }
+
+    /// The last committed record of a partition: its offset, value and time in milliseconds since 1970.
+    pub(crate) fn last_record(&self, topic: &str, partition: i32) -> KafkaResult<Option<LastRecord>> {
+        let (low, end) = self.bounds(topic, partition)?;
+        let mut step = LAST_STEP;
+        loop {
+            let start = end.saturating_sub(step).max(low);
+            let mut last = None;
+            self.read(topic, partition, start, |message| {
+                let payload = message.payload().unwrap_or_default().to_vec();
+                last = Some((message.offset(), payload, message.timestamp().to_millis()));
+                true
+            })?;
+            if last.is_some() || start == low {
+                return Ok(last);
+            }
+            step = step.saturating_mul(8);
+        }
     }
 
     /// Whether no committed record is at or after `from`: what is between there and the end is markers of transactions,
@@ -181,6 +208,20 @@ impl Reader {
             step = step.saturating_mul(8);
         }
     }
+}
+
+/// Whether a batch is there and cannot be read, now or by waiting.
+fn is_unreadable(error: &KafkaError) -> bool {
+    matches!(
+        error,
+        KafkaError::MessageConsumption(
+            RDKafkaErrorCode::BadMessage
+                | RDKafkaErrorCode::BadCompression
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::NotImplemented
+        )
+    )
 }
 
 /// Why the control records could not be read.

@@ -9,14 +9,15 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use crate::client::{LogBridge, Timeouts, reader_config};
+use crate::client::{LogBridge, Timeouts, high_watermark_config, reader_config};
 use crate::config::JobConfig;
 use crate::control::ControlRecord;
 use crate::metrics::JobMetrics;
 use crate::ownership::{self, Rejoin};
 use crate::pulse::{Pulse, Watch};
+use crate::reader::Reader;
 use crate::snapshot_store::SnapshotStore;
-use crate::status::JobStatus;
+use crate::status::{JobStatus, Subject};
 use crate::worker::{Ended, NO_WATERMARK, Worker};
 use crate::{Job, WorkerError};
 
@@ -41,6 +42,10 @@ pub(crate) struct Shared<J> {
     pub(crate) store: Option<SnapshotStore>,
     /// Whose state a snapshot is: the cluster, the topic, and the layout.
     pub(crate) fingerprint: String,
+    /// What every fingerprint of this cluster and topic begins with, whatever the settings.
+    pub(crate) identity: String,
+    /// Is asked for the partitions' high watermarks.
+    pub(crate) high_watermarks: Arc<Reader>,
     /// The highest watermark of all partitions of the job, in whatever process.
     pub(crate) highest_watermark_ms: Arc<AtomicI64>,
     /// Which worker is to leave the group and join again.
@@ -70,6 +75,12 @@ pub fn run_job<J: Job>(
         None
     };
     let layout = Layout::look_up(&job, &config, shutdown)?;
+    let high_watermarks = high_watermark_config(&config.kafka, &config.group(job.name()))?;
+    let high_watermarks = Reader::new(&high_watermarks).map_err(|reason| WorkerError::Client {
+        client: "reader of high watermarks",
+        reason,
+    })?;
+    let identity = format!("cluster={} topic={} ", layout.cluster, job.input_topic());
     let threads = match config.worker.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
@@ -77,24 +88,47 @@ pub fn run_job<J: Job>(
     // More threads than partitions would only wait.
     let threads = threads.min(layout.partitions).max(1);
     let shared = Arc::new(Shared {
-        fingerprint: format!(
-            "cluster={} topic={} {}",
-            layout.cluster,
-            job.input_topic(),
-            job.layout()
-        ),
+        fingerprint: format!("{identity}{}", job.layout()),
+        identity,
         job: Arc::new(job),
         config: Arc::new(config),
         timeouts,
         metrics,
         status: status.clone(),
         store,
+        high_watermarks: Arc::new(high_watermarks),
         highest_watermark_ms: Arc::new(AtomicI64::new(NO_WATERMARK)),
         rejoin: Rejoin::default(),
         pulse: Pulse::new(threads),
         stop: Arc::new(AtomicBool::new(false)),
     });
-    run_threads(&shared, threads, layout, shutdown)
+    let ended = run_threads(&shared, threads, layout, shutdown);
+    if let Err(error @ WorkerError::NameTaken { .. }) = &ended {
+        stand_back(&shared, threads, error, shutdown)?;
+    }
+    ended
+}
+
+/// Waits until the other process of this one's name has gone.
+fn stand_back<J: Job>(
+    shared: &Shared<J>,
+    threads: usize,
+    error: &WorkerError,
+    shutdown: &AtomicBool,
+) -> Result<(), WorkerError> {
+    let name = shared.job.name();
+    tracing::error!(operator = name, %error, "stands back");
+    shared
+        .status
+        .set_problem(Subject::Instance, Some(error.to_string()));
+    let config = &shared.config;
+    let is_stopped = || shutdown.load(Ordering::Relaxed);
+    ownership::wait_while_taken(
+        &config.kafka,
+        &config.group(name),
+        &config.members(threads),
+        is_stopped,
+    )
 }
 
 fn run_threads<J: Job>(

@@ -1,8 +1,11 @@
 //! Where snapshots are kept: an object store, with one folder for each job and partition.
 
+mod mark;
+
+use std::collections::BTreeSet;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -12,6 +15,7 @@ use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::runtime::Runtime;
 
 use crate::{WorkerError, object_url, processor_time};
+pub(crate) use mark::Mark;
 
 /// How long one call of the store may take.
 const CALL: Duration = Duration::from_secs(30);
@@ -65,6 +69,8 @@ pub struct SnapshotStore {
     runtime: Arc<Runtime>,
     turns: Arc<AtomicUsize>,
     helpers_ns: Arc<AtomicU64>,
+    /// Partitions whose mark is not true any more and could not be taken away.
+    stale_marks: Arc<Mutex<BTreeSet<i32>>>,
 }
 
 /// That a state is frozen until it is in the store; it ends as it is dropped.
@@ -109,6 +115,7 @@ impl SnapshotStore {
             runtime: Arc::new(runtime),
             turns: Arc::default(),
             helpers_ns,
+            stale_marks: Arc::default(),
         })
     }
 
@@ -187,23 +194,26 @@ impl SnapshotStore {
         }
     }
 
-    /// Deletes the snapshots beyond the last few, and any of a later offset than `offset`: those are of another history
-    /// of the log. What cannot be deleted is left for the next time.
+    /// Deletes the snapshots beyond the last few up to `offset`. Those of later offsets are of another history of the log: they
+    /// may be all that proves it, and stay for a person to look at. What cannot be deleted is left for the next time.
     fn tidy(&self, partition: i32, offset: i64) {
         let offsets = self.list(partition).unwrap_or_default();
-        let (mut kept, mut stale) = (0, Vec::new());
-        for at in offsets {
-            if at > offset || kept == self.keep {
-                stale.push(at);
-            } else {
-                kept += 1;
-            }
-        }
+        let stale = offsets.into_iter().filter(|at| *at <= offset).skip(self.keep);
         for at in stale {
             if let Err(error) = self.delete(partition, at) {
                 tracing::warn!(partition, offset = at, %error, "an old snapshot could not be deleted");
             }
         }
+        self.forget_stale_mark(partition);
+    }
+
+    /// Puts a snapshot of another history of the log out of the way, under the name `<offset>.set-aside`.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub(crate) fn set_aside(&self, partition: i32, offset: i64) -> Result<(), StoreError> {
+        let to = self.prefix(partition).join(format!("{offset:020}.set-aside"));
+        self.run(self.store.rename(&self.key(partition, offset), &to))
     }
 
     /// Deletes a snapshot.
@@ -294,92 +304,4 @@ impl SnapshotStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    #[test]
-    fn what_others_do_for_a_directory_is_counted() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SnapshotStore::in_folder(folder.path(), "job", 2);
-        store.write(0, 1, vec![1; PART_LEN]).unwrap();
-        let deadline = std::time::Instant::now() + Duration::from_secs(30);
-        while store.take_helpers_time() == Duration::ZERO {
-            assert!(std::time::Instant::now() < deadline, "no helper has ended");
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn keeps_the_last_few_of_each_partition() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SnapshotStore::in_folder(&folder.path().join("made/here"), "job", 2);
-        assert_eq!(store.list(3).unwrap(), Vec::<i64>::new());
-        for offset in [9, 10, 1_000, 11_111_111_111] {
-            store.write(3, offset, offset.to_string().into_bytes()).unwrap();
-        }
-        store.write(4, 5, vec![5]).unwrap();
-        assert_eq!(store.list(3).unwrap(), [11_111_111_111, 1_000]);
-        assert_eq!(*store.read(3, 1_000).unwrap(), *b"1000");
-        assert!(
-            folder
-                .path()
-                .join("made/here/job/4/00000000000000000005.snap")
-                .exists()
-        );
-        assert!(store.read(3, 9).is_err());
-    }
-
-    #[test]
-    fn what_comes_in_parts_appears_whole_with_the_last_and_leaves_nothing_if_it_is_given_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SnapshotStore::in_folder(folder.path(), "job", 2);
-        let mut upload = store.begin(0, 7);
-        upload.part(vec![1; PART_LEN]).unwrap();
-        upload.part(vec![2; PART_LEN]).unwrap();
-        assert_eq!(store.list(0).unwrap(), Vec::<i64>::new());
-        upload.finish(vec![3]).unwrap();
-        assert_eq!(store.list(0).unwrap(), [7]);
-        let bytes = store.read(0, 7).unwrap();
-        assert_eq!(bytes.len(), 2 * PART_LEN + 1);
-        assert_eq!(
-            (bytes[PART_LEN - 1], bytes[PART_LEN], bytes[2 * PART_LEN]),
-            (1, 2, 3)
-        );
-
-        let mut given_up = store.begin(0, 8);
-        given_up.part(vec![1; PART_LEN]).unwrap();
-        drop(given_up);
-        assert_eq!(store.list(0).unwrap(), [7]);
-        assert_eq!(std::fs::read_dir(folder.path().join("job/0")).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_later_snapshot_of_another_history_goes_with_the_next_write() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SnapshotStore::in_folder(folder.path(), "job", 3);
-        store.write(0, 5_000, vec![1]).unwrap();
-        store.write(0, 7, vec![2]).unwrap();
-        assert_eq!(store.list(0).unwrap(), [7]);
-    }
-
-    #[test]
-    fn other_files_are_no_snapshots() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SnapshotStore::in_folder(folder.path(), "job", 3);
-        store.write(0, 7, vec![1]).unwrap();
-        std::fs::write(folder.path().join("job/0/notes.txt"), "x").unwrap();
-        std::fs::write(folder.path().join("job/0/8.snap"), "x").unwrap();
-        assert_eq!(store.list(0).unwrap(), [7]);
-    }
-
-    #[test]
-    fn a_file_url_is_a_directory() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("file://{}", folder.path().display());
-        let store = SnapshotStore::in_folder(Path::new(&url), "job", 3);
-        store.write(1, 2, vec![3]).unwrap();
-        assert!(folder.path().join("job/1/00000000000000000002.snap").exists());
-    }
-}
+mod tests;

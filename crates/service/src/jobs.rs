@@ -12,7 +12,7 @@ use millrace_settings::{EventTime, Settings, Worker};
 use millrace_telemetry::{Component, Shutdown};
 use tokio::task::JoinSet;
 
-use crate::instance;
+use crate::Instance;
 
 /// How often readiness is looked at.
 const STATUS_INTERVAL: Duration = Duration::from_millis(250);
@@ -51,10 +51,10 @@ impl Jobs {
             let mut interval = tokio::time::interval(STATUS_INTERVAL);
             loop {
                 interval.tick().await;
-                if watched.is_ready() {
-                    component.ready();
-                } else {
-                    component.not_ready("waiting for partitions or restoring them");
+                match watched.problem() {
+                    Some(problem) => component.not_ready(problem),
+                    None if watched.is_ready() => component.ready(),
+                    None => component.not_ready("waiting for partitions or restoring them"),
                 }
             }
         });
@@ -85,13 +85,14 @@ pub fn job_config(
     settings: &Settings,
     worker: &Worker,
     event_time: &EventTime,
-    metrics_port: u16,
+    instance: &Instance,
 ) -> JobConfig {
     JobConfig {
         kafka: settings.kafka.clone(),
         worker: worker.clone(),
         snapshots: settings.snapshots.clone(),
-        instance: instance::name(metrics_port),
+        instance: instance.name().to_owned(),
+        instance_key: instance.key(),
         max_disorder_ms: event_time.max_disorder_ms,
     }
 }

@@ -8,5 +8,7 @@ pub mod instance;
 mod jobs;
 pub mod process;
 pub mod registry;
+pub mod source;
 
+pub use instance::Instance;
 pub use jobs::{Jobs, hash_seed, job_config};

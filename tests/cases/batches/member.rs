@@ -147,7 +147,7 @@ impl Loop {
                 next.is_none_or(|next| next == offset),
                 "offset {offset} in place of {next:?}"
             );
-            ensure!(record.topic() == self.topic && record.timestamp_ms().is_some());
+            ensure!(record.topic() == self.topic && record.timestamp().to_millis().is_some());
             ensure!(record.key().is_some_and(|key| key.starts_with(b"key-")));
             ensure!(
                 record

@@ -15,6 +15,8 @@ use super::context::SinkContext;
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) origin: Origin,
+    /// When the broker appended it to the log; `None` if only a producer says when.
+    pub(super) append_time_ms: Option<i64>,
     pub(super) record: KeptRecord,
     /// How often the registry could not be asked.
     pub(super) failures: u32,

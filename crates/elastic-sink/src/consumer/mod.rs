@@ -7,6 +7,7 @@
 mod aside;
 mod context;
 mod flow;
+mod overtaken;
 mod pipeline;
 
 use std::ops::ControlFlow;
@@ -17,14 +18,14 @@ use anyhow::Context as _;
 use millrace_codec::RegistryError;
 use millrace_kafka::client::{consumer_config, leave_group};
 use millrace_kafka::copies::KeptRecord;
-use millrace_kafka::topic_name;
-use millrace_service::instance;
-use millrace_settings::Settings;
+use millrace_kafka::{topic_name, wait_while_taken};
+use millrace_service::Instance;
+use millrace_settings::{Kafka, Settings};
 use millrace_telemetry::{Health, Shutdown};
-use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message as _, Timestamp};
 use tokio::runtime::Handle;
 
 use crate::acknowledgement::PartitionKey;
@@ -66,6 +67,10 @@ pub struct Consumer {
     backoff: Backoff,
     metrics: Metrics,
     drain_timeout: Duration,
+    kafka: Kafka,
+    group: String,
+    instance: String,
+    instance_key: &'static str,
 }
 
 impl Consumer {
@@ -75,6 +80,7 @@ impl Consumer {
     /// The settings contradict what is needed, or the client refuses them.
     pub fn new(
         settings: &Settings,
+        instance: &Instance,
         readers: Readers,
         writer: Writer,
         runtime: &Handle,
@@ -115,7 +121,7 @@ impl Consumer {
         }
         // A static member: a sink that dies and is started again gets its partitions back at once, in place of waiting for
         // the end of its predecessor's session.
-        config.set("group.instance.id", instance::name(sink.metrics_port));
+        config.set("group.instance.id", instance.name());
         let context = SinkContext::new(pipeline, names.clone(), metrics.clone(), health, drain_timeout);
         let consumer: BaseConsumer<SinkContext> = config
             .create_with_context(context)
@@ -134,6 +140,10 @@ impl Consumer {
             backoff,
             metrics,
             drain_timeout,
+            kafka: settings.kafka.clone(),
+            group,
+            instance: instance.name().to_owned(),
+            instance_key: instance.key(),
         })
     }
 
@@ -143,7 +153,12 @@ impl Consumer {
     /// What a new start of the process may mend.
     pub fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         while !shutdown.is_triggered() {
-            self.step()?;
+            if let Err(error) = self.step() {
+                if let Some((code, _)) = self.consumer.client().fatal_error() {
+                    return self.stand_back(code, shutdown);
+                }
+                return Err(error);
+            }
         }
         let mut pipeline = self.consumer.context().pipeline();
         let left = pipeline.drain(&self.consumer, Instant::now() + self.drain_timeout)?;
@@ -155,6 +170,23 @@ impl Consumer {
             tracing::warn!(records = left, "not written in time: they will be read again");
         }
         Ok(())
+    }
+
+    /// Ends when the other process of this one's name has gone: a restart before that would take the name back.
+    fn stand_back(&self, code: RDKafkaErrorCode, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let (name, key) = (&self.instance, self.instance_key);
+        let reason = format!(
+            "another process has the instance name {name:?}, and has taken this one's place in the group ({code}). Each \
+             needs a name of its own: set {key}, which by default is host name and port of the metrics. This one stands \
+             back until the other has gone"
+        );
+        tracing::error!(reason, "stands back");
+        self.health.component("kafka").not_ready(reason.clone());
+        // What is under way is the other's now.
+        self.consumer.context().pipeline().abandon();
+        let members = std::slice::from_ref(name);
+        wait_while_taken(&self.kafka, &self.group, members, || shutdown.is_triggered())?;
+        anyhow::bail!(reason)
     }
 
     fn step(&mut self) -> anyhow::Result<()> {
@@ -201,8 +233,16 @@ impl Consumer {
             },
             offset: message.offset(),
         };
-        let (timestamp_ms, payload) = (message.timestamp().to_millis(), message.payload());
-        match self.decoder.decide(record(origin, timestamp_ms, payload)) {
+        self.look_for_deleted(message.topic(), origin);
+        let append_time_ms = match message.timestamp() {
+            Timestamp::LogAppendTime(time_ms) => Some(time_ms),
+            // What a producer says bounds nothing.
+            Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+        };
+        match self
+            .decoder
+            .decide(record(origin, append_time_ms, message.payload()))
+        {
             Ok(decision) => {
                 let bytes = message.key_len() + message.payload_len();
                 self.settle(origin, bytes, decision, || KeptRecord::of(message))
@@ -211,6 +251,7 @@ impl Consumer {
                 self.hold(
                     Held {
                         origin,
+                        append_time_ms,
                         record: KeptRecord::of(message),
                         failures: 0,
                         until: Instant::now(),
@@ -219,6 +260,29 @@ impl Consumer {
                 );
                 ControlFlow::Break(())
             }
+        }
+    }
+
+    /// Counts and tells what retention deleted between the record before and this one.
+    fn look_for_deleted(&self, topic: &str, origin: Origin) {
+        let PartitionKey { stream, partition } = origin.partition;
+        let expected = self
+            .consumer
+            .context()
+            .pipeline()
+            .tracker()
+            .next(origin.partition);
+        let place = (topic, partition);
+        if let Some((from, to)) = overtaken::deleted(&self.consumer, place, expected, origin.offset) {
+            self.metrics.overtaken(stream, to - from);
+            tracing::error!(
+                topic,
+                partition,
+                from,
+                to,
+                "retention has deleted what the sink had not read yet: the offsets from … to … are not in Elasticsearch. \
+                 Replay their source, or keep the topic longer than the sink may be away (kafka.retention_ms)"
+            );
         }
     }
 
@@ -273,7 +337,7 @@ impl Consumer {
         let kept = &held.record;
         match self
             .decoder
-            .decide(record(held.origin, kept.timestamp_ms, kept.payload.as_deref()))
+            .decide(record(held.origin, held.append_time_ms, kept.payload.as_deref()))
         {
             Ok(decision) => {
                 self.health.component(REGISTRY).ready();
@@ -287,11 +351,11 @@ impl Consumer {
     }
 }
 
-fn record(origin: Origin, timestamp_ms: Option<i64>, payload: Option<&[u8]>) -> Record<'_> {
+fn record(origin: Origin, append_time_ms: Option<i64>, payload: Option<&[u8]>) -> Record<'_> {
     Record {
         stream: origin.partition.stream,
         offset: origin.offset,
-        timestamp_ms,
+        append_time_ms,
         payload,
     }
 }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod lookup;
+mod timestamps;
 mod topics;
 
 use rdkafka::error::KafkaError;
@@ -11,6 +12,7 @@ use crate::client::ConfigError;
 
 pub use bounds::bounds;
 pub use lookup::{Lookup, PartitionState, TopicState};
+pub use timestamps::{TimestampType, timestamp_type};
 pub use topics::{TopicChange, delete_topics, ensure_topics, max_message_bytes};
 
 /// Why an administrative call failed.

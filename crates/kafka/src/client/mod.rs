@@ -188,6 +188,21 @@ pub fn worker_consumer_config(
     Ok(config)
 }
 
+/// A client that is asked for partitions' ends with the records of open transactions counted in: their high watermarks. It
+/// reads no record.
+///
+/// # Errors
+/// A property that contradicts the settings.
+pub(crate) fn high_watermark_config(kafka: &Kafka, group: &str) -> Result<ClientConfig, ConfigError> {
+    let extras = [("kafka.properties", &kafka.properties)];
+    let mut config = finish(base(kafka), &extras, &[&guard::ANY])?;
+    // librdkafka asks for ends by it: read_committed is answered with the last stable offset.
+    config
+        .set("group.id", group)
+        .set("isolation.level", "read_uncommitted");
+    Ok(config)
+}
+
 fn consumer_defaults(config: &mut ClientConfig) {
     config
         // The default of 1 s stalls a partition each time its queue is full.
@@ -408,6 +423,7 @@ mod tests {
             admin_config(&kafka),
             consumer_config(&kafka, "g", &Properties::new()),
             reader_config(&kafka, "g"),
+            high_watermark_config(&kafka, "g"),
             worker_consumer_config(&kafka, &worker, "g", "m"),
             transactional_producer_config(&kafka, &worker, "t"),
             idempotent_producer_config(&kafka, &Properties::new()),

@@ -53,12 +53,17 @@ impl Look {
         })
     }
 
-    /// Whether the first member is the static member `instance`, whose id is its name, a dash, and a UUID.
+    /// Whether the first member is the static member `instance`.
     pub(super) fn is_first(&self, instance: &str) -> bool {
-        let rest = self.first_member.strip_prefix(instance);
-        rest.and_then(|rest| rest.strip_prefix('-'))
-            .is_some_and(|uuid| uuid.len() == UUID_LEN)
+        is_static_member(&self.first_member, instance)
     }
+}
+
+/// Whether the member `id` is the static member `instance`: its id is its name, a dash, and a UUID.
+pub(super) fn is_static_member(id: &str, instance: &str) -> bool {
+    let rest = id.strip_prefix(instance);
+    rest.and_then(|rest| rest.strip_prefix('-'))
+        .is_some_and(|uuid| uuid.len() == UUID_LEN)
 }
 
 /// The partitions of `topic` in a `ConsumerProtocolAssignment` (the Kafka repository's schema of that name): a version, then

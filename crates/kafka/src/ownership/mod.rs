@@ -7,6 +7,7 @@
 //! Therefore each process looks at its group now and then. Where partitions have no owner twice in a row, one worker of the group, the one with
 //! the least member id, drains, leaves and joins again: both make the group deal all partitions out.
 
+mod holder;
 mod look;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use rdkafka::error::KafkaResult;
 use crate::Job;
 use crate::client::{LogBridge, Timeouts};
 use crate::runner::Shared;
+pub use holder::wait_while_taken;
 use look::Look;
 
 /// How long the cluster may take to answer.

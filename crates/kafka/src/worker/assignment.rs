@@ -122,7 +122,10 @@ impl<J: Job> Core<J> {
             return Ok(());
         }
         match self.commit(consumer, self.timeouts.drain_ms) {
-            Ok(()) => self.store_some(numbers, deadline),
+            Ok(()) => {
+                self.store_some(numbers, deadline);
+                self.set_marks(numbers, deadline);
+            }
             Err(Failure::Abort(reason)) => self.abort_and_rewind(consumer, &reason, deadline + ABORT)?,
             Err(stop) => return Err(stop),
         }
@@ -232,6 +235,28 @@ fn waiting_places(consumer: &Client, topic: &str, numbers: &[i32]) -> Vec<(i32, 
         }
     };
     numbers.iter().map(place).collect()
+}
+
+/// Pauses a partition: from this call on, nothing fetched before is delivered but what is in a batch already.
+pub(super) fn pause(consumer: &Client, topic: &str, partition: i32) -> Result<(), WorkerError> {
+    let paused = list(topic, [(partition, Offset::Invalid)]).and_then(|list| consumer.pause(&list));
+    paused.map_err(failed("pausing a partition"))
+}
+
+/// Has a paused partition read on from `offset`; `false` where the consumer is not ready for that.
+pub(super) fn go_on(
+    consumer: &Client,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<bool, WorkerError> {
+    if let Err(reason) = seek(consumer, topic, partition, offset) {
+        tracing::debug!(partition, %reason, "the seek is tried again");
+        return Ok(false);
+    }
+    let resumed = list(topic, [(partition, Offset::Invalid)]).and_then(|list| consumer.resume(&list));
+    resumed.map_err(failed("resuming a partition"))?;
+    Ok(true)
 }
 
 fn seek(consumer: &Client, topic: &str, partition: i32, offset: i64) -> KafkaResult<()> {

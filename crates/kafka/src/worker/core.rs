@@ -1,5 +1,6 @@
 //! What a worker knows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
@@ -9,16 +10,19 @@ use super::partitions::Partitions;
 use super::restore::{Patience, Restored, Restorer};
 use super::side::Side;
 use super::terms::Terms;
+use super::unreadable::Unreadable;
 use crate::client::{Timeouts, reader_config, transactional_producer_config};
 use crate::clock::now_ms;
 use crate::config::JobConfig;
 use crate::copies::TopicLimits;
+use crate::idle::OpenTransaction;
 use crate::metrics::JobMetrics;
 use crate::outbox::OutboxState;
 use crate::reader::Reader;
 use crate::runner::Shared;
+use crate::snapshot_store::SnapshotStore;
 use crate::snapshot_writer::SnapshotWriter;
-use crate::status::JobStatus;
+use crate::status::{JobStatus, Subject};
 use crate::transaction::TransactionalProducer;
 use crate::{Job, WorkerError};
 
@@ -32,6 +36,9 @@ pub(super) struct Core<J: Job> {
     pub(super) status: JobStatus,
     pub(super) highest_watermark_ms: Arc<AtomicI64>,
     pub(super) fingerprint: String,
+    /// Whose the marks of stops are.
+    pub(super) identity: String,
+    pub(super) store: Option<SnapshotStore>,
     pub(super) producer: TransactionalProducer,
     pub(super) outbox: OutboxState,
     pub(super) side: Side<J::Task>,
@@ -45,6 +52,8 @@ pub(super) struct Core<J: Job> {
     pace: Pace,
     /// What the last commit took.
     pub(super) commit_took: Duration,
+    /// Partitions that an open transaction holds back.
+    pub(super) open_transactions: BTreeMap<i32, OpenTransaction>,
     pub(super) probing: bool,
     pub(super) next_tick: Instant,
 }
@@ -71,10 +80,13 @@ impl<J: Job> Core<J> {
         let restorer = Restorer {
             job: Arc::clone(&shared.job),
             reader,
+            high_watermarks: Arc::clone(&shared.high_watermarks),
             topic: shared.job.input_topic().to_owned(),
             store: shared.store.clone(),
             patience: Patience::default(),
             fingerprint: shared.fingerprint.clone(),
+            identity: shared.identity.clone(),
+            group: config.group(name),
             lost_position: config.worker.lost_position,
             metrics: shared.metrics.clone(),
         };
@@ -89,6 +101,8 @@ impl<J: Job> Core<J> {
             status: shared.status.clone(),
             highest_watermark_ms: Arc::clone(&shared.highest_watermark_ms),
             fingerprint: shared.fingerprint.clone(),
+            identity: shared.identity.clone(),
+            store: shared.store.clone(),
             producer,
             outbox: OutboxState::new(name, shared.job.input_topic()),
             side,
@@ -99,10 +113,33 @@ impl<J: Job> Core<J> {
             busy: Duration::ZERO,
             pace: Pace::new(config.worker.commit_interval_ms, timeouts.transaction_ms),
             commit_took: Duration::ZERO,
+            open_transactions: BTreeMap::new(),
             probing: false,
             next_tick: Instant::now(),
             config,
         })
+    }
+
+    /// The next record's offset in a partition; `None` if the partition is not this worker's, or is being restored.
+    pub(super) fn position(&mut self, number: i32) -> Option<i64> {
+        self.partitions.active_of(number).map(|active| active.next())
+    }
+
+    /// Shows that a partition cannot be read, or that it can be again.
+    pub(super) fn show_unreadable(&self, number: i32, unreadable: Option<&Unreadable>) {
+        let topic = self.job.input_topic();
+        let what = unreadable.map(|unreadable| unreadable.what(topic, number));
+        match unreadable {
+            Some(unreadable) => self.metrics.set_unreadable(number, unreadable.seconds()),
+            None => {
+                self.metrics.forget_unreadable(number);
+                tracing::info!(
+                    partition = number,
+                    "the partition can be read again, or is another's"
+                );
+            }
+        }
+        self.status.set_problem(Subject::Partition(number), what);
     }
 
     /// Records that the open transaction has room for.

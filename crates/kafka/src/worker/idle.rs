@@ -43,6 +43,9 @@ impl<J: Job> Core<J> {
     }
 
     /// Takes the partitions' ends, advances those that are idle, and ends replays that have nothing left to read.
+    ///
+    /// The end that counts for an advance is the high watermark: below it and beyond the last stable offset, an open transaction
+    /// hides records that have come already.
     pub(super) fn take_probed(&mut self, probed: &[Probed]) -> Result<(), Failure> {
         self.probing = false;
         for probed in probed {
@@ -51,9 +54,14 @@ impl<J: Job> Core<J> {
                 continue;
             };
             self.metrics.set_consumer_lag(partition, lag);
+            self.show_open_transaction(probed);
             match confirmed {
                 Confirmed::Nothing => {}
-                Confirmed::Idle => self.advance(partition)?,
+                Confirmed::Idle => {
+                    if probed.high.is_some_and(|high| high <= probed.end) {
+                        self.advance(partition)?;
+                    }
+                }
                 Confirmed::ReplayRead => {
                     let (partitions, mut effects) = self.effects();
                     partitions.end_replay(partition, &mut effects)?;
@@ -61,6 +69,25 @@ impl<J: Job> Core<J> {
             }
         }
         Ok(())
+    }
+
+    /// Shows for how long an open transaction has held a partition back.
+    fn show_open_transaction(&mut self, probed: &Probed) {
+        let Probed { probe, end, high, .. } = probed;
+        let open = self.open_transactions.entry(probe.partition).or_default();
+        let held_back = open.observe(*end, *high, Instant::now());
+        self.metrics.set_open_transaction(probe.partition, held_back);
+        if open.is_to_be_told(Duration::from_millis(self.config.worker.idle_timeout_ms)) {
+            tracing::warn!(
+                operator = self.metrics.operator,
+                partition = probe.partition,
+                offset = end,
+                high_watermark = high,
+                seconds = held_back.as_secs(),
+                "an open transaction of a writer holds the partition back: what comes after its first record is not \
+                 seen, and no window closes, before it ends"
+            );
+        }
     }
 
     /// Moves an idle partition's watermark as far as it may go, as an event of its order: the control record is in the
@@ -82,7 +109,10 @@ impl<J: Job> Core<J> {
     }
 
     /// Says how many partitions there are and how many are not live yet.
-    pub(super) fn show_assignment(&self) {
+    pub(super) fn show_assignment(&mut self) {
+        let partitions = &self.partitions;
+        self.open_transactions
+            .retain(|number, _| partitions.iter().any(|partition| partition.number() == *number));
         let assigned = self.partitions.iter().count();
         let live = self.partitions.active().filter(|active| active.is_live());
         let state = WorkerState {

@@ -16,6 +16,7 @@ mod core;
 mod effects;
 mod envelope;
 mod idle;
+mod mark;
 mod pace;
 mod partition;
 mod partitions;
@@ -25,6 +26,7 @@ mod side;
 #[cfg(test)]
 mod simulation;
 mod terms;
+mod unreadable;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -40,11 +42,14 @@ use assignment::ABORT;
 use context::WorkerContext;
 use core::Core;
 pub(crate) use idle::NO_WATERMARK;
+use unreadable::UnreadablePartitions;
 
 /// Most records of a batch.
 const MAX_BATCH: usize = 1_024;
 /// The longest wait for a record: restores, rebalances and the stop flag are looked at this often.
 const WAIT: Duration = Duration::from_millis(20);
+/// How long a process that fences another takes to join the group, and the other to hear of it.
+const SUCCESSOR: Duration = Duration::from_secs(3);
 /// The longest pause after an abort.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -62,6 +67,7 @@ pub(crate) struct Worker<'s, J: Job> {
     shared: &'s Shared<J>,
     consumer: BatchConsumer<WorkerContext>,
     core: Core<J>,
+    unreadable: UnreadablePartitions,
     aborts_in_a_row: u32,
 }
 
@@ -84,6 +90,7 @@ impl<'s, J: Job> Worker<'s, J> {
             shared,
             consumer,
             core,
+            unreadable: UnreadablePartitions::default(),
             aborts_in_a_row: 0,
         })
     }
@@ -93,7 +100,8 @@ impl<'s, J: Job> Worker<'s, J> {
     pub(crate) fn run(mut self) -> Result<Ended, WorkerError> {
         let result = self
             .run_until_ended()
-            .and_then(|ended| self.drain().map(|()| ended));
+            .and_then(|ended| self.drain().map(|()| ended))
+            .map_err(|error| self.by_whom(error));
         if let Err(error) = &result {
             tracing::error!(operator = self.core.metrics.operator, %error, "the worker stops");
             // A producer that is at fault cannot abort; the next one does, when it starts.
@@ -103,8 +111,32 @@ impl<'s, J: Job> Worker<'s, J> {
                 tracing::warn!(%error, "the open transaction is left to the next start");
             }
         }
+        for (number, _) in self.unreadable.iter() {
+            self.core.show_unreadable(number, None);
+        }
         self.leave(result.is_ok());
         result
+    }
+
+    /// Tells who has fenced the producer: another process of this one's name joins the group next, by which the consumer is
+    /// fenced too, and learns of it by a heartbeat.
+    fn by_whom(&self, error: WorkerError) -> WorkerError {
+        if !matches!(error, WorkerError::Fenced { .. }) {
+            return error;
+        }
+        let consumer = self.consumer.consumer();
+        let deadline = Instant::now() + SUCCESSOR;
+        while Instant::now() < deadline {
+            if let Some((code, _)) = consumer.client().fatal_error() {
+                return WorkerError::NameTaken {
+                    instance: self.shared.config.instance.clone(),
+                    key: self.shared.config.instance_key,
+                    reason: code.to_string(),
+                };
+            }
+            let _ = consumer.poll(WAIT);
+        }
+        error
     }
 
     fn run_until_ended(&mut self) -> Result<Ended, WorkerError> {
@@ -157,10 +189,11 @@ impl<'s, J: Job> Worker<'s, J> {
         let batch = self.consumer.fetch(self.core.room().min(MAX_BATCH), wait);
         if !batch.is_empty() {
             let started = Instant::now();
-            self.core.batch(batch.iter())?;
+            self.core.batch(self.unreadable.readable(batch.iter()))?;
             self.core.busy += started.elapsed();
         }
         drop(batch);
+        self.see_to_unreadable()?;
         self.serve_events()?;
         while let Some(rebalance) = self.consumer.consumer().context().next_rebalance() {
             self.core.rebalance(&self.consumer, rebalance)?;
@@ -174,6 +207,38 @@ impl<'s, J: Job> Worker<'s, J> {
         }
         self.core.tick();
         Ok(commit)
+    }
+
+    /// Pauses partitions that cannot be read, and tries them again when it is time.
+    fn see_to_unreadable(&mut self) -> Result<(), Failure> {
+        if self.unreadable.is_empty() {
+            return Ok(());
+        }
+        let (core, topic, now) = (&mut self.core, self.shared.job.input_topic(), Instant::now());
+        let consumer = self.consumer.consumer();
+        for number in self.unreadable.forget(|number| core.position(number)) {
+            core.show_unreadable(number, None);
+        }
+        for number in self.unreadable.reported() {
+            assignment::pause(consumer, topic, number)?;
+            let next = core.position(number).unwrap_or(0);
+            if let Some(unreadable) = self.unreadable.paused(number, next, now) {
+                core.show_unreadable(number, Some(unreadable));
+                let what = unreadable.what(topic, number);
+                tracing::error!(partition = number, retry_s = unreadable.pause.as_secs(), "{what}");
+            }
+        }
+        for number in self.unreadable.due(now) {
+            if let Some(next) = core.position(number)
+                && assignment::go_on(consumer, topic, number, next)?
+            {
+                self.unreadable.tried(number);
+            }
+        }
+        for (number, unreadable) in self.unreadable.iter() {
+            core.metrics.set_unreadable(number, unreadable.seconds());
+        }
+        Ok(())
     }
 
     /// Serves what is not about an assigned partition: rebalances are put in their queue, errors are looked at.
@@ -207,6 +272,7 @@ impl<'s, J: Job> Worker<'s, J> {
             }
         }
         self.core.store_all(deadline);
+        self.core.set_all_marks(deadline);
         Ok(())
     }
 

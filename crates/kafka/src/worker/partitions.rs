@@ -326,7 +326,9 @@ impl<T: Task> Partitions<T> {
     /// The leader's end was looked up after the last record had been processed: if it is still at the position, the
     /// partition has had nothing new since that record, which is longer than the idle timeout ago.
     pub(super) fn take_probed(&mut self, probed: &Probed) -> Option<(i64, Confirmed)> {
-        let Probed { probe, end, at_end } = probed;
+        let Probed {
+            probe, end, at_end, ..
+        } = probed;
         let same = |it: &&mut Partition<T>| (it.number, it.epoch) == (probe.partition, probe.epoch);
         let active = self.all.iter_mut().find(same)?.active_mut()?;
         let lag = if *at_end { 0 } else { (end - active.next()).max(0) };

@@ -49,6 +49,7 @@ impl<J: Job> Core<J> {
             },
             topic: self.job.input_topic(),
             instance: &self.config.instance,
+            instance_key: self.config.instance_key,
         };
         (&mut self.partitions, effects)
     }
@@ -64,6 +65,7 @@ pub(super) struct WorkerEffects<'a> {
     outbox: LiveOutbox<'a>,
     topic: &'a str,
     instance: &'a str,
+    instance_key: &'static str,
 }
 
 impl Effects for WorkerEffects<'_> {
@@ -84,9 +86,9 @@ impl Effects for WorkerEffects<'_> {
     fn reported(&mut self, error: &KafkaError) -> Result<(), Failure> {
         match error {
             // Of the consumer, only another member with its name is fatal.
-            KafkaError::MessageConsumptionFatal(code) => Err(Failure::Stop(WorkerError::Fenced {
-                action: "consume",
+            KafkaError::MessageConsumptionFatal(code) => Err(Failure::Stop(WorkerError::NameTaken {
                 instance: self.instance.to_owned(),
+                key: self.instance_key,
                 reason: code.to_string(),
             })),
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {

@@ -1,7 +1,9 @@
-//! Restoring a partition: committed offset, newest valid snapshot at or below it, and the advances since.
+//! Restoring a partition: where it goes on, newest valid snapshot at or below that, and the advances since.
 
 mod patience;
 mod plan;
+mod position;
+mod proof;
 #[cfg(test)]
 mod tests;
 
@@ -13,14 +15,17 @@ use millrace_settings::LostPosition;
 
 pub(super) use patience::Patience;
 use plan::Plan;
+use position::Position;
 
 use super::envelope::Envelope;
 use crate::control::{ControlRecord, Directives, policy_at};
 use crate::metrics::JobMetrics;
 use crate::reader::{ControlError, Reader};
-use crate::snapshot_store::SnapshotStore;
+use crate::snapshot_store::{SnapshotStore, StoreError};
 use crate::{Job, Task, WorkerError, processor_time};
 
+/// How long one look-up may take.
+const CALL: Duration = Duration::from_secs(5);
 /// How often a committed offset beyond the log's end is looked up again, as a new leader may lag for a moment.
 const AHEAD_ATTEMPTS: u32 = 20;
 
@@ -53,11 +58,16 @@ pub(super) struct Restored<T> {
 pub(super) struct Restorer<J> {
     pub(super) job: Arc<J>,
     pub(super) reader: Reader,
+    pub(super) high_watermarks: Arc<Reader>,
     pub(super) topic: String,
     pub(super) store: Option<SnapshotStore>,
     pub(super) patience: Patience,
     /// The cluster, the topic, and the layout.
     pub(super) fingerprint: String,
+    /// What the fingerprints of all snapshots of this cluster and topic begin with.
+    pub(super) identity: String,
+    /// The consumer group.
+    pub(super) group: String,
     pub(super) lost_position: LostPosition,
     pub(super) metrics: JobMetrics,
 }
@@ -111,22 +121,20 @@ impl<J: Job> Restorer<J> {
                 "{committed:?} is committed, and the log ends at {end}"
             )));
         }
-        let snapshot = self.newest_snapshot(partition, committed)?;
+        let position = self.position(partition, committed, (low, end))?;
+        if let Some(doubt) = position.doubt {
+            self.lost(partition, doubt.what((&self.group, &self.topic, partition), low))?;
+            self.set_aside(partition, position.at)?;
+        }
+        let at = position.at;
+        let snapshot = self.newest_snapshot(partition, at)?;
         let from_snapshot = snapshot.as_ref().map(|(offset, ..)| *offset);
-        let plan = Plan::of(committed, from_snapshot, low, end);
+        let plan = Plan::of(at, from_snapshot, low, end);
         if let Some(what) = &plan.lost {
-            self.metrics.lost_positions.inc();
-            tracing::error!(partition, topic = self.topic, what, policy = ?self.lost_position, "a position was lost");
-            if self.lost_position == LostPosition::Stop {
-                return Err(Trouble::Stop(WorkerError::LostPosition {
-                    topic: self.topic.clone(),
-                    partition,
-                    what: what.clone(),
-                }));
-            }
+            self.lost(partition, what.clone())?;
         }
         let records = match self.job.control_topic() {
-            Some(control) if committed.is_some() => {
+            Some(control) if at.is_some() => {
                 let records = self.reader.control_records(control, partition, plan.start);
                 records.map_err(|error| self.control_trouble(control, partition, error))?
             }
@@ -136,7 +144,7 @@ impl<J: Job> Restorer<J> {
             Some((offset, task, done)) if plan.with_snapshot => {
                 (task, if offset == plan.start { done } else { 0 })
             }
-            _ => (self.fresh(partition, &plan, committed, low, &records)?, 0),
+            _ => (self.fresh(partition, &plan, at, low, &records)?, 0),
         };
         let directives = Directives::between(&records, plan.start, directives_done, plan.replay_until);
         tracing::info!(
@@ -147,17 +155,85 @@ impl<J: Job> Restorer<J> {
             directives = directives.len(),
             "partition restored"
         );
+        self.forget_mark(partition)?;
         Ok(Restored {
             partition,
             epoch,
             task,
             start: plan.start,
-            committed,
+            committed: at,
             replay_until: plan.replay_until,
             directives_done,
             directives,
             cost: processor_time::of_this_thread().saturating_sub(started),
         })
+    }
+
+    /// Where the partition goes on, by the group and by what the job proves itself.
+    fn position(
+        &self,
+        partition: i32,
+        committed: Option<i64>,
+        bounds: (i64, i64),
+    ) -> Result<Position, Trouble> {
+        let found = self.proof(partition, committed)?;
+        let is_same_log = committed.is_some() || self.is_same_log(partition, found, bounds)?;
+        let position = Position::of(committed, found.proof, bounds.1, is_same_log);
+        if position.is_recovered {
+            self.metrics.recovered_positions.inc();
+            tracing::warn!(
+                partition,
+                topic = self.topic,
+                group = self.group,
+                offset = position.at,
+                "the group has no committed offset any more: the partition goes on where the job has left it"
+            );
+        }
+        Ok(position)
+    }
+
+    /// Tells of a lost position; an error unless the settings say to go on.
+    fn lost(&self, partition: i32, what: String) -> Result<(), Trouble> {
+        self.metrics.lost_positions.inc();
+        tracing::error!(partition, topic = self.topic, what, policy = ?self.lost_position, "a position was lost");
+        match self.lost_position {
+            LostPosition::Continue => Ok(()),
+            LostPosition::Stop => Err(Trouble::Stop(WorkerError::LostPosition {
+                topic: self.topic.clone(),
+                partition,
+                what,
+            })),
+        }
+    }
+
+    /// Puts the snapshots of another history, those beyond `at`, out of the way: the log will pass their offsets.
+    fn set_aside(&self, partition: i32, at: Option<i64>) -> Result<(), Trouble> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let set_aside = || {
+            let offsets = store.list(partition)?.into_iter();
+            for offset in offsets.filter(|offset| at.is_none_or(|at| *offset > at)) {
+                store.set_aside(partition, offset)?;
+                tracing::warn!(partition, offset, "a snapshot of another history is set aside");
+            }
+            Ok(())
+        };
+        set_aside().map_err(|error: StoreError| Trouble::Later(error.to_string()))
+    }
+
+    /// The partition is about to be worked on: the mark of the last stop says nothing any more.
+    fn forget_mark(&self, partition: i32) -> Result<(), Trouble> {
+        let Some(store) = &self.store else { return Ok(()) };
+        match store.forget_mark(partition) {
+            Ok(()) => {
+                self.patience.renew();
+                Ok(())
+            }
+            Err(error) if !self.patience.is_over() => Err(Trouble::Later(error.to_string())),
+            Err(error) => {
+                tracing::error!(partition, %error, "the mark of the last stop could not be taken away");
+                Ok(())
+            }
+        }
     }
 
     fn control_trouble(&self, control: &str, partition: i32, error: ControlError) -> Trouble {
@@ -176,7 +252,7 @@ impl<J: Job> Restorer<J> {
         &self,
         partition: i32,
         plan: &Plan,
-        committed: Option<i64>,
+        at: Option<i64>,
         low: i64,
         records: &[ControlRecord],
     ) -> Result<J::Task, Trouble> {
@@ -190,7 +266,7 @@ impl<J: Job> Restorer<J> {
             None => self.job.task(partition),
         };
         let start = plan.start;
-        if committed.is_none()
+        if at.is_none()
             && low > 0
             && let Some(store) = &self.store
         {
@@ -219,12 +295,12 @@ impl<J: Job> Restorer<J> {
         }
     }
 
-    /// The newest snapshot that is whole, ours, and not ahead of the committed offset. Those ahead are of another
-    /// history of the log (a topic made anew, offsets set back) and are deleted, as the log will pass their offsets.
+    /// The newest snapshot that is whole, ours, and not ahead of where the partition goes on. Those ahead are left alone: they may
+    /// prove what was committed.
     fn newest_snapshot(
         &self,
         partition: i32,
-        committed: Option<i64>,
+        at: Option<i64>,
     ) -> Result<Option<(i64, J::Task, u32)>, Trouble> {
         let Some(store) = &self.store else { return Ok(None) };
         let offsets = match store.list(partition) {
@@ -240,16 +316,7 @@ impl<J: Job> Restorer<J> {
         };
         let mut answers = true;
         for offset in offsets {
-            if committed.is_none_or(|committed| offset > committed) {
-                self.refuse(
-                    partition,
-                    offset,
-                    "future",
-                    &format!("the committed offset is {committed:?}"),
-                );
-                if let Err(error) = store.delete(partition, offset) {
-                    tracing::warn!(partition, offset, %error, "a snapshot of the future could not be deleted");
-                }
+            if at.is_none_or(|at| offset > at) {
                 continue;
             }
             match self.read_snapshot(store, partition, offset) {

@@ -43,9 +43,12 @@ pub(super) struct Probe {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Probed {
     pub(super) probe: Probe,
+    /// The last stable offset: the first one of an open transaction, or the high watermark.
     pub(super) end: i64,
-    /// Whether no record is at or after the position.
+    /// Whether no committed record is at or after the position.
     pub(super) at_end: bool,
+    /// The high watermark, if it is known.
+    pub(super) high: Option<i64>,
 }
 
 /// What comes back.
@@ -167,6 +170,12 @@ fn run<J: Job>(requests: &Receiver<Request>, answers: &Sender<Answer<J::Task>>, 
 
 fn ends<J: Job>(restorer: &Restorer<J>, probes: &[Probe]) -> Vec<Probed> {
     let partitions: Vec<i32> = probes.iter().map(|probe| probe.partition).collect();
+    // Before the ends: then one that is not below its high watermark had no open transaction at that moment.
+    let highs = restorer.high_watermarks.ends(&restorer.topic, &partitions, PROBE);
+    let highs = highs.unwrap_or_else(|error| {
+        tracing::debug!(%error, "the partitions' high watermarks are not known");
+        vec![None; partitions.len()]
+    });
     let ends = match restorer.reader.ends(&restorer.topic, &partitions, PROBE) {
         Ok(ends) => ends,
         Err(error) => {
@@ -174,7 +183,7 @@ fn ends<J: Job>(restorer: &Restorer<J>, probes: &[Probe]) -> Vec<Probed> {
             return Vec::new();
         }
     };
-    let probed = |(probe, end): (&Probe, Option<i64>)| {
+    let probed = |((probe, end), high): ((&Probe, Option<i64>), Option<i64>)| {
         let end = end?;
         // Beyond the last record may be markers of transactions. They are looked at only where it matters.
         let at_end = end <= probe.next
@@ -187,7 +196,8 @@ fn ends<J: Job>(restorer: &Restorer<J>, probes: &[Probe]) -> Vec<Probed> {
             probe: *probe,
             end,
             at_end,
+            high,
         })
     };
-    probes.iter().zip(ends).filter_map(probed).collect()
+    probes.iter().zip(ends).zip(highs).filter_map(probed).collect()
 }

@@ -88,6 +88,7 @@ pub(crate) fn run(kafka: &Kafka, job: &impl Job, events: &Events, collect: &mut 
             partition,
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            is_append_time: matches!(message.timestamp(), rdkafka::Timestamp::LogAppendTime(_)),
             key: message.key(),
             payload: message.payload(),
             headers: RecordHeaders::of(message),

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use millrace_domain::topic;
-use millrace_kafka::admin::{Lookup, bounds};
+use millrace_kafka::admin::{Lookup, TimestampType, bounds, timestamp_type};
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_kafka::topic_name;
+use millrace_service::source::CREATE_TIME;
 use millrace_settings::Settings;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::Serialize;
@@ -45,6 +46,8 @@ pub(super) struct Topic {
     pub(super) under_replicated: usize,
     /// Partitions without a leader: nothing can be read from them or written to them.
     pub(super) offline: usize,
+    /// What is wrong with its settings.
+    pub(super) warning: Option<String>,
 }
 
 /// What a group has still to read of a topic.
@@ -72,6 +75,11 @@ impl KafkaState {
         }
         if offline > 0 {
             note.push_str(&format!(", {offline} partitions without a leader"));
+        }
+        for topic in &self.topics {
+            if let Some(warning) = &topic.warning {
+                note.push_str(&format!("; {}: {warning}", topic.name));
+            }
         }
         let part = Part::ready("Kafka", &settings.kafka.bootstrap_servers, note);
         Part {
@@ -116,7 +124,11 @@ fn look_blocking(settings: &Settings) -> anyhow::Result<KafkaState> {
             records: 0,
             under_replicated: 0,
             offline: 0,
+            warning: None,
         };
+        if spec.log_append_time && timestamp_type(kafka, &topic.name)? == TimestampType::CreateTime {
+            topic.warning = Some(CREATE_TIME.to_owned());
+        }
         for partition in found.partitions() {
             topic.under_replicated += usize::from(partition.isr().len() < partition.replicas().len());
             if partition.leader() < 0 {

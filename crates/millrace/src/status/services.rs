@@ -15,6 +15,7 @@ use crate::up::Service;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const WATERMARK_LAG: &str = "millrace_watermark_lag_seconds";
+const OPEN_TRANSACTION: &str = "millrace_open_transaction_seconds";
 const OPEN_WINDOWS: &str = "millrace_open_windows";
 const CLOSED_WINDOWS: &str = "millrace_windows_closed_total";
 
@@ -59,6 +60,8 @@ pub(super) struct Watermark {
     pub(super) lag_s: f64,
     /// Partitions that have a watermark.
     pub(super) partitions: usize,
+    /// For how long an open transaction of a writer has held a partition back, of the longest; absent without one.
+    pub(super) open_transaction_s: Option<f64>,
     /// Windows that are open, over all partitions, where the operator has windows.
     pub(super) open_windows: Option<f64>,
     /// Windows closed since the service's start, over all partitions.
@@ -215,6 +218,12 @@ fn parse_watermarks(text: &str, now_ms: i64) -> Vec<Watermark> {
             .map(|sample| sample.value)
             .reduce(|a, b| a + b)
     };
+    let open_transaction = |operator: &str| {
+        metrics::samples(text, OPEN_TRANSACTION)
+            .filter(|sample| sample.label("operator") == Some(operator) && sample.value > 0.0)
+            .map(|sample| sample.value)
+            .reduce(f64::max)
+    };
     lags.into_iter()
         .map(|(operator, lags)| {
             let lag_s = lags.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -225,6 +234,7 @@ fn parse_watermarks(text: &str, now_ms: i64) -> Vec<Watermark> {
                 watermark_ms: now_ms - (lag_s * 1000.0) as i64,
                 lag_s,
                 partitions: lags.len(),
+                open_transaction_s: open_transaction(operator),
                 open_windows: of_operator(OPEN_WINDOWS, operator),
                 closed_windows: of_operator(CLOSED_WINDOWS, operator),
             }
@@ -241,6 +251,9 @@ mod tests {
         let text = "millrace_watermark_lag_seconds{operator=\"aggregate-merge\",partition=\"0\"} 65
 millrace_watermark_lag_seconds{operator=\"aggregate-partial\",partition=\"0\"} 5.5
 millrace_watermark_lag_seconds{operator=\"aggregate-partial\",partition=\"1\"} 6.25
+millrace_open_transaction_seconds{operator=\"aggregate-partial\",partition=\"0\"} 31.5
+millrace_open_transaction_seconds{operator=\"aggregate-partial\",partition=\"1\"} 0
+millrace_open_transaction_seconds{operator=\"aggregate-merge\",partition=\"0\"} 0
 millrace_open_windows{operator=\"aggregate-partial\",partition=\"0\"} 1
 millrace_open_windows{operator=\"aggregate-partial\",partition=\"1\"} 2
 millrace_windows_closed_total{operator=\"aggregate-merge\"} 9
@@ -254,5 +267,9 @@ millrace_windows_closed_total{operator=\"aggregate-merge\"} 9
         );
         assert_eq!((partial.watermark_ms, partial.partitions), (993_750, 2));
         assert_eq!((partial.open_windows, partial.closed_windows), (Some(3.0), None));
+        assert_eq!(
+            (partial.open_transaction_s, merge.open_transaction_s),
+            (Some(31.5), None)
+        );
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn render(status: &Status) -> String {
         "behind now",
         "open windows",
         "closed windows",
+        "open transaction",
     ]);
     for watermark in &status.watermarks {
         watermarks.add_row(watermark_row(watermark));
@@ -75,6 +76,11 @@ fn watermark_row(watermark: &Watermark) -> Vec<Cell> {
         text(&format!("{:.1} s", watermark.lag_s)),
         windows(watermark.open_windows),
         windows(watermark.closed_windows),
+        text(
+            &watermark
+                .open_transaction_s
+                .map_or_else(String::new, |seconds| format!("for {seconds:.0} s")),
+        ),
     ]
 }
 

@@ -13,6 +13,8 @@ use crate::redact::redacted_debug;
 pub struct ElasticSink {
     /// Port of `/metrics` and `/health/*`.
     pub metrics_port: u16,
+    /// Names the process among all sinks, as [`super::Worker::instance`] does.
+    pub instance: Option<String>,
     /// Share of transactions that are indexed, 0 to 1, chosen by the transaction id so that a replay chooses the same.
     pub transaction_share: f64,
     /// A bulk request is sent when it has this many bytes …
@@ -43,6 +45,7 @@ impl Default for ElasticSink {
     fn default() -> Self {
         Self {
             metrics_port: 9104,
+            instance: None,
             transaction_share: 0.01,
             bulk_bytes: 5_000_000,
             bulk_actions: 10_000,

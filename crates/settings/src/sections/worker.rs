@@ -23,6 +23,9 @@ pub enum LostPosition {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
+    /// Names the process among all of its service, and has to stay the same over its restarts; `None` is host name and port
+    /// of the metrics.
+    pub instance: Option<String>,
     /// Worker threads, each a consumer of the group; 0 is one for each core.
     pub threads: usize,
     /// Time from a batch's first record to its commit, where somebody waits for what is in it. It is longer where the last
@@ -50,6 +53,7 @@ pub struct Worker {
 impl Default for Worker {
     fn default() -> Self {
         Self {
+            instance: None,
             threads: 0,
             commit_interval_ms: 100,
             max_batch_records: 1_000_000,

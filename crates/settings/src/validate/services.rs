@@ -120,6 +120,7 @@ fn worker(check: &mut Check, key: &str, worker: &Worker) {
     let of = |name: &str| format!("{key}.{name}");
     let session = (of("session_timeout_ms"), worker.session_timeout_ms);
     let transaction = (of("transaction_timeout_ms"), worker.transaction_timeout_ms);
+    instance(check, &of("instance"), worker.instance.as_deref());
     check.range(&of("threads"), worker.threads, 0, MAX_THREADS);
     check.range(&of("commit_interval_ms"), worker.commit_interval_ms, 1, 60_000);
     check.range(&of("max_batch_records"), worker.max_batch_records, 1, 10_000_000);
@@ -146,8 +147,26 @@ fn worker(check: &mut Check, key: &str, worker: &Worker) {
     check.properties(&of("producer_properties"), &worker.producer_properties);
 }
 
+/// Kafka's names of static members, with room for a thread's number and a prefix.
+fn instance(check: &mut Check, key: &str, instance: Option<&str>) {
+    let is_name = |name: &str| {
+        let mut letters = name.chars();
+        (1..=200).contains(&name.len())
+            && letters.all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter))
+    };
+    if let Some(name) = instance.filter(|name| !is_name(name)) {
+        check.refuse(
+            key,
+            format!(
+                "is {name:?}: must be 1 to 200 letters, digits, points, dashes and underscores, as pod-0"
+            ),
+        );
+    }
+}
+
 fn sink(check: &mut Check, settings: &Settings) {
     let sink = &settings.elastic_sink;
+    instance(check, "elastic_sink.instance", sink.instance.as_deref());
     check.share("elastic_sink.transaction_share", sink.transaction_share);
     check.range("elastic_sink.bulk_bytes", sink.bulk_bytes, 1_000, MAX_BULK_BYTES);
     check.range("elastic_sink.bulk_actions", sink.bulk_actions, 1, 1_000_000);

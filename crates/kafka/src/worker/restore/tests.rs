@@ -4,7 +4,9 @@ mod refusals;
 
 use millrace_engine::{FrozenState, RestoreError};
 
+use super::position::Proof;
 use super::*;
+use crate::snapshot_store::Mark;
 
 /// A state that the task takes for one of a later release.
 const UNKNOWN_VERSION: u8 = 255;
@@ -82,10 +84,13 @@ fn restorer(folder: &std::path::Path) -> Restorer<Numbers> {
     Restorer {
         job: Arc::new(Numbers),
         reader: Reader::new(&config).unwrap(),
+        high_watermarks: Arc::new(Reader::new(&config).unwrap()),
         topic: "in".to_owned(),
         store: Some(SnapshotStore::in_folder(folder, "restore-test", 9)),
         patience: Patience::default(),
         fingerprint: "mine".to_owned(),
+        identity: "mine".to_owned(),
+        group: "g".to_owned(),
         lost_position: LostPosition::Stop,
         metrics: JobMetrics::of("restore-test").unwrap(),
     }
@@ -153,20 +158,80 @@ fn the_newest_snapshot_that_is_whole_and_ours_is_chosen() {
 }
 
 #[test]
-fn a_snapshot_of_the_future_is_refused_and_deleted() {
+fn a_snapshot_of_the_future_is_not_chosen_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     let restorer = restorer(folder.path());
     write(&restorer, 10, "mine", 1);
     write(&restorer, 20, "mine", 2);
     assert_eq!(chosen(&restorer, Some(15)), Some((10, 1)));
-    assert_eq!(restorer.store.as_ref().unwrap().list(2).unwrap(), [10]);
+    assert_eq!(chosen(&restorer, None), None, "a first start");
+    let store = restorer.store.as_ref().unwrap();
     assert_eq!(
-        chosen(&restorer, None),
-        None,
-        "nothing is committed: a new history"
+        store.list(2).unwrap(),
+        [20, 10],
+        "they may prove what was committed"
     );
+    assert!(restorer.set_aside(2, Some(15)).is_ok());
+    assert_eq!(store.list(2).unwrap(), [10], "where the settings say to go on");
+}
+
+/// Writes a snapshot of a state with a watermark: one that something was committed of.
+fn write_committed(restorer: &Restorer<Numbers>, offset: i64, fingerprint: &str) {
+    let header = Header {
+        fingerprint,
+        ..restorer.header(2, offset, Some(1))
+    };
+    let mut container = SnapshotWriter::new(&header);
+    Number(1).freeze().write(container.state());
+    let store = restorer.store.as_ref().unwrap();
+    store.write(2, offset, container.finish()).unwrap();
+}
+
+fn proven(restorer: &Restorer<Numbers>, committed: Option<i64>) -> Proof {
+    let found = restorer.proof(2, committed);
+    found.unwrap_or_else(|_| panic!("the store answers")).proof
+}
+
+#[test]
+fn snapshots_beyond_the_committed_offset_prove_a_commit_whatever_their_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let restorer = restorer(folder.path());
+    assert_eq!(proven(&restorer, None), Proof::Nothing);
+    write(&restorer, 10, "mine", 1);
+    assert_eq!(
+        proven(&restorer, None),
+        Proof::Nothing,
+        "an empty state from before the first commit"
+    );
+    write_committed(&restorer, 20, "mine");
+    write_committed(&restorer, 30, "mine window_ms=7");
+    write_committed(&restorer, 40, "another cluster's");
+    assert_eq!(proven(&restorer, None), Proof::AtLeast(30));
+    assert_eq!(proven(&restorer, Some(25)), Proof::AtLeast(30));
+    assert_eq!(proven(&restorer, Some(30)), Proof::Nothing, "nothing beyond it");
     assert_eq!(
         restorer.store.as_ref().unwrap().list(2).unwrap(),
-        Vec::<i64>::new()
+        [40, 30, 20, 10]
     );
+}
+
+#[test]
+fn the_mark_of_a_stop_in_good_order_is_an_exact_proof_until_something_is_newer() {
+    let folder = tempfile::tempdir().unwrap();
+    let restorer = restorer(folder.path());
+    let store = restorer.store.as_ref().unwrap();
+    let mark = |identity: &str| Mark {
+        offset: 35,
+        at_ms: 1,
+        identity: identity.to_owned(),
+    };
+    store.set_mark(2, &mark("another cluster's")).unwrap();
+    assert_eq!(proven(&restorer, None), Proof::Nothing);
+    store.set_mark(2, &mark("mine")).unwrap();
+    write_committed(&restorer, 30, "mine");
+    assert_eq!(proven(&restorer, None), Proof::Exactly(35));
+    write_committed(&restorer, 40, "mine");
+    assert_eq!(proven(&restorer, None), Proof::AtLeast(40), "the mark is stale");
+    assert!(restorer.forget_mark(2).is_ok());
+    assert_eq!(store.mark(2).unwrap(), None);
 }

@@ -234,6 +234,7 @@ impl Process {
                         partition: number,
                         offset,
                         timestamp_ms: offset,
+                        is_append_time: true,
                         key: None,
                         payload: Some(payload),
                         headers: RecordHeaders::NONE,
@@ -248,6 +249,8 @@ impl Process {
                     position.at += 1;
                     items.push(Err(Report {
                         partition: number,
+                        offset: to,
+                        reason: String::new(),
                         error: KafkaError::MessageConsumption(RDKafkaErrorCode::PartitionEOF),
                     }));
                 }
@@ -366,6 +369,7 @@ impl Process {
                 probe,
                 end: log.end(),
                 at_end: log.is_empty_from(probe.next),
+                high: Some(log.end()),
             }
         });
         self.probed = probed.collect();

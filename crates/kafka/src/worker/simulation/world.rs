@@ -352,6 +352,7 @@ fn undisturbed(partition: i32, log: &Log) -> (Vec<Vec<u8>>, u64) {
                 partition,
                 offset,
                 timestamp_ms: offset,
+                is_append_time: true,
                 key: None,
                 payload: Some(payload),
                 headers: RecordHeaders::NONE,

@@ -1,0 +1,160 @@
+//! What a job has left behind that proves what it has committed.
+
+use millrace_engine::snapshot::container;
+
+use super::position::Proof;
+use super::{Restorer, Trouble};
+use crate::control::ControlRecord;
+use crate::snapshot_store::SnapshotStore;
+use crate::{Job, WorkerError};
+
+/// How far a worker's clock may be behind a broker's for a proof to be of the time of the record before it.
+const CLOCKS_MS: i64 = 10_000;
+/// How far before a proven offset the record before it is looked for: markers of transactions lie between.
+const BEFORE: i64 = 1_000;
+
+/// A proof, and when it was written, in milliseconds since 1970, if that is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) proof: Proof,
+    at_ms: Option<i64>,
+}
+
+const NOTHING: Found = Found {
+    proof: Proof::Nothing,
+    at_ms: None,
+};
+
+impl Found {
+    fn and(self, other: Self) -> Self {
+        let proof = self.proof.and(other.proof);
+        let of = |found: Self| found.at_ms.filter(|_| found.proof.offset() == proof.offset());
+        Self {
+            proof,
+            at_ms: of(self).or_else(|| of(other)),
+        }
+    }
+}
+
+impl<J: Job> Restorer<J> {
+    /// What the job proves to have committed of a partition of which the group has committed `committed`.
+    pub(super) fn proof(&self, partition: i32, committed: Option<i64>) -> Result<Found, Trouble> {
+        let of_control = self.control_proof(partition, committed)?;
+        let of_store = match &self.store {
+            Some(store) => self.store_proof(store, partition, committed)?,
+            None => NOTHING,
+        };
+        Ok(of_control.and(of_store))
+    }
+
+    /// The last record of the control topic is of a transaction that committed its offset.
+    fn control_proof(&self, partition: i32, committed: Option<i64>) -> Result<Found, Trouble> {
+        let Some(control) = self.job.control_topic() else {
+            return Ok(NOTHING);
+        };
+        let Some((offset, payload, at_ms)) = self.reader.last_record(control, partition)? else {
+            return Ok(NOTHING);
+        };
+        let record = ControlRecord::parse(&payload).map_err(|reason| {
+            Trouble::Stop(WorkerError::Topic(format!(
+                "offset {offset} of partition {partition} of {control} is not understood: {reason}"
+            )))
+        })?;
+        // One is written about once a second, not at each commit.
+        let proof = Proof::AtLeast(record.offset());
+        if proof.offset() > committed {
+            self.is_settled(control, partition)?;
+        }
+        Ok(Found { proof, at_ms })
+    }
+
+    /// A commit is seen in the group before it is in the control topic, or after it. Where the two differ, the transaction that
+    /// may explain it must have ended.
+    fn is_settled(&self, control: &str, partition: i32) -> Result<(), Trouble> {
+        let highs = self.high_watermarks.ends(control, &[partition], super::CALL)?;
+        let ends = self.reader.ends(control, &[partition], super::CALL)?;
+        match (highs.first(), ends.first()) {
+            (Some(Some(high)), Some(Some(end))) if high <= end => Ok(()),
+            _ => Err(Trouble::Later(format!(
+                "a transaction is open in partition {partition} of {control}"
+            ))),
+        }
+    }
+
+    /// The mark of a stop in good order, and the newest snapshot beyond what is committed.
+    fn store_proof(
+        &self,
+        store: &SnapshotStore,
+        partition: i32,
+        committed: Option<i64>,
+    ) -> Result<Found, Trouble> {
+        let read = || -> Result<Found, crate::snapshot_store::StoreError> {
+            let mut found = NOTHING;
+            if committed.is_none()
+                && let Some(mark) = store.mark(partition)?
+                && mark.identity == self.identity
+            {
+                found = Found {
+                    proof: Proof::Exactly(mark.offset),
+                    at_ms: Some(mark.at_ms),
+                };
+            }
+            for offset in store.list(partition)? {
+                if committed.is_some_and(|committed| offset <= committed) {
+                    break;
+                }
+                if self.is_of_a_commit(&store.read(partition, offset)?, partition, offset) {
+                    let proof = Proof::AtLeast(offset);
+                    found = found.and(Found { proof, at_ms: None });
+                    break;
+                }
+            }
+            Ok(found)
+        };
+        match read() {
+            Ok(found) => Ok(found),
+            Err(error) if !self.patience.is_over() => Err(Trouble::Later(error.to_string())),
+            Err(error) => {
+                tracing::error!(partition, %error, "the snapshot store does not say what was committed");
+                Ok(NOTHING)
+            }
+        }
+    }
+
+    /// Whether a snapshot is whole, of this job and log, whatever the settings, and not of a state that was empty before the
+    /// first commit.
+    fn is_of_a_commit(&self, bytes: &[u8], partition: i32, offset: i64) -> bool {
+        container::read_any(bytes).is_ok_and(|snapshot| {
+            let header = snapshot.header;
+            (header.job, header.partition, header.offset) == (self.job.name(), partition, offset)
+                && header.fingerprint.starts_with(&self.identity)
+                && header.watermark_ms.is_some()
+        })
+    }
+
+    /// Whether the log is the one that was read when `found` was written: the record before it was there then.
+    pub(super) fn is_same_log(
+        &self,
+        partition: i32,
+        found: Found,
+        (low, end): (i64, i64),
+    ) -> Result<bool, Trouble> {
+        let (Some(offset), Some(at_ms)) = (found.proof.offset(), found.at_ms) else {
+            return Ok(true);
+        };
+        if offset <= low || offset > end {
+            return Ok(true);
+        }
+        let mut before_ms = None;
+        let from = offset.saturating_sub(BEFORE).max(low);
+        self.reader.read(&self.topic, partition, from, |message| {
+            use rdkafka::Message as _;
+            let is_before = message.offset() < offset;
+            if is_before {
+                before_ms = message.timestamp().to_millis();
+            }
+            is_before
+        })?;
+        Ok(before_ms.is_none_or(|before_ms| before_ms <= at_ms.saturating_add(CLOCKS_MS)))
+    }
+}

@@ -1,0 +1,176 @@
+//! Committed offsets that are lost, or set by hand.
+
+use anyhow::{Result, ensure};
+use millrace_domain::topic;
+use millrace_kafka::client::{Properties, consumer_config};
+use millrace_kafka::topic_name;
+use millrace_settings::{LostPosition, Settings};
+use millrace_tests::checks::check_aggregates;
+use millrace_tests::pipeline::{self, LIMIT, metrics_text};
+use millrace_tests::service::Service;
+use millrace_tests::{TestContext, topics, wait_until};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+const PARTIAL: &str = "millrace-aggregate-partial";
+const MERGE: &str = "millrace-aggregate-merge";
+
+/// The groups' offsets are gone, as when they have expired. The aggregator, which had stopped in good order, goes on where it
+/// was: nothing comes twice, nothing is late, no snapshot is deleted. Then the offset is set back and forward by hand: it
+/// refuses, and says which offset is right.
+pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    settings.aggregator.window_ms = 10_000;
+    settings.aggregator.worker.threads = 1;
+    settings.aggregator.worker.idle_timeout_ms = 1_000;
+    settings.snapshots.interval_ms = 500;
+    let port = settings.aggregator.metrics_port;
+    pipeline::init(&context).await?;
+    let mut aggregator = Service::start(&context, "aggregator", &["service", "aggregator"])?;
+    aggregator.ready(port).await?;
+    produce_and_verify(&context, "1").await?;
+    aggregator.stop().await?;
+    let before = check_aggregates(&context, 0).await?;
+    let snapshots = snapshots(&context)?;
+    ensure!(snapshots > 0, "there are snapshots");
+
+    delete_groups(&context.settings, &[PARTIAL, MERGE]).await?;
+    let mut aggregator = Service::start(&context, "recovers", &["service", "aggregator"])?;
+    aggregator.ready(port).await?;
+    let text = metrics_text(port).await?;
+    let recovered = millrace::metrics::sum(&text, "millrace_recovered_positions_total");
+    ensure!(
+        recovered.is_some_and(|count| count >= 8.0),
+        "{recovered:?} partitions were recovered"
+    );
+    produce_and_verify(&context, "2").await?;
+    let after = check_aggregates(&context, 0).await?;
+    ensure!(
+        after.transactions.len() > before.transactions.len(),
+        "new records are aggregated"
+    );
+    ensure!(
+        topics::read(&context.settings, topic::LATE).await?.is_empty(),
+        "nothing is late"
+    );
+    aggregator.stop().await?;
+
+    let committed = committed(&context.settings, PARTIAL, 0)?;
+    commit(&context.settings, PARTIAL, 0, committed - 5).await?;
+    let said = refusal(&context, "set-back").await?;
+    ensure!(
+        said.contains("it was set back") && said.contains(&format!("--to-offset {committed}")),
+        "what is right: {said}"
+    );
+    commit(&context.settings, PARTIAL, 0, committed).await?;
+    context.settings.aggregator.worker.lost_position = LostPosition::Continue;
+    let mut aggregator = Service::start(&context, "goes-on", &["service", "aggregator"])?;
+    aggregator.ready(port).await?;
+    let lost = millrace::metrics::sum(&metrics_text(port).await?, "millrace_lost_positions_total");
+    ensure!(
+        lost == Some(0.0),
+        "with the right offset nothing is lost: {lost:?}"
+    );
+    aggregator.stop().await
+}
+
+/// Produces, and compares all that there is with the aggregates.
+async fn produce_and_verify(context: &TestContext, seed: &str) -> Result<()> {
+    let produce = [
+        "service", "producer", "--count", "2000", "--rate", "0", "--seed", seed,
+    ];
+    Service::start(context, "producer", &produce)?
+        .succeed(LIMIT)
+        .await?;
+    wait_until("every window to close", LIMIT, || async {
+        let aggregates = topics::read(&context.settings, topic::AGGREGATES).await?;
+        if aggregates.is_empty() {
+            return Ok(None);
+        }
+        Ok(check_aggregates(context, 0).await.ok().map(drop))
+    })
+    .await
+}
+
+/// What an aggregator says that refuses to start.
+async fn refusal(context: &TestContext, name: &str) -> Result<String> {
+    let mut aggregator = Service::start(context, name, &["service", "aggregator"])?;
+    aggregator.fail(LIMIT).await?;
+    let said = aggregator.output();
+    ensure!(
+        said.contains("has lost its position") && said.contains("worker.lost_position"),
+        "what to do: {said}"
+    );
+    Ok(said)
+}
+
+fn snapshots(context: &TestContext) -> Result<usize> {
+    let mut count = 0;
+    for job in ["aggregate-partial", "aggregate-merge"] {
+        let folder = format!("{}{job}", context.settings.kafka.topic_prefix);
+        for partition in std::fs::read_dir(context.settings.snapshots.url.join(folder))? {
+            count += std::fs::read_dir(partition?.path())?.count();
+        }
+    }
+    Ok(count)
+}
+
+/// Deletes consumer groups once their members have gone.
+async fn delete_groups(settings: &Settings, names: &[&str]) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &settings.kafka.bootstrap_servers)
+        .create()?;
+    for name in names {
+        let group = topic_name(&settings.kafka, name);
+        wait_until("a group without members to be deleted", LIMIT, || async {
+            let deleted = admin.delete_groups(&[&group], &AdminOptions::new()).await?;
+            match deleted.into_iter().next() {
+                Some(Ok(_)) => Ok(Some(())),
+                Some(Err((_, RDKafkaErrorCode::NonEmptyGroup))) | None => Ok(None),
+                Some(Err((_, code))) => Err(code.into()),
+            }
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+fn member(settings: &Settings, group: &str) -> Result<(BaseConsumer, String)> {
+    let group = topic_name(&settings.kafka, group);
+    let consumer = consumer_config(&settings.kafka, &group, &Properties::new())?.create()?;
+    Ok((consumer, topic_name(&settings.kafka, topic::TRANSACTIONS)))
+}
+
+fn committed(settings: &Settings, group: &str, partition: i32) -> Result<i64> {
+    let (consumer, topic) = member(settings, group)?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition(&topic, partition);
+    let list = consumer.committed_offsets(list, LIMIT)?;
+    let found = list
+        .find_partition(&topic, partition)
+        .map(|element| element.offset());
+    match found {
+        Some(Offset::Offset(offset)) => Ok(offset),
+        other => anyhow::bail!("{other:?} is committed"),
+    }
+}
+
+/// Sets a group's offset by hand, once its members have gone.
+async fn commit(settings: &Settings, group: &str, partition: i32, offset: i64) -> Result<()> {
+    let (consumer, topic) = member(settings, group)?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
+    wait_until("a group without members to take an offset", LIMIT, || async {
+        let committed = consumer.commit(&list, CommitMode::Sync);
+        match committed.as_ref().map_err(KafkaError::rdkafka_error_code) {
+            Ok(()) => Ok(Some(())),
+            Err(Some(RDKafkaErrorCode::UnknownMemberId)) => Ok(None),
+            Err(_) => Ok(Some(committed?)),
+        }
+    })
+    .await
+}

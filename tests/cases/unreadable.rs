@@ -1,0 +1,208 @@
+//! Compressed batches: of every codec, and one that a client cannot read.
+
+use anyhow::{Context as _, Result, ensure};
+use millrace::metrics;
+use millrace_domain::{Transaction, topic};
+use millrace_kafka::topic_name;
+use millrace_settings::Settings;
+use millrace_tests::checks::check_aggregates;
+use millrace_tests::pipeline::{self, LIMIT};
+use millrace_tests::service::Service;
+use millrace_tests::{TestContext, sample, send, topics, wait_until};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseRecord, Producer as _};
+
+/// Partitions of the source.
+const PARTITIONS: i32 = 5;
+
+/// Records of zstd are read like any other: from a client, by the topic's own setting, and from Millrace's producer.
+pub(super) async fn zstd_is_read_and_written(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    settings.aggregator.window_ms = 10_000;
+    settings.aggregator.worker.idle_timeout_ms = 1_000;
+    let properties = &mut settings.producer.properties;
+    properties.insert("compression.type".to_owned(), "zstd".to_owned());
+    pipeline::init(&context).await?;
+    let produce = ["service", "producer", "--count", "1000", "--rate", "0"];
+    Service::start(&context, "producer", &produce)?
+        .succeed(LIMIT)
+        .await?;
+    set_compression(&context.settings, "zstd").await?;
+    let settings = &context.settings;
+    let time_ms = now_ms()?;
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let producer = send::producer(&settings.kafka, &[("compression.type", codec)])?;
+        let first = 1_000 * codec.len() as u32 + u32::from(codec.as_bytes()[0]);
+        let transactions = (first..first + 20).map(|number| sample::transaction(number, time_ms));
+        send::send(&producer, &settings.kafka, transactions, None, None)?;
+        send::flush(&producer)?;
+    }
+    let mut aggregator = Service::start(&context, "aggregator", &["service", "aggregator"])?;
+    aggregator.ready(settings.aggregator.metrics_port).await?;
+    wait_for_all_windows(&context).await?;
+    ensure!(
+        !aggregator.output().contains("rolling back"),
+        "nothing was rolled back"
+    );
+    aggregator.stop().await
+}
+
+/// One batch is larger, once it is decompressed, than the services' clients take. Its partition waits, the others go on and
+/// commit, readiness and log name the place and what to do; with the limit raised, nothing is missing.
+pub(super) async fn one_partition_holds_up_no_other(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    settings.aggregator.window_ms = 10_000;
+    settings.aggregator.worker.idle_timeout_ms = 1_000;
+    for worker in [&mut settings.aggregator.worker, &mut settings.detector.worker] {
+        worker.threads = 1;
+        for (name, value) in [
+            ("fetch.max.bytes", "1000000"),
+            ("receive.message.max.bytes", "1500000"),
+        ] {
+            worker
+                .consumer_properties
+                .insert(name.to_owned(), value.to_owned());
+        }
+    }
+    let services = [
+        ("aggregator", settings.aggregator.metrics_port),
+        ("detector", settings.detector.metrics_port),
+    ];
+    pipeline::init(&context).await?;
+    let time_ms = now_ms()? - 30_000;
+    send_to_all(&context, 0, time_ms)?;
+    send_large(&context, sample::transaction(9_999, time_ms), 0)?;
+    send_to_all(&context, 1_000, time_ms)?;
+
+    for (name, port) in services {
+        let service = Service::start(&context, name, &["service", name])?;
+        // All of four partitions, and of the fifth what is before the batch.
+        wait_until("what can be read", LIMIT, || async {
+            let Ok(text) = pipeline::metrics_text(port).await else {
+                return Ok(None);
+            };
+            let consumed: f64 = metrics::samples(&text, "millrace_records_consumed_total")
+                .filter(|sample| sample.label("operator") != Some("aggregate-merge"))
+                .map(|sample| sample.value)
+                .sum();
+            Ok((consumed == 90.0).then_some(()))
+        })
+        .await?;
+        wait_until("the service to be not ready", LIMIT, || async {
+            let answer = reqwest::get(format!("http://127.0.0.1:{port}/health/ready")).await?;
+            let (is_ready, body) = (answer.status().is_success(), answer.text().await?);
+            let names = [
+                "financial_transactions cannot be read at offset 10",
+                "receive.message.max.bytes",
+            ];
+            Ok((!is_ready && names.iter().all(|name| body.contains(name))).then_some(()))
+        })
+        .await?;
+        let text = pipeline::metrics_text(port).await?;
+        let unreadable: Vec<_> = metrics::samples(&text, "millrace_unreadable_seconds").collect();
+        ensure!(
+            unreadable.len() == 1 && unreadable[0].label("partition") == Some("0"),
+            "one partition: {unreadable:?}"
+        );
+        let tries = service.output().matches("The other partitions go on").count();
+        ensure!(
+            (1..=10).contains(&tries),
+            "told {tries} times: {}",
+            service.output()
+        );
+        service.stop().await?;
+    }
+
+    for worker in [
+        &mut context.settings.aggregator.worker,
+        &mut context.settings.detector.worker,
+    ] {
+        worker.consumer_properties.clear();
+    }
+    for (name, port) in services {
+        let mut service = Service::start(&context, &format!("{name}-again"), &["service", name])?;
+        service.ready(port).await?;
+        if name == "aggregator" {
+            wait_for_all_windows(&context).await?;
+        }
+        service.stop().await?;
+    }
+    Ok(())
+}
+
+/// Ten records for each partition.
+fn send_to_all(context: &TestContext, first: u32, time_ms: i64) -> Result<()> {
+    let producer = send::producer(&context.settings.kafka, &[])?;
+    for partition in 0..PARTITIONS {
+        let first = first + 100 * partition.cast_unsigned();
+        let transactions = (first..first + 10).map(|number| sample::transaction(number, time_ms));
+        send::send(
+            &producer,
+            &context.settings.kafka,
+            transactions,
+            Some(partition),
+            None,
+        )?;
+    }
+    send::flush(&producer)
+}
+
+/// A transaction with three million blanks in its JSON.
+fn send_large(context: &TestContext, transaction: Transaction, partition: i32) -> Result<()> {
+    let kafka = &context.settings.kafka;
+    let mut value = Vec::new();
+    millrace_codec::json::encode(&transaction, &mut value);
+    let end = value
+        .iter()
+        .rposition(|byte| *byte == b'}')
+        .context("an object")?;
+    value.splice(end..end, std::iter::repeat_n(b' ', 3_000_000));
+    let properties = [("compression.type", "zstd"), ("message.max.bytes", "10000000")];
+    let producer = send::producer(kafka, &properties)?;
+    let name = topic_name(kafka, topic::TRANSACTIONS);
+    let record = BaseRecord::to(&name)
+        .key(transaction.user_id.as_bytes())
+        .payload(&value)
+        .partition(partition);
+    producer.send(record).map_err(|(error, _)| error)?;
+    Ok(producer.flush(send::SEND)?)
+}
+
+/// Waits until every transaction is in a final aggregate, and compares them.
+async fn wait_for_all_windows(context: &TestContext) -> Result<()> {
+    let sent = topics::read(&context.settings, topic::TRANSACTIONS).await?.len();
+    wait_until("every window to close", LIMIT, || async {
+        // It fails as long as a window is open.
+        Ok(check_aggregates(context, 0).await.ok().map(drop))
+    })
+    .await?;
+    let expected = check_aggregates(context, 0).await?;
+    ensure!(
+        expected.dead.is_empty() && expected.transactions.len() + expected.duplicates == sent,
+        "each record is accepted"
+    );
+    let late = topics::read(&context.settings, topic::LATE).await?;
+    ensure!(late.is_empty(), "{} records are late", late.len());
+    Ok(())
+}
+
+async fn set_compression(settings: &Settings, codec: &str) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &settings.kafka.bootstrap_servers)
+        .create()?;
+    let name = topic_name(&settings.kafka, topic::TRANSACTIONS);
+    let config = AlterConfig::new(ResourceSpecifier::Topic(&name))
+        .set("compression.type", codec)
+        .set("message.timestamp.type", "LogAppendTime");
+    for changed in admin.alter_configs([&config], &AdminOptions::new()).await? {
+        changed.map_err(|(_, code)| code)?;
+    }
+    Ok(())
+}
+
+fn now_ms() -> Result<i64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(i64::try_from(now.as_millis())?)
+}
