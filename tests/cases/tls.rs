@@ -41,11 +41,8 @@ pub(super) async fn what_is_wrong_is_told(mut context: TestContext) -> Result<()
         .secure
         .clone()
         .context("the stack has no secure listener")?;
-    context
-        .settings
-        .kafka
-        .bootstrap_servers
-        .clone_from(&secure.bootstrap_servers);
+    let kafka = &mut context.settings.kafka;
+    kafka.bootstrap_servers.clone_from(&secure.bootstrap_servers);
     let waited = Duration::from_secs(6);
     for (name, property, value, words, is_final) in [
         (

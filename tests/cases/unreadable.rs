@@ -77,44 +77,8 @@ pub(super) async fn one_partition_holds_up_no_other(mut context: TestContext) ->
     send_to_all(&context, 1_000, time_ms)?;
 
     for (name, port) in services {
-        let service = Service::start(&context, name, &["service", name])?;
-        // All of four partitions, and of the fifth what is before the batch.
-        wait_until("what can be read", LIMIT, || async {
-            let Ok(text) = pipeline::metrics_text(port).await else {
-                return Ok(None);
-            };
-            let consumed: f64 = metrics::samples(&text, "millrace_records_consumed_total")
-                .filter(|sample| sample.label("operator") != Some("aggregate-merge"))
-                .map(|sample| sample.value)
-                .sum();
-            Ok((consumed == 90.0).then_some(()))
-        })
-        .await?;
-        wait_until("the service to be not ready", LIMIT, || async {
-            let answer = reqwest::get(format!("http://127.0.0.1:{port}/health/ready")).await?;
-            let (is_ready, body) = (answer.status().is_success(), answer.text().await?);
-            let names = [
-                "financial_transactions cannot be read at offset 10",
-                "receive.message.max.bytes",
-            ];
-            Ok((!is_ready && names.iter().all(|name| body.contains(name))).then_some(()))
-        })
-        .await?;
-        let text = pipeline::metrics_text(port).await?;
-        let unreadable: Vec<_> = metrics::samples(&text, "millrace_unreadable_seconds").collect();
-        ensure!(
-            unreadable.len() == 1 && unreadable[0].label("partition") == Some("0"),
-            "one partition: {unreadable:?}"
-        );
-        let tries = service.output().matches("The other partitions go on").count();
-        ensure!(
-            (1..=10).contains(&tries),
-            "told {tries} times: {}",
-            service.output()
-        );
-        service.stop().await?;
+        tells_of_the_place(&context, name, port).await?;
     }
-
     for worker in [
         &mut context.settings.aggregator.worker,
         &mut context.settings.detector.worker,
@@ -130,6 +94,46 @@ pub(super) async fn one_partition_holds_up_no_other(mut context: TestContext) ->
         service.stop().await?;
     }
     Ok(())
+}
+
+/// The service `name` reads all but what follows the batch, says so, and stops in good order.
+async fn tells_of_the_place(context: &TestContext, name: &str, port: u16) -> Result<()> {
+    let service = Service::start(context, name, &["service", name])?;
+    // All of four partitions, and of the fifth what is before the batch.
+    wait_until("what can be read", LIMIT, || async {
+        let Ok(text) = pipeline::metrics_text(port).await else {
+            return Ok(None);
+        };
+        let consumed: f64 = metrics::samples(&text, "millrace_records_consumed_total")
+            .filter(|sample| sample.label("operator") != Some("aggregate-merge"))
+            .map(|sample| sample.value)
+            .sum();
+        Ok((consumed == 90.0).then_some(()))
+    })
+    .await?;
+    wait_until("the service to be not ready", LIMIT, || async {
+        let answer = reqwest::get(format!("http://127.0.0.1:{port}/health/ready")).await?;
+        let (is_ready, body) = (answer.status().is_success(), answer.text().await?);
+        let names = [
+            "financial_transactions cannot be read at offset 10",
+            "receive.message.max.bytes",
+        ];
+        Ok((!is_ready && names.iter().all(|name| body.contains(name))).then_some(()))
+    })
+    .await?;
+    let text = pipeline::metrics_text(port).await?;
+    let unreadable: Vec<_> = metrics::samples(&text, "millrace_unreadable_seconds").collect();
+    ensure!(
+        unreadable.len() == 1 && unreadable[0].label("partition") == Some("0"),
+        "one partition: {unreadable:?}"
+    );
+    let tries = service.output().matches("The other partitions go on").count();
+    ensure!(
+        (1..=10).contains(&tries),
+        "told {tries} times: {}",
+        service.output()
+    );
+    service.stop().await
 }
 
 /// Ten records for each partition.
