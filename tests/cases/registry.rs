@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use millrace_codec::reader::ReadError;
-use millrace_codec::registry::Change;
+use millrace_codec::registry::{Change, Compatibility};
 use millrace_codec::{
     DecodeError, Registry, RegistryError, SchemaFetcher, TransactionReader, framing, transaction,
 };
@@ -44,11 +44,17 @@ pub(super) async fn registers_once(context: TestContext) -> Result<()> {
         "the same schema has the same id"
     );
     ensure!(
-        registry.set_backward(&subject).await? == Change::Updated,
+        registry
+            .set_compatibility(&subject, Compatibility::Backward)
+            .await?
+            == Change::Updated,
         "BACKWARD is not the registry's default"
     );
     ensure!(
-        registry.set_backward(&subject).await? == Change::Unchanged,
+        registry
+            .set_compatibility(&subject, Compatibility::Backward)
+            .await?
+            == Change::Unchanged,
         "BACKWARD is set"
     );
     ensure!(
@@ -75,7 +81,9 @@ pub(super) async fn resolves_other_writers(context: TestContext) -> Result<()> {
     let registry = Registry::new(registry_config(&context))?;
     let subject = subject(&context);
     let ours = registry.register(&subject, schema::TRANSACTION).await?;
-    registry.set_backward(&subject).await?;
+    registry
+        .set_compatibility(&subject, Compatibility::Backward)
+        .await?;
     let newer = registry
         .register(&subject, &with_field("channel", "\"string\"", "\"web\"")?)
         .await?;

@@ -12,7 +12,7 @@ pub enum DecodeError {
     #[error("the value is empty")]
     Empty,
     /// The first byte is neither the framing's 0x00 nor the start of a JSON object.
-    #[error("the value starts with byte {0:#04x}, not with 0x00 (Avro) or '{{' (JSON)")]
+    #[error("the value starts with byte {0:#04x}, not with 0x00 (the framing of a schema id) or '{{' (JSON)")]
     WrongMagic(u8),
     /// The bytes end within a field.
     #[error("the value ends early, within {field} at byte {at}")]
@@ -94,6 +94,32 @@ pub enum DecodeError {
         /// The id in the framing.
         id: u32,
     },
+    /// The registry refuses this id while it answers for others.
+    #[error("the schema registry refuses schema id {id}: {status}: {message}")]
+    RefusedSchema {
+        /// The id in the framing.
+        id: u32,
+        /// The HTTP status.
+        status: u16,
+        /// What the registry says.
+        message: String,
+    },
+    /// The writer's schema refers to one that the registry does not give.
+    #[error(
+        "schema id {id} refers to {name}, version {version} of subject {subject}, which the schema registry {why}"
+    )]
+    MissingReference {
+        /// The id in the framing.
+        id: u32,
+        /// The name that the schema calls it by.
+        name: String,
+        /// Its subject.
+        subject: String,
+        /// Its version within the subject.
+        version: u32,
+        /// What the registry says.
+        why: String,
+    },
     /// The writer's schema cannot be read as ours.
     #[error("a value written with schema id {id} cannot be read as {wanted}: {message}")]
     IncompatibleSchema {
@@ -118,9 +144,6 @@ pub enum DecodeError {
     /// A JSON object without a field of the contract.
     #[error("field {0} is missing")]
     MissingField(&'static str),
-    /// A JSON object with a field that the contract does not have.
-    #[error("field {0:?} is unknown")]
-    UnknownField(String),
     /// A JSON object with a field twice.
     #[error("field {0} is there twice")]
     DuplicateField(&'static str),
@@ -155,11 +178,12 @@ impl DecodeError {
             Self::NotFinite { .. } => "not_finite",
             Self::BadDecimal { .. } => "bad_decimal",
             Self::UnknownSchema { .. } => "unknown_schema",
+            Self::RefusedSchema { .. } => "refused_schema",
+            Self::MissingReference { .. } => "missing_reference",
             Self::IncompatibleSchema { .. } => "incompatible_schema",
             Self::Unresolvable { .. } => "unresolvable",
             Self::BadJson(_) => "bad_json",
             Self::MissingField(_) => "missing_field",
-            Self::UnknownField(_) => "unknown_field",
             Self::DuplicateField(_) => "duplicate_field",
             Self::BadField { .. } => "bad_field",
             Self::Invalid(value) => value.code(),

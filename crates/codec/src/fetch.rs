@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use crate::registry::Found;
 use crate::{Registry, RegistryConfig, RegistryError};
 
 /// Gets schemas by id through a thread of its own, which is started when the first is asked for and ends with the last
@@ -19,12 +20,16 @@ struct Shared {
     requests: Mutex<Option<SyncSender<Request>>>,
 }
 
-struct Request {
-    id: u32,
-    reply: Sender<Answer>,
+enum Request {
+    Schema {
+        id: u32,
+        reply: Sender<Result<Found, RegistryError>>,
+    },
+    /// Whether it answers at all.
+    Subjects {
+        reply: Sender<Result<(), RegistryError>>,
+    },
 }
-
-type Answer = Result<Option<String>, RegistryError>;
 
 /// Requests that may wait; each comes from a blocked thread, so there are never many.
 const QUEUE_LEN: usize = 16;
@@ -41,25 +46,42 @@ impl SchemaFetcher {
         }
     }
 
-    /// Gets a schema; `None` if the registry has none with this id.
+    /// Gets what the registry has of a schema.
     ///
     /// # Errors
     /// The registry cannot be reached or refuses the call.
-    pub fn fetch(&self, id: u32) -> Result<Option<String>, RegistryError> {
-        let (reply, answer) = channel();
-        let lost = || self.unavailable(id, "the fetching thread has ended");
-        self.requests()?.send(Request { id, reply }).map_err(|_| lost())?;
-        answer.recv().map_err(|_| lost())?
+    pub fn fetch(&self, id: u32) -> Result<Found, RegistryError> {
+        self.ask(&format!("get schema {id}"), |reply| Request::Schema { id, reply })
     }
 
-    /// The error of a schema that cannot be had now.
-    pub(crate) fn unavailable(&self, id: u32, cause: &str) -> RegistryError {
+    /// Whether the registry answers for what every client may ask: the list of its subjects.
+    ///
+    /// # Errors
+    /// As for [`SchemaFetcher::fetch`].
+    pub(crate) fn list_subjects(&self) -> Result<(), RegistryError> {
+        self.ask("list its subjects", |reply| Request::Subjects { reply })
+    }
+
+    /// The error of what cannot be had now.
+    pub(crate) fn unavailable(&self, action: &str, cause: &str) -> RegistryError {
         RegistryError::Unavailable {
             url: self.shared.config.url.clone(),
-            action: format!("get schema {id}"),
+            action: action.to_owned(),
             attempts: 1,
+            status: None,
             cause: cause.to_owned(),
         }
+    }
+
+    fn ask<T>(
+        &self,
+        action: &str,
+        request: impl FnOnce(Sender<Result<T, RegistryError>>) -> Request,
+    ) -> Result<T, RegistryError> {
+        let (reply, answer) = channel();
+        let lost = || self.unavailable(action, "the fetching thread has ended");
+        self.requests()?.send(request(reply)).map_err(|_| lost())?;
+        answer.recv().map_err(|_| lost())?
     }
 
     fn requests(&self) -> Result<SyncSender<Request>, RegistryError> {
@@ -92,8 +114,14 @@ impl SchemaFetcher {
 
 fn serve(registry: &Registry, runtime: &tokio::runtime::Runtime, requests: &Receiver<Request>) {
     for request in requests {
-        let answer = runtime.block_on(registry.schema_by_id(request.id));
         // Whoever asked may have gone.
-        let _ = request.reply.send(answer);
+        match request {
+            Request::Schema { id, reply } => {
+                let _ = reply.send(runtime.block_on(registry.writer_schema(id)));
+            }
+            Request::Subjects { reply } => {
+                let _ = reply.send(runtime.block_on(registry.subjects()).map(|_| ()));
+            }
+        }
     }
 }

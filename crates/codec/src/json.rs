@@ -1,4 +1,8 @@
 //! A transaction as a JSON object, with the contract's field names.
+//!
+//! The reader takes what JSON allows and producers do: any order of fields, blanks around the object, a byte order mark
+//! before it, and fields that the contract does not have, which are ignored as Avro's are. A field of the contract that
+//! is missing or there twice is an error: which of two values is meant is not for a reader to guess.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +11,7 @@ use millrace_domain::{
     Amount, Currency, InvalidValue, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use serde::Deserialize;
-use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
 use crate::DecodeError;
 
@@ -63,13 +67,27 @@ fn put_string(bytes: &mut Vec<u8>, text: &str) {
     bytes.push(b'"');
 }
 
-/// Reads one JSON object: every field of the contract once, no other.
+/// UTF-8's byte order mark, which RFC 8259 (§8.1) lets a reader ignore.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a value is a JSON object by its first bytes: `{`, after a byte order mark or blanks, if any.
+pub(crate) fn is_object(value: &[u8]) -> bool {
+    let is_blank = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    without_mark(value).iter().find(is_blank) == Some(&b'{')
+}
+
+fn without_mark(value: &[u8]) -> &[u8] {
+    value.strip_prefix(BYTE_ORDER_MARK).unwrap_or(value)
+}
+
+/// Reads one JSON object: every field of the contract once. Others are passed over, whatever they hold: that takes no
+/// stack, and no more memory than the value has.
 ///
 /// # Errors
-/// No JSON object, a field that is missing, unknown, twice or of another type, or a value that the contract refuses.
+/// No JSON object, a field that is missing, twice or of another type, or a value that the contract refuses.
 pub fn decode(value: &[u8]) -> Result<Transaction, DecodeError> {
     let mut problem = None;
-    let mut deserializer = serde_json::Deserializer::from_slice(value);
+    let mut deserializer = serde_json::Deserializer::from_slice(without_mark(value));
     let parsed = Object {
         problem: &mut problem,
     }
@@ -131,7 +149,7 @@ impl Fields {
                 &mut self.transaction_time_ms,
                 map,
                 "transactionTime",
-                |value: i64| Ok(Transaction::check_time(value)?),
+                |Integer(value)| Ok(Transaction::check_time(value)?),
             ),
             "merchantId" => text(&mut self.merchant_id, map, "merchantId", |text| {
                 ShortId::new(text, "merchantId")
@@ -157,7 +175,10 @@ impl Fields {
             "currency" => text(&mut self.currency, map, "currency", |text| {
                 Currency::parse(text.as_bytes())
             }),
-            other => Err(DecodeError::UnknownField(other.chars().take(40).collect())),
+            _ => map
+                .next_value::<IgnoredAny>()
+                .map(|_| ())
+                .map_err(|error| DecodeError::BadJson(error.to_string())),
         }
     }
 }
@@ -206,6 +227,41 @@ fn symbol<'de, A: MapAccess<'de>, T>(
 /// A string that is borrowed from the input unless it has escapes.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// An integer, also as `1.76e12` or `1760000000000.0`, as languages write it that have doubles alone.
+struct Integer(i64);
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Integer;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer of 64 bits")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Integer, E> {
+                Ok(Integer(value))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Integer, E> {
+                let out_of_range = || E::invalid_value(de::Unexpected::Unsigned(value), &self);
+                i64::try_from(value).map(Integer).map_err(|_| out_of_range())
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Integer, E> {
+                /// Up to here a double tells each integer from its neighbours.
+                const EXACT: f64 = 9_007_199_254_740_992.0;
+                if value.fract() == 0.0 && value.abs() <= EXACT {
+                    return Ok(Integer(value as i64));
+                }
+                Err(E::invalid_value(de::Unexpected::Float(value), &self))
+            }
+        }
+        deserializer.deserialize_any(Number)
+    }
+}
 
 /// Reads the object; a problem of ours goes to `problem`, as the parser's error type has no room for it.
 struct Object<'p> {

@@ -20,6 +20,9 @@ pub mod transaction;
 mod ahead;
 mod decimal;
 mod fetch;
+mod known;
+mod money;
+mod references;
 mod resolve;
 mod wire;
 

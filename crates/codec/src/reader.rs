@@ -1,15 +1,13 @@
 //! Decoding of what comes from a topic, whatever schema it was written with.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use millrace_domain::{MerchantAggregate, Partial, Transaction, schema};
 use thiserror::Error;
 
 use crate::fetch::SchemaFetcher;
-use crate::resolve::{Relation, Resolver, relate};
+use crate::known::{Known, KnownSchemas, Ours};
+use crate::registry::WriterSchema;
 use crate::{
     DecodeError, DecodedAnomaly, DecodedLabel, RegistryError, aggregate, anomaly, framing, json, label,
     partial, transaction,
@@ -26,6 +24,9 @@ pub type AnomalyReader = Reader<DecodedAnomaly>;
 /// Reads fraud labels.
 pub type LabelReader = Reader<DecodedLabel>;
 
+/// Reads one JSON object.
+pub type FromJson<T> = fn(&[u8]) -> Result<T, DecodeError>;
+
 /// A record type of the contracts.
 pub trait Contract: Sized {
     /// Our schema.
@@ -33,34 +34,27 @@ pub trait Contract: Sized {
     /// Its full name.
     const NAME: &'static str;
 
+    /// The fields that are money as a double: a writer's `float` or `decimal` is read as one too.
+    const MONEY: &'static [&'static str] = &[];
+    /// Reads a JSON object, where the contract has that form.
+    const FROM_JSON: Option<FromJson<Self>> = None;
+
     /// Reads an Avro body that was written with our schema.
     ///
     /// # Errors
     /// Anything but one whole, valid record.
     fn decode(body: &[u8]) -> Result<Self, DecodeError>;
-
-    /// Reads a JSON object, where the contract has that form.
-    ///
-    /// # Errors
-    /// Anything but one whole, valid record.
-    fn decode_json(value: &[u8]) -> Result<Self, DecodeError> {
-        Err(value
-            .first()
-            .map_or(DecodeError::Empty, |&byte| DecodeError::WrongMagic(byte)))
-    }
 }
 
 impl Contract for Transaction {
     const SCHEMA: &'static str = schema::TRANSACTION;
     const NAME: &'static str = "millrace.Transaction";
+    const MONEY: &'static [&'static str] = &["amount"];
+    const FROM_JSON: Option<FromJson<Self>> = Some(json::decode);
 
     #[inline]
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         transaction::decode(body)
-    }
-
-    fn decode_json(value: &[u8]) -> Result<Self, DecodeError> {
-        json::decode(value)
     }
 }
 
@@ -111,60 +105,39 @@ pub enum ReadError {
     Registry(#[from] RegistryError),
 }
 
-/// How many schema ids a reader remembers.
-const MAX_IDS: usize = 4096;
-
-/// How long a refused id stays refused without asking again.
-const REFUSED_FOR: Duration = Duration::from_secs(30);
-
-#[derive(Debug, Clone)]
-enum Known {
-    Ours,
-    Other(Arc<Resolver>),
-    Refused { error: DecodeError, until: Instant },
-}
-
 /// Decodes values of one topic: Avro in the Confluent framing, written with our schema or one that resolves to it, or
-/// JSON where the contract has that form. A schema id is asked for once; a clone shares what is known.
+/// JSON where the contract has that form, plain or framed with the id of a JSON schema. A schema id is asked for once; a
+/// clone shares what is known.
 ///
 /// A value with a new id blocks the thread while the registry answers; every other value costs no more than its
 /// decoding.
 #[derive(Debug)]
 pub struct Reader<T> {
-    shared: Arc<Shared>,
+    schemas: Arc<KnownSchemas>,
     _type: std::marker::PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Reader<T> {
     fn clone(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
+            schemas: Arc::clone(&self.schemas),
             _type: std::marker::PhantomData,
         }
     }
 }
 
-#[derive(Debug)]
-struct Shared {
-    fetcher: SchemaFetcher,
-    /// The last id that proved to be ours, or [`NO_ID`]: nearly every value has it.
-    ours: AtomicU64,
-    known: RwLock<HashMap<u32, Known>>,
-}
-
-/// Above every id of 32 bits.
-const NO_ID: u64 = u64::MAX;
-
 impl<T: Contract> Reader<T> {
     /// A reader that asks `fetcher` for schemas it does not know.
     #[must_use]
     pub fn new(fetcher: SchemaFetcher) -> Self {
+        let ours = Ours {
+            name: T::NAME,
+            schema: T::SCHEMA,
+            money: T::MONEY,
+            reads_json: T::FROM_JSON.is_some(),
+        };
         Self {
-            shared: Arc::new(Shared {
-                fetcher,
-                ours: AtomicU64::new(NO_ID),
-                known: RwLock::new(HashMap::new()),
-            }),
+            schemas: Arc::new(KnownSchemas::new(ours, fetcher)),
             _type: std::marker::PhantomData,
         }
     }
@@ -172,18 +145,16 @@ impl<T: Contract> Reader<T> {
     /// Tells the reader that `schema_id` is the id of our schema, as whoever registered it knows.
     #[must_use]
     pub fn with_own_schema_id(self, schema_id: u32) -> Self {
-        self.remember(schema_id, Known::Ours);
+        self.schemas.remember(schema_id, Known::Ours);
         self
     }
 
     /// Tells the reader a schema before a value has it, so that none has to wait for the registry. One that does not fit is left
     /// to the values that have it.
     #[must_use]
-    pub fn with_schema(self, schema_id: u32, text: &str) -> Self {
-        match relate(text, T::SCHEMA) {
-            Ok(Relation::Same) => self.remember(schema_id, Known::Ours),
-            Ok(Relation::Resolvable(resolver)) => self.remember(schema_id, Known::Other(Arc::from(resolver))),
-            Err(_) => {}
+    pub fn with_schema(self, schema_id: u32, schema: &WriterSchema) -> Self {
+        if let Ok(known) = self.schemas.judge(schema_id, schema) {
+            self.schemas.remember(schema_id, known);
         }
         self
     }
@@ -194,107 +165,31 @@ impl<T: Contract> Reader<T> {
     /// The value is bad, or its schema is not known and the registry cannot be asked.
     #[inline]
     pub fn read(&self, value: &[u8]) -> Result<T, ReadError> {
-        if value.first() == Some(&b'{') {
-            return Ok(T::decode_json(value)?);
+        if value.first() != Some(&framing::MAGIC) {
+            return Ok(Self::read_json(value)?);
         }
         let (id, body) = framing::split(value)?;
-        if self.shared.ours.load(Ordering::Relaxed) == u64::from(id) {
+        if self.schemas.is_last_ours(id) {
             return Ok(T::decode(body)?);
         }
         self.read_other(id, body)
     }
 
+    fn read_json(value: &[u8]) -> Result<T, DecodeError> {
+        match (T::FROM_JSON, value.first()) {
+            (_, None) => Err(DecodeError::Empty),
+            (Some(from_json), _) if json::is_object(value) => from_json(value),
+            (_, Some(&first)) => Err(DecodeError::WrongMagic(first)),
+        }
+    }
+
     #[cold]
     fn read_other(&self, id: u32, body: &[u8]) -> Result<T, ReadError> {
-        match self.known(id)? {
-            Known::Ours => {
-                self.shared.ours.store(u64::from(id), Ordering::Relaxed);
-                Ok(T::decode(body)?)
-            }
-            Known::Other(resolver) => {
-                let ours = resolver
-                    .rewrite(body)
-                    .map_err(|message| DecodeError::Unresolvable { id, message })?;
-                Ok(T::decode(&ours)?)
-            }
-            Known::Refused { error, .. } => Err(error.into()),
-        }
-    }
-
-    fn known(&self, id: u32) -> Result<Known, RegistryError> {
-        let found = self
-            .shared
-            .known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .cloned();
-        match found {
-            Some(Known::Refused { until, .. }) if until <= Instant::now() => {}
-            Some(known) => return Ok(known),
-            None => {}
-        }
-        let until = Instant::now() + REFUSED_FOR;
-        let mut fetched = self.shared.fetcher.fetch(id)?;
-        if fetched.is_none() && self.has_whole_store(id)? {
-            // It may have read this one meanwhile.
-            fetched = self.shared.fetcher.fetch(id)?;
-        }
-        let known = match fetched {
-            None => Known::Refused {
-                error: DecodeError::UnknownSchema { id },
-                until,
-            },
-            Some(text) => match relate(&text, T::SCHEMA) {
-                Ok(Relation::Same) => Known::Ours,
-                Ok(Relation::Resolvable(resolver)) => Known::Other(Arc::from(resolver)),
-                Err(message) => Known::Refused {
-                    error: DecodeError::IncompatibleSchema {
-                        id,
-                        wanted: T::NAME,
-                        message,
-                    },
-                    until,
-                },
-            },
-        };
-        self.remember(id, known.clone());
-        Ok(known)
-    }
-
-    /// Whether the registry still knows an id that it has given before. One that is just starting answers that it knows none:
-    /// a record would be among the dead letters for that. `false` if there is no id to ask for.
-    fn has_whole_store(&self, id: u32) -> Result<bool, RegistryError> {
-        let given = |(id, known): (&u32, &Known)| {
-            let is_given = matches!(known, Known::Ours | Known::Other(_));
-            is_given.then_some(*id)
-        };
-        let known = self.shared.known.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(before) = known.iter().find_map(given) else {
-            return Ok(false);
-        };
-        drop(known);
-        match self.shared.fetcher.fetch(before)? {
-            Some(_) => Ok(true),
-            None => Err(self.shared.fetcher.unavailable(
-                id,
-                &format!("it does not know schema {before} either, which it has given before: it is still reading its store"),
-            )),
-        }
-    }
-
-    fn remember(&self, id: u32, known: Known) {
-        let mut ids = self.shared.known.write().unwrap_or_else(PoisonError::into_inner);
-        // Only garbage brings thousands of ids; what is good is soon asked for again.
-        if ids.len() >= MAX_IDS {
-            ids.retain(|_, known| !matches!(known, Known::Refused { .. }));
-        }
-        if ids.len() >= MAX_IDS {
-            ids.clear();
-        }
-        if matches!(known, Known::Ours) {
-            self.shared.ours.store(u64::from(id), Ordering::Relaxed);
-        }
-        ids.insert(id, known);
+        Ok(match self.schemas.get(id)? {
+            Known::Ours => T::decode(body)?,
+            Known::Other(resolver) => T::decode(&resolver.rewrite(id, body)?)?,
+            Known::Json => T::FROM_JSON.map_or(Err(DecodeError::WrongMagic(0)), |read| read(body))?,
+            Known::Refused { error, .. } => return Err(error.into()),
+        })
     }
 }

@@ -12,6 +12,10 @@ use apache_avro::schema_compatibility::SchemaCompatibility;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::Value as Json;
 
+use crate::money::Money;
+use crate::registry::WriterSchema;
+use crate::{DecodeError, references};
+
 /// What a writer's schema is to our reader.
 #[derive(Debug)]
 pub(crate) enum Relation {
@@ -25,6 +29,9 @@ pub(crate) enum Relation {
 #[derive(Debug)]
 pub(crate) struct Resolver {
     writer: Schema,
+    /// Ours, with the writer's type where money is of another type than ours.
+    resolved: Schema,
+    money: Vec<Money>,
     reader: Schema,
 }
 
@@ -36,14 +43,26 @@ const MAX_ALLOCATION: usize = 16 << 20;
 ///
 /// # Errors
 /// Why a value of the one can never be read as the other.
-pub(crate) fn relate(writer: &str, reader: &str) -> Result<Relation, String> {
+pub(crate) fn relate(
+    writer: &WriterSchema,
+    reader: &str,
+    money_fields: &[&'static str],
+) -> Result<Relation, String> {
     // Takes effect once in a process; later calls change nothing.
     apache_avro::util::max_allocation_bytes(MAX_ALLOCATION);
+    let writer = references::inline(&writer.text, &writer.references)?;
+    let ours = references::inline(reader, &[])?;
+    let mut resolved = ours.clone();
+    let mut money = Vec::new();
+    for field in money_fields {
+        money.extend(Money::of(field, &writer, &mut resolved)?);
+    }
     let (writer, writer_logical) = strip(writer)?;
-    let (reader, reader_logical) = strip(reader)?;
+    let (reader, reader_logical) = strip(ours)?;
     if writer.canonical_form() == reader.canonical_form() && writer_logical == reader_logical {
         return Ok(Relation::Same);
     }
+    let (resolved, _) = strip(resolved)?;
     for (field, wanted) in &reader_logical {
         match writer_logical.get(field) {
             Some(found) if found != wanted => return Err(format!("field {field} is {found}, not {wanted}")),
@@ -53,37 +72,45 @@ pub(crate) fn relate(writer: &str, reader: &str) -> Result<Relation, String> {
             _ => {}
         }
     }
-    SchemaCompatibility::can_read(&writer, &reader).map_err(|error| error.to_string())?;
-    Ok(Relation::Resolvable(Box::new(Resolver { writer, reader })))
+    SchemaCompatibility::can_read(&writer, &resolved).map_err(|error| error.to_string())?;
+    Ok(Relation::Resolvable(Box::new(Resolver {
+        writer,
+        resolved,
+        money,
+        reader,
+    })))
 }
 
 impl Resolver {
-    /// Rewrites a body with our schema.
+    /// Rewrites a body with our schema. `id` is that of its writer's.
     ///
     /// # Errors
     /// What is wrong with the body.
-    pub(crate) fn rewrite(&self, mut body: &[u8]) -> Result<Vec<u8>, String> {
-        let value = GenericDatumReader::builder(&self.writer)
-            .reader_schema(&self.reader)
+    pub(crate) fn rewrite(&self, id: u32, mut body: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        let unresolvable = |message| DecodeError::Unresolvable { id, message };
+        let mut value = GenericDatumReader::builder(&self.writer)
+            .reader_schema(&self.resolved)
             .build()
             .and_then(|reader| reader.read_value(&mut body))
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| unresolvable(error.to_string()))?;
         if !body.is_empty() {
-            return Err(format!("{} bytes are left after the last field", body.len()));
+            let left = format!("{} bytes are left after the last field", body.len());
+            return Err(unresolvable(left));
+        }
+        for money in &self.money {
+            money.convert(&mut value)?;
         }
         GenericDatumWriter::builder(&self.reader)
             .build()
             .and_then(|writer| writer.write_value_to_vec(value))
-            .map_err(|error| error.to_string())
+            .map_err(|error| unresolvable(error.to_string()))
     }
 }
 
 /// Logical types by the path of their field.
 type LogicalTypes = BTreeMap<String, String>;
 
-fn strip(text: &str) -> Result<(Schema, LogicalTypes), String> {
-    let mut json: Json =
-        serde_json::from_str(text).map_err(|error| format!("the schema is no JSON: {error}"))?;
+fn strip(mut json: Json) -> Result<(Schema, LogicalTypes), String> {
     let mut logical = LogicalTypes::new();
     strip_type(&mut json, "", &mut logical);
     let schema = Schema::parse(&json).map_err(|error| format!("the schema is no Avro schema: {error}"))?;
@@ -145,6 +172,10 @@ mod tests {
 
     use super::*;
 
+    fn relate(writer: &str, reader: &str) -> Result<Relation, String> {
+        super::relate(&WriterSchema::avro(writer), reader, &["amount"])
+    }
+
     fn edited(text: &str, edit: impl FnOnce(&mut Json)) -> String {
         let mut json = serde_json::from_str(text).unwrap();
         edit(&mut json);
@@ -194,7 +225,7 @@ mod tests {
             let Ok(Relation::Resolvable(resolver)) = relate(&with_channel(), schema::TRANSACTION) else {
                 panic!("an optional field resolves");
             };
-            let _ = resolver.rewrite(&bytes);
+            let _ = resolver.rewrite(1, &bytes);
         }
     }
 
@@ -208,7 +239,7 @@ mod tests {
         };
         // Merchant m, EUR, a window from 0 to 1 ms, five figures of one byte, two amounts, one user.
         let body = b"\x02m\x06EUR\x00\x02\x02\x02\x05\x00\x02\x00\x02\x05\x02\x05\x02";
-        let ours = resolver.rewrite(body).unwrap();
+        let ours = resolver.rewrite(1, body).unwrap();
         assert_eq!(ours, [&body[..], b"\x00"].concat());
         assert_eq!(
             crate::aggregate::decode(&ours)
@@ -236,11 +267,11 @@ mod tests {
             panic!("{partial:?}");
         };
         assert_eq!(early[0].totals.purchase_sum.units(), 5);
-        assert_eq!(resolver.rewrite(body).unwrap(), b"\x02\x06\x00");
+        assert_eq!(resolver.rewrite(1, body).unwrap(), b"\x02\x06\x00");
         let Ok(Relation::Resolvable(resolver)) = relate(&before, schema::AGGREGATE_PARTIAL) else {
             panic!("a field with a default resolves");
         };
-        let ours = resolver.rewrite(b"\x02\x06\x00").unwrap();
+        let ours = resolver.rewrite(1, b"\x02\x06\x00").unwrap();
         assert_eq!(ours, b"\x02\x06\x00\x00\x00");
         assert_eq!(crate::partial::decode(&ours).unwrap().complete_ms, None);
     }
@@ -259,12 +290,12 @@ mod tests {
         let contribution = b"m\x06EUR\x00\x02\x02\x02\x05\x00\x02\x00\x02\x05\x02\x05\x02";
         let array = [b"\x02\x06\x04\x02\x02", &contribution[..], b"\x00\x00\x00"].concat();
         assert!(crate::partial::decode(&array).is_ok());
-        assert!(of_before.rewrite(&array).is_err());
+        assert!(of_before.rewrite(1, &array).is_err());
         let Ok(Relation::Resolvable(resolver)) = relate(&before, schema::AGGREGATE_PARTIAL) else {
             panic!("a branch more resolves");
         };
         let alone = [b"\x02\x06\x02\x02", &contribution[..], b"\x00\x00"].concat();
-        assert_eq!(resolver.rewrite(&alone).unwrap(), alone);
+        assert_eq!(resolver.rewrite(1, &alone).unwrap(), alone);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use common::sample;
+use millrace_codec::registry::WriterSchema;
 use millrace_codec::{
     ReadError, Registry, RegistryConfig, RegistryError, SchemaFetcher, TransactionReader, framing, json,
     transaction,
@@ -81,6 +82,7 @@ fn serve() -> (RegistryConfig, Arc<Counts>) {
     let counts = Arc::new(Counts::default());
     let routes = Router::new()
         .route("/schemas/ids/{id}", get(by_id))
+        .route("/subjects", get(async || Json(["x-value"])))
         .with_state(Arc::clone(&counts));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -136,9 +138,9 @@ fn a_known_id_is_never_asked_for_and_json_needs_no_schema() {
 fn a_schema_that_was_told_is_never_asked_for() {
     let (config, counts) = serve();
     let reader = TransactionReader::new(SchemaFetcher::new(config))
-        .with_schema(7, schema::TRANSACTION)
-        .with_schema(8, &evolved())
-        .with_schema(OURS, r#"{"type": "string"}"#);
+        .with_schema(7, &WriterSchema::avro(schema::TRANSACTION))
+        .with_schema(8, &WriterSchema::avro(&evolved()))
+        .with_schema(OURS, &WriterSchema::avro(r#"{"type": "string"}"#));
     assert_eq!(reader.read(&framed(7)).unwrap(), sample());
     let mut newer = Vec::new();
     framing::write_header(8, &mut newer);
@@ -180,7 +182,8 @@ fn what_cannot_be_read_is_refused_and_not_asked_for_again() {
         assert_eq!(code(reader.read(&framed(UNKNOWN))), "unknown_schema");
         assert_eq!(code(reader.read(&framed(FOREIGN))), "incompatible_schema");
     }
-    assert_eq!(counts.calls.load(Ordering::SeqCst), 2);
+    // The unknown one twice: before and after the registry was seen to answer for others.
+    assert_eq!(counts.calls.load(Ordering::SeqCst), 3);
     assert_eq!(code(reader.read(b"")), "empty");
     assert_eq!(code(reader.read(b"\x01")), "wrong_magic");
     assert_eq!(code(reader.read(b"\0\0")), "truncated");

@@ -29,12 +29,28 @@ pub enum InvalidValue {
     /// Above [`crate::Amount::MAX`].
     #[error("amount {0} is above the largest that is exact in a double with four decimals, 200000000000")]
     AmountTooLarge(f64),
+    /// A float of 32 bits from [`crate::decimal::MAX_FLOAT`] on, which does not tell one cent from the next.
+    #[error(
+        "amount {0} is a float, and floats do not tell cents apart from 131072 on: a double or a decimal does"
+    )]
+    AmountFloatTooLarge(f32),
     /// Not three upper-case ASCII letters.
     #[error("currency {0:?} is not an ISO 4217 code as in EUR")]
     Currency(String),
     /// The event time is before 1970 or after 9999.
-    #[error("transactionTime {0} ms is not between 1970-01-01 and 9999-12-31")]
+    #[error("transactionTime {0} ms is not between 1970-01-01 and 9999-12-31{hint}", hint = unit_hint(*.0))]
     TimeOutOfRange(i64),
+    /// The event time is before the configured earliest one.
+    #[error(
+        "transactionTime {time_ms} ms is before event_time.earliest_time, {earliest_ms} ms{hint}",
+        hint = unit_hint(*time_ms)
+    )]
+    BeforeEarliest {
+        /// The event time.
+        time_ms: i64,
+        /// The configured bound, `earliest_time`.
+        earliest_ms: i64,
+    },
     /// The event time is further ahead of the broker's append time than the configured bound.
     #[error(
         "transactionTime is {ahead_ms} ms ahead of the broker's time, more than the bound of {bound_ms} ms"
@@ -58,9 +74,51 @@ impl InvalidValue {
             Self::AmountNotPositive(_) => "amount_not_positive",
             Self::AmountTooFine(_) => "amount_too_fine",
             Self::AmountTooLarge(_) => "amount_too_large",
+            Self::AmountFloatTooLarge(_) => "amount_float_too_large",
             Self::Currency(_) => "invalid_currency",
             Self::TimeOutOfRange(_) => "time_out_of_range",
+            Self::BeforeEarliest { .. } => "before_earliest_time",
             Self::FarFuture { .. } => "far_future",
+        }
+    }
+}
+
+/// Which other unit makes a plausible time of a value that is none in milliseconds; empty where none does.
+fn unit_hint(value: i64) -> &'static str {
+    /// The years 2000 to 2099.
+    const PLAUSIBLE_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+    let is_plausible = |ms: Option<i64>| ms.is_some_and(|ms| PLAUSIBLE_MS.contains(&ms));
+    if is_plausible(value.checked_mul(1_000)) {
+        ": seconds for milliseconds?"
+    } else if is_plausible(Some(value / 1_000)) {
+        ": microseconds for milliseconds?"
+    } else if is_plausible(Some(value / 1_000_000)) {
+        ": nanoseconds for milliseconds?"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_in_another_unit_is_named() {
+        let ends = |value, end: &str| {
+            let text = InvalidValue::TimeOutOfRange(value).to_string();
+            assert!(text.ends_with(end), "{text}");
+            let earliest_ms = 946_684_800_000;
+            let time_ms = value;
+            let text = InvalidValue::BeforeEarliest { time_ms, earliest_ms }.to_string();
+            assert!(text.ends_with(end), "{text}");
+        };
+        ends(1_760_000_000, "seconds for milliseconds?");
+        ends(1_760_000_000_123_456, "microseconds for milliseconds?");
+        ends(1_760_000_000_123_456_789, "nanoseconds for milliseconds?");
+        for value in [-1, 0, 12_345, i64::MAX, i64::MIN] {
+            let text = InvalidValue::TimeOutOfRange(value).to_string();
+            assert!(text.ends_with("9999-12-31"), "{text}");
         }
     }
 }

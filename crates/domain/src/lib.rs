@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod anomaly;
 pub mod city;
 pub mod currency;
+pub mod decimal;
 pub mod error;
 pub mod id;
 pub mod label;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::InvalidValue;
+use crate::{InvalidValue, decimal};
 
 /// Units in one whole of the currency: four decimals.
 pub const UNITS_PER_WHOLE: i64 = 10_000;
@@ -22,30 +22,28 @@ impl Amount {
         (1..=Self::MAX.0).contains(&units).then_some(Self(units))
     }
 
-    /// Reads the contract's double.
+    /// Reads the contract's double, which may have noise of arithmetic (0.1 + 0.2): see [`crate::decimal`].
     ///
     /// # Errors
-    /// Not finite, not positive, too large, or with more than four decimals: that is, not the very double that
-    /// the nearest multiple of 1/10,000 is written as.
+    /// Not finite, not positive, too large, or with more than four decimals.
     #[inline]
     pub fn from_f64(value: f64) -> Result<Self, InvalidValue> {
-        if !value.is_finite() {
-            return Err(InvalidValue::AmountNotFinite(value));
-        }
-        if value <= 0.0 {
-            return Err(InvalidValue::AmountNotPositive(value));
-        }
+        Self::from_nearest_f64(value).map_or_else(|| decimal::judge_f64(value), Ok)
+    }
+
+    /// Reads a double that is the very one that an amount is written as, as nearly all are; `None` for any other.
+    #[inline]
+    #[must_use]
+    pub fn from_nearest_f64(value: f64) -> Option<Self> {
         let scaled = value * UNITS_PER_WHOLE as f64;
-        if scaled >= Self::MAX.0 as f64 + 0.5 {
-            return Err(InvalidValue::AmountTooLarge(value));
+        // Not for NaN.
+        if !(scaled > 0.0 && scaled < Self::MAX.0 as f64 + 0.5) {
+            return None;
         }
         // Rounded by hand, as `round` is a call where the processor need not have an instruction for it. Exact below
         // 2^51, so the division gives the nearest double to the decimal: the one a parser would give.
         let units = (scaled + 0.5) as i64;
-        if units < 1 || units as f64 / UNITS_PER_WHOLE as f64 != value {
-            return Err(InvalidValue::AmountTooFine(value));
-        }
-        Ok(Self(units))
+        (units >= 1 && units as f64 / UNITS_PER_WHOLE as f64 == value).then_some(Self(units))
     }
 
     /// The amount in units of 1/10,000.

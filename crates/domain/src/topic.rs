@@ -54,6 +54,9 @@ pub struct TopicSpec {
     pub takes_copies: bool,
     /// The Avro schema of `<name>-value`, where the topic has one.
     pub value_schema: Option<&'static str>,
+    /// Whether others write it and Millrace reads: then each version of its schema must be readable as every other one,
+    /// as Millrace reads with its own.
+    pub is_written_by_others: bool,
 }
 
 const fn spec(name: &'static str, partitions: i32, value_schema: Option<&'static str>) -> TopicSpec {
@@ -64,6 +67,7 @@ const fn spec(name: &'static str, partitions: i32, value_schema: Option<&'static
         log_append_time: false,
         takes_copies: false,
         value_schema,
+        is_written_by_others: false,
     }
 }
 
@@ -78,6 +82,7 @@ const fn copies(name: &'static str, partitions: i32) -> TopicSpec {
 pub const ALL: [TopicSpec; 17] = [
     TopicSpec {
         log_append_time: true,
+        is_written_by_others: true,
         ..spec(TRANSACTIONS, 5, Some(schema::TRANSACTION))
     },
     spec(AGGREGATES, 3, Some(schema::MERCHANT_AGGREGATE)),

@@ -107,6 +107,20 @@ impl Transaction {
         }
     }
 
+    /// Checks the event time against the earliest that the stream may have: a time in seconds, taken for milliseconds, is
+    /// in January 1970.
+    ///
+    /// # Errors
+    /// Before `earliest_ms`.
+    #[inline]
+    pub fn check_not_before(&self, earliest_ms: i64) -> Result<(), InvalidValue> {
+        let time_ms = self.transaction_time_ms;
+        if time_ms < earliest_ms {
+            return Err(InvalidValue::BeforeEarliest { time_ms, earliest_ms });
+        }
+        Ok(())
+    }
+
     /// Checks the event time against the time at which the broker appended the record, which is part of the log:
     /// so a replay decides as the first run did.
     ///

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use millrace_codec::reader::Contract;
+use millrace_codec::registry::Found;
 use millrace_codec::{Reader, Registry, RegistryConfig, RegistryError, SchemaFetcher};
 use millrace_settings::SchemaRegistry;
 
@@ -79,9 +80,9 @@ pub async fn reader<T: Contract>(
 ) -> anyhow::Result<Reader<T>> {
     let reader = Reader::new(fetcher.clone());
     loop {
-        match registry.latest(&format!("{topic}-value")).await {
-            Ok(Some(newest)) => return Ok(reader.with_schema(newest.id, &newest.schema)),
-            Ok(None) => return Ok(reader),
+        match registry.newest_writer_schema(&format!("{topic}-value")).await {
+            Ok(Some((id, Found::Whole(schema)))) => return Ok(reader.with_schema(id, &schema)),
+            Ok(_) => return Ok(reader),
             Err(error) if error.is_retriable() => {
                 tracing::warn!(%error, "waiting for the schema registry");
             }

@@ -31,6 +31,7 @@ const TOPIC: TopicSpec = TopicSpec {
     log_append_time: false,
     takes_copies: false,
     value_schema: None,
+    is_written_by_others: false,
 };
 /// By partition and by whether that was named: keys and values.
 type Places = BTreeMap<(i32, bool), Vec<(Option<String>, String)>>;

@@ -5,19 +5,38 @@ use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::RawError;
 
 /// The section of the settings that a connection comes from.
-pub(super) const SECTION: &str = "schema_registry";
+const SECTION: &str = "schema_registry";
 
 /// One attempt that did not succeed.
 pub(super) enum Failure {
-    Retry(String),
-    Status { status: u16, message: String },
+    /// `status` is the HTTP status, where there was an answer.
+    Retry {
+        status: Option<u16>,
+        cause: String,
+    },
+    Status {
+        status: u16,
+        message: String,
+    },
+}
+
+impl Failure {
+    pub(super) fn no_answer(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Retry {
+            status: None,
+            cause: explain(error, SECTION),
+        }
+    }
 }
 
 pub(super) fn by_status(status: u16, message: String) -> Failure {
     // 408 is a time-out, 429 asks for patience.
     let again = status >= 500 || [408, 429].contains(&status);
     if again {
-        Failure::Retry(format!("status {status}: {message}"))
+        Failure::Retry {
+            status: Some(status),
+            cause: format!("status {status}: {message}"),
+        }
     } else {
         Failure::Status { status, message }
     }
@@ -33,7 +52,10 @@ pub(super) fn converter_failure(error: &SRCError) -> Failure {
         .and_then(|(_, rest)| rest.get(..3)?.parse().ok());
     match status {
         Some(status) => by_status(status, message),
-        None if error.retriable => Failure::Retry(message),
+        None if error.retriable => Failure::Retry {
+            status: None,
+            cause: message,
+        },
         None => Failure::Status { status: 0, message },
     }
 }

@@ -1,22 +1,24 @@
 //! The schema registry client (the Confluent API, as Confluent's, Apicurio's and Karapace's registries serve it).
 
+mod compatibility;
 mod failure;
 mod types;
+mod writer;
 
 use std::time::Duration;
 
-use millrace_http::{chain, explain};
+use millrace_http::chain;
 use reqwest::{Client, Method};
-use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_all_subjects, get_schema_by_id, post_schema,
-};
+use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_all_subjects, post_schema};
 use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SuppliedSchema};
 use serde::Deserialize;
 use serde_json::json;
 
-use failure::{Failure, SECTION, by_status, converter_failure};
+use failure::{Failure, by_status, converter_failure};
 
+pub use compatibility::Compatibility;
 pub use types::{Change, RegisteredVersion, RegistryConfig, RegistryError};
+pub use writer::{Found, SchemaKind, SchemaReference, WriterSchema};
 
 /// How often a call is tried, and the pause before the second attempt, which doubles each time.
 const ATTEMPTS: u32 = 5;
@@ -91,25 +93,6 @@ impl Registry {
         }
     }
 
-    /// Gets a schema's text; `None` if there is none with this id.
-    ///
-    /// # Errors
-    /// The registry is away, or refuses.
-    pub async fn schema_by_id(&self, id: u32) -> Result<Option<String>, RegistryError> {
-        let result = self
-            .retried(&format!("get schema {id}"), || async {
-                get_schema_by_id(id, &self.converter)
-                    .await
-                    .map_err(|error| converter_failure(&error))
-            })
-            .await;
-        match result {
-            Ok(registered) => Ok(Some(registered.schema)),
-            Err(RegistryError::Refused { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Gets the newest version of a subject; `None` if there is none.
     ///
     /// # Errors
@@ -137,44 +120,6 @@ impl Registry {
                 .map_err(|error| converter_failure(&error))
         })
         .await
-    }
-
-    /// The compatibility level of a subject, as `BACKWARD`; `None` where it has none of its own.
-    ///
-    /// # Errors
-    /// The registry is away, or refuses.
-    pub async fn compatibility(&self, subject: &str) -> Result<Option<String>, RegistryError> {
-        #[derive(Deserialize)]
-        struct Level {
-            #[serde(rename = "compatibilityLevel")]
-            level: String,
-        }
-        let action = format!("get the compatibility level of {subject}");
-        self.call(
-            &action,
-            Method::GET,
-            &format!("config/{}", escaped(subject)),
-            None,
-        )
-        .await
-        .map_or_else(none_if_not_found, |found: Level| Ok(Some(found.level)))
-    }
-
-    /// Sets the compatibility level of a subject to BACKWARD: new readers read old records.
-    ///
-    /// # Errors
-    /// The registry is away, or refuses.
-    pub async fn set_backward(&self, subject: &str) -> Result<Change, RegistryError> {
-        const LEVEL: &str = "BACKWARD";
-        if self.compatibility(subject).await?.as_deref() == Some(LEVEL) {
-            return Ok(Change::Unchanged);
-        }
-        let action = format!("set the compatibility level of {subject} to {LEVEL}");
-        let path = format!("config/{}", escaped(subject));
-        let body = json!({ "compatibility": LEVEL });
-        self.call::<serde_json::Value>(&action, Method::PUT, &path, Some(&body))
-            .await?;
-        Ok(Change::Updated)
     }
 
     /// What the registry's compatibility check says, where it says anything: it names the field, which the refusal of a
@@ -214,15 +159,12 @@ impl Registry {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let response = request
-                .send()
-                .await
-                .map_err(|error| Failure::Retry(explain(&error, SECTION)))?;
+            let response = request.send().await.map_err(|error| Failure::no_answer(&error))?;
             let status = response.status();
             let text = response
                 .text()
                 .await
-                .map_err(|error| Failure::Retry(explain(&error, SECTION)))?;
+                .map_err(|error| Failure::no_answer(&error))?;
             if status.is_success() {
                 return serde_json::from_str(&text).map_err(|error| Failure::Status {
                     status: 0,
@@ -252,15 +194,16 @@ impl Registry {
                         message,
                     });
                 }
-                Err(Failure::Retry(cause)) if attempts == ATTEMPTS => {
+                Err(Failure::Retry { status, cause }) if attempts == ATTEMPTS => {
                     return Err(RegistryError::Unavailable {
                         url: self.config.url.clone(),
                         action: action.to_owned(),
                         attempts,
+                        status,
                         cause,
                     });
                 }
-                Err(Failure::Retry(cause)) => {
+                Err(Failure::Retry { cause, .. }) => {
                     tracing::warn!(action, attempts, cause, "the schema registry will be asked again");
                 }
             }

@@ -52,6 +52,8 @@ pub enum RegistryError {
         action: String,
         /// How often it was tried.
         attempts: u32,
+        /// The HTTP status of the last one; `None` where there was no answer.
+        status: Option<u16>,
         /// The last failure.
         cause: String,
     },

@@ -29,7 +29,7 @@ pub(super) fn decode(body: &[u8]) -> Option<Transaction> {
     Some(Transaction {
         transaction_id: TransactionId::from_text(id)?,
         user_id,
-        amount: Amount::from_f64(f64::from_le_bytes(*amount)).ok()?,
+        amount: Amount::from_nearest_f64(f64::from_le_bytes(*amount))?,
         transaction_time_ms: Transaction::check_time(time_ms).ok()?,
         merchant_id,
         transaction_type: one_of(*body.get(type_at)?, &TransactionType::ALL)?,

@@ -6,6 +6,7 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use millrace_codec::Registry;
+use millrace_codec::registry::{Found, SchemaKind};
 use serde::Serialize;
 
 use super::letter::Letter;
@@ -43,9 +44,14 @@ impl Shown {
         let Some((id, body)) = framed(value) else {
             return plain(value);
         };
-        let decoded = match registry.schema_by_id(id).await {
-            Ok(Some(schema)) => decode(&schema, body),
-            Ok(None) => Err("the registry has no such schema".to_owned()),
+        let decoded = match registry.writer_schema(id).await {
+            Ok(Found::Whole(schema)) if schema.kind == SchemaKind::Json => return plain(body),
+            Ok(Found::Whole(schema)) => schema.standalone().and_then(|schema| decode(&schema, body)),
+            Ok(Found::Nothing) => Err("the registry has no such schema".to_owned()),
+            Ok(Found::Without { reference, why }) => Err(format!(
+                "it refers to {}, which the registry {why}",
+                reference.name
+            )),
             Err(error) => Err(error.to_string()),
         };
         match decoded {

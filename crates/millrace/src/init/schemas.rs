@@ -1,7 +1,8 @@
-//! The schemas, each as `<topic>-value` with BACKWARD compatibility.
+//! The schemas, each as `<topic>-value`: with the compatibility FULL_TRANSITIVE where others write and Millrace reads, and
+//! BACKWARD where Millrace writes.
 
 use millrace_codec::Registry;
-use millrace_codec::registry::Change;
+use millrace_codec::registry::{Change, Compatibility};
 use millrace_domain::topic;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
@@ -21,11 +22,18 @@ pub(super) async fn register(
         let Some(schema) = spec.value_schema else { continue };
         let subject = format!("{}-value", topic_name(&settings.kafka, spec.name));
         // The level comes first, so that not even the first change escapes it.
-        let level = match registry.set_backward(&subject).await? {
+        let level = match spec.is_written_by_others {
+            true => Compatibility::FullTransitive,
+            false => Compatibility::Backward,
+        };
+        let outcome = match registry.set_compatibility(&subject, level).await? {
             Change::Updated => Outcome::Updated,
             Change::Unchanged => Outcome::Unchanged,
         };
-        steps.add(format!("compatibility BACKWARD of {subject}"), level);
+        steps.add(
+            format!("compatibility {level} of {subject}, or stricter"),
+            outcome,
+        );
         let before = registry.latest(&subject).await?;
         let id = registry.register(&subject, schema).await?;
         let after = registry.latest(&subject).await?;
