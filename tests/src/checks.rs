@@ -22,9 +22,9 @@ pub async fn check_aggregates(context: &TestContext, count: u64) -> Result<Expec
     let late = topics::read(settings, topic::LATE).await?;
     let dead = topics::read(settings, &topic::dead_letter(topic::TRANSACTIONS)).await?;
     let aggregates = topics::read(settings, topic::AGGREGATES).await?;
-    let (window_ms, max_future_ms) = (
+    let (window_ms, event_time) = (
         settings.aggregator.window_ms,
-        settings.aggregator.event_time.max_future_ms,
+        settings.aggregator.event_time.clone(),
     );
     let producer = &settings.producer;
     let (duplicate_share, malformed_share) = (producer.duplicate_share, producer.malformed_share);
@@ -32,7 +32,7 @@ pub async fn check_aggregates(context: &TestContext, count: u64) -> Result<Expec
     tokio::task::spawn_blocking(move || {
         let reader = TransactionReader::new(fetcher.clone());
         let late: HashSet<(i32, i64)> = late.iter().map(source).collect::<Result<_>>()?;
-        let expected = oracle::expect(&sent, &reader, window_ms, max_future_ms, &late)?;
+        let expected = oracle::expect(&sent, &reader, window_ms, &event_time, &late)?;
         check_share("duplicates", expected.duplicates, count, duplicate_share)?;
         check_share("malformed records", expected.dead.len(), count, malformed_share)?;
         check_dead_letters(&expected, &sent, &dead)?;

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use millrace_codec::TransactionReader;
 use millrace_codec::reader::ReadError;
 use millrace_domain::{Currency, ShortId, Totals, Transaction};
+use millrace_settings::EventTime;
 
 use crate::topics::Record;
 
@@ -35,7 +36,7 @@ pub fn expect(
     records: &[Record],
     reader: &TransactionReader,
     window_ms: i64,
-    max_future_ms: i64,
+    event_time: &EventTime,
     late: &HashSet<(i32, i64)>,
 ) -> Result<Expected> {
     let mut expected = Expected::default();
@@ -50,11 +51,17 @@ pub fn expect(
                 continue;
             }
         };
-        if record.is_append_time
-            && transaction
-                .check_not_far_future(record.timestamp_ms, max_future_ms)
-                .is_err()
-        {
+        let in_time = transaction
+            .check_not_before(event_time.earliest_time.ms())
+            .and_then(|()| {
+                // What a producer says of the time bounds nothing.
+                if record.is_append_time {
+                    transaction.check_not_far_future(record.timestamp_ms, event_time.max_future_ms)
+                } else {
+                    Ok(())
+                }
+            });
+        if in_time.is_err() {
             expected.dead.push((record.partition, record.offset));
         } else if seen.insert(transaction.transaction_id) {
             expected.transactions.push(transaction);

@@ -10,13 +10,12 @@ pub mod merge;
 pub mod metrics;
 pub mod partial;
 mod settings;
-pub mod startup;
 
 use millrace_codec::{PartialReader, Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{JobMetrics, topic_name};
-use millrace_service::{Instance, Jobs, hash_seed, job_config, registry, source};
+use millrace_service::{Instance, Jobs, hash_seed, job_config, registry, source, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 
@@ -73,13 +72,9 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     let aggregate_id = registry::schema_id(&client, &aggregates, schema::MERCHANT_AGGREGATE).await?;
     let fetcher = SchemaFetcher::new(registry_config);
     let reader = registry::reader(&client, &fetcher, &transactions).await?;
-    let (kafka, topics) = (settings.kafka.clone(), (transactions.clone(), partials.clone()));
-    let shutdown = shutdown.clone();
-    let (source_partitions, partials_partitions) = tokio::task::spawn_blocking(move || {
-        let partitions = |topic: &str| startup::partitions(&kafka, topic, &shutdown);
-        anyhow::Ok((partitions(&topics.0)?, partitions(&topics.1)?))
-    })
-    .await??;
+    let partitions = |topic| topics::partition_count(&settings.kafka, topic, shutdown);
+    let source_partitions = partitions(&transactions).await?;
+    let partials_partitions = partitions(&partials).await?;
 
     let aggregator = &settings.aggregator;
     let (lateness_ms, event_time) = (aggregator.allowed_lateness_ms, &aggregator.event_time);
@@ -93,6 +88,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         policy: PartialPolicy::new(aggregator.window_ms, lateness_ms, event_time.max_disorder_ms)?
             .with_early(early),
         max_future_ms: event_time.max_future_ms,
+        earliest_ms: event_time.earliest_time.ms(),
         seed,
         topics: PartialTopics {
             input: transactions,
@@ -100,6 +96,8 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
             partials: partials.clone(),
             late: name(topic::LATE),
         },
+        source_partitions,
+        misplaced_records: aggregator.misplaced_records,
         partials_partitions,
         schema_id: partial_id,
         reader,

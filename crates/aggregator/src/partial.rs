@@ -5,7 +5,10 @@ use millrace_codec::{Ahead, TransactionReader, partial};
 use millrace_domain::ShortId;
 use millrace_engine::aggregate::{PartialAggregate, PartialOutput, PartialPolicy, partials};
 use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Operator as _, RestoreError};
-use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError, partition_for};
+use millrace_kafka::{
+    InputRecord, Job, JobMetrics, Misplaced, Outbox, OutputRecord, Placement, Task, TaskError, partition_for,
+};
+use millrace_settings::MisplacedRecords;
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};
 use crate::settings;
@@ -20,10 +23,16 @@ pub struct PartialJob {
     pub policy: PartialPolicy,
     /// How far an event time may be ahead of the broker's append time.
     pub max_future_ms: i64,
+    /// The earliest event time, in milliseconds since 1970.
+    pub earliest_ms: i64,
     /// Seed of the operators' tables.
     pub seed: HashSeed,
     /// Full names of the topics.
     pub topics: PartialTopics,
+    /// Partitions of the input.
+    pub source_partitions: i32,
+    /// What becomes of a record that lies elsewhere than those of its user.
+    pub misplaced_records: MisplacedRecords,
     /// Partitions of the partials topic: each gets every watermark.
     pub partials_partitions: i32,
     /// Id of the schema that partials are written with.
@@ -90,7 +99,8 @@ impl PartialJob {
     fn whole_policy(&self) -> PartialPolicy {
         self.policy.with_bounds(EventTimeBounds {
             max_future_ms: self.max_future_ms,
-            ..self.policy.bounds()
+            earliest_ms: Some(self.earliest_ms),
+            refuses_misplaced: self.misplaced_records == MisplacedRecords::DeadLetter,
         })
     }
 
@@ -98,9 +108,10 @@ impl PartialJob {
         PartialTask {
             partition,
             operator: PartialAggregate::new(policy, self.seed),
-            max_future_ms: policy.bounds().max_future_ms,
+            bounds: policy.bounds(),
             ahead: Ahead::new(self.reader.clone()),
             windows: self.windows.partition(partition),
+            placement: Placement::new(self.source_partitions, self.metrics.clone()),
             job: self.clone(),
             outputs: Vec::new(),
             value: Vec::new(),
@@ -116,9 +127,10 @@ pub struct PartialTask {
     job: PartialJob,
     operator: PartialAggregate,
     /// Of the present policy.
-    max_future_ms: i64,
+    bounds: EventTimeBounds,
     ahead: Ahead,
     windows: PartitionMetrics,
+    placement: Placement,
     open_windows: usize,
     /// Reused from record to record.
     outputs: Vec<PartialOutput>,
@@ -191,13 +203,27 @@ impl Task for PartialTask {
             }
             Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
         };
-        if let Some(append_time_ms) = record.append_time_ms() {
-            if let Err(error) = transaction.check_not_far_future(append_time_ms, self.max_future_ms) {
-                outbox.dead_letter(record, error.code(), &error.to_string());
-                return Ok(());
-            }
-        } else if !outbox.is_replay() {
+        let append_time_ms = record.append_time_ms();
+        if append_time_ms.is_none() && !outbox.is_replay() {
             self.job.metrics.create_time(record);
+        }
+        let in_time = transaction
+            .check_not_before(self.bounds.earliest_ms.unwrap_or(i64::MIN))
+            .and_then(|()| {
+                append_time_ms.map_or(Ok(()), |append_ms| {
+                    transaction.check_not_far_future(append_ms, self.bounds.max_future_ms)
+                })
+            });
+        if let Err(error) = in_time {
+            outbox.dead_letter(record, error.code(), &error.to_string());
+            return Ok(());
+        }
+        let user_id = transaction.user_id.as_bytes();
+        if let Some(misplaced) = self.placement.check(record, user_id, outbox)
+            && self.bounds.refuses_misplaced
+        {
+            outbox.dead_letter(record, Misplaced::CODE, &misplaced.to_string());
+            return Ok(());
         }
         match self.operator.process(transaction, &mut self.outputs) {
             Disposition::Accepted => self.send_outputs(outbox),
@@ -225,7 +251,7 @@ impl Task for PartialTask {
 
     fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
         settings::configure(&mut self.operator, policy, &mut self.outputs)?;
-        self.max_future_ms = self.operator.policy().bounds().max_future_ms;
+        self.bounds = self.operator.policy().bounds();
         self.send_outputs(outbox);
         Ok(())
     }
@@ -248,7 +274,7 @@ impl Task for PartialTask {
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         self.operator.restore(bytes)?;
-        self.max_future_ms = self.operator.policy().bounds().max_future_ms;
+        self.bounds = self.operator.policy().bounds();
         self.open_windows = self.operator.open_windows();
         self.windows.show_open(self.open_windows);
         Ok(())

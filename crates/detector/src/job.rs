@@ -3,10 +3,13 @@
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, anomaly};
 use millrace_domain::Anomaly;
-use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
+use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 use millrace_kafka::clock::now_ms;
-use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError};
+use millrace_kafka::{
+    InputRecord, Job, JobMetrics, Misplaced, Outbox, OutputRecord, Placement, Task, TaskError,
+};
+use millrace_settings::MisplacedRecords;
 
 use crate::metrics::{DetectMetrics, PartitionMetrics};
 use crate::policy;
@@ -23,6 +26,12 @@ pub struct DetectParts {
     pub seed: HashSeed,
     /// How far an event time may be ahead of the broker's append time.
     pub max_future_ms: i64,
+    /// The earliest event time, in milliseconds since 1970.
+    pub earliest_ms: i64,
+    /// Partitions of the input.
+    pub source_partitions: i32,
+    /// What becomes of a record that lies elsewhere than those of its user.
+    pub misplaced_records: MisplacedRecords,
     /// Full name of the topic of transactions.
     pub input: String,
     /// Full name of the topic of changes of policy.
@@ -104,16 +113,21 @@ impl DetectJob {
     /// The policy with the bounds that this job looks at itself.
     fn whole_policy(&self) -> DetectPolicy {
         let mut settings = DetectSettings::from(self.0.operator.policy().clone());
-        settings.bounds.max_future_ms = self.0.max_future_ms;
+        settings.bounds = EventTimeBounds {
+            max_future_ms: self.0.max_future_ms,
+            earliest_ms: Some(self.0.earliest_ms),
+            refuses_misplaced: self.0.misplaced_records == MisplacedRecords::DeadLetter,
+        };
         // The bounds are no setting of a range.
         DetectPolicy::new(settings).unwrap_or_else(|_| self.0.operator.policy().clone())
     }
 
     fn task_of(&self, partition: i32, operator: DetectOperator) -> DetectTask {
         DetectTask {
-            max_future_ms: operator.policy().bounds.max_future_ms,
+            bounds: operator.policy().bounds,
             operator,
             profiles: self.0.metrics.partition(partition),
+            placement: Placement::new(self.0.source_partitions, self.0.job.clone()),
             ahead: Ahead::new(self.0.reader.clone()),
             job: self.clone(),
             outputs: Vec::new(),
@@ -128,9 +142,10 @@ pub struct DetectTask {
     job: DetectJob,
     operator: DetectOperator,
     /// Of the present policy.
-    max_future_ms: i64,
+    bounds: EventTimeBounds,
     ahead: Ahead,
     profiles: PartitionMetrics,
+    placement: Placement,
     /// Reused from record to record.
     outputs: Vec<Anomaly>,
     value: Vec<u8>,
@@ -187,14 +202,25 @@ impl Task for DetectTask {
             }
             Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
         };
-        let parts = &self.job.0;
-        if let Some(append_time_ms) = record.append_time_ms() {
-            if let Err(error) = transaction.check_not_far_future(append_time_ms, self.max_future_ms) {
-                self.skip(error.code(), outbox);
-                return Ok(());
-            }
-        } else if !outbox.is_replay() {
-            parts.job.create_time(record);
+        let append_time_ms = record.append_time_ms();
+        if append_time_ms.is_none() && !outbox.is_replay() {
+            self.job.0.job.create_time(record);
+        }
+        let in_time = transaction
+            .check_not_before(self.bounds.earliest_ms.unwrap_or(i64::MIN))
+            .and_then(|()| {
+                append_time_ms.map_or(Ok(()), |append_ms| {
+                    transaction.check_not_far_future(append_ms, self.bounds.max_future_ms)
+                })
+            });
+        if let Err(error) = in_time {
+            self.skip(error.code(), outbox);
+            return Ok(());
+        }
+        let user_id = transaction.user_id.as_bytes();
+        if self.placement.check(record, user_id, outbox).is_some() && self.bounds.refuses_misplaced {
+            self.skip(Misplaced::CODE, outbox);
+            return Ok(());
         }
         let unknown_before = self.operator.unknown_locations();
         let disposition = self.operator.process(transaction, &mut self.outputs);
@@ -232,7 +258,7 @@ impl Task for DetectTask {
         let refused = self.operator.check_policy(&policy);
         refused.map_err(|refused| TaskError(refused.to_string()))?;
         self.operator.configure(&policy, &mut self.outputs);
-        self.max_future_ms = self.operator.policy().bounds.max_future_ms;
+        self.bounds = self.operator.policy().bounds;
         self.send_outputs(outbox);
         Ok(())
     }
@@ -260,7 +286,7 @@ impl Task for DetectTask {
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         self.operator.restore(bytes)?;
-        self.max_future_ms = self.operator.policy().bounds.max_future_ms;
+        self.bounds = self.operator.policy().bounds;
         self.profiles.show_profiles(self.operator.profiles());
         Ok(())
     }

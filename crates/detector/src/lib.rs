@@ -14,7 +14,7 @@ use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_fraud::DetectOperator;
 use millrace_kafka::{JobMetrics, topic_name};
-use millrace_service::{Instance, Jobs, hash_seed, job_config, registry, source};
+use millrace_service::{Instance, Jobs, hash_seed, job_config, registry, source, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 
@@ -41,7 +41,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     )?;
     source::warn_of_create_time(&settings.kafka, &topic_name(&settings.kafka, topic::TRANSACTIONS));
     let job = tokio::select! {
-        job = prepare(&settings) => job?,
+        job = prepare(&settings, &shutdown) => job?,
         () = shutdown.wait() => return Ok(()),
     };
     let config = job_config(&settings, &detector.worker, &detector.event_time, &instance);
@@ -54,8 +54,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
 /// transactions, which gives what an undisturbed run gives.
 ///
 /// # Errors
-/// Wrong settings, or a schema that is missing.
-pub async fn prepare(settings: &Settings) -> anyhow::Result<DetectJob> {
+/// Wrong settings, a schema or topic that is missing, or `shutdown`.
+pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<DetectJob> {
     let detect = rules::settings(&settings.detector)?;
     let anomalies = topic_name(&settings.kafka, topic::ANOMALIES);
     let registry_config = registry::config(&settings.schema_registry);
@@ -68,6 +68,9 @@ pub async fn prepare(settings: &Settings) -> anyhow::Result<DetectJob> {
         seed,
         control: topic_name(&settings.kafka, topic::ANOMALIES_CONTROL),
         max_future_ms: settings.detector.event_time.max_future_ms,
+        source_partitions: topics::partition_count(&settings.kafka, &input, shutdown).await?,
+        misplaced_records: settings.detector.misplaced_records,
+        earliest_ms: settings.detector.event_time.earliest_time.ms(),
         schema_id: registry::schema_id(&client, &anomalies, schema::ANOMALY).await?,
         anomalies,
         reader: registry::reader(&client, &fetcher, &input).await?,

@@ -51,6 +51,7 @@ pub(crate) fn of_fingerprint(fingerprint: &str) -> Option<DetectPolicy> {
         bounds: EventTimeBounds {
             max_future_ms: number(fingerprint, "max_future_ms")?,
             earliest_ms: None,
+            refuses_misplaced: false,
         },
         rules: RuleSettings {
             habit: HabitSettings {

@@ -10,7 +10,10 @@ use millrace_domain::{
 };
 use millrace_engine::HashSeed;
 use millrace_fraud::{DetectOperator, DetectSettings};
-use millrace_kafka::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, RecordHeaders, Task};
+use millrace_kafka::{
+    InputRecord, Job, JobMetrics, Outbox, OutputRecord, RecordHeaders, Task, partition_for,
+};
+use millrace_settings::MisplacedRecords;
 use prometheus::Encoder as _;
 
 const NOW_MS: i64 = 1_760_000_000_000;
@@ -59,6 +62,9 @@ fn job() -> DetectJob {
         seed: HashSeed::FIXED,
         control: "t.transaction_anomalies.control".to_owned(),
         max_future_ms: 60_000,
+        earliest_ms: 946_684_800_000,
+        source_partitions: 5,
+        misplaced_records: MisplacedRecords::DeadLetter,
         input: "t.financial_transactions".to_owned(),
         anomalies: "t.transaction_anomalies".to_owned(),
         schema_id: ANOMALY_SCHEMA_ID,
@@ -87,7 +93,7 @@ fn purchase(number: u8) -> Transaction {
 fn process(task: &mut DetectTask, value: Option<&[u8]>, outbox: &mut Kept) {
     let record = InputRecord {
         topic: "t.financial_transactions",
-        partition: 3,
+        partition: partition_for(b"alice", 5),
         offset: 17,
         timestamp_ms: NOW_MS,
         is_append_time: true,
@@ -198,6 +204,18 @@ fn bad_records_are_counted_and_passed_over(task: &mut DetectTask, outbox: &mut K
     process(task, None, outbox);
     process(task, Some(b"\x00\x00"), outbox);
     process(task, Some(b"{\"userId\":"), outbox);
+    far.transaction_time_ms = NOW_MS / 1_000;
+    send(task, &far, outbox);
+    let mut elsewhere = purchase(51);
+    elsewhere.user_id = ShortId::new("bob", "userId").unwrap();
+    assert_ne!(partition_for(b"bob", 5), partition_for(b"alice", 5));
+    send(task, &elsewhere, outbox);
+    for code in ["before_earliest_time", "misplaced"] {
+        let name = format!("millrace_skipped_records_total{{code=\"{code}\",operator=\"detect\"}}");
+        assert_eq!(metric(&name), 1.0, "{code}");
+    }
+    let misplaced = "millrace_misplaced_records_total{operator=\"detect\",reason=\"other_key\"}";
+    assert_eq!(metric(misplaced), 1.0);
     assert_eq!(
         metric("millrace_skipped_records_total{code=\"far_future\",operator=\"detect\"}"),
         1.0

@@ -4,9 +4,10 @@ use millrace_codec::{
     AggregateReader, AnomalyReader, DecodeError, ReadError, Registry, RegistryError, SchemaFetcher,
     TransactionReader,
 };
-use millrace_kafka::topic_name;
-use millrace_service::registry;
-use millrace_settings::Settings;
+use millrace_kafka::{Misplaced, topic_name};
+use millrace_service::{registry, topics};
+use millrace_settings::{MisplacedRecords, Settings};
+use millrace_telemetry::Shutdown;
 
 use crate::bulk::Work;
 use crate::document::{self, Document, NoDocument};
@@ -33,10 +34,14 @@ pub enum Decision {
 pub struct Record<'a> {
     /// Its topic.
     pub stream: Stream,
+    /// Its partition.
+    pub partition: i32,
     /// Its offset.
     pub offset: i64,
     /// When the broker appended it to the log, in milliseconds since 1970; `None` if only a producer says when.
     pub append_time_ms: Option<i64>,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
     /// Its value; `None` for a tombstone.
     pub payload: Option<&'a [u8]>,
 }
@@ -62,14 +67,16 @@ pub struct Readers {
     pub aggregates: AggregateReader,
     /// Of anomalies.
     pub anomalies: AnomalyReader,
+    /// Partitions of the transactions, where those that lie elsewhere than their user's become dead letters.
+    pub partitions: Option<i32>,
 }
 
 impl Readers {
     /// Readers that have the newest schemas. Waits for a registry that is away.
     ///
     /// # Errors
-    /// The registry's settings are wrong, or it refuses.
-    pub async fn ask(settings: &Settings) -> anyhow::Result<Self> {
+    /// The registry's settings are wrong, or it refuses; or the topic does not exist.
+    pub async fn ask(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let config = registry::config(&settings.schema_registry);
         let (client, fetcher) = (Registry::new(config.clone())?, SchemaFetcher::new(config));
         let topic = |stream: Stream| topic_name(&settings.kafka, stream.topic());
@@ -77,6 +84,13 @@ impl Readers {
             transactions: registry::reader(&client, &fetcher, &topic(Stream::Transactions)).await?,
             aggregates: registry::reader(&client, &fetcher, &topic(Stream::Aggregates)).await?,
             anomalies: registry::reader(&client, &fetcher, &topic(Stream::Anomalies)).await?,
+            partitions: match settings.aggregator.misplaced_records {
+                MisplacedRecords::Count => None,
+                MisplacedRecords::DeadLetter => {
+                    let transactions = topic(Stream::Transactions);
+                    Some(topics::partition_count(&settings.kafka, &transactions, shutdown).await?)
+                }
+            },
         })
     }
 }
@@ -87,6 +101,9 @@ pub struct Decoder {
     readers: Readers,
     sample: Sample,
     max_future_ms: i64,
+    earliest_ms: i64,
+    /// Partitions of the transactions, where those that are misplaced become dead letters.
+    partitions: Option<i32>,
 }
 
 impl Decoder {
@@ -94,9 +111,11 @@ impl Decoder {
     #[must_use]
     pub fn new(readers: Readers, settings: &Settings, sample: Sample) -> Self {
         Self {
+            partitions: readers.partitions,
             readers,
             sample,
             max_future_ms: settings.aggregator.event_time.max_future_ms,
+            earliest_ms: settings.aggregator.event_time.earliest_time.ms(),
         }
     }
 
@@ -126,11 +145,21 @@ impl Decoder {
             return Ok(Decision::NotChosen);
         }
         // As the aggregator decides; and each far month would be an index more.
-        let in_time = record.append_time_ms.map_or(Ok(()), |append_ms| {
-            transaction.check_not_far_future(append_ms, self.max_future_ms)
+        let in_time = transaction.check_not_before(self.earliest_ms).and_then(|()| {
+            record.append_time_ms.map_or(Ok(()), |append_ms| {
+                transaction.check_not_far_future(append_ms, self.max_future_ms)
+            })
         });
         if let Err(error) = in_time {
             return Ok(Decision::Skip { code: error.code() });
+        }
+        let user_id = transaction.user_id.as_bytes();
+        let is_misplaced =
+            |partitions| Misplaced::of(user_id, record.key, record.partition, partitions).is_some();
+        if self.partitions.is_some_and(is_misplaced) {
+            return Ok(Decision::Skip {
+                code: Misplaced::CODE,
+            });
         }
         Ok(match document::transaction(&transaction, record.offset) {
             Ok(document) => Decision::Work(Work::Index(document)),
@@ -168,6 +197,7 @@ mod tests {
     use millrace_domain::{
         Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
     };
+    use millrace_kafka::partition_for;
 
     const APPENDED_MS: i64 = 1_767_225_600_000;
 
@@ -191,19 +221,26 @@ mod tests {
     }
 
     fn decide(share: f64, stream: Stream, payload: Option<&[u8]>) -> Decision {
+        decide_in(partition_for(b"u-1", 5), share, stream, payload)
+    }
+
+    fn decide_in(partition: i32, share: f64, stream: Stream, payload: Option<&[u8]>) -> Decision {
         let settings = Settings::default();
         let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
         let readers = Readers {
             transactions: TransactionReader::new(fetcher.clone()),
             aggregates: AggregateReader::new(fetcher.clone()),
             anomalies: AnomalyReader::new(fetcher),
+            partitions: Some(5),
         };
         let decoder = Decoder::new(readers, &settings, Sample::of(share));
         decoder
             .decide(Record {
                 stream,
+                partition,
                 offset: 3,
                 append_time_ms: Some(APPENDED_MS),
+                key: None,
                 payload,
             })
             .unwrap()
@@ -224,6 +261,7 @@ mod tests {
 
     #[test]
     fn bad_transactions_are_passed_over() {
+        let (ahead, seconds) = (json(APPENDED_MS + 60_001), json(APPENDED_MS / 1_000));
         let skip = |payload| match decide(1.0, Stream::Transactions, payload) {
             Decision::Skip { code } => code,
             other => panic!("{other:?}"),
@@ -231,7 +269,14 @@ mod tests {
         assert_eq!(skip(None), "empty");
         assert_eq!(skip(Some(b"{")), "bad_json");
         assert_eq!(skip(Some(&[1, 2])), "wrong_magic");
-        assert_eq!(skip(Some(&json(APPENDED_MS + 60_001))), "far_future");
+        assert_eq!(skip(Some(&ahead)), "far_future");
+        assert_eq!(skip(Some(&seconds)), "before_earliest_time");
+        let elsewhere = (partition_for(b"u-1", 5) + 1) % 5;
+        let payload = json(APPENDED_MS);
+        assert_eq!(
+            decide_in(elsewhere, 1.0, Stream::Transactions, Some(&payload)),
+            Decision::Skip { code: "misplaced" }
+        );
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         readers = async {
             set_up(&client, &settings, &reachability, writer.backoff).await;
             limit_size(&client, &writer).await;
-            Readers::ask(&settings).await
+            Readers::ask(&settings, &shutdown).await
         } => readers?,
         () = shutdown.wait() => return Ok(()),
     };

@@ -12,7 +12,7 @@ use thiserror::Error;
 /// A day, in milliseconds: no span of event time that may be set is longer.
 pub const DAY_MS: i64 = 24 * 3_600_000;
 
-/// Which event times are possible. An operator does not look at them, as it does not know a record's time in the log: its
+/// Which event times are possible, and which records are left out for where they lie. An operator does not look at them, as it does not know a record's time and place in the log: its
 /// caller does, and leaves out what is outside. They are in the policy, as a replay has to decide as the first run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +22,9 @@ pub struct EventTimeBounds {
     /// The earliest event time, in milliseconds since 1970; `None` for any.
     #[serde(default)]
     pub earliest_ms: Option<i64>,
+    /// Whether a record is left out that lies in another partition than its user's records.
+    #[serde(default)]
+    pub refuses_misplaced: bool,
 }
 
 impl EventTimeBounds {
@@ -29,6 +32,7 @@ impl EventTimeBounds {
     pub const NONE: Self = Self {
         max_future_ms: i64::MAX,
         earliest_ms: None,
+        refuses_misplaced: false,
     };
 }
 

@@ -9,6 +9,7 @@ use prometheus::{
     IntGaugeVec, Opts, default_registry,
 };
 
+use crate::placement::Reason;
 use crate::{InputRecord, WorkerError};
 
 /// Bucket bounds of a duration in seconds.
@@ -42,6 +43,7 @@ families! {
     late_records: counter as IntCounterVec, "millrace_late_records_total", ["operator"], "Records that came after their window had closed.";
     duplicate_records: counter as IntCounterVec, "millrace_duplicate_records_total", ["operator"], "Records whose transaction id was seen before.";
     create_time_records: counter as IntCounterVec, "millrace_create_time_records_total", ["operator"], "Records of the source that their producer has stamped, not the broker: nothing bounds their event times.";
+    misplaced_records: counter as IntCounterVec, "millrace_misplaced_records_total", ["operator", "reason"], "Records that lie in another partition than murmur2 of their userId puts them, by what their key tells.";
     watermark_lag: gauge as GaugeVec, "millrace_watermark_lag_seconds", ["operator", "partition"], "How far the watermark is behind the clock.";
     watermark_stall: gauge as GaugeVec, "millrace_watermark_stall_seconds", ["operator", "partition"], "How long the watermark has not moved although records came or are there to be read.";
     unreadable: gauge as GaugeVec, "millrace_unreadable_seconds", ["operator", "partition"], "How long a partition could not be read: its next batch is corrupt, too large, or of an unknown codec.";
@@ -127,6 +129,7 @@ pub struct JobMetrics {
     pub(crate) restored_records: IntCounter,
     pub(crate) lost_positions: IntCounter,
     pub(crate) recovered_positions: IntCounter,
+    misplaced_records: [IntCounter; Reason::ALL.len()],
     records_produced: IntCounterVec,
     dead_letters: IntCounterVec,
     snapshot_failures: IntCounterVec,
@@ -169,6 +172,12 @@ impl JobMetrics {
             restored_records: families.restored_records.with_label_values(operator),
             lost_positions: families.lost_positions.with_label_values(operator),
             recovered_positions: families.recovered_positions.with_label_values(operator),
+            // All of them from the start: what grows from 0 has a rate.
+            misplaced_records: Reason::ALL.map(|reason| {
+                families
+                    .misplaced_records
+                    .with_label_values(&[job, reason.as_str()])
+            }),
             records_produced: families.records_produced.clone(),
             dead_letters: families.dead_letters.clone(),
             snapshot_failures: families.snapshot_failures.clone(),
@@ -203,6 +212,10 @@ impl JobMetrics {
         self.records_produced
             .with_label_values(&[&self.operator, topic])
             .inc_by(count);
+    }
+
+    pub(crate) fn misplaced(&self, reason: Reason) {
+        self.misplaced_records[reason as usize].inc();
     }
 
     pub(crate) fn dead_letter(&self, code: &str) {

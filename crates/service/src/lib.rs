@@ -1,5 +1,5 @@
-//! What the services share: the [`process`] they run as, [`registry`] look-ups at the start, the process's [`instance`]
-//! name, and [`Jobs`], which runs jobs until the process is told to stop.
+//! What the services share: the [`process`] they run as, [`registry`] and [`topics`] look-ups at the start, the process's
+//! [`instance`] name, and [`Jobs`], which runs jobs until the process is told to stop.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod jobs;
 pub mod process;
 pub mod registry;
 pub mod source;
+pub mod topics;
 
 pub use instance::Instance;
 pub use jobs::{Jobs, hash_seed, job_config};

@@ -1,4 +1,4 @@
-//! What the jobs must know of the topics before they start.
+//! What services must know of topics before they start.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,20 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the brokers may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The number of a topic's partitions. Waits, for brokers that are still starting too, until `shutdown`.
+///
+/// # Errors
+/// The topic does not exist, no broker answers in a minute, or `shutdown`.
+pub async fn partition_count(kafka: &Kafka, topic: &str, shutdown: &Shutdown) -> anyhow::Result<i32> {
+    let (kafka, topic, shutdown) = (kafka.clone(), topic.to_owned(), shutdown.clone());
+    tokio::task::spawn_blocking(move || partitions(&kafka, &topic, &shutdown)).await?
+}
+
 /// The number of a topic's partitions. Blocks, for brokers that are still starting too, until `shutdown`.
 ///
 /// # Errors
 /// The topic does not exist, no broker answers in a minute, or `shutdown`.
-pub fn partitions(kafka: &Kafka, topic: &str, shutdown: &Shutdown) -> anyhow::Result<i32> {
+fn partitions(kafka: &Kafka, topic: &str, shutdown: &Shutdown) -> anyhow::Result<i32> {
     let client: BaseConsumer = admin_config(kafka)?.create()?;
     let started = Instant::now();
     let metadata = loop {

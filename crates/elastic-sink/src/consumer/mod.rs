@@ -239,9 +239,10 @@ impl Consumer {
             // What a producer says bounds nothing.
             Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
         };
+        let payload = message.payload();
         match self
             .decoder
-            .decide(record(origin, append_time_ms, message.payload()))
+            .decide(record(origin, append_time_ms, message.key(), payload))
         {
             Ok(decision) => {
                 let bytes = message.key_len() + message.payload_len();
@@ -335,10 +336,12 @@ impl Consumer {
             .take_if(|held| held.until <= Instant::now());
         let Some(held) = due else { return };
         let kept = &held.record;
-        match self
-            .decoder
-            .decide(record(held.origin, held.append_time_ms, kept.payload.as_deref()))
-        {
+        match self.decoder.decide(record(
+            held.origin,
+            held.append_time_ms,
+            kept.key.as_deref(),
+            kept.payload.as_deref(),
+        )) {
             Ok(decision) => {
                 self.health.component(REGISTRY).ready();
                 let len = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
@@ -351,11 +354,18 @@ impl Consumer {
     }
 }
 
-fn record(origin: Origin, append_time_ms: Option<i64>, payload: Option<&[u8]>) -> Record<'_> {
+fn record<'a>(
+    origin: Origin,
+    append_time_ms: Option<i64>,
+    key: Option<&'a [u8]>,
+    payload: Option<&'a [u8]>,
+) -> Record<'a> {
     Record {
         stream: origin.partition.stream,
+        partition: origin.partition.partition,
         offset: origin.offset,
         append_time_ms,
+        key,
         payload,
     }
 }

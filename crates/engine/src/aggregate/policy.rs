@@ -259,6 +259,7 @@ mod tests {
             .with_bounds(EventTimeBounds {
                 max_future_ms: 60_000,
                 earliest_ms: Some(7),
+                refuses_misplaced: true,
             });
         let text = serde_json::to_string(&partial).unwrap();
         assert_eq!(serde_json::from_str::<PartialPolicy>(&text).unwrap(), partial);

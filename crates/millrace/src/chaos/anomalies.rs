@@ -11,6 +11,7 @@ use millrace_domain::topic;
 use millrace_kafka::{InputRecord, OutputRecord, topic_name};
 use millrace_service::registry;
 use millrace_settings::Settings;
+use millrace_telemetry::Shutdown;
 use rdkafka::message::Message as _;
 
 use crate::repeat::Difference;
@@ -22,7 +23,7 @@ use crate::verify::log::TopicLog;
 /// # Errors
 /// The brokers or the registry are away.
 pub async fn compare(settings: &Settings) -> Result<Difference> {
-    let job = millrace_detector::prepare(settings).await?;
+    let job = millrace_detector::prepare(settings, &Shutdown::new()).await?;
     let settings = settings.clone();
     tokio::task::spawn_blocking(move || {
         let reader = AnomalyReader::new(SchemaFetcher::new(registry::config(&settings.schema_registry)));

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::metrics;
 use crate::up::Service;
+use crate::verify::misplaced::METRIC as MISPLACED;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const WATERMARK_LAG: &str = "millrace_watermark_lag_seconds";
@@ -151,7 +152,11 @@ async fn service(http: &Client, settings: &Settings, service: Service) -> Part {
     let is_ready = answer.status().is_success();
     let body: Value = answer.json().await.unwrap_or_default();
     if is_ready {
-        return Part::ready(name, &address, String::new());
+        let text = match http.get(service.url(settings, "/metrics")).send().await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        };
+        return Part::ready(name, &address, misplaced(&text));
     }
     let reasons: Vec<String> = body["components"]
         .as_object()
@@ -160,6 +165,27 @@ async fn service(http: &Client, settings: &Settings, service: Service) -> Part {
         .filter_map(|(component, state)| Some(format!("{component}: {}", state["reason"].as_str()?)))
         .collect();
     Part::down(name, &address, reasons.join("; "))
+}
+
+/// What a service has counted of records that lie elsewhere than those of their user; empty where there are none.
+fn misplaced(text: &str) -> String {
+    let mut reasons = Vec::new();
+    let mut records = 0.0;
+    for sample in metrics::samples(text, MISPLACED).filter(|sample| sample.value > 0.0) {
+        records += sample.value;
+        reasons.push(format!(
+            "{} {}",
+            sample.label("reason").unwrap_or_default(),
+            sample.value
+        ));
+    }
+    if reasons.is_empty() {
+        return String::new();
+    }
+    format!(
+        "{records} records lie elsewhere than murmur2 of userId puts them ({}): see docs/writing.md",
+        reasons.join(", ")
+    )
 }
 
 /// Parts that the pipeline runs without: shown where they answer.
@@ -245,6 +271,23 @@ fn parse_watermarks(text: &str, now_ms: i64) -> Vec<Watermark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_elsewhere_are_told_by_reason() {
+        let text = "millrace_misplaced_records_total{operator=\"detect\",reason=\"no_key\"} 500
+millrace_misplaced_records_total{operator=\"detect\",reason=\"other_key\"} 0
+millrace_misplaced_records_total{operator=\"detect\",reason=\"other_partitioner\"} 390
+";
+        assert_eq!(
+            misplaced(text),
+            "890 records lie elsewhere than murmur2 of userId puts them (no_key 500, other_partitioner 390): \
+             see docs/writing.md"
+        );
+        assert_eq!(
+            misplaced("millrace_misplaced_records_total{reason=\"no_key\"} 0\n"),
+            ""
+        );
+    }
 
     #[test]
     fn the_partition_furthest_behind_is_the_operators_watermark() {

@@ -10,6 +10,7 @@ pub mod elastic;
 pub mod figures;
 mod firsts;
 pub mod ledger;
+pub(crate) mod misplaced;
 mod once;
 mod places;
 mod progress;
@@ -130,11 +131,12 @@ async fn compare_in_time(settings: &Settings, options: &Options) -> anyhow::Resu
         topics = back;
         let report = match (looked, indexed) {
             (Ok((expected, observed)), indexed) => {
-                let (checks, counts) = compare::compare(
+                let (mut checks, counts) = compare::compare(
                     &expected,
                     &observed,
                     indexed.as_ref().ok().and_then(Option::as_ref),
                 );
+                checks.extend(misplaced::check(settings).await);
                 let report = Report::of(checks, counts, options.allow_open);
                 let report = match indexed {
                     Ok(_) => report,

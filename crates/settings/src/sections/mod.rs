@@ -1,6 +1,7 @@
 //! The sections of the configuration, with their defaults. Units are last in a name.
 
 mod connections;
+mod earliest;
 mod emit;
 mod producer;
 mod rules;
@@ -11,12 +12,13 @@ mod worker;
 use serde::{Deserialize, Serialize};
 
 pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
+pub use earliest::EarliestTime;
 pub use emit::Emit;
 pub use producer::{Format, Producer};
 pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, Rules, VelocityRule};
 pub use sink::{ElasticSink, Snapshots};
 pub use telemetry::{LogFormat, Telemetry};
-pub use worker::{Aggregator, Detector, EventTime, LostPosition, Worker};
+pub use worker::{Aggregator, Detector, EventTime, LostPosition, MisplacedRecords, Worker};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]

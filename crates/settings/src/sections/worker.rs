@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::earliest::EarliestTime;
 use super::emit::Emit;
 use super::rules::Rules;
 use crate::redact::redacted_debug;
@@ -17,6 +18,17 @@ pub enum LostPosition {
     Stop,
     /// Go on from what is left, with what state can be had.
     Continue,
+}
+
+/// What becomes of a record that lies in another partition than murmur2 of its `userId` puts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MisplacedRecords {
+    /// It is counted, warned of, and processed.
+    #[default]
+    Count,
+    /// It goes to the dead-letter topic.
+    DeadLetter,
 }
 
 /// What the worker loops of aggregator and detector share.
@@ -76,6 +88,8 @@ pub struct EventTime {
     pub max_disorder_ms: i64,
     /// How far an event time may be ahead of the broker's append time before the record goes to the DLQ.
     pub max_future_ms: i64,
+    /// The earliest event time; a record from before goes to the DLQ.
+    pub earliest_time: EarliestTime,
 }
 
 impl Default for EventTime {
@@ -83,6 +97,7 @@ impl Default for EventTime {
         Self {
             max_disorder_ms: 5_000,
             max_future_ms: 60_000,
+            earliest_time: EarliestTime::default(),
         }
     }
 }
@@ -99,6 +114,8 @@ pub struct Aggregator {
     pub allowed_lateness_ms: i64,
     /// When results come out.
     pub emit: Emit,
+    /// Records that lie elsewhere than those of their user.
+    pub misplaced_records: MisplacedRecords,
     /// Event time.
     pub event_time: EventTime,
     /// The worker loops.
@@ -112,6 +129,7 @@ impl Default for Aggregator {
             window_ms: 60_000,
             allowed_lateness_ms: 0,
             emit: Emit::OnClose,
+            misplaced_records: MisplacedRecords::Count,
             event_time: EventTime::default(),
             worker: Worker::default(),
         }
@@ -126,6 +144,8 @@ pub struct Detector {
     pub metrics_port: u16,
     /// How long a transaction id is remembered, in event time.
     pub dedup_horizon_ms: i64,
+    /// Records that lie elsewhere than those of their user.
+    pub misplaced_records: MisplacedRecords,
     /// Event time.
     pub event_time: EventTime,
     /// The worker loops.
@@ -139,6 +159,7 @@ impl Default for Detector {
         Self {
             metrics_port: 9103,
             dedup_horizon_ms: 120_000,
+            misplaced_records: MisplacedRecords::Count,
             event_time: EventTime::default(),
             worker: Worker::default(),
             rules: Rules::default(),
