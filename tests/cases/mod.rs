@@ -19,6 +19,7 @@ mod tls;
 mod unreadable;
 mod upgrade;
 mod verification;
+mod writers;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
     vec![
         case!(registry::registers_once),
         case!(registry::resolves_other_writers),
+        case!(registry::refuses_a_field_less),
         case!(init::is_idempotent),
         case!(init::refuses_other_partitions),
         case!(replay::sums_up_to_the_file),
@@ -85,6 +87,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(sink::no_room_for_shards_holds_up_new_months_alone),
         case!(sink::a_proxy_spoils_no_document),
         case!(upgrade::a_new_field_passes_through),
+        case!(writers::are_read_or_named),
         case!(end_to_end::sums_to_the_cent),
         case!(early::results_grow_to_the_final_sums),
         case!(tls::services_log_in),

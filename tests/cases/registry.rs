@@ -75,6 +75,54 @@ pub(super) async fn registers_once(context: TestContext) -> Result<()> {
     Ok(())
 }
 
+/// A subject that others write refuses a schema without a field of ours, and takes one with a field more that has a default;
+/// what somebody has made stricter stays so.
+pub(super) async fn refuses_a_field_less(context: TestContext) -> Result<()> {
+    millrace_tests::pipeline::init(&context).await?;
+    let registry = Registry::new(registry_config(&context))?;
+    let subject = subject(&context);
+    ensure!(
+        registry.compatibility(&subject).await?.as_deref() == Some("FULL_TRANSITIVE"),
+        "the transactions are written by others"
+    );
+    let mut less: serde_json::Value = serde_json::from_str(schema::TRANSACTION)?;
+    let fields = less["fields"].as_array_mut().context("a record has fields")?;
+    fields.retain(|field| field["name"] != "isInternational");
+    let refused = registry.register(&subject, &less.to_string()).await;
+    let Err(RegistryError::Incompatible { message, .. }) = refused else {
+        anyhow::bail!("a schema without a field was not refused as incompatible: {refused:?}");
+    };
+    ensure!(message.contains("isInternational"), "{message}");
+    for (name, kind, default) in [
+        ("channel", r#"["null", "string"]"#, "null"),
+        ("branch", "\"string\"", "\"x\""),
+    ] {
+        registry
+            .register(&subject, &with_field(name, kind, default)?)
+            .await?;
+    }
+    let aggregates = format!(
+        "{}{}-value",
+        context.settings.kafka.topic_prefix,
+        topic::AGGREGATES
+    );
+    let level = registry.compatibility(&aggregates).await?;
+    ensure!(
+        level.as_deref() == Some("BACKWARD"),
+        "Millrace writes these: {level:?}"
+    );
+    registry
+        .set_compatibility(&aggregates, Compatibility::FullTransitive)
+        .await?;
+    millrace_tests::pipeline::init(&context).await?;
+    let level = registry.compatibility(&aggregates).await?;
+    ensure!(
+        level.as_deref() == Some("FULL_TRANSITIVE"),
+        "{level:?} was stricter"
+    );
+    Ok(())
+}
+
 /// A value written with one more, optional field is read through the registry; an incompatible schema is refused
 /// with the field's name; an id nobody registered is a bad value, not an outage.
 pub(super) async fn resolves_other_writers(context: TestContext) -> Result<()> {

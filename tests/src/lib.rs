@@ -12,6 +12,7 @@ pub mod oracle;
 pub mod pipeline;
 pub mod proxy;
 pub mod ready;
+pub mod registry_proxy;
 pub mod s3;
 pub mod sample;
 pub mod secure;
