@@ -232,10 +232,11 @@ proptest! {
         let index = at.index(body.len());
         body[index] = byte;
         if let Ok(damaged) = transaction::decode(&body) {
-            // What is still valid says what the bytes say.
+            // What is still valid says what the bytes say; a number in them may be longer than it needs to be.
             let mut again = Vec::new();
             transaction::encode(&damaged, &mut again);
-            prop_assert_eq!(again.len(), body.len());
+            prop_assert!(again.len() <= body.len());
+            prop_assert_eq!(transaction::decode(&again), Ok(damaged));
         }
         let mut body = Vec::new();
         anomaly::encode(&anomaly, detection, &mut body);
