@@ -62,6 +62,27 @@ pub(super) async fn are_read_or_named(mut context: TestContext) -> Result<()> {
     })?;
 
     wait_for_purchases(&context, count).await?;
+    check_reasons(&context).await?;
+    let metric = "millrace_misplaced_records_total";
+    for (service, operator) in [("aggregator", "aggregate-partial"), ("detector", "detect")] {
+        let found = pipeline.metric(service, metric, Some(operator)).await?;
+        ensure!(
+            found == f64::from(MISPLACED),
+            "{service} has found {found} misplaced records"
+        );
+    }
+    // It ends as not ready, as no producer runs. A table may break the line anywhere.
+    let status = Service::start(&context, "status", &["status"])?;
+    wait_until("status to tell of records elsewhere", LIMIT, || async {
+        let shown = status.output();
+        Ok((shown.contains("lie elsewhere") && shown.contains("no_key")).then_some(()))
+    })
+    .await?;
+    pipeline.stop().await
+}
+
+/// Each bad record is one dead letter whose text says what would be right.
+async fn check_reasons(context: &TestContext) -> Result<()> {
     let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for letter in topics::read(&context.settings, &topic::dead_letter(topic::TRANSACTIONS)).await? {
         let header = |name: &str| letter.header(name).context("a dead letter has its reason");
@@ -90,23 +111,7 @@ pub(super) async fn are_read_or_named(mut context: TestContext) -> Result<()> {
     };
     says("before_earliest_time", "seconds for milliseconds?")?;
     says("time_out_of_range", "microseconds for milliseconds?")?;
-    says("refused_schema", "refuses schema id 777777: 403: denied")?;
-    let metric = "millrace_misplaced_records_total";
-    for (service, operator) in [("aggregator", "aggregate-partial"), ("detector", "detect")] {
-        let found = pipeline.metric(service, metric, Some(operator)).await?;
-        ensure!(
-            found == f64::from(MISPLACED),
-            "{service} has found {found} misplaced records"
-        );
-    }
-    // It ends as not ready, as no producer runs. A table may break the line anywhere.
-    let status = Service::start(&context, "status", &["status"])?;
-    wait_until("status to tell of records elsewhere", LIMIT, || async {
-        let shown = status.output();
-        Ok((shown.contains("lie elsewhere") && shown.contains("no_key")).then_some(()))
-    })
-    .await?;
-    pipeline.stop().await
+    says("refused_schema", "refuses schema id 777777: 403: denied")
 }
 
 /// Values that are read, each as its writer writes it.

@@ -274,7 +274,11 @@ fn a_record_elsewhere_than_its_users_is_counted_or_refused() {
         let families = prometheus::gather();
         let family = families.iter().find(|family| family.name() == name).unwrap();
         let is_it = |metric: &&prometheus::proto::Metric| {
-            let values: Vec<_> = metric.get_label().iter().map(|label| label.value()).collect();
+            let values: Vec<_> = metric
+                .get_label()
+                .iter()
+                .map(prometheus::proto::LabelPair::value)
+                .collect();
             values == [operator, reason]
         };
         family

@@ -170,7 +170,7 @@ proptest! {
         let wanted = BigDecimal::new(unscaled.into(), i64::from(scale));
         let read = Amount::from_decimal(&bytes, scale);
         let is_amount = wanted.with_scale(4) == wanted
-            && wanted > BigDecimal::from(0)
+            && unscaled > 0
             && wanted <= decimal(Amount::MAX.units(), 4);
         prop_assert_eq!(read.is_ok(), is_amount, "{} as {:?}", wanted, read);
         if let Ok(amount) = read {
