@@ -164,7 +164,8 @@ async fn replay(context: &TestContext, name: &str, csv: &str) -> Result<()> {
     fs::write(&file, csv)?;
     fs::write(&map, mapping)?;
     let arguments = ["service", "producer", "replay", &file, "--mapping", &map];
-    let options = ["--speed", "max", "--rejects", &rejects];
+    // By force, as the windows of a file that is sent again are closed.
+    let options = ["--speed", "max", "--rejects", &rejects, "--force"];
     Service::start(context, name, &[&arguments[..], &options].concat())?
         .succeed(LIMIT)
         .await?;
