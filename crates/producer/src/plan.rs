@@ -167,7 +167,7 @@ fn generators(
     Ok(sources.collect())
 }
 
-/// Transactions a second that one thread makes and sends without being busy all the time (docs/benchmarks.md).
+/// Transactions a second that one thread makes and sends without being busy all the time (docs/lab/kafka.md).
 const RATE_PER_THREAD: u64 = 400_000;
 
 /// As many as the rate needs if not set, and no more than there are cores: each thread has a client of its own, and brokers

@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 const RATE_PER_S: u64 = 100_000;
 
 /// Lets producer, aggregator and detector run on topics of their own. In their first minutes the brokers spend a third of
-/// the machine's processor time on compiling their own code (docs/benchmarks.md), which a cluster that has been up for an
+/// the machine's processor time on compiling their own code (docs/lab/time.md), which a cluster that has been up for an
 /// hour does not.
 pub(super) async fn warm_up(session: &Session, options: &Options) -> Result<()> {
     if options.warm_up.is_zero() {
