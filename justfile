@@ -20,7 +20,7 @@ test-local *args:
 
 # The pure crates alone: a minute or two.
 test-pure:
-    cargo test -p millrace-domain -p millrace-codec -p millrace-engine -p millrace-fraud
+    cargo test -p millrace-contract -p millrace-domain -p millrace-codec -p millrace-engine -p millrace-fraud
 
 # Benchmarks of codec and engine.
 bench:

@@ -4,6 +4,8 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use millrace_contract::SchemaSource;
+
 use crate::registry::Found;
 use crate::{Registry, RegistryConfig, RegistryError};
 
@@ -54,25 +56,6 @@ impl SchemaFetcher {
         self.ask(&format!("get schema {id}"), |reply| Request::Schema { id, reply })
     }
 
-    /// Whether the registry answers for what every client may ask: the list of its subjects.
-    ///
-    /// # Errors
-    /// As for [`SchemaFetcher::fetch`].
-    pub(crate) fn list_subjects(&self) -> Result<(), RegistryError> {
-        self.ask("list its subjects", |reply| Request::Subjects { reply })
-    }
-
-    /// The error of what cannot be had now.
-    pub(crate) fn unavailable(&self, action: &str, cause: &str) -> RegistryError {
-        RegistryError::Unavailable {
-            url: self.shared.config.url.clone(),
-            action: action.to_owned(),
-            attempts: 1,
-            status: None,
-            cause: cause.to_owned(),
-        }
-    }
-
     fn ask<T>(
         &self,
         action: &str,
@@ -109,6 +92,27 @@ impl SchemaFetcher {
             .map_err(cannot_start)?;
         *requests = Some(sender.clone());
         Ok(sender)
+    }
+}
+
+impl SchemaSource for SchemaFetcher {
+    fn schema(&self, id: u32) -> Result<Found, RegistryError> {
+        self.fetch(id)
+    }
+
+    /// The list of its subjects.
+    fn check_that_it_answers(&self) -> Result<(), RegistryError> {
+        self.ask("list its subjects", |reply| Request::Subjects { reply })
+    }
+
+    fn unavailable(&self, action: &str, cause: &str) -> RegistryError {
+        RegistryError::Unavailable {
+            url: self.shared.config.url.clone(),
+            action: action.to_owned(),
+            attempts: 1,
+            status: None,
+            cause: cause.to_owned(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod aggregate;
 pub mod anomaly;
 pub mod city;
+pub mod codec;
 pub mod currency;
 pub mod decimal;
 pub mod error;

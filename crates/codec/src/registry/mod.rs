@@ -17,8 +17,8 @@ use serde_json::json;
 use failure::{Failure, by_status, converter_failure};
 
 pub use compatibility::Compatibility;
-pub use types::{Change, RegisteredVersion, RegistryConfig, RegistryError};
-pub use writer::{Found, SchemaKind, SchemaReference, WriterSchema};
+pub use millrace_contract::source::{Found, RegistryError, SchemaKind, SchemaReference, WriterSchema};
+pub use types::{Change, RegisteredVersion, RegistryConfig};
 
 /// How often a call is tried, and the pause before the second attempt, which doubles each time.
 const ATTEMPTS: u32 = 5;

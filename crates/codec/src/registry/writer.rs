@@ -2,93 +2,14 @@
 
 use std::collections::HashSet;
 
+use millrace_contract::source::{Found, RegistryError, SchemaKind, SchemaReference, WriterSchema};
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::{Registry, RegistryError, escaped};
-use crate::references;
+use super::{Registry, escaped};
 
 /// The most schemas that one may refer to, and those to others.
 const MAX_REFERENCED: usize = 64;
-
-/// The language of a schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SchemaKind {
-    /// Avro: the registry says nothing, or `AVRO`.
-    Avro,
-    /// JSON Schema: a value is JSON.
-    Json,
-    /// Another, as `PROTOBUF`.
-    Other(String),
-}
-
-impl SchemaKind {
-    pub(super) fn of(name: Option<&str>) -> Self {
-        match name {
-            None | Some("AVRO") => Self::Avro,
-            Some("JSON") => Self::Json,
-            Some(other) => Self::Other(other.chars().take(20).collect()),
-        }
-    }
-}
-
-/// Where a schema is that another one refers to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-pub struct SchemaReference {
-    /// The name that the schema calls it by: in Avro, the full name of a type.
-    pub name: String,
-    /// Its subject.
-    pub subject: String,
-    /// Its version within the subject.
-    pub version: u32,
-}
-
-/// A schema that values were written with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WriterSchema {
-    /// Its language.
-    pub kind: SchemaKind,
-    /// Its text.
-    pub text: String,
-    /// The texts of the schemas that it refers to, directly or through others.
-    pub references: Vec<String>,
-}
-
-impl WriterSchema {
-    /// An Avro schema that refers to no other.
-    #[must_use]
-    pub fn avro(text: &str) -> Self {
-        Self {
-            kind: SchemaKind::Avro,
-            text: text.to_owned(),
-            references: Vec::new(),
-        }
-    }
-
-    /// The text with the types that it refers to put where each is named first. Of Avro.
-    ///
-    /// # Errors
-    /// One of the texts is no JSON, or they are too deep.
-    pub fn standalone(&self) -> Result<String, String> {
-        Ok(references::inline(&self.text, &self.references)?.to_string())
-    }
-}
-
-/// What a registry that answers says of a schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// It is there, with all that it refers to.
-    Whole(WriterSchema),
-    /// There is none with this id.
-    Nothing,
-    /// It refers to one that cannot be had.
-    Without {
-        /// That one.
-        reference: SchemaReference,
-        /// Why it cannot be had.
-        why: String,
-    },
-}
 
 /// A schema without what it refers to, as the registry gives it by id or version.
 #[derive(Debug, Deserialize)]
@@ -117,7 +38,7 @@ impl Registry {
 
     /// Gets what a schema refers to, and what that refers to. Each is asked for once; at most [`MAX_REFERENCED`] of them.
     pub(super) async fn whole(&self, part: Part) -> Result<Found, RegistryError> {
-        let kind = SchemaKind::of(part.kind.as_deref());
+        let kind = SchemaKind::of_type(part.kind.as_deref());
         let mut texts = Vec::new();
         let mut wanted = part.references.unwrap_or_default();
         let mut seen = HashSet::new();

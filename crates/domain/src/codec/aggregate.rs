@@ -1,9 +1,11 @@
 //! The merchant aggregate's Avro body.
 
-use millrace_domain::{Currency, MerchantAggregate, Totals};
+use millrace_contract::wire::{Cursor, put_bytes, put_count, put_long};
+use millrace_contract::{DecodeError, framing};
 
-use crate::wire::{Cursor, put_bytes, put_count, put_long};
-use crate::{DecodeError, decimal, framing};
+use super::decimal;
+use super::short_id::ReadShortId as _;
+use crate::{Currency, MerchantAggregate, Totals};
 
 /// Appends the Avro body.
 pub fn encode(aggregate: &MerchantAggregate, bytes: &mut Vec<u8>) {
@@ -41,7 +43,7 @@ pub fn decode(body: &[u8]) -> Result<MerchantAggregate, DecodeError> {
     Ok(aggregate)
 }
 
-pub(crate) fn put_totals(totals: &Totals, bytes: &mut Vec<u8>) {
+pub(super) fn put_totals(totals: &Totals, bytes: &mut Vec<u8>) {
     put_count(totals.purchase_count, bytes);
     decimal::put_sum(totals.purchase_sum, bytes);
     put_count(totals.refund_count, bytes);
@@ -50,7 +52,7 @@ pub(crate) fn put_totals(totals: &Totals, bytes: &mut Vec<u8>) {
     decimal::put_amount(totals.max_amount, bytes);
 }
 
-pub(crate) fn totals(cursor: &mut Cursor<'_>) -> Result<Totals, DecodeError> {
+pub(super) fn totals(cursor: &mut Cursor<'_>) -> Result<Totals, DecodeError> {
     Ok(Totals {
         purchase_count: cursor.count("purchaseCount")?,
         purchase_sum: decimal::sum(cursor, "purchaseSum")?,

@@ -1,9 +1,10 @@
 //! The fraud label's Avro body.
 
-use millrace_domain::{EntityType, FraudLabel, ShortId, TransactionId};
+use millrace_contract::wire::{Cursor, put_bytes, put_long};
+use millrace_contract::{DecodeError, framing};
 
-use crate::wire::{Cursor, put_bytes, put_long};
-use crate::{DecodeError, framing};
+use super::short_id::ReadShortId as _;
+use crate::{EntityType, FraudLabel, ShortId, TransactionId};
 
 /// A fraud label as it is read from its topic: of whatever rule, known here or not.
 #[derive(Debug, Clone, PartialEq, Eq)]

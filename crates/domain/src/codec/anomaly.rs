@@ -1,10 +1,11 @@
 //! The anomaly's Avro body.
 
-use millrace_domain::{Anomaly, EntityType, Severity, ShortId, TransactionId};
+use millrace_contract::wire::{Cursor, put_array, put_bytes, put_long};
+use millrace_contract::{DecodeError, framing};
 use uuid::Uuid;
 
-use crate::wire::{Cursor, put_array, put_bytes, put_long};
-use crate::{DecodeError, framing};
+use super::short_id::ReadShortId as _;
+use crate::{Anomaly, EntityType, Severity, ShortId, TransactionId};
 
 /// An anomaly as it is read from its topic: of whatever rule wrote it, known here or not.
 #[derive(Debug, Clone, PartialEq)]

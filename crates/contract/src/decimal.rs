@@ -1,12 +1,10 @@
-//! Avro decimals of scale 4: money in units of 1/10,000 as big-endian two's complement of the least length.
-
-use millrace_domain::{Amount, Sum};
+//! Avro decimals in bytes: an integer of units as big-endian two's complement of the least length.
 
 use crate::DecodeError;
 use crate::wire::{Cursor, put_bytes};
 
-/// Appends a decimal field.
-pub(crate) fn put_units(units: i128, bytes: &mut Vec<u8>) {
+/// Appends a decimal field of so many units.
+pub fn put_units(units: i128, bytes: &mut Vec<u8>) {
     let all = units.to_be_bytes();
     // A leading byte is needless while it only repeats the sign bit of the byte after it.
     let sign = if units < 0 { 0xff } else { 0 };
@@ -17,15 +15,11 @@ pub(crate) fn put_units(units: i128, bytes: &mut Vec<u8>) {
     put_bytes(&all[needless..], bytes);
 }
 
-pub(crate) fn put_sum(sum: Sum, bytes: &mut Vec<u8>) {
-    put_units(sum.units(), bytes);
-}
-
-pub(crate) fn put_amount(amount: Amount, bytes: &mut Vec<u8>) {
-    put_units(i128::from(amount.units()), bytes);
-}
-
-fn units(cursor: &mut Cursor<'_>, field: &'static str) -> Result<i128, DecodeError> {
+/// Reads a decimal field of at most 16 bytes.
+///
+/// # Errors
+/// As for bytes, or none or more than 16 of them.
+pub fn units(cursor: &mut Cursor<'_>, field: &'static str) -> Result<i128, DecodeError> {
     let value = cursor.bytes(field)?;
     let length = value.len();
     if length == 0 || length > 16 {
@@ -34,18 +28,6 @@ fn units(cursor: &mut Cursor<'_>, field: &'static str) -> Result<i128, DecodeErr
     let mut all = if value[0] & 0x80 == 0 { [0; 16] } else { [0xff; 16] };
     all[16 - length..].copy_from_slice(value);
     Ok(i128::from_be_bytes(all))
-}
-
-pub(crate) fn sum(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Sum, DecodeError> {
-    units(cursor, field).map(Sum::from_units)
-}
-
-pub(crate) fn amount(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Amount, DecodeError> {
-    let value = units(cursor, field)?;
-    i64::try_from(value)
-        .ok()
-        .and_then(Amount::from_units)
-        .ok_or(DecodeError::OutOfRange { field, value })
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::fetch::SchemaFetcher;
-use crate::registry::{Found, SchemaKind, SchemaReference, WriterSchema};
+use crate::DecodeError;
+use crate::money::MoneyField;
 use crate::resolve::{Relation, Resolver, relate};
-use crate::{DecodeError, RegistryError};
+use crate::source::{Found, RegistryError, SchemaKind, SchemaReference, SchemaSource, WriterSchema};
 
 /// How many schema ids a reader remembers.
 const MAX_IDS: usize = 4096;
@@ -50,7 +50,7 @@ pub(crate) struct Ours {
     pub(crate) name: &'static str,
     pub(crate) schema: &'static str,
     /// The fields that are money as a double.
-    pub(crate) money: &'static [&'static str],
+    pub(crate) money: &'static [MoneyField],
     pub(crate) reads_json: bool,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Ours {
 #[derive(Debug)]
 pub(crate) struct KnownSchemas {
     contract: Ours,
-    fetcher: SchemaFetcher,
+    source: Box<dyn SchemaSource>,
     /// The last id that proved to be ours, or [`NO_ID`]: nearly every value has it.
     ours: AtomicU64,
     ids: RwLock<HashMap<u32, Known>>,
@@ -68,10 +68,10 @@ pub(crate) struct KnownSchemas {
 const NO_ID: u64 = u64::MAX;
 
 impl KnownSchemas {
-    pub(crate) fn new(contract: Ours, fetcher: SchemaFetcher) -> Self {
+    pub(crate) fn new(contract: Ours, source: Box<dyn SchemaSource>) -> Self {
         Self {
             contract,
-            fetcher,
+            source,
             ours: AtomicU64::new(NO_ID),
             ids: RwLock::new(HashMap::new()),
         }
@@ -112,7 +112,7 @@ impl KnownSchemas {
     fn ask(&self, id: u32) -> Result<Known, RegistryError> {
         let mut refusals = 0;
         loop {
-            let (error, wanted) = match self.fetcher.fetch(id) {
+            let (error, wanted) = match self.source.schema(id) {
                 Ok(Found::Whole(schema)) => {
                     return Ok(self.judge(id, &schema).unwrap_or_else(refused));
                 }
@@ -165,13 +165,13 @@ impl KnownSchemas {
         let action = format!("get schema {id}");
         let Some(before) = before else {
             return self
-                .fetcher
-                .list_subjects()
+                .source
+                .check_that_it_answers()
                 .map_err(|error| self.all_refused(&action, &error));
         };
-        match self.fetcher.fetch(before) {
+        match self.source.schema(before) {
             Ok(Found::Whole(_)) => Ok(()),
-            Ok(_) => Err(self.fetcher.unavailable(
+            Ok(_) => Err(self.source.unavailable(
                 &action,
                 &format!("it does not know schema {before} either, which it has given before: it is still reading its store"),
             )),
@@ -181,7 +181,7 @@ impl KnownSchemas {
 
     fn all_refused(&self, action: &str, error: &RegistryError) -> RegistryError {
         let cause = format!("it refuses other calls too: {error}");
-        self.fetcher.unavailable(action, &cause)
+        self.source.unavailable(action, &cause)
     }
 
     /// What a schema is to ours.

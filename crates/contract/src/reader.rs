@@ -2,27 +2,12 @@
 
 use std::sync::Arc;
 
-use millrace_domain::{MerchantAggregate, Partial, Transaction, schema};
 use thiserror::Error;
 
-use crate::fetch::SchemaFetcher;
 use crate::known::{Known, KnownSchemas, Ours};
-use crate::registry::WriterSchema;
-use crate::{
-    DecodeError, DecodedAnomaly, DecodedLabel, RegistryError, aggregate, anomaly, framing, json, label,
-    partial, transaction,
-};
-
-/// Reads transactions.
-pub type TransactionReader = Reader<Transaction>;
-/// Reads merchant aggregates.
-pub type AggregateReader = Reader<MerchantAggregate>;
-/// Reads partial aggregates.
-pub type PartialReader = Reader<Partial>;
-/// Reads anomalies.
-pub type AnomalyReader = Reader<DecodedAnomaly>;
-/// Reads fraud labels.
-pub type LabelReader = Reader<DecodedLabel>;
+use crate::money::MoneyField;
+use crate::source::{RegistryError, SchemaSource, WriterSchema};
+use crate::{DecodeError, framing, json};
 
 /// Reads one JSON object.
 pub type FromJson<T> = fn(&[u8]) -> Result<T, DecodeError>;
@@ -35,7 +20,7 @@ pub trait Contract: Sized {
     const NAME: &'static str;
 
     /// The fields that are money as a double: a writer's `float` or `decimal` is read as one too.
-    const MONEY: &'static [&'static str] = &[];
+    const MONEY: &'static [MoneyField] = &[];
     /// Reads a JSON object, where the contract has that form.
     const FROM_JSON: Option<FromJson<Self>> = None;
 
@@ -44,54 +29,6 @@ pub trait Contract: Sized {
     /// # Errors
     /// Anything but one whole, valid record.
     fn decode(body: &[u8]) -> Result<Self, DecodeError>;
-}
-
-impl Contract for Transaction {
-    const SCHEMA: &'static str = schema::TRANSACTION;
-    const NAME: &'static str = "millrace.Transaction";
-    const MONEY: &'static [&'static str] = &["amount"];
-    const FROM_JSON: Option<FromJson<Self>> = Some(json::decode);
-
-    #[inline]
-    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        transaction::decode(body)
-    }
-}
-
-impl Contract for MerchantAggregate {
-    const SCHEMA: &'static str = schema::MERCHANT_AGGREGATE;
-    const NAME: &'static str = "millrace.MerchantAggregate";
-
-    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        aggregate::decode(body)
-    }
-}
-
-impl Contract for Partial {
-    const SCHEMA: &'static str = schema::AGGREGATE_PARTIAL;
-    const NAME: &'static str = "millrace.AggregatePartial";
-
-    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        partial::decode(body)
-    }
-}
-
-impl Contract for DecodedAnomaly {
-    const SCHEMA: &'static str = schema::ANOMALY;
-    const NAME: &'static str = "millrace.Anomaly";
-
-    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        anomaly::decode(body)
-    }
-}
-
-impl Contract for DecodedLabel {
-    const SCHEMA: &'static str = schema::FRAUD_LABEL;
-    const NAME: &'static str = "millrace.FraudLabel";
-
-    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        label::decode(body)
-    }
 }
 
 /// Why a value could not be read.
@@ -127,9 +64,9 @@ impl<T> Clone for Reader<T> {
 }
 
 impl<T: Contract> Reader<T> {
-    /// A reader that asks `fetcher` for schemas it does not know.
+    /// A reader that asks `source` for schemas it does not know.
     #[must_use]
-    pub fn new(fetcher: SchemaFetcher) -> Self {
+    pub fn new(source: impl SchemaSource + 'static) -> Self {
         let ours = Ours {
             name: T::NAME,
             schema: T::SCHEMA,
@@ -137,7 +74,7 @@ impl<T: Contract> Reader<T> {
             reads_json: T::FROM_JSON.is_some(),
         };
         Self {
-            schemas: Arc::new(KnownSchemas::new(ours, fetcher)),
+            schemas: Arc::new(KnownSchemas::new(ours, Box::new(source))),
             _type: std::marker::PhantomData,
         }
     }

@@ -1,12 +1,12 @@
 //! Avro's binary encoding of the primitive types (Avro 1.12 specification, "Binary encoding").
-
-use millrace_domain::ShortId;
+//!
+//! Every method of [`Cursor`] fails where the bytes end within the field, or are none of its type.
 
 use crate::DecodeError;
 
 /// Appends an int or long: zig-zag, then seven bits a byte, the lowest first.
 #[inline]
-pub(crate) fn put_long(value: i64, bytes: &mut Vec<u8>) {
+pub fn put_long(value: i64, bytes: &mut Vec<u8>) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     let mut buffer = [0; 10];
     let mut length = 0;
@@ -21,19 +21,19 @@ pub(crate) fn put_long(value: i64, bytes: &mut Vec<u8>) {
 
 /// Appends a count; counts stay far below 2^63, as each stands for a record of a log.
 #[inline]
-pub(crate) fn put_count(count: u64, bytes: &mut Vec<u8>) {
+pub fn put_count(count: u64, bytes: &mut Vec<u8>) {
     put_long(i64::try_from(count).unwrap_or(i64::MAX), bytes);
 }
 
 /// Appends a string or bytes.
 #[inline]
-pub(crate) fn put_bytes(value: &[u8], bytes: &mut Vec<u8>) {
+pub fn put_bytes(value: &[u8], bytes: &mut Vec<u8>) {
     put_long(value.len() as i64, bytes);
     bytes.extend_from_slice(value);
 }
 
 /// Appends an array or map as one block and the end.
-pub(crate) fn put_array<T>(items: &[T], bytes: &mut Vec<u8>, put: impl Fn(&T, &mut Vec<u8>)) {
+pub fn put_array<T>(items: &[T], bytes: &mut Vec<u8>, put: impl Fn(&T, &mut Vec<u8>)) {
     if !items.is_empty() {
         put_count(items.len() as u64, bytes);
         for item in items {
@@ -45,14 +45,16 @@ pub(crate) fn put_array<T>(items: &[T], bytes: &mut Vec<u8>, put: impl Fn(&T, &m
 
 /// Reads one field after the other. Every method takes the name of the field for its error.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cursor<'a> {
+pub struct Cursor<'a> {
     rest: &'a [u8],
     total: usize,
 }
 
 impl<'a> Cursor<'a> {
+    /// Starts at the first byte of a body.
     #[inline]
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self {
             rest: bytes,
             total: bytes.len(),
@@ -76,8 +78,12 @@ impl<'a> Cursor<'a> {
         Ok(byte)
     }
 
+    /// Reads an int or long.
+    ///
+    /// # Errors
+    /// Truncated, or more than 64 bits.
     #[inline]
-    pub(crate) fn long(&mut self, field: &'static str) -> Result<i64, DecodeError> {
+    pub fn long(&mut self, field: &'static str) -> Result<i64, DecodeError> {
         if let [byte @ 0..0x80, rest @ ..] = self.rest {
             self.rest = rest;
             return Ok(unzigzag(u64::from(*byte)));
@@ -107,23 +113,42 @@ impl<'a> Cursor<'a> {
         Err(DecodeError::VarintTooLong { field })
     }
 
-    pub(crate) fn int(&mut self, field: &'static str) -> Result<i32, DecodeError> {
+    /// Reads an int.
+    ///
+    /// # Errors
+    /// As for a long, or more than 32 bits.
+    #[inline]
+    pub fn int(&mut self, field: &'static str) -> Result<i32, DecodeError> {
         let value = self.long(field)?;
         i32::try_from(value).map_err(|_| out_of_range(field, value))
     }
 
-    pub(crate) fn count(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+    /// Reads a long that is not negative.
+    ///
+    /// # Errors
+    /// As for a long, or negative.
+    #[inline]
+    pub fn count(&mut self, field: &'static str) -> Result<u64, DecodeError> {
         let value = self.long(field)?;
         u64::try_from(value).map_err(|_| out_of_range(field, value))
     }
 
+    /// Reads a double, whatever it is.
+    ///
+    /// # Errors
+    /// Truncated.
     #[inline]
-    pub(crate) fn double(&mut self, field: &'static str) -> Result<f64, DecodeError> {
+    pub fn double(&mut self, field: &'static str) -> Result<f64, DecodeError> {
         let bytes = self.fixed::<8>(field)?;
         Ok(f64::from_le_bytes(*bytes))
     }
 
-    pub(crate) fn finite(&mut self, field: &'static str) -> Result<f64, DecodeError> {
+    /// Reads a double that is a number.
+    ///
+    /// # Errors
+    /// Truncated, infinite or NaN.
+    #[inline]
+    pub fn finite(&mut self, field: &'static str) -> Result<f64, DecodeError> {
         let value = self.double(field)?;
         value
             .is_finite()
@@ -140,8 +165,12 @@ impl<'a> Cursor<'a> {
         Ok(bytes)
     }
 
+    /// Reads a boolean.
+    ///
+    /// # Errors
+    /// Truncated, or neither 0 nor 1.
     #[inline]
-    pub(crate) fn boolean(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+    pub fn boolean(&mut self, field: &'static str) -> Result<bool, DecodeError> {
         match self.byte(field)? {
             0 => Ok(false),
             1 => Ok(true),
@@ -149,8 +178,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Reads bytes, or a string whose encoding is checked later.
+    ///
+    /// # Errors
+    /// Truncated, or of negative length.
     #[inline]
-    pub(crate) fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+    pub fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = self.long(field)?;
         let Ok(wanted) = usize::try_from(length) else {
             return Err(DecodeError::NegativeLength { field, length });
@@ -162,18 +195,21 @@ impl<'a> Cursor<'a> {
         Ok(value)
     }
 
+    /// Reads a string.
+    ///
+    /// # Errors
+    /// As for bytes, or no UTF-8.
     #[inline]
-    pub(crate) fn string(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+    pub fn string(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes(field)?).map_err(|_| DecodeError::NotUtf8 { field })
     }
 
-    pub(crate) fn short_id(&mut self, field: &'static str) -> Result<ShortId, DecodeError> {
-        Ok(ShortId::new(self.string(field)?, field)?)
-    }
-
     /// Reads the index of an enum's symbol or of a union's branch and gives what stands for it.
+    ///
+    /// # Errors
+    /// As for a long, or no index of `values`.
     #[inline]
-    pub(crate) fn one_of<T: Copy, const N: usize>(
+    pub fn one_of<T: Copy, const N: usize>(
         &mut self,
         field: &'static str,
         values: &[T; N],
@@ -190,7 +226,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads an array or map, block by block, calling `item` for each item.
-    pub(crate) fn blocks(
+    ///
+    /// # Errors
+    /// The first of `item`, or blocks that are none.
+    pub fn blocks(
         &mut self,
         field: &'static str,
         mut item: impl FnMut(&mut Self) -> Result<(), DecodeError>,
@@ -212,8 +251,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// Checks that nothing is left.
+    ///
+    /// # Errors
+    /// Something is.
     #[inline]
-    pub(crate) fn end(&self) -> Result<(), DecodeError> {
+    pub fn end(&self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
             extra => Err(DecodeError::TrailingBytes { extra }),
@@ -223,7 +265,8 @@ impl<'a> Cursor<'a> {
 
 /// Reads a long of at most eight bytes, all at once; and how many it has.
 #[inline]
-pub(crate) fn short_long(bytes: &[u8; 8]) -> Option<(i64, usize)> {
+#[must_use]
+pub fn short_long(bytes: &[u8; 8]) -> Option<(i64, usize)> {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let word = u64::from_le_bytes(*bytes);
     if !word & HIGH == 0 {

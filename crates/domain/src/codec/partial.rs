@@ -1,10 +1,11 @@
 //! The Avro body of a record of the partials topic.
 
-use millrace_domain::{Contribution, Currency, Partial, PartialContent};
+use millrace_contract::wire::{Cursor, put_array, put_bytes, put_count, put_long};
+use millrace_contract::{DecodeError, framing};
 
-use crate::aggregate::{put_totals, totals};
-use crate::wire::{Cursor, put_array, put_bytes, put_count, put_long};
-use crate::{DecodeError, framing};
+use super::aggregate::{put_totals, totals};
+use super::short_id::ReadShortId as _;
+use crate::{Contribution, Currency, Partial, PartialContent};
 
 /// Appends the Avro body.
 pub fn encode(partial: &Partial, bytes: &mut Vec<u8>) {

@@ -1,6 +1,5 @@
 //! The one error of bytes that are no record of the contract.
 
-use millrace_domain::InvalidValue;
 use thiserror::Error;
 
 /// Why a value could not be decoded. The message names the field and what is wrong with it;
@@ -156,8 +155,13 @@ pub enum DecodeError {
         message: String,
     },
     /// A field that the contract of its type refuses.
-    #[error(transparent)]
-    Invalid(#[from] InvalidValue),
+    #[error("{message}")]
+    Invalid {
+        /// A short name from a fixed set, as `invalid_currency`.
+        code: &'static str,
+        /// The field, the value, and what would be right.
+        message: String,
+    },
 }
 
 impl DecodeError {
@@ -186,7 +190,7 @@ impl DecodeError {
             Self::MissingField(_) => "missing_field",
             Self::DuplicateField(_) => "duplicate_field",
             Self::BadField { .. } => "bad_field",
-            Self::Invalid(value) => value.code(),
+            Self::Invalid { code, .. } => code,
         }
     }
 }

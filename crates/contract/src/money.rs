@@ -2,17 +2,28 @@
 //!
 //! Avro promotes a float to a double bit for bit, which makes 57.15999984741211 of 57.16, and resolves no decimal to a double.
 //! So such a field is resolved to its writer's own type, and its value is turned into the double of the amount that it means.
+//! Which amount a number means is for the contract's domain to say.
 
 use apache_avro::types::Value;
-use millrace_domain::Amount;
 use serde_json::{Map, Value as Json};
 
 use crate::DecodeError;
 
-/// A field of our schema that is money as a double, and of another type in a writer's.
+/// A field that is money as a double in our schema.
+#[derive(Debug, Clone, Copy)]
+pub struct MoneyField {
+    /// Its name in the schema.
+    pub name: &'static str,
+    /// The double of the amount that a float means.
+    pub of_float: fn(f32) -> Result<f64, DecodeError>,
+    /// The double of the amount that a decimal means: its unscaled bytes and its scale.
+    pub of_decimal: fn(&[u8], u32) -> Result<f64, DecodeError>,
+}
+
+/// Such a field that is of another type in a writer's schema.
 #[derive(Debug)]
 pub(crate) struct Money {
-    field: &'static str,
+    field: MoneyField,
     /// The scale of a decimal in bytes, and of one in a fixed.
     bytes_scale: Option<u32>,
     fixed_scale: Option<u32>,
@@ -24,8 +35,9 @@ impl Money {
     ///
     /// # Errors
     /// Decimals that cannot be told apart.
-    pub(crate) fn of(field: &'static str, writer: &Json, reader: &mut Json) -> Result<Option<Self>, String> {
-        let Some(found) = field_type(writer, field) else {
+    pub(crate) fn of(field: MoneyField, writer: &Json, reader: &mut Json) -> Result<Option<Self>, String> {
+        let name = field.name;
+        let Some(found) = field_type(writer, name) else {
             return Ok(None);
         };
         let mut money = Self {
@@ -55,19 +67,19 @@ impl Money {
             };
             if branch.get("logicalType").and_then(Json::as_str) != Some("decimal") {
                 return Err(format!(
-                    "field {field} is bytes, and no decimal by its logicalType"
+                    "field {name} is bytes, and no decimal by its logicalType"
                 ));
             }
             let found = branch.get("scale").and_then(Json::as_u64).unwrap_or(0);
-            let found = u32::try_from(found).map_err(|_| format!("field {field} has the scale {found}"))?;
+            let found = u32::try_from(found).map_err(|_| format!("field {name} has the scale {found}"))?;
             if scale.replace(found).is_some() {
-                return Err(format!("field {field} has several decimals"));
+                return Err(format!("field {name} has several decimals"));
             }
         }
         if !has_float && money.bytes_scale.is_none() && money.fixed_scale.is_none() {
             return Ok(None);
         }
-        if let Some(place) = field_type_mut(reader, field) {
+        if let Some(place) = field_type_mut(reader, name) {
             *place = own;
         }
         Ok(Some(money))
@@ -81,23 +93,23 @@ impl Money {
         let Value::Record(fields) = record else {
             return Ok(());
         };
-        let Some((_, value)) = fields.iter_mut().find(|(name, _)| name == self.field) else {
+        let Some((_, value)) = fields.iter_mut().find(|(name, _)| name == self.field.name) else {
             return Ok(());
         };
         while let Value::Union(_, inner) = value {
             *value = std::mem::replace(inner.as_mut(), Value::Null);
         }
         let amount = match (&*value, self.bytes_scale, self.fixed_scale) {
-            (Value::Float(float), ..) => Amount::from_f32(*float)?.to_f64(),
+            (Value::Float(float), ..) => (self.field.of_float)(*float)?,
             (Value::Bytes(bytes), Some(scale), _) | (Value::Fixed(_, bytes), _, Some(scale)) => {
-                Amount::from_decimal(bytes, scale)?.to_f64()
+                (self.field.of_decimal)(bytes, scale)?
             }
             (Value::Double(double), ..) => *double,
             (Value::Int(whole), ..) => f64::from(*whole),
             // A double tells every integer up to the largest amount.
             (Value::Long(whole), ..) => *whole as f64,
             _ => {
-                let (field, message) = (self.field, "is no number".to_owned());
+                let (field, message) = (self.field.name, "is no number".to_owned());
                 return Err(DecodeError::BadField { field, message });
             }
         };

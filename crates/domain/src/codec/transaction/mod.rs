@@ -1,9 +1,10 @@
 //! The transaction's Avro body. The hot path: no allocation either way.
 
-use millrace_domain::{Amount, Currency, PaymentMethod, Transaction, TransactionId, TransactionType};
+use millrace_contract::wire::{Cursor, put_bytes, put_long};
+use millrace_contract::{DecodeError, framing};
 
-use crate::wire::{Cursor, put_bytes, put_long};
-use crate::{DecodeError, framing};
+use super::short_id::ReadShortId as _;
+use crate::{Amount, Currency, PaymentMethod, Transaction, TransactionId, TransactionType};
 
 mod usual;
 

@@ -3,11 +3,9 @@
 //! It is read without a thought to what could be wrong; what is not of this form is read again, field by field, which tells
 //! what is.
 
-use millrace_domain::{
-    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
-};
+use millrace_contract::wire::short_long;
 
-use crate::wire::short_long;
+use crate::{Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType};
 
 /// What [`super::decode_by_field`] reads, or nothing.
 #[inline]

@@ -1,0 +1,95 @@
+//! Avro and JSON of the record types, written by hand for the schemas of [`crate::schema`]: one pass, no tree of values.
+//!
+//! Each record type has a module with `encode`, `encode_framed` and `decode`; [`Contract`] is what a reader needs of them.
+
+pub mod aggregate;
+pub mod anomaly;
+pub mod json;
+pub mod label;
+pub mod partial;
+pub mod transaction;
+
+mod decimal;
+mod short_id;
+
+use millrace_contract::money::MoneyField;
+use millrace_contract::reader::{Contract, FromJson};
+use millrace_contract::{DecodeError, ReadAhead, Reader};
+
+pub use self::anomaly::DecodedAnomaly;
+pub use self::label::DecodedLabel;
+use crate::{Amount, InvalidValue, MerchantAggregate, Partial, Transaction, schema};
+
+/// Reads transactions.
+pub type TransactionReader = Reader<Transaction>;
+/// Reads merchant aggregates.
+pub type AggregateReader = Reader<MerchantAggregate>;
+/// Reads partial aggregates.
+pub type PartialReader = Reader<Partial>;
+/// Reads anomalies.
+pub type AnomalyReader = Reader<DecodedAnomaly>;
+/// Reads fraud labels.
+pub type LabelReader = Reader<DecodedLabel>;
+/// Decodes transactions before their turn.
+pub type Ahead = ReadAhead<Transaction>;
+
+impl From<InvalidValue> for DecodeError {
+    fn from(invalid: InvalidValue) -> Self {
+        Self::Invalid {
+            code: invalid.code(),
+            message: invalid.to_string(),
+        }
+    }
+}
+
+impl Contract for Transaction {
+    const SCHEMA: &'static str = schema::TRANSACTION;
+    const NAME: &'static str = "millrace.Transaction";
+    const MONEY: &'static [MoneyField] = &[MoneyField {
+        name: "amount",
+        of_float: |value| Ok(Amount::from_f32(value)?.to_f64()),
+        of_decimal: |unscaled, scale| Ok(Amount::from_decimal(unscaled, scale)?.to_f64()),
+    }];
+    const FROM_JSON: Option<FromJson<Self>> = Some(json::decode);
+
+    #[inline]
+    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        transaction::decode(body)
+    }
+}
+
+impl Contract for MerchantAggregate {
+    const SCHEMA: &'static str = schema::MERCHANT_AGGREGATE;
+    const NAME: &'static str = "millrace.MerchantAggregate";
+
+    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        aggregate::decode(body)
+    }
+}
+
+impl Contract for Partial {
+    const SCHEMA: &'static str = schema::AGGREGATE_PARTIAL;
+    const NAME: &'static str = "millrace.AggregatePartial";
+
+    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        partial::decode(body)
+    }
+}
+
+impl Contract for DecodedAnomaly {
+    const SCHEMA: &'static str = schema::ANOMALY;
+    const NAME: &'static str = "millrace.Anomaly";
+
+    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        anomaly::decode(body)
+    }
+}
+
+impl Contract for DecodedLabel {
+    const SCHEMA: &'static str = schema::FRAUD_LABEL;
+    const NAME: &'static str = "millrace.FraudLabel";
+
+    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        label::decode(body)
+    }
+}
