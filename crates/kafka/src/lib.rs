@@ -39,3 +39,5 @@ pub use ownership::wait_while_taken;
 pub use placement::{Misplaced, Placement};
 pub use runner::run_job;
 pub use status::{JobStatus, WorkerState};
+#[cfg(any(test, feature = "simulation"))]
+pub use worker::simulation;

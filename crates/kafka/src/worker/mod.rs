@@ -23,8 +23,8 @@ mod partitions;
 mod records;
 mod restore;
 mod side;
-#[cfg(test)]
-mod simulation;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 mod terms;
 mod unreadable;
 

@@ -6,6 +6,8 @@
 mod directives;
 mod looks;
 mod snapshots;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -230,6 +232,11 @@ impl<T: Task> Active<T> {
         };
         debug_assert!(self.next <= replay.until, "a replay went beyond its end");
         self.go_to(self.next.max(replay.until));
+        // Those from before markers of transactions that the group's offset has passed over are not at this offset.
+        while let Some(directive) = replay.directives.take_before(self.next - 1) {
+            repeat(&mut self.task, self.number, &self.terms, &directive)?;
+            self.snapshots.state_changed();
+        }
         while let Some(directive) = replay.directives.take_before(i64::MAX) {
             repeat(&mut self.task, self.number, &self.terms, &directive)?;
             self.directives += 1;

@@ -4,34 +4,89 @@ use std::time::Duration;
 
 use millrace_engine::snapshot::{Expected, Header, SnapshotWriter, container};
 
-use super::task::{Digest, OUTPUTS};
-use crate::Task;
+use super::numbered::{Numbered, Speaker};
 use crate::control::{ControlRecord, Directives, policy_at};
 use crate::worker::envelope::Envelope;
 use crate::worker::restore::Restored;
+use crate::{InputRecord, Job, OutputRecord, RecordHeaders, Task as _};
 
-pub(super) const INPUT: &str = "input";
-pub(super) const CONTROL: &str = "control";
-const JOB: &str = "simulated";
-const LAYOUT: &str = "layout";
 /// Snapshots that are kept of a partition.
 const KEPT: usize = 3;
 
-/// A record in a transaction.
-pub(super) struct Sent {
-    pub(super) topic: &'static str,
-    pub(super) partition: i32,
-    pub(super) payload: Vec<u8>,
+/// A record of a simulated log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedRecord {
+    /// The key's bytes.
+    pub key: Option<Vec<u8>>,
+    /// The value's bytes; `None` for a tombstone.
+    pub payload: Option<Vec<u8>>,
+    /// The record's time in the log, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// Whether that is the broker's.
+    pub is_append_time: bool,
+}
+
+impl LoggedRecord {
+    /// As a task gets it.
+    pub(super) fn as_input<'a>(&'a self, topic: &'a str, partition: i32, offset: i64) -> InputRecord<'a> {
+        InputRecord {
+            topic,
+            partition,
+            offset,
+            timestamp_ms: self.timestamp_ms,
+            is_append_time: self.is_append_time,
+            key: self.key.as_deref(),
+            payload: self.payload.as_deref(),
+            headers: RecordHeaders::NONE,
+        }
+    }
+}
+
+/// A record that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The partition of the input whose task has sent it.
+    pub source: i32,
+    /// The topic it was sent to; [`super::DEAD_LETTERS`] for any dead letter.
+    pub topic: String,
+    /// The partition it was sent to; `None` where murmur2 of the key decides.
+    pub partition: Option<i32>,
+    /// The key's bytes.
+    pub key: Option<Vec<u8>>,
+    /// The value's bytes.
+    pub payload: Vec<u8>,
+    /// Headers that the task has added.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Output {
+    pub(super) fn new(source: i32, record: &OutputRecord<'_>) -> Self {
+        let header = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());
+        Self {
+            source,
+            topic: record.topic.to_owned(),
+            partition: record.partition,
+            key: record.key.map(<[u8]>::to_vec),
+            payload: record.payload.to_vec(),
+            headers: record.headers.iter().map(header).collect(),
+        }
+    }
+
+    /// The value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let (_, value) = self.headers.iter().find(|(found, _)| found == name)?;
+        Some(value)
+    }
 }
 
 /// Everything about one partition of the input.
 #[derive(Default)]
 pub(super) struct Log {
     /// `None` is an offset without a record: a marker of a transaction.
-    pub(super) records: Vec<Option<[u8; 8]>>,
+    pub(super) records: Vec<Option<LoggedRecord>>,
     pub(super) committed: Option<i64>,
     pub(super) control: Vec<ControlRecord>,
-    pub(super) outputs: Vec<Vec<u8>>,
     pub(super) snapshots: Vec<Vec<u8>>,
     /// The worker that the group has given it to, and that worker's generation.
     pub(super) owner: (usize, u64),
@@ -54,58 +109,87 @@ impl Log {
         }
     }
 
-    /// What a restore finds.
-    pub(super) fn restore(&self, partition: i32, epoch: u64, policy: &str) -> Restored<Digest> {
-        let known = self.committed.and_then(|_| policy_at(&self.control, 0));
-        let mut task = Digest::new(partition, known.unwrap_or(policy));
-        let (mut start, mut directives_done) = (0, 0);
+    /// What a restore by a worker of `job` finds.
+    pub(super) fn restore<J: Job>(
+        &self,
+        partition: i32,
+        epoch: u64,
+        job: &J,
+        speaker: &Speaker,
+    ) -> Restored<Numbered<J::Task>> {
+        let layout = job.layout();
         let expected = Expected {
-            job: JOB,
+            job: job.name(),
             partition,
-            fingerprint: LAYOUT,
+            fingerprint: &layout,
         };
         let read = |bytes: &Vec<u8>| {
             let snapshot = container::read(bytes, &expected).ok()?;
             let (envelope, state) = Envelope::read(snapshot.state).ok()?;
-            let mut task = Digest::new(partition, envelope.policy);
-            task.restore(state).ok()?;
             let (offset, done) = (snapshot.header.offset, envelope.directives);
-            (Some(offset) <= self.committed).then_some((offset, done, task))
+            if Some(offset) > self.committed {
+                return None;
+            }
+            let mut task = task_under(job, partition, envelope.policy);
+            let restored = task.restore(state);
+            restored.unwrap_or_else(|reason| panic!("a whole snapshot is refused: {reason}"));
+            assert_eq!(task.watermark_ms(), snapshot.header.watermark_ms);
+            assert_eq!(task.policy(), envelope.policy);
+            Some((offset, done, task))
         };
         let newest = self.snapshots.iter().filter_map(read);
-        if let Some(newest) = newest.max_by_key(|(offset, done, _)| (*offset, *done)) {
-            (start, directives_done, task) = newest;
-        }
+        let newest = newest.max_by_key(|(offset, done, _)| (*offset, *done));
+        let (start, directives_done, task) = newest.unwrap_or_else(|| {
+            let known = self.committed.and_then(|_| policy_at(&self.control, 0));
+            let task = known.map_or_else(
+                || job.task(partition),
+                |policy| task_under(job, partition, policy),
+            );
+            (0, 0, task)
+        });
         let replay_until = self.committed.unwrap_or(start);
-        let directives = Directives::between(&self.control, start, directives_done, replay_until);
         Restored {
             partition,
             epoch,
-            task,
+            task: Numbered::new(partition, speaker, task),
             start,
             committed: self.committed,
             replay_until,
             directives_done,
-            directives,
+            directives: Directives::between(&self.control, start, directives_done, replay_until),
             cost: Duration::ZERO,
         }
     }
 }
 
+/// A fresh task with a policy that the job has written.
+pub(super) fn task_under<J: Job>(job: &J, partition: i32, policy: &str) -> J::Task {
+    let task = job.task_under(partition, policy);
+    task.unwrap_or_else(|reason| panic!("{policy} is no policy: {reason}"))
+}
+
 /// The header of a snapshot.
-pub(super) fn container_of(partition: i32, offset: i64, watermark_ms: Option<i64>) -> SnapshotWriter {
+pub(super) fn container_of(
+    job: &impl Job,
+    partition: i32,
+    offset: i64,
+    watermark_ms: Option<i64>,
+) -> SnapshotWriter {
     SnapshotWriter::new(&Header {
-        job: JOB,
+        job: job.name(),
         partition,
         offset,
         watermark_ms,
-        fingerprint: LAYOUT,
+        fingerprint: &job.layout(),
     })
 }
 
+/// The job's input and outputs.
 #[derive(Default)]
 pub(super) struct Cluster {
     pub(super) logs: Vec<Log>,
+    /// Outputs in the order of their commits.
+    pub(super) outputs: Vec<Output>,
 }
 
 impl Cluster {
@@ -121,17 +205,23 @@ impl Cluster {
     }
 
     /// Makes a transaction durable.
-    pub(super) fn commit(&mut self, sent: Vec<Sent>, offsets: &[(i32, i64)]) {
-        for record in sent {
-            let log = self.log(record.partition);
-            match record.topic {
-                OUTPUTS => log.outputs.push(record.payload),
-                _ => {
-                    let parsed = ControlRecord::parse(&record.payload);
-                    log.control
-                        .push(parsed.unwrap_or_else(|reason| panic!("{reason}")));
-                }
+    pub(super) fn commit(
+        &mut self,
+        control: Option<&str>,
+        sent: Vec<Output>,
+        normalize: impl Fn(&mut Output),
+        offsets: &[(i32, i64)],
+    ) {
+        for mut output in sent {
+            if Some(output.topic.as_str()) != control {
+                normalize(&mut output);
+                self.outputs.push(output);
+                continue;
             }
+            let partition = output.partition.unwrap_or(-1);
+            let record = ControlRecord::parse(&output.payload);
+            let record = record.unwrap_or_else(|reason| panic!("{reason}"));
+            self.log(partition).control.push(record);
         }
         for (partition, offset) in offsets {
             let log = self.log(*partition);

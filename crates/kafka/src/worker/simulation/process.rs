@@ -1,6 +1,7 @@
-//! One worker: its partitions, and a consumer and a transaction without Kafka.
+//! One worker: its partitions, and a consumer without Kafka.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_engine::FrozenState;
@@ -8,109 +9,21 @@ use millrace_engine::snapshot::SnapshotWriter;
 use millrace_kafka_batch::Report;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::cluster::{CONTROL, Cluster, INPUT, Sent, container_of};
+use super::cluster::{Cluster, Output, container_of};
+use super::numbered::{Numbered, Speaker};
 use super::random::Random;
-use super::task::{Digest, OUTPUTS};
+use super::transaction::{Faults, Transaction};
 use crate::transaction::Failure;
-use crate::worker::effects::{Effects, Replayed};
+use crate::worker::effects::Effects as _;
 use crate::worker::partition::Active;
 use crate::worker::partitions::{Confirmed, Partitions};
 use crate::worker::restore::Restored;
 use crate::worker::side::Probed;
 use crate::worker::terms::Terms;
-use crate::{InputRecord, Outbox, OutputRecord, RecordHeaders, WorkerError};
+use crate::{InputRecord, Job};
 
-/// What fails next.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Faults {
-    pub(super) begin: bool,
-    /// The send with this number.
-    pub(super) send: Option<usize>,
-    /// Errors come in the place of records.
-    pub(super) cuts: bool,
-    /// What is reported ends the worker.
-    pub(super) report: bool,
-    /// A failure that no roll-back mends.
-    pub(super) is_fatal: bool,
-}
-
-/// A transaction, open or not.
-#[derive(Default)]
-pub(super) struct Transaction {
-    is_open: bool,
-    sent: Vec<Sent>,
-    failure: Option<Failure>,
-    faults: Faults,
-    pub(super) replayed: u64,
-}
-
-fn failure(is_fatal: bool, what: &str) -> Failure {
-    if is_fatal {
-        Failure::Stop(WorkerError::Reconnect(what.to_owned()))
-    } else {
-        Failure::Abort(what.to_owned())
-    }
-}
-
-impl Effects for Transaction {
-    fn begin(&mut self) -> Result<(), Failure> {
-        if std::mem::take(&mut self.faults.begin) {
-            return Err(failure(self.faults.is_fatal, "begin"));
-        }
-        self.is_open = true;
-        Ok(())
-    }
-
-    fn outbox(&mut self) -> &mut dyn Outbox {
-        self
-    }
-
-    fn take_failure(&mut self) -> Option<Failure> {
-        self.failure.take()
-    }
-
-    fn reported(&mut self, _: &KafkaError) -> Result<(), Failure> {
-        if std::mem::take(&mut self.faults.report) {
-            return Err(failure(true, "report"));
-        }
-        Ok(())
-    }
-
-    fn went_live(&mut self, replayed: &Replayed) {
-        self.replayed += replayed.records;
-    }
-}
-
-impl Outbox for Transaction {
-    fn send(&mut self, record: OutputRecord<'_>) {
-        assert!(self.is_open, "an output outside of a transaction");
-        if self.failure.is_some() {
-            return;
-        }
-        match &mut self.faults.send {
-            Some(0) => {
-                self.faults.send = None;
-                self.failure = Some(failure(self.faults.is_fatal, "send"));
-                return;
-            }
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        self.sent.push(Sent {
-            topic: if record.topic == OUTPUTS { OUTPUTS } else { CONTROL },
-            partition: record.partition.unwrap_or_default(),
-            payload: record.payload.to_vec(),
-        });
-    }
-
-    fn copy(&mut self, _: &InputRecord<'_>, _: &str, _: &[(&str, &[u8])]) {}
-
-    fn dead_letter(&mut self, _: &InputRecord<'_>, _: &'static str, _: &str) {}
-
-    fn is_replay(&self) -> bool {
-        false
-    }
-}
+/// The longest step of an idle partition's watermark.
+const MOST_ADVANCE_MS: usize = 30;
 
 /// Where the consumer reads a partition.
 struct Position {
@@ -119,39 +32,40 @@ struct Position {
 }
 
 /// A worker of one generation; all of it is lost in a crash.
-pub(super) struct Process {
+pub(super) struct Process<J: Job> {
     pub(super) generation: u64,
-    policy: String,
-    pub(super) partitions: Partitions<Digest>,
+    job: Arc<J>,
+    speaker: Speaker,
+    pub(super) partitions: Partitions<Numbered<J::Task>>,
     pub(super) transaction: Transaction,
     positions: BTreeMap<i32, Position>,
     /// Restores that the helper thread has not begun.
     requests: Vec<(i32, u64)>,
     /// Restores that it has done.
-    answers: Vec<Restored<Digest>>,
+    answers: Vec<Restored<Numbered<J::Task>>>,
     frozen: Vec<(i32, SnapshotWriter, FrozenState)>,
     probed: Vec<Probed>,
 }
 
-impl Process {
-    pub(super) fn new(generation: u64, policy: u64) -> Self {
-        let terms = Terms {
-            topic: INPUT.to_owned(),
-            control: Some(CONTROL.to_owned()),
-            advances_idle: true,
-            policy: policy.to_string(),
-        };
+impl<J: Job> Process<J> {
+    pub(super) fn new(generation: u64, job: J) -> Self {
+        let speaker = Speaker::default();
         Self {
             generation,
-            policy: policy.to_string(),
-            partitions: Partitions::new(terms),
-            transaction: Transaction::default(),
+            partitions: Partitions::new(Terms::of(&job)),
+            transaction: Transaction::of(&speaker),
+            speaker,
+            job: Arc::new(job),
             positions: BTreeMap::new(),
             requests: Vec::new(),
             answers: Vec::new(),
             frozen: Vec::new(),
             probed: Vec::new(),
         }
+    }
+
+    pub(super) fn control_topic(&self) -> Option<&str> {
+        self.job.control_topic()
     }
 
     pub(super) fn has(&self, partition: i32) -> bool {
@@ -179,7 +93,8 @@ impl Process {
         if !self.requests.is_empty() && random.one_in(2) {
             let (partition, epoch) = self.requests.swap_remove(random.below(self.requests.len()));
             let log = &cluster.logs[partition as usize];
-            self.answers.push(log.restore(partition, epoch, &self.policy));
+            self.answers
+                .push(log.restore(partition, epoch, &*self.job, &self.speaker));
         }
         if self.answers.is_empty() {
             return Ok(());
@@ -206,7 +121,9 @@ impl Process {
         faults: Faults,
     ) -> Result<(), Failure> {
         self.transaction.faults = faults;
-        let mut items = Vec::new();
+        let job = Arc::clone(&self.job);
+        let topic = job.input_topic();
+        let mut items: Vec<Result<InputRecord<'_>, Report>> = Vec::new();
         let numbers: Vec<i32> = self.positions.keys().copied().collect();
         for _ in 0..1 + random.below(4) {
             let Some(&number) = numbers.get(random.below(numbers.len().max(1))) else {
@@ -227,19 +144,8 @@ impl Process {
             };
             let to = (position.at.max(from) + count).min(log.end());
             for offset in from..to {
-                let payload = log.records[offset as usize].as_ref();
-                items.extend(payload.map(|payload| {
-                    Ok(InputRecord {
-                        topic: INPUT,
-                        partition: number,
-                        offset,
-                        timestamp_ms: offset,
-                        is_append_time: true,
-                        key: None,
-                        payload: Some(payload),
-                        headers: RecordHeaders::NONE,
-                    })
-                }));
+                let record = log.records[offset as usize].as_ref();
+                items.extend(record.map(|record| Ok(record.as_input(topic, number, offset))));
             }
             // What was fetched before the pause comes again after the seek.
             if !position.is_paused {
@@ -263,10 +169,7 @@ impl Process {
 
     /// As the worker's: everything uncommitted is thrown away.
     pub(super) fn roll_back(&mut self) {
-        self.transaction = Transaction {
-            replayed: self.transaction.replayed,
-            ..Transaction::default()
-        };
+        self.transaction.abort();
         self.partitions.tally.clear();
         for number in self.partitions.dirty() {
             if let Some(position) = self.positions.get_mut(&number) {
@@ -294,9 +197,8 @@ impl Process {
         closed.map(Some)
     }
 
-    pub(super) fn take_sent(&mut self) -> Vec<Sent> {
-        self.transaction.is_open = false;
-        std::mem::take(&mut self.transaction.sent)
+    pub(super) fn take_sent(&mut self) -> Vec<Output> {
+        self.transaction.take_sent()
     }
 
     /// The client says that the transaction is committed.
@@ -321,7 +223,7 @@ impl Process {
             if let Some(active) = partition.active_mut()
                 && active.wants_snapshot(Duration::ZERO)
             {
-                let mut container = container_of(number, active.next(), active.watermark_ms());
+                let mut container = container_of(&*self.job, number, active.next(), active.watermark_ms());
                 let state = active.freeze(container.state());
                 active.snapshots.took(true);
                 self.frozen.push((number, container, state));
@@ -352,9 +254,13 @@ impl Process {
                     self.partitions.end_replay(number, &mut self.transaction)?;
                 }
                 Some((_, Confirmed::Idle)) => {
+                    let highest_ms = self.partitions.active().filter_map(Active::watermark_ms).max();
                     let active = self.partitions.active_of(number);
-                    let watermark_ms = active.and_then(|active| active.watermark_ms()).unwrap_or(0);
-                    let target_ms = watermark_ms + 1 + random.below(30) as i64;
+                    let own_ms = active.and_then(|active| active.watermark_ms());
+                    let Some(watermark_ms) = own_ms.or(highest_ms) else {
+                        continue;
+                    };
+                    let target_ms = watermark_ms + 1 + random.below(MOST_ADVANCE_MS) as i64;
                     self.transaction.faults = faults;
                     self.partitions
                         .advance(number, target_ms, &mut self.transaction)?;
@@ -380,7 +286,7 @@ impl Process {
     pub(super) fn is_done(&self, cluster: &Cluster) -> bool {
         self.partitions.iter().all(|partition| {
             let log = &cluster.logs[partition.number() as usize];
-            let is_done = |active: &Active<Digest>| {
+            let is_done = |active: &Active<Numbered<J::Task>>| {
                 active.is_live()
                     && !active.is_to_configure()
                     && !active.is_dirty()

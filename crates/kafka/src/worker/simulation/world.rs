@@ -1,103 +1,107 @@
 //! Workers over one cluster, and what happens to them.
 
-use super::cluster::{Cluster, INPUT, Log};
-use super::process::{Faults, Process};
-use super::random::Random;
-use super::task::{Digest, OUTPUTS};
-use crate::control::{ControlRecord, policy_at};
-use crate::transaction::Failure;
-use crate::{InputRecord, Outbox, OutputRecord, RecordHeaders, Task};
+use std::collections::VecDeque;
 
-const PARTITIONS: usize = 3;
+use super::cluster::{Cluster, Log, LoggedRecord, Output};
+use super::process::Process;
+use super::random::Random;
+use super::seen::Seen;
+use super::transaction::Faults;
+use super::undisturbed::undisturbed;
+use crate::transaction::Failure;
+use crate::{Job, WorkerError};
+
 const WORKERS: usize = 2;
 const STEPS: usize = 90;
 /// More than any schedule needs to come to its end.
-const DRAIN_STEPS: usize = 4_000;
+const DRAIN_STEPS: usize = 10_000;
 
-/// How often what happened, so that a simulation in which it does not is no proof.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Seen {
-    commits: u64,
-    aborts: u64,
-    unknown: u64,
-    fenced: u64,
-    crashes: u64,
-    losses: u64,
-    snapshots: u64,
-    replayed: u64,
-    directives: u64,
-    outputs: u64,
+/// A job, whatever it is set to.
+pub trait Scenario {
+    /// The job.
+    type Job: Job;
+
+    /// The job as a process has it that was started with some settings: of equal numbers equal ones. The tables of its
+    /// operators have another seed in each process.
+    fn job(&self, settings: u64, seed: u64) -> Self::Job;
+
+    /// Takes from an output what another run of the same input would write otherwise.
+    fn normalize(&self, _output: &mut Output) {}
 }
 
-impl Seen {
-    pub(super) fn add(&mut self, other: &Self) {
-        self.commits += other.commits;
-        self.aborts += other.aborts;
-        self.unknown += other.unknown;
-        self.fenced += other.fenced;
-        self.crashes += other.crashes;
-        self.losses += other.losses;
-        self.snapshots += other.snapshots;
-        self.replayed += other.replayed;
-        self.directives += other.directives;
-        self.outputs += other.outputs;
-    }
-
-    pub(super) fn assert_everything_happened(&self) {
-        let Self {
-            commits,
-            aborts,
-            unknown,
-            fenced,
-            crashes,
-            losses,
-            snapshots,
-            replayed,
-            directives,
-            outputs,
-        } = *self;
-        let all = [
-            commits, aborts, unknown, fenced, crashes, losses, snapshots, replayed, directives, outputs,
-        ];
-        assert!(all.iter().all(|times| *times > 100), "{self:?}");
-    }
-}
-
-pub(super) struct World {
+/// Two workers of a job over one cluster, disturbed by a schedule.
+pub struct Simulation<'s, S: Scenario> {
+    scenario: &'s S,
     random: Random,
     cluster: Cluster,
-    workers: Vec<Process>,
+    /// What is to be written to each log.
+    inputs: Vec<VecDeque<LoggedRecord>>,
+    workers: Vec<Process<S::Job>>,
     generation: u64,
-    /// The policy that the next process starts with.
-    policy: u64,
+    /// The settings that the next process starts with.
+    settings: u64,
     /// Whether failures are made.
     is_calm: bool,
-    pub(super) seen: Seen,
+    seen: Seen,
 }
 
-impl World {
-    pub(super) fn new(seed: u64) -> Self {
-        let mut world = Self {
-            random: Random(seed),
+impl<'s, S: Scenario> Simulation<'s, S> {
+    /// A schedule over these logs, one for each partition of the input.
+    pub fn new(scenario: &'s S, seed: u64, inputs: Vec<Vec<LoggedRecord>>) -> Self {
+        let mut random = Random::new(seed);
+        let settings = random.next_u64();
+        let mut simulation = Self {
+            scenario,
             cluster: Cluster {
-                logs: (0..PARTITIONS).map(|_| Log::default()).collect(),
+                logs: inputs.iter().map(|_| Log::default()).collect(),
+                outputs: Vec::new(),
             },
-            workers: (0..WORKERS).map(|_| Process::new(0, 0)).collect(),
+            inputs: inputs.into_iter().map(VecDeque::from).collect(),
+            workers: Vec::new(),
             generation: 0,
-            policy: 0,
+            settings,
             is_calm: false,
             seen: Seen::default(),
+            random,
         };
-        for partition in 0..PARTITIONS {
-            world.give(partition, partition % WORKERS);
+        for _ in 0..WORKERS {
+            let process = simulation.process();
+            simulation.workers.push(process);
         }
-        world
+        for partition in 0..simulation.inputs.len() {
+            simulation.give(partition, partition % WORKERS);
+        }
+        simulation
+    }
+
+    /// A worker's process that begins.
+    fn process(&mut self) -> Process<S::Job> {
+        let job = self.scenario.job(self.settings, self.random.next_u64());
+        Process::new(self.generation, job)
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    /// What was committed, in the order of the commits.
+    #[must_use]
+    pub fn outputs(&self) -> &[Output] {
+        &self.cluster.outputs
     }
 
     /// Runs the schedule, and lets everything come to its end.
-    pub(super) fn run(&mut self) {
+    ///
+    /// # Panics
+    /// It does not come to an end.
+    pub fn run(&mut self) {
         for _ in 0..STEPS {
             self.step();
+        }
+        for partition in 0..self.inputs.len() {
+            self.produce(partition, usize::MAX);
         }
         self.is_calm = true;
         (0..WORKERS).for_each(|worker| self.learn_losses(worker));
@@ -111,16 +115,23 @@ impl World {
     }
 
     fn step(&mut self) {
-        let (worker, partition) = (self.random.below(WORKERS), self.random.below(PARTITIONS));
+        let (worker, partition) = (self.random.below(WORKERS), self.random.below(self.inputs.len()));
         match self.random.below(25) {
-            0..5 => self.produce(partition),
+            0..5 => {
+                let count = if self.random.one_in(12) {
+                    80
+                } else {
+                    1 + self.random.below(6)
+                };
+                self.produce(partition, count);
+            }
             5 => self.crash(worker),
             6 => self.rebalance(partition, worker),
             7 => self.lose(partition, worker),
             8 => self.damage_snapshots(partition),
             9 => {
                 // As of a start with other settings; the other worker is started again later, or never.
-                self.policy = self.random.below(3) as u64;
+                self.settings = self.random.next_u64();
                 self.crash(worker);
             }
             _ => self.work(),
@@ -170,19 +181,24 @@ impl World {
                 self.seen.aborts += 1;
                 self.workers[worker].roll_back();
             }
+            Err(Failure::Stop(WorkerError::Task { .. })) => {
+                // A policy that cannot take the present one's place: nothing is written, and other settings are tried.
+                self.seen.refused += 1;
+                self.settings = self.random.next_u64();
+                self.crash(worker);
+            }
             Err(Failure::Stop(_)) => self.crash(worker),
         }
     }
 
-    fn produce(&mut self, partition: usize) {
-        let count = if self.random.one_in(12) {
-            80
-        } else {
-            1 + self.random.below(6)
-        };
-        for _ in 0..count {
-            let record = (!self.random.one_in(7)).then(|| self.random.next().to_le_bytes());
-            self.cluster.logs[partition].records.push(record);
+    /// Writes so many records of what is left to a log, with markers of transactions between them.
+    fn produce(&mut self, partition: usize, count: usize) {
+        for _ in 0..count.min(self.inputs[partition].len()) {
+            let records = &mut self.cluster.logs[partition].records;
+            if self.random.one_in(7) {
+                records.push(None);
+            }
+            records.push(self.inputs[partition].pop_front());
         }
     }
 
@@ -204,18 +220,24 @@ impl World {
                 // Nobody has answered: it is committed or not.
                 self.seen.unknown += 1;
                 if self.random.one_in(2) {
-                    let sent = process.take_sent();
-                    self.cluster.commit(sent, &offsets);
+                    self.make_durable(worker, &offsets);
                 }
                 self.crash(worker);
             }
             _ => {
                 self.seen.commits += 1;
-                let sent = process.take_sent();
-                self.cluster.commit(sent, &offsets);
-                process.committed();
+                self.make_durable(worker, &offsets);
+                self.workers[worker].committed();
             }
         }
+    }
+
+    fn make_durable(&mut self, worker: usize, offsets: &[(i32, i64)]) {
+        let process = &mut self.workers[worker];
+        let sent = process.take_sent();
+        let normalize = |output: &mut Output| self.scenario.normalize(output);
+        self.cluster
+            .commit(process.control_topic(), sent, normalize, offsets);
     }
 
     /// The worker is gone; another of its name has its partitions.
@@ -224,8 +246,8 @@ impl World {
         let generation = self.workers[worker].generation;
         self.count(worker);
         self.generation += 1;
-        self.workers[worker] = Process::new(self.generation, self.policy);
-        for partition in 0..PARTITIONS {
+        self.workers[worker] = self.process();
+        for partition in 0..self.inputs.len() {
             if self.cluster.logs[partition].owner == (worker, generation) {
                 self.pass_over_markers(partition);
                 self.give(partition, worker);
@@ -309,74 +331,37 @@ impl World {
         }
     }
 
-    /// Committed output as that of one task that never stopped.
-    pub(super) fn verify(&mut self) {
+    /// Compares what was committed with what one task for each partition writes that never stopped and has had the same
+    /// directives: every output and every control record.
+    ///
+    /// # Panics
+    /// They are not the same, or a record was left.
+    pub fn verify(&mut self) {
         (0..WORKERS).for_each(|worker| self.count(worker));
-        for (partition, log) in self.cluster.logs.iter().enumerate() {
+        let job = self.scenario.job(0, 0);
+        for (number, log) in (0..).zip(&self.cluster.logs) {
             assert!(log.is_empty_from(log.committed.unwrap_or(0)), "a record was left");
-            let (outputs, directives) = undisturbed(partition as i32, log);
-            assert_eq!(log.outputs, outputs, "partition {partition}");
-            self.seen.outputs += outputs.len() as u64;
-            self.seen.directives += directives;
-        }
-    }
-}
-
-/// The outputs of a run over all that a log has, with the directives of its control topic by offset; how many these are.
-fn undisturbed(partition: i32, log: &Log) -> (Vec<Vec<u8>>, u64) {
-    let mut outputs = Outputs(Vec::new());
-    let first = policy_at(&log.control, 0).expect("every partition is given a policy");
-    let mut task = Digest::new(partition, first);
-    let mut records = log.control.iter().peekable();
-    let mut directives = 0;
-    let done = "the task never fails";
-    for offset in 0..=log.end() {
-        while let Some(record) = records.next_if(|record| record.offset() <= offset) {
-            match record {
-                ControlRecord::Advance { watermark_ms, .. } => {
-                    task.advance(*watermark_ms, &mut outputs).expect(done);
-                    directives += 1;
-                }
-                ControlRecord::Configure { before, policy, .. } => {
-                    assert!(before.as_ref().is_none_or(|before| *before == task.policy()));
-                    task.configure(policy, &mut outputs).expect(done);
-                    directives += 1;
-                }
-                ControlRecord::Policy { policy, .. } => assert_eq!(*policy, task.policy()),
-                ControlRecord::Watermark { .. } => {}
+            let mut expected = undisturbed(&job, number, log, &mut self.seen);
+            expected
+                .iter_mut()
+                .for_each(|output| self.scenario.normalize(output));
+            let found = self
+                .cluster
+                .outputs
+                .iter()
+                .filter(|output| output.source == number);
+            let mut count = 0;
+            for (nth, (found, expected)) in found.clone().zip(&expected).enumerate() {
+                assert_eq!(found, expected, "output {nth} of partition {number}");
+                count += 1;
             }
+            let counts = (found.count(), expected.len());
+            assert_eq!(
+                counts,
+                (count, count),
+                "outputs of partition {number}, and expected"
+            );
+            self.seen.outputs += count as u64;
         }
-        if let Some(Some(payload)) = log.records.get(offset as usize) {
-            let record = InputRecord {
-                topic: INPUT,
-                partition,
-                offset,
-                timestamp_ms: offset,
-                is_append_time: true,
-                key: None,
-                payload: Some(payload),
-                headers: RecordHeaders::NONE,
-            };
-            task.process(&record, &mut outputs).expect(done);
-        }
-    }
-    assert!(records.next().is_none(), "a directive beyond the log's end");
-    (outputs.0, directives)
-}
-
-struct Outputs(Vec<Vec<u8>>);
-
-impl Outbox for Outputs {
-    fn send(&mut self, record: OutputRecord<'_>) {
-        assert_eq!(record.topic, OUTPUTS);
-        self.0.push(record.payload.to_vec());
-    }
-
-    fn copy(&mut self, _: &InputRecord<'_>, _: &str, _: &[(&str, &[u8])]) {}
-
-    fn dead_letter(&mut self, _: &InputRecord<'_>, _: &'static str, _: &str) {}
-
-    fn is_replay(&self) -> bool {
-        false
     }
 }

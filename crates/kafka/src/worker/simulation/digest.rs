@@ -1,0 +1,177 @@
+//! A job whose state is a digest of every event it has had, in order: one that is left out, repeated or exchanged shows in
+//! every later output.
+
+use millrace_engine::snapshot::StateReader;
+use millrace_engine::{FrozenState, RestoreError};
+
+use super::random::mix;
+use super::{LoggedRecord, Random, Scenario, Simulation, run_schedules};
+use crate::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
+
+const CONFIGURED: u64 = 1 << 62;
+const PARTITIONS: usize = 3;
+/// Records of a partition.
+const RECORDS: usize = 60;
+const SCHEDULES: u64 = 100_000;
+/// A policy, and one that cannot take its place.
+const REFUSED: (u64, u64) = (2, 1);
+
+#[test]
+fn random_schedules_commit_what_an_undisturbed_run_commits() {
+    let seen = run_schedules(SCHEDULES, |seed| {
+        let mut random = Random::new(seed);
+        let inputs = (0..PARTITIONS).map(|_| (0..RECORDS).map(|_| record(&mut random)).collect());
+        let inputs = inputs.collect();
+        let mut simulation = Simulation::new(&Digests, random.next_u64(), inputs);
+        simulation.run();
+        simulation.verify();
+        simulation.seen()
+    });
+    let has_all = seen.advances > 0 && seen.refused > 0;
+    assert!(has_all || seen.commits < 10_000, "{seen:?}");
+}
+
+fn record(random: &mut Random) -> LoggedRecord {
+    LoggedRecord {
+        key: None,
+        payload: Some(random.next_u64().to_le_bytes().to_vec()),
+        timestamp_ms: 0,
+        is_append_time: true,
+    }
+}
+
+struct Digests;
+
+impl Scenario for Digests {
+    type Job = DigestJob;
+
+    fn job(&self, settings: u64, _seed: u64) -> DigestJob {
+        DigestJob { policy: settings % 3 }
+    }
+}
+
+struct DigestJob {
+    /// A number that goes into all that a task makes of an event.
+    policy: u64,
+}
+
+impl Job for DigestJob {
+    type Task = Digest;
+
+    fn name(&self) -> &str {
+        "digest"
+    }
+
+    fn input_topic(&self) -> &str {
+        "input"
+    }
+
+    fn control_topic(&self) -> Option<&str> {
+        Some("control")
+    }
+
+    fn layout(&self) -> String {
+        "layout".to_owned()
+    }
+
+    fn policy(&self) -> String {
+        self.policy.to_string()
+    }
+
+    fn task(&self, _partition: i32) -> Digest {
+        Digest::new(self.policy)
+    }
+
+    fn task_under(&self, _partition: i32, policy: &str) -> Result<Digest, String> {
+        policy.parse().map(Digest::new).map_err(|_| policy.to_owned())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::worker) struct Digest {
+    digest: u64,
+    policy: u64,
+    watermark_ms: Option<i64>,
+}
+
+impl Digest {
+    pub(in crate::worker) const fn new(policy: u64) -> Self {
+        Self {
+            digest: 0,
+            policy,
+            watermark_ms: None,
+        }
+    }
+
+    fn take(&mut self, event: u64, outbox: &mut dyn Outbox) {
+        self.digest = mix(self.digest ^ mix(event ^ mix(self.policy)));
+        outbox.send(OutputRecord {
+            topic: "output",
+            partition: None,
+            key: None,
+            payload: &self.digest.to_le_bytes(),
+            headers: &[],
+        });
+    }
+}
+
+impl Task for Digest {
+    fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        let bytes = record.payload.unwrap_or_default().try_into();
+        let value = u64::from_le_bytes(bytes.unwrap_or_default());
+        self.watermark_ms = self.watermark_ms.max(Some((value % 1_000) as i64));
+        self.take(value, outbox);
+        Ok(())
+    }
+
+    fn advance(&mut self, watermark_ms: i64, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        if self.watermark_ms < Some(watermark_ms) {
+            self.watermark_ms = Some(watermark_ms);
+            self.take(u64::MAX - watermark_ms as u64, outbox);
+        }
+        Ok(())
+    }
+
+    fn policy(&self) -> String {
+        self.policy.to_string()
+    }
+
+    fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        let policy = policy.parse().map_err(|_| TaskError(policy.to_owned()))?;
+        if (self.policy, policy) == REFUSED {
+            return Err(TaskError(format!("{policy} cannot follow {}", self.policy)));
+        }
+        self.policy = policy;
+        self.take(CONFIGURED, outbox);
+        Ok(())
+    }
+
+    fn watermark_ms(&self) -> Option<i64> {
+        self.watermark_ms
+    }
+
+    fn max_event_time_ms(&self) -> Option<i64> {
+        self.watermark_ms
+    }
+
+    fn open_until_ms(&self) -> Option<i64> {
+        None
+    }
+
+    fn freeze(&mut self) -> FrozenState {
+        let Self {
+            digest, watermark_ms, ..
+        } = *self;
+        FrozenState::new(move |writer| {
+            writer.u64(digest);
+            writer.option_i64(watermark_ms);
+        })
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let mut reader = StateReader::new(bytes);
+        self.digest = reader.u64()?;
+        self.watermark_ms = reader.option_i64("watermark")?;
+        reader.finish()
+    }
+}
