@@ -1,11 +1,23 @@
-//! Reference data: the cities a transaction's location may name.
+//! Reference data: the cities a transaction's location may name, and where they are.
 
-use crate::ShortId;
+mod fold;
+mod table;
 
-/// A city with its place on the globe.
+pub use table::{CityNumber, find};
+
+/// A place on the globe.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Coordinates {
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+}
+
+/// A city of the generator's world.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct City {
-    /// The name that `location` carries, at most 12 bytes.
+    /// The name that the generator's `location` carries, at most 12 bytes.
     pub name: &'static str,
     /// ISO 3166-1 alpha-2 code of its country.
     pub country: &'static str,
@@ -33,7 +45,16 @@ const fn city(
     }
 }
 
-/// Every city, sorted by name.
+impl From<&City> for Coordinates {
+    fn from(city: &City) -> Self {
+        Self {
+            latitude: city.latitude,
+            longitude: city.longitude,
+        }
+    }
+}
+
+/// Every city of the generator's world, sorted by name.
 pub const ALL: [City; 40] = [
     city("Amsterdam", "NL", "EUR", 52.37, 4.90),
     city("Athens", "GR", "EUR", 37.98, 23.73),
@@ -77,20 +98,13 @@ pub const ALL: [City; 40] = [
     city("Vienna", "AT", "EUR", 48.21, 16.37),
 ];
 
-/// The city that a location names; `None` for a place the reference data does not know.
-#[must_use]
-pub fn find(location: &ShortId) -> Option<&'static City> {
-    ALL.binary_search_by(|city| city.name.as_bytes().cmp(location.as_bytes()))
-        .ok()
-        .map(|at| &ALL[at])
-}
-
 /// Mean radius of the Earth in kilometres (IUGG).
 const EARTH_RADIUS_KM: f64 = 6371.0088;
 
 /// The great-circle distance in kilometres, by the haversine formula (R. W. Sinnott, 1984).
 #[must_use]
-pub fn distance_km(from: &City, to: &City) -> f64 {
+pub fn distance_km(from: impl Into<Coordinates>, to: impl Into<Coordinates>) -> f64 {
+    let (from, to) = (from.into(), to.into());
     let (from_latitude, to_latitude) = (from.latitude.to_radians(), to.latitude.to_radians());
     let half_latitude = (to_latitude - from_latitude) / 2.0;
     let half_longitude = (to.longitude - from.longitude).to_radians() / 2.0;
@@ -102,15 +116,16 @@ pub fn distance_km(from: &City, to: &City) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ShortId;
 
     #[test]
     fn names_are_sorted_and_fit() {
         assert!(ALL.is_sorted_by(|a, b| a.name < b.name));
-        for city in &ALL {
-            let name = ShortId::new(city.name, "location").unwrap();
-            assert_eq!(find(&name).unwrap(), city);
+        for (index, city) in ALL.iter().enumerate() {
+            let number = find(&ShortId::new(city.name, "location").unwrap()).unwrap();
+            assert_eq!(number.listed(), Some(index));
+            assert_eq!(Coordinates::from(number), city.into());
         }
-        assert!(find(&ShortId::new("Atlantis", "location").unwrap()).is_none());
     }
 
     #[test]

@@ -397,7 +397,7 @@ impl Operator for DetectOperator {
             }
         }
         let mut recent = rules.pool();
-        let profiles = state::read_profiles(&mut reader, &mut recent, &self.cities, self.seed)?;
+        let profiles = state::read_profiles(&mut reader, &mut recent, self.seed)?;
         reader.finish()?;
         self.policy = policy;
         self.rules = rules;

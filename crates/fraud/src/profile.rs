@@ -2,11 +2,11 @@
 
 use std::mem::offset_of;
 
+use millrace_domain::city::CityNumber;
 use millrace_domain::{ShortId, TransactionId};
 use millrace_engine::snapshot::StateWriter;
 use millrace_engine::{HashSeed, near};
 
-use crate::cities::CityIndex;
 use crate::event_time::EventTime;
 use crate::habit::Habits;
 use crate::recent::Run;
@@ -36,7 +36,7 @@ const _: () = assert!(size_of::<Profile>() == 128 && offset_of!(Profile, place) 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Where the user was last; `None` before the first place.
-    pub(crate) city: Option<CityIndex>,
+    pub(crate) city: Option<CityNumber>,
     /// Event time of the purchase there.
     pub(crate) time: EventTime,
     /// Its id.

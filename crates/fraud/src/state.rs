@@ -1,11 +1,10 @@
 //! Profiles in a snapshot.
 
-use millrace_domain::ShortId;
+use millrace_domain::city::{self, CityNumber};
 use millrace_engine::dedup::Earlier;
 use millrace_engine::snapshot::{StateReader, StateWriter};
 use millrace_engine::{HashSeed, RestoreError, near};
 
-use crate::cities::Cities;
 use crate::event_time::EventTime;
 use crate::habit::{CURRENCIES, Habit, Habits};
 use crate::profile::{Place, Profile};
@@ -92,20 +91,46 @@ fn write_place(writer: &mut StateWriter<'_>, place: &Place) {
     write_time(writer, place.quiet_until);
     writer.u8(u8::from(place.city.is_some()));
     if let Some(city) = place.city {
-        let mut name = [0; ShortId::MAX_LEN];
-        let text = Cities::name(city).as_bytes();
-        name[..text.len()].copy_from_slice(text);
-        writer.raw(&name);
+        writer.raw(&city_bytes(city));
         write_time(writer, place.time);
         writer.transaction_id(place.id);
     }
 }
 
+/// What stands for a city: the name of one of [`city::ALL`], padded, or NULs and its id in GeoNames.
+fn city_bytes(city: CityNumber) -> [u8; CITY_LEN] {
+    let mut bytes = [0; CITY_LEN];
+    match city.listed() {
+        Some(index) => {
+            let name = city::ALL[index].name.as_bytes();
+            bytes[..name.len()].copy_from_slice(name);
+        }
+        None => {
+            let id = city.geonames_id().unwrap_or_default();
+            bytes[GEONAMES_ID_AT..].copy_from_slice(&id.to_le_bytes());
+        }
+    }
+    bytes
+}
+
+fn city_of_bytes(bytes: [u8; CITY_LEN]) -> Option<CityNumber> {
+    match bytes {
+        [0, 0, 0, 0, 0, 0, 0, 0, id @ ..] => CityNumber::of_geonames_id(u32::from_le_bytes(id)),
+        _ => {
+            let name = bytes.split(|&byte| byte == 0).next()?;
+            let index = city::ALL.iter().position(|city| city.name.as_bytes() == name)?;
+            CityNumber::of_listed(index)
+        }
+    }
+}
+
+const CITY_LEN: usize = 12;
+const GEONAMES_ID_AT: usize = 8;
+
 /// Reads back what [`write_profiles`] wrote; recent purchases go into `recent`.
 pub(crate) fn read_profiles(
     reader: &mut StateReader<'_>,
     recent: &mut RecentPool,
-    cities: &Cities,
     seed: HashSeed,
 ) -> Result<ProfileTable, RestoreError> {
     let count = reader.count("profiles", LEAST_PROFILE_LEN)?;
@@ -125,7 +150,7 @@ pub(crate) fn read_profiles(
         profile.habits = read_habits(reader)?;
         profile.velocity_fired = read_time(reader, "time of an anomaly")?;
         profile.run = read_run(reader, recent, newest.ms())?;
-        profile.place = read_place(reader, cities, newest.ms())?;
+        profile.place = read_place(reader, newest.ms())?;
     }
     Ok(profiles)
 }
@@ -206,19 +231,19 @@ fn read_run(
     Ok(run)
 }
 
-fn read_place(reader: &mut StateReader<'_>, cities: &Cities, newest_ms: i64) -> Result<Place, RestoreError> {
+fn read_place(reader: &mut StateReader<'_>, newest_ms: i64) -> Result<Place, RestoreError> {
     let mut place = Place {
         quiet_until: read_time(reader, "time of a place")?,
         ..Place::NONE
     };
     if read_flag(reader, "flag of a place")? {
         let at = reader.position();
-        let name = reader.short_id("city")?;
+        let bytes = reader.array()?;
         let invalid = RestoreError::Invalid {
             what: "city, which the reference data does not know,",
             at,
         };
-        place.city = Some(cities.find(&name).ok_or(invalid)?);
+        place.city = Some(city_of_bytes(bytes).ok_or(invalid)?);
         let (what, at) = ("time of a place", reader.position());
         place.time = read_event_time(reader, what)?;
         if place.time.ms() > newest_ms {

@@ -217,6 +217,55 @@ fn a_flight_a_train_and_a_transfer_are_possible() {
     assert_eq!(detector.operator.unknown_locations(), 1);
 }
 
+/// Case C29: places as card networks write them, in either order, with the next payment spelled otherwise.
+#[test]
+fn a_place_is_known_by_any_spelling_and_in_any_order() {
+    let pairs = [
+        ("London", "Tokyo"),
+        ("LONDON", "TOKYO"),
+        ("São Paulo", "Tokyo"),
+        ("London ", "Tokyo"),
+        (" sao-paulo", "tōkyō"),
+        ("Göteborg", "OSAKA"),
+        ("Muenchen", "St. Louis"),
+    ];
+    for (here, there) in pairs {
+        for (first, second) in [(here, there), (there, here)] {
+            let mut detector = Detector::new();
+            for (number, place) in [first, second, second].into_iter().enumerate() {
+                let mut transaction = purchase(number as u128, "alice", number as i64 * SECOND);
+                transaction.location = short(place);
+                detector.send(transaction);
+            }
+            assert_eq!(detector.rules(), ["impossible_travel"], "{first:?}, {second:?}");
+            assert!(figure(&detector.anomalies[0], "distance_km") > 7_000.0);
+            assert_eq!(detector.operator.unknown_locations(), 0);
+        }
+    }
+}
+
+#[test]
+fn spellings_of_one_place_are_no_journey_and_survive_a_restart() {
+    for (here, again, there) in [("London", "LONDON ", "Osaka"), ("Osaka", "ŌSAKA", "Lyon")] {
+        let mut detector = Detector::new();
+        let send = |detector: &mut Detector, number: i64, place| {
+            let mut transaction = purchase(number as u128, "alice", number * SECOND);
+            transaction.location = short(place);
+            detector.send(transaction);
+        };
+        send(&mut detector, 0, here);
+        send(&mut detector, 1, again);
+        let mut state = Vec::new();
+        detector.operator.snapshot(&mut state);
+        let mut restarted = Detector::new();
+        restarted.operator.restore(&state).unwrap();
+        send(&mut restarted, 2, here);
+        assert_eq!(restarted.anomalies, []);
+        send(&mut restarted, 3, there);
+        assert_eq!(restarted.rules(), ["impossible_travel"]);
+    }
+}
+
 #[test]
 fn an_id_with_another_payload_is_one_anomaly_and_a_copy_is_none() {
     let mut detector = Detector::new();

@@ -1,6 +1,7 @@
 //! A transaction's document.
 
-use millrace_domain::{Transaction, city};
+use millrace_domain::Transaction;
+use millrace_domain::city::{self, Coordinates};
 
 use super::{Document, Fields, NoDocument, first_stays, month};
 use crate::stream::Stream;
@@ -23,9 +24,10 @@ pub fn transaction(transaction: &Transaction, offset: i64) -> Result<Document, N
     fields.money("amount", transaction.amount.into())?;
     fields.text("location", transaction.location.as_str());
     if let Some(city) = city::find(&transaction.location) {
+        let Coordinates { latitude, longitude } = city.into();
         fields.plain(
             "locationPoint",
-            format_args!("{{\"lat\":{},\"lon\":{}}}", city.latitude, city.longitude),
+            format_args!("{{\"lat\":{latitude},\"lon\":{longitude}}}"),
         );
     }
     Ok(Document {

@@ -1,7 +1,8 @@
 //! Impossible travel: two card payments in places too far apart for the time between.
 //!
-//! Only purchases by card tell where a user is; PayPal and transfers come from anywhere. A location that the reference
-//! data does not know is skipped and counted.
+//! Only purchases by card tell where a user is; PayPal and transfers come from anywhere. A location names a city of the
+//! reference data whatever its case, accents and blanks ([`millrace_domain::city::find`]); one that it does not know is
+//! skipped and counted.
 //!
 //! *Fires* when the great-circle distance to the user's last place, at least `min_distance_km`, over the time between
 //! is more than `max_speed_km_per_h`. The last place is the one with the highest event time; of several with the same,
@@ -19,9 +20,10 @@
 //! *Evidence*: the purchase at the last place, the one that fired; `distance_km`, `elapsed_s`, `speed_km_per_h`,
 //! `max_speed_km_per_h`.
 
+use millrace_domain::city::CityNumber;
 use millrace_domain::{PaymentMethod, Transaction};
 
-use crate::cities::{Cities, CityIndex};
+use crate::cities::Cities;
 use crate::event_time::EventTime;
 use crate::finding::{Finding, score};
 use crate::profile::Place;
@@ -52,7 +54,7 @@ impl ImpossibleTravel {
     pub(crate) fn judge(
         &self,
         purchase: &Transaction,
-        city: CityIndex,
+        city: CityNumber,
         place: &mut Place,
         cities: &Cities,
     ) -> Option<Finding> {

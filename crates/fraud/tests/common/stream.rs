@@ -32,7 +32,10 @@ pub(crate) struct Draft {
 }
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
-const CITIES: [&str; 6] = ["Berlin", "Munich", "London", "Sydney", "Atlantis", "Vienna"];
+/// Of the generator's world, of GeoNames alone, spelled otherwise, and of no world.
+const CITIES: [&str; 10] = [
+    "Berlin", "Munich", "London", "Sydney", "Atlantis", "Vienna", "OSAKA", "München", "sydney ", "Lyon",
+];
 const CURRENCIES: [(&str, f64); 5] = [
     ("EUR", 1.0),
     ("JPY", 160.0),

@@ -259,7 +259,7 @@ fn honest_users_never_outrun_an_airliner() {
             city::find(&transaction.location).unwrap(),
         );
         let speed = city::distance_km(from, to) / ((time_ms - since_ms).abs() as f64 / 3_600_000.0);
-        assert!(speed < 900.0, "{speed} km/h from {} to {}", from.name, to.name);
+        assert!(speed < 900.0, "{speed} km/h from {from:?} to {to:?}");
         moves += 1;
     }
     assert!(moves > 100, "{moves}");
