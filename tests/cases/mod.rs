@@ -1,6 +1,7 @@
 //! The tests, by the part they are about.
 
 mod batches;
+mod changes;
 mod dead_letters;
 mod early;
 mod end_to_end;
@@ -73,6 +74,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(instances::any_port_makes_a_name),
         case!(instances::one_name_is_one_process),
         case!(ownership::is_found_for_every_partition),
+        case!(changes::hold_from_where_they_say),
+        case!(changes::thresholds_hold_after_retention),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(unreadable::zstd_is_read_and_written),
         case!(unreadable::one_partition_holds_up_no_other),

@@ -19,6 +19,7 @@ pub mod secure;
 pub mod send;
 pub mod service;
 pub mod sink;
+pub mod spans;
 pub mod topics;
 
 pub use context::TestContext;
