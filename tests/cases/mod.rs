@@ -10,6 +10,7 @@ mod init;
 mod instances;
 mod object_store;
 mod ownership;
+mod partitions;
 mod positions;
 mod registry;
 mod replay;
@@ -76,6 +77,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(ownership::is_found_for_every_partition),
         case!(changes::hold_from_where_they_say),
         case!(changes::thresholds_hold_after_retention),
+        case!(partitions::are_added_while_it_runs),
+        case!(partitions::are_refused_where_records_would_be),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(unreadable::zstd_is_read_and_written),
         case!(unreadable::one_partition_holds_up_no_other),

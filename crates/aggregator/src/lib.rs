@@ -6,15 +6,19 @@
 
 #![forbid(unsafe_code)]
 
+mod beginning;
 pub mod merge;
 pub mod metrics;
 pub mod partial;
 mod settings;
 
+use std::sync::Arc;
+
+use anyhow::ensure;
 use millrace_codec::{PartialReader, Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
-use millrace_kafka::{JobMetrics, topic_name};
+use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
 use millrace_service::{Instance, Jobs, hash_seed, job_config, registry, source, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
@@ -42,19 +46,32 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         server.address().port(),
     )?;
     source::warn_of_create_time(&settings.kafka, &topic_name(&settings.kafka, topic::TRANSACTIONS));
-    let prepared = tokio::select! {
-        prepared = prepare(&settings, &shutdown) => prepared,
-        () = shutdown.wait() => return Ok(()),
-    };
-    if shutdown.is_triggered() {
-        return Ok(());
-    }
-    let (partial, merge) = prepared?;
     let config = job_config(&settings, &aggregator.worker, &aggregator.event_time, &instance);
-    let mut jobs = Jobs::new(shutdown);
-    jobs.start(partial, config.clone(), first);
-    jobs.start(merge, config, second);
-    jobs.finish().await
+    loop {
+        let prepared = tokio::select! {
+            prepared = prepare_to_run(&settings, &shutdown) => prepared,
+            () = shutdown.wait() => return Ok(()),
+        };
+        if shutdown.is_triggered() {
+            return Ok(());
+        }
+        let (partial, merge) = prepared?;
+        let source = Arc::clone(&partial.source);
+        let mut jobs = Jobs::new(shutdown.clone());
+        jobs.start(partial, config.clone(), first.clone());
+        jobs.start(merge, config.clone(), second.clone());
+        let ended = jobs.finish().await;
+        if shutdown.is_triggered() || !topics::have_grown(source, &ended).await? {
+            return ended;
+        }
+    }
+}
+
+/// Prepares the jobs for the partitions that there are, and the control topics too.
+async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(PartialJob, MergeJob)> {
+    let jobs = prepare(settings, shutdown).await?;
+    topics::extend_controls(&settings.kafka).await?;
+    Ok(jobs)
 }
 
 /// Asks the registry and the brokers what the jobs need, and makes them: to run them, or to repeat their logs without
@@ -74,7 +91,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     let reader = registry::reader(&client, &fetcher, &transactions).await?;
     let partitions = |topic| topics::partition_count(&settings.kafka, topic, shutdown);
     let source_partitions = partitions(&transactions).await?;
-    let partials_partitions = partitions(&partials).await?;
+    let partials_partitions = of_contract(topic::PARTIALS, partitions(&partials).await?, &partials)?;
 
     let aggregator = &settings.aggregator;
     let (lateness_ms, event_time) = (aggregator.allowed_lateness_ms, &aggregator.event_time);
@@ -94,9 +111,14 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
             input: transactions,
             control: name(topic::AGGREGATES_CONTROL),
             partials: partials.clone(),
+            partials_control: name(topic::PARTIALS_CONTROL),
             late: name(topic::LATE),
         },
-        source_partitions,
+        source: Arc::new(SourcePartitions::new(
+            &settings.kafka,
+            &name(topic::TRANSACTIONS),
+            source_partitions,
+        )),
         misplaced_records: aggregator.misplaced_records,
         partials_partitions,
         schema_id: partial_id,
@@ -117,4 +139,23 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         windows: WindowMetrics::of(merge::NAME)?,
     });
     Ok((partial, merge))
+}
+
+/// How many partitions of a topic between the stages are used: those that it is made with. Others stay empty, as a window
+/// of a merchant would be in two parts, each an aggregate of its own, where a merchant's partition changed in its midst.
+fn of_contract(name: &str, found: i32, topic: &str) -> anyhow::Result<i32> {
+    let partitions = topic::spec_of(name).map_or(found, |spec| spec.partitions);
+    ensure!(
+        found >= partitions,
+        "the topic {topic} has {found} partitions and must have {partitions}: `millrace init` makes it so"
+    );
+    if found > partitions {
+        tracing::warn!(
+            topic,
+            found,
+            used = partitions,
+            "partitions were added to a topic between the stages of aggregation: they stay empty"
+        );
+    }
+    Ok(partitions)
 }

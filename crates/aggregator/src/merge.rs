@@ -139,6 +139,24 @@ pub struct MergeTask {
 }
 
 impl MergeTask {
+    /// A topic never has fewer partitions than it had: a process that knows of fewer has not heard yet of those that were
+    /// added, and must not let windows close without them.
+    fn check_sources(&self, policy: &str) -> Result<(), TaskError> {
+        let wanted: MergePolicy = settings::of_text(policy).map_err(TaskError)?;
+        let (present, wanted) = (
+            self.operator.policy().source_partitions(),
+            wanted.source_partitions(),
+        );
+        if wanted >= present {
+            return Ok(());
+        }
+        Err(TaskError(format!(
+            "it waits for {present} partitions of the transactions, and this process knows of {wanted}. Where partitions \
+             were added a moment ago, it starts anew with them; a topic that was made anew with fewer is another topic, for \
+             which the aggregation has to begin anew: set kafka.topic_prefix"
+        )))
+    }
+
     fn send_outputs(&mut self, outbox: &mut dyn Outbox) {
         self.windows.show_open(self.operator.open_windows());
         if !outbox.is_replay() {
@@ -207,6 +225,9 @@ impl Task for MergeTask {
     }
 
     fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
+        if !outbox.is_replay() {
+            self.check_sources(policy)?;
+        }
         settings::configure(&mut self.operator, policy, &mut self.outputs)?;
         self.send_outputs(outbox);
         Ok(())
@@ -223,6 +244,10 @@ impl Task for MergeTask {
 
     fn open_until_ms(&self) -> Option<i64> {
         self.operator.open_until_ms()
+    }
+
+    fn closed_until_ms(&self) -> Option<i64> {
+        self.operator.closed_until_ms()
     }
 
     fn freeze(&mut self) -> FrozenState {

@@ -1,17 +1,20 @@
 //! Stage 1: transactions in, one record for each window and merchant out, with a contribution for each currency.
 
+use std::sync::Arc;
+
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, partial};
 use millrace_domain::ShortId;
 use millrace_engine::aggregate::{PartialAggregate, PartialOutput, PartialPolicy, partials};
 use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{
-    InputRecord, Job, JobMetrics, Misplaced, Outbox, OutputRecord, Placement, Task, TaskError, partition_for,
+    Beginning, Controls, InputRecord, Job, JobMetrics, Misplaced, OUTGROWN, Outbox, OutputRecord, Placement,
+    SourcePartitions, Task, TaskError, partition_for,
 };
 use millrace_settings::MisplacedRecords;
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};
-use crate::settings;
+use crate::{beginning, settings};
 
 /// The name of stage 1.
 pub const NAME: &str = "aggregate-partial";
@@ -29,8 +32,8 @@ pub struct PartialJob {
     pub seed: HashSeed,
     /// Full names of the topics.
     pub topics: PartialTopics,
-    /// Partitions of the input.
-    pub source_partitions: i32,
+    /// The partitions of the input.
+    pub source: Arc<SourcePartitions>,
     /// What becomes of a record that lies elsewhere than those of its user.
     pub misplaced_records: MisplacedRecords,
     /// Partitions of the partials topic: each gets every watermark.
@@ -54,6 +57,8 @@ pub struct PartialTopics {
     pub control: String,
     /// Contributions and watermarks.
     pub partials: String,
+    /// The second stage's policies.
+    pub partials_control: String,
     /// Records that came after their window had closed.
     pub late: String,
 }
@@ -85,6 +90,15 @@ impl Job for PartialJob {
         settings::partial_of_fingerprint(fingerprint, &self.policy).map(|policy| settings::to_text(&policy))
     }
 
+    fn beginning(&self, partition: i32, controls: &mut Controls<'_>) -> Result<Beginning, String> {
+        let merge = (self.topics.partials_control.as_str(), self.partials_partitions);
+        beginning::of(partition, &self.policy, merge, controls)
+    }
+
+    fn source(&self) -> Option<&Arc<SourcePartitions>> {
+        Some(&self.source)
+    }
+
     fn task(&self, partition: i32) -> PartialTask {
         self.task_of(partition, self.whole_policy())
     }
@@ -101,6 +115,7 @@ impl PartialJob {
             max_future_ms: self.max_future_ms,
             earliest_ms: Some(self.earliest_ms),
             refuses_misplaced: self.misplaced_records == MisplacedRecords::DeadLetter,
+            partitions: Some(self.source.at_start()),
         })
     }
 
@@ -111,7 +126,7 @@ impl PartialJob {
             bounds: policy.bounds(),
             ahead: Ahead::new(self.reader.clone()),
             windows: self.windows.partition(partition),
-            placement: Placement::new(self.source_partitions, self.metrics.clone()),
+            placement: Placement::new(&self.source, policy.bounds().partitions, self.metrics.clone()),
             job: self.clone(),
             outputs: Vec::new(),
             value: Vec::new(),
@@ -222,6 +237,9 @@ impl Task for PartialTask {
         if let Some(misplaced) = self.placement.check(record, user_id, outbox)
             && self.bounds.refuses_misplaced
         {
+            if self.placement.is_outgrown() {
+                return Err(TaskError(OUTGROWN.to_owned()));
+            }
             outbox.dead_letter(record, Misplaced::CODE, &misplaced.to_string());
             return Ok(());
         }
@@ -252,6 +270,7 @@ impl Task for PartialTask {
     fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
         settings::configure(&mut self.operator, policy, &mut self.outputs)?;
         self.bounds = self.operator.policy().bounds();
+        self.placement.judge_by(self.bounds.partitions);
         self.send_outputs(outbox);
         Ok(())
     }
@@ -275,6 +294,7 @@ impl Task for PartialTask {
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         self.operator.restore(bytes)?;
         self.bounds = self.operator.policy().bounds();
+        self.placement.judge_by(self.bounds.partitions);
         self.open_windows = self.operator.open_windows();
         self.windows.show_open(self.open_windows);
         Ok(())

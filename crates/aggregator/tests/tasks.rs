@@ -14,7 +14,8 @@ use millrace_domain::{
 use millrace_engine::HashSeed;
 use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{
-    InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, RecordHeaders, Task as _, partition_for,
+    InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, RecordHeaders, SourcePartitions, Task as _,
+    partition_for,
 };
 use millrace_settings::{EarliestTime, MisplacedRecords};
 
@@ -104,13 +105,14 @@ fn partial_job_counted_as(operator: &str) -> PartialJob {
             .with_early(Some(EarlyResults::every_ms(EARLY_MS).unwrap())),
         max_future_ms: 60_000,
         earliest_ms: EarliestTime::default().ms(),
-        source_partitions: 5,
+        source: std::sync::Arc::new(SourcePartitions::fixed(5)),
         misplaced_records: MisplacedRecords::Count,
         seed: HashSeed::FIXED,
         topics: PartialTopics {
             input: "in".to_owned(),
             control: "control".to_owned(),
             partials: "partials".to_owned(),
+            partials_control: "partials-control".to_owned(),
             late: "late".to_owned(),
         },
         partials_partitions: PARTIALS_PARTITIONS,
@@ -537,4 +539,19 @@ fn the_bound_on_the_future_is_that_of_the_policy_which_the_task_has() {
     task.configure(&wanted, &mut kept).unwrap();
     task.process(&input(2, &future(2)), &mut kept).unwrap();
     assert_eq!(kept.dead_letters.len(), 1);
+}
+
+#[test]
+fn a_process_that_has_not_heard_of_all_partitions_lets_no_window_close_without_them() {
+    let (mut task, fewer) = (merge_task(8), merge_task(5).policy());
+    let mut kept = Kept::default();
+    let refused = task.configure(&fewer, &mut kept).unwrap_err().to_string();
+    assert!(
+        refused.contains("waits for 8 partitions") && refused.contains("knows of 5"),
+        "{refused}"
+    );
+    assert_ne!(task.policy(), fewer);
+    kept.is_replay = true;
+    task.configure(&fewer, &mut kept).unwrap();
+    assert_eq!(task.policy(), fewer, "what was done is repeated");
 }

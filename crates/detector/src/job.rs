@@ -1,5 +1,7 @@
 //! The job: transactions in, anomalies out.
 
+use std::sync::Arc;
+
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, anomaly};
 use millrace_domain::Anomaly;
@@ -7,7 +9,8 @@ use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Opera
 use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::{
-    InputRecord, Job, JobMetrics, Misplaced, Outbox, OutputRecord, Placement, Task, TaskError,
+    InputRecord, Job, JobMetrics, Misplaced, OUTGROWN, Outbox, OutputRecord, Placement, SourcePartitions,
+    Task, TaskError,
 };
 use millrace_settings::MisplacedRecords;
 
@@ -28,8 +31,8 @@ pub struct DetectParts {
     pub max_future_ms: i64,
     /// The earliest event time, in milliseconds since 1970.
     pub earliest_ms: i64,
-    /// Partitions of the input.
-    pub source_partitions: i32,
+    /// The partitions of the input.
+    pub source: Arc<SourcePartitions>,
     /// What becomes of a record that lies elsewhere than those of its user.
     pub misplaced_records: MisplacedRecords,
     /// Full name of the topic of transactions.
@@ -61,6 +64,12 @@ impl DetectJob {
     #[must_use]
     pub fn new(parts: DetectParts) -> Self {
         Self(parts)
+    }
+
+    /// The partitions of the input.
+    #[must_use]
+    pub fn partitions(&self) -> &Arc<SourcePartitions> {
+        &self.0.source
     }
 }
 
@@ -97,6 +106,10 @@ impl Job for DetectJob {
         policy::of_fingerprint(fingerprint).map(|policy| policy::to_text(&policy))
     }
 
+    fn source(&self) -> Option<&Arc<SourcePartitions>> {
+        Some(&self.0.source)
+    }
+
     fn task(&self, partition: i32) -> DetectTask {
         let mut operator = self.0.operator.clone();
         operator.configure(&self.whole_policy(), &mut Vec::new());
@@ -117,17 +130,19 @@ impl DetectJob {
             max_future_ms: self.0.max_future_ms,
             earliest_ms: Some(self.0.earliest_ms),
             refuses_misplaced: self.0.misplaced_records == MisplacedRecords::DeadLetter,
+            partitions: Some(self.0.source.at_start()),
         };
         // The bounds are no setting of a range.
         DetectPolicy::new(settings).unwrap_or_else(|_| self.0.operator.policy().clone())
     }
 
     fn task_of(&self, partition: i32, operator: DetectOperator) -> DetectTask {
+        let bounds = operator.policy().bounds;
         DetectTask {
-            bounds: operator.policy().bounds,
+            bounds,
             operator,
             profiles: self.0.metrics.partition(partition),
-            placement: Placement::new(self.0.source_partitions, self.0.job.clone()),
+            placement: Placement::new(&self.0.source, bounds.partitions, self.0.job.clone()),
             ahead: Ahead::new(self.0.reader.clone()),
             job: self.clone(),
             outputs: Vec::new(),
@@ -219,6 +234,9 @@ impl Task for DetectTask {
         }
         let user_id = transaction.user_id.as_bytes();
         if self.placement.check(record, user_id, outbox).is_some() && self.bounds.refuses_misplaced {
+            if self.placement.is_outgrown() {
+                return Err(TaskError(OUTGROWN.to_owned()));
+            }
             self.skip(Misplaced::CODE, outbox);
             return Ok(());
         }
@@ -259,6 +277,7 @@ impl Task for DetectTask {
         refused.map_err(|refused| TaskError(refused.to_string()))?;
         self.operator.configure(&policy, &mut self.outputs);
         self.bounds = self.operator.policy().bounds;
+        self.placement.judge_by(self.bounds.partitions);
         self.send_outputs(outbox);
         Ok(())
     }
@@ -287,6 +306,7 @@ impl Task for DetectTask {
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         self.operator.restore(bytes)?;
         self.bounds = self.operator.policy().bounds;
+        self.placement.judge_by(self.bounds.partitions);
         self.profiles.show_profiles(self.operator.profiles());
         Ok(())
     }

@@ -10,10 +10,12 @@ pub mod metrics;
 mod policy;
 pub mod rules;
 
+use std::sync::Arc;
+
 use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_fraud::DetectOperator;
-use millrace_kafka::{JobMetrics, topic_name};
+use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
 use millrace_service::{Instance, Jobs, hash_seed, job_config, registry, source, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
@@ -40,14 +42,27 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         server.address().port(),
     )?;
     source::warn_of_create_time(&settings.kafka, &topic_name(&settings.kafka, topic::TRANSACTIONS));
-    let job = tokio::select! {
-        job = prepare(&settings, &shutdown) => job?,
-        () = shutdown.wait() => return Ok(()),
-    };
     let config = job_config(&settings, &detector.worker, &detector.event_time, &instance);
-    let mut jobs = Jobs::new(shutdown);
-    jobs.start(job, config, component);
-    jobs.finish().await
+    loop {
+        let job = tokio::select! {
+            job = prepare_to_run(&settings, &shutdown) => job?,
+            () = shutdown.wait() => return Ok(()),
+        };
+        let source = Arc::clone(job.partitions());
+        let mut jobs = Jobs::new(shutdown.clone());
+        jobs.start(job, config.clone(), component.clone());
+        let ended = jobs.finish().await;
+        if shutdown.is_triggered() || !topics::have_grown(source, &ended).await? {
+            return ended;
+        }
+    }
+}
+
+/// Prepares the job for the partitions that there are, and its control topic too.
+async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<DetectJob> {
+    let job = prepare(settings, shutdown).await?;
+    topics::extend_controls(&settings.kafka).await?;
+    Ok(job)
 }
 
 /// Asks the registry what the job needs, and makes it: to run it, or to repeat a log without Kafka's groups and
@@ -68,7 +83,11 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         seed,
         control: topic_name(&settings.kafka, topic::ANOMALIES_CONTROL),
         max_future_ms: settings.detector.event_time.max_future_ms,
-        source_partitions: topics::partition_count(&settings.kafka, &input, shutdown).await?,
+        source: Arc::new(SourcePartitions::new(
+            &settings.kafka,
+            &input,
+            topics::partition_count(&settings.kafka, &input, shutdown).await?,
+        )),
         misplaced_records: settings.detector.misplaced_records,
         earliest_ms: settings.detector.event_time.earliest_time.ms(),
         schema_id: registry::schema_id(&client, &anomalies, schema::ANOMALY).await?,

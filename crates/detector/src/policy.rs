@@ -52,6 +52,7 @@ pub(crate) fn of_fingerprint(fingerprint: &str) -> Option<DetectPolicy> {
             max_future_ms: number(fingerprint, "max_future_ms")?,
             earliest_ms: None,
             refuses_misplaced: false,
+            partitions: None,
         },
         rules: RuleSettings {
             habit: HabitSettings {

@@ -83,7 +83,7 @@ impl Detector {
                 control: "anomalies.control".to_owned(),
                 max_future_ms: 0,
                 earliest_ms: 0,
-                source_partitions: SOURCES,
+                source: std::sync::Arc::new(millrace_kafka::SourcePartitions::fixed(SOURCES)),
                 misplaced_records: MisplacedRecords::Count,
                 input: "transactions".to_owned(),
                 anomalies: "anomalies".to_owned(),

@@ -63,7 +63,7 @@ fn job() -> DetectJob {
         control: "t.transaction_anomalies.control".to_owned(),
         max_future_ms: 60_000,
         earliest_ms: 946_684_800_000,
-        source_partitions: 5,
+        source: std::sync::Arc::new(millrace_kafka::SourcePartitions::fixed(5)),
         misplaced_records: MisplacedRecords::DeadLetter,
         input: "t.financial_transactions".to_owned(),
         anomalies: "t.transaction_anomalies".to_owned(),

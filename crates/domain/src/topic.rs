@@ -17,6 +17,12 @@ pub const AGGREGATES_CONTROL: &str = "transaction_aggregates.control";
 pub const PARTIALS_CONTROL: &str = "transaction_aggregates.partials.control";
 /// Internal: changes of the detector's settings, one partition for each of [`TRANSACTIONS`].
 pub const ANOMALIES_CONTROL: &str = "transaction_anomalies.control";
+/// Each control topic, with the topic that its job reads: it has at least as many partitions.
+pub const CONTROLS: [(&str, &str); 3] = [
+    (AGGREGATES_CONTROL, TRANSACTIONS),
+    (PARTIALS_CONTROL, PARTIALS),
+    (ANOMALIES_CONTROL, TRANSACTIONS),
+];
 /// Transactions that came after their window had closed.
 pub const LATE: &str = "financial_transactions.late";
 /// Reference data of merchants.
@@ -43,7 +49,7 @@ pub fn dead_letter(topic: &str) -> String {
 pub struct TopicSpec {
     /// The topic's name, before any prefix.
     pub name: &'static str,
-    /// Number of partitions.
+    /// Number of partitions that it is made with. All but compacted topics may have more.
     pub partitions: i32,
     /// Whether the log keeps the newest record of each key for ever, in place of a retention time.
     pub compacted: bool,
@@ -76,6 +82,12 @@ const fn copies(name: &'static str, partitions: i32) -> TopicSpec {
         takes_copies: true,
         ..spec(name, partitions, None)
     }
+}
+
+/// The topic of this name, before any prefix.
+#[must_use]
+pub fn spec_of(name: &str) -> Option<&'static TopicSpec> {
+    ALL.iter().find(|spec| spec.name == name)
 }
 
 /// Every topic of the suite. Dead-letter topics are named for the topics that services read.

@@ -4,7 +4,7 @@ use millrace_codec::{
     AggregateReader, AnomalyReader, DecodeError, ReadError, Registry, RegistryError, SchemaFetcher,
     TransactionReader,
 };
-use millrace_kafka::{Misplaced, topic_name};
+use millrace_kafka::{Misplaced, SourcePartitions, topic_name};
 use millrace_service::{registry, topics};
 use millrace_settings::{MisplacedRecords, Settings};
 use millrace_telemetry::Shutdown;
@@ -67,8 +67,8 @@ pub struct Readers {
     pub aggregates: AggregateReader,
     /// Of anomalies.
     pub anomalies: AnomalyReader,
-    /// Partitions of the transactions, where those that lie elsewhere than their user's become dead letters.
-    pub partitions: Option<i32>,
+    /// The partitions of the transactions, where those that lie elsewhere than their user's become dead letters.
+    pub partitions: Option<SourcePartitions>,
 }
 
 impl Readers {
@@ -88,7 +88,8 @@ impl Readers {
                 MisplacedRecords::Count => None,
                 MisplacedRecords::DeadLetter => {
                     let transactions = topic(Stream::Transactions);
-                    Some(topics::partition_count(&settings.kafka, &transactions, shutdown).await?)
+                    let count = topics::partition_count(&settings.kafka, &transactions, shutdown).await?;
+                    Some(SourcePartitions::new(&settings.kafka, &transactions, count))
                 }
             },
         })
@@ -102,16 +103,16 @@ pub struct Decoder {
     sample: Sample,
     max_future_ms: i64,
     earliest_ms: i64,
-    /// Partitions of the transactions, where those that are misplaced become dead letters.
-    partitions: Option<i32>,
+    /// The partitions of the transactions, where those that are misplaced become dead letters.
+    partitions: Option<SourcePartitions>,
 }
 
 impl Decoder {
     /// A decoder that indexes `sample` of the transactions.
     #[must_use]
-    pub fn new(readers: Readers, settings: &Settings, sample: Sample) -> Self {
+    pub fn new(mut readers: Readers, settings: &Settings, sample: Sample) -> Self {
         Self {
-            partitions: readers.partitions,
+            partitions: readers.partitions.take(),
             readers,
             sample,
             max_future_ms: settings.aggregator.event_time.max_future_ms,
@@ -154,9 +155,15 @@ impl Decoder {
             return Ok(Decision::Skip { code: error.code() });
         }
         let user_id = transaction.user_id.as_bytes();
-        let is_misplaced =
-            |partitions| Misplaced::of(user_id, record.key, record.partition, partitions).is_some();
-        if self.partitions.is_some_and(is_misplaced) {
+        let is_misplaced = |source: &SourcePartitions| {
+            let misplaced = Misplaced::of(user_id, record.key, record.partition, source.at_start());
+            // Where partitions were added, the aggregator refuses to refuse such records, and so they are no dead letters.
+            misplaced.is_some() && {
+                source.look_for_record();
+                !source.have_grown()
+            }
+        };
+        if self.partitions.as_ref().is_some_and(is_misplaced) {
             return Ok(Decision::Skip {
                 code: Misplaced::CODE,
             });
@@ -231,7 +238,7 @@ mod tests {
             transactions: TransactionReader::new(fetcher.clone()),
             aggregates: AggregateReader::new(fetcher.clone()),
             anomalies: AnomalyReader::new(fetcher),
-            partitions: Some(5),
+            partitions: Some(SourcePartitions::fixed(5)),
         };
         let decoder = Decoder::new(readers, &settings, Sample::of(share));
         decoder

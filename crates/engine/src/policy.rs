@@ -12,8 +12,10 @@ use thiserror::Error;
 /// A day, in milliseconds: no span of event time that may be set is longer.
 pub const DAY_MS: i64 = 24 * 3_600_000;
 
-/// Which event times are possible, and which records are left out for where they lie. An operator does not look at them, as it does not know a record's time and place in the log: its
-/// caller does, and leaves out what is outside. They are in the policy, as a replay has to decide as the first run did.
+/// Which event times are possible, and which records are left out for where they lie.
+///
+/// An operator does not look at them, as it does not know a record's time and place in the log: its caller does, and
+/// leaves out what is outside. They are in the policy, as a replay has to decide as the first run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventTimeBounds {
@@ -25,6 +27,10 @@ pub struct EventTimeBounds {
     /// Whether a record is left out that lies in another partition than its user's records.
     #[serde(default)]
     pub refuses_misplaced: bool,
+    /// How many partitions the input has, by which a user's partition is told; `None` in a policy of before they were
+    /// part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i32>,
 }
 
 impl EventTimeBounds {
@@ -33,7 +39,29 @@ impl EventTimeBounds {
         max_future_ms: i64::MAX,
         earliest_ms: None,
         refuses_misplaced: false,
+        partitions: None,
     };
+
+    /// Whether `wanted` may take the place of these bounds over any state.
+    ///
+    /// # Errors
+    /// The input has another number of partitions, and records are to be left out for where they lie: those from before
+    /// the change lie where the earlier number put them, and are right.
+    pub fn check_change(&self, wanted: &Self) -> Result<(), PolicyRefused> {
+        match (self.partitions, wanted.partitions) {
+            (Some(present), Some(partitions)) if present != partitions && wanted.refuses_misplaced => {
+                Err(PolicyRefused {
+                    setting: "the number of partitions of the input",
+                    present: present.into(),
+                    wanted: partitions.into(),
+                    reason: "misplaced_records: dead_letter would refuse the records that lie where the earlier number \
+                             puts them. Set misplaced_records: count and start again; once the job has read all that was \
+                             written before partitions were added, dead_letter can be set back",
+                })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for EventTimeBounds {

@@ -280,7 +280,8 @@ impl World {
         ))
     }
 
-    /// Stage 2 hears of one more source, everywhere; then it begins, at what the furthest one has reached.
+    /// Stage 2 hears of one more source, everywhere; then it begins, after all that stage 2 has sent. Where stage 2 does
+    /// not hear of it, it begins at what the furthest source has reached.
     fn add_source(&mut self) {
         let sources = self.sources.len() + 1;
         if !self.is_unheard {
@@ -291,14 +292,16 @@ impl World {
                 merge.operator.configure(&policy, &mut merge.outputs);
             }
         }
-        let highest_ms = self
-            .sources
-            .iter()
-            .filter_map(|source| source.naive.watermark_ms)
-            .max();
+        let reached = self.sources.iter().map(|source| source.naive.watermark_ms);
+        let sent = self.merges.iter().map(|merge| merge.operator.closed_until_ms());
+        let closed_ms = if self.is_unheard {
+            reached.max()
+        } else {
+            sent.max()
+        };
         self.sources.push(Source::new(self.sources[0].times, 7));
-        if let Some(highest_ms) = highest_ms {
-            let begins_ms = self.sources[0].times.policy().begins_at_ms(highest_ms);
+        if let Some(closed_ms) = closed_ms.flatten() {
+            let begins_ms = self.sources[0].times.policy().begins_at_ms(closed_ms);
             self.give(sources - 1, &Event::Advance(begins_ms));
         }
     }

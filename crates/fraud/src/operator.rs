@@ -7,7 +7,7 @@ use millrace_domain::{Anomaly, Transaction, TransactionType};
 use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
 use millrace_engine::near;
 use millrace_engine::snapshot::StateReader;
-use millrace_engine::{Disposition, FrozenState, HashSeed, Operator, RestoreError, Watermark};
+use millrace_engine::{Disposition, FrozenState, HashSeed, Operator, PolicyRefused, RestoreError, Watermark};
 
 use crate::cities::Cities;
 use crate::event_time::EventTime;
@@ -259,6 +259,10 @@ impl Operator for DetectOperator {
 
     fn policy(&self) -> &DetectPolicy {
         &self.policy
+    }
+
+    fn check_policy(&self, policy: &DetectPolicy) -> Result<(), PolicyRefused> {
+        self.policy.bounds.check_change(&policy.bounds)
     }
 
     fn configure(&mut self, policy: &DetectPolicy, _outputs: &mut Vec<Anomaly>) {

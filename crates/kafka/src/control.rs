@@ -30,14 +30,20 @@ pub enum ControlRecord {
         before: Option<String>,
         /// The policy that it has from then on.
         policy: String,
+        /// Up to where windows were sent by then, of a job that merges sources; see [`crate::Task::closed_until_ms`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        closed_until_ms: Option<i64>,
     },
-    /// Which policy the task has, written anew now and then so that retention cannot have deleted what says it; no event
-    /// of a replay.
+    /// Which policy the task has, written anew at each start and now and then, so that retention cannot have deleted what
+    /// says it; no event of a replay.
     Policy {
         /// The offset committed with it.
         offset: i64,
         /// The policy.
         policy: String,
+        /// As in [`ControlRecord::Configure`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        closed_until_ms: Option<i64>,
     },
     /// What the partition's watermark is, for the other partitions to know; no event of a replay.
     Watermark {
@@ -57,6 +63,24 @@ impl ControlRecord {
             | Self::Configure { offset, .. }
             | Self::Policy { offset, .. }
             | Self::Watermark { offset, .. } => *offset,
+        }
+    }
+
+    /// The policy that it says the task has from then on, and up to where windows were sent by then.
+    #[must_use]
+    pub fn policy(&self) -> Option<(&str, Option<i64>)> {
+        match self {
+            Self::Configure {
+                policy,
+                closed_until_ms,
+                ..
+            }
+            | Self::Policy {
+                policy,
+                closed_until_ms,
+                ..
+            } => Some((policy, *closed_until_ms)),
+            Self::Advance { .. } | Self::Watermark { .. } => None,
         }
     }
 
@@ -100,17 +124,14 @@ pub(crate) fn policy_at(records: &[ControlRecord], from: i64) -> Option<&str> {
             ControlRecord::Configure {
                 before: Some(before), ..
             } => Some(before.as_str()),
-            ControlRecord::Configure { policy, .. } | ControlRecord::Policy { policy, .. } => Some(policy),
-            _ => None,
+            other => other.policy().map(|(policy, _)| policy),
         })
         .or_else(|| {
             // None has spoken since: the last before it holds.
-            records.iter().rev().find_map(|record| match record {
-                ControlRecord::Configure { policy, .. } | ControlRecord::Policy { policy, .. } => {
-                    Some(policy.as_str())
-                }
-                _ => None,
-            })
+            records
+                .iter()
+                .rev()
+                .find_map(|record| record.policy().map(|(policy, _)| policy))
         })
 }
 
@@ -179,6 +200,7 @@ mod tests {
             nth,
             before: before.map(str::to_owned),
             policy: policy.to_owned(),
+            closed_until_ms: None,
         }
     }
 
@@ -186,6 +208,7 @@ mod tests {
         ControlRecord::Policy {
             offset,
             policy: policy.to_owned(),
+            closed_until_ms: None,
         }
     }
 
@@ -203,6 +226,11 @@ mod tests {
             advance(12, 3, -5),
             configure(12, 0, Some(r#"{"window_ms":1}"#), r#"{"window_ms":2}"#),
             stated(9, "p"),
+            ControlRecord::Policy {
+                offset: 9,
+                policy: "p".to_owned(),
+                closed_until_ms: Some(60_000),
+            },
             watermark,
         ] {
             assert_eq!(ControlRecord::parse(record.to_json().as_bytes()), Ok(record));

@@ -1,10 +1,15 @@
 //! What a service implements to run on the worker loop: a [`Job`] makes one [`Task`] for each input partition.
 
+use std::sync::Arc;
+
 use millrace_engine::{FrozenState, RestoreError};
 use millrace_kafka_batch::{Record, RecordHeaders};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Timestamp};
 use thiserror::Error;
+
+use crate::SourcePartitions;
+use crate::control::ControlRecord;
 
 /// One input record, borrowed from the client's buffer.
 #[derive(Debug, Clone, Copy)]
@@ -157,6 +162,13 @@ pub trait Task: Send {
     /// As [`millrace_engine::Operator::open_until_ms`].
     fn open_until_ms(&self) -> Option<i64>;
 
+    /// Up to where the task has sent windows that several sources contribute to, in milliseconds since 1970: what a source
+    /// sends it for one of those comes too late. Written beside its policy in the control topic, for
+    /// [`Job::beginning`] of the job whose partitions those sources are.
+    fn closed_until_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// As [`millrace_engine::Operator::freeze`]: called between two records, written by another thread.
     fn freeze(&mut self) -> FrozenState;
 
@@ -166,6 +178,20 @@ pub trait Task: Send {
     /// The bytes are no state of this task.
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError>;
 }
+
+/// Where a partition begins that was never worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// With whatever comes first.
+    Anywhere,
+    /// With this watermark, in milliseconds since 1970: what is before was closed without it.
+    At(i64),
+    /// Not yet, and why.
+    NotYet(String),
+}
+
+/// Gives the records of one partition of a control topic.
+pub type Controls<'a> = dyn FnMut(&str, i32) -> Result<Vec<ControlRecord>, String> + 'a;
 
 /// A consume–transform–produce job over one input topic.
 pub trait Job: Send + Sync + 'static {
@@ -200,6 +226,20 @@ pub trait Job: Send + Sync + 'static {
     /// The policy of a state that a release without policies has written, by the fingerprint in its snapshot; `None` where
     /// that is none of this job's.
     fn policy_of_fingerprint(&self, _fingerprint: &str) -> Option<String> {
+        None
+    }
+
+    /// Where a partition begins that was never worked on. `controls` gives the records of one partition of a control
+    /// topic, by the topic's full name.
+    ///
+    /// # Errors
+    /// Those of `controls`: it is tried again.
+    fn beginning(&self, _partition: i32, _controls: &mut Controls<'_>) -> Result<Beginning, String> {
+        Ok(Beginning::Anywhere)
+    }
+
+    /// The partitions of the input, where the job is to end in good order once there are more of them.
+    fn source(&self) -> Option<&Arc<SourcePartitions>> {
         None
     }
 

@@ -25,6 +25,7 @@ mod reader;
 pub mod runner;
 pub mod snapshot_store;
 mod snapshot_writer;
+mod source;
 mod stall;
 pub mod status;
 mod transaction;
@@ -32,12 +33,13 @@ mod worker;
 
 pub use config::{JobConfig, topic_name};
 pub use error::WorkerError;
-pub use job::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
+pub use job::{Beginning, Controls, InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 pub use metrics::JobMetrics;
 pub use millrace_kafka_batch::{RecordHeader, RecordHeaders, partition_for};
 pub use ownership::wait_while_taken;
-pub use placement::{Misplaced, Placement};
+pub use placement::{Misplaced, OUTGROWN, Placement};
 pub use runner::run_job;
+pub use source::SourcePartitions;
 pub use status::{JobStatus, WorkerState};
 #[cfg(any(test, feature = "simulation"))]
 pub use worker::simulation;

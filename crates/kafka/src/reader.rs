@@ -6,6 +6,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use thiserror::Error;
 
 use crate::client::LogBridge;
 use crate::control::ControlRecord;
@@ -225,11 +226,13 @@ fn is_unreadable(error: &KafkaError) -> bool {
 }
 
 /// Why the control records could not be read.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub(crate) enum ControlError {
     /// The cluster did not answer.
+    #[error("{0}")]
     Kafka(KafkaError),
     /// A record that is none.
+    #[error("at offset {offset}: {reason}")]
     Broken { offset: i64, reason: String },
 }
 

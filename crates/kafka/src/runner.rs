@@ -17,6 +17,7 @@ use crate::ownership::{self, Rejoin};
 use crate::pulse::{Pulse, Watch};
 use crate::reader::Reader;
 use crate::snapshot_store::SnapshotStore;
+use crate::source;
 use crate::status::{JobStatus, Subject};
 use crate::worker::{Ended, NO_WATERMARK, Worker};
 use crate::{Job, WorkerError};
@@ -55,7 +56,8 @@ pub(crate) struct Shared<J> {
     pub(crate) stop: Arc<AtomicBool>,
 }
 
-/// Runs `job` on its worker threads until `shutdown` is set, or until one of them fails, which stops the others.
+/// Runs `job` on its worker threads until `shutdown` is set, or until one of them fails, which stops the others, or until
+/// its [`Job::source`] has got more partitions, which is no error.
 /// Blocks: call it on a thread of its own, not on an async runtime. `status` tells whether the job is ready.
 ///
 /// # Errors
@@ -170,6 +172,20 @@ fn run_threads<J: Job>(
             Ok(())
         },
     )?);
+    if shared.job.source().is_some() {
+        let watched = Arc::clone(shared);
+        running.push(spawn(
+            &format!("{name}-source"),
+            shared,
+            &first_error,
+            move || {
+                if let Some(source) = watched.job.source() {
+                    source::watch(&watched, source);
+                }
+                Ok(())
+            },
+        )?);
+    }
     let limit = shared.timeouts.max_poll_interval();
     let mut watch = Watch::new(&shared.pulse, limit, LOOK);
     while !shutdown.load(Ordering::Relaxed) && !shared.stop.load(Ordering::Relaxed) {
@@ -312,7 +328,7 @@ impl Layout {
         {
             return Err(WorkerError::Topic(format!(
                 "the control topic {control} has {control_partitions} partitions and must have at least the \
-                 {partitions} of {}",
+                 {partitions} of {}: `millrace init` adds them",
                 job.input_topic()
             )));
         }

@@ -1,8 +1,11 @@
 //! What services must know of topics before they start.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use millrace_kafka::SourcePartitions;
+use millrace_kafka::admin::{self, Extended};
 use millrace_kafka::client::admin_config;
 use millrace_settings::Kafka;
 use millrace_telemetry::Shutdown;
@@ -20,6 +23,54 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub async fn partition_count(kafka: &Kafka, topic: &str, shutdown: &Shutdown) -> anyhow::Result<i32> {
     let (kafka, topic, shutdown) = (kafka.clone(), topic.to_owned(), shutdown.clone());
     tokio::task::spawn_blocking(move || partitions(&kafka, &topic, &shutdown)).await?
+}
+
+/// Gives the control topics the partitions that were added to what their jobs read.
+///
+/// # Errors
+/// The cluster does not answer, or refuses: with what somebody has to do who may.
+pub async fn extend_controls(kafka: &Kafka) -> anyhow::Result<()> {
+    let kafka = kafka.clone();
+    for extended in tokio::task::spawn_blocking(move || admin::extend_controls(&kafka)).await?? {
+        let Extended {
+            topic,
+            from,
+            to,
+            input,
+        } = extended;
+        tracing::warn!(
+            topic,
+            from,
+            to,
+            input,
+            "the control topic has got the partitions of its job's input"
+        );
+    }
+    Ok(())
+}
+
+/// Whether the source has got more partitions than jobs that have `ended` were prepared for: they are to be prepared anew
+/// then, whatever they ended with. Their error is told here in that case.
+///
+/// # Errors
+/// None but of this process.
+pub async fn have_grown(source: Arc<SourcePartitions>, ended: &anyhow::Result<()>) -> anyhow::Result<bool> {
+    let looked = Arc::clone(&source);
+    tokio::task::spawn_blocking(move || looked.look()).await?;
+    if !source.have_grown() {
+        return Ok(false);
+    }
+    let (before, partitions) = (source.at_start(), source.known());
+    match ended {
+        Ok(()) => tracing::warn!(before, partitions, "goes on with the partitions that were added"),
+        Err(error) => tracing::warn!(
+            before,
+            partitions,
+            error = format!("{error:#}"),
+            "goes on with the partitions that were added"
+        ),
+    }
+    Ok(true)
 }
 
 /// The number of a topic's partitions. Blocks, for brokers that are still starting too, until `shutdown`.

@@ -1,13 +1,15 @@
 //! Both jobs, whatever they are set to.
 
+use std::sync::Arc;
+
 use millrace_aggregator::merge::{MergeJob, MergeParts, MergeTopics};
 use millrace_aggregator::metrics::WindowMetrics;
 use millrace_aggregator::partial::{PartialJob, PartialTopics};
 use millrace_codec::{PartialReader, RegistryConfig, SchemaFetcher, Tls, TransactionReader};
 use millrace_engine::HashSeed;
 use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
-use millrace_kafka::JobMetrics;
 use millrace_kafka::simulation::{Random, Scenario};
+use millrace_kafka::{JobMetrics, SourcePartitions};
 use millrace_settings::MisplacedRecords;
 
 use crate::stream::{BEGIN_MS, SOURCES, TRANSACTION_ID};
@@ -44,13 +46,14 @@ impl Stage1 {
             policy: PartialPolicy::new(60_000, 0, 0).unwrap(),
             max_future_ms: 0,
             earliest_ms: 0,
-            source_partitions: SOURCES,
+            source: Arc::new(SourcePartitions::fixed(SOURCES)),
             misplaced_records: MisplacedRecords::Count,
             seed: HashSeed::FIXED,
             topics: PartialTopics {
                 input: "transactions".to_owned(),
                 control: "aggregates.control".to_owned(),
                 partials: PARTIALS.to_owned(),
+                partials_control: "partials.control".to_owned(),
                 late: LATE.to_owned(),
             },
             partials_partitions: MERGE_PARTITIONS,

@@ -122,6 +122,13 @@ impl MergeAggregate {
         (0..SOURCES.1).contains(&i64::from(source_partition))
     }
 
+    /// Up to where windows were sent, in milliseconds since 1970: what ends at or before it, or overlaps what does, is
+    /// late. `None` before every source has spoken.
+    #[must_use]
+    pub fn closed_until_ms(&self) -> Option<i64> {
+        self.progress.map(|progress| progress.complete_ms)
+    }
+
     /// Number of open windows.
     #[must_use]
     pub fn open_windows(&self) -> usize {

@@ -8,6 +8,7 @@ use crate::dedup::RecentIds;
 use crate::hash::HashSeed;
 use crate::key_table::KeyTable;
 use crate::near;
+use crate::policy::PolicyRefused;
 use crate::snapshot::StateReader;
 use crate::timeline::{Begin, Timeline};
 use crate::{Disposition, FrozenState, Operator, RestoreError, TumblingWindows, Watermark};
@@ -217,6 +218,10 @@ impl Operator for PartialAggregate {
 
     fn policy(&self) -> &PartialPolicy {
         &self.policy
+    }
+
+    fn check_policy(&self, policy: &PartialPolicy) -> Result<(), PolicyRefused> {
+        self.policy.bounds().check_change(&policy.bounds())
     }
 
     fn configure(&mut self, policy: &PartialPolicy, _outputs: &mut Vec<PartialOutput>) {

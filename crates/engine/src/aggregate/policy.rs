@@ -56,13 +56,14 @@ impl PartialPolicy {
         Self { bounds, ..self }
     }
 
-    /// The watermark that a partition has to be advanced to before its first record, where others are ahead of it: the
-    /// highest that any has. Whatever it has for a window that is closed, or overlaps one, is late then.
+    /// The watermark that a partition has to be advanced to before its first record, where others have been at work
+    /// before it: windows that end at or before `closed_until_ms` were sent. Whatever it has for one of those, or for a
+    /// window that overlaps one, is late then; what it has for any other is not.
     #[must_use]
-    pub fn begins_at_ms(&self, highest_watermark_ms: i64) -> i64 {
+    pub fn begins_at_ms(&self, closed_until_ms: i64) -> i64 {
         let windows = TumblingWindows::at_least_1_ms(self.window_ms);
-        let start_ms = windows.start_of(highest_watermark_ms);
-        let boundary_ms = if start_ms == highest_watermark_ms {
+        let start_ms = windows.start_of(closed_until_ms);
+        let boundary_ms = if start_ms == closed_until_ms {
             start_ms
         } else {
             windows.end_of(start_ms)
@@ -260,6 +261,7 @@ mod tests {
                 max_future_ms: 60_000,
                 earliest_ms: Some(7),
                 refuses_misplaced: true,
+                partitions: Some(5),
             });
         let text = serde_json::to_string(&partial).unwrap();
         assert_eq!(serde_json::from_str::<PartialPolicy>(&text).unwrap(), partial);
@@ -280,5 +282,38 @@ mod tests {
         assert!(PartialPolicy::new(0, 0, 0).is_err());
         assert!(PartialPolicy::new(1, -1, 0).is_err());
         assert!(PartialPolicy::new(1, 0, DAY_MS + 1).is_err());
+    }
+
+    #[test]
+    fn a_partition_begins_after_what_was_sent_and_not_later() {
+        let policy = PartialPolicy::new(60_000, 5_000, 1).unwrap();
+        assert_eq!(
+            policy.begins_at_ms(120_000),
+            125_000,
+            "the window from 120 s on is open"
+        );
+        assert_eq!(policy.begins_at_ms(119_999), 125_000, "one that overlaps is not");
+    }
+
+    #[test]
+    fn other_partitions_are_refused_where_records_are_left_out_for_where_they_lie() {
+        let bounds = |partitions, refuses_misplaced| EventTimeBounds {
+            partitions,
+            refuses_misplaced,
+            ..EventTimeBounds::NONE
+        };
+        let refused = bounds(Some(5), false).check_change(&bounds(Some(8), true));
+        let said = refused.unwrap_err().to_string();
+        assert!(
+            said.contains("from 5 to 8") && said.contains("misplaced_records: count"),
+            "{said}"
+        );
+        for (present, wanted) in [
+            (bounds(Some(5), true), bounds(Some(8), false)),
+            (bounds(Some(8), false), bounds(Some(8), true)),
+            (bounds(None, true), bounds(Some(8), true)),
+        ] {
+            assert_eq!(present.check_change(&wanted), Ok(()));
+        }
     }
 }

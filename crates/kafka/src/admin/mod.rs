@@ -2,6 +2,7 @@
 
 mod bounds;
 mod lookup;
+mod partitions;
 mod timestamps;
 mod topics;
 
@@ -12,6 +13,7 @@ use crate::client::ConfigError;
 
 pub use bounds::bounds;
 pub use lookup::{Lookup, PartitionState, TopicState};
+pub use partitions::{Extended, extend_controls};
 pub use timestamps::{TimestampType, timestamp_type};
 pub use topics::{TopicChange, delete_topics, ensure_topics, max_message_bytes};
 
@@ -54,7 +56,8 @@ pub enum AdminError {
         /// The broker's reason.
         reason: String,
     },
-    /// A topic exists with another number of partitions. Adding some would send keys elsewhere than their history.
+    /// A topic exists with fewer partitions than it must have, or, where it is compacted, with others: adding some would
+    /// send keys elsewhere than their history.
     #[error(
         "the topic {topic} has {found} partitions and must have {wanted}: delete it, or set kafka.topic_prefix to \
          start beside it"

@@ -37,8 +37,8 @@ pub enum TopicChange {
 /// partition has a leader. A second call changes nothing. The result is in the order of `specs`, with full names.
 ///
 /// # Errors
-/// The cluster does not answer, or refuses; a topic exists with another number of partitions, which is found before
-/// anything is made or changed.
+/// The cluster does not answer, or refuses; a topic exists with fewer partitions, or, where it is compacted, with others,
+/// which is found before anything is made or changed.
 pub fn ensure_topics(kafka: &Kafka, specs: &[TopicSpec]) -> Result<Vec<(String, TopicChange)>, AdminError> {
     let admin = Admin::connect(kafka)?;
     let lookup = Lookup::connect(kafka)?;
@@ -46,7 +46,7 @@ pub fn ensure_topics(kafka: &Kafka, specs: &[TopicSpec]) -> Result<Vec<(String, 
     let existing = lookup.topic_names()?;
     for topic in wanted.iter().filter(|topic| existing.contains(&topic.name)) {
         let found = lookup.topic(&topic.name)?.partitions.len();
-        if usize::try_from(topic.partitions) != Ok(found) {
+        if !topic.takes_partitions(found) {
             return Err(AdminError::PartitionCount {
                 topic: topic.name.clone(),
                 found,
@@ -118,10 +118,20 @@ fn wait_until_gone(lookup: &Lookup, names: &[&str]) -> Result<(), AdminError> {
 struct Wanted {
     name: String,
     partitions: i32,
+    is_compacted: bool,
     config: Vec<(&'static str, String)>,
 }
 
 impl Wanted {
+    /// Whether the topic may have so many partitions: users add some, and reading a key's newest record needs its place.
+    fn takes_partitions(&self, found: usize) -> bool {
+        match usize::try_from(self.partitions) {
+            Ok(wanted) if self.is_compacted => found == wanted,
+            Ok(wanted) => found >= wanted,
+            Err(_) => false,
+        }
+    }
+
     fn of(kafka: &Kafka, spec: &TopicSpec) -> Self {
         let timestamps = if spec.log_append_time {
             "LogAppendTime"
@@ -144,6 +154,7 @@ impl Wanted {
         Self {
             name: topic_name(kafka, spec.name),
             partitions: spec.partitions,
+            is_compacted: spec.compacted,
             config,
         }
     }
@@ -271,7 +282,7 @@ fn wait_for_leaders(lookup: &Lookup, wanted: &[Wanted]) -> Result<(), AdminError
         loop {
             match lookup.topic(&topic.name) {
                 Ok(state)
-                    if usize::try_from(topic.partitions) == Ok(state.partitions.len())
+                    if topic.takes_partitions(state.partitions.len())
                         && state
                             .partitions
                             .iter()

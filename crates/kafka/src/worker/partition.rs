@@ -89,8 +89,10 @@ pub(super) struct Active<T> {
     stall: Stall,
     /// The watermark last written to the control topic, and when.
     published: Option<(i64, Instant)>,
-    /// Whether it is live with another policy than the job's.
+    /// Whether it is live, and its policy is not known yet to be the job's and to be written.
     is_to_configure: bool,
+    /// The watermark that it begins with, where it was never worked on.
+    begins_at_ms: Option<i64>,
     /// When its policy was last written to the control topic.
     stated: Option<Instant>,
     pub(super) snapshots: SnapshotTimes,
@@ -120,6 +122,7 @@ impl<T: Task> Active<T> {
             lag: 0,
             published: None,
             is_to_configure: false,
+            begins_at_ms: restored.begins_at_ms,
             stated: None,
             snapshots: SnapshotTimes::new(now, restored.cost),
         }
@@ -243,10 +246,7 @@ impl<T: Task> Active<T> {
             self.snapshots.state_changed();
         }
         debug_assert!(self.committed.is_none_or(|committed| committed <= self.next));
-        // A partition that has done nothing yet is told all the same: a replay from its beginning will need it.
-        self.is_to_configure = self.terms.control.is_some()
-            && !self.terms.policy.is_empty()
-            && (self.committed.is_none() || self.task.policy() != self.terms.policy);
+        self.is_to_configure = self.terms.control.is_some() && !self.terms.policy.is_empty();
         self.last_record = Instant::now();
         effects.went_live(&Replayed {
             partition: self.number,
@@ -301,8 +301,13 @@ impl<T: Task> Active<T> {
             self.published = Some((watermark_ms, Instant::now()));
         }
         if !self.terms.policy.is_empty() && self.stated.is_none_or(|at| at.elapsed() >= STATE_INTERVAL) {
-            let policy = self.task.policy();
-            self.publish(&ControlRecord::Policy { offset, policy }, effects);
+            let (policy, closed_until_ms) = (self.task.policy(), self.task.closed_until_ms());
+            let record = ControlRecord::Policy {
+                offset,
+                policy,
+                closed_until_ms,
+            };
+            self.publish(&record, effects);
             self.stated = Some(Instant::now());
         }
         Ok(Some(self.next))

@@ -22,7 +22,7 @@ use crate::control::{ControlRecord, Directives, policy_at};
 use crate::metrics::JobMetrics;
 use crate::reader::{ControlError, Reader};
 use crate::snapshot_store::{SnapshotStore, StoreError};
-use crate::{Job, Task, WorkerError, processor_time};
+use crate::{Beginning, Job, Task, WorkerError, processor_time};
 
 /// How long one look-up may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -50,6 +50,8 @@ pub(super) struct Restored<T> {
     /// Directives at `start` that the state has had.
     pub(super) directives_done: u32,
     pub(super) directives: Directives,
+    /// The watermark that it begins with, where it was never worked on.
+    pub(super) begins_at_ms: Option<i64>,
     /// The processor time that the restore took.
     pub(super) cost: Duration,
 }
@@ -127,6 +129,10 @@ impl<J: Job> Restorer<J> {
             self.set_aside(partition, position.at)?;
         }
         let at = position.at;
+        let begins_at_ms = match at {
+            None => self.beginning(partition)?,
+            Some(_) => None,
+        };
         let snapshot = self.newest_snapshot(partition, at)?;
         let from_snapshot = snapshot.as_ref().map(|(offset, ..)| *offset);
         let plan = Plan::of(at, from_snapshot, low, end);
@@ -165,8 +171,22 @@ impl<J: Job> Restorer<J> {
             replay_until: plan.replay_until,
             directives_done,
             directives,
+            begins_at_ms,
             cost: processor_time::of_this_thread().saturating_sub(started),
         })
+    }
+
+    /// The watermark that a partition begins with that was never worked on.
+    fn beginning(&self, partition: i32) -> Result<Option<i64>, Trouble> {
+        let mut controls = |topic: &str, number: i32| {
+            let records = self.reader.control_records(topic, number, i64::MIN);
+            records.map_err(|error| format!("partition {number} of {topic} cannot be read: {error}"))
+        };
+        match self.job.beginning(partition, &mut controls) {
+            Ok(Beginning::Anywhere) => Ok(None),
+            Ok(Beginning::At(watermark_ms)) => Ok(Some(watermark_ms)),
+            Ok(Beginning::NotYet(reason)) | Err(reason) => Err(Trouble::Later(reason)),
+        }
     }
 
     /// Where the partition goes on, by the group and by what the job proves itself.

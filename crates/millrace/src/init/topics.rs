@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use millrace_domain::topic;
-use millrace_kafka::admin::{Lookup, TopicChange, ensure_topics};
+use millrace_kafka::admin::{Extended, Lookup, TopicChange, ensure_topics, extend_controls};
 use millrace_settings::Kafka;
 
 use super::wait::{Deadline, Failure};
@@ -23,6 +23,17 @@ pub(super) async fn create(kafka: &Kafka, deadline: &Deadline, steps: &mut Steps
             TopicChange::Unchanged => Outcome::Unchanged,
         };
         steps.add(format!("topic {name}"), outcome);
+    }
+    let extending = kafka.clone();
+    for extended in tokio::task::spawn_blocking(move || extend_controls(&extending)).await?? {
+        let Extended {
+            topic,
+            from,
+            to,
+            input,
+        } = extended;
+        let subject = format!("topic {topic}, from {from} to {to} partitions, as {input} has");
+        steps.add(subject, Outcome::Updated);
     }
     Ok(())
 }

@@ -11,12 +11,12 @@ use crate::outbox::ReplayOutbox;
 use crate::transaction::Failure;
 
 impl<T: Task> Active<T> {
-    /// Whether it is live with another policy than the job's.
+    /// Whether it is live, and its policy is not known yet to be the job's and to be written.
     pub(in crate::worker) fn is_to_configure(&self) -> bool {
         self.is_to_configure
     }
 
-    /// Gives the task the job's policy, without waiting for a record.
+    /// Gives the task the job's policy, and has it written, without waiting for a record.
     pub(in crate::worker) fn configure_alone(
         &mut self,
         effects: &mut impl Effects,
@@ -31,8 +31,22 @@ impl<T: Task> Active<T> {
         Ok(())
     }
 
-    /// A change of policy is an event of the partition's order, as an advance is.
+    /// Gives the task the job's policy where it has another, or has done nothing yet: a replay from its beginning will
+    /// need to know. Else the policy is only stated, with the commit that follows.
     pub(super) fn configure(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
+        if self.committed.is_none() || self.task.policy() != self.terms.policy {
+            self.change_policy(effects)?;
+        }
+        if let Some(watermark_ms) = self.begins_at_ms {
+            self.move_watermark(watermark_ms, effects)?;
+            self.begins_at_ms = None;
+        }
+        self.is_to_configure = false;
+        Ok(())
+    }
+
+    /// A change of policy is an event of the partition's order, as an advance is.
+    fn change_policy(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
         let before = self.committed.map(|_| self.task.policy());
         let policy = self.terms.policy.clone();
         let done = self.task.configure(&policy, effects.outbox());
@@ -50,13 +64,13 @@ impl<T: Task> Active<T> {
             nth: self.directives,
             before,
             policy,
+            closed_until_ms: self.task.closed_until_ms(),
         };
         self.publish(&record, effects);
         if let Some(failure) = effects.take_failure() {
             return Err(failure);
         }
         self.directives += 1;
-        self.is_to_configure = false;
         self.stated = Some(Instant::now());
         self.snapshots.state_changed();
         Ok(())
@@ -73,6 +87,15 @@ impl<T: Task> Active<T> {
         debug_assert!(self.is_live() && self.work != Work::Torn);
         effects.begin()?;
         self.work = Work::Torn;
+        self.move_watermark(watermark_ms, effects)?;
+        self.work = Work::Uncommitted;
+        tally.started.get_or_insert_with(Instant::now);
+        // What it closes is awaited, however old the last record is.
+        tally.newest_append_ms = -1;
+        Ok(())
+    }
+
+    fn move_watermark(&mut self, watermark_ms: i64, effects: &mut impl Effects) -> Result<(), Failure> {
         let done = self.task.advance(watermark_ms, effects.outbox());
         done.map_err(|reason| stopped(&self.terms.topic, self.number, reason))?;
         let record = ControlRecord::Advance {
@@ -84,14 +107,9 @@ impl<T: Task> Active<T> {
         if let Some(failure) = effects.take_failure() {
             return Err(failure);
         }
-        self.work = Work::Uncommitted;
         self.directives += 1;
         self.snapshots.state_changed();
-        let now = Instant::now();
-        self.published = Some((watermark_ms, now));
-        tally.started.get_or_insert(now);
-        // What it closes is awaited, however old the last record is.
-        tally.newest_append_ms = -1;
+        self.published = Some((watermark_ms, Instant::now()));
         Ok(())
     }
 

@@ -29,6 +29,7 @@ fn an_event_before_markers_that_were_passed_over_does_not_count_at_the_committed
             replay_until: 5,
             directives_done: 0,
             directives: Directives::between(&control, 0, 0, 5),
+            begins_at_ms: None,
             cost: Duration::ZERO,
         };
         let now = Instant::now();

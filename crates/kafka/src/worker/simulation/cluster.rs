@@ -8,7 +8,7 @@ use super::numbered::{Numbered, Speaker};
 use crate::control::{ControlRecord, Directives, policy_at};
 use crate::worker::envelope::Envelope;
 use crate::worker::restore::Restored;
-use crate::{InputRecord, Job, OutputRecord, RecordHeaders, Task as _};
+use crate::{Beginning, InputRecord, Job, OutputRecord, RecordHeaders, Task as _};
 
 /// Snapshots that are kept of a partition.
 const KEPT: usize = 3;
@@ -157,8 +157,20 @@ impl Log {
             replay_until,
             directives_done,
             directives: Directives::between(&self.control, start, directives_done, replay_until),
+            begins_at_ms: match self.committed {
+                None => begins_at_ms(job, partition),
+                Some(_) => None,
+            },
             cost: Duration::ZERO,
         }
+    }
+}
+
+/// The watermark that a partition begins with, where the job needs to know no other's control topic to say so.
+fn begins_at_ms(job: &impl Job, partition: i32) -> Option<i64> {
+    match job.beginning(partition, &mut |_, _| Ok(Vec::new())) {
+        Ok(Beginning::At(watermark_ms)) => Some(watermark_ms),
+        _ => None,
     }
 }
 

@@ -6,13 +6,15 @@ use millrace_engine::{FrozenState, RestoreError};
 
 use super::random::mix;
 use super::{LoggedRecord, Random, Scenario, Simulation, run_schedules};
-use crate::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
+use crate::{Beginning, Controls, InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 
 const CONFIGURED: u64 = 1 << 62;
 const PARTITIONS: usize = 3;
 /// Records of a partition.
 const RECORDS: usize = 60;
 const SCHEDULES: u64 = 100_000;
+/// The watermark that every second partition begins with.
+const BEGINS_AT_MS: i64 = 300;
 /// A policy, and one that cannot take its place.
 const REFUSED: (u64, u64) = (2, 1);
 
@@ -76,6 +78,13 @@ impl Job for DigestJob {
 
     fn policy(&self) -> String {
         self.policy.to_string()
+    }
+
+    fn beginning(&self, partition: i32, _controls: &mut Controls<'_>) -> Result<Beginning, String> {
+        Ok(match partition % 2 {
+            0 => Beginning::Anywhere,
+            _ => Beginning::At(BEGINS_AT_MS),
+        })
     }
 
     fn task(&self, _partition: i32) -> Digest {

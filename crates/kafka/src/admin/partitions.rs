@@ -1,0 +1,100 @@
+//! Control topics follow the topics that their jobs read: a partition that is added there needs one here.
+
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use millrace_domain::topic::CONTROLS;
+use millrace_settings::Kafka;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::{AdminError, Lookup};
+use crate::client::{LogBridge, admin_config};
+use crate::topic_name;
+
+/// How long one call may take.
+const CALL: Duration = Duration::from_secs(30);
+/// How long electing leaders may take.
+const ELECTION: Duration = Duration::from_secs(60);
+/// Time between two looks for leaders.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A topic that has got more partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extended {
+    /// Its full name.
+    pub topic: String,
+    /// How many it had.
+    pub from: usize,
+    /// How many it has.
+    pub to: usize,
+    /// The topic that it follows, by its full name.
+    pub input: String,
+}
+
+/// Gives each control topic as many partitions as the topic has that its job reads, and waits until they have leaders. Of
+/// topics that have enough, nothing is changed.
+///
+/// # Errors
+/// The cluster does not answer, or refuses: it takes the right to alter these topics. A topic does not exist.
+pub fn extend_controls(kafka: &Kafka) -> Result<Vec<Extended>, AdminError> {
+    let lookup = Lookup::connect(kafka)?;
+    let mut all = Vec::new();
+    for (control, input) in CONTROLS {
+        let (topic, input) = (topic_name(kafka, control), topic_name(kafka, input));
+        let from = lookup.topic(&topic)?.partitions.len();
+        let to = lookup.topic(&input)?.partitions.len();
+        if from < to {
+            let extended = Extended {
+                topic,
+                from,
+                to,
+                input,
+            };
+            extend(kafka, &lookup, &extended)?;
+            all.push(extended);
+        }
+    }
+    Ok(all)
+}
+
+fn extend(kafka: &Kafka, lookup: &Lookup, extended: &Extended) -> Result<(), AdminError> {
+    let Extended { topic, to, input, .. } = extended;
+    let client: AdminClient<LogBridge> = admin_config(kafka)?
+        .create_with_context(LogBridge)
+        .map_err(AdminError::Client)?;
+    let options = AdminOptions::new()
+        .request_timeout(Some(CALL))
+        .operation_timeout(Some(CALL));
+    let wanted = NewPartitions::new(topic, *to);
+    let results = block_on(client.create_partitions([&wanted], &options));
+    let results = results.map_err(|reason| AdminError::Kafka {
+        action: format!("adding partitions to the topic {topic}"),
+        reason,
+    })?;
+    match results.into_iter().next() {
+        // Another process may do the same at the same time, which is refused as invalid: the look below decides.
+        Some(Ok(_) | Err((_, RDKafkaErrorCode::InvalidPartitions))) | None => {}
+        Some(Err((_, code))) => {
+            return Err(AdminError::Refused {
+                topic: topic.clone(),
+                action: "given more partitions",
+                reason: format!(
+                    "{code}. It has to have the {to} partitions of {input}. With a user who may alter topics: `millrace \
+                     init`, or kafka-topics.sh --alter --topic {topic} --partitions {to}; then start the service again"
+                ),
+            });
+        }
+    }
+    let deadline = Instant::now() + ELECTION;
+    loop {
+        let partitions = lookup.topic(topic)?.partitions;
+        if partitions.len() >= *to && partitions.iter().all(|partition| partition.leader.is_some()) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(AdminError::NoLeader(topic.clone()));
+        }
+        std::thread::park_timeout(LOOK);
+    }
+}
