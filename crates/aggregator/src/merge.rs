@@ -186,7 +186,7 @@ impl Task for MergeTask {
                 outbox.dead_letter(record, error.code(), &error.to_string());
                 return Ok(());
             }
-            Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
+            Err(ReadError::Registry(error)) => return Err(TaskError::new(error)),
         };
         if !self.operator.knows_source(partial.source_partition) {
             let error = format!(

@@ -216,7 +216,7 @@ impl Task for PartialTask {
                 outbox.dead_letter(record, error.code(), &error.to_string());
                 return Ok(());
             }
-            Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
+            Err(ReadError::Registry(error)) => return Err(TaskError::new(error)),
         };
         let append_time_ms = record.append_time_ms();
         if append_time_ms.is_none() && !outbox.is_replay() {

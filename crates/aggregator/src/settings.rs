@@ -26,9 +26,9 @@ pub(crate) fn configure<O: Operator>(
     policy: &str,
     outputs: &mut Vec<O::Output>,
 ) -> Result<(), TaskError> {
-    let policy = of_text(policy).map_err(TaskError)?;
+    let policy = of_text(policy).map_err(TaskError::new)?;
     let refused = operator.check_policy(&policy);
-    refused.map_err(|refused| TaskError(refused.to_string()))?;
+    refused.map_err(TaskError::new)?;
     operator.configure(&policy, outputs);
     Ok(())
 }

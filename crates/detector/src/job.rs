@@ -215,7 +215,7 @@ impl Task for DetectTask {
                 self.skip(error.code(), outbox);
                 return Ok(());
             }
-            Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
+            Err(ReadError::Registry(error)) => return Err(TaskError::new(error)),
         };
         let append_time_ms = record.append_time_ms();
         if append_time_ms.is_none() && !outbox.is_replay() {
@@ -272,9 +272,9 @@ impl Task for DetectTask {
     }
 
     fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
-        let policy: DetectPolicy = policy::of_text(policy).map_err(TaskError)?;
+        let policy: DetectPolicy = policy::of_text(policy).map_err(TaskError::new)?;
         let refused = self.operator.check_policy(&policy);
-        refused.map_err(|refused| TaskError(refused.to_string()))?;
+        refused.map_err(TaskError::new)?;
         self.operator.configure(&policy, &mut self.outputs);
         self.bounds = self.operator.policy().bounds;
         self.placement.judge_by(self.bounds.partitions);

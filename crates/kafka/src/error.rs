@@ -19,7 +19,6 @@ pub enum WorkerError {
         /// Which client.
         client: &'static str,
         /// librdkafka's reason.
-        #[source]
         reason: KafkaError,
     },
     /// The cluster does not answer as it must for the job to start.
@@ -28,7 +27,6 @@ pub enum WorkerError {
         /// What was tried.
         action: String,
         /// librdkafka's reason.
-        #[source]
         reason: KafkaError,
     },
     /// Somebody has taken over this worker's transactional id: another process, or the transaction's coordinator.
@@ -92,7 +90,6 @@ pub enum WorkerError {
         /// The partition.
         partition: i32,
         /// The task's reason.
-        #[source]
         reason: TaskError,
     },
     /// The log no longer has what a recovery needs, or the group's offset is not what the job has committed.

@@ -255,7 +255,14 @@ pub trait Job: Send + Sync + 'static {
     }
 }
 
-/// Why a task cannot go on.
+/// Why a task cannot go on: what it met, of whatever type, with that one's words.
 #[derive(Debug, Error)]
-#[error("{0}")]
-pub struct TaskError(pub String);
+#[error(transparent)]
+pub struct TaskError(pub Box<dyn std::error::Error + Send + Sync>);
+
+impl TaskError {
+    /// Of an error, or of words.
+    pub fn new(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(reason.into())
+    }
+}

@@ -24,7 +24,6 @@ pub enum SettingsError {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        #[source]
         reason: std::io::Error,
     },
     /// The file is not YAML, or gives a key twice.

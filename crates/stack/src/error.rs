@@ -90,14 +90,14 @@ pub enum StackError {
         state_dir: PathBuf,
     },
     /// A file or process operation failed.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {reason}", path.display())]
     Io {
         /// What was being done, as a verb.
         doing: &'static str,
         /// To what.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A process ended by itself.
     #[error("{name} ended by itself ({status}); the end of {}:\n{tail}", log.display())]
@@ -149,14 +149,14 @@ pub enum StackError {
         last: String,
     },
     /// A signal could not be sent.
-    #[error("cannot signal {name} (process {pid}): {source}")]
+    #[error("cannot signal {name} (process {pid}): {reason}")]
     Signal {
         /// Which.
         name: String,
         /// Its process id.
         pid: u32,
         /// Why not.
-        source: nix::Error,
+        reason: nix::Error,
     },
 }
 
@@ -164,7 +164,7 @@ impl StackError {
     /// An I/O failure while `doing` something to `path`.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { doing, path, source }
+        move |reason| Self::Io { doing, path, reason }
     }
 }
 

@@ -127,10 +127,10 @@ impl ManagedProcess {
     pub fn signal(&mut self, signal: Signal) -> Result<(), StackError> {
         // A child that is not reaped keeps its id: between this look and the signal it cannot be another process's.
         let gone = self.exited().is_some();
-        let failed = |source| StackError::Signal {
+        let failed = |reason| StackError::Signal {
             name: self.name.clone(),
             pid: self.child.id(),
-            source,
+            reason,
         };
         if gone {
             return Err(failed(nix::Error::ESRCH));

@@ -44,10 +44,10 @@ impl ProcessRecord {
     }
 
     fn signal(&self, signal: Signal) -> Result<(), StackError> {
-        let failed = |source| StackError::Signal {
+        let failed = |reason| StackError::Signal {
             name: self.name.clone(),
             pid: self.pid,
-            source,
+            reason,
         };
         if !self.is_alive() {
             return Ok(());

@@ -35,11 +35,10 @@ pub enum ServeError {
         /// The port's key in the configuration.
         key: String,
         /// The system's reason.
-        #[source]
         reason: std::io::Error,
     },
     /// The server's thread or runtime cannot be started.
-    #[error("the metrics server cannot be started: {0}")]
+    #[error("the metrics server cannot be started")]
     Start(#[from] std::io::Error),
 }
 

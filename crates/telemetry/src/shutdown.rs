@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 /// The signals' handlers cannot be set.
 #[derive(Debug, Error)]
-#[error("SIGTERM and SIGINT cannot be handled: {0}")]
+#[error("SIGTERM and SIGINT cannot be handled")]
 pub struct SignalError(#[from] std::io::Error);
 
 /// The flag; its clones are one.

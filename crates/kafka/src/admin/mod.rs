@@ -32,7 +32,6 @@ pub enum AdminError {
         /// What was tried.
         action: String,
         /// librdkafka's reason.
-        #[source]
         reason: KafkaError,
     },
     /// The cluster does not answer, and the client has said why.

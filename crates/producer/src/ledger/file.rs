@@ -22,10 +22,10 @@ const MAX_WINDOWS: usize = 1_400_000;
 
 /// Why the ledger could not be written.
 #[derive(Debug, Error)]
-#[error("the ledger {path} could not be written: {source}")]
+#[error("the ledger {path} could not be written: {reason}")]
 pub struct LedgerError {
     path: PathBuf,
-    source: std::io::Error,
+    reason: std::io::Error,
 }
 
 /// The file's content. Sums are integers of 1/10,000 as text, as JSON numbers are doubles for most readers.
@@ -135,9 +135,9 @@ impl Ledger {
     /// The folder cannot be made or written.
     pub fn create(directory: &Path, heading: &Heading) -> Result<Self, LedgerError> {
         let path = directory.join(format!("{}.json", heading.run_id));
-        let failed = |source| LedgerError {
+        let failed = |reason| LedgerError {
             path: path.clone(),
-            source,
+            reason,
         };
         fs::create_dir_all(directory).map_err(failed)?;
         let lock = RunLock::take(&path).map_err(failed)?;
@@ -245,9 +245,9 @@ impl Ledger {
         self.head.failed_windows = Vec::new();
         self.next_write = Instant::now() + WRITE_INTERVAL.max(started.elapsed() * WRITE_SHARE);
         self.dirty = false;
-        result.map_err(|source| LedgerError {
+        result.map_err(|reason| LedgerError {
             path: self.path.clone(),
-            source,
+            reason,
         })
     }
 }

@@ -22,20 +22,20 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x1f8e_6b0a_93d2_4c57_8b41_c0de_77a9_5e3
 #[derive(Debug, Error)]
 pub enum MappingError {
     /// The file cannot be read.
-    #[error("the mapping {path} cannot be read: {source}")]
+    #[error("the mapping {path} cannot be read: {reason}")]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The file is no mapping.
-    #[error("the mapping {path}: {source}")]
+    #[error("the mapping {path}: {reason}")]
     Malformed {
         /// The file.
         path: PathBuf,
         /// Where and why.
-        source: serde_yaml_ng::Error,
+        reason: serde_yaml_ng::Error,
     },
     /// A field's entry cannot be used.
     #[error("the mapping {path}: {field}: {reason}")]
@@ -77,18 +77,18 @@ impl Mapping {
     /// The file cannot be read, names a field or key that there is none, leaves one out, or gives a constant that the
     /// contract refuses.
     pub fn load(path: &Path) -> Result<Self, MappingError> {
-        let text = fs::read_to_string(path).map_err(|source| MappingError::Unreadable {
+        let text = fs::read_to_string(path).map_err(|reason| MappingError::Unreadable {
             path: path.to_owned(),
-            source,
+            reason,
         })?;
         Self::parse(path, &text)
     }
 
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, MappingError> {
         let text = text.trim_start_matches('\u{feff}');
-        let file: MappingFile = serde_yaml_ng::from_str(text).map_err(|source| MappingError::Malformed {
+        let file: MappingFile = serde_yaml_ng::from_str(text).map_err(|reason| MappingError::Malformed {
             path: path.to_owned(),
-            source,
+            reason,
         })?;
         let failed = |field: &'static str| {
             move |reason: String| MappingError::Field {
