@@ -4,6 +4,11 @@
 //! decides otherwise (`running`: a stack that is there already, for all tests but those that do faults to servers). Services run as child processes of this very binary, which carries the `millrace` command:
 //! so they can be killed as a machine would kill them.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "`main` sees to the cryptography of all clients"
+)]
+
 mod cases;
 
 use std::process::ExitCode;
@@ -16,6 +21,7 @@ use millrace_tests::{Environment, environment, s3, service};
 use tokio::runtime::Runtime;
 
 fn main() -> Result<ExitCode> {
+    millrace_http::use_ring();
     if service::is_child() {
         return service::run_child();
     }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, try_join_all};
 use millrace::chaos::Cluster;
 use millrace::chaos::cluster::nodes;
 use millrace_stack::{Node, Ports, quorum};
-use testcontainers::core::{ContainerPort, IntoContainerPort};
-use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 
+mod run;
+
+use self::run::{Container, Network, Request, docker};
 use crate::ready;
 
 /// How long one container may take to start on a busy machine.
@@ -26,7 +26,9 @@ const KAFKA_DATA: &str = "/tmp/kraft-combined-logs";
 
 /// The running containers; dropping them removes them.
 pub struct Containers {
-    nodes: BTreeMap<Node, ContainerAsync<GenericImage>>,
+    nodes: BTreeMap<Node, Container>,
+    /// Dropped after the containers, as one that is in use cannot be removed.
+    _network: Network,
     /// Brokers as the clients on this machine reach them.
     pub bootstrap_servers: String,
     /// The registry's Confluent API.
@@ -54,6 +56,7 @@ impl Containers {
     pub async fn start() -> Result<Self> {
         let run = format!("millrace-test-{}", std::process::id());
         let ports = Ports::free()?;
+        let network = Network::create(&run).await?;
         let number = |node: Node| match node {
             Node::Controller(number) | Node::Broker(number) => u16::from(number),
             _ => 0,
@@ -73,6 +76,7 @@ impl Containers {
         nodes.insert(Node::Registry, start(registry(&run, ports.registry)).await?);
         let containers = Self {
             nodes,
+            _network: network,
             bootstrap_servers,
             registry_url: format!("http://127.0.0.1:{}/apis/ccompat/v7", ports.registry),
             elasticsearch_url: format!("http://127.0.0.1:{}", ports.elasticsearch),
@@ -103,30 +107,20 @@ impl Containers {
         }
     }
 
-    /// Runs `docker ARGUMENTS… CONTAINER` for a node; returns what it printed.
+    /// Runs `docker ARGUMENTS… CONTAINER THEN…` for a node; returns what it printed.
     async fn docker(&self, arguments: &[&str], node: Node, then: &[&str]) -> Result<String> {
         let container = self
             .nodes
             .get(&node)
             .with_context(|| format!("no container for {node}"))?;
-        let mut command = tokio::process::Command::new("docker");
-        command.args(arguments).arg(container.id()).args(then);
-        let output = command.output().await?;
-        ensure!(
-            output.status.success(),
-            "docker {} {node}: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        docker(&[arguments, &[container.name()], then].concat()).await
     }
 
     /// Removes every container: clients before brokers, brokers before controllers.
     pub async fn stop(mut self) {
-        while let Some((node, container)) = self.nodes.pop_last() {
-            if let Err(error) = container.rm().await {
-                eprintln!("the container of {node} was not removed: {error}");
-            }
+        let removed = tokio::task::spawn_blocking(move || while self.nodes.pop_last().is_some() {});
+        if let Err(error) = removed.await {
+            eprintln!("the containers were not removed: {error}");
         }
     }
 }
@@ -178,8 +172,8 @@ impl Cluster for Containers {
     }
 }
 
-async fn start(request: ContainerRequest<GenericImage>) -> Result<ContainerAsync<GenericImage>> {
-    let name = request.container_name().clone().unwrap_or_default();
+async fn start(request: Request) -> Result<Container> {
+    let name = request.name().to_owned();
     let started = tokio::time::timeout(STARTUP_LIMIT, request.start()).await;
     let started = started.with_context(|| format!("the engine did not start {name} in time"))?;
     started.with_context(|| {
@@ -189,52 +183,23 @@ async fn start(request: ContainerRequest<GenericImage>) -> Result<ContainerAsync
     })
 }
 
-/// Publishes `container_port` as `host_port` on loopback alone.
-fn on_loopback(
-    request: ContainerRequest<GenericImage>,
-    host_port: u16,
-    container_port: ContainerPort,
-) -> ContainerRequest<GenericImage> {
-    request
-        .with_mapped_port(host_port, container_port)
-        .with_host_config_modifier(|config| {
-            for binding in config
-                .port_bindings
-                .iter_mut()
-                .flat_map(|ports| ports.values_mut())
-                .flatten()
-                .flatten()
-            {
-                binding.host_ip = Some("127.0.0.1".to_owned());
-            }
-        })
-}
-
-fn request(run: &str, name: &str, image: &str, tag: &str) -> ContainerRequest<GenericImage> {
-    GenericImage::new(image, tag)
-        .with_network(run)
-        .with_container_name(format!("{run}-{name}"))
-        .with_hostname(name)
-        .with_startup_timeout(STARTUP_LIMIT)
-}
-
-fn kafka_node(run: &str, name: &str, id: u16) -> ContainerRequest<GenericImage> {
+fn kafka_node(run: &str, name: &str, id: u16) -> Request {
     let voters = (1..=NODES)
         .map(|number| format!("{number}@{run}-controller-{number}:9093"))
         .collect::<Vec<_>>()
         .join(",");
-    request(run, name, "apache/kafka", "4.3.1")
-        .with_env_var("CLUSTER_ID", "bWlsbHJhY2UtdGVzdC0wMQ")
-        .with_env_var("KAFKA_NODE_ID", id.to_string())
-        .with_env_var("KAFKA_CONTROLLER_QUORUM_VOTERS", voters)
-        .with_env_var("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER")
-        .with_env_var(
+    Request::new(run, name, "apache/kafka:4.3.1")
+        .variable("CLUSTER_ID", "bWlsbHJhY2UtdGVzdC0wMQ")
+        .variable("KAFKA_NODE_ID", id)
+        .variable("KAFKA_CONTROLLER_QUORUM_VOTERS", voters)
+        .variable("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER")
+        .variable(
             "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
             "CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,HOST:PLAINTEXT",
         )
-        .with_env_var("KAFKA_LOG_DIRS", KAFKA_DATA)
-        .with_env_var("KAFKA_HEAP_OPTS", "-Xmx320m -Xms128m")
-        .with_cmd(["sh".to_owned(), "-c".to_owned(), again_or_at_first()])
+        .variable("KAFKA_LOG_DIRS", KAFKA_DATA)
+        .variable("KAFKA_HEAP_OPTS", "-Xmx320m -Xms128m")
+        .command(["sh".to_owned(), "-c".to_owned(), again_or_at_first()])
 }
 
 /// The image's own script formats the storage, and fails where a node that was killed is started again: then the server
@@ -246,47 +211,47 @@ fn again_or_at_first() -> String {
     )
 }
 
-fn kafka_controller(run: &str, number: u16) -> ContainerRequest<GenericImage> {
+fn kafka_controller(run: &str, number: u16) -> Request {
     kafka_node(run, &format!("controller-{number}"), number)
-        .with_env_var("KAFKA_PROCESS_ROLES", "controller")
-        .with_env_var("KAFKA_LISTENERS", "CONTROLLER://:9093")
+        .variable("KAFKA_PROCESS_ROLES", "controller")
+        .variable("KAFKA_LISTENERS", "CONTROLLER://:9093")
 }
 
-fn kafka_broker(run: &str, number: u16, host_port: u16) -> ContainerRequest<GenericImage> {
+fn kafka_broker(run: &str, number: u16, host_port: u16) -> Request {
     let name = format!("broker-{number}");
     let advertised = format!("INTERNAL://{run}-{name}:9092,HOST://127.0.0.1:{host_port}");
     let broker = kafka_node(run, &name, BROKER_IDS + number)
-        .with_env_var("KAFKA_PROCESS_ROLES", "broker")
-        .with_env_var("KAFKA_LISTENERS", "INTERNAL://:9092,HOST://:19092")
-        .with_env_var("KAFKA_ADVERTISED_LISTENERS", advertised)
-        .with_env_var("KAFKA_INTER_BROKER_LISTENER_NAME", "INTERNAL")
-        .with_env_var("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
-        .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
-        .with_env_var("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "3")
-        .with_env_var("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "6")
-        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "3")
-        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "2")
-        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS", "6");
-    on_loopback(broker, host_port, 19092.tcp())
+        .variable("KAFKA_PROCESS_ROLES", "broker")
+        .variable("KAFKA_LISTENERS", "INTERNAL://:9092,HOST://:19092")
+        .variable("KAFKA_ADVERTISED_LISTENERS", advertised)
+        .variable("KAFKA_INTER_BROKER_LISTENER_NAME", "INTERNAL")
+        .variable("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+        .variable("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
+        .variable("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "3")
+        .variable("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "6")
+        .variable("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "3")
+        .variable("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "2")
+        .variable("KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS", "6");
+    broker.port(host_port, 19092)
 }
 
-fn registry(run: &str, host_port: u16) -> ContainerRequest<GenericImage> {
-    let registry = request(run, "registry", "apicurio/apicurio-registry", "3.3.3")
-        .with_env_var("APICURIO_STORAGE_KIND", "kafkasql")
-        .with_env_var(
+fn registry(run: &str, host_port: u16) -> Request {
+    let registry = Request::new(run, "registry", "apicurio/apicurio-registry:3.3.3")
+        .variable("APICURIO_STORAGE_KIND", "kafkasql")
+        .variable(
             "APICURIO_KAFKASQL_BOOTSTRAP_SERVERS",
             format!("{run}-broker-1:9092"),
         )
-        .with_env_var("JAVA_OPTS", "-Xmx320m");
-    on_loopback(registry, host_port, 8080.tcp())
+        .variable("JAVA_OPTS", "-Xmx320m");
+    registry.port(host_port, 8080)
 }
 
-fn elasticsearch(run: &str, host_port: u16) -> ContainerRequest<GenericImage> {
-    let elasticsearch = request(run, "elasticsearch", "elasticsearch", "9.5.3")
-        .with_env_var("discovery.type", "single-node")
-        .with_env_var("xpack.security.enabled", "false")
+fn elasticsearch(run: &str, host_port: u16) -> Request {
+    let elasticsearch = Request::new(run, "elasticsearch", "elasticsearch:9.5.3")
+        .variable("discovery.type", "single-node")
+        .variable("xpack.security.enabled", "false")
         // It would put no index on a disk that is 85 % full, however much the rest is.
-        .with_env_var("cluster.routing.allocation.disk.threshold_enabled", "false")
-        .with_env_var("ES_JAVA_OPTS", "-Xms512m -Xmx512m");
-    on_loopback(elasticsearch, host_port, 9200.tcp())
+        .variable("cluster.routing.allocation.disk.threshold_enabled", "false")
+        .variable("ES_JAVA_OPTS", "-Xms512m -Xmx512m");
+    elasticsearch.port(host_port, 9200)
 }

@@ -2,12 +2,18 @@
 //! waiting for conditions in place of time.
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests' `main` sees to the cryptography of all clients"
+)]
 
 pub mod checks;
 pub mod containers;
 pub mod context;
 pub mod elastic;
 pub mod environment;
+#[cfg(test)]
+mod errors;
 pub mod oracle;
 pub mod pipeline;
 pub mod proxy;

@@ -8,10 +8,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use elasticsearch::{Elasticsearch, MgetParts};
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::client::Elasticsearch;
 use crate::document::Document;
 use crate::stream::Stream;
 
@@ -93,13 +94,14 @@ impl Conflicts {
             .collect()
     }
 
-    async fn stored(&self, documents: &[&Document]) -> Result<Answer, elasticsearch::Error> {
+    async fn stored(&self, documents: &[&Document]) -> Result<Answer, reqwest::Error> {
         let docs: Vec<Value> = documents
             .iter()
             .map(|document| json!({ "_index": document.key().name(&self.index_prefix), "_id": document.id }))
             .collect();
-        let request = self.client.mget(MgetParts::None).body(json!({ "docs": docs }));
-        request.send().await?.error_for_status_code()?.json().await
+        let request = self.client.request(Method::POST, &["_mget"]);
+        let answer = request.json(&json!({ "docs": docs })).send().await?;
+        answer.error_for_status()?.json().await
     }
 
     /// Ids are no matter for the log: the index and the number say enough.

@@ -15,13 +15,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use elasticsearch::Elasticsearch;
-use elasticsearch::indices::{IndicesCreateParts, IndicesPutAliasParts, IndicesResolveIndexParts};
 use millrace_settings::Elasticsearch as Settings;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::bulk::fault::Fault;
 use crate::bulk::{IndexFault, RetryReason};
+use crate::client::Elasticsearch;
 use crate::set_aside::Reason;
 use crate::stream::{IndexKey, Stream};
 use crate::templates::put::{add_fields, checked, mapping, put_stream, sent};
@@ -161,9 +161,8 @@ impl Indices {
 
     async fn bearer(&self, name: &str) -> Result<Bearer, NoPlace> {
         let action = format!("look for {name}");
-        let names = [name];
-        let parts = IndicesResolveIndexParts::Name(&names);
-        let (status, body) = sent(&action, self.client.indices().resolve_index(parts).send().await).await?;
+        let request = self.client.request(Method::GET, &["_resolve", "index", name]);
+        let (status, body) = sent(&action, request).await?;
         if status == 404 && body.contains("index_not_found_exception") {
             return Ok(Bearer::Nothing);
         }
@@ -186,14 +185,14 @@ impl Indices {
         let action = format!("create the index {name}");
         let aliases = BTreeMap::from([(format!("{name}{WRITE_SUFFIX}"), json!({}))]);
         let body = json!({ "mappings": mapping(key.stream), "aliases": aliases });
-        let indices = self.client.indices();
         // Its shards may have no room: who writes to it finds out, and holds up nobody else by
         // waiting.
-        let request = indices
-            .create(IndicesCreateParts::Index(name))
-            .wait_for_active_shards("0")
-            .body(body);
-        let (status, body) = sent(&action, request.send().await).await?;
+        let request = self
+            .client
+            .request(Method::PUT, &[name])
+            .query(&[("wait_for_active_shards", "0")])
+            .json(&body);
+        let (status, body) = sent(&action, request).await?;
         if status == 400 && body.contains("resource_already_exists_exception") {
             return Ok(false);
         }
@@ -214,9 +213,8 @@ impl Indices {
     async fn put_alias(&self, name: &str) -> Result<(), NoPlace> {
         let alias = format!("{name}{WRITE_SUFFIX}");
         let action = format!("put the alias {alias}");
-        let (indices, names) = (self.client.indices(), [name]);
-        let request = indices.put_alias(IndicesPutAliasParts::IndexName(&names, &alias));
-        let (status, body) = sent(&action, request.send().await).await?;
+        let request = self.client.request(Method::PUT, &[name, "_alias", &alias]);
+        let (status, body) = sent(&action, request).await?;
         checked(&action, status, body)?;
         Ok(())
     }
@@ -226,13 +224,8 @@ impl Indices {
 /// asked.
 pub async fn data_streams(client: &Elasticsearch, settings: &Settings) -> Vec<String> {
     let patterns = Stream::ALL.map(|stream| index_pattern(stream, settings));
-    let names = patterns.each_ref().map(String::as_str);
-    let parts = IndicesResolveIndexParts::Name(&names);
-    let answer = sent(
-        "look for data streams",
-        client.indices().resolve_index(parts).send().await,
-    )
-    .await;
+    let request = client.request(Method::GET, &["_resolve", "index", &patterns.join(",")]);
+    let answer = sent("look for data streams", request).await;
     let answer = answer.and_then(|(status, body)| checked("look for data streams", status, body));
     let found = answer
         .map(|mut answer| answer["data_streams"].take())

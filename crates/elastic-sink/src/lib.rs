@@ -29,12 +29,12 @@ pub mod templates;
 pub mod writer;
 
 use anyhow::Context as _;
-use elasticsearch::Elasticsearch;
 use millrace_service::Instance;
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 use tokio::runtime::Handle;
 
+use crate::client::Elasticsearch;
 use crate::consumer::Consumer;
 use crate::decode::Readers;
 use crate::metrics::Metrics;

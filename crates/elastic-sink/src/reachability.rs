@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use elasticsearch::Elasticsearch;
 use millrace_telemetry::Component;
+use reqwest::Method;
 
-use crate::client::explain;
+use crate::client::{Elasticsearch, explain};
 
 /// Time between two calls that ask whether the server is there.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
@@ -72,12 +72,9 @@ impl Reachability {
     /// Asks the server now and again, for ever.
     pub async fn watch(self, client: Elasticsearch) {
         loop {
-            let reason = match client.ping().send().await {
-                Ok(answer) if answer.status_code().is_success() => None,
-                Ok(answer) => Some(format!(
-                    "Elasticsearch answers with status {}",
-                    answer.status_code()
-                )),
+            let reason = match client.request(Method::HEAD, &[]).send().await {
+                Ok(answer) if answer.status().is_success() => None,
+                Ok(answer) => Some(format!("Elasticsearch answers with status {}", answer.status())),
                 Err(error) => Some(format!("Elasticsearch does not answer: {}", explain(&error))),
             };
             self.probe(reason);

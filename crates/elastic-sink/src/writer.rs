@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use elasticsearch::{BulkParts, Elasticsearch};
 use millrace_settings::Settings;
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 
 use crate::bulk::{Answer, BulkSize, IndexFault, RefusedItem, RequestOutcome, RetryReason, classify, encode};
-use crate::client::{explain, without_documents};
+use crate::client::{Elasticsearch, explain, without_documents};
 use crate::conflict::Conflicts;
 use crate::document::Document;
 use crate::indices::{Indices, NoPlace, Place};
@@ -26,7 +27,7 @@ use progress::{Placed, Progress};
 pub use progress::{Refusal, Written};
 
 /// What of the answer is read: for each document its status and why not; or why the request failed.
-const ANSWER_FIELDS: [&str; 3] = ["items.*.status", "items.*.error", "error"];
+const ANSWER_FIELDS: &str = "items.*.status,items.*.error,error";
 
 /// Attempts without any progress before the service says that it is not ready, or a document whose
 /// shard fails is set aside: a busy server is no outage.
@@ -205,7 +206,7 @@ impl Writer {
     }
 
     async fn send(&self, body: Bytes, count: usize) -> RequestOutcome {
-        let broken = |error: elasticsearch::Error| RequestOutcome::Retry {
+        let broken = |error: reqwest::Error| RequestOutcome::Retry {
             reason: if error.is_timeout() {
                 RetryReason::Timeout
             } else {
@@ -215,16 +216,19 @@ impl Writer {
         };
         let request = self
             .client
-            .bulk(BulkParts::None)
-            .filter_path(&ANSWER_FIELDS)
-            .require_alias(true)
-            .timeout(&self.shard_timeout)
-            .body(vec![body]);
+            .request(Method::POST, &["_bulk"])
+            .query(&[
+                ("filter_path", ANSWER_FIELDS),
+                ("require_alias", "true"),
+                ("timeout", &self.shard_timeout),
+            ])
+            .header(CONTENT_TYPE, "application/x-ndjson")
+            .body(body);
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => return broken(error),
         };
-        let status = response.status_code().as_u16();
+        let status = response.status().as_u16();
         match response.bytes().await {
             Ok(body) => classify(Answer { status, body: &body }, count),
             Err(error) => broken(error),

@@ -4,13 +4,12 @@
 //! alike; an authority of a company's own comes from a PEM file beside it.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "here is where clients are made")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 use thiserror::Error;
 
@@ -53,11 +52,19 @@ pub enum TlsError {
     Client(#[source] reqwest::Error),
 }
 
+/// Gives this process the cryptography of its TLS, which every client needs before it is made; done again
+/// it changes nothing. It is *ring*: reqwest's own choice, aws-lc, takes eight times as long to build.
+pub fn use_ring() {
+    // An error says that the process has one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A builder of a client whose calls take at most `timeout`.
 ///
 /// # Errors
 /// A file of `tls` cannot be used; it is named.
 pub fn builder(timeout: Duration, tls: &Tls) -> Result<ClientBuilder, TlsError> {
+    use_ring();
     let mut builder = Client::builder().timeout(timeout);
     if let Some(path) = &tls.ca_file {
         builder = builder.tls_certs_merge(authorities(path)?);
@@ -77,34 +84,18 @@ pub fn client(timeout: Duration, tls: &Tls) -> Result<Client, TlsError> {
     builder(timeout, tls)?.build().map_err(TlsError::Client)
 }
 
-/// The system's authorities and those of `tls` as one PEM text, for a client of another library. What the system has and
-/// cannot be read is left out, as a client without it says which certificate it does not trust.
+/// A client for services of this machine, whose calls take at most `timeout`: a proxy of the environment has no
+/// business with them.
 ///
 /// # Errors
-/// The file of `tls` cannot be used.
-pub fn trusted_pem(tls: &Tls) -> Result<Vec<u8>, TlsError> {
-    let mut pem = Vec::new();
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        let text = STANDARD.encode(&certificate);
-        pem.extend_from_slice(b"-----BEGIN CERTIFICATE-----\n");
-        for line in text.as_bytes().chunks(64) {
-            pem.extend_from_slice(line);
-            pem.push(b'\n');
-        }
-        pem.extend_from_slice(b"-----END CERTIFICATE-----\n");
-    }
-    if let Some(path) = &tls.ca_file {
-        authorities(path)?;
-        pem.extend(read(path)?);
-    }
-    Ok(pem)
+/// The client cannot be made.
+pub fn local_client(timeout: Duration) -> reqwest::Result<Client> {
+    use_ring();
+    Client::builder().no_proxy().timeout(timeout).build()
 }
 
 /// The client's certificate and key as one PEM text; `None` where the client has none.
-///
-/// # Errors
-/// One of the two is missing or cannot be used.
-pub fn identity(tls: &Tls) -> Result<Option<Vec<u8>>, TlsError> {
+fn identity(tls: &Tls) -> Result<Option<Vec<u8>>, TlsError> {
     let (certificate, key) = match (&tls.certificate_file, &tls.key_file) {
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => (certificate, key),

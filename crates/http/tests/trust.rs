@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_http::{Tls, client, explain, trusted_pem};
+use millrace_http::{Tls, client, explain};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -145,21 +145,7 @@ fn a_file_that_cannot_be_used_is_named() {
             ca_file: keys.file(name),
             ..Tls::default()
         };
-        for error in [client(TIMEOUT, &tls).unwrap_err(), trusted_pem(&tls).unwrap_err()] {
-            let error = error.to_string();
-            assert!(error.contains(name) && error.contains(words), "{error}");
-        }
+        let error = client(TIMEOUT, &tls).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains(words), "{error}");
     }
-}
-
-#[test]
-fn what_is_trusted_has_the_authority_of_the_settings() {
-    let keys = Keys::make(false);
-    let tls = Tls {
-        ca_file: keys.file("ca.pem"),
-        ..Tls::default()
-    };
-    let pem = String::from_utf8(trusted_pem(&tls).unwrap()).unwrap();
-    let own = fs::read_to_string(keys.folder.path().join("ca.pem")).unwrap();
-    assert!(pem.ends_with(&own), "{pem}");
 }

@@ -44,6 +44,8 @@ pub(crate) fn open(
         let store = LocalFileSystem::new_with_prefix(url).map_err(|error| error.to_string())?;
         return Ok((Arc::new(store), Path::default()));
     }
+    // The library makes HTTP clients of its own.
+    millrace_http::use_ring();
     let url = Url::parse(&text).map_err(|error| error.to_string())?;
     let (scheme, _) = ObjectStoreScheme::parse(&url).map_err(|error| error.to_string())?;
     for option in options.keys() {

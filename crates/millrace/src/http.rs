@@ -9,5 +9,5 @@ use reqwest::Client;
 /// # Errors
 /// TLS cannot be set up.
 pub(crate) fn client(timeout: Duration) -> reqwest::Result<Client> {
-    Client::builder().no_proxy().timeout(timeout).build()
+    millrace_http::local_client(timeout)
 }

@@ -275,11 +275,7 @@ async fn prepare(mut options: StackOptions, on_progress: OnProgress) -> Result<L
 }
 
 fn client() -> Result<Client, StackError> {
-    // A proxy of the environment has no business with loopback.
-    let built = Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(5))
-        .build();
+    let built = millrace_http::local_client(Duration::from_secs(5));
     built.map_err(|error| StackError::Http(error.to_string()))
 }
 

@@ -8,6 +8,7 @@
 mod health;
 mod logs;
 pub mod metrics;
+mod process;
 mod serve;
 mod shutdown;
 

@@ -14,6 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::metrics::{self, MetricError};
+use crate::process;
 
 /// Why logs or metrics cannot be set up.
 #[derive(Debug, Error)]
@@ -37,8 +38,8 @@ pub enum InitError {
     Metric(#[from] MetricError),
 }
 
-/// Sets up the process's logs on standard error, sends panics there, and registers `millrace_build_info`. Call it once,
-/// first of all. Messages of the `log` crate, such as librdkafka's, are among them.
+/// Sets up the process's logs on standard error, sends panics there, and registers `millrace_build_info` and the process's own
+/// metrics. Call it once, first of all. Messages of the `log` crate, such as librdkafka's, are among them.
 ///
 /// # Errors
 /// A wrong `telemetry.log_level`; a second call.
@@ -67,6 +68,7 @@ pub fn init(service: &'static str, settings: &Telemetry) -> Result<(), InitError
     set.map_err(|reason| InitError::Taken(reason.to_string()))?;
     std::panic::set_hook(Box::new(log_panic));
     metrics::build_info()?;
+    process::register()?;
     tracing::info!(version = metrics::VERSION, "{service} starts");
     Ok(())
 }

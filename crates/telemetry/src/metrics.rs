@@ -43,7 +43,6 @@ pub enum MetricError {
         /// The metric.
         name: String,
         /// The library's reason.
-        #[source]
         reason: prometheus::Error,
     },
     /// The name is taken by a metric of another kind or with other labels.
@@ -167,7 +166,7 @@ where
     Ok(metric)
 }
 
-fn refused(name: &str) -> impl FnOnce(prometheus::Error) -> MetricError {
+pub(crate) fn refused(name: &str) -> impl FnOnce(prometheus::Error) -> MetricError {
     let name = name.to_owned();
     |reason| MetricError::Refused { name, reason }
 }
@@ -231,6 +230,7 @@ mod tests {
     #[test]
     fn the_text_has_values_build_and_process() {
         build_info().expect("registers");
+        crate::process::register().expect("registers");
         histogram("test_duration_seconds", "help", &DURATION_BUCKETS_S)
             .expect("registers")
             .observe(0.02);

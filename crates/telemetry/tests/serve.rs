@@ -1,12 +1,14 @@
 //! The endpoint as Prometheus and an orchestrator see it.
 
+use std::time::Duration;
+
 use millrace_telemetry::{Health, Server, Shutdown, metrics, serve};
 use serde_json::{Value, json};
 
 async fn get(server: &Server, path: &str) -> (u16, String) {
-    let answer = reqwest::get(format!("http://{}{path}", server.address()))
-        .await
-        .expect("an answer");
+    let client = millrace_http::local_client(Duration::from_secs(10)).expect("a client");
+    let url = format!("http://{}{path}", server.address());
+    let answer = client.get(url).send().await.expect("an answer");
     (answer.status().as_u16(), answer.text().await.expect("a body"))
 }
 

@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use millrace_http::chain;
 use reqwest::{Client, Method};
-use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_all_subjects, post_schema};
-use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SuppliedSchema};
 use serde::Deserialize;
 use serde_json::json;
 
-use failure::{Failure, by_status, converter_failure};
+use failure::{Failure, by_status};
 
 pub use compatibility::Compatibility;
 pub use millrace_contract::source::{Found, RegistryError, SchemaKind, SchemaReference, WriterSchema};
@@ -28,7 +26,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub struct Registry {
     config: RegistryConfig,
-    converter: SrSettings,
     client: Client,
 }
 
@@ -44,21 +41,8 @@ impl Registry {
             url: config.url.clone(),
             cause,
         };
-        let mut builder = SrSettings::new_builder(config.url.clone());
-        builder.set_timeout(timeout);
-        if let Some(username) = &config.username {
-            builder.set_basic_authorization(username, config.password.as_deref());
-        }
-        let http = || millrace_http::builder(timeout, &config.tls).map_err(|error| refused(chain(&error)));
-        let converter = builder
-            .build_with(http()?)
-            .map_err(|error| refused(chain(&error)))?;
-        let client = http()?.build().map_err(|error| refused(chain(&error)))?;
-        Ok(Self {
-            config,
-            converter,
-            client,
-        })
+        let client = millrace_http::client(timeout, &config.tls).map_err(|error| refused(chain(&error)))?;
+        Ok(Self { config, client })
     }
 
     /// The base address.
@@ -72,14 +56,15 @@ impl Registry {
     /// # Errors
     /// Incompatible with what the subject has, or any other failure.
     pub async fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+        #[derive(Deserialize)]
+        struct Registered {
+            id: u32,
+        }
         let action = format!("register {subject}");
-        let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+        let path = format!("subjects/{}/versions", escaped(subject));
+        let body = avro(schema);
         let result = self
-            .retried(&action, || async {
-                post_schema(&self.converter, subject.to_owned(), supplied.clone())
-                    .await
-                    .map_err(|error| converter_failure(&error))
-            })
+            .call::<Registered>(&action, Method::POST, &path, Some(&body))
             .await;
         match result {
             Ok(registered) => Ok(registered.id),
@@ -114,12 +99,8 @@ impl Registry {
     /// # Errors
     /// The registry is away, or refuses.
     pub async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
-        self.retried("list its subjects", || async {
-            get_all_subjects(&self.converter)
-                .await
-                .map_err(|error| converter_failure(&error))
-        })
-        .await
+        self.call("list its subjects", Method::GET, "subjects", None)
+            .await
     }
 
     /// What the registry's compatibility check says, where it says anything: it names the field, which the refusal of a
@@ -134,7 +115,7 @@ impl Registry {
             "compatibility/subjects/{}/versions/latest?verbose=true",
             escaped(subject)
         );
-        let body = json!({ "schema": schema, "schemaType": "AVRO" });
+        let body = avro(schema);
         let check: Check = self
             .call("check compatibility", Method::POST, &path, Some(&body))
             .await
@@ -171,7 +152,7 @@ impl Registry {
                     message: format!("an answer that is not the API's: {error}"),
                 });
             }
-            let message = serde_json::from_str::<RawError>(&text).map_or(text, |error| error.message);
+            let message = serde_json::from_str::<Refusal>(&text).map_or(text, |error| error.message);
             Err(by_status(status.as_u16(), message))
         })
         .await
@@ -212,6 +193,17 @@ impl Registry {
             attempts += 1;
         }
     }
+}
+
+/// What the registry answers where it does not do what it is asked.
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+}
+
+/// An Avro schema as it is sent.
+fn avro(schema: &str) -> serde_json::Value {
+    json!({ "schema": schema, "schemaType": "AVRO" })
 }
 
 fn none_if_not_found<T>(error: RegistryError) -> Result<Option<T>, RegistryError> {

@@ -1,9 +1,10 @@
 //! The lifecycle policy, where the server has lifecycle management.
 
-use elasticsearch::Elasticsearch;
-use elasticsearch::ilm::{IlmGetLifecycleParts, IlmPutLifecycleParts};
 use millrace_settings::Elasticsearch as Settings;
+use reqwest::Method;
 use serde_json::{Value, json};
+
+use crate::client::Elasticsearch;
 
 use super::put::{Outcome, TemplateError, checked, is_no_handler, sent};
 
@@ -29,8 +30,8 @@ fn policy(settings: &Settings) -> Value {
 pub(super) async fn put(client: &Elasticsearch, settings: &Settings) -> Result<Outcome, TemplateError> {
     let name = policy_name(settings);
     let action = format!("get the lifecycle policy {name}");
-    let parts = IlmGetLifecycleParts::Policy(&name);
-    let (status, body) = sent(&action, client.ilm().get_lifecycle(parts).send().await).await?;
+    let path = ["_ilm", "policy", &name];
+    let (status, body) = sent(&action, client.request(Method::GET, &path)).await?;
     if is_no_handler(status, &body) {
         return Ok(Outcome::Missing(
             "this server has no index lifecycle management: indices stay until someone deletes them"
@@ -46,8 +47,10 @@ pub(super) async fn put(client: &Elasticsearch, settings: &Settings) -> Result<O
         return Ok(Outcome::Unchanged);
     }
     let action = format!("put the lifecycle policy {name}");
-    let (parts, body) = (IlmPutLifecycleParts::Policy(&name), json!({ "policy": wanted }));
-    let (status, body) = sent(&action, client.ilm().put_lifecycle(parts).body(body).send().await).await?;
+    let request = client
+        .request(Method::PUT, &path)
+        .json(&json!({ "policy": wanted }));
+    let (status, body) = sent(&action, request).await?;
     checked(&action, status, body)?;
     Ok(if before.is_some() {
         Outcome::Updated

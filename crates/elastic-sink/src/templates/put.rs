@@ -2,20 +2,15 @@
 
 use std::fmt;
 
-use elasticsearch::Elasticsearch;
-use elasticsearch::http::response::Response;
-use elasticsearch::indices::{
-    IndicesGetIndexTemplateParts, IndicesGetMappingParts, IndicesPutIndexTemplateParts,
-    IndicesPutMappingParts,
-};
 use millrace_settings::Elasticsearch as Settings;
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use thiserror::Error;
 
 use super::fields::differences;
 use super::{index_pattern, lifecycle, mapping_text, template, template_name};
 use crate::bulk::fault::{self, Cause, Fault, IndexFault};
-use crate::client::explain;
+use crate::client::{Elasticsearch, explain};
 use crate::stream::Stream;
 
 /// What became of a template or policy.
@@ -123,9 +118,8 @@ async fn put(
         return Ok(Outcome::Unchanged);
     }
     let action = format!("put the index template {name}");
-    let indices = client.indices();
-    let request = indices.put_index_template(IndicesPutIndexTemplateParts::Name(&name));
-    let (status, body) = sent(&action, request.body(&wanted).send().await).await?;
+    let request = client.request(Method::PUT, &["_index_template", &name]);
+    let (status, body) = sent(&action, request.json(&wanted)).await?;
     checked(&action, status, body)?;
     Ok(if before.is_some() {
         Outcome::Updated
@@ -143,10 +137,8 @@ pub(crate) async fn add_fields(
 ) -> Result<Vec<(String, Outcome)>, TemplateError> {
     let wanted = mapping(stream);
     let action = format!("get the mapping of {name}");
-    let names = [name];
-    let indices = client.indices();
-    let request = indices.get_mapping(IndicesGetMappingParts::Index(&names));
-    let (status, body) = sent(&action, request.allow_no_indices(true).send().await).await?;
+    let request = client.request(Method::GET, &[name, "_mapping"]);
+    let (status, body) = sent(&action, request.query(&[("allow_no_indices", "true")])).await?;
     let answer = checked(&action, status, body)?;
     let mut outcomes = Vec::new();
     for (index, there) in answer.as_object().into_iter().flatten() {
@@ -167,18 +159,16 @@ pub(crate) async fn add_fields(
 
 async fn put_fields(client: &Elasticsearch, index: &str, mapping: &Value) -> Result<(), TemplateError> {
     let action = format!("add new fields to the index {index}");
-    let names = [index];
-    let indices = client.indices();
-    let request = indices.put_mapping(IndicesPutMappingParts::Index(&names));
-    let (status, body) = sent(&action, request.body(mapping).send().await).await?;
+    let request = client.request(Method::PUT, &[index, "_mapping"]).json(mapping);
+    let (status, body) = sent(&action, request).await?;
     checked(&action, status, body).map(drop)
 }
 
 /// The template that is there.
 async fn get(client: &Elasticsearch, name: &str) -> Result<Option<Value>, TemplateError> {
     let action = format!("get the index template {name}");
-    let parts = IndicesGetIndexTemplateParts::Name(name);
-    let (status, body) = sent(&action, client.indices().get_index_template(parts).send().await).await?;
+    let request = client.request(Method::GET, &["_index_template", name]);
+    let (status, body) = sent(&action, request).await?;
     if status == 404 {
         return Ok(None);
     }
@@ -212,17 +202,14 @@ pub(crate) fn mapping(stream: Stream) -> Value {
     serde_json::from_str(mapping_text(stream)).expect("a mapping of ours is JSON")
 }
 
-/// Status and body of an answer.
-pub(crate) async fn sent(
-    action: &str,
-    response: Result<Response, elasticsearch::Error>,
-) -> Result<(u16, String), TemplateError> {
-    let unreachable = |error: elasticsearch::Error| TemplateError::Unreachable {
+/// Status and body of the answer to a request.
+pub(crate) async fn sent(action: &str, request: RequestBuilder) -> Result<(u16, String), TemplateError> {
+    let unreachable = |error: reqwest::Error| TemplateError::Unreachable {
         action: action.to_owned(),
         cause: explain(&error),
     };
-    let response = response.map_err(unreachable)?;
-    let status = response.status_code().as_u16();
+    let response = request.send().await.map_err(unreachable)?;
+    let status = response.status().as_u16();
     Ok((status, response.text().await.map_err(unreachable)?))
 }
 

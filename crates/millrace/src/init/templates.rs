@@ -1,12 +1,12 @@
 //! Elasticsearch's index templates, and the lifecycle policy where the server has such.
 
-use elasticsearch::{CountParts, Elasticsearch};
-use millrace_elastic_sink::client;
+use millrace_elastic_sink::client::{self, Elasticsearch};
 use millrace_elastic_sink::stream::Stream;
 use millrace_elastic_sink::templates::{self, Outcome as Put};
 use millrace_kafka::admin::Lookup;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
+use reqwest::Method;
 use serde_json::Value;
 
 use super::wait::Deadline;
@@ -18,11 +18,11 @@ pub(super) async fn put(settings: &Settings, deadline: &Deadline, steps: &mut St
     deadline
         .until_answer(&service, || async {
             let answer = server
-                .info()
+                .request(Method::GET, &[])
                 .send()
                 .await
                 .map_err(|error| client::explain(&error))?;
-            let status = answer.status_code();
+            let status = answer.status();
             if status.is_success() {
                 Ok(())
             } else {
@@ -77,9 +77,8 @@ async fn warn_of_other_documents(
 
 /// The number of documents; 0 where it cannot be told, as on indices that are just being made.
 async fn count(server: &Elasticsearch, pattern: &str) -> u64 {
-    let patterns = [pattern];
-    let request = server.count(CountParts::Index(&patterns)).allow_no_indices(true);
-    let Ok(answer) = request.send().await else {
+    let request = server.request(Method::GET, &[pattern, "_count"]);
+    let Ok(answer) = request.query(&[("allow_no_indices", "true")]).send().await else {
         return 0;
     };
     let answer = answer.json::<Value>().await.unwrap_or_default();

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
-use elasticsearch::indices::IndicesRefreshParts;
-use elasticsearch::{Elasticsearch, SearchParts};
 use millrace_domain::{Currency, MerchantAggregate, Sum};
-use millrace_elastic_sink::client;
+use millrace_elastic_sink::client::{self, Elasticsearch};
 use millrace_elastic_sink::stream::Stream;
 use millrace_settings::Settings;
+use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -126,14 +125,9 @@ impl Index {
     /// # Errors
     /// The server is away or refuses.
     pub async fn look(&self) -> anyhow::Result<Indexed> {
-        let indices = [self.aggregates.as_str(), self.anomalies.as_str()];
-        let refreshed = self
-            .client
-            .indices()
-            .refresh(IndicesRefreshParts::Index(&indices))
-            .send()
-            .await;
-        accepted(refreshed, "refresh its indices").await?;
+        let indices = format!("{},{}", self.aggregates, self.anomalies);
+        let refresh = self.client.request(Method::POST, &[&indices, "_refresh"]);
+        accepted(refresh, "refresh its indices").await?;
         let anomalies = self
             .search(&self.anomalies, &json!({ "size": 0, "track_total_hits": true }))
             .await?;
@@ -199,14 +193,9 @@ impl Index {
     }
 
     async fn search(&self, index: &str, body: &Value) -> anyhow::Result<Answer> {
-        let sent = self
-            .client
-            .search(SearchParts::Index(&[index]))
-            .body(body)
-            .send()
-            .await;
+        let request = self.client.request(Method::POST, &[index, "_search"]);
         let what = format!("search {index}");
-        let response = accepted(sent, &what).await?;
+        let response = accepted(request.json(body), &what).await?;
         let answer: Answer = response
             .json()
             .await
@@ -288,13 +277,12 @@ fn exact(figure: &Figure) -> Option<i128> {
     (figure.value.abs() < EXACT_BELOW).then_some(figure.value as i128)
 }
 
-async fn accepted(
-    sent: Result<elasticsearch::http::response::Response, elasticsearch::Error>,
-    what: &str,
-) -> anyhow::Result<elasticsearch::http::response::Response> {
-    let response =
-        sent.map_err(|error| anyhow::anyhow!("Elasticsearch did not {what}: {}", client::explain(&error)))?;
-    let status = response.status_code();
+async fn accepted(request: RequestBuilder, what: &str) -> anyhow::Result<Response> {
+    let response = request
+        .send()
+        .await
+        .map_err(|error| anyhow::anyhow!("Elasticsearch did not {what}: {}", client::explain(&error)))?;
+    let status = response.status();
     if !status.is_success() {
         let text = response.text().await.unwrap_or_default();
         bail!(

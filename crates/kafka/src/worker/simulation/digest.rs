@@ -146,9 +146,9 @@ impl Task for Digest {
     }
 
     fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
-        let policy = policy.parse().map_err(|_| TaskError(policy.to_owned()))?;
+        let policy = policy.parse().map_err(|_| TaskError::new(policy))?;
         if (self.policy, policy) == REFUSED {
-            return Err(TaskError(format!("{policy} cannot follow {}", self.policy)));
+            return Err(TaskError::new(format!("{policy} cannot follow {}", self.policy)));
         }
         self.policy = policy;
         self.take(CONFIGURED, outbox);
