@@ -52,8 +52,7 @@ macro_rules! case {
 }
 
 /// Run by `cargo test -p millrace-tests -- --include-ignored`; docs/reliability.md has their results.
-pub(crate) const TOO_LONG_FOR_CI: [&str; 2] =
-    ["faults::servers_die", "faults::too_few_replicas_are_waited_for"];
+pub(crate) const TOO_LONG_FOR_CI: [&str; 1] = ["faults::too_few_replicas_are_waited_for"];
 
 /// Every test with its name, and whether it runs alone.
 pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
