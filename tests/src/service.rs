@@ -39,8 +39,8 @@ pub fn program() -> Result<Program> {
 ///
 /// # Errors
 /// There can be no runtime.
-pub fn run_child() -> Result<ExitCode> {
-    Ok(tokio::runtime::Runtime::new()?.block_on(millrace::dispatch::main()))
+pub fn run_child() -> ExitCode {
+    millrace::dispatch::main()
 }
 
 /// A running command; dropped, it is killed.

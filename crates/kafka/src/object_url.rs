@@ -3,29 +3,31 @@
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
-use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ObjectStore, ObjectStoreScheme, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreScheme};
 use url::Url;
 
-/// What the variables of a cloud's own tools start with: they apply where the options say nothing.
-const CLOUD_VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
+#[cfg(feature = "cloud-stores")]
+mod cloud;
 
-/// Retries of one call.
-const RETRIES: RetryConfig = RetryConfig {
-    backoff: BackoffConfig {
-        init_backoff: Duration::from_millis(100),
-        max_backoff: Duration::from_secs(2),
-        base: 2.0,
-    },
-    max_retries: 3,
-    retry_timeout: Duration::from_secs(10),
-};
+/// Of a build without the clouds, which take longer to build than all of Kafka's client.
+#[cfg(not(feature = "cloud-stores"))]
+mod cloud {
+    use super::{Arc, BTreeMap, ObjectStore, Url};
+
+    pub(super) fn open(
+        url: &Url,
+        _options: &BTreeMap<String, String>,
+    ) -> Result<Arc<dyn ObjectStore>, String> {
+        Err(format!(
+            "this program was built without the stores of {}:// and other clouds: build it with \
+             `--features cloud-stores`, or use the image of docker/Dockerfile, which has them",
+            url.scheme()
+        ))
+    }
+}
 
 /// The store at `url`, and the path in it. A directory is made if it is missing.
 ///
@@ -44,73 +46,21 @@ pub(crate) fn open(
         let store = LocalFileSystem::new_with_prefix(url).map_err(|error| error.to_string())?;
         return Ok((Arc::new(store), Path::default()));
     }
-    // The library makes HTTP clients of its own.
-    millrace_http::use_ring();
     let url = Url::parse(&text).map_err(|error| error.to_string())?;
-    let (scheme, _) = ObjectStoreScheme::parse(&url).map_err(|error| error.to_string())?;
-    for option in options.keys() {
-        check(&scheme, option)?;
-    }
-    let of_environment =
-        std::env::vars().filter(|(name, _)| CLOUD_VARIABLES.iter().any(|prefix| name.starts_with(prefix)));
-    let given = options.iter().map(|(key, value)| (key.clone(), value.clone()));
-    build(&scheme, &url, of_environment.chain(given).collect()).map_err(|error| error.to_string())
-}
-
-/// As the library's own function, but for the retries: those are the callers', who know what to do meanwhile.
-fn build(
-    scheme: &ObjectStoreScheme,
-    url: &Url,
-    options: Vec<(String, String)>,
-) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
-    macro_rules! cloud {
-        ($builder:ty) => {{
-            let builder = <$builder>::new().with_url(url.as_str()).with_retry(RETRIES);
-            let builder = options.into_iter().fold(builder, |builder, (key, value)| {
-                match key.to_ascii_lowercase().parse() {
-                    Ok(key) => builder.with_config(key, value),
-                    Err(_) => builder,
-                }
-            });
-            Arc::new(builder.build()?) as Arc<dyn ObjectStore>
-        }};
-    }
-    let (_, path) = ObjectStoreScheme::parse(url)?;
-    Ok(match scheme {
-        ObjectStoreScheme::AmazonS3 => (cloud!(AmazonS3Builder), path),
-        ObjectStoreScheme::GoogleCloudStorage => (cloud!(GoogleCloudStorageBuilder), path),
-        ObjectStoreScheme::MicrosoftAzure => (cloud!(MicrosoftAzureBuilder), path),
+    let (scheme, path) = ObjectStoreScheme::parse(&url).map_err(|error| error.to_string())?;
+    match scheme {
+        ObjectStoreScheme::AmazonS3
+        | ObjectStoreScheme::GoogleCloudStorage
+        | ObjectStoreScheme::MicrosoftAzure => Ok((cloud::open(&url, options)?, path)),
         _ => {
-            let (store, path) = object_store::parse_url(url)?;
-            (Arc::from(store), path)
+            if let Some(option) = options.keys().next() {
+                return Err(format!(
+                    "this kind of store takes no options, and {option} is given"
+                ));
+            }
+            let (store, path) = object_store::parse_url(&url).map_err(|error| error.to_string())?;
+            Ok((Arc::from(store), path))
         }
-    })
-}
-
-/// The library passes over options that it does not know: a slip of the keyboard would go unnoticed.
-fn check(scheme: &ObjectStoreScheme, option: &str) -> Result<(), String> {
-    let (is_known, example) = match scheme {
-        ObjectStoreScheme::AmazonS3 => (option.parse::<AmazonS3ConfigKey>().is_ok(), "aws_endpoint"),
-        ObjectStoreScheme::GoogleCloudStorage => (
-            option.parse::<GoogleConfigKey>().is_ok(),
-            "google_service_account",
-        ),
-        ObjectStoreScheme::MicrosoftAzure => (
-            option.parse::<AzureConfigKey>().is_ok(),
-            "azure_storage_account_name",
-        ),
-        _ => {
-            return Err(format!(
-                "this kind of store takes no options, and {option} is given"
-            ));
-        }
-    };
-    if is_known {
-        Ok(())
-    } else {
-        Err(format!(
-            "snapshots.store_options has {option}, which this kind of store does not know; {example} is one it does"
-        ))
     }
 }
 
@@ -118,41 +68,29 @@ fn check(scheme: &ObjectStoreScheme, option: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        pairs.iter().map(own).collect()
-    }
-
     fn refusal(url: &str, pairs: &[(&str, &str)]) -> String {
-        open(FilePath::new(url), &options(pairs)).err().unwrap()
-    }
-
-    #[test]
-    fn every_cloud_is_known_by_its_url() {
-        let s3 = options(&[
-            ("aws_region", "eu-central-1"),
-            ("aws_endpoint", "http://127.0.0.1:1"),
-        ]);
-        let (_, path) = open(FilePath::new("s3://bucket/some/where"), &s3).unwrap();
-        assert_eq!(path.as_ref(), "some/where");
-        let azure = options(&[
-            ("azure_storage_account_name", "account"),
-            ("azure_storage_account_key", "a2V5"),
-        ]);
-        open(FilePath::new("az://container/path"), &azure).unwrap();
-        open(
-            FilePath::new("gs://bucket/path"),
-            &options(&[("google_skip_signature", "true")]),
-        )
-        .unwrap();
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let options = pairs.iter().map(own).collect();
+        open(FilePath::new(url), &options).err().unwrap()
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        assert!(refusal("s3://bucket/path", &[("aws_endpiont", "x")]).contains("aws_endpiont"));
-        assert!(refusal("gs://bucket/path", &[("aws_endpoint", "x")]).contains("aws_endpoint"));
         assert!(refusal("file:///tmp/x", &[("aws_endpoint", "x")]).contains("no options"));
         assert!(refusal("some/folder", &[("aws_endpoint", "x")]).contains("a directory takes no options"));
         assert!(refusal("ftp://x/y", &[]).contains("ftp://x/y"));
+    }
+
+    #[cfg(not(feature = "cloud-stores"))]
+    #[test]
+    fn a_build_without_clouds_says_how_to_get_them() {
+        for url in ["s3://bucket/path", "gs://bucket/path", "az://container/path"] {
+            let error = refusal(url, &[("aws_region", "eu-central-1")]);
+            let scheme = url.split_once("://").unwrap().0;
+            assert!(
+                error.contains(scheme) && error.contains("--features cloud-stores"),
+                "{error}"
+            );
+        }
     }
 }

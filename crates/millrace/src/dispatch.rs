@@ -5,13 +5,19 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use millrace_service::process;
 use millrace_settings::{LogFormat, Settings};
+use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command};
 use crate::{bench, chaos, dlq, dotenv, down, health, init, map, service, status, up, verify};
 
 /// Runs the command of this process's arguments; returns the status to exit with.
-pub async fn main() -> ExitCode {
-    run(Cli::parse()).await.unwrap_or_else(|error| {
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = Runtime::new()
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(run(cli)));
+    outcome.unwrap_or_else(|error| {
         process::report(&error);
         ExitCode::FAILURE
     })

@@ -15,6 +15,7 @@ mod http;
 pub mod init;
 pub mod map;
 pub mod metrics;
+pub mod named;
 pub mod repeat;
 pub mod rig;
 pub mod service;

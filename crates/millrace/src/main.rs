@@ -1,8 +1,7 @@
-//! The millrace command.
+//! The millrace command, and the services by the names of links to it.
 
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    millrace::dispatch::main().await
+fn main() -> ExitCode {
+    millrace::named::service().unwrap_or_else(millrace::dispatch::main)
 }
