@@ -142,7 +142,7 @@ impl MergeTask {
     /// A topic never has fewer partitions than it had: a process that knows of fewer has not heard yet of those that were
     /// added, and must not let windows close without them.
     fn check_sources(&self, policy: &str) -> Result<(), TaskError> {
-        let wanted: MergePolicy = settings::of_text(policy).map_err(TaskError)?;
+        let wanted: MergePolicy = settings::of_text(policy).map_err(TaskError::new)?;
         let (present, wanted) = (
             self.operator.policy().source_partitions(),
             wanted.source_partitions(),
@@ -150,7 +150,7 @@ impl MergeTask {
         if wanted >= present {
             return Ok(());
         }
-        Err(TaskError(format!(
+        Err(TaskError::new(format!(
             "it waits for {present} partitions of the transactions, and this process knows of {wanted}. Where partitions \
              were added a moment ago, it starts anew with them; a topic that was made anew with fewer is another topic, for \
              which the aggregation has to begin anew: set kafka.topic_prefix"

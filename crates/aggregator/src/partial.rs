@@ -238,7 +238,7 @@ impl Task for PartialTask {
             && self.bounds.refuses_misplaced
         {
             if self.placement.is_outgrown() {
-                return Err(TaskError(OUTGROWN.to_owned()));
+                return Err(TaskError::new(OUTGROWN.to_owned()));
             }
             outbox.dead_letter(record, Misplaced::CODE, &misplaced.to_string());
             return Ok(());

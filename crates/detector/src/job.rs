@@ -235,7 +235,7 @@ impl Task for DetectTask {
         let user_id = transaction.user_id.as_bytes();
         if self.placement.check(record, user_id, outbox).is_some() && self.bounds.refuses_misplaced {
             if self.placement.is_outgrown() {
-                return Err(TaskError(OUTGROWN.to_owned()));
+                return Err(TaskError::new(OUTGROWN.to_owned()));
             }
             self.skip(Misplaced::CODE, outbox);
             return Ok(());
