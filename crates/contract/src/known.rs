@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::DecodeError;
-use crate::money::MoneyField;
+use crate::money::Money;
 use crate::resolve::{Relation, Resolver, relate};
 use crate::source::{Found, RegistryError, SchemaKind, SchemaReference, SchemaSource, WriterSchema};
 
@@ -50,7 +50,7 @@ pub(crate) struct Ours {
     pub(crate) name: &'static str,
     pub(crate) schema: &'static str,
     /// The fields that are money as a double.
-    pub(crate) money: &'static [MoneyField],
+    pub(crate) money: &'static [(&'static str, Option<Money>)],
     pub(crate) reads_json: bool,
 }
 

@@ -9,11 +9,9 @@ use serde_json::{Map, Value as Json};
 
 use crate::DecodeError;
 
-/// A field that is money as a double in our schema.
+/// How a field that is money as a double in our schema is read from a writer that has another type there.
 #[derive(Debug, Clone, Copy)]
-pub struct MoneyField {
-    /// Its name in the schema.
-    pub name: &'static str,
+pub struct Money {
     /// The double of the amount that a float means.
     pub of_float: fn(f32) -> Result<f64, DecodeError>,
     /// The double of the amount that a decimal means: its unscaled bytes and its scale.
@@ -22,26 +20,31 @@ pub struct MoneyField {
 
 /// Such a field that is of another type in a writer's schema.
 #[derive(Debug)]
-pub(crate) struct Money {
-    field: MoneyField,
+pub(crate) struct OtherMoney {
+    name: &'static str,
+    money: Money,
     /// The scale of a decimal in bytes, and of one in a fixed.
     bytes_scale: Option<u32>,
     fixed_scale: Option<u32>,
 }
 
-impl Money {
-    /// Finds out whether `field` is a float or a decimal in a writer's schema, maybe in a union with others, and then gives
+impl OtherMoney {
+    /// Finds out whether a field is a float or a decimal in a writer's schema, maybe in a union with others, and then gives
     /// `reader` the writer's type of the field.
     ///
     /// # Errors
     /// Decimals that cannot be told apart.
-    pub(crate) fn of(field: MoneyField, writer: &Json, reader: &mut Json) -> Result<Option<Self>, String> {
-        let name = field.name;
+    pub(crate) fn of(
+        (name, money): (&'static str, Money),
+        writer: &Json,
+        reader: &mut Json,
+    ) -> Result<Option<Self>, String> {
         let Some(found) = field_type(writer, name) else {
             return Ok(None);
         };
-        let mut money = Self {
-            field,
+        let mut other = Self {
+            name,
+            money,
             bytes_scale: None,
             fixed_scale: None,
         };
@@ -61,8 +64,8 @@ impl Money {
                     has_float = true;
                     continue;
                 }
-                Some("bytes") => &mut money.bytes_scale,
-                Some("fixed") => &mut money.fixed_scale,
+                Some("bytes") => &mut other.bytes_scale,
+                Some("fixed") => &mut other.fixed_scale,
                 _ => continue,
             };
             if branch.get("logicalType").and_then(Json::as_str) != Some("decimal") {
@@ -76,13 +79,13 @@ impl Money {
                 return Err(format!("field {name} has several decimals"));
             }
         }
-        if !has_float && money.bytes_scale.is_none() && money.fixed_scale.is_none() {
+        if !has_float && other.bytes_scale.is_none() && other.fixed_scale.is_none() {
             return Ok(None);
         }
         if let Some(place) = field_type_mut(reader, name) {
             *place = own;
         }
-        Ok(Some(money))
+        Ok(Some(other))
     }
 
     /// Puts the double of the amount in place of what a writer wrote.
@@ -93,23 +96,23 @@ impl Money {
         let Value::Record(fields) = record else {
             return Ok(());
         };
-        let Some((_, value)) = fields.iter_mut().find(|(name, _)| name == self.field.name) else {
+        let Some((_, value)) = fields.iter_mut().find(|(name, _)| name == self.name) else {
             return Ok(());
         };
         while let Value::Union(_, inner) = value {
             *value = std::mem::replace(inner.as_mut(), Value::Null);
         }
         let amount = match (&*value, self.bytes_scale, self.fixed_scale) {
-            (Value::Float(float), ..) => (self.field.of_float)(*float)?,
+            (Value::Float(float), ..) => (self.money.of_float)(*float)?,
             (Value::Bytes(bytes), Some(scale), _) | (Value::Fixed(_, bytes), _, Some(scale)) => {
-                (self.field.of_decimal)(bytes, scale)?
+                (self.money.of_decimal)(bytes, scale)?
             }
             (Value::Double(double), ..) => *double,
             (Value::Int(whole), ..) => f64::from(*whole),
             // A double tells every integer up to the largest amount.
             (Value::Long(whole), ..) => *whole as f64,
             _ => {
-                let (field, message) = (self.field.name, "is no number".to_owned());
+                let (field, message) = (self.name, "is no number".to_owned());
                 return Err(DecodeError::BadField { field, message });
             }
         };

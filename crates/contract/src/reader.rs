@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::known::{Known, KnownSchemas, Ours};
-use crate::money::MoneyField;
+use crate::money::Money;
 use crate::source::{RegistryError, SchemaSource, WriterSchema};
 use crate::{DecodeError, framing, json};
 
@@ -19,8 +19,9 @@ pub trait Contract: Sized {
     /// Its full name.
     const NAME: &'static str;
 
-    /// The fields that are money as a double: a writer's `float` or `decimal` is read as one too.
-    const MONEY: &'static [MoneyField] = &[];
+    /// The fields that are money as a double: a writer's `float` or `decimal` is read as one too. Others may be there with
+    /// nothing.
+    const MONEY: &'static [(&'static str, Option<Money>)] = &[];
     /// Reads a JSON object, where the contract has that form.
     const FROM_JSON: Option<FromJson<Self>> = None;
 

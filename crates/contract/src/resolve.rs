@@ -12,7 +12,7 @@ use apache_avro::schema_compatibility::SchemaCompatibility;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::Value as Json;
 
-use crate::money::{Money, MoneyField};
+use crate::money::{Money, OtherMoney};
 use crate::source::WriterSchema;
 use crate::{DecodeError, references};
 
@@ -31,7 +31,7 @@ pub struct Resolver {
     writer: Schema,
     /// Ours, with the writer's type where money is of another type than ours.
     resolved: Schema,
-    money: Vec<Money>,
+    money: Vec<OtherMoney>,
     reader: Schema,
 }
 
@@ -43,15 +43,21 @@ const MAX_ALLOCATION: usize = 16 << 20;
 ///
 /// # Errors
 /// Why a value of the one can never be read as the other.
-pub fn relate(writer: &WriterSchema, reader: &str, money_fields: &[MoneyField]) -> Result<Relation, String> {
+pub fn relate(
+    writer: &WriterSchema,
+    reader: &str,
+    money_fields: &[(&'static str, Option<Money>)],
+) -> Result<Relation, String> {
     // Takes effect once in a process; later calls change nothing.
     apache_avro::util::max_allocation_bytes(MAX_ALLOCATION);
-    let writer = references::inline(&writer.text, &writer.references)?;
+    let mut writer = references::inline(&writer.text, &writer.references)?;
     let ours = references::inline(reader, &[])?;
+    rename_by_aliases(&mut writer, &ours);
     let mut resolved = ours.clone();
     let mut money = Vec::new();
-    for &field in money_fields {
-        money.extend(Money::of(field, &writer, &mut resolved)?);
+    for &(field, as_money) in money_fields {
+        let Some(as_money) = as_money else { continue };
+        money.extend(OtherMoney::of((field, as_money), &writer, &mut resolved)?);
     }
     let (writer, writer_logical) = strip(writer)?;
     let (reader, reader_logical) = strip(ours)?;
@@ -100,6 +106,32 @@ impl Resolver {
             .build()
             .and_then(|writer| writer.write_value_to_vec(value))
             .map_err(|error| unresolvable(error.to_string()))
+    }
+}
+
+/// Gives the fields of a writer's schema that ours knows by an alias our names. Names are not in the bytes. (Avro 1.12,
+/// "Aliases"; apache-avro compares by them, and does not resolve by them.)
+fn rename_by_aliases(writer: &mut Json, reader: &Json) {
+    let Some(reader_fields) = reader.get("fields").and_then(Json::as_array) else {
+        return;
+    };
+    let Some(writer_fields) = writer.get_mut("fields").and_then(Json::as_array_mut) else {
+        return;
+    };
+    for reader_field in reader_fields {
+        let find =
+            |fields: &[Json], name: &Json| fields.iter().position(|field| field.get("name") == Some(name));
+        let name = &reader_field["name"];
+        let aliases = reader_field.get("aliases").and_then(Json::as_array);
+        let mut by_alias = aliases.into_iter().flatten();
+        let found = find(writer_fields, name);
+        let Some(at) = found.or_else(|| by_alias.find_map(|alias| find(writer_fields, alias))) else {
+            continue;
+        };
+        writer_fields[at]["name"] = name.clone();
+        if let Some(writer_type) = writer_fields[at].get_mut("type") {
+            rename_by_aliases(writer_type, &reader_field["type"]);
+        }
     }
 }
 

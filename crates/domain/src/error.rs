@@ -1,5 +1,6 @@
 //! The one error of a value that breaks the contract.
 
+use millrace_contract::kind::unit_hint;
 use thiserror::Error;
 
 /// A field's value that the contract of a transaction refuses. The message names the field, the value and what
@@ -80,22 +81,6 @@ impl InvalidValue {
             Self::BeforeEarliest { .. } => "before_earliest_time",
             Self::FarFuture { .. } => "far_future",
         }
-    }
-}
-
-/// Which other unit makes a plausible time of a value that is none in milliseconds; empty where none does.
-fn unit_hint(value: i64) -> &'static str {
-    /// The years 2000 to 2099.
-    const PLAUSIBLE_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
-    let is_plausible = |ms: Option<i64>| ms.is_some_and(|ms| PLAUSIBLE_MS.contains(&ms));
-    if is_plausible(value.checked_mul(1_000)) {
-        ": seconds for milliseconds?"
-    } else if is_plausible(Some(value / 1_000)) {
-        ": microseconds for milliseconds?"
-    } else if is_plausible(Some(value / 1_000_000)) {
-        ": nanoseconds for milliseconds?"
-    } else {
-        ""
     }
 }
 

@@ -92,7 +92,14 @@ pub struct Transaction {
 
 impl Transaction {
     /// The latest event time: the end of the year 9999.
-    pub const MAX_TIME_MS: i64 = 253_402_300_799_999;
+    pub const MAX_TIME_MS: i64 = millrace_contract::kind::MAX_TIME_MS;
+
+    /// Whether an event time may be one: from 1970 to 9999.
+    #[inline]
+    #[must_use]
+    pub fn is_time(time_ms: i64) -> bool {
+        (0..=Self::MAX_TIME_MS).contains(&time_ms)
+    }
 
     /// Checks an event time by itself.
     ///
@@ -100,7 +107,7 @@ impl Transaction {
     /// Before 1970 or after 9999.
     #[inline]
     pub fn check_time(transaction_time_ms: i64) -> Result<i64, InvalidValue> {
-        if (0..=Self::MAX_TIME_MS).contains(&transaction_time_ms) {
+        if Self::is_time(transaction_time_ms) {
             Ok(transaction_time_ms)
         } else {
             Err(InvalidValue::TimeOutOfRange(transaction_time_ms))

@@ -4,12 +4,9 @@
 //! before it, and fields that the contract does not have, which are ignored as Avro's are. A field of the contract that
 //! is missing or there twice is an error: which of two values is meant is not for a reader to guess.
 
-use std::fmt;
-
 use millrace_contract::DecodeError;
-use millrace_contract::json::{Integer, Text, put_display, put_name, put_string, without_mark};
+use millrace_contract::json::{self, Integer, MapAccess, Text, put_display, put_name, put_string};
 use serde::Deserialize;
-use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
 use crate::{
     Amount, Currency, InvalidValue, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
@@ -42,24 +39,12 @@ pub fn encode(transaction: &Transaction, bytes: &mut Vec<u8>) {
     bytes.push(b'}');
 }
 
-/// Reads one JSON object: every field of the contract once. Others are passed over, whatever they hold: that takes no
-/// stack, and no more memory than the value has.
+/// Reads one JSON object, as [`json::decode`] does.
 ///
 /// # Errors
 /// No JSON object, a field that is missing, twice or of another type, or a value that the contract refuses.
 pub fn decode(value: &[u8]) -> Result<Transaction, DecodeError> {
-    let mut problem = None;
-    let mut deserializer = serde_json::Deserializer::from_slice(without_mark(value));
-    let parsed = Object {
-        problem: &mut problem,
-    }
-    .deserialize(&mut deserializer)
-    .and_then(|fields| deserializer.end().map(|()| fields));
-    match (parsed, problem) {
-        (_, Some(problem)) => Err(problem),
-        (Err(error), None) => Err(DecodeError::BadJson(error.to_string())),
-        (Ok(fields), None) => fields.transaction(),
-    }
+    json::decode::<Fields>(value)
 }
 
 /// What has been read so far. Every value is checked as it is read.
@@ -77,8 +62,10 @@ struct Fields {
     currency: Option<Currency>,
 }
 
-impl Fields {
-    fn transaction(self) -> Result<Transaction, DecodeError> {
+impl json::Fields for Fields {
+    type Record = Transaction;
+
+    fn finish(self) -> Result<Transaction, DecodeError> {
         fn there<T>(value: Option<T>, field: &'static str) -> Result<T, DecodeError> {
             value.ok_or(DecodeError::MissingField(field))
         }
@@ -137,10 +124,7 @@ impl Fields {
             "currency" => text(&mut self.currency, map, "currency", |text| {
                 Currency::parse(text.as_bytes())
             }),
-            _ => map
-                .next_value::<IgnoredAny>()
-                .map(|_| ())
-                .map_err(|error| DecodeError::BadJson(error.to_string())),
+            _ => json::skip(map),
         }
     }
 }
@@ -184,36 +168,4 @@ fn symbol<'de, A: MapAccess<'de>, T>(
             message: format!("{:?} is not {right}", text.chars().take(40).collect::<String>()),
         })
     })
-}
-
-/// Reads the object; a problem of ours goes to `problem`, as the parser's error type has no room for it.
-struct Object<'p> {
-    problem: &'p mut Option<DecodeError>,
-}
-
-impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = Fields;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Fields, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = Fields;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a transaction as a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-        let mut fields = Fields::default();
-        while let Some(Text(name)) = map.next_key()? {
-            if let Err(problem) = fields.read(&name, &mut map) {
-                *self.problem = Some(problem);
-                return Err(de::Error::custom("a field is wrong"));
-            }
-        }
-        Ok(fields)
-    }
 }

@@ -10,11 +10,12 @@ pub mod partial;
 pub mod transaction;
 
 mod decimal;
+mod kinds;
 mod short_id;
 
-use millrace_contract::money::MoneyField;
+use millrace_contract::money::Money;
 use millrace_contract::reader::{Contract, FromJson};
-use millrace_contract::{DecodeError, ReadAhead, Reader};
+use millrace_contract::{DecodeError, Encode, Event, Kind, ReadAhead, Reader};
 
 pub use self::anomaly::DecodedAnomaly;
 pub use self::label::DecodedLabel;
@@ -45,16 +46,37 @@ impl From<InvalidValue> for DecodeError {
 impl Contract for Transaction {
     const SCHEMA: &'static str = schema::TRANSACTION;
     const NAME: &'static str = "millrace.Transaction";
-    const MONEY: &'static [MoneyField] = &[MoneyField {
-        name: "amount",
-        of_float: |value| Ok(Amount::from_f32(value)?.to_f64()),
-        of_decimal: |unscaled, scale| Ok(Amount::from_decimal(unscaled, scale)?.to_f64()),
-    }];
+    const MONEY: &'static [(&'static str, Option<Money>)] = &[("amount", <Amount as Kind>::MONEY)];
     const FROM_JSON: Option<FromJson<Self>> = Some(json::decode);
 
     #[inline]
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         transaction::decode(body)
+    }
+}
+
+impl Encode for Transaction {
+    const MAX_LEN: usize = transaction::MAX_LEN;
+
+    #[inline]
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        transaction::encode(self, bytes);
+    }
+
+    fn encode_json(&self, bytes: &mut Vec<u8>) {
+        json::encode(self, bytes);
+    }
+}
+
+impl Event for Transaction {
+    #[inline]
+    fn id(&self) -> [u8; 16] {
+        *self.transaction_id.as_bytes()
+    }
+
+    #[inline]
+    fn time_ms(&self) -> i64 {
+        self.transaction_time_ms
     }
 }
 

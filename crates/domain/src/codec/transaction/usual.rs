@@ -28,7 +28,7 @@ pub(super) fn decode(body: &[u8]) -> Option<Transaction> {
         transaction_id: TransactionId::from_text(id)?,
         user_id,
         amount: Amount::from_nearest_f64(f64::from_le_bytes(*amount))?,
-        transaction_time_ms: Transaction::check_time(time_ms).ok()?,
+        transaction_time_ms: Transaction::is_time(time_ms).then_some(time_ms)?,
         merchant_id,
         transaction_type: one_of(*body.get(type_at)?, &TransactionType::ALL)?,
         location,
