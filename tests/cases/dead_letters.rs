@@ -303,7 +303,7 @@ async fn cut_letter(context: &TestContext, writer: &Writer, source: &str, key: &
 }
 
 /// Runs `millrace dlq ARGUMENTS… --json`; what it says.
-async fn dlq(context: &TestContext, name: &str, arguments: &[&str], fails: bool) -> Result<Value> {
+pub(super) async fn dlq(context: &TestContext, name: &str, arguments: &[&str], fails: bool) -> Result<Value> {
     let mut service = Service::start(context, name, &[&["dlq"], arguments, &["--json"]].concat())?;
     let ended = service.succeed(LIMIT).await;
     let output = service.output();
@@ -317,7 +317,7 @@ async fn dlq(context: &TestContext, name: &str, arguments: &[&str], fails: bool)
     Ok(value.with_context(|| output.clone())??)
 }
 
-fn sent(report: &Value) -> u64 {
+pub(super) fn sent(report: &Value) -> u64 {
     let codes = report["sent"].as_object().into_iter().flatten();
     codes.filter_map(|(_, count)| count.as_u64()).sum()
 }

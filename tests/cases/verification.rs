@@ -9,6 +9,7 @@ use millrace_codec::TransactionReader;
 use millrace_domain::topic;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
+use millrace_tests::verification::{Report, verified};
 use millrace_tests::{TestContext, topics, wait_until};
 
 /// Rows of the file that is sent twice.
@@ -84,54 +85,6 @@ pub(super) async fn what_nobody_has_worked_off_is_not_finished(mut context: Test
     ensure!(behind.contains("aggregate-partial"), "{behind}");
     ensure!(report.failed().is_empty(), "{report:?}");
     Ok(())
-}
-
-/// What `verify --json` says.
-#[derive(Debug)]
-struct Report(serde_json::Value);
-
-impl Report {
-    async fn of(context: &TestContext, arguments: &[&str], code: i32) -> Result<Self> {
-        let mut service = Service::start(context, "verify-json", arguments)?;
-        let (found, output) = service.end(LIMIT).await?;
-        ensure!(
-            found == Some(code),
-            "verify ended with {found:?}, not {code}:\n{output}"
-        );
-        // Its progress, and what another said before, are in the same file.
-        let last = output.rfind("\n{\n").map_or(0, |at| at + 1);
-        Ok(Self(serde_json::from_str(&output[last..])?))
-    }
-
-    fn rows(&self) -> impl Iterator<Item = &serde_json::Value> {
-        self.0["checks"].as_array().into_iter().flatten()
-    }
-
-    fn cell(&self, row: &str, column: &str) -> Result<&str> {
-        let found = self.rows().find(|check| check["check"] == row);
-        let cell = found.and_then(|check| check[column].as_str());
-        cell.ok_or_else(|| anyhow::anyhow!("there is no row {row:?}: {self:?}"))
-    }
-
-    fn row(&self, row: &str) -> Result<&str> {
-        self.cell(row, "actual")
-    }
-
-    fn expected(&self, row: &str) -> Result<&str> {
-        self.cell(row, "expected")
-    }
-
-    fn failed(&self) -> Vec<&str> {
-        let failed = self.rows().filter(|check| check["verdict"] == "failed");
-        failed.filter_map(|check| check["check"].as_str()).collect()
-    }
-}
-
-/// The report of a verification that must end with this status.
-async fn verified(context: &TestContext, code: i32) -> Result<Report> {
-    let report = Report::of(context, &["verify", "--json", "--timeout", "120s"], code).await?;
-    ensure!(report.0["passed"] == (code == 0), "{report:?}");
-    Ok(report)
 }
 
 /// Purchases of some users at one hour of a day that is long over.

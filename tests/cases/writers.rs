@@ -8,8 +8,9 @@ use millrace_codec::{AggregateReader, framing, json, transaction};
 use millrace_domain::{Transaction, schema, topic};
 use millrace_kafka::partition_for;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
+use millrace_tests::registry_proxy::RegistryProxy;
 use millrace_tests::service::Service;
-use millrace_tests::{TestContext, registry_proxy, sample, topics, wait_until};
+use millrace_tests::{TestContext, sample, topics, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
@@ -27,7 +28,9 @@ pub(super) async fn are_read_or_named(mut context: TestContext) -> Result<()> {
     context.settings.aggregator.window_ms = WINDOW_MS;
     context.settings.aggregator.worker.idle_timeout_ms = 3_000;
     let registry = context.settings.schema_registry.url.clone();
-    context.settings.schema_registry.url = registry_proxy::refusing(&registry, REFUSED).await?;
+    let proxy = RegistryProxy::start(&registry).await?;
+    proxy.refuse(REFUSED);
+    context.settings.schema_registry.url = proxy.url;
     let pipeline = Pipeline::start(&context).await?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     let start_ms = i64::try_from(now.as_millis())? / WINDOW_MS * WINDOW_MS - 60_000;
@@ -180,7 +183,7 @@ async fn good(
     Ok(values)
 }
 
-async fn register(registry: &str, subject: &str, schema: &Value) -> Result<u32> {
+pub(super) async fn register(registry: &str, subject: &str, schema: &Value) -> Result<u32> {
     let request = reqwest::Client::new().post(format!("{registry}/subjects/{subject}/versions"));
     let answer = request.json(schema).send().await?.error_for_status()?;
     let answer: Value = answer.json().await?;
@@ -193,14 +196,14 @@ fn text(sent: &Transaction) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn framed(id: u32, sent: &Transaction) -> Vec<u8> {
+pub(super) fn framed(id: u32, sent: &Transaction) -> Vec<u8> {
     let mut value = Vec::new();
     transaction::encode_framed(id, sent, &mut value);
     value
 }
 
 /// Sends values, with their users as keys, or without a key to the partition that `elsewhere` names.
-fn send<'a>(
+pub(super) fn send<'a>(
     context: &TestContext,
     values: impl Iterator<Item = &'a (Transaction, Vec<u8>)>,
     elsewhere: impl Fn(&Transaction) -> Option<i32>,

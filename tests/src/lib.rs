@@ -27,6 +27,7 @@ pub mod service;
 pub mod sink;
 pub mod spans;
 pub mod topics;
+pub mod verification;
 
 pub use context::TestContext;
 pub use environment::Environment;

@@ -1,32 +1,74 @@
-//! A proxy before the registry, as a gateway with rights of its own is: it answers 403 for one schema id, and passes
+//! A proxy before the registry, as a gateway with rights of its own is: it answers 403 for some schema ids, and passes
 //! everything else on.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use reqwest::{Client, Method};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A proxy before `registry_url` that refuses `schema_id`; gives its address. It ends with the runtime.
-///
-/// # Errors
-/// No port is free.
-pub async fn refusing(registry_url: &str, schema_id: u32) -> Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = format!("http://{}", listener.local_addr()?);
-    let (registry, refused) = (registry_url.to_owned(), format!("/schemas/ids/{schema_id}"));
-    let client = Client::new();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (client, registry, refused) = (client.clone(), registry.clone(), refused.clone());
-            // A connection that breaks is its client's to mend.
-            tokio::spawn(async move { serve(stream, &client, &registry, &refused).await });
-        }
-    });
-    Ok(address)
+/// A running proxy. It ends with the runtime.
+#[derive(Debug, Clone)]
+pub struct RegistryProxy {
+    /// Where it listens.
+    pub url: String,
+    refused: Arc<Mutex<BTreeSet<u32>>>,
+}
+
+impl RegistryProxy {
+    /// One before `registry_url` that refuses nothing yet.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start(registry_url: &str) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let proxy = Self {
+            url: format!("http://{}", listener.local_addr()?),
+            refused: Arc::default(),
+        };
+        let (registry, refused, client) = (registry_url.to_owned(), proxy.refused.clone(), Client::new());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (client, registry, refused) = (client.clone(), registry.clone(), refused.clone());
+                // A connection that breaks is its client's to mend.
+                tokio::spawn(async move { serve(stream, &client, &registry, &refused).await });
+            }
+        });
+        Ok(proxy)
+    }
+
+    /// Refuses a schema id from now on.
+    pub fn refuse(&self, schema_id: u32) {
+        lock(&self.refused).insert(schema_id);
+    }
+
+    /// Passes it on again.
+    pub fn allow(&self, schema_id: u32) {
+        lock(&self.refused).remove(&schema_id);
+    }
+}
+
+fn lock(refused: &Mutex<BTreeSet<u32>>) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
+    refused.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether what is asked for is one of these schemas.
+fn is_of(path: &str, refused: &Mutex<BTreeSet<u32>>) -> bool {
+    let id = path.strip_prefix("/schemas/ids/");
+    let id = id.and_then(|rest| rest.split(['/', '?']).next());
+    id.and_then(|id| id.parse().ok())
+        .is_some_and(|id: u32| lock(refused).contains(&id))
 }
 
 /// Answers one request and closes.
-async fn serve(stream: TcpStream, client: &Client, registry: &str, refused: &str) -> Result<()> {
+async fn serve(
+    stream: TcpStream,
+    client: &Client,
+    registry: &str,
+    refused: &Mutex<BTreeSet<u32>>,
+) -> Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     stream.read_line(&mut line).await?;
@@ -47,7 +89,7 @@ async fn serve(stream: TcpStream, client: &Client, registry: &str, refused: &str
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
-    let (status, text) = if path.starts_with(refused) {
+    let (status, text) = if is_of(&path, refused) {
         (403, r#"{"error_code": 40301, "message": "denied"}"#.to_owned())
     } else {
         let request = client

@@ -83,6 +83,8 @@ pub struct Source {
     pub counted: Counted,
     /// Records that the jobs have to refuse.
     pub refusable: u64,
+    /// Records that `millrace dlq replay` has sent.
+    pub replays: u64,
 }
 
 /// What retention, or somebody, has removed of the topics.

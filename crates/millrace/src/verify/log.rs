@@ -62,6 +62,11 @@ impl TopicLog {
         })
     }
 
+    /// Number of partitions when it was opened.
+    pub(crate) fn partitions(&self) -> i32 {
+        i32::try_from(self.next.len()).unwrap_or(i32::MAX)
+    }
+
     /// The topic's full name.
     pub(crate) fn topic(&self) -> &str {
         &self.topic

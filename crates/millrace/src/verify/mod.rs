@@ -14,6 +14,7 @@ pub(crate) mod misplaced;
 mod once;
 mod places;
 mod progress;
+mod refusals;
 pub mod report;
 mod state;
 pub mod topics;

@@ -4,7 +4,7 @@
 //! A record takes [`ENTRY_BYTES`] of temporary disk space, so a hundred million take 5 GB; memory is bounded by the
 //! buffers (50 MB) and the ids of one of the buckets.
 
-use std::collections::{HashMap, hash_map};
+use std::collections::{HashMap, HashSet, hash_map};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 
@@ -31,10 +31,14 @@ pub(super) struct Entry {
     units: i64,
     currency: Currency,
     is_refund: bool,
+    /// Whether `millrace dlq replay` has sent it: its first copy is before it in the topic.
+    pub(super) is_replay: bool,
+    /// Whether the jobs have to refuse it, although it can be read.
+    pub(super) is_refusable: bool,
 }
 
 impl Entry {
-    /// A transaction at its place in the log.
+    /// A transaction at its place in the log, sent by a producer and fit to be processed.
     pub(super) fn of(transaction: &Transaction, partition: i32, offset: i64) -> Self {
         Self {
             id: transaction.transaction_id,
@@ -44,6 +48,8 @@ impl Entry {
             units: transaction.amount.units(),
             currency: transaction.currency,
             is_refund: transaction.transaction_type == TransactionType::Refund,
+            is_replay: false,
+            is_refusable: false,
         }
     }
 
@@ -70,7 +76,9 @@ impl Entry {
         bytes.extend_from_slice(&self.units.to_le_bytes());
         bytes.extend_from_slice(&self.partition.to_le_bytes());
         bytes.extend_from_slice(self.currency.as_str().as_bytes());
-        bytes.push(u8::from(self.is_refund));
+        bytes.push(
+            u8::from(self.is_refund) | u8::from(self.is_replay) << 1 | u8::from(self.is_refusable) << 2,
+        );
     }
 
     fn read(bytes: &[u8; ENTRY_BYTES]) -> anyhow::Result<Self> {
@@ -83,7 +91,9 @@ impl Entry {
             units: word(32)?,
             partition: i32::from_le_bytes(bytes[40..44].try_into()?),
             currency: Currency::parse(&bytes[44..47])?,
-            is_refund: bytes[47] != 0,
+            is_refund: bytes[47] & 1 != 0,
+            is_replay: bytes[47] & 2 != 0,
+            is_refusable: bytes[47] & 4 != 0,
         })
     }
 }
@@ -152,6 +162,8 @@ pub(super) struct Known<'a> {
     pub(super) dead: &'a Places,
     /// Records on the late topic.
     pub(super) late: &'a Places,
+    /// Records that the sink has refused.
+    pub(super) unsunk: &'a Places,
     /// Size of the windows that are added up.
     pub(super) window_ms: i64,
     /// Whether a run vouches for a transaction id: it has ended, and no other sends its ids.
@@ -161,9 +173,9 @@ pub(super) struct Known<'a> {
 /// What the records come to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counted {
-    /// Every record whose run vouches for its id, copies and all.
+    /// Every record whose run vouches for its id, copies and all but those of `millrace dlq replay`.
     pub vouched: Windows,
-    /// Every other record that can be read, copies and all.
+    /// Every other record that can be read, copies and all but the same.
     pub others: Windows,
     /// Each transaction once: its first record that was not refused.
     pub once: Windows,
@@ -180,6 +192,36 @@ pub struct Counted {
     pub late_copies: u64,
     /// Records on the late topic that are in the topic of transactions.
     pub late_found: u64,
+    /// Records that the jobs have refused although nothing is wrong with them.
+    pub wrongly_refused: u64,
+    /// Number of their transactions that are in another record, which was taken: as a rule one that was sent again.
+    pub wrongly_refused_taken: u64,
+    /// Number of their transactions that are in none: they are lost until they are sent again.
+    pub wrongly_refused_lost: u64,
+    /// Records that the sink has refused, and whose transaction is in another record that it has not.
+    pub unsunk_mended: u64,
+}
+
+/// What is known of the ids of one bucket.
+#[derive(Debug, Default)]
+struct Ids {
+    /// Start of the window of the first record that was not refused.
+    firsts: HashMap<TransactionId, i64>,
+    /// How many records of it the jobs have wrongly refused.
+    refused: HashMap<TransactionId, u64>,
+    /// How many records of it the sink has refused.
+    unsunk: HashMap<TransactionId, u64>,
+    /// Those of which the sink has not refused a record; kept only where it has refused any.
+    sunk: HashSet<TransactionId>,
+}
+
+impl Ids {
+    fn clear(&mut self) {
+        self.firsts.clear();
+        self.refused.clear();
+        self.unsunk.clear();
+        self.sunk.clear();
+    }
 }
 
 impl Records {
@@ -201,32 +243,44 @@ impl Records {
     /// What is in the temporary folder cannot be read again.
     pub(super) fn count(&mut self, known: &Known<'_>) -> anyhow::Result<Counted> {
         let mut counted = Counted::default();
-        let mut firsts: HashMap<TransactionId, i64> = HashMap::new();
+        let mut ids = Ids::default();
         for bucket in &mut self.buckets {
-            firsts.clear();
-            let read = bucket.for_each(|entry| counted.take(&entry, &mut firsts, known));
+            ids.clear();
+            let read = bucket.for_each(|entry| counted.take(&entry, &mut ids, known));
             read.context("reading the ids of records from the temporary folder")?;
+            counted.settle(&ids);
         }
         Ok(counted)
     }
 }
 
 impl Counted {
-    fn take(&mut self, entry: &Entry, firsts: &mut HashMap<TransactionId, i64>, known: &Known<'_>) {
+    fn take(&mut self, entry: &Entry, ids: &mut Ids, known: &Known<'_>) {
         let (partition, offset) = (entry.partition, entry.offset);
         let start_ms = entry.time_ms - entry.time_ms.rem_euclid(known.window_ms);
         let totals = entry.totals();
         let add = |windows: &mut Windows| add_to(windows, start_ms, entry.currency, &totals);
-        add(match (known.is_vouched)(&entry.id) {
-            true => &mut self.vouched,
-            false => &mut self.others,
-        });
+        // What was sent again is in no ledger a second time, and must not stand for a record that is missing.
+        if !entry.is_replay {
+            add(match (known.is_vouched)(&entry.id) {
+                true => &mut self.vouched,
+                false => &mut self.others,
+            });
+        }
+        if known.unsunk.contains(partition, offset) {
+            *ids.unsunk.entry(entry.id).or_default() += 1;
+        } else if known.unsunk.len() > 0 {
+            ids.sunk.insert(entry.id);
+        }
         let is_late = known.late.contains(partition, offset);
         self.late_found += u64::from(is_late);
         if known.dead.contains(partition, offset) {
+            if !entry.is_refusable {
+                *ids.refused.entry(entry.id).or_default() += 1;
+            }
             return;
         }
-        match firsts.entry(entry.id) {
+        match ids.firsts.entry(entry.id) {
             hash_map::Entry::Vacant(place) => {
                 place.insert(start_ms);
                 add(&mut self.once);
@@ -243,6 +297,19 @@ impl Counted {
                 }
             }
         }
+    }
+
+    /// Adds what is known only when all records of these ids were seen.
+    fn settle(&mut self, ids: &Ids) {
+        for (id, count) in &ids.refused {
+            self.wrongly_refused += count;
+            match ids.firsts.contains_key(id) {
+                true => self.wrongly_refused_taken += 1,
+                false => self.wrongly_refused_lost += 1,
+            }
+        }
+        let mended = ids.unsunk.iter().filter(|(id, _)| ids.sunk.contains(*id));
+        self.unsunk_mended += mended.map(|(_, count)| count).sum::<u64>();
     }
 }
 

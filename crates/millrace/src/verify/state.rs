@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use anyhow::Context;
 use millrace_codec::{AggregateReader, AnomalyReader, ReadError, SchemaFetcher, TransactionReader};
 use millrace_domain::{Currency, MerchantAggregate, ShortId};
+use millrace_kafka::copies;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 
 use super::figures::{DeadLetters, Observed};
 use super::firsts::Firsts;
 use super::once::{Entry, Records};
 use super::places::Places;
+use super::refusals::Refusals;
 use super::totals::{Totals, Windows, add_to};
 
 /// The service that may write a dead letter twice, as it writes outside transactions, and whose dead letters are good
@@ -21,7 +23,7 @@ pub(super) struct State {
     aggregate_reader: AggregateReader,
     transaction_reader: TransactionReader,
     anomaly_reader: AnomalyReader,
-    max_future_ms: i64,
+    refusals: Refusals,
     /// Retention has removed dead letters, so that what they refused has to be told without them.
     pub(super) letters_are_lost: bool,
     /// The transactions' topic.
@@ -29,6 +31,8 @@ pub(super) struct State {
     pub(super) records_read: u64,
     /// Records there that the jobs have to refuse.
     pub(super) refusable: u64,
+    /// Records there that `millrace dlq replay` has sent.
+    pub(super) replays: u64,
     pub(super) first_appended_ms: Firsts,
     /// The newest revision of each result, early or final, with its window's end.
     aggregates: HashMap<(ShortId, Currency, i64), Newest>,
@@ -44,6 +48,8 @@ pub(super) struct State {
     dead_letters: BTreeMap<String, ServiceLetters>,
     /// Places of what an exactly-once job has refused.
     pub(super) dead: Places,
+    /// Places of what the sink has refused.
+    pub(super) unsunk: Places,
     anomaly_ids: HashSet<[u8; 16]>,
     doubled_anomalies: u64,
     pub(super) labels: u64,
@@ -64,16 +70,17 @@ struct ServiceLetters {
 }
 
 impl State {
-    pub(super) fn new(fetcher: &SchemaFetcher, max_future_ms: i64) -> Self {
+    pub(super) fn new(fetcher: &SchemaFetcher, refusals: Refusals) -> Self {
         Self {
             aggregate_reader: AggregateReader::new(fetcher.clone()),
             transaction_reader: TransactionReader::new(fetcher.clone()),
             anomaly_reader: AnomalyReader::new(fetcher.clone()),
-            max_future_ms,
+            refusals,
             letters_are_lost: false,
             records: Records::default(),
             records_read: 0,
             refusable: 0,
+            replays: 0,
             first_appended_ms: Firsts::default(),
             aggregates: HashMap::new(),
             window_sizes_ms: BTreeSet::new(),
@@ -86,6 +93,7 @@ impl State {
             first_late_ms: Firsts::default(),
             dead_letters: BTreeMap::new(),
             dead: Places::default(),
+            unsunk: Places::default(),
             anomaly_ids: HashSet::new(),
             doubled_anomalies: 0,
             labels: 0,
@@ -139,19 +147,22 @@ impl State {
         let appended_ms = message.timestamp().to_millis().unwrap_or(-1);
         self.records_read += 1;
         self.first_appended_ms.take(partition, appended_ms);
+        let is_replay = header(message, copies::header::REPLAYED_FROM).is_some();
+        self.replays += u64::from(is_replay);
         match self
             .transaction_reader
             .read(message.payload().unwrap_or_default())
         {
             Ok(transaction) => {
-                let too_far = transaction
-                    .check_not_far_future(appended_ms, self.max_future_ms)
-                    .is_err();
-                self.refusable += u64::from(too_far);
-                if too_far && self.letters_are_lost {
+                let is_refusable = self.refusals.refuse(&transaction, message);
+                self.refusable += u64::from(is_refusable);
+                if is_refusable && self.letters_are_lost {
                     return Ok(());
                 }
-                self.records.add(&Entry::of(&transaction, partition, offset))
+                let mut entry = Entry::of(&transaction, partition, offset);
+                entry.is_replay = is_replay;
+                entry.is_refusable = is_refusable;
+                self.records.add(&entry)
             }
             Err(ReadError::Invalid(_)) => {
                 self.refusable += 1;
@@ -225,9 +236,10 @@ impl State {
         let Some((partition, offset)) = self.source(message) else {
             return Ok(());
         };
-        if service != AT_LEAST_ONCE {
-            self.dead.insert(partition, offset);
-        }
+        match service == AT_LEAST_ONCE {
+            true => self.unsunk.insert(partition, offset),
+            false => self.dead.insert(partition, offset),
+        };
         let letters = self.dead_letters.entry(service).or_default();
         letters.copies += u64::from(!letters.sources.insert(partition, offset));
         Ok(())

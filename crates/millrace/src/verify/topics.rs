@@ -10,6 +10,7 @@ use millrace_settings::Settings;
 use super::figures::{Expected, Observed, Retention, Source};
 use super::log::{Extent, TopicLog};
 use super::once::Known;
+use super::refusals::Refusals;
 use super::state::State;
 use super::totals::common_window;
 
@@ -41,6 +42,7 @@ struct CountedFrom {
     records: u64,
     dead: u64,
     late: u64,
+    unsunk: u64,
     window_ms: i64,
     vouched: usize,
 }
@@ -54,16 +56,18 @@ impl Topics {
         let kafka = &settings.kafka;
         let open = |name: &str| TopicLog::open(kafka, topic_name(kafka, name));
         let fetcher = SchemaFetcher::new(millrace_service::registry::config(&settings.schema_registry));
+        let transactions = open(topic::TRANSACTIONS)?;
+        let refusals = Refusals::of(&settings.aggregator, transactions.partitions());
         Ok(Self {
             logs: Logs {
-                transactions: open(topic::TRANSACTIONS)?,
+                transactions,
                 aggregates: open(topic::AGGREGATES)?,
                 late: open(topic::LATE)?,
                 dead_letters: open(&topic::dead_letter(topic::TRANSACTIONS))?,
                 anomalies: open(topic::ANOMALIES)?,
                 labels: open(topic::FRAUD_LABELS)?,
             },
-            state: State::new(&fetcher, settings.aggregator.event_time.max_future_ms),
+            state: State::new(&fetcher, refusals),
             counted: None,
             counting: Duration::ZERO,
         })
@@ -116,12 +120,13 @@ impl Topics {
             }
         };
         let retention = extents.retention(&self.logs, &self.state);
+        // Offsets are more than records where somebody writes in transactions.
+        let records = match source {
+            Some(_) => self.state.records_read,
+            None => extents.transactions.length,
+        };
         Ok(Observed {
-            transactions: extents
-                .transactions
-                .truncated
-                .is_empty()
-                .then_some(extents.transactions.length),
+            transactions: extents.transactions.truncated.is_empty().then_some(records),
             source,
             retention,
             ..self.state.observed(window_ms)
@@ -134,6 +139,7 @@ impl Topics {
             records: state.records_read,
             dead: state.dead.len(),
             late: state.late.len(),
+            unsunk: state.unsunk.len(),
             window_ms,
             vouched: expected.vouched_ids.len(),
         };
@@ -146,12 +152,14 @@ impl Topics {
         let known = Known {
             dead: &state.dead,
             late: &state.late,
+            unsunk: &state.unsunk,
             window_ms,
             is_vouched: &|id| expected.vouches_for(id),
         };
         let source = Source {
             counted: state.records.count(&known)?,
             refusable: state.refusable,
+            replays: state.replays,
         };
         self.counting = started.elapsed();
         self.counted = Some((from, source.clone()));

@@ -197,13 +197,16 @@ impl Balance {
 
     /// What is missing and too much; open windows count as missing.
     pub(super) fn counts(&self, observed: &Observed) -> Counts {
+        let refused = observed.source.as_ref();
+        let refused = refused.map_or(0, |source| source.counted.wrongly_refused_lost);
         let mut counts = Counts {
             doubled: observed.doubled_aggregates + observed.doubled_anomalies + observed.late_twice,
             lost: self
                 .deficits
                 .iter()
                 .map(|(_, least, found)| count(least).saturating_sub(count(found)))
-                .sum(),
+                .sum::<u64>()
+                + refused,
             ..Counts::default()
         };
         for key in self.keys().filter(|key| !self.left_out.contains(&key.0)) {

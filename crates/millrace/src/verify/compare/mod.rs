@@ -80,7 +80,12 @@ fn in_the_topic(expected: &Expected, observed: &Observed, balance: &Balance, row
     if let Some(found) = observed.transactions {
         let acknowledged = expected.acknowledged;
         let name = "records in the transactions topic";
+        let replays = observed.source.as_ref().map_or(0, |source| source.replays);
+        let found = found.saturating_sub(replays);
         rows.at_least(name, acknowledged, found);
+        if replays > 0 {
+            rows.info("records that were sent again", replays);
+        }
         let others = found.saturating_sub(acknowledged + expected.failed);
         if others > 0 {
             rows.info("records there that no ledger has", others);
@@ -236,7 +241,7 @@ fn late(observed: &Observed, rows: &mut Rows) {
 fn dead_letters(expected: &Expected, observed: &Observed, rows: &mut Rows) {
     // The topic itself says what the jobs have to refuse; where it was not read, what was sent malformed on purpose.
     let (wanted, doubt) = match &observed.source {
-        Some(source) => (source.refusable, 0),
+        Some(source) => (source.refusable + source.counted.wrongly_refused, 0),
         None => (expected.malformed, expected.failed),
     };
     let is_known = !observed.retention.dead_letters && observed.retention.source_until_ms.is_none();
@@ -253,8 +258,19 @@ fn dead_letters(expected: &Expected, observed: &Observed, rows: &mut Rows) {
             rows.never(&format!("{name} twice"), letters.copies);
         } else {
             // A sink leaves malformed records to the jobs: its dead letters are good records that it could not keep.
-            rows.never(&name, letters.records);
+            let mended = observed.source.as_ref().map_or(0, |it| it.counted.unsunk_mended);
+            rows.never(&name, letters.records.saturating_sub(mended));
+            if mended > 0 {
+                rows.info(&format!("{name} that were sent again"), mended);
+            }
         }
+    }
+    if let Some(counted) = observed.source.as_ref().map(|source| &source.counted)
+        && counted.wrongly_refused > 0
+    {
+        let (taken, lost) = (counted.wrongly_refused_taken, counted.wrongly_refused_lost);
+        rows.info("good transactions refused, and taken when sent again", taken);
+        rows.never("good transactions among the dead letters", lost);
     }
 }
 

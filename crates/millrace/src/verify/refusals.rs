@@ -1,0 +1,47 @@
+//! Which transactions the jobs have to refuse although they can be read.
+
+use millrace_domain::Transaction;
+use millrace_kafka::Misplaced;
+use millrace_settings::{Aggregator, MisplacedRecords};
+use rdkafka::Timestamp;
+use rdkafka::message::{BorrowedMessage, Message as _};
+
+/// The aggregator's settings that make a dead letter of a transaction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusals {
+    max_future_ms: i64,
+    earliest_ms: i64,
+    /// Number of the topic's partitions, where a transaction that lies elsewhere than those of its user is refused.
+    partitions: Option<i32>,
+}
+
+impl Refusals {
+    /// Those of `settings`, for a topic of `partitions`.
+    pub(super) fn of(settings: &Aggregator, partitions: i32) -> Self {
+        let refuses_misplaced = settings.misplaced_records == MisplacedRecords::DeadLetter;
+        Self {
+            max_future_ms: settings.event_time.max_future_ms,
+            earliest_ms: settings.event_time.earliest_time.ms(),
+            partitions: refuses_misplaced.then_some(partitions),
+        }
+    }
+
+    /// Whether a transaction is refused at its place.
+    pub(super) fn refuse(&self, transaction: &Transaction, message: &BorrowedMessage<'_>) -> bool {
+        let appended_ms = match message.timestamp() {
+            Timestamp::LogAppendTime(ms) => Some(ms),
+            // A producer's stamp bounds nothing.
+            Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+        };
+        let user_id = transaction.user_id.as_bytes();
+        transaction.check_not_before(self.earliest_ms).is_err()
+            || appended_ms.is_some_and(|appended_ms| {
+                transaction
+                    .check_not_far_future(appended_ms, self.max_future_ms)
+                    .is_err()
+            })
+            || self.partitions.is_some_and(|partitions| {
+                Misplaced::of(user_id, message.key(), message.partition(), partitions).is_some()
+            })
+    }
+}
