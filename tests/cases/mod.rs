@@ -12,6 +12,7 @@ mod object_store;
 mod ownership;
 mod partitions;
 mod positions;
+mod refused;
 mod registry;
 mod replay;
 mod retention;
@@ -70,6 +71,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(dead_letters::keep_headers_and_time),
         case!(dead_letters::are_cut_and_never_the_end),
         case!(dead_letters::are_replayed_once),
+        case!(refused::transactions_are_lost_until_they_are_taken),
+        case!(refused::a_replay_does_what_was_done),
         case!(object_store::serves_a_recovery),
         case!(instances::any_port_makes_a_name),
         case!(instances::one_name_is_one_process),

@@ -53,6 +53,15 @@ impl Pipeline {
     /// # Errors
     /// It had ended by itself, or does not become ready again.
     pub async fn crash(&mut self, context: &TestContext, name: &str) -> Result<()> {
+        let (name, port) = self.kill(name)?;
+        self.start_part(context, name, port).await
+    }
+
+    /// Kills the service `name` as a crash would; gives its name and port.
+    ///
+    /// # Errors
+    /// It had ended by itself.
+    pub fn kill(&mut self, name: &str) -> Result<(&'static str, u16)> {
         let at = self
             .0
             .iter()
@@ -60,6 +69,14 @@ impl Pipeline {
             .with_context(|| format!("no service {name}"))?;
         let Part { name, port, service } = self.0.swap_remove(at);
         service.kill()?;
+        Ok((name, port))
+    }
+
+    /// Starts a service that was killed, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn start_part(&mut self, context: &TestContext, name: &'static str, port: u16) -> Result<()> {
         let mut service = Service::start(context, name, &["service", name])?;
         service.ready(port).await?;
         self.0.push(Part { name, port, service });

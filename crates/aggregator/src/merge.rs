@@ -183,7 +183,11 @@ impl Task for MergeTask {
         let partial = match self.job.reader.read(record.payload.unwrap_or_default()) {
             Ok(partial) => partial,
             Err(ReadError::Invalid(error)) => {
-                outbox.dead_letter(record, error.code(), &error.to_string());
+                let why = error.to_string();
+                if error.is_of_registry() {
+                    outbox.note_refusal(record, error.code(), &why)?;
+                }
+                outbox.dead_letter(record, error.code(), &why);
                 return Ok(());
             }
             Err(ReadError::Registry(error)) => return Err(TaskError::new(error)),

@@ -165,6 +165,15 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// Whether the registry's word is all that is wrong, which may be another one later.
+    #[must_use]
+    pub fn is_of_registry(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownSchema { .. } | Self::RefusedSchema { .. } | Self::MissingReference { .. }
+        )
+    }
+
     /// A short name from a fixed set, fit for a metric label.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -212,6 +212,9 @@ impl Task for DetectTask {
         let transaction = match self.ahead.read(record.offset, value) {
             Ok(transaction) => transaction,
             Err(ReadError::Invalid(error)) => {
+                if error.is_of_registry() {
+                    outbox.note_refusal(record, error.code(), &error.to_string())?;
+                }
                 self.skip(error.code(), outbox);
                 return Ok(());
             }

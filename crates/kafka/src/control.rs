@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::refusals::RefusedRun;
+
 /// One record of a control topic. It is written to the partition with the number of the input partition it is about,
 /// in the transaction that commits `offset` there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,13 @@ pub enum ControlRecord {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         closed_until_ms: Option<i64>,
     },
+    /// Which records before `offset` were refused by word of somebody outside of the log: a replay refuses them too.
+    Refused {
+        /// The offset committed with it.
+        offset: i64,
+        /// The records, since the commit before.
+        runs: Vec<RefusedRun>,
+    },
     /// What the partition's watermark is, for the other partitions to know; no event of a replay.
     Watermark {
         /// The offset committed with it.
@@ -62,6 +71,7 @@ impl ControlRecord {
             Self::Advance { offset, .. }
             | Self::Configure { offset, .. }
             | Self::Policy { offset, .. }
+            | Self::Refused { offset, .. }
             | Self::Watermark { offset, .. } => *offset,
         }
     }
@@ -80,7 +90,7 @@ impl ControlRecord {
                 closed_until_ms,
                 ..
             } => Some((policy, *closed_until_ms)),
-            Self::Advance { .. } | Self::Watermark { .. } => None,
+            Self::Advance { .. } | Self::Refused { .. } | Self::Watermark { .. } => None,
         }
     }
 
@@ -89,7 +99,7 @@ impl ControlRecord {
     pub fn watermark_ms(&self) -> Option<i64> {
         match self {
             Self::Advance { watermark_ms, .. } | Self::Watermark { watermark_ms, .. } => Some(*watermark_ms),
-            Self::Configure { .. } | Self::Policy { .. } => None,
+            Self::Configure { .. } | Self::Policy { .. } | Self::Refused { .. } => None,
         }
     }
 
@@ -106,11 +116,63 @@ impl ControlRecord {
         })
     }
 
+    /// The record's value as a worker writes it: it says that refusals are written too.
+    #[must_use]
+    pub(crate) fn to_marked_json(&self) -> String {
+        let marked = Marked {
+            record: self,
+            refusals: true,
+        };
+        serde_json::to_string(&marked).unwrap_or_default()
+    }
+
     /// The record's value.
     #[must_use]
     pub fn to_json(&self) -> String {
         // Numbers and texts cannot fail to be written.
         serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// A record, and whether its release writes what was refused ([`ControlRecord::Refused`]).
+#[derive(Serialize)]
+struct Marked<'a> {
+    #[serde(flatten)]
+    record: &'a ControlRecord,
+    refusals: bool,
+}
+
+/// The mark alone.
+#[derive(Default, Deserialize)]
+struct Mark {
+    #[serde(default)]
+    refusals: bool,
+}
+
+/// What a control topic says of a partition.
+#[derive(Debug, Default)]
+pub(crate) struct ControlLog {
+    pub(crate) records: Vec<ControlRecord>,
+    /// From this offset on, all refusals are among them.
+    pub(crate) refusals_from: Option<i64>,
+}
+
+impl ControlLog {
+    /// Adds the next record's value.
+    ///
+    /// # Errors
+    /// As of [`ControlRecord::parse`].
+    pub(crate) fn add(&mut self, payload: &[u8]) -> Result<(), String> {
+        let record = ControlRecord::parse(payload)?;
+        let mark: Mark = serde_json::from_slice(payload).unwrap_or_default();
+        self.refusals_from = match (mark.refusals, self.refusals_from) {
+            // Before its own commit, another release may have had the partition.
+            (true, None) => Some(record.offset()),
+            (true, from) => from,
+            (false, _) => None,
+        };
+        self.records.push(record);
+        Ok(())
     }
 }
 
@@ -162,7 +224,9 @@ impl Directives {
                 ControlRecord::Configure {
                     offset, nth, policy, ..
                 } => (*offset, *nth, Directive::Configure(policy.clone())),
-                ControlRecord::Policy { .. } | ControlRecord::Watermark { .. } => return None,
+                ControlRecord::Policy { .. }
+                | ControlRecord::Refused { .. }
+                | ControlRecord::Watermark { .. } => return None,
             };
             let is_done = offset < from || (offset == from && nth < done);
             (!is_done && offset <= to).then_some((offset, directive))
@@ -237,6 +301,27 @@ mod tests {
         }
         let error = ControlRecord::parse(br#"{"kind":"rules","offset":1}"#).unwrap_err();
         assert!(error.contains("rules"), "{error}");
+    }
+
+    #[test]
+    fn refusals_are_known_from_the_first_mark_that_no_other_release_came_after() {
+        let (old, new) = (stated(3, "p").to_json(), stated(5, "p").to_marked_json());
+        assert_eq!(
+            ControlRecord::parse(new.as_bytes()),
+            Ok(stated(5, "p")),
+            "a release that knows no mark reads it"
+        );
+        let from = |values: &[&str]| {
+            let mut log = ControlLog::default();
+            values.iter().for_each(|value| log.add(value.as_bytes()).unwrap());
+            assert_eq!(log.records.len(), values.len());
+            log.refusals_from
+        };
+        assert_eq!(from(&[&old]), None);
+        assert_eq!(from(&[&old, &new, &stated(7, "p").to_marked_json()]), Some(5));
+        assert_eq!(from(&[&new, &old]), None);
+        assert_eq!(from(&[&new, &old, &stated(9, "p").to_marked_json()]), Some(9));
+        assert!(ControlLog::default().add(b"{}").is_err());
     }
 
     #[test]

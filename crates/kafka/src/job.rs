@@ -103,6 +103,21 @@ pub trait Outbox {
     /// and `service`, and counts it under `code`.
     fn dead_letter(&mut self, record: &InputRecord<'_>, code: &'static str, error: &str);
 
+    /// Notes that a record is refused by word of somebody outside of the log, as the schema registry is, who may say something
+    /// else another time; `code` and `why` are as of [`Outbox::dead_letter`]. It is written to the control topic, so that a
+    /// replay refuses the record too, without asking. The caller refuses the record after it.
+    ///
+    /// # Errors
+    /// In a replay of a record that was not refused the first time: the task must not go on without it.
+    fn note_refusal(
+        &mut self,
+        _record: &InputRecord<'_>,
+        _code: &'static str,
+        _why: &str,
+    ) -> Result<(), TaskError> {
+        Ok(())
+    }
+
     /// Whether outputs are being dropped because the input is a replay. Counters must not count a replay again.
     fn is_replay(&self) -> bool;
 }

@@ -22,6 +22,7 @@ pub mod placement;
 mod processor_time;
 mod pulse;
 mod reader;
+pub mod refusals;
 pub mod runner;
 pub mod snapshot_store;
 mod snapshot_writer;

@@ -1,8 +1,9 @@
 //! Where a task's outputs go: the open transaction, or nowhere in a replay.
 
 use crate::copies::{SourceRecord, header};
-use crate::job::{InputRecord, Outbox, OutputRecord};
+use crate::job::{InputRecord, Outbox, OutputRecord, TaskError};
 use crate::metrics::JobMetrics;
+use crate::refusals::{NewRefusals, check_replayed};
 use crate::transaction::{Failure, TransactionalProducer};
 
 /// What outlives a single call of a task: names, counts, and the first failure.
@@ -11,6 +12,8 @@ pub(crate) struct OutboxState {
     dead_letter_topic: String,
     /// Records sent since the last commit, by topic.
     produced: Vec<(String, u64)>,
+    /// What was refused since the last commit by word of somebody outside of the log.
+    pub(crate) refusals: NewRefusals,
     failure: Option<Failure>,
 }
 
@@ -20,6 +23,7 @@ impl OutboxState {
             service: job.to_owned(),
             dead_letter_topic: millrace_domain::topic::dead_letter(input_topic),
             produced: Vec::new(),
+            refusals: NewRefusals::default(),
             failure: None,
         }
     }
@@ -104,13 +108,27 @@ impl Outbox for LiveOutbox<'_> {
         self.copy(record, &topic, &headers);
     }
 
+    fn note_refusal(
+        &mut self,
+        record: &InputRecord<'_>,
+        code: &'static str,
+        _why: &str,
+    ) -> Result<(), TaskError> {
+        self.state.refusals.add(record.partition, record.offset, code);
+        Ok(())
+    }
+
     fn is_replay(&self) -> bool {
         false
     }
 }
 
 /// An outbox for what was committed before: everything is in the log already.
-pub(crate) struct ReplayOutbox;
+#[derive(Default)]
+pub(crate) struct ReplayOutbox {
+    /// From here on it is known which records were refused.
+    pub(crate) refusals_from: Option<i64>,
+}
 
 impl Outbox for ReplayOutbox {
     fn send(&mut self, _record: OutputRecord<'_>) {}
@@ -118,6 +136,15 @@ impl Outbox for ReplayOutbox {
     fn copy(&mut self, _record: &InputRecord<'_>, _topic: &str, _headers: &[(&str, &[u8])]) {}
 
     fn dead_letter(&mut self, _record: &InputRecord<'_>, _code: &'static str, _error: &str) {}
+
+    fn note_refusal(
+        &mut self,
+        record: &InputRecord<'_>,
+        _code: &'static str,
+        why: &str,
+    ) -> Result<(), TaskError> {
+        check_replayed(record, self.refusals_from, why)
+    }
 
     fn is_replay(&self) -> bool {
         true

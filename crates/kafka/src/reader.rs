@@ -9,7 +9,7 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use thiserror::Error;
 
 use crate::client::LogBridge;
-use crate::control::ControlRecord;
+use crate::control::ControlLog;
 
 /// How long one look-up may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -179,22 +179,21 @@ impl Reader {
     ///
     /// Their offsets rise with the log, so it is enough to read back from the end until one is below `from`: the whole
     /// topic may hold days.
-    pub(crate) fn control_records(
+    pub(crate) fn control_log(
         &self,
         topic: &str,
         partition: i32,
         from: i64,
-    ) -> Result<Vec<ControlRecord>, ControlError> {
+    ) -> Result<ControlLog, ControlError> {
         let (low, high) = self.bounds(topic, partition)?;
         let mut step = FIRST_STEP;
         loop {
             let start = high.saturating_sub(step).max(low);
-            let mut records = Vec::new();
+            let mut log = ControlLog::default();
             let mut broken = None;
             self.read(topic, partition, start, |message| {
-                match ControlRecord::parse(message.payload().unwrap_or_default()) {
-                    Ok(record) => records.push(record),
-                    Err(reason) => broken = Some((message.offset(), reason)),
+                if let Err(reason) = log.add(message.payload().unwrap_or_default()) {
+                    broken = Some((message.offset(), reason));
                 }
                 broken.is_none()
             })?;
@@ -202,9 +201,9 @@ impl Reader {
                 // An event that is not understood cannot be left out of a replay.
                 return Err(ControlError::Broken { offset, reason });
             }
-            let reaches_back = records.first().is_some_and(|first| first.offset() < from);
+            let reaches_back = log.records.first().is_some_and(|first| first.offset() < from);
             if reaches_back || start == low {
-                return Ok(records);
+                return Ok(log);
             }
             step = step.saturating_mul(8);
         }

@@ -176,6 +176,7 @@ impl<J: Job> Core<J> {
         } else {
             self.outbox.forget_counts();
         }
+        self.outbox.refusals.clear();
         self.partitions.tally.clear();
         self.busy = Duration::ZERO;
     }

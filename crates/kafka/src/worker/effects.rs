@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use rdkafka::error::KafkaError;
 
+use crate::control::ControlRecord;
 use crate::transaction::Failure;
 use crate::{InputRecord, Outbox};
 
@@ -17,6 +18,10 @@ pub(super) trait Effects {
 
     /// The first failure of the outbox since the last call.
     fn take_failure(&mut self) -> Option<Failure>;
+
+    /// Takes what was refused of a partition since the last commit by word of somebody outside of the log, as control records
+    /// of a commit of `offset`.
+    fn take_refusals(&mut self, partition: i32, offset: i64) -> Vec<ControlRecord>;
 
     /// Takes what the client reports in place of a record; an error where the worker cannot go on.
     fn reported(&mut self, error: &KafkaError) -> Result<(), Failure>;

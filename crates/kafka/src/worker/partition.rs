@@ -23,6 +23,7 @@ use super::restore::Restored;
 use super::terms::Terms;
 use crate::control::{ControlRecord, Directives};
 use crate::outbox::ReplayOutbox;
+use crate::refusals::KnownRefusals;
 use crate::stall::Stall;
 use crate::transaction::Failure;
 use crate::{InputRecord, Task, TaskError, WorkerError};
@@ -40,6 +41,8 @@ struct Replay {
     until: i64,
     /// What happened beside them.
     directives: Directives,
+    /// Which of them were refused by word of somebody outside of the log.
+    refusals: KnownRefusals,
     /// Records replayed so far.
     records: u64,
     /// How many there were at the last tick.
@@ -114,6 +117,7 @@ impl<T: Task> Active<T> {
             phase: Phase::Replaying(Replay {
                 until: restored.replay_until,
                 directives: restored.directives,
+                refusals: restored.refusals,
                 records: 0,
                 records_at_tick: 0,
             }),
@@ -214,8 +218,14 @@ impl<T: Task> Active<T> {
                 while let Some(directive) = replay.directives.take_before(record.offset) {
                     repeat(&mut self.task, self.number, &self.terms, &directive)?;
                 }
-                let done = self.task.process(record, &mut ReplayOutbox);
-                done.map_err(|reason| stopped(record.topic, self.number, reason))?;
+                // What was refused then has not touched the state, whatever would become of it now.
+                if !replay.refusals.contains(record.offset) {
+                    let mut outbox = ReplayOutbox {
+                        refusals_from: replay.refusals.whole_from,
+                    };
+                    let done = self.task.process(record, &mut outbox);
+                    done.map_err(|reason| stopped(record.topic, self.number, reason))?;
+                }
                 replay.records += 1;
                 self.go_to(record.offset + 1);
                 self.snapshots.state_changed();
@@ -309,6 +319,9 @@ impl<T: Task> Active<T> {
             };
             self.publish(&record, effects);
             self.stated = Some(Instant::now());
+        }
+        for refused in effects.take_refusals(self.number, offset) {
+            self.publish(&refused, effects);
         }
         Ok(Some(self.next))
     }

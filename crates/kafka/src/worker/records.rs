@@ -8,6 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::core::Core;
 use super::effects::{Effects, Replayed};
 use super::partitions::Partitions;
+use crate::control::ControlRecord;
 use crate::outbox::LiveOutbox;
 use crate::transaction::Failure;
 use crate::{InputRecord, Job, Outbox, WorkerError};
@@ -81,6 +82,10 @@ impl Effects for WorkerEffects<'_> {
     #[inline]
     fn take_failure(&mut self) -> Option<Failure> {
         self.outbox.state.take_failure()
+    }
+
+    fn take_refusals(&mut self, partition: i32, offset: i64) -> Vec<ControlRecord> {
+        self.outbox.state.refusals.take(partition, offset)
     }
 
     fn reported(&mut self, error: &KafkaError) -> Result<(), Failure> {

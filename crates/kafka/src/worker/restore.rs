@@ -18,9 +18,10 @@ use plan::Plan;
 use position::Position;
 
 use super::envelope::Envelope;
-use crate::control::{ControlRecord, Directives, policy_at};
+use crate::control::{ControlLog, ControlRecord, Directives, policy_at};
 use crate::metrics::JobMetrics;
 use crate::reader::{ControlError, Reader};
+use crate::refusals::KnownRefusals;
 use crate::snapshot_store::{SnapshotStore, StoreError};
 use crate::{Beginning, Job, Task, WorkerError, processor_time};
 
@@ -52,6 +53,7 @@ pub(super) struct Restored<T> {
     pub(super) directives: Directives,
     /// The watermark that it begins with, where it was never worked on.
     pub(super) begins_at_ms: Option<i64>,
+    pub(super) refusals: KnownRefusals,
     /// The processor time that the restore took.
     pub(super) cost: Duration,
 }
@@ -139,20 +141,22 @@ impl<J: Job> Restorer<J> {
         if let Some(what) = &plan.lost {
             self.lost(partition, what.clone())?;
         }
-        let records = match self.job.control_topic() {
+        let log = match self.job.control_topic() {
             Some(control) if at.is_some() => {
-                let records = self.reader.control_records(control, partition, plan.start);
-                records.map_err(|error| self.control_trouble(control, partition, error))?
+                let log = self.reader.control_log(control, partition, plan.start);
+                log.map_err(|error| self.control_trouble(control, partition, error))?
             }
-            _ => Vec::new(),
+            _ => ControlLog::default(),
         };
+        let records = &log.records;
         let (task, directives_done) = match snapshot {
             Some((offset, task, done)) if plan.with_snapshot => {
                 (task, if offset == plan.start { done } else { 0 })
             }
-            _ => (self.fresh(partition, &plan, at, low, &records)?, 0),
+            _ => (self.fresh(partition, &plan, at, low, records)?, 0),
         };
-        let directives = Directives::between(&records, plan.start, directives_done, plan.replay_until);
+        let directives = Directives::between(records, plan.start, directives_done, plan.replay_until);
+        let refusals = KnownRefusals::of(records, log.refusals_from);
         tracing::info!(
             partition,
             committed,
@@ -172,6 +176,7 @@ impl<J: Job> Restorer<J> {
             directives_done,
             directives,
             begins_at_ms,
+            refusals,
             cost: processor_time::of_this_thread().saturating_sub(started),
         })
     }
@@ -179,8 +184,9 @@ impl<J: Job> Restorer<J> {
     /// The watermark that a partition begins with that was never worked on.
     fn beginning(&self, partition: i32) -> Result<Option<i64>, Trouble> {
         let mut controls = |topic: &str, number: i32| {
-            let records = self.reader.control_records(topic, number, i64::MIN);
-            records.map_err(|error| format!("partition {number} of {topic} cannot be read: {error}"))
+            let log = self.reader.control_log(topic, number, i64::MIN);
+            log.map(|log| log.records)
+                .map_err(|error| format!("partition {number} of {topic} cannot be read: {error}"))
         };
         match self.job.beginning(partition, &mut controls) {
             Ok(Beginning::Anywhere) => Ok(None),

@@ -12,6 +12,8 @@ mod cluster;
 #[cfg(test)]
 pub(in crate::worker) mod digest;
 mod numbered;
+#[cfg(test)]
+mod outside;
 mod process;
 mod random;
 mod schedules;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use millrace_kafka::control::ControlRecord;
 use millrace_kafka::copies::header;
+use millrace_kafka::refusals::RefusedRun;
 use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, RecordHeaders, Task};
 use millrace_settings::Kafka;
 use rdkafka::message::Message as _;
@@ -13,7 +14,22 @@ use rdkafka::message::Message as _;
 use crate::verify::log::TopicLog;
 
 /// What a job's partitions met beside their records, by the offset it happened before, in order.
-pub(crate) type Events = BTreeMap<i32, VecDeque<(i64, Event)>>;
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Events {
+    by_partition: BTreeMap<i32, VecDeque<(i64, Event)>>,
+    /// Records that were refused by word of the registry, whatever it says by now.
+    refused: BTreeMap<i32, VecDeque<RefusedRun>>,
+}
+
+impl Events {
+    /// Why the record at an offset was refused; asked for in the order of the log.
+    fn refusal(&mut self, partition: i32, offset: i64) -> Option<String> {
+        let runs = self.refused.get_mut(&partition)?;
+        while runs.pop_front_if(|run| run.last < offset).is_some() {}
+        let run = runs.front().filter(|run| run.first <= offset)?;
+        Some(run.code.clone())
+    }
+}
 
 /// An event beside the records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +54,7 @@ pub(crate) trait Collect {
 /// # Errors
 /// The brokers are away, or a record is none that this release knows.
 pub(crate) fn events(kafka: &Kafka, job: &impl Job) -> Result<Events> {
-    let mut events = Events::new();
+    let mut events = Events::default();
     let Some(control) = job.control_topic() else {
         return Ok(events);
     };
@@ -50,9 +66,17 @@ pub(crate) fn events(kafka: &Kafka, job: &impl Job) -> Result<Events> {
         let event = match record {
             ControlRecord::Advance { watermark_ms, .. } => Event::Advance(watermark_ms),
             ControlRecord::Configure { before, policy, .. } => Event::Configure { before, policy },
+            ControlRecord::Refused { runs, .. } => {
+                events
+                    .refused
+                    .entry(message.partition())
+                    .or_default()
+                    .extend(runs);
+                return Ok(());
+            }
             ControlRecord::Policy { .. } | ControlRecord::Watermark { .. } => return Ok(()),
         };
-        let of_partition = events.entry(message.partition()).or_default();
+        let of_partition = events.by_partition.entry(message.partition()).or_default();
         of_partition.push_back((offset, event));
         Ok(())
     })?;
@@ -74,7 +98,8 @@ pub(crate) fn run(kafka: &Kafka, job: &impl Job, events: &Events, collect: &mut 
     let mut tasks = BTreeMap::new();
     log.read_new(|message| {
         let partition = message.partition();
-        let due = events.entry(partition).or_default();
+        let refusal = events.refusal(partition, message.offset());
+        let due = events.by_partition.entry(partition).or_default();
         let task = match tasks.entry(partition) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(begin(job, partition, due)?),
@@ -93,10 +118,13 @@ pub(crate) fn run(kafka: &Kafka, job: &impl Job, events: &Events, collect: &mut 
             payload: message.payload(),
             headers: RecordHeaders::of(message),
         };
-        task.process(&record, &mut outbox)?;
+        match refusal {
+            Some(code) => outbox.collect.dead_letter(&record, &code),
+            None => task.process(&record, &mut outbox)?,
+        }
         outbox.end()
     })?;
-    for (partition, left) in events {
+    for (partition, left) in events.by_partition {
         let task = match tasks.entry(partition) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(begin(job, partition, &left)?),

@@ -121,7 +121,7 @@ impl<T: Task> Active<T> {
             topic: control,
             partition: Some(self.number),
             key: None,
-            payload: record.to_json().as_bytes(),
+            payload: record.to_marked_json().as_bytes(),
             headers: &[],
         });
     }
@@ -135,8 +135,8 @@ pub(super) fn repeat(
     directive: &Directive,
 ) -> Result<(), Failure> {
     let done = match directive {
-        Directive::Advance(watermark_ms) => task.advance(*watermark_ms, &mut ReplayOutbox),
-        Directive::Configure(policy) => task.configure(policy, &mut ReplayOutbox),
+        Directive::Advance(watermark_ms) => task.advance(*watermark_ms, &mut ReplayOutbox::default()),
+        Directive::Configure(policy) => task.configure(policy, &mut ReplayOutbox::default()),
     };
     done.map_err(|reason| stopped(&terms.topic, number, reason))
 }

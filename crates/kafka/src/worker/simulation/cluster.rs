@@ -6,6 +6,7 @@ use millrace_engine::snapshot::{Expected, Header, SnapshotWriter, container};
 
 use super::numbered::{Numbered, Speaker};
 use crate::control::{ControlRecord, Directives, policy_at};
+use crate::refusals::KnownRefusals;
 use crate::worker::envelope::Envelope;
 use crate::worker::restore::Restored;
 use crate::{Beginning, InputRecord, Job, OutputRecord, RecordHeaders, Task as _};
@@ -161,6 +162,7 @@ impl Log {
                 None => begins_at_ms(job, partition),
                 Some(_) => None,
             },
+            refusals: KnownRefusals::of(&self.control, Some(0)),
             cost: Duration::ZERO,
         }
     }

@@ -4,6 +4,7 @@
 use millrace_engine::snapshot::StateReader;
 use millrace_engine::{FrozenState, RestoreError};
 
+use super::outside;
 use super::random::mix;
 use super::{LoggedRecord, Random, Scenario, Simulation, run_schedules};
 use crate::{Beginning, Controls, InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
@@ -25,11 +26,13 @@ fn random_schedules_commit_what_an_undisturbed_run_commits() {
         let inputs = (0..PARTITIONS).map(|_| (0..RECORDS).map(|_| record(&mut random)).collect());
         let inputs = inputs.collect();
         let mut simulation = Simulation::new(&Digests, random.next_u64(), inputs);
+        outside::begin(seed);
         simulation.run();
+        outside::agree();
         simulation.verify();
         simulation.seen()
     });
-    let has_all = seen.advances > 0 && seen.refused > 0;
+    let has_all = seen.advances > 0 && seen.refused > 0 && seen.recalled > 0;
     assert!(has_all || seen.commits < 10_000, "{seen:?}");
 }
 
@@ -128,6 +131,9 @@ impl Task for Digest {
     fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
         let bytes = record.payload.unwrap_or_default().try_into();
         let value = u64::from_le_bytes(bytes.unwrap_or_default());
+        if outside::refuses(value) {
+            return outbox.note_refusal(record, "outside", "it says no");
+        }
         self.watermark_ms = self.watermark_ms.max(Some((value % 1_000) as i64));
         self.take(value, outbox);
         Ok(())

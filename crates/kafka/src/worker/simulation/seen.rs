@@ -25,6 +25,8 @@ pub struct Seen {
     pub changes: u64,
     /// Changes of policy that a task refused.
     pub refused: u64,
+    /// Records that were refused by word of somebody outside of the log.
+    pub recalled: u64,
     /// Outputs that were committed.
     pub outputs: u64,
 }
@@ -43,6 +45,7 @@ impl Seen {
         self.advances += other.advances;
         self.changes += other.changes;
         self.refused += other.refused;
+        self.recalled += other.recalled;
         self.outputs += other.outputs;
     }
 
@@ -62,6 +65,7 @@ impl Seen {
             // Only of some jobs.
             advances: _,
             refused: _,
+            recalled: _,
         } = *self;
         let all = [
             commits, aborts, unknown, fenced, crashes, losses, snapshots, replayed, changes, outputs,

@@ -7,9 +7,11 @@ use rdkafka::error::KafkaError;
 
 use super::cluster::Output;
 use super::numbered::Speaker;
+use crate::control::ControlRecord;
+use crate::refusals::NewRefusals;
 use crate::transaction::Failure;
 use crate::worker::effects::{Effects, Replayed};
-use crate::{InputRecord, Outbox, OutputRecord, WorkerError};
+use crate::{InputRecord, Outbox, OutputRecord, TaskError, WorkerError};
 
 /// The topic that dead letters are sent to.
 pub const DEAD_LETTERS: &str = "dead letters";
@@ -36,6 +38,7 @@ pub(in crate::worker) struct Transaction {
     is_open: bool,
     pub(super) sent: Vec<Output>,
     failure: Option<Failure>,
+    refusals: NewRefusals,
     pub(super) faults: Faults,
     pub(super) replayed: u64,
     speaker: Speaker,
@@ -94,6 +97,10 @@ impl Effects for Transaction {
         self.failure.take()
     }
 
+    fn take_refusals(&mut self, partition: i32, offset: i64) -> Vec<ControlRecord> {
+        self.refusals.take(partition, offset)
+    }
+
     fn reported(&mut self, _: &KafkaError) -> Result<(), Failure> {
         if std::mem::take(&mut self.faults.report) {
             return Err(failure(true, "report"));
@@ -132,6 +139,16 @@ impl Outbox for Transaction {
     fn dead_letter(&mut self, record: &InputRecord<'_>, code: &'static str, error: &str) {
         let headers: &[(&str, &[u8])] = &[("error", error.as_bytes()), (CODE, code.as_bytes())];
         self.send(copy_of(record, DEAD_LETTERS, headers));
+    }
+
+    fn note_refusal(
+        &mut self,
+        record: &InputRecord<'_>,
+        code: &'static str,
+        _why: &str,
+    ) -> Result<(), TaskError> {
+        self.refusals.add(record.partition, record.offset, code);
+        Ok(())
     }
 
     fn is_replay(&self) -> bool {

@@ -4,6 +4,7 @@ use super::cluster::{Log, Output, task_under};
 use super::seen::Seen;
 use super::transaction::Transaction;
 use crate::control::{ControlRecord, policy_at};
+use crate::refusals::KnownRefusals;
 use crate::worker::effects::Effects as _;
 use crate::{Job, Task};
 
@@ -16,6 +17,7 @@ pub(super) fn undisturbed<J: Job>(job: &J, partition: i32, log: &Log, seen: &mut
     outbox.speak_for(partition);
     outbox.begin().unwrap_or_else(|_| panic!("no fault was made"));
     let mut records = log.control.iter().peekable();
+    let mut refusals = KnownRefusals::of(&log.control, None);
     for offset in 0..=log.end() {
         let mut directives = 0;
         while let Some(record) = records.next_if(|record| record.offset() <= offset) {
@@ -23,6 +25,10 @@ pub(super) fn undisturbed<J: Job>(job: &J, partition: i32, log: &Log, seen: &mut
         }
         if let Some(Some(record)) = log.records.get(offset as usize) {
             let input = record.as_input(job.input_topic(), partition, offset);
+            if refusals.contains(offset) {
+                seen.recalled += 1;
+                continue;
+            }
             let done = task.process(&input, &mut outbox);
             done.unwrap_or_else(|reason| panic!("offset {offset}: {reason}"));
         }
@@ -62,6 +68,7 @@ fn direct(
             assert_eq!(*policy, task.policy());
             Ok(())
         }
+        ControlRecord::Refused { .. } => Ok(()),
         ControlRecord::Watermark { watermark_ms, .. } => {
             assert_eq!(Some(*watermark_ms), task.watermark_ms());
             Ok(())
