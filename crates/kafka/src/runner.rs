@@ -76,7 +76,14 @@ pub fn run_job<J: Job>(
     } else {
         None
     };
-    let layout = Layout::look_up(&job, &config, shutdown)?;
+    let layout = match Layout::look_up(&job, &config, shutdown) {
+        Ok(layout) => layout,
+        Err(error) if shutdown.load(Ordering::Relaxed) => {
+            tracing::info!(operator = job.name(), %error, "stopped before the start");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     let high_watermarks = high_watermark_config(&config.kafka, &config.group(job.name()))?;
     let high_watermarks = Reader::new(&high_watermarks).map_err(|reason| WorkerError::Client {
         client: "reader of high watermarks",
