@@ -41,16 +41,28 @@ pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context:
     delete_groups(&context.settings, &[PARTIAL, MERGE]).await?;
     let mut aggregator = Service::start(&context, "recovers", &["service", "aggregator"])?;
     aggregator.ready(port).await?;
-    let text = metrics_text(port).await?;
-    let recovered = millrace::metrics::sum(&text, "millrace_recovered_positions_total");
-    ensure!(
-        recovered.is_some_and(|count| count >= 8.0),
-        "{recovered:?} partitions were recovered"
-    );
+    all_are_recovered(port).await?;
     produce_and_verify(&context, "2").await?;
     let after = check_aggregates(&context, 0).await?;
     ensure!(
         after.transactions.len() > before.transactions.len(),
+        "new records are aggregated"
+    );
+    ensure!(
+        topics::read(&context.settings, topic::LATE).await?.is_empty(),
+        "nothing is late"
+    );
+
+    // Killed, it leaves no mark of its last commit; but each commit of outputs is in its control topics.
+    aggregator.kill()?;
+    delete_groups(&context.settings, &[PARTIAL, MERGE]).await?;
+    let mut aggregator = Service::start(&context, "recovers-too", &["service", "aggregator"])?;
+    aggregator.ready(port).await?;
+    all_are_recovered(port).await?;
+    produce_and_verify(&context, "3").await?;
+    let last = check_aggregates(&context, 0).await?;
+    ensure!(
+        last.transactions.len() > after.transactions.len(),
         "new records are aggregated"
     );
     ensure!(
@@ -76,6 +88,17 @@ pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context:
         "with the right offset nothing is lost: {lost:?}"
     );
     aggregator.stop().await
+}
+
+/// Every partition of both stages was found again, and none given up.
+async fn all_are_recovered(port: u16) -> Result<()> {
+    let text = metrics_text(port).await?;
+    let sum = |name: &str| millrace::metrics::sum(&text, name);
+    let recovered = sum("millrace_recovered_positions_total");
+    ensure!(recovered == Some(8.0), "{recovered:?} partitions were recovered");
+    let lost = sum("millrace_lost_positions_total");
+    ensure!(lost == Some(0.0), "{lost:?} partitions were lost");
+    Ok(())
 }
 
 /// Produces, and compares all that there is with the aggregates.

@@ -116,12 +116,14 @@ impl ControlRecord {
         })
     }
 
-    /// The record's value as a worker writes it: it says that refusals are written too.
+    /// The record's value as a worker writes it: it says that refusals are written too, and whether one is written at each
+    /// commit of outputs.
     #[must_use]
-    pub(crate) fn to_marked_json(&self) -> String {
+    pub(crate) fn to_marked_json(&self, outputs: bool) -> String {
         let marked = Marked {
             record: self,
             refusals: true,
+            outputs,
         };
         serde_json::to_string(&marked).unwrap_or_default()
     }
@@ -134,19 +136,30 @@ impl ControlRecord {
     }
 }
 
-/// A record, and whether its release writes what was refused ([`ControlRecord::Refused`]).
+/// A record, whether its release writes what was refused ([`ControlRecord::Refused`]), and whether it writes a record of a
+/// partition with each commit in which there are outputs of it.
 #[derive(Serialize)]
 struct Marked<'a> {
     #[serde(flatten)]
     record: &'a ControlRecord,
     refusals: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    outputs: bool,
 }
 
-/// The mark alone.
+/// The marks alone.
 #[derive(Default, Deserialize)]
 struct Mark {
     #[serde(default)]
     refusals: bool,
+    #[serde(default)]
+    outputs: bool,
+}
+
+/// Whether a record's value says that each commit of outputs has such a record: then nothing has come of what is after the
+/// last one.
+pub(crate) fn tells_outputs(payload: &[u8]) -> bool {
+    serde_json::from_slice::<Mark>(payload).is_ok_and(|mark| mark.outputs)
 }
 
 /// What a control topic says of a partition.
@@ -305,12 +318,13 @@ mod tests {
 
     #[test]
     fn refusals_are_known_from_the_first_mark_that_no_other_release_came_after() {
-        let (old, new) = (stated(3, "p").to_json(), stated(5, "p").to_marked_json());
+        let (old, new) = (stated(3, "p").to_json(), stated(5, "p").to_marked_json(true));
         assert_eq!(
             ControlRecord::parse(new.as_bytes()),
             Ok(stated(5, "p")),
             "a release that knows no mark reads it"
         );
+        assert!(tells_outputs(new.as_bytes()) && !tells_outputs(old.as_bytes()));
         let from = |values: &[&str]| {
             let mut log = ControlLog::default();
             values.iter().for_each(|value| log.add(value.as_bytes()).unwrap());
@@ -318,9 +332,12 @@ mod tests {
             log.refusals_from
         };
         assert_eq!(from(&[&old]), None);
-        assert_eq!(from(&[&old, &new, &stated(7, "p").to_marked_json()]), Some(5));
+        assert_eq!(
+            from(&[&old, &new, &stated(7, "p").to_marked_json(false)]),
+            Some(5)
+        );
         assert_eq!(from(&[&new, &old]), None);
-        assert_eq!(from(&[&new, &old, &stated(9, "p").to_marked_json()]), Some(9));
+        assert_eq!(from(&[&new, &old, &stated(9, "p").to_marked_json(true)]), Some(9));
         assert!(ControlLog::default().add(b"{}").is_err());
     }
 

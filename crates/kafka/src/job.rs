@@ -229,6 +229,12 @@ pub trait Job: Send + Sync + 'static {
         self.control_topic().is_some()
     }
 
+    /// Whether each commit in which there are outputs of a partition has a control record of it, so that a lost offset can be
+    /// found again after a crash too. Not where nearly every commit has outputs, and those come again harmlessly.
+    fn tells_outputs(&self) -> bool {
+        self.control_topic().is_some()
+    }
+
     /// A stable description of what the bytes of a state depend on: a snapshot of another layout is refused.
     fn layout(&self) -> String;
 

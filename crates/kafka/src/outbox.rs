@@ -12,6 +12,8 @@ pub(crate) struct OutboxState {
     dead_letter_topic: String,
     /// Records sent since the last commit, by topic.
     produced: Vec<(String, u64)>,
+    /// Records that were sent, committed or not.
+    pub(crate) sent: u64,
     /// What was refused since the last commit by word of somebody outside of the log.
     pub(crate) refusals: NewRefusals,
     failure: Option<Failure>,
@@ -23,6 +25,7 @@ impl OutboxState {
             service: job.to_owned(),
             dead_letter_topic: millrace_domain::topic::dead_letter(input_topic),
             produced: Vec::new(),
+            sent: 0,
             refusals: NewRefusals::default(),
             failure: None,
         }
@@ -53,6 +56,7 @@ impl OutboxState {
     }
 
     fn count(&mut self, topic: &str) {
+        self.sent += 1;
         match self.produced.iter_mut().find(|(name, _)| name == topic) {
             Some((_, count)) => *count += 1,
             None => self.produced.push((topic.to_owned(), 1)),

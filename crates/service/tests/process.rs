@@ -95,9 +95,9 @@ fn ends_well() -> Result<()> {
 }
 
 fn fails() -> Result<()> {
-    let (code, out, err) = ended("fails", &[])?;
+    let (code, _, log) = ended("fails", &[])?;
     ensure!(code == Some(1), "{code:?}");
-    let last = out.lines().chain(err.lines()).last().context("a last word")?;
+    let last = log.lines().last().context("a last word")?;
     let causes = "the first cause: the second cause: the third cause";
     ensure!(last.contains(causes), "{last}");
     Ok(())
@@ -122,7 +122,7 @@ fn send(child: &Child, signal: Signal) -> Result<()> {
 fn obeys_signals() -> Result<()> {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let (mut child, _folder) = service("waits", &[])?;
-        let mut log = BufReader::new(child.stdout.take().context("a log")?);
+        let mut log = BufReader::new(child.stderr.take().context("a log")?);
         read_until(&mut log, STARTED)?;
         send(&child, signal)?;
         let mut rest = String::new();
@@ -140,7 +140,7 @@ fn obeys_signals() -> Result<()> {
 fn obeys_a_second_signal() -> Result<()> {
     for (second, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
         let (mut child, _folder) = service("is-stubborn", &[])?;
-        let mut log = BufReader::new(child.stdout.take().context("a log")?);
+        let mut log = BufReader::new(child.stderr.take().context("a log")?);
         read_until(&mut log, STARTED)?;
         send(&child, Signal::SIGTERM)?;
         read_until(&mut log, STUBBORN)?;

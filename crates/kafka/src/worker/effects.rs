@@ -19,6 +19,9 @@ pub(super) trait Effects {
     /// The first failure of the outbox since the last call.
     fn take_failure(&mut self) -> Option<Failure>;
 
+    /// How many records were given to the outbox, ever.
+    fn sent(&self) -> u64;
+
     /// Takes what was refused of a partition since the last commit by word of somebody outside of the log, as control records
     /// of a commit of `offset`.
     fn take_refusals(&mut self, partition: i32, offset: i64) -> Vec<ControlRecord>;

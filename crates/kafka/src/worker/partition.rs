@@ -96,6 +96,8 @@ pub(super) struct Active<T> {
     is_to_configure: bool,
     /// The watermark that it begins with, where it was never worked on.
     begins_at_ms: Option<i64>,
+    /// Whether something has come of it since the last commit.
+    has_output: bool,
     /// When its policy was last written to the control topic.
     stated: Option<Instant>,
     pub(super) snapshots: SnapshotTimes,
@@ -127,6 +129,7 @@ impl<T: Task> Active<T> {
             published: None,
             is_to_configure: false,
             begins_at_ms: restored.begins_at_ms,
+            has_output: false,
             stated: None,
             snapshots: SnapshotTimes::new(now, restored.cost),
         }
@@ -175,6 +178,7 @@ impl<T: Task> Active<T> {
         // Whatever fails from here on, these records do not come again without a roll-back.
         self.work = Work::Torn;
         effects.begin()?;
+        let sent = effects.sent();
         if self.is_to_configure {
             self.configure(effects)?;
         }
@@ -191,6 +195,7 @@ impl<T: Task> Active<T> {
             tally.add(record);
         }
         self.work = Work::Uncommitted;
+        self.has_output |= effects.sent() != sent;
         self.snapshots.state_changed();
         self.last_record = now;
         tally.started.get_or_insert(now);
@@ -301,9 +306,11 @@ impl<T: Task> Active<T> {
             }
         }
         debug_assert!(self.is_live(), "a replay has nothing to commit");
+        let sent = effects.sent();
         let closed = self.task.before_commit(effects.outbox());
         closed.map_err(|reason| stopped(&self.terms.topic, self.number, reason))?;
-        let offset = self.next;
+        self.has_output |= effects.sent() != sent;
+        let (offset, sent) = (self.next, effects.sent());
         if self.terms.advances_idle
             && let Some(watermark_ms) = self.unpublished_watermark_ms()
         {
@@ -322,6 +329,20 @@ impl<T: Task> Active<T> {
         }
         for refused in effects.take_refusals(self.number, offset) {
             self.publish(&refused, effects);
+        }
+        // Then nothing has come of what is after the last control record, if the group should ever forget its offset.
+        if self.terms.tells_outputs && self.has_output && effects.sent() == sent {
+            let watermark_ms = self.task.watermark_ms();
+            let stated = ControlRecord::Policy {
+                offset,
+                policy: self.task.policy(),
+                closed_until_ms: self.task.closed_until_ms(),
+            };
+            let told = watermark_ms.map_or(stated, |watermark_ms| ControlRecord::Watermark {
+                offset,
+                watermark_ms,
+            });
+            self.publish(&told, effects);
         }
         Ok(Some(self.next))
     }
@@ -343,6 +364,7 @@ impl<T: Task> Active<T> {
         debug_assert!(self.work == Work::Uncommitted && self.is_live());
         debug_assert!(self.committed.is_none_or(|committed| committed <= self.next));
         self.work = Work::Committed;
+        self.has_output = false;
         self.committed = Some(self.next);
     }
 

@@ -84,6 +84,10 @@ impl Effects for WorkerEffects<'_> {
         self.outbox.state.take_failure()
     }
 
+    fn sent(&self) -> u64 {
+        self.outbox.state.sent
+    }
+
     fn take_refusals(&mut self, partition: i32, offset: i64) -> Vec<ControlRecord> {
         self.outbox.state.refusals.take(partition, offset)
     }

@@ -11,6 +11,8 @@ pub(super) struct Terms {
     pub(super) control: Option<String>,
     /// Whether idle partitions are advanced.
     pub(super) advances_idle: bool,
+    /// Whether each commit in which there are outputs of a partition has a control record of it.
+    pub(super) tells_outputs: bool,
     /// The policy that every live partition is to have.
     pub(super) policy: String,
 }
@@ -21,6 +23,7 @@ impl Terms {
             topic: job.input_topic().to_owned(),
             control: job.control_topic().map(str::to_owned),
             advances_idle: job.advances_idle(),
+            tells_outputs: job.tells_outputs() && job.control_topic().is_some(),
             policy: job.policy(),
         }
     }

@@ -121,7 +121,7 @@ impl<T: Task> Active<T> {
             topic: control,
             partition: Some(self.number),
             key: None,
-            payload: record.to_marked_json().as_bytes(),
+            payload: record.to_marked_json(self.terms.tells_outputs).as_bytes(),
             headers: &[],
         });
     }

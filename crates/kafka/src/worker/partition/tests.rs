@@ -30,6 +30,7 @@ fn an_event_before_markers_that_were_passed_over_does_not_count_at_the_committed
             directives_done: 0,
             directives: Directives::between(&control, 0, 0, 5),
             begins_at_ms: None,
+            refusals: KnownRefusals::default(),
             cost: Duration::ZERO,
         };
         let now = Instant::now();

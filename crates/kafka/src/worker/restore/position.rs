@@ -11,6 +11,8 @@ pub(super) enum Proof {
     Nothing,
     /// This offset was committed, and perhaps a later one.
     AtLeast(i64),
+    /// This offset was committed, and nothing has come of what is after it, whether or not that was committed.
+    NothingAfter(i64),
     /// This offset was the last one that was committed.
     Exactly(i64),
 }
@@ -26,6 +28,15 @@ impl Proof {
                 Self::Exactly(exact)
             }
             (Self::Exactly(one), Self::Exactly(other)) => Self::Exactly(one.max(other)),
+            (Self::Exactly(exact), Self::NothingAfter(least))
+            | (Self::NothingAfter(least), Self::Exactly(exact))
+                if exact >= least =>
+            {
+                Self::Exactly(exact)
+            }
+            (Self::NothingAfter(one), other) | (other, Self::NothingAfter(one)) => {
+                Self::NothingAfter(other.offset().map_or(one, |other| other.max(one)))
+            }
             (Self::AtLeast(one) | Self::Exactly(one), Self::AtLeast(other) | Self::Exactly(other)) => {
                 Self::AtLeast(one.max(other))
             }
@@ -35,7 +46,7 @@ impl Proof {
     pub(super) fn offset(self) -> Option<i64> {
         match self {
             Self::Nothing => None,
-            Self::AtLeast(offset) | Self::Exactly(offset) => Some(offset),
+            Self::AtLeast(offset) | Self::NothingAfter(offset) | Self::Exactly(offset) => Some(offset),
         }
     }
 }
@@ -109,15 +120,17 @@ impl Position {
         };
         match (committed, proof) {
             (Some(expected), _) if expected > end => doubtful(None, Doubt::Anew { expected, end }),
-            (Some(committed), Proof::Exactly(proven) | Proof::AtLeast(proven)) if committed < proven => {
+            (Some(committed), proof) if proof.offset().is_some_and(|proven| committed < proven) => {
+                let proven = proof.offset().unwrap_or(committed);
                 doubtful(Some(committed), Doubt::SetBack { committed, proven })
             }
             (Some(committed), _) => certain(Some(committed), false),
             (None, Proof::Nothing) => certain(None, false),
-            (None, Proof::Exactly(expected) | Proof::AtLeast(expected)) if expected > end || !is_same_log => {
+            (None, proof) if proof.offset().is_some_and(|at| at > end) || !is_same_log => {
+                let expected = proof.offset().unwrap_or(end);
                 doubtful(None, Doubt::Anew { expected, end })
             }
-            (None, Proof::Exactly(proven)) => certain(Some(proven), true),
+            (None, Proof::Exactly(proven) | Proof::NothingAfter(proven)) => certain(Some(proven), true),
             (None, Proof::AtLeast(proven)) => doubtful(Some(proven), Doubt::Forgotten { proven }),
         }
     }
@@ -125,7 +138,7 @@ impl Position {
 
 #[cfg(test)]
 mod tests {
-    use super::Proof::{AtLeast, Exactly, Nothing};
+    use super::Proof::{AtLeast, Exactly, Nothing, NothingAfter};
     use super::*;
 
     const END: i64 = 1_000;
@@ -160,6 +173,7 @@ mod tests {
     fn an_offset_that_the_group_has_lost_is_taken_from_an_exact_proof() {
         assert_eq!(certain(None, Exactly(100)), (Some(100), true));
         assert_eq!(certain(None, Exactly(END)), (Some(END), true));
+        assert_eq!(certain(None, NothingAfter(100)), (Some(100), true));
         assert_eq!(
             doubt(None, AtLeast(100)),
             (Some(100), Doubt::Forgotten { proven: 100 })
@@ -169,7 +183,7 @@ mod tests {
     #[test]
     fn an_offset_that_was_set_back_is_doubtful() {
         let (committed, proven) = (60, 100);
-        for proof in [AtLeast(proven), Exactly(proven)] {
+        for proof in [AtLeast(proven), NothingAfter(proven), Exactly(proven)] {
             assert_eq!(
                 doubt(Some(committed), proof),
                 (Some(committed), Doubt::SetBack { committed, proven })
@@ -183,6 +197,7 @@ mod tests {
         assert_eq!(doubt(Some(END + 1), Nothing), anew(END + 1));
         assert_eq!(doubt(Some(END + 1), Exactly(END + 1)), anew(END + 1));
         assert_eq!(doubt(None, AtLeast(END + 1)), anew(END + 1));
+        assert_eq!(doubt(None, NothingAfter(END + 1)), anew(END + 1));
         let grown = Position::of(None, Exactly(100), END, false);
         assert_eq!((grown.at, grown.doubt.unwrap()), anew(100));
     }
@@ -192,6 +207,19 @@ mod tests {
         assert_eq!(Nothing.and(Exactly(5)), Exactly(5));
         assert_eq!(AtLeast(5).and(AtLeast(7)), AtLeast(7));
         assert_eq!(AtLeast(5).and(Exactly(7)), Exactly(7));
+        assert_eq!(NothingAfter(5).and(Exactly(7)), Exactly(7));
+        assert_eq!(
+            NothingAfter(5).and(AtLeast(7)),
+            NothingAfter(7),
+            "a snapshot of a later commit"
+        );
+        assert_eq!(AtLeast(5).and(NothingAfter(7)), NothingAfter(7));
+        assert_eq!(
+            Exactly(5).and(NothingAfter(7)),
+            NothingAfter(7),
+            "the mark is of a stop before"
+        );
+        assert_eq!(Nothing.and(NothingAfter(7)), NothingAfter(7));
         assert_eq!(
             Exactly(5).and(AtLeast(7)),
             AtLeast(7),

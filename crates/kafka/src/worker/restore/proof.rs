@@ -4,7 +4,7 @@ use millrace_engine::snapshot::container;
 
 use super::position::Proof;
 use super::{Restorer, Trouble};
-use crate::control::ControlRecord;
+use crate::control::{ControlRecord, tells_outputs};
 use crate::snapshot_store::SnapshotStore;
 use crate::{Job, WorkerError};
 
@@ -60,8 +60,11 @@ impl<J: Job> Restorer<J> {
                 "offset {offset} of partition {partition} of {control} is not understood: {reason}"
             )))
         })?;
-        // One is written about once a second, not at each commit.
-        let proof = Proof::AtLeast(record.offset());
+        let proof = match tells_outputs(&payload) {
+            true => Proof::NothingAfter(record.offset()),
+            // One is written about once a second, not at each commit.
+            false => Proof::AtLeast(record.offset()),
+        };
         if proof.offset() > committed {
             self.is_settled(control, partition)?;
         }

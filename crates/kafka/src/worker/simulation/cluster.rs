@@ -110,6 +110,12 @@ impl Log {
         }
     }
 
+    /// The offsets of the snapshots that are whole.
+    pub(super) fn snapshot_offsets(&self) -> impl Iterator<Item = i64> {
+        let all = self.snapshots.iter();
+        all.filter_map(|bytes| container::read_any(bytes).ok().map(|it| it.header.offset))
+    }
+
     /// What a restore by a worker of `job` finds.
     pub(super) fn restore<J: Job>(
         &self,

@@ -32,7 +32,7 @@ fn random_schedules_commit_what_an_undisturbed_run_commits() {
         simulation.verify();
         simulation.seen()
     });
-    let has_all = seen.advances > 0 && seen.refused > 0 && seen.recalled > 0;
+    let has_all = seen.advances > 0 && seen.refused > 0 && seen.recalled > 0 && seen.forgotten > 0;
     assert!(has_all || seen.commits < 10_000, "{seen:?}");
 }
 
@@ -117,6 +117,10 @@ impl Digest {
 
     fn take(&mut self, event: u64, outbox: &mut dyn Outbox) {
         self.digest = mix(self.digest ^ mix(event ^ mix(self.policy)));
+        // A state may change without a word.
+        if event.is_multiple_of(3) {
+            return;
+        }
         outbox.send(OutputRecord {
             topic: "output",
             partition: None,

@@ -27,6 +27,8 @@ pub struct Seen {
     pub refused: u64,
     /// Records that were refused by word of somebody outside of the log.
     pub recalled: u64,
+    /// Offsets that the group forgot, and that were found again at an earlier place from which nothing had come.
+    pub forgotten: u64,
     /// Outputs that were committed.
     pub outputs: u64,
 }
@@ -46,6 +48,7 @@ impl Seen {
         self.changes += other.changes;
         self.refused += other.refused;
         self.recalled += other.recalled;
+        self.forgotten += other.forgotten;
         self.outputs += other.outputs;
     }
 
@@ -66,6 +69,7 @@ impl Seen {
             advances: _,
             refused: _,
             recalled: _,
+            forgotten: _,
         } = *self;
         let all = [
             commits, aborts, unknown, fenced, crashes, losses, snapshots, replayed, changes, outputs,

@@ -39,6 +39,8 @@ pub(in crate::worker) struct Transaction {
     pub(super) sent: Vec<Output>,
     failure: Option<Failure>,
     refusals: NewRefusals,
+    /// Records that were sent, in transactions that were thrown away too.
+    total: u64,
     pub(super) faults: Faults,
     pub(super) replayed: u64,
     speaker: Speaker,
@@ -69,6 +71,7 @@ impl Transaction {
     pub(super) fn abort(&mut self) {
         *self = Self {
             replayed: self.replayed,
+            total: self.total,
             ..Self::of(&self.speaker)
         };
     }
@@ -95,6 +98,10 @@ impl Effects for Transaction {
 
     fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
+    }
+
+    fn sent(&self) -> u64 {
+        self.total
     }
 
     fn take_refusals(&mut self, partition: i32, offset: i64) -> Vec<ControlRecord> {
@@ -128,6 +135,7 @@ impl Outbox for Transaction {
             Some(left) => *left -= 1,
             None => {}
         }
+        self.total += 1;
         let source = self.speaker.load(Ordering::Relaxed);
         self.sent.push(Output::new(source, &record));
     }

@@ -250,6 +250,7 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         for partition in 0..self.inputs.len() {
             if self.cluster.logs[partition].owner == (worker, generation) {
                 self.pass_over_markers(partition);
+                self.forget_offset(partition);
                 self.give(partition, worker);
             }
         }
@@ -263,6 +264,21 @@ impl<'s, S: Scenario> Simulation<'s, S> {
             && self.random.one_in(2)
         {
             log.committed = Some(committed + 1);
+        }
+    }
+
+    /// The group forgets its offset, and a restore takes the one that the job proves: that of the last control record, or of
+    /// a snapshot, which is of a commit.
+    fn forget_offset(&mut self, partition: usize) {
+        let is_forgotten = self.random.one_in(4) && self.scenario.job(self.settings, 0).tells_outputs();
+        let log = &mut self.cluster.logs[partition];
+        let Some(told) = log.control.last().map(crate::control::ControlRecord::offset) else {
+            return;
+        };
+        if is_forgotten && log.committed.is_some() {
+            let proven = log.snapshot_offsets().max().map_or(told, |at| at.max(told));
+            self.seen.forgotten += u64::from(log.committed != Some(proven));
+            log.committed = Some(proven);
         }
     }
 
