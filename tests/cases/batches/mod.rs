@@ -58,6 +58,7 @@ struct Source {
     reports: Vec<(usize, bool)>,
     topic: TopicIndex,
     sent: u64,
+    /// Rounds that did not fit into the queue at once.
     full: u64,
 }
 
@@ -108,15 +109,16 @@ impl Source {
 
     fn hand_over(&mut self) -> Result<()> {
         self.sent += ROUND;
-        let mut refused = None;
+        let (mut refused, mut is_full) = (None, false);
         while self
             .producer
             .hand_over(self.topic, |_, error| refused = Some(error))
             == Outcome::QueueFull
         {
-            self.full += 1;
+            is_full = true;
             self.serve();
         }
+        self.full += u64::from(is_full);
         refused.map_or(Ok(()), |error| Err(error.into()))
     }
 
@@ -139,7 +141,12 @@ impl Source {
             self.reports.into_iter().eq(expected),
             "not every record was acknowledged once"
         );
-        ensure!(self.full > 0, "the queue was never full");
+        let rounds = self.sent / ROUND;
+        ensure!(
+            2 * self.full > rounds,
+            "the queue was full in {} of {rounds} rounds",
+            self.full
+        );
         Ok(self.sent)
     }
 }
