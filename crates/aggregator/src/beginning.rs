@@ -46,6 +46,8 @@ pub(crate) fn of(
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
     use millrace_kafka::control::ControlRecord;
 
@@ -81,12 +83,12 @@ mod tests {
         let further = configured(8, Some(180_000));
         let not_yet = |beginning| matches!(beginning, Beginning::NotYet(_));
         assert!(not_yet(begins(5, &[&[], &[]])));
-        assert!(not_yet(begins(5, &[&[old.clone(), new.clone()], &[old.clone()]])));
+        assert!(not_yet(begins(5, &[&[old.clone(), new.clone()], from_ref(&old)])));
         let both: [&[ControlRecord]; 2] = [&[old.clone(), new], &[old.clone(), further]];
         assert_eq!(begins(5, &both), Beginning::At(181_000));
         assert!(not_yet(begins(8, &both)), "one more");
         assert_eq!(
-            begins(0, &[&[old.clone()], &[old]]),
+            begins(0, &[from_ref(&old), from_ref(&old)]),
             Beginning::Anywhere,
             "a first start"
         );

@@ -179,20 +179,7 @@ fn run_threads<J: Job>(
             Ok(())
         },
     )?);
-    if shared.job.source().is_some() {
-        let watched = Arc::clone(shared);
-        running.push(spawn(
-            &format!("{name}-source"),
-            shared,
-            &first_error,
-            move || {
-                if let Some(source) = watched.job.source() {
-                    source::watch(&watched, source);
-                }
-                Ok(())
-            },
-        )?);
-    }
+    running.extend(watch_source(shared, &first_error)?);
     let limit = shared.timeouts.max_poll_interval();
     let mut watch = Watch::new(&shared.pulse, limit, LOOK);
     while !shutdown.load(Ordering::Relaxed) && !shared.stop.load(Ordering::Relaxed) {
@@ -218,6 +205,22 @@ fn run_threads<J: Job>(
     }
     let error = first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
     error.map_or(Ok(()), Err)
+}
+
+/// Starts the thread that looks whether the source has got more partitions, for a job that is to end then.
+fn watch_source<J: Job>(
+    shared: &Arc<Shared<J>>,
+    first_error: &FirstError,
+) -> Result<Option<JoinHandle<()>>, WorkerError> {
+    let Some(source) = shared.job.source().cloned() else {
+        return Ok(None);
+    };
+    let (name, watched) = (format!("{}-source", shared.job.name()), Arc::clone(shared));
+    let watch = move || {
+        source::watch(&watched, &source);
+        Ok(())
+    };
+    spawn(&name, shared, first_error, watch).map(Some)
 }
 
 /// Gives up where a thread is stuck: it cannot be waited for, only left behind by a process that ends.
