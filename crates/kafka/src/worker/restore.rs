@@ -135,11 +135,12 @@ impl<J: Job> Restorer<J> {
             None => self.beginning(partition)?,
             Some(_) => None,
         };
-        let snapshot = self.newest_snapshot(partition, at)?;
+        let mut refused = Vec::new();
+        let snapshot = self.newest_snapshot(partition, at, &mut refused)?;
         let from_snapshot = snapshot.as_ref().map(|(offset, ..)| *offset);
         let plan = Plan::of(at, from_snapshot, low, end);
-        if let Some(what) = &plan.lost {
-            self.lost(partition, what.clone())?;
+        if let Some(what) = plan.what_is_lost(&refused) {
+            self.lost(partition, what)?;
         }
         let log = match self.job.control_topic() {
             Some(control) if at.is_some() => {
@@ -327,6 +328,7 @@ impl<J: Job> Restorer<J> {
         &self,
         partition: i32,
         at: Option<i64>,
+        refused: &mut Vec<String>,
     ) -> Result<Option<(i64, J::Task, u32)>, Trouble> {
         let Some(store) = &self.store else { return Ok(None) };
         let offsets = match store.list(partition) {
@@ -354,6 +356,7 @@ impl<J: Job> Restorer<J> {
                 Err((code, reason)) => {
                     answers &= code != "store";
                     self.refuse(partition, offset, code, &reason);
+                    refused.push(format!("that of offset {offset}, as {reason}"));
                 }
             }
         }

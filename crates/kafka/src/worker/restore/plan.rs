@@ -36,7 +36,7 @@ impl Plan {
         let lost = (low > wanted).then(|| {
             let from = match snapshot {
                 Some(offset) => format!("the newest snapshot is of offset {offset}"),
-                None => "there is no snapshot".to_owned(),
+                None => "no snapshot serves".to_owned(),
             };
             format!("{committed} is committed, {from}, and the log starts at {low}")
         });
@@ -46,6 +46,20 @@ impl Plan {
             with_snapshot: snapshot.is_some(),
             lost,
         }
+    }
+
+    /// What is missing, why the snapshots that are there do not serve, and what going on would forget.
+    pub(super) fn what_is_lost(&self, refused: &[String]) -> Option<String> {
+        let (lost, start) = (self.lost.as_ref()?, self.start);
+        let refused = match refused {
+            [] => String::new(),
+            refused => format!(" (refused is {})", refused.join("; ")),
+        };
+        let forgotten = match self.with_snapshot {
+            true => format!("records between the snapshot and {start} are left out"),
+            false => format!("what the state had of records before {start} is forgotten"),
+        };
+        Some(format!("{lost}{refused}. Going on from {start}, {forgotten}"))
     }
 }
 
@@ -108,5 +122,13 @@ mod tests {
             lost,
             "100 is committed, the newest snapshot is of offset 60, and the log starts at 61"
         );
+        let said = Plan::of(Some(100), None, 7, 1_000)
+            .what_is_lost(&["that of offset 60, as it is torn".to_owned()]);
+        assert_eq!(
+            said.unwrap(),
+            "100 is committed, no snapshot serves, and the log starts at 7 (refused is that of offset 60, as it is torn). \
+             Going on from 7, what the state had of records before 7 is forgotten"
+        );
+        assert_eq!(Plan::of(Some(100), None, 0, 1_000).what_is_lost(&[]), None);
     }
 }

@@ -115,7 +115,7 @@ fn write(restorer: &Restorer<Numbers>, offset: i64, fingerprint: &str, number: u
 }
 
 fn chosen(restorer: &Restorer<Numbers>, committed: Option<i64>) -> Option<(i64, u8)> {
-    let newest = restorer.newest_snapshot(2, committed);
+    let newest = restorer.newest_snapshot(2, committed, &mut Vec::new());
     let newest = newest.unwrap_or_else(|_| panic!("the store answers"));
     newest.map(|(offset, task, _)| (offset, task.0))
 }
