@@ -192,16 +192,7 @@ fn run_threads<J: Job>(
             std::thread::park_timeout(LOOK);
             check(shared, &mut watch, limit)?;
         }
-        let name = thread.thread().name().unwrap_or_default().to_owned();
-        if thread.join().is_err() {
-            fail(
-                &first_error,
-                WorkerError::Thread {
-                    name,
-                    what: "panicked".to_owned(),
-                },
-            );
-        }
+        join(thread, &first_error);
     }
     let error = first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
     error.map_or(Ok(()), Err)
@@ -276,6 +267,15 @@ fn run_worker<J: Job>(shared: &Shared<J>, thread: usize) -> Result<(), WorkerErr
 }
 
 type FirstError = Arc<Mutex<Option<WorkerError>>>;
+
+/// Takes a thread that has ended; its panic is an error.
+fn join(thread: JoinHandle<()>, first_error: &FirstError) {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    if thread.join().is_err() {
+        let what = "panicked".to_owned();
+        fail(first_error, WorkerError::Thread { name, what });
+    }
+}
 
 fn fail(first_error: &FirstError, error: WorkerError) {
     first_error
