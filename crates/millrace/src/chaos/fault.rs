@@ -33,6 +33,9 @@ pub enum Fault {
     SnapshotsDeleted,
     /// The newest snapshot of each partition cut in half, then SIGKILL
     SnapshotsTorn,
+    /// SIGKILL of the only worker of each job, which is started with other settings: window, lateness, disorder, thresholds;
+    /// then a restart with the old ones
+    SettingsChange,
     /// Every service and every server stopped in good order and started again, one by one
     RollingRestart,
 }

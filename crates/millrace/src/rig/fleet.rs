@@ -59,6 +59,11 @@ impl Fleet {
         })
     }
 
+    /// What is started from now on has these settings.
+    pub fn set(&mut self, settings: &Settings) {
+        self.settings = settings.clone();
+    }
+
     fn port(&self, Worker(service, number): Worker) -> Result<u16> {
         let extra = match (service, number) {
             (_, 1) => return Ok(service.port(&self.settings)),

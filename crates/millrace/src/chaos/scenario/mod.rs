@@ -1,6 +1,7 @@
 //! What is done for each fault. Every step waits for a condition, and each recovery is measured.
 
 mod servers;
+mod settings;
 mod snapshots;
 mod workers;
 
@@ -33,6 +34,7 @@ async fn act(fault: Fault, pipeline: &mut Pipeline) -> Result<()> {
         Fault::SnapshotDiskFull => snapshots::fill_disk(pipeline).await,
         Fault::SnapshotsDeleted => snapshots::delete(pipeline).await,
         Fault::SnapshotsTorn => snapshots::tear(pipeline).await,
+        Fault::SettingsChange => settings::change(pipeline).await,
         Fault::RollingRestart => servers::restart_all(pipeline).await,
     }
 }

@@ -11,7 +11,7 @@ use crate::up::Service;
 use crate::wait::wait_until;
 
 /// The two services of the exactly-once jobs, and the groups that each carries.
-const JOBS: [(Service, &[Group]); 2] = [
+pub(super) const JOBS: [(Service, &[Group]); 2] = [
     (Service::Detector, &[Group::Detect]),
     (Service::Aggregator, &[Group::Partial, Group::Merge]),
 ];
