@@ -97,6 +97,14 @@ impl<T: Contract> Reader<T> {
         self
     }
 
+    /// Whether values of this schema can be read.
+    ///
+    /// # Errors
+    /// Why every value that has it would be bad.
+    pub fn check_schema(&self, schema_id: u32, schema: &WriterSchema) -> Result<(), DecodeError> {
+        self.schemas.judge(schema_id, schema).map(drop)
+    }
+
     /// Decodes a value.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub mod error;
 pub mod id;
 pub mod label;
 pub mod money;
+pub mod plan;
 pub mod schema;
 pub mod topic;
 pub mod transaction;

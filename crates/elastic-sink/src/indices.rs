@@ -24,8 +24,8 @@ use crate::bulk::{IndexFault, RetryReason};
 use crate::client::Elasticsearch;
 use crate::set_aside::Reason;
 use crate::stream::{IndexKey, Stream};
-use crate::templates::put::{add_fields, checked, mapping, put_stream, sent};
-use crate::templates::{Outcome, TemplateError, index_pattern};
+use crate::templates::put::{Fields, add_fields, checked, mapping, put_stream, sent};
+use crate::templates::{TemplateError, index_pattern};
 
 /// What follows an index's name in the alias that is written to.
 const WRITE_SUFFIX: &str = "-write";
@@ -148,9 +148,9 @@ impl Indices {
                     ));
                 }
                 Bearer::Nothing => {
-                    let template = put_stream(&self.client, key.stream, &self.settings).await?;
+                    put_stream(&self.client, key.stream, &self.settings).await?;
                     if self.create(key, &name).await? {
-                        tracing::info!(index = name, %template, "the index is created");
+                        tracing::info!(index = name, "the index is created");
                         return Ok(Place::OwnAlias);
                     }
                     // Another sink was faster.
@@ -171,8 +171,8 @@ impl Indices {
 
     /// Adds new fields, and refuses what has others by their names.
     async fn check_fields(&self, key: IndexKey, name: &str) -> Result<(), NoPlace> {
-        for (index, outcome) in add_fields(&self.client, key.stream, name).await? {
-            if let Outcome::Unfit(reason) = outcome {
+        for (index, fields) in add_fields(&self.client, key.stream, name).await? {
+            if let Fields::Unfit(reason) = fields {
                 return Err(blocked(IndexFault::Mapping, format!("index {index} {reason}")));
             }
         }

@@ -29,6 +29,7 @@ pub mod templates;
 pub mod writer;
 
 use anyhow::Context as _;
+use millrace_domain::plan::{Action, Item, State};
 use millrace_service::Instance;
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
@@ -87,17 +88,34 @@ async fn set_up(client: &Elasticsearch, settings: &Settings, reachability: &Reac
     let mut attempt = 0;
     loop {
         match templates::put_all(client, &settings.elasticsearch).await {
-            Ok(outcomes) => {
+            Ok(items) => {
                 reachability.writes(None);
-                for (name, outcome) in outcomes {
-                    tracing::info!(%outcome, "{name}");
-                }
+                items.iter().for_each(tell);
                 return warn_of_data_streams(client, settings).await;
             }
             Err(error) => reachability.writes(Some(error.to_string())),
         }
         backoff.wait(attempt).await;
         attempt = attempt.saturating_add(1);
+    }
+}
+
+/// Logs what was done about a template, and what should be looked at.
+fn tell(item: &Item) {
+    let name = &item.name;
+    match &item.state {
+        State::New => tracing::info!("{name} is created"),
+        State::AsWanted => tracing::debug!("{name} is as it should be"),
+        State::Skipped(reason) => tracing::info!("{name}: {reason}"),
+        State::Warning(reason) | State::Refused(reason) => tracing::warn!("{name}: {reason}"),
+        State::Differs(differences) => {
+            for difference in differences {
+                match difference.action {
+                    Action::Change => tracing::info!("{name}: {difference}"),
+                    Action::Keep | Action::Refuse => tracing::warn!("{name}: {difference}"),
+                }
+            }
+        }
     }
 }
 

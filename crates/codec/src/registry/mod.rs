@@ -16,11 +16,19 @@ use failure::{Failure, by_status};
 
 pub use compatibility::Compatibility;
 pub use millrace_contract::source::{Found, RegistryError, SchemaKind, SchemaReference, WriterSchema};
-pub use types::{Change, RegisteredVersion, RegistryConfig};
+pub use types::{RegisteredVersion, RegistryConfig};
 
 /// How often a call is tried, and the pause before the second attempt, which doubles each time.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the registry says of a schema that is not registered.
+#[derive(Deserialize)]
+struct Check {
+    is_compatible: bool,
+    #[serde(default)]
+    messages: Vec<String>,
+}
 
 /// An async client. A clone shares its connections.
 #[derive(Debug, Clone)]
@@ -103,24 +111,53 @@ impl Registry {
             .await
     }
 
+    /// The id that this schema has in a subject; `None` where the subject does not have it, or is not there.
+    ///
+    /// # Errors
+    /// The registry is away, or refuses.
+    pub async fn id_of(&self, subject: &str, schema: &str) -> Result<Option<u32>, RegistryError> {
+        #[derive(Deserialize)]
+        struct Version {
+            id: u32,
+        }
+        let action = format!("look for a schema in {subject}");
+        let path = format!("subjects/{}", escaped(subject));
+        self.call(&action, Method::POST, &path, Some(&avro(schema)))
+            .await
+            .map_or_else(none_if_not_found, |found: Version| Ok(Some(found.id)))
+    }
+
+    /// Why the registry would refuse to register this schema in a subject that is there, at the level that it has now;
+    /// `None` where it would not. It is asked, and nothing is registered.
+    ///
+    /// # Errors
+    /// The registry is away, or refuses to say.
+    pub async fn incompatibility(
+        &self,
+        subject: &str,
+        schema: &str,
+    ) -> Result<Option<String>, RegistryError> {
+        let check = self.check(subject, schema).await?;
+        Ok((!check.is_compatible).then(|| match check.messages.is_empty() {
+            true => "it gives no reason".to_owned(),
+            false => check.messages.join("; "),
+        }))
+    }
+
     /// What the registry's compatibility check says, where it says anything: it names the field, which the refusal of a
     /// registration need not do.
     async fn incompatibilities(&self, subject: &str, schema: &str) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Check {
-            #[serde(default)]
-            messages: Vec<String>,
-        }
+        let check = self.check(subject, schema).await.ok()?;
+        (!check.messages.is_empty()).then(|| check.messages.join("; "))
+    }
+
+    async fn check(&self, subject: &str, schema: &str) -> Result<Check, RegistryError> {
         let path = format!(
             "compatibility/subjects/{}/versions/latest?verbose=true",
             escaped(subject)
         );
-        let body = avro(schema);
-        let check: Check = self
-            .call("check compatibility", Method::POST, &path, Some(&body))
+        self.call("check compatibility", Method::POST, &path, Some(&avro(schema)))
             .await
-            .ok()?;
-        (!check.messages.is_empty()).then(|| check.messages.join("; "))
     }
 
     async fn call<T: serde::de::DeserializeOwned>(

@@ -30,15 +30,6 @@ impl fmt::Debug for RegistryConfig {
     }
 }
 
-/// What became of a subject's compatibility level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// It was so already.
-    Unchanged,
-    /// It is so now.
-    Updated,
-}
-
 /// A registered schema.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RegisteredVersion {

@@ -5,22 +5,23 @@
 //!   rollover a replay would write the same `_id` into another index, and have it twice.
 //! * *Lifecycle only where the server has it.* Index lifecycle management is a module that a plain server need not have.
 //!   Where it is, a policy deletes an index `elasticsearch.retention_days` after the first document of its month came;
-//!   where it is not, [`Outcome::Missing`] says so and indices stay until someone deletes them.
+//!   where it is not, `State::Skipped` says so and indices stay until someone deletes them.
 //! * *Only types of the plain server.* See [`crate::document`] for money. `flattened` keeps the figures of an
 //!   anomaly, whose names each rule chooses, in one field, so that `dynamic: strict` holds and the mapping stays small.
 //! * *A template reaches new indices only.* A new field is added to the indices there are as well,
 //!   as their strict mappings would refuse it otherwise; of one where a field has another type,
-//!   [`Outcome::Unfit`] says so, and it gets no documents ([`crate::indices`]).
+//!   `State::Warning` says so, and it gets no documents ([`crate::indices`]).
 
 pub(crate) mod fields;
 mod lifecycle;
+mod plan;
 pub(crate) mod put;
 
 use serde_json::{Value, json};
 
 use millrace_settings::Elasticsearch as Settings;
 
-pub use put::{Outcome, TemplateError, put_all};
+pub use put::{Planned, TemplateError, apply, plan_all, put_all};
 
 use crate::stream::Stream;
 
@@ -58,12 +59,12 @@ fn template(stream: Stream, settings: &Settings, mapping: &Value, policy: Option
     if let Some(policy) = policy {
         index["lifecycle"] = json!({ "name": policy });
     }
-    json!({
+    plan::noted(json!({
         "index_patterns": [index_pattern(stream, settings)],
         "priority": PRIORITY,
-        "_meta": { "managed_by": "millrace" },
+        "_meta": { "managed_by": plan::MANAGED_BY },
         "template": { "settings": { "index": index }, "mappings": mapping },
-    })
+    }))
 }
 
 /// A field of a mapping.

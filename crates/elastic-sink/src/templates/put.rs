@@ -1,43 +1,42 @@
-//! Puts templates and policy on a server.
+//! Looks at what a server has of templates, policy and fields, and puts what is lacking.
 
-use std::fmt;
-
+use millrace_domain::plan::{Consent, Difference, Item, Need, State};
 use millrace_settings::Elasticsearch as Settings;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use thiserror::Error;
 
 use super::fields::differences;
-use super::{index_pattern, lifecycle, mapping_text, template, template_name};
+use super::{index_pattern, lifecycle, mapping_text, plan, template, template_name};
 use crate::bulk::fault::{self, Cause, Fault, IndexFault};
 use crate::client::{Elasticsearch, explain};
 use crate::stream::Stream;
 
-/// What became of a template or policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is new.
-    Created,
-    /// It was there, and other than it should be.
-    Updated,
-    /// It was there as it should be.
-    Unchanged,
-    /// The server lacks what it needs; why, and what follows. Everything else works without.
-    Missing(String),
-    /// An index that is there cannot be written to; why, and what to do. Others can.
-    Unfit(String),
+/// What is to be done about a template, a policy or an index's fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// What it is, what was found, and what is done.
+    pub item: Item,
+    pub(super) write: Write,
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Created => f.write_str("created"),
-            Self::Updated => f.write_str("updated"),
-            Self::Unchanged => f.write_str("unchanged"),
-            Self::Missing(reason) => write!(f, "not put: {reason}"),
-            Self::Unfit(reason) => write!(f, "takes no documents: {reason}"),
-        }
-    }
+/// What is put, if something is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Write {
+    Policy { name: String, body: Value },
+    Template { name: String, body: Value },
+    Fields { index: String, mapping: Value },
+}
+
+/// What the indices of a stream have of its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fields {
+    /// All of them.
+    Complete,
+    /// Not all: the rest can be added.
+    Lacking,
+    /// Some as other types, or the rest cannot be added: why, and what to do.
+    Unfit(String),
 }
 
 /// Why the templates cannot be put.
@@ -65,96 +64,222 @@ pub enum TemplateError {
     },
 }
 
-/// Puts the lifecycle policy, where the server has such, and every template; adds new fields to the
-/// indices there are. Done again it changes nothing. Gives each name with what became of it; an
-/// index that cannot take the new fields is named with the reason, and is no error: the others can
-/// be written to.
+/// Looks at the lifecycle policy, where the server has such, at every template, and at the fields of the months' indices,
+/// and says what is to be done about each; changes nothing. What the server would refuse is refused here.
 ///
 /// # Errors
-/// The server does not answer, or refuses a template.
-pub async fn put_all(
+/// The server does not answer, or refuses to say.
+pub async fn plan_all(
     client: &Elasticsearch,
     settings: &Settings,
-) -> Result<Vec<(String, Outcome)>, TemplateError> {
-    let policy_name = lifecycle::policy_name(settings);
-    let outcome = lifecycle::put(client, settings).await?;
-    let policy = (!matches!(outcome, Outcome::Missing(_))).then(|| policy_name.clone());
-    let mut outcomes = vec![(format!("lifecycle policy {policy_name}"), outcome)];
+    consent: Consent,
+) -> Result<Vec<Planned>, TemplateError> {
+    let policy = lifecycle::plan(client, settings, consent).await?;
+    let has_policies = !matches!(policy.item.state, State::Skipped(_));
+    let mut planned = vec![policy];
     for stream in Stream::ALL {
-        let name = template_name(stream, settings);
-        let outcome = put(client, stream, settings, policy.as_deref()).await?;
-        outcomes.push((format!("index template {name}"), outcome));
-        let pattern = index_pattern(stream, settings);
-        for (index, outcome) in add_fields(client, stream, &pattern).await? {
-            if outcome != Outcome::Unchanged {
-                outcomes.push((format!("index {index}"), outcome));
-            }
+        let mut template = plan_template(client, stream, settings, (has_policies, consent)).await?;
+        if template.item.state.is_written()
+            && let Some(reason) = simulated(client, &template.write).await?
+        {
+            template.item.state = State::Refused(reason);
         }
+        planned.push(template);
+        planned.extend(plan_fields(client, stream, settings).await?);
     }
-    Ok(outcomes)
+    Ok(planned)
 }
 
-/// Puts the policy and the template of one stream.
+/// Does what is planned of one thing. An index that does not take the new fields is no error, as the others can be written
+/// to: why, and what to do, is given back.
+///
+/// # Errors
+/// The server does not answer, or refuses.
+pub async fn apply(client: &Elasticsearch, planned: &Planned) -> Result<Option<String>, TemplateError> {
+    if !planned.item.state.is_written() {
+        return Ok(None);
+    }
+    match &planned.write {
+        Write::Policy { name, body } => lifecycle::put(client, name, body).await?,
+        Write::Template { name, body } => put_template(client, name, body).await?,
+        Write::Fields { index, mapping } => match put_fields(client, index, mapping).await {
+            Err(TemplateError::Refused { answer, .. }) => return Ok(Some(answer)),
+            done => done?,
+        },
+    }
+    Ok(None)
+}
+
+/// As [`plan_all`], and does it. What is refused is left alone.
+///
+/// # Errors
+/// The server does not answer, or refuses.
+pub async fn put_all(client: &Elasticsearch, settings: &Settings) -> Result<Vec<Item>, TemplateError> {
+    let planned = plan_all(client, settings, Consent::default()).await?;
+    let mut items = Vec::new();
+    for one in planned {
+        let unfit = apply(client, &one).await?;
+        let mut item = one.item;
+        if let Some(reason) = unfit {
+            item.state = State::Warning(reason);
+        }
+        items.push(item);
+    }
+    Ok(items)
+}
+
+/// Makes sure of the policy and the template of one stream.
 pub(crate) async fn put_stream(
     client: &Elasticsearch,
     stream: Stream,
     settings: &Settings,
-) -> Result<Outcome, TemplateError> {
-    let policy_name = lifecycle::policy_name(settings);
-    let has_policy = !matches!(lifecycle::put(client, settings).await?, Outcome::Missing(_));
-    put(client, stream, settings, has_policy.then_some(&*policy_name)).await
+) -> Result<(), TemplateError> {
+    let consent = Consent::default();
+    let policy = lifecycle::plan(client, settings, consent).await?;
+    let has_policies = !matches!(policy.item.state, State::Skipped(_));
+    apply(client, &policy).await?;
+    let template = plan_template(client, stream, settings, (has_policies, consent)).await?;
+    apply(client, &template).await.map(drop)
 }
 
-async fn put(
+async fn plan_template(
     client: &Elasticsearch,
     stream: Stream,
     settings: &Settings,
-    policy: Option<&str>,
-) -> Result<Outcome, TemplateError> {
+    (has_policies, consent): (bool, Consent),
+) -> Result<Planned, TemplateError> {
     let name = template_name(stream, settings);
-    let wanted = template(stream, settings, &mapping(stream), policy);
-    let before = get(client, &name).await?;
-    if before.as_ref() == Some(&normalized(&wanted)) {
-        return Ok(Outcome::Unchanged);
-    }
-    let action = format!("put the index template {name}");
-    let request = client.request(Method::PUT, &["_index_template", &name]);
-    let (status, body) = sent(&action, request.json(&wanted)).await?;
-    checked(&action, status, body)?;
-    Ok(if before.is_some() {
-        Outcome::Updated
-    } else {
-        Outcome::Created
+    let policy = has_policies.then(|| lifecycle::policy_name(settings));
+    let wanted = template(stream, settings, &mapping(stream), policy.as_deref());
+    let (state, body) = match get(client, &name).await? {
+        None => (State::New, wanted),
+        Some(found) => plan::template(&found, &wanted, consent),
+    };
+    Ok(Planned {
+        item: Item {
+            name: format!("index template {name}"),
+            state,
+        },
+        write: Write::Template { name, body },
     })
 }
 
+/// Why the server would refuse a template, as another one of the same priority has its indices; `None` where it would not.
+async fn simulated(client: &Elasticsearch, write: &Write) -> Result<Option<String>, TemplateError> {
+    let Write::Template { name, body } = write else {
+        return Ok(None);
+    };
+    let action = format!("try the index template {name}");
+    let request = client.request(Method::POST, &["_index_template", "_simulate", name]);
+    let (status, answer) = sent(&action, request.json(body)).await?;
+    match checked(&action, status, answer) {
+        Err(TemplateError::Refused {
+            status: 400, answer, ..
+        }) => Ok(Some(answer)),
+        answer => answer.map(|_| None),
+    }
+}
+
+async fn put_template(client: &Elasticsearch, name: &str, body: &Value) -> Result<(), TemplateError> {
+    let action = format!("put the index template {name}");
+    let request = client.request(Method::PUT, &["_index_template", name]);
+    let (status, body) = sent(&action, request.json(body)).await?;
+    checked(&action, status, body).map(drop)
+}
+
+/// Of the months' indices, those that lack fields or have others. An index of another name is not ours, even where it
+/// begins as ours do.
+async fn plan_fields(
+    client: &Elasticsearch,
+    stream: Stream,
+    settings: &Settings,
+) -> Result<Vec<Planned>, TemplateError> {
+    let name = template_name(stream, settings);
+    let all = fields_of(client, stream, &index_pattern(stream, settings)).await?;
+    let months = all.into_iter().filter(|(index, _)| is_month_of(index, &name));
+    let planned = months.filter_map(|(index, found)| {
+        let state = match found {
+            Fields::Complete => return None,
+            Fields::Lacking => {
+                let values = ("without what this release has", "this release's");
+                let rule = (
+                    Need::Required,
+                    "documents have these fields, and no others are taken",
+                );
+                State::of(vec![Difference::decide(
+                    "mapping",
+                    values,
+                    rule,
+                    Consent::default(),
+                )])
+            }
+            Fields::Unfit(reason) => State::Warning(format!("it takes no documents: {reason}")),
+        };
+        let name = format!("index {index}");
+        let mapping = mapping(stream);
+        Some(Planned {
+            item: Item { name, state },
+            write: Write::Fields { index, mapping },
+        })
+    });
+    Ok(planned.collect())
+}
+
+/// Whether `index` is a month's, as `millrace-anomalies-2026.01`, or one that an administrator has put in a month's place,
+/// as `millrace-anomalies-2026.01-2`.
+fn is_month_of(index: &str, stem: &str) -> bool {
+    let Some(month) = index.strip_prefix(stem).and_then(|rest| rest.strip_prefix('-')) else {
+        return false;
+    };
+    let month = month.as_bytes();
+    let digits = |range: std::ops::Range<usize>| {
+        month
+            .get(range)
+            .is_some_and(|part| part.iter().all(u8::is_ascii_digit))
+    };
+    digits(0..4) && month.get(4) == Some(&b'.') && digits(5..7) && matches!(month.get(7), None | Some(b'-'))
+}
+
 /// Adds the fields that the indices of `name` (an index, an alias or a pattern) lack; gives each
-/// index with what became of it.
+/// index with what it has then.
 pub(crate) async fn add_fields(
     client: &Elasticsearch,
     stream: Stream,
     name: &str,
-) -> Result<Vec<(String, Outcome)>, TemplateError> {
+) -> Result<Vec<(String, Fields)>, TemplateError> {
+    let mut all = fields_of(client, stream, name).await?;
+    for (index, found) in &mut all {
+        if *found == Fields::Lacking {
+            *found = match put_fields(client, index, &mapping(stream)).await {
+                Ok(()) => Fields::Complete,
+                Err(TemplateError::Refused { answer, .. }) => Fields::Unfit(answer),
+                Err(unreachable) => return Err(unreachable),
+            };
+        }
+    }
+    Ok(all)
+}
+
+async fn fields_of(
+    client: &Elasticsearch,
+    stream: Stream,
+    name: &str,
+) -> Result<Vec<(String, Fields)>, TemplateError> {
     let wanted = mapping(stream);
     let action = format!("get the mapping of {name}");
     let request = client.request(Method::GET, &[name, "_mapping"]);
     let (status, body) = sent(&action, request.query(&[("allow_no_indices", "true")])).await?;
     let answer = checked(&action, status, body)?;
-    let mut outcomes = Vec::new();
-    for (index, there) in answer.as_object().into_iter().flatten() {
+    let found = |(index, there): (&String, &Value)| {
         let found = differences(&wanted, &there["mappings"]);
-        let outcome = match (found.conflict(), found.is_incomplete) {
-            (Some(conflict), _) => Outcome::Unfit(format!("{conflict}: {}", IndexFault::Mapping.remedy())),
-            (None, false) => Outcome::Unchanged,
-            (None, true) => match put_fields(client, index, &wanted).await {
-                Ok(()) => Outcome::Updated,
-                Err(TemplateError::Refused { answer, .. }) => Outcome::Unfit(answer),
-                Err(unreachable) => return Err(unreachable),
-            },
+        let fields = match (found.conflict(), found.is_incomplete) {
+            (Some(conflict), _) => Fields::Unfit(format!("{conflict}: {}", IndexFault::Mapping.remedy())),
+            (None, false) => Fields::Complete,
+            (None, true) => Fields::Lacking,
         };
-        outcomes.push((index.clone(), outcome));
-    }
-    Ok(outcomes)
+        (index.clone(), fields)
+    };
+    Ok(answer.as_object().into_iter().flatten().map(found).collect())
 }
 
 async fn put_fields(client: &Elasticsearch, index: &str, mapping: &Value) -> Result<(), TemplateError> {
@@ -173,28 +298,7 @@ async fn get(client: &Elasticsearch, name: &str) -> Result<Option<Value>, Templa
         return Ok(None);
     }
     let mut answer = checked(&action, status, body)?;
-    Ok(Some(normalized(
-        &answer["index_templates"][0]["index_template"].take(),
-    )))
-}
-
-/// A template in a form that can be compared: the server gives numbers in settings as text, and adds what it added of
-/// its own (`composed_of`, timestamps).
-fn normalized(template: &Value) -> Value {
-    let mut kept = serde_json::Map::new();
-    for part in ["index_patterns", "priority", "_meta", "template"] {
-        kept.insert(part.to_owned(), template[part].clone());
-    }
-    let mut kept = Value::Object(kept);
-    if let Some(index) = kept
-        .pointer_mut("/template/settings/index")
-        .and_then(Value::as_object_mut)
-    {
-        for value in index.values_mut().filter(|value| value.is_number()) {
-            *value = Value::String(value.to_string());
-        }
-    }
-    kept
+    Ok(Some(answer["index_templates"][0]["index_template"].take()))
 }
 
 /// A stream's mapping.
@@ -234,4 +338,20 @@ pub(crate) fn checked(action: &str, status: u16, body: String) -> Result<Value, 
 pub(super) fn is_no_handler(status: u16, body: &str) -> bool {
     matches!(status, 400 | 405)
         && (body.contains("no handler found for uri") || body.contains("Incorrect HTTP method for uri"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_month_of;
+
+    #[test]
+    fn a_months_index_is_known_by_its_name() {
+        let is_month = |index: &str| is_month_of(index, "t1-millrace-anomalies");
+        assert!(is_month("t1-millrace-anomalies-2026.01"));
+        assert!(is_month("t1-millrace-anomalies-2026.01-2"));
+        for other in ["archive", "2026", "2026.1", "2026.013", "2026.01x", "202a.01", ""] {
+            assert!(!is_month(&format!("t1-millrace-anomalies-{other}")), "{other}");
+        }
+        assert!(!is_month("millrace-anomalies-2026.01"));
+    }
 }

@@ -3,6 +3,7 @@
 mod bounds;
 mod lookup;
 mod partitions;
+mod plan;
 mod timestamps;
 mod topics;
 
@@ -13,9 +14,9 @@ use crate::client::ConfigError;
 
 pub use bounds::bounds;
 pub use lookup::{Lookup, PartitionState, TopicState};
-pub use partitions::{Extended, extend_controls};
+pub use partitions::{Extended, extend_controls, plan_controls};
 pub use timestamps::{TimestampType, timestamp_type};
-pub use topics::{TopicChange, delete_topics, ensure_topics, max_message_bytes};
+pub use topics::{TopicPlan, apply_topics, delete_topics, ensure_topics, max_message_bytes, plan_topics};
 
 /// Why an administrative call failed.
 #[derive(Debug, Error)]
@@ -55,19 +56,13 @@ pub enum AdminError {
         /// The broker's reason.
         reason: String,
     },
-    /// A topic exists with fewer partitions than it must have, or, where it is compacted, with others: adding some would
-    /// send keys elsewhere than their history.
-    #[error(
-        "the topic {topic} has {found} partitions and must have {wanted}: delete it, or set kafka.topic_prefix to \
-         start beside it"
-    )]
-    PartitionCount {
+    /// A topic exists that the pipeline cannot work with.
+    #[error("the topic {topic}: {reason}")]
+    Unfit {
         /// Its name.
         topic: String,
-        /// How many it has.
-        found: usize,
-        /// How many it must have.
-        wanted: i32,
+        /// What of it, and what to do.
+        reason: String,
     },
     /// Some partitions have got no leader in time.
     #[error("{0} has partitions without a leader after 60 s: are enough brokers running?")]

@@ -32,6 +32,23 @@ pub struct Extended {
     pub input: String,
 }
 
+/// The control topics that are there and have fewer partitions than the topics that their jobs read; changes nothing.
+///
+/// # Errors
+/// The cluster does not answer, or refuses.
+pub fn plan_controls(kafka: &Kafka) -> Result<Vec<Extended>, AdminError> {
+    let lookup = Lookup::connect(kafka)?;
+    let mut all = Vec::new();
+    for (control, input) in CONTROLS {
+        match behind(kafka, &lookup, control, input) {
+            // Each is made as it should be.
+            Err(AdminError::UnknownTopic(_)) => {}
+            found => all.extend(found?),
+        }
+    }
+    Ok(all)
+}
+
 /// Gives each control topic as many partitions as the topic has that its job reads, and waits until they have leaders. Of
 /// topics that have enough, nothing is changed.
 ///
@@ -41,21 +58,30 @@ pub fn extend_controls(kafka: &Kafka) -> Result<Vec<Extended>, AdminError> {
     let lookup = Lookup::connect(kafka)?;
     let mut all = Vec::new();
     for (control, input) in CONTROLS {
-        let (topic, input) = (topic_name(kafka, control), topic_name(kafka, input));
-        let from = lookup.topic(&topic)?.partitions.len();
-        let to = lookup.topic(&input)?.partitions.len();
-        if from < to {
-            let extended = Extended {
-                topic,
-                from,
-                to,
-                input,
-            };
+        if let Some(extended) = behind(kafka, &lookup, control, input)? {
             extend(kafka, &lookup, &extended)?;
             all.push(extended);
         }
     }
     Ok(all)
+}
+
+/// How a control topic is to be extended, where it is.
+fn behind(
+    kafka: &Kafka,
+    lookup: &Lookup,
+    control: &str,
+    input: &str,
+) -> Result<Option<Extended>, AdminError> {
+    let (topic, input) = (topic_name(kafka, control), topic_name(kafka, input));
+    let from = lookup.topic(&topic)?.partitions.len();
+    let to = lookup.topic(&input)?.partitions.len();
+    Ok((from < to).then_some(Extended {
+        topic,
+        from,
+        to,
+        input,
+    }))
 }
 
 fn extend(kafka: &Kafka, lookup: &Lookup, extended: &Extended) -> Result<(), AdminError> {

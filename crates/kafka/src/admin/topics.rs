@@ -1,9 +1,10 @@
-//! Creates topics and keeps their settings as they should be.
+//! Creates topics, and changes of those there are what the pipeline depends on.
 
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use millrace_domain::topic::{MAX_COPY_BYTES, TopicSpec};
+use millrace_domain::plan::{Action, Consent, Difference, State};
+use millrace_domain::topic::TopicSpec;
 use millrace_settings::Kafka;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigResource, ConfigSource, NewTopic, ResourceSpecifier,
@@ -11,6 +12,7 @@ use rdkafka::admin::{
 };
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::plan::{self, Found};
 use super::{AdminError, Lookup};
 use crate::client::{LogBridge, admin_config};
 use crate::topic_name;
@@ -22,49 +24,102 @@ const QUICK: Duration = Duration::from_secs(5);
 /// How long electing leaders may take.
 const ELECTION: Duration = Duration::from_secs(60);
 
-/// What became of a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TopicChange {
-    /// It was made.
-    Created,
-    /// It was as it should be.
-    Unchanged,
-    /// Its settings were changed to what they should be.
-    ConfigUpdated,
+/// What is to be done about a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicPlan {
+    /// Its full name.
+    pub name: String,
+    /// What was found, and what is done.
+    pub state: State,
+    spec: TopicSpec,
+    /// What a new one is made with.
+    settings: Vec<(&'static str, String)>,
 }
 
-/// Makes the topics of `specs`, under `kafka.topic_prefix`, or brings their settings up to date, and waits until every
-/// partition has a leader. A second call changes nothing. The result is in the order of `specs`, with full names.
+/// Looks at the topics of `specs`, under `kafka.topic_prefix`, and says what is to be done about each; changes nothing.
+/// The result is in the order of `specs`.
 ///
 /// # Errors
-/// The cluster does not answer, or refuses; a topic exists with fewer partitions, or, where it is compacted, with others,
-/// which is found before anything is made or changed.
-pub fn ensure_topics(kafka: &Kafka, specs: &[TopicSpec]) -> Result<Vec<(String, TopicChange)>, AdminError> {
+/// The cluster does not answer, or refuses.
+pub fn plan_topics(
+    kafka: &Kafka,
+    specs: &[TopicSpec],
+    consent: Consent,
+) -> Result<Vec<TopicPlan>, AdminError> {
     let admin = Admin::connect(kafka)?;
     let lookup = Lookup::connect(kafka)?;
-    let wanted: Vec<Wanted> = specs.iter().map(|spec| Wanted::of(kafka, spec)).collect();
     let existing = lookup.topic_names()?;
-    for topic in wanted.iter().filter(|topic| existing.contains(&topic.name)) {
-        let found = lookup.topic(&topic.name)?.partitions.len();
-        if !topic.takes_partitions(found) {
-            return Err(AdminError::PartitionCount {
-                topic: topic.name.clone(),
-                found,
-                wanted: topic.partitions,
+    let mut plans = Vec::new();
+    for spec in specs {
+        let name = topic_name(kafka, spec.name);
+        let state = match existing.contains(&name) {
+            true => State::of(differences(kafka, spec, (&admin, &lookup), consent)?),
+            false => State::New,
+        };
+        plans.push(TopicPlan {
+            name,
+            state,
+            spec: *spec,
+            settings: plan::settings_of_new(kafka, spec),
+        });
+    }
+    Ok(plans)
+}
+
+fn differences(
+    kafka: &Kafka,
+    spec: &TopicSpec,
+    (admin, lookup): (&Admin, &Lookup),
+    consent: Consent,
+) -> Result<Vec<Difference>, AdminError> {
+    let name = topic_name(kafka, spec.name);
+    let partitions = lookup.topic(&name)?.partitions;
+    let replicas = partitions.iter().map(|partition| partition.replicas).min();
+    let mut differences = Vec::new();
+    differences.extend(plan::partitions(spec, partitions.len()));
+    differences.extend(plan::replicas(replicas.unwrap_or(0), kafka.replication_factor));
+    let current = admin.describe(&name)?;
+    for (key, wanted) in plan::settings_of_existing(kafka, spec) {
+        let Some(entry) = current.get(key) else { continue };
+        let found = Found {
+            value: entry.value.clone().unwrap_or_default(),
+            is_own: matches!(entry.source, ConfigSource::DynamicTopic),
+        };
+        differences.extend(plan::difference(spec, key, &found, &wanted, consent));
+    }
+    Ok(differences)
+}
+
+/// Does what `plans` say, and waits until every partition has a leader.
+///
+/// # Errors
+/// The cluster does not answer, or refuses; or a plan has something that is refused: then nothing is done.
+pub fn apply_topics(kafka: &Kafka, plans: &[TopicPlan]) -> Result<(), AdminError> {
+    for plan in plans {
+        if let Some(reason) = plan.state.refusals().into_iter().next() {
+            return Err(AdminError::Unfit {
+                topic: plan.name.clone(),
+                reason,
             });
         }
     }
-    let mut changes = Vec::new();
-    for topic in &wanted {
-        let change = if existing.contains(&topic.name) {
-            admin.update(topic)?
-        } else {
-            admin.create(topic, kafka.replication_factor)?
-        };
-        changes.push((topic.name.clone(), change));
+    let admin = Admin::connect(kafka)?;
+    for plan in plans {
+        match plan.state {
+            State::New => admin.create(plan, kafka.replication_factor)?,
+            _ => admin.update(plan)?,
+        }
     }
-    wait_for_leaders(&lookup, &wanted)?;
-    Ok(changes)
+    wait_for_leaders(&Lookup::connect(kafka)?, plans)
+}
+
+/// Makes the topics of `specs`, or changes of those there are what the pipeline depends on; see [`plan_topics`] and
+/// [`apply_topics`].
+///
+/// # Errors
+/// As for these two.
+pub fn ensure_topics(kafka: &Kafka, specs: &[TopicSpec]) -> Result<(), AdminError> {
+    apply_topics(kafka, &plan_topics(kafka, specs, Consent::default())?)
 }
 
 /// Deletes the topics of `specs` under `kafka.topic_prefix`, with all that is in them, and waits until they have gone. One
@@ -114,52 +169,6 @@ fn wait_until_gone(lookup: &Lookup, names: &[&str]) -> Result<(), AdminError> {
     }
 }
 
-/// A topic as it should be.
-struct Wanted {
-    name: String,
-    partitions: i32,
-    is_compacted: bool,
-    config: Vec<(&'static str, String)>,
-}
-
-impl Wanted {
-    /// Whether the topic may have so many partitions: users add some, and reading a key's newest record needs its place.
-    fn takes_partitions(&self, found: usize) -> bool {
-        match usize::try_from(self.partitions) {
-            Ok(wanted) if self.is_compacted => found == wanted,
-            Ok(wanted) => found >= wanted,
-            Err(_) => false,
-        }
-    }
-
-    fn of(kafka: &Kafka, spec: &TopicSpec) -> Self {
-        let timestamps = if spec.log_append_time {
-            "LogAppendTime"
-        } else {
-            "CreateTime"
-        };
-        let mut config = vec![
-            ("min.insync.replicas", kafka.min_insync_replicas.to_string()),
-            ("message.timestamp.type", timestamps.to_owned()),
-        ];
-        if spec.compacted {
-            config.push(("cleanup.policy", "compact".to_owned()));
-        } else {
-            config.push(("cleanup.policy", "delete".to_owned()));
-            config.push(("retention.ms", kafka.retention_ms.to_string()));
-        }
-        if spec.takes_copies {
-            config.push(("max.message.bytes", MAX_COPY_BYTES.to_string()));
-        }
-        Self {
-            name: topic_name(kafka, spec.name),
-            partitions: spec.partitions,
-            is_compacted: spec.compacted,
-            config,
-        }
-    }
-}
-
 /// Bytes that a batch of `topic` (its full name) may have: its `max.message.bytes`.
 ///
 /// # Errors
@@ -190,20 +199,20 @@ impl Admin {
         Ok(Self { client, options })
     }
 
-    fn create(&self, topic: &Wanted, replication_factor: i32) -> Result<TopicChange, AdminError> {
+    fn create(&self, topic: &TopicPlan, replication_factor: i32) -> Result<(), AdminError> {
         let mut new = NewTopic::new(
             &topic.name,
-            topic.partitions,
+            topic.spec.partitions,
             TopicReplication::Fixed(replication_factor),
         );
-        for (key, value) in &topic.config {
+        for (key, value) in &topic.settings {
             new = new.set(key, value);
         }
         let results = block_on(self.client.create_topics([&new], &self.options));
         let results = results.map_err(|reason| failed(&topic.name, "creating", reason))?;
         match results.into_iter().next() {
             // Another `init` may run beside this one.
-            Some(Ok(_)) | Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(TopicChange::Created),
+            Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
             Some(Err((_, code))) => Err(AdminError::Refused {
                 topic: topic.name.clone(),
                 action: "created",
@@ -220,15 +229,12 @@ impl Admin {
         }
     }
 
-    fn update(&self, topic: &Wanted) -> Result<TopicChange, AdminError> {
-        let current = self.describe(&topic.name)?;
-        let differs = |(key, value): &&(&'static str, String)| {
-            current.get(key).and_then(|entry| entry.value.as_ref()) != Some(value)
-        };
-        let changes: Vec<_> = topic.config.iter().filter(differs).collect();
+    fn update(&self, topic: &TopicPlan) -> Result<(), AdminError> {
+        let changes: Vec<&Difference> = topic.state.with(Action::Change).collect();
         if changes.is_empty() {
-            return Ok(TopicChange::Unchanged);
+            return Ok(());
         }
+        let current = self.describe(&topic.name)?;
         // This call replaces all of a topic's own settings: those that someone has made must be said again.
         let mut config = AlterConfig::new(ResourceSpecifier::Topic(&topic.name));
         for entry in &current.entries {
@@ -238,15 +244,17 @@ impl Admin {
                 config = config.set(&entry.name, value);
             }
         }
-        for (key, value) in &topic.config {
-            config = config.set(key, value);
+        for change in &changes {
+            config = config.set(&change.setting, &change.wanted);
         }
         let results = block_on(self.client.alter_configs([&config], &self.options));
         let results = results.map_err(|reason| failed(&topic.name, "changing", reason))?;
         match results.into_iter().next() {
             Some(Ok(_)) => {
-                tracing::info!(topic = topic.name, ?changes, "topic settings updated");
-                Ok(TopicChange::ConfigUpdated)
+                for change in changes {
+                    tracing::info!(topic = topic.name, %change, "a topic's setting is changed");
+                }
+                Ok(())
             }
             Some(Err((_, code))) => Err(AdminError::Refused {
                 topic: topic.name.clone(),
@@ -276,13 +284,13 @@ fn failed(topic: &str, action: &str, reason: KafkaError) -> AdminError {
     }
 }
 
-fn wait_for_leaders(lookup: &Lookup, wanted: &[Wanted]) -> Result<(), AdminError> {
+fn wait_for_leaders(lookup: &Lookup, wanted: &[TopicPlan]) -> Result<(), AdminError> {
     let deadline = Instant::now() + ELECTION;
     for topic in wanted {
         loop {
             match lookup.topic(&topic.name) {
                 Ok(state)
-                    if topic.takes_partitions(state.partitions.len())
+                    if plan::takes_partitions(&topic.spec, state.partitions.len())
                         && state
                             .partitions
                             .iter()
@@ -300,42 +308,4 @@ fn wait_for_leaders(lookup: &Lookup, wanted: &[Wanted]) -> Result<(), AdminError
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use millrace_domain::topic::{ALL, MERCHANTS, TRANSACTIONS};
-
-    fn wanted(name: &str) -> Wanted {
-        let kafka = Kafka {
-            topic_prefix: "t1-".to_owned(),
-            ..Kafka::default()
-        };
-        Wanted::of(&kafka, ALL.iter().find(|spec| spec.name == name).unwrap())
-    }
-
-    #[test]
-    fn the_source_is_stamped_by_the_broker_and_kept_for_seven_days() {
-        let topic = wanted(TRANSACTIONS);
-        assert_eq!(
-            (topic.name.as_str(), topic.partitions),
-            ("t1-financial_transactions", 5)
-        );
-        for (key, value) in [
-            ("message.timestamp.type", "LogAppendTime"),
-            ("retention.ms", "604800000"),
-            ("cleanup.policy", "delete"),
-            ("min.insync.replicas", "2"),
-        ] {
-            assert!(topic.config.contains(&(key, value.to_owned())), "{key}");
-        }
-    }
-
-    #[test]
-    fn reference_data_is_compacted_and_never_deleted() {
-        let topic = wanted(MERCHANTS);
-        assert!(topic.config.contains(&("cleanup.policy", "compact".to_owned())));
-        assert!(!topic.config.iter().any(|(key, _)| *key == "retention.ms"));
-    }
 }

@@ -1,6 +1,5 @@
 //! Kibana's saved objects: data views and dashboards.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -9,7 +8,7 @@ use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 
 use super::wait::Deadline;
-use super::{Outcome, Steps};
+use super::{Options, Outcome, Steps};
 
 /// The objects that come with this program.
 const OBJECTS: &str = include_str!("../../../../kibana/millrace.ndjson");
@@ -32,40 +31,72 @@ struct Level {
     level: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Imported {
-    success: bool,
     success_count: u64,
     #[serde(default)]
     errors: Vec<serde_json::Value>,
 }
 
-pub(super) async fn import(
-    settings: &Kibana,
-    file: Option<&Path>,
-    deadline: &Deadline,
-    steps: &mut Steps,
-) -> anyhow::Result<()> {
-    let objects = match file {
+impl Imported {
+    /// How many objects were there already, and were left alone.
+    fn existing(&self) -> anyhow::Result<usize> {
+        let is_conflict = |error: &&serde_json::Value| error["error"]["type"] == "conflict";
+        let existing = self.errors.iter().filter(is_conflict).count();
+        if existing < self.errors.len() {
+            let others: Vec<_> = self.errors.iter().filter(|error| !is_conflict(error)).collect();
+            bail!(
+                "Kibana imported {} objects and refused others: {}",
+                self.success_count,
+                serde_json::to_string(&others)?
+            );
+        }
+        Ok(existing)
+    }
+}
+
+/// Imports the objects that are not there; with `--overwrite`, all of them, over whatever somebody has changed.
+pub(super) async fn import(settings: &Kibana, options: &Options, steps: &mut Steps) -> anyhow::Result<()> {
+    let objects = match &options.kibana_objects {
         None => OBJECTS.to_owned(),
         Some(path) => std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the saved objects {}", path.display()))?,
     };
+    let subject = || "Kibana objects".to_owned();
+    if options.dry_run {
+        let reason = match options.overwrite {
+            true => "a dry run does not ask Kibana: all of them would be imported over those there",
+            false => "a dry run does not ask Kibana: those that are missing would be imported",
+        };
+        steps.add(subject(), Outcome::Skipped(reason.to_owned()));
+        return Ok(());
+    }
     let tls = millrace_service::registry::tls(&settings.tls);
     let client = millrace_http::client(CALL_TIMEOUT, &tls).context("kibana.tls")?;
     let url = settings.url.trim_end_matches('/');
     let kibana = Server { client, settings };
+    let deadline = Deadline::after(options.kibana_timeout);
     let ready = deadline
         .until_answer(&format!("Kibana at {url}"), || kibana.available())
         .await;
     if let Err(error) = ready {
         // Kibana is for people: nothing that runs needs it.
-        steps.add("Kibana objects".to_owned(), Outcome::Skipped(error.to_string()));
+        steps.add(subject(), Outcome::Skipped(error.to_string()));
         return Ok(());
     }
-    let count = kibana.send(&objects).await?;
-    steps.add(format!("{count} Kibana objects"), Outcome::Updated);
+    let imported = kibana.send(&objects, options.overwrite).await?;
+    let (count, existing) = (imported.success_count, imported.existing()?);
+    if count > 0 {
+        let outcome = match options.overwrite {
+            true => Outcome::Changed("this release's are imported over those there".to_owned()),
+            false => Outcome::Created,
+        };
+        steps.add(format!("{count} Kibana objects"), outcome);
+    }
+    if existing > 0 {
+        steps.add(format!("{existing} Kibana objects"), Outcome::Unchanged);
+    }
     Ok(())
 }
 
@@ -99,15 +130,19 @@ impl Server<'_> {
         }
     }
 
-    /// Imports the objects over those there are (Kibana's import API takes a form with one file).
-    async fn send(&self, objects: &str) -> anyhow::Result<u64> {
+    /// Imports the objects (Kibana's import API takes a form with one file). One that is there is an error of its own, of the
+    /// type `conflict`, unless it may be overwritten; the others are imported all the same.
+    async fn send(&self, objects: &str, overwrite: bool) -> anyhow::Result<Imported> {
         const BOUNDARY: &str = "millrace-7c1d9a52b04e";
         let form = format!(
             "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"millrace.ndjson\"\r\n\
              Content-Type: application/x-ndjson\r\n\r\n{objects}\r\n--{BOUNDARY}--\r\n"
         );
         let answer = self
-            .request(Method::POST, "/api/saved_objects/_import?overwrite=true")
+            .request(
+                Method::POST,
+                &format!("/api/saved_objects/_import?overwrite={overwrite}"),
+            )
             // Kibana refuses a write without this header, as a browser's cross-site request has none.
             .header("kbn-xsrf", "millrace")
             .header(
@@ -126,14 +161,35 @@ impl Server<'_> {
                 text.chars().take(500).collect::<String>()
             );
         }
-        let imported: Imported = serde_json::from_str(&text).context("Kibana's answer is not as expected")?;
-        if !imported.success {
-            let errors = serde_json::Value::from(imported.errors);
-            bail!(
-                "Kibana imported {} objects and refused others: {errors}",
-                imported.success_count
-            );
-        }
-        Ok(imported.success_count)
+        serde_json::from_str(&text).context("Kibana's answer is not as expected")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn imported(answer: &str) -> Imported {
+        serde_json::from_str(answer).unwrap()
+    }
+
+    #[test]
+    fn an_object_that_is_there_is_left_alone_and_one_that_is_refused_is_told() {
+        let conflict = r#"{"id":"a","type":"dashboard","error":{"type":"conflict"}}"#;
+        let answer = format!(r#"{{"success":false,"successCount":2,"errors":[{conflict}]}}"#);
+        assert_eq!(imported(&answer).existing().unwrap(), 1);
+        assert_eq!(
+            imported(r#"{"success":true,"successCount":3}"#)
+                .existing()
+                .unwrap(),
+            0
+        );
+        let refused = r#"{"id":"b","type":"lens","error":{"type":"missing_references"}}"#;
+        let answer = format!(r#"{{"success":false,"successCount":2,"errors":[{conflict},{refused}]}}"#);
+        let said = imported(&answer).existing().unwrap_err().to_string();
+        assert!(
+            said.contains("missing_references") && !said.contains("conflict"),
+            "{said}"
+        );
     }
 }

@@ -1,76 +1,43 @@
-//! `millrace init`: topics, schemas, index templates and Kibana objects. Done again it changes nothing.
+//! `millrace init`: topics, schemas, index templates and Kibana objects.
+//!
+//! It looks at everything before it writes anything: each part says what it wants and what it found
+//! ([`millrace_domain::plan`]). What others may have set is left alone, unless the pipeline depends on it; nothing that
+//! deletes is done unless it was asked for; what cannot be worked with is refused while all is as it was. Done again it
+//! changes nothing. docs/operations.md has the table of what depends on what.
 
 pub mod kibana;
 pub mod schemas;
 pub mod templates;
 pub mod topics;
 
+mod report;
 mod wait;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
+use millrace_domain::plan::{Consent, Item};
 use millrace_settings::Settings;
-use serde::Serialize;
 
 use wait::Deadline;
 
-/// What became of one thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It is new.
-    Created,
-    /// It was there, and other than it should be.
-    Updated,
-    /// It was there as it should be.
-    Unchanged,
-    /// It was left out, and why.
-    Skipped(String),
-    /// Somebody should look at it, and why.
-    Warning(String),
-}
+pub use report::{Outcome, Report, Step, Steps};
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Created => f.write_str("created"),
-            Self::Updated => f.write_str("updated"),
-            Self::Unchanged => f.write_str("unchanged"),
-            Self::Skipped(reason) => write!(f, "skipped ({reason})"),
-            Self::Warning(reason) => write!(f, "warning: {reason}"),
-        }
-    }
-}
-
-/// One line of the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
-    /// What it is about, as `topic financial_transactions`.
-    pub subject: String,
-    /// What became of it.
-    pub outcome: Outcome,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.subject, self.outcome)
-    }
-}
-
-/// Every line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
-pub struct Report {
-    /// In the order they were done.
-    pub steps: Vec<Step>,
-}
-
-/// How long services are waited for.
+/// How long services are waited for, and what may be done.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
+    /// Print what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Give what is there the configuration's settings also where the pipeline works with others, which somebody may have made
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Also where that deletes records or documents: a shorter retention, deletion in place of compaction
+    #[arg(long, requires = "overwrite")]
+    pub accept_data_loss: bool,
     /// Longest wait for Kafka, the schema registry and Elasticsearch to answer, as 120s
     #[arg(long, default_value = "120s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
@@ -87,9 +54,21 @@ pub struct Options {
 
 fn nothing(_step: &Step) {}
 
+impl Options {
+    fn consent(&self) -> Consent {
+        Consent {
+            overwrite: self.overwrite,
+            accept_data_loss: self.accept_data_loss,
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
+            dry_run: false,
+            overwrite: false,
+            accept_data_loss: false,
             timeout: Duration::from_secs(120),
             kibana_timeout: Duration::from_secs(5),
             kibana_objects: None,
@@ -98,58 +77,74 @@ impl Default for Options {
     }
 }
 
-/// Creates what is missing and corrects what differs.
+/// Creates what is missing, and changes of what is there what the pipeline depends on.
 ///
 /// # Errors
-/// A service does not answer within the timeout or refuses, or a topic has other partitions than it should.
+/// A service does not answer within the timeout or refuses; or something is there that the pipeline cannot work with, which
+/// is found before anything is written.
 pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Report> {
     let deadline = Deadline::after(options.timeout);
+    let consent = options.consent();
     let mut steps = Steps {
         report: Report::default(),
         on_step: options.on_step,
+        is_dry_run: options.dry_run,
     };
-    topics::create(&settings.kafka, &deadline, &mut steps).await?;
-    schemas::register(settings, &deadline, &mut steps).await?;
-    templates::put(settings, &deadline, &mut steps).await?;
-    let kibana_deadline = Deadline::after(options.kibana_timeout);
-    kibana::import(
-        &settings.kibana,
-        options.kibana_objects.as_deref(),
-        &kibana_deadline,
-        &mut steps,
-    )
-    .await?;
+    let topics = topics::plan(&settings.kafka, consent, &deadline).await?;
+    let schemas = schemas::Plan::make(settings, consent, &deadline).await?;
+    let templates = templates::Plan::make(settings, consent, &deadline).await?;
+    let planned: Vec<&Item> = (topics.items().iter())
+        .chain(schemas.items())
+        .chain(templates.items())
+        .collect();
+    let refusals: Vec<String> = planned.iter().flat_map(|item| refusals(item)).collect();
+    if options.dry_run {
+        planned.into_iter().for_each(|item| steps.add_item(item));
+    }
+    if !refusals.is_empty() {
+        bail!("nothing was changed: {}", refusals.join("\n"));
+    }
+    if !options.dry_run {
+        topics.apply(&settings.kafka, &mut steps).await?;
+        schemas.apply(&mut steps).await?;
+        templates.apply(&mut steps).await?;
+    }
+    templates::warn_of_other_documents(settings, &mut steps).await?;
+    kibana::import(&settings.kibana, options, &mut steps).await?;
     Ok(steps.report)
 }
 
-/// Runs the command and prints a line for each step.
+fn refusals(item: &Item) -> Vec<String> {
+    let refusals = item.state.refusals().into_iter();
+    refusals
+        .map(|reason| format!("{}: {reason}", item.name))
+        .collect()
+}
+
+/// Runs the command and prints a line for each thing that is not as it was.
 ///
 /// # Errors
 /// As for [`run`].
 pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
     let options = Options {
-        on_step: print,
+        on_step: print_news,
         ..options.clone()
     };
-    run(settings, &options).await?;
+    let report = run(settings, &options).await?;
+    print_unchanged(report.steps.len() - report.news().count());
     Ok(ExitCode::SUCCESS)
 }
 
 #[allow(clippy::print_stdout, reason = "the command's output")]
-fn print(step: &Step) {
-    println!("{step}");
+fn print_news(step: &Step) {
+    if step.outcome != Outcome::Unchanged {
+        println!("{step}");
+    }
 }
 
-/// Collects the steps and tells of each.
-pub struct Steps {
-    report: Report,
-    on_step: fn(&Step),
-}
-
-impl Steps {
-    fn add(&mut self, subject: String, outcome: Outcome) {
-        let step = Step { subject, outcome };
-        (self.on_step)(&step);
-        self.report.steps.push(step);
+#[allow(clippy::print_stdout, reason = "the command's output")]
+fn print_unchanged(count: usize) {
+    if count > 0 {
+        println!("{count} topics, schemas, templates and saved objects: unchanged");
     }
 }

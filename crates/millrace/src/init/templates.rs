@@ -1,9 +1,10 @@
 //! Elasticsearch's index templates, and the lifecycle policy where the server has such.
 
+use millrace_domain::plan::{Consent, Item, State};
 use millrace_elastic_sink::client::{self, Elasticsearch};
 use millrace_elastic_sink::stream::Stream;
-use millrace_elastic_sink::templates::{self, Outcome as Put};
-use millrace_kafka::admin::Lookup;
+use millrace_elastic_sink::templates::{self, Planned};
+use millrace_kafka::admin::{AdminError, Lookup};
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 use reqwest::Method;
@@ -12,47 +13,58 @@ use serde_json::Value;
 use super::wait::Deadline;
 use super::{Outcome, Steps};
 
-pub(super) async fn put(settings: &Settings, deadline: &Deadline, steps: &mut Steps) -> anyhow::Result<()> {
-    let server = client::connect(&settings.elasticsearch)?;
-    let service = format!("Elasticsearch at {}", settings.elasticsearch.url);
-    deadline
-        .until_answer(&service, || async {
-            let answer = server
-                .request(Method::GET, &[])
-                .send()
-                .await
-                .map_err(|error| client::explain(&error))?;
-            let status = answer.status();
-            if status.is_success() {
-                Ok(())
-            } else {
-                Err(format!("status {status}"))
+/// What is to be done about templates, the policy and the indices' fields.
+pub(super) struct Plan {
+    server: Elasticsearch,
+    planned: Vec<Planned>,
+}
+
+impl Plan {
+    /// Looks at what is there.
+    pub(super) async fn make(
+        settings: &Settings,
+        consent: Consent,
+        deadline: &Deadline,
+    ) -> anyhow::Result<Self> {
+        let server = client::connect(&settings.elasticsearch)?;
+        let service = format!("Elasticsearch at {}", settings.elasticsearch.url);
+        let asked = || async {
+            let answer = server.request(Method::GET, &[]).send().await;
+            let status = answer.map_err(|error| client::explain(&error))?.status();
+            match status.is_success() {
+                true => Ok(()),
+                false => Err(format!("status {status}")),
             }
-        })
-        .await?;
-    for (name, put) in templates::put_all(&server, &settings.elasticsearch).await? {
-        let outcome = match put {
-            Put::Created => Outcome::Created,
-            Put::Updated => Outcome::Updated,
-            Put::Unchanged => Outcome::Unchanged,
-            Put::Missing(reason) => Outcome::Skipped(reason),
-            Put::Unfit(reason) => Outcome::Warning(format!("it takes no documents: {reason}")),
         };
-        steps.add(name, outcome);
+        deadline.until_answer(&service, asked).await?;
+        let planned = templates::plan_all(&server, &settings.elasticsearch, consent).await?;
+        Ok(Self { server, planned })
     }
-    warn_of_other_documents(settings, &server, steps).await
+
+    pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.planned.iter().map(|planned| &planned.item)
+    }
+
+    pub(super) async fn apply(self, steps: &mut Steps) -> anyhow::Result<()> {
+        for planned in self.planned {
+            let unfit = templates::apply(&self.server, &planned).await?;
+            let mut item = planned.item;
+            if let Some(reason) = unfit {
+                item.state = State::Warning(format!("it takes no documents: {reason}"));
+            }
+            steps.add_item(&item);
+        }
+        Ok(())
+    }
 }
 
 /// Says where a topic has never had a record and its indices hold documents: Kafka was made anew,
 /// and what is sent under identities that are there already will not replace them.
-async fn warn_of_other_documents(
-    settings: &Settings,
-    server: &Elasticsearch,
-    steps: &mut Steps,
-) -> anyhow::Result<()> {
+pub(super) async fn warn_of_other_documents(settings: &Settings, steps: &mut Steps) -> anyhow::Result<()> {
+    let server = client::connect(&settings.elasticsearch)?;
     for stream in Stream::ALL {
         let pattern = templates::index_pattern(stream, &settings.elasticsearch);
-        let documents = count(server, &pattern).await;
+        let documents = count(&server, &pattern).await;
         if documents == 0 {
             continue;
         }
@@ -61,8 +73,12 @@ async fn warn_of_other_documents(
             topic_name(&settings.kafka, stream.topic()),
         );
         let asked = topic.clone();
-        let ends =
-            tokio::task::spawn_blocking(move || Lookup::connect(&kafka)?.end_offsets(&asked)).await??;
+        let look = move || match Lookup::connect(&kafka)?.end_offsets(&asked) {
+            // In a dry run it is not made.
+            Err(AdminError::UnknownTopic(_)) => Ok(Vec::new()),
+            ends => ends,
+        };
+        let ends = tokio::task::spawn_blocking(look).await??;
         if ends.iter().all(|end| *end == 0) {
             let reason = format!(
                 "the topic {topic} has never had a record, and {pattern} holds {documents} documents: records with \

@@ -2,40 +2,70 @@
 
 use std::time::Duration;
 
+use millrace_domain::plan::{Consent, Difference, Item, Need, State};
 use millrace_domain::topic;
-use millrace_kafka::admin::{Extended, Lookup, TopicChange, ensure_topics, extend_controls};
+use millrace_kafka::admin::{
+    AdminError, Extended, Lookup, TopicPlan, apply_topics, extend_controls, plan_controls, plan_topics,
+};
 use millrace_settings::Kafka;
 
+use super::Steps;
 use super::wait::{Deadline, Failure};
-use super::{Outcome, Steps};
 
-pub(super) async fn create(kafka: &Kafka, deadline: &Deadline, steps: &mut Steps) -> anyhow::Result<()> {
+/// What is to be done about the topics.
+pub(super) struct Plan {
+    topics: Vec<TopicPlan>,
+    items: Vec<Item>,
+}
+
+/// Looks at the topics that are there.
+pub(super) async fn plan(kafka: &Kafka, consent: Consent, deadline: &Deadline) -> anyhow::Result<Plan> {
     let service = format!("Kafka at {}", kafka.bootstrap_servers);
     deadline
         .until_final(&service, || enough_brokers(kafka, deadline.left()))
         .await?;
-    let creating = kafka.clone();
-    let changes = tokio::task::spawn_blocking(move || ensure_topics(&creating, &topic::ALL)).await??;
-    for (name, change) in changes {
-        let outcome = match change {
-            TopicChange::Created => Outcome::Created,
-            TopicChange::ConfigUpdated => Outcome::Updated,
-            TopicChange::Unchanged => Outcome::Unchanged,
+    let kafka = kafka.clone();
+    let look =
+        move || Ok::<_, AdminError>((plan_topics(&kafka, &topic::ALL, consent)?, plan_controls(&kafka)?));
+    let (topics, controls) = tokio::task::spawn_blocking(look).await??;
+    let item = |topic: &TopicPlan| Item {
+        name: format!("topic {}", topic.name),
+        state: match controls.iter().find(|control| control.topic == topic.name) {
+            Some(control) => extended(topic.state.clone(), control, consent),
+            None => topic.state.clone(),
+        },
+    };
+    let items = topics.iter().map(item).collect();
+    Ok(Plan { topics, items })
+}
+
+/// A control topic's state, which is to have the partitions of its job's input.
+fn extended(state: State, control: &Extended, consent: Consent) -> State {
+    let mut differences = match state {
+        State::Differs(differences) => differences,
+        _ => Vec::new(),
+    };
+    let values = (&*control.from.to_string(), &*control.to.to_string());
+    let rule = (Need::Required, format!("{} has as many", control.input));
+    differences.push(Difference::decide("number of partitions", values, rule, consent));
+    State::of(differences)
+}
+
+impl Plan {
+    pub(super) fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    pub(super) async fn apply(self, kafka: &Kafka, steps: &mut Steps) -> anyhow::Result<()> {
+        let kafka = kafka.clone();
+        let work = move || {
+            apply_topics(&kafka, &self.topics)?;
+            extend_controls(&kafka)
         };
-        steps.add(format!("topic {name}"), outcome);
+        tokio::task::spawn_blocking(work).await??;
+        self.items.iter().for_each(|item| steps.add_item(item));
+        Ok(())
     }
-    let extending = kafka.clone();
-    for extended in tokio::task::spawn_blocking(move || extend_controls(&extending)).await?? {
-        let Extended {
-            topic,
-            from,
-            to,
-            input,
-        } = extended;
-        let subject = format!("topic {topic}, from {from} to {to} partitions, as {input} has");
-        steps.add(subject, Outcome::Updated);
-    }
-    Ok(())
 }
 
 /// A cluster that is starting answers before all of its brokers are there, and would refuse to make a topic.

@@ -205,10 +205,15 @@ impl Pipeline<'_> {
             .iter()
             .filter(|step| step.outcome == Outcome::Created)
             .count();
-        let others = report.steps.len() - created;
+        let unchanged = report.steps.len() - report.news().count();
         self.reporter.line(&format!(
-            "topics, schemas and index templates: {created} created, {others} as they were"
+            "topics, schemas and index templates: {created} created, {unchanged} as they were"
         ));
+        for step in report.news() {
+            if matches!(step.outcome, Outcome::Changed(_) | Outcome::Warning(_)) {
+                self.reporter.line(&step.to_string());
+            }
+        }
         Ok(())
     }
 
