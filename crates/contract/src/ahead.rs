@@ -59,6 +59,15 @@ impl<T: Contract> ReadAhead<T> {
         &self.records
     }
 
+    /// As [`ReadAhead::read`], before the turn of the record: what is ahead stays so. `None` where the
+    /// value is bad or nothing is known of it.
+    pub fn peek(&mut self, offset: i64, value: &[u8]) -> Option<&T> {
+        match self.offsets[self.next..].binary_search(&offset) {
+            Ok(found) => self.records.get(self.next + found),
+            Err(_) => Some(self.alone.insert(self.reader.read(value).ok()?)),
+        }
+    }
+
     /// The record at an offset, whose value is given again.
     ///
     /// # Errors

@@ -4,6 +4,9 @@ use crate::schema;
 
 /// Transactions, keyed by user.
 pub const TRANSACTIONS: &str = "financial_transactions";
+/// What the job that rekeys makes of [`TRANSACTIONS`], where the settings ask for it: each of them in one form, keyed by
+/// user, in the partition of murmur2. The other jobs then read it in place of [`TRANSACTIONS`].
+pub const KEYED: &str = "financial_transactions.keyed";
 /// Final aggregates, keyed by merchant.
 pub const AGGREGATES: &str = "transaction_aggregates";
 /// Fraud alerts, keyed by entity.
@@ -17,11 +20,23 @@ pub const AGGREGATES_CONTROL: &str = "transaction_aggregates.control";
 pub const PARTIALS_CONTROL: &str = "transaction_aggregates.partials.control";
 /// Internal: changes of the detector's settings, one partition for each of [`TRANSACTIONS`].
 pub const ANOMALIES_CONTROL: &str = "transaction_anomalies.control";
+/// Internal: changes of the rekeying job's settings, one partition for each of [`TRANSACTIONS`].
+pub const KEYED_CONTROL: &str = "financial_transactions.keyed.control";
+/// Internal: as [`AGGREGATES_CONTROL`], of a first stage that reads [`KEYED`]: its offsets are of another log.
+pub const AGGREGATES_KEYED_CONTROL: &str = "transaction_aggregates.keyed.control";
+/// Internal: as [`ANOMALIES_CONTROL`], of a detector that reads [`KEYED`].
+pub const ANOMALIES_KEYED_CONTROL: &str = "transaction_anomalies.keyed.control";
 /// Each control topic, with the topic that its job reads: it has at least as many partitions.
 pub const CONTROLS: [(&str, &str); 3] = [
     (AGGREGATES_CONTROL, TRANSACTIONS),
     (PARTIALS_CONTROL, PARTIALS),
     (ANOMALIES_CONTROL, TRANSACTIONS),
+];
+/// As [`CONTROLS`], of those that there are where transactions are rekeyed.
+pub const CONTROLS_OF_REKEYING: [(&str, &str); 3] = [
+    (KEYED_CONTROL, TRANSACTIONS),
+    (AGGREGATES_KEYED_CONTROL, KEYED),
+    (ANOMALIES_KEYED_CONTROL, KEYED),
 ];
 /// Transactions that came after their window had closed.
 pub const LATE: &str = "financial_transactions.late";
@@ -123,3 +138,23 @@ pub const ALL: [TopicSpec; 17] = [
     copies("transaction_aggregates.partials.dlq", 1),
     copies("financial_transactions.late.dlq", 1),
 ];
+
+/// The topics that there are beside [`ALL`] where transactions are rekeyed.
+pub const OF_REKEYING: [TopicSpec; 5] = [
+    TopicSpec {
+        log_append_time: true,
+        ..spec(KEYED, 5, Some(schema::TRANSACTION))
+    },
+    spec(KEYED_CONTROL, 5, None),
+    spec(AGGREGATES_KEYED_CONTROL, 5, None),
+    spec(ANOMALIES_KEYED_CONTROL, 5, None),
+    copies("financial_transactions.keyed.dlq", 1),
+];
+
+/// Every topic of an installation, with those of rekeying where it does that.
+#[must_use]
+pub fn all(rekeys: bool) -> Vec<TopicSpec> {
+    let mut all = ALL.to_vec();
+    all.extend(OF_REKEYING.into_iter().filter(|_| rekeys));
+    all
+}

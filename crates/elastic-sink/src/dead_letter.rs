@@ -7,7 +7,7 @@ use std::time::Duration;
 use millrace_domain::topic;
 use millrace_kafka::client::idempotent_producer_config;
 use millrace_kafka::copies::{self, RecordCopy, SourceRecord, TopicLimits, header};
-use millrace_settings::Kafka;
+use millrace_settings::Settings;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
@@ -25,6 +25,8 @@ pub struct DeadLetters {
     producer: FutureProducer,
     limits: Arc<Mutex<TopicLimits>>,
     topic_prefix: String,
+    /// Full name of the topic that transactions are read from.
+    transactions: String,
     backoff: Backoff,
     metrics: Metrics,
 }
@@ -34,12 +36,14 @@ impl DeadLetters {
     ///
     /// # Errors
     /// The settings contradict what is needed, or the client refuses them.
-    pub fn new(kafka: &Kafka, backoff: Backoff, metrics: Metrics) -> anyhow::Result<Self> {
+    pub fn new(settings: &Settings, backoff: Backoff, metrics: Metrics) -> anyhow::Result<Self> {
+        let kafka = &settings.kafka;
         let config = idempotent_producer_config(kafka, &BTreeMap::new())?;
         Ok(Self {
             producer: config.create()?,
             limits: Arc::new(Mutex::new(TopicLimits::new(kafka, &config))),
             topic_prefix: kafka.topic_prefix.clone(),
+            transactions: Stream::Transactions.read_topic(settings),
             backoff,
             metrics,
         })
@@ -131,7 +135,10 @@ impl DeadLetters {
     /// The full name of a stream's topic.
     #[must_use]
     pub fn source_topic(&self, stream: Stream) -> String {
-        format!("{}{}", self.topic_prefix, stream.topic())
+        match stream {
+            Stream::Transactions => self.transactions.clone(),
+            _ => format!("{}{}", self.topic_prefix, stream.topic()),
+        }
     }
 
     fn fatal_error(&self) -> Option<(RDKafkaErrorCode, String)> {

@@ -4,7 +4,7 @@ use millrace_codec::{
     AggregateReader, AnomalyReader, DecodeError, ReadError, Registry, RegistryError, SchemaFetcher,
     TransactionReader,
 };
-use millrace_kafka::{Misplaced, SourcePartitions, topic_name};
+use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_service::{registry, topics};
 use millrace_settings::{MisplacedRecords, Settings};
 use millrace_telemetry::Shutdown;
@@ -79,13 +79,13 @@ impl Readers {
     pub async fn ask(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let config = registry::config(&settings.schema_registry);
         let (client, fetcher) = (Registry::new(config.clone())?, SchemaFetcher::new(config));
-        let topic = |stream: Stream| topic_name(&settings.kafka, stream.topic());
+        let topic = |stream: Stream| stream.read_topic(settings);
         Ok(Self {
             transactions: registry::reader(&client, &fetcher, &topic(Stream::Transactions)).await?,
             aggregates: registry::reader(&client, &fetcher, &topic(Stream::Aggregates)).await?,
             anomalies: registry::reader(&client, &fetcher, &topic(Stream::Anomalies)).await?,
             partitions: match settings.aggregator.misplaced_records {
-                MisplacedRecords::Count => None,
+                MisplacedRecords::Count | MisplacedRecords::Rekey => None,
                 MisplacedRecords::DeadLetter => {
                     let transactions = topic(Stream::Transactions);
                     let count = topics::partition_count(&settings.kafka, &transactions, shutdown).await?;

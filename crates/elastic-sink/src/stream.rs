@@ -3,6 +3,8 @@
 use std::fmt;
 
 use millrace_domain::{Transaction, topic};
+use millrace_kafka::{topic_name, transactions_topic};
+use millrace_settings::Settings;
 
 /// One of the topics, with its place in Elasticsearch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +28,15 @@ impl Stream {
             Self::Transactions => topic::TRANSACTIONS,
             Self::Aggregates => topic::AGGREGATES,
             Self::Anomalies => topic::ANOMALIES,
+        }
+    }
+
+    /// The full name of the topic that is read: rekeyed transactions where there are such.
+    #[must_use]
+    pub fn read_topic(self, settings: &Settings) -> String {
+        match self {
+            Self::Transactions => transactions_topic(settings),
+            Self::Aggregates | Self::Anomalies => topic_name(&settings.kafka, self.topic()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a job is run with.
 
-use millrace_settings::{Kafka, Snapshots, Worker};
+use millrace_domain::topic;
+use millrace_settings::{Kafka, Settings, Snapshots, Worker};
 
 /// What a job is run with, beside the job itself.
 #[derive(Debug, Clone)]
@@ -46,10 +47,15 @@ impl JobConfig {
         (0..threads).map(|thread| self.member(thread)).collect()
     }
 
-    /// The folder of `job`'s snapshots.
+    /// The folder of the snapshots of `job`, which reads `input`. What it has of rekeyed transactions is of another log, whose
+    /// offsets begin anew.
     #[must_use]
-    pub fn snapshot_folder(&self, job: &str) -> String {
-        format!("{}{job}", self.kafka.topic_prefix)
+    pub fn snapshot_folder(&self, job: &str, input: &str) -> String {
+        let prefix = &self.kafka.topic_prefix;
+        match input == topic_name(&self.kafka, topic::KEYED) {
+            true => format!("{prefix}{job}.keyed"),
+            false => format!("{prefix}{job}"),
+        }
     }
 }
 
@@ -57,4 +63,14 @@ impl JobConfig {
 #[must_use]
 pub fn topic_name(kafka: &Kafka, name: &str) -> String {
     format!("{}{name}", kafka.topic_prefix)
+}
+
+/// The full name of the topic that transactions are read from: what producers write, or what the rekeying job makes of it.
+#[must_use]
+pub fn transactions_topic(settings: &Settings) -> String {
+    let name = match settings.rekeys() {
+        true => topic::KEYED,
+        false => topic::TRANSACTIONS,
+    };
+    topic_name(&settings.kafka, name)
 }

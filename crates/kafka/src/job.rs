@@ -131,6 +131,12 @@ pub trait Task: Send {
     /// not come, or come later.
     fn prepare(&mut self, _records: &[InputRecord<'_>]) {}
 
+    /// The event time of the next record, in milliseconds since 1970, where it has one: asked before [`Task::process`] of a
+    /// job with [`Job::max_skew_ms`], and changes nothing.
+    fn event_time_ms(&mut self, _record: &InputRecord<'_>) -> Option<i64> {
+        None
+    }
+
     /// Takes the next record, in offset order.
     ///
     /// # Errors
@@ -235,6 +241,24 @@ pub trait Job: Send + Sync + 'static {
         self.control_topic().is_some()
     }
 
+    /// Whether what a partition's records become depends on those before them. Where it does not, a restore goes on from the
+    /// committed offset and needs neither a snapshot nor what retention has deleted.
+    fn has_state(&self) -> bool {
+        true
+    }
+
+    /// How far the event time of one partition's records may be ahead of another's that has more to read, in milliseconds;
+    /// `None` where partitions do not wait for each other. It holds within a process.
+    fn max_skew_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// The job that writes the input, where that is one of ours: while it has more to read, a partition of the input is not
+    /// idle, however quiet it is.
+    fn upstream(&self) -> Option<Upstream> {
+        None
+    }
+
     /// A stable description of what the bytes of a state depend on: a snapshot of another layout is refused.
     fn layout(&self) -> String;
 
@@ -274,6 +298,15 @@ pub trait Job: Send + Sync + 'static {
     fn task_under(&self, partition: i32, _policy: &str) -> Result<Self::Task, String> {
         Ok(self.task(partition))
     }
+}
+
+/// A job whose output another one reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// The topic that it reads, by its full name.
+    pub topic: String,
+    /// Its consumer group, by its full name.
+    pub group: String,
 }
 
 /// Why a task cannot go on: what it met, of whatever type, with that one's words.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+mod alignment;
 pub mod client;
 pub mod clock;
 pub mod config;
@@ -32,9 +33,9 @@ pub mod status;
 mod transaction;
 mod worker;
 
-pub use config::{JobConfig, topic_name};
+pub use config::{JobConfig, topic_name, transactions_topic};
 pub use error::WorkerError;
-pub use job::{Beginning, Controls, InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
+pub use job::{Beginning, Controls, InputRecord, Job, Outbox, OutputRecord, Task, TaskError, Upstream};
 pub use metrics::JobMetrics;
 pub use millrace_kafka_batch::{RecordHeader, RecordHeaders, partition_for};
 pub use ownership::wait_while_taken;

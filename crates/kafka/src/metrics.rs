@@ -56,6 +56,7 @@ families! {
     assigned_partitions: int_gauge as IntGaugeVec, "millrace_assigned_partitions", ["operator"], "Partitions of the input that this process has.";
     unowned_partitions: int_gauge as IntGaugeVec, "millrace_unowned_partitions", ["operator"], "Partitions of the input that no member of the whole group owned at the last two looks.";
     idle_advances: counter as IntCounterVec, "millrace_idle_advances_total", ["operator"], "Advances of idle partitions' watermarks.";
+    partition_waits: counter as IntCounterVec, "millrace_partition_waits_total", ["operator"], "Times that a partition was paused because its event time was ahead of the others'.";
     queue_full: counter as IntCounterVec, "millrace_producer_queue_full_total", ["operator"], "Times that an output waited for room in the producer's queue.";
     snapshot_age: gauge as GaugeVec, "millrace_snapshot_age_seconds", ["operator", "partition"], "Time since the last snapshot was stored.";
     snapshot_size: int_gauge as IntGaugeVec, "millrace_snapshot_size_bytes", ["operator", "partition"], "Size of the last snapshot.";
@@ -123,6 +124,7 @@ pub struct JobMetrics {
     pub(crate) assigned_partitions: IntGauge,
     pub(crate) unowned_partitions: IntGauge,
     pub(crate) idle_advances: IntCounter,
+    pub(crate) partition_waits: IntCounter,
     pub(crate) queue_full: IntCounter,
     pub(crate) snapshot_pause: Histogram,
     pub(crate) restore_duration: Histogram,
@@ -166,6 +168,7 @@ impl JobMetrics {
             assigned_partitions: families.assigned_partitions.with_label_values(operator),
             unowned_partitions: families.unowned_partitions.with_label_values(operator),
             idle_advances: families.idle_advances.with_label_values(operator),
+            partition_waits: families.partition_waits.with_label_values(operator),
             queue_full: families.queue_full.with_label_values(operator),
             snapshot_pause: families.snapshot_pause.with_label_values(operator),
             restore_duration: families.restore_duration.with_label_values(operator),

@@ -61,6 +61,13 @@ impl Reader {
         bounds
     }
 
+    /// The number of a topic's partitions.
+    pub(crate) fn partitions(&self, topic: &str) -> KafkaResult<i32> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), CALL)?;
+        let count = metadata.topics().first().map_or(0, |it| it.partitions().len());
+        i32::try_from(count).map_err(|_| KafkaError::Canceled)
+    }
+
     /// Learns anew who leads the partitions. librdkafka sends a look-up to the leader it has once heard of, and does not
     /// ask again when that broker has died, but for topics that it reads.
     fn refresh_leaders(&self, topic: &str) {

@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
+use crate::alignment::Alignment;
 use crate::client::{LogBridge, Timeouts, high_watermark_config, reader_config};
 use crate::config::JobConfig;
 use crate::control::ControlRecord;
@@ -47,6 +48,8 @@ pub(crate) struct Shared<J> {
     pub(crate) identity: String,
     /// Is asked for the partitions' high watermarks.
     pub(crate) high_watermarks: Arc<Reader>,
+    /// Lets partitions wait for each other, where the job wants that.
+    pub(crate) alignment: Option<Arc<Alignment>>,
     /// The highest watermark of all partitions of the job, in whatever process.
     pub(crate) highest_watermark_ms: Arc<AtomicI64>,
     /// Which worker is to leave the group and join again.
@@ -71,7 +74,7 @@ pub fn run_job<J: Job>(
     let timeouts = Timeouts::of(&config.worker)?;
     let metrics = JobMetrics::of(job.name())?;
     let store = if config.snapshots.enabled {
-        let folder = config.snapshot_folder(job.name());
+        let folder = config.snapshot_folder(job.name(), job.input_topic());
         Some(SnapshotStore::open(&config.snapshots, &folder)?)
     } else {
         None
@@ -99,6 +102,7 @@ pub fn run_job<J: Job>(
     let shared = Arc::new(Shared {
         fingerprint: format!("{identity}{}", job.layout()),
         identity,
+        alignment: job.max_skew_ms().map(|ms| Arc::new(Alignment::new(ms))),
         job: Arc::new(job),
         config: Arc::new(config),
         timeouts,

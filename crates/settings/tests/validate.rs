@@ -137,3 +137,22 @@ fn any_free_port_may_be_asked_for_more_than_once() {
     settings.detector.metrics_port = 0;
     settings.validate().expect("valid");
 }
+
+#[test]
+fn rekeying_is_for_both_jobs_or_neither() {
+    let key = |job| format!("MILLRACE__{job}__MISPLACED_RECORDS");
+    let refused = refusal(&[("DETECTOR__MISPLACED_RECORDS", "rekey")]);
+    assert!(
+        refused.contains("aggregator.misplaced_records: must be rekey, as detector.misplaced_records is"),
+        "{refused}"
+    );
+    let both = ["AGGREGATOR", "DETECTOR"].map(|job| (key(job), "rekey".to_owned()));
+    let settings = Settings::load_with(None, both.clone()).expect("valid");
+    assert!(settings.rekeys());
+    // Its port counts where it runs alone.
+    let port = ("MILLRACE__REKEY__METRICS_PORT".to_owned(), "9103".to_owned());
+    Settings::load_with(None, [port.clone()]).expect("valid");
+    let all = both.into_iter().chain([port]);
+    let refused = Settings::load_with(None, all).expect_err("a refusal").to_string();
+    assert!(refused.contains("rekey.metrics_port: is 9103"), "{refused}");
+}

@@ -91,9 +91,9 @@ impl Consumer {
         let names: Vec<(String, Stream)> = Stream::ALL
             .into_iter()
             .filter(|stream| *stream != Stream::Transactions || !sample.is_empty())
-            .map(|stream| (topic_name(&settings.kafka, stream.topic()), stream))
+            .map(|stream| (stream.read_topic(settings), stream))
             .collect();
-        let dead_letters = DeadLetters::new(&settings.kafka, backoff, metrics.clone())?;
+        let dead_letters = DeadLetters::new(settings, backoff, metrics.clone())?;
         let limits = Limits {
             bytes: sink.bulk_bytes,
             actions: sink.bulk_actions,

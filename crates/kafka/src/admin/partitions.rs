@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use millrace_domain::topic::CONTROLS;
+use millrace_domain::topic::{CONTROLS, CONTROLS_OF_REKEYING};
 use millrace_settings::Kafka;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::error::RDKafkaErrorCode;
@@ -39,7 +39,7 @@ pub struct Extended {
 pub fn plan_controls(kafka: &Kafka) -> Result<Vec<Extended>, AdminError> {
     let lookup = Lookup::connect(kafka)?;
     let mut all = Vec::new();
-    for (control, input) in CONTROLS {
+    for (control, input) in CONTROLS.into_iter().chain(CONTROLS_OF_REKEYING) {
         match behind(kafka, &lookup, control, input) {
             // Each is made as it should be.
             Err(AdminError::UnknownTopic(_)) => {}
@@ -50,14 +50,15 @@ pub fn plan_controls(kafka: &Kafka) -> Result<Vec<Extended>, AdminError> {
 }
 
 /// Gives each control topic as many partitions as the topic has that its job reads, and waits until they have leaders. Of
-/// topics that have enough, nothing is changed.
+/// topics that have enough, nothing is changed. `rekeys`: those of rekeying too.
 ///
 /// # Errors
 /// The cluster does not answer, or refuses: it takes the right to alter these topics. A topic does not exist.
-pub fn extend_controls(kafka: &Kafka) -> Result<Vec<Extended>, AdminError> {
+pub fn extend_controls(kafka: &Kafka, rekeys: bool) -> Result<Vec<Extended>, AdminError> {
     let lookup = Lookup::connect(kafka)?;
     let mut all = Vec::new();
-    for (control, input) in CONTROLS {
+    let of_rekeying = CONTROLS_OF_REKEYING.into_iter().filter(|_| rekeys);
+    for (control, input) in CONTROLS.into_iter().chain(of_rekeying) {
         if let Some(extended) = behind(kafka, &lookup, control, input)? {
             extend(kafka, &lookup, &extended)?;
             all.push(extended);

@@ -72,6 +72,9 @@ impl<J: Job> Core<J> {
                 .map_err(failed("pausing assigned partitions"))?;
         }
         self.joined = true;
+        if let Some(alignment) = &self.alignment {
+            alignment.assigned(numbers, Instant::now());
+        }
         for number in numbers {
             let (partition, epoch) = (*number, self.partitions.assign(*number));
             self.side.ask(Request::Restore { partition, epoch });
@@ -91,6 +94,9 @@ impl<J: Job> Core<J> {
         self.partitions.give_up(numbers);
         self.starting
             .retain(|(_, restored)| !numbers.contains(&restored.partition));
+        if let Some(alignment) = &self.alignment {
+            alignment.given_up(numbers, Instant::now());
+        }
         for number in numbers {
             self.side.ask(Request::Forget { partition: *number });
             self.metrics.forget_partition(*number);

@@ -11,7 +11,9 @@ use super::restore::{Patience, Restored, Restorer};
 use super::side::Side;
 use super::terms::Terms;
 use super::unreadable::Unreadable;
-use crate::client::{Timeouts, reader_config, transactional_producer_config};
+use super::upstream::UpstreamProgress;
+use crate::alignment::Alignment;
+use crate::client::{Timeouts, high_watermark_config, reader_config, transactional_producer_config};
 use crate::clock::now_ms;
 use crate::config::JobConfig;
 use crate::copies::TopicLimits;
@@ -35,6 +37,7 @@ pub(super) struct Core<J: Job> {
     pub(super) metrics: JobMetrics,
     pub(super) status: JobStatus,
     pub(super) highest_watermark_ms: Arc<AtomicI64>,
+    pub(super) alignment: Option<Arc<Alignment>>,
     pub(super) fingerprint: String,
     /// Whose the marks of stops are.
     pub(super) identity: String,
@@ -77,6 +80,17 @@ impl<J: Job> Core<J> {
                 reason,
             }
         })?;
+        let upstream = match shared.job.upstream() {
+            Some(upstream) => {
+                let reader = Reader::new(&high_watermark_config(&config.kafka, &upstream.group)?);
+                let reader = reader.map_err(|reason| WorkerError::Client {
+                    client: "reader of the upstream job's offsets",
+                    reason,
+                })?;
+                Some(UpstreamProgress::new(upstream, Arc::new(reader)))
+            }
+            None => None,
+        };
         let restorer = Restorer {
             job: Arc::clone(&shared.job),
             reader,
@@ -90,7 +104,7 @@ impl<J: Job> Core<J> {
             lost_position: config.worker.lost_position,
             metrics: shared.metrics.clone(),
         };
-        let side = Side::start(restorer, format!("{name}-{thread}-side"))?;
+        let side = Side::start(restorer, upstream, format!("{name}-{thread}-side"))?;
         let start_writer =
             |store| SnapshotWriter::start(store, shared.metrics.clone(), format!("{name}-{thread}-snap"));
         Ok(Self {
@@ -100,6 +114,7 @@ impl<J: Job> Core<J> {
             metrics: shared.metrics.clone(),
             status: shared.status.clone(),
             highest_watermark_ms: Arc::clone(&shared.highest_watermark_ms),
+            alignment: shared.alignment.clone(),
             fingerprint: shared.fingerprint.clone(),
             identity: shared.identity.clone(),
             store: shared.store.clone(),

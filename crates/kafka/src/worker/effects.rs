@@ -16,6 +16,11 @@ pub(super) trait Effects {
     /// Where the outputs of new events go: into the open transaction.
     fn outbox(&mut self) -> &mut dyn Outbox;
 
+    /// Whether a record may be processed yet, or its partition is to wait for the others.
+    fn admits(&self, _record: &InputRecord<'_>, _event_time_ms: Option<i64>, _now: Instant) -> bool {
+        true
+    }
+
     /// The first failure of the outbox since the last call.
     fn take_failure(&mut self) -> Option<Failure>;
 

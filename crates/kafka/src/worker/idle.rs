@@ -55,11 +55,17 @@ impl<J: Job> Core<J> {
             };
             self.metrics.set_consumer_lag(partition, lag);
             self.show_open_transaction(probed);
+            if let Some(alignment) = &self.alignment {
+                let next = probed.probe.next;
+                alignment.ends(partition, next, if probed.at_end { next } else { probed.end });
+            }
             match confirmed {
                 Confirmed::Nothing => {}
                 Confirmed::Idle => {
-                    if probed.high.is_some_and(|high| high <= probed.end) {
-                        self.advance(partition)?;
+                    if probed.high.is_some_and(|high| high <= probed.end)
+                        && let Some(at) = probed.written_until
+                    {
+                        self.advance(partition, at)?;
                     }
                 }
                 Confirmed::ReplayRead => {
@@ -92,14 +98,21 @@ impl<J: Job> Core<J> {
 
     /// Moves an idle partition's watermark as far as it may go, as an event of its order: the control record is in the
     /// transaction that commits the offset it belongs to.
-    fn advance(&mut self, number: i32) -> Result<(), Failure> {
+    ///
+    /// It has had nothing until `at`.
+    fn advance(&mut self, number: i32, at: Instant) -> Result<(), Failure> {
+        let idle_timeout = Duration::from_millis(self.config.worker.idle_timeout_ms);
         let highest = self.highest_watermark_ms.load(Ordering::Relaxed);
         let highest_ms = (highest != NO_WATERMARK).then_some(highest);
         let max_disorder_ms = self.config.max_disorder_ms;
         let Some(active) = self.partitions.active_of(number) else {
             return Ok(());
         };
-        let Some(watermark_ms) = active.idle(max_disorder_ms, highest_ms).target_ms() else {
+        let quiet = active.quiet_until(at);
+        if quiet < idle_timeout {
+            return Ok(());
+        }
+        let Some(watermark_ms) = active.idle(quiet, max_disorder_ms, highest_ms).target_ms() else {
             return Ok(());
         };
         let (partitions, mut effects) = self.effects();

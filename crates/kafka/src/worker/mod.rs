@@ -27,6 +27,8 @@ mod side;
 pub mod simulation;
 mod terms;
 mod unreadable;
+mod upstream;
+mod waiting;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -194,6 +196,7 @@ impl<'s, J: Job> Worker<'s, J> {
         }
         drop(batch);
         self.see_to_unreadable()?;
+        self.see_to_waiting()?;
         self.serve_events()?;
         while let Some(rebalance) = self.consumer.consumer().context().next_rebalance() {
             self.core.rebalance(&self.consumer, rebalance)?;

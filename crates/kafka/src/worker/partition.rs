@@ -5,6 +5,7 @@
 
 mod directives;
 mod looks;
+mod order;
 mod snapshots;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use super::effects::{Effects, Replayed, Tally};
 use super::envelope::Envelope;
 use super::restore::Restored;
 use super::terms::Terms;
+use super::waiting::Waiting;
 use crate::control::{ControlRecord, Directives};
 use crate::outbox::ReplayOutbox;
 use crate::refusals::KnownRefusals;
@@ -84,6 +86,7 @@ pub(super) struct Active<T> {
     committed: Option<i64>,
     phase: Phase,
     work: Work,
+    waiting: Waiting,
     /// When it got its last record, or became live.
     last_record: Instant,
     /// Records that the log has beyond `next`, when it was last asked.
@@ -124,6 +127,7 @@ impl<T: Task> Active<T> {
                 records_at_tick: 0,
             }),
             work: Work::Committed,
+            waiting: Waiting::No,
             last_record: now,
             lag: 0,
             published: None,
@@ -171,7 +175,14 @@ impl<T: Task> Active<T> {
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         debug_assert!(self.work != Work::Torn, "it was not rolled back");
-        let live = self.replay(run, effects)?;
+        if self.waiting != Waiting::No {
+            // It comes again after the seek.
+            return Ok(());
+        }
+        let mut live = self.replay(run, effects)?;
+        if self.terms.aligns {
+            live = self.admitted(live, now, effects);
+        }
         if live.is_empty() {
             return Ok(());
         }

@@ -15,6 +15,9 @@ use super::terms::Terms;
 use crate::transaction::Failure;
 use crate::{InputRecord, Task};
 
+/// After so long without a record, one of a job whose partitions wait for each other is looked at.
+const SOON: Duration = Duration::from_millis(500);
+
 /// A partition of a worker.
 pub(super) struct Partition<T> {
     number: i32,
@@ -305,7 +308,7 @@ impl<T: Task> Partitions<T> {
     /// What to ask about the partitions' ends. The end of a live one that has been silent for `idle_timeout` matters where
     /// such partitions are advanced.
     pub(super) fn probes(&mut self, idle_timeout: Duration) -> Vec<Probe> {
-        let advances = self.terms.advances_idle;
+        let (advances, aligns) = (self.terms.advances_idle, self.terms.aligns);
         let probe = |partition: &mut Partition<T>| {
             let (number, epoch) = (partition.number, partition.epoch);
             let active = partition.active_mut()?;
@@ -315,7 +318,11 @@ impl<T: Task> Partitions<T> {
                 epoch,
                 next: active.next(),
                 live,
-                quiet: active.tick_is_quiet(idle_timeout) && (advances || !live),
+                // Where others wait for it, it matters soon whether one has anything left.
+                quiet: match live && aligns {
+                    true => active.is_quiet(SOON.min(idle_timeout)),
+                    false => active.tick_is_quiet(idle_timeout) && (advances || !live),
+                },
             })
         };
         self.all.iter_mut().filter_map(probe).collect()
@@ -329,12 +336,14 @@ impl<T: Task> Partitions<T> {
         let Probed {
             probe, end, at_end, ..
         } = probed;
+        let advances = self.terms.advances_idle;
         let same = |it: &&mut Partition<T>| (it.number, it.epoch) == (probe.partition, probe.epoch);
         let active = self.all.iter_mut().find(same)?.active_mut()?;
         let lag = if *at_end { 0 } else { (end - active.next()).max(0) };
         active.set_lag(lag);
         let is_same = active.next() == probe.next && active.is_live() == probe.live;
-        let confirmed = match (probe.quiet && *at_end && is_same, probe.live) {
+        let is_idle = probe.quiet && *at_end && is_same && (advances || !probe.live);
+        let confirmed = match (is_idle, probe.live) {
             (false, _) => Confirmed::Nothing,
             (true, true) => Confirmed::Idle,
             (true, false) => Confirmed::ReplayRead,

@@ -8,6 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::core::Core;
 use super::effects::{Effects, Replayed};
 use super::partitions::Partitions;
+use crate::alignment::Alignment;
 use crate::control::ControlRecord;
 use crate::outbox::LiveOutbox;
 use crate::transaction::Failure;
@@ -49,6 +50,7 @@ impl<J: Job> Core<J> {
                 metrics: &self.metrics,
             },
             topic: self.job.input_topic(),
+            alignment: self.alignment.as_deref(),
             instance: &self.config.instance,
             instance_key: self.config.instance_key,
         };
@@ -65,6 +67,7 @@ impl<J: Job> Core<J> {
 pub(super) struct WorkerEffects<'a> {
     outbox: LiveOutbox<'a>,
     topic: &'a str,
+    alignment: Option<&'a Alignment>,
     instance: &'a str,
     instance_key: &'static str,
 }
@@ -77,6 +80,14 @@ impl Effects for WorkerEffects<'_> {
     #[inline]
     fn outbox(&mut self) -> &mut dyn Outbox {
         &mut self.outbox
+    }
+
+    #[inline]
+    fn admits(&self, record: &InputRecord<'_>, event_time_ms: Option<i64>, now: Instant) -> bool {
+        match self.alignment {
+            None => true,
+            Some(alignment) => alignment.admits(record.partition, record.offset, event_time_ms, now),
+        }
     }
 
     #[inline]

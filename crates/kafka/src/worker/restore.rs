@@ -135,10 +135,17 @@ impl<J: Job> Restorer<J> {
             None => self.beginning(partition)?,
             Some(_) => None,
         };
+        let has_state = self.job.has_state();
         let mut refused = Vec::new();
-        let snapshot = self.newest_snapshot(partition, at, &mut refused)?;
+        let snapshot = match has_state {
+            true => self.newest_snapshot(partition, at, &mut refused)?,
+            false => None,
+        };
         let from_snapshot = snapshot.as_ref().map(|(offset, ..)| *offset);
-        let plan = Plan::of(at, from_snapshot, low, end);
+        let plan = match has_state {
+            true => Plan::of(at, from_snapshot, low, end),
+            false => Plan::without_state(at, low, end),
+        };
         if let Some(what) = plan.what_is_lost(&refused) {
             self.lost(partition, what)?;
         }

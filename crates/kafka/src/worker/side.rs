@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::restore::{Attempt, Restored, Restorer};
+use super::upstream::UpstreamProgress;
 use crate::{Job, WorkerError};
 
 /// Pause before a restore is tried again.
@@ -49,6 +50,9 @@ pub(super) struct Probed {
     pub(super) at_end: bool,
     /// The high watermark, if it is known.
     pub(super) high: Option<i64>,
+    /// The moment up to which everything for the partition is in it: that of the look-up, but where another job of ours
+    /// writes it; `None` where that is not known.
+    pub(super) written_until: Option<Instant>,
 }
 
 /// What comes back.
@@ -66,7 +70,11 @@ pub(super) struct Side<T> {
 }
 
 impl<T> Side<T> {
-    pub(super) fn start<J: Job<Task = T>>(restorer: Restorer<J>, name: String) -> Result<Self, WorkerError>
+    pub(super) fn start<J: Job<Task = T>>(
+        restorer: Restorer<J>,
+        mut upstream: Option<UpstreamProgress>,
+        name: String,
+    ) -> Result<Self, WorkerError>
     where
         T: Send + 'static,
     {
@@ -75,7 +83,7 @@ impl<T> Side<T> {
         let (outgoing, answers) = channel();
         let thread = std::thread::Builder::new()
             .name(name.clone())
-            .spawn(move || run(&incoming, &outgoing, &restorer))
+            .spawn(move || run(&incoming, &outgoing, &restorer, &mut upstream))
             .map_err(|error| WorkerError::Thread {
                 name,
                 what: format!("cannot be started: {error}"),
@@ -113,7 +121,12 @@ struct Waiting {
     not_before: Instant,
 }
 
-fn run<J: Job>(requests: &Receiver<Request>, answers: &Sender<Answer<J::Task>>, restorer: &Restorer<J>) {
+fn run<J: Job>(
+    requests: &Receiver<Request>,
+    answers: &Sender<Answer<J::Task>>,
+    restorer: &Restorer<J>,
+    upstream: &mut Option<UpstreamProgress>,
+) {
     let mut waiting: VecDeque<Waiting> = VecDeque::new();
     let mut probe = None;
     loop {
@@ -158,7 +171,7 @@ fn run<J: Job>(requests: &Receiver<Request>, answers: &Sender<Answer<J::Task>>, 
                 Err(error) => Answer::Failed(error),
             }
         } else if let Some(probes) = probe.take() {
-            Answer::Probed(ends(restorer, &probes))
+            Answer::Probed(ends(restorer, upstream.as_mut(), &probes))
         } else {
             continue;
         };
@@ -168,7 +181,17 @@ fn run<J: Job>(requests: &Receiver<Request>, answers: &Sender<Answer<J::Task>>, 
     }
 }
 
-fn ends<J: Job>(restorer: &Restorer<J>, probes: &[Probe]) -> Vec<Probed> {
+fn ends<J: Job>(
+    restorer: &Restorer<J>,
+    upstream: Option<&mut UpstreamProgress>,
+    probes: &[Probe],
+) -> Vec<Probed> {
+    // Before the ends: what the other job has committed is in them.
+    let written_until = match upstream {
+        Some(upstream) if probes.iter().any(|probe| probe.quiet) => upstream.look(&restorer.reader),
+        Some(_) => None,
+        None => Some(Instant::now()),
+    };
     let partitions: Vec<i32> = probes.iter().map(|probe| probe.partition).collect();
     // Before the ends: then one that is not below its high watermark had no open transaction at that moment.
     let highs = restorer.high_watermarks.ends(&restorer.topic, &partitions, PROBE);
@@ -197,6 +220,7 @@ fn ends<J: Job>(restorer: &Restorer<J>, probes: &[Probe]) -> Vec<Probed> {
             end,
             at_end,
             high,
+            written_until,
         })
     };
     probes.iter().zip(ends).zip(highs).filter_map(probed).collect()

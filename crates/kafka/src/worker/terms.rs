@@ -13,6 +13,8 @@ pub(super) struct Terms {
     pub(super) advances_idle: bool,
     /// Whether each commit in which there are outputs of a partition has a control record of it.
     pub(super) tells_outputs: bool,
+    /// Whether partitions wait for each other.
+    pub(super) aligns: bool,
     /// The policy that every live partition is to have.
     pub(super) policy: String,
 }
@@ -24,6 +26,7 @@ impl Terms {
             control: job.control_topic().map(str::to_owned),
             advances_idle: job.advances_idle(),
             tells_outputs: job.tells_outputs() && job.control_topic().is_some(),
+            aligns: job.max_skew_ms().is_some(),
             policy: job.policy(),
         }
     }

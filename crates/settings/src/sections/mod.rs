@@ -18,7 +18,7 @@ pub use producer::{Format, Producer};
 pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, Rules, VelocityRule};
 pub use sink::{ElasticSink, Snapshots};
 pub use telemetry::{LogFormat, Telemetry};
-pub use worker::{Aggregator, Detector, EventTime, LostPosition, MisplacedRecords, Worker};
+pub use worker::{Aggregator, Detector, EventTime, LostPosition, MisplacedRecords, Rekey, Worker};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -40,8 +40,18 @@ pub struct Settings {
     pub aggregator: Aggregator,
     /// The detector.
     pub detector: Detector,
+    /// The job that rekeys.
+    pub rekey: Rekey,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
     /// Snapshots of operator state.
     pub snapshots: Snapshots,
+}
+
+impl Settings {
+    /// Whether transactions are rekeyed before the other jobs read them.
+    #[must_use]
+    pub fn rekeys(&self) -> bool {
+        self.aggregator.misplaced_records == MisplacedRecords::Rekey
+    }
 }

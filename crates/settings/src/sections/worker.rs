@@ -1,4 +1,4 @@
-//! The aggregator, the detector, and the worker loop and event time they share.
+//! The aggregator, the detector, the job that rekeys, and the worker loop and event time they share.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::earliest::EarliestTime;
 use super::emit::Emit;
+use super::producer::Format;
 use super::rules::Rules;
 use crate::redact::redacted_debug;
 
@@ -29,6 +30,9 @@ pub enum MisplacedRecords {
     Count,
     /// It goes to the dead-letter topic.
     DeadLetter,
+    /// The job that rekeys writes it to `financial_transactions.keyed`, where it lies right, as it does with every other
+    /// one; that topic is read.
+    Rekey,
 }
 
 /// What the worker loops of aggregator and detector share.
@@ -163,6 +167,32 @@ impl Default for Detector {
             event_time: EventTime::default(),
             worker: Worker::default(),
             rules: Rules::default(),
+        }
+    }
+}
+
+/// The job that rekeys. It runs where `misplaced_records` of the aggregator and the detector is `rekey`, and goes by the
+/// aggregator's event time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rekey {
+    /// Port of `/metrics` and `/health/*`.
+    pub metrics_port: u16,
+    /// How values are written.
+    pub format: Format,
+    /// How far one partition's event time may be ahead of another's that has more to read.
+    pub max_skew_ms: i64,
+    /// The worker loops.
+    pub worker: Worker,
+}
+
+impl Default for Rekey {
+    fn default() -> Self {
+        Self {
+            metrics_port: 9105,
+            format: Format::Avro,
+            max_skew_ms: 1_000,
+            worker: Worker::default(),
         }
     }
 }

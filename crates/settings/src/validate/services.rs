@@ -5,7 +5,7 @@ use millrace_engine::policy::DAY_MS;
 use millrace_fraud::ranges::DEDUP_HORIZON_MS;
 
 use super::Check;
-use crate::sections::{EventTime, Settings, Worker};
+use crate::sections::{EventTime, MisplacedRecords, Settings, Worker};
 
 /// More threads than this is a slip of the keyboard.
 const MAX_THREADS: usize = 1_024;
@@ -56,6 +56,7 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     check.detector(&DEDUP_HORIZON_MS, detector.dedup_horizon_ms);
     event_time(check, "detector.event_time", &detector.event_time);
     worker(check, "detector.worker", &detector.worker);
+    rekey(check, settings);
     sink(check, settings);
     let snapshots = &settings.snapshots;
     check.not_empty("snapshots.url", &snapshots.url.to_string_lossy());
@@ -70,7 +71,10 @@ fn ports(check: &mut Check, settings: &Settings) {
         ("aggregator.metrics_port", settings.aggregator.metrics_port),
         ("detector.metrics_port", settings.detector.metrics_port),
         ("elastic_sink.metrics_port", settings.elastic_sink.metrics_port),
+        ("rekey.metrics_port", settings.rekey.metrics_port),
     ];
+    // A service that does not run takes no port.
+    let ports = &ports[..ports.len() - usize::from(!settings.rekeys())];
     for (index, (key, port)) in ports.iter().enumerate() {
         if let Some((other, _)) = ports[..index]
             .iter()
@@ -82,6 +86,28 @@ fn ports(check: &mut Check, settings: &Settings) {
             );
         }
     }
+}
+
+fn rekey(check: &mut Check, settings: &Settings) {
+    let (aggregator, detector) = (
+        settings.aggregator.misplaced_records,
+        settings.detector.misplaced_records,
+    );
+    let is_rekey = |value| value == MisplacedRecords::Rekey;
+    if is_rekey(aggregator) != is_rekey(detector) {
+        let (key, other) = match is_rekey(aggregator) {
+            true => ("detector.misplaced_records", "aggregator.misplaced_records"),
+            false => ("aggregator.misplaced_records", "detector.misplaced_records"),
+        };
+        check.refuse(
+            key,
+            format!(
+                "must be rekey, as {other} is: both jobs read financial_transactions.keyed then, or neither"
+            ),
+        );
+    }
+    check.range("rekey.max_skew_ms", settings.rekey.max_skew_ms, 0, DAY_MS);
+    worker(check, "rekey.worker", &settings.rekey.worker);
 }
 
 fn producer(check: &mut Check, settings: &Settings) {

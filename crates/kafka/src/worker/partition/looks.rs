@@ -34,13 +34,23 @@ impl<T: Task> Active<T> {
         })
     }
 
+    /// For how long it has had no record, as of a moment.
+    pub(in crate::worker) fn quiet_until(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.last_record)
+    }
+
     /// What bounds an advance of it as an idle partition.
-    pub(in crate::worker) fn idle(&self, max_disorder_ms: i64, highest_ms: Option<i64>) -> Idle {
+    pub(in crate::worker) fn idle(
+        &self,
+        quiet: Duration,
+        max_disorder_ms: i64,
+        highest_ms: Option<i64>,
+    ) -> Idle {
         Idle {
             watermark_ms: self.task.watermark_ms(),
             max_event_time_ms: self.task.max_event_time_ms(),
             open_until_ms: self.task.open_until_ms(),
-            idle_ms: i64::try_from(self.last_record.elapsed().as_millis()).unwrap_or(i64::MAX),
+            idle_ms: i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX),
             max_disorder_ms,
             highest_ms,
         }

@@ -63,6 +63,22 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// As [`Plan::of`], of a job without a state: nothing is to be replayed.
+    pub(super) fn without_state(committed: Option<i64>, low: i64, end: i64) -> Self {
+        let Some(committed) = committed.filter(|committed| *committed <= end) else {
+            return Self::of(committed, None, low, end);
+        };
+        let start = committed.max(low);
+        Self {
+            start,
+            replay_until: start,
+            with_snapshot: false,
+            lost: (committed < low).then(|| format!("{committed} is committed, and the log starts at {low}")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +129,19 @@ mod tests {
             (0, 0, false, true),
             "the log was made anew"
         );
+    }
+
+    #[test]
+    fn without_a_state_only_records_that_were_never_read_are_a_loss() {
+        let plan = |committed, low| {
+            let plan = Plan::without_state(committed, low, 1_000);
+            (plan.start, plan.replay_until, plan.lost.is_some())
+        };
+        assert_eq!(plan(None, 70), (70, 70, false));
+        assert_eq!(plan(Some(100), 0), (100, 100, false));
+        assert_eq!(plan(Some(100), 100), (100, 100, false));
+        assert_eq!(plan(Some(100), 130), (130, 130, true));
+        assert_eq!(plan(Some(1_001), 0), (0, 0, true), "the log was made anew");
     }
 
     #[test]

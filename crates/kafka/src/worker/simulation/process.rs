@@ -276,6 +276,7 @@ impl<J: Job> Process<J> {
                 end: log.end(),
                 at_end: log.is_empty_from(probe.next),
                 high: Some(log.end()),
+                written_until: Some(std::time::Instant::now()),
             }
         });
         self.probed = probed.collect();
