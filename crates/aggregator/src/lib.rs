@@ -18,8 +18,8 @@ use anyhow::ensure;
 use millrace_codec::{PartialReader, Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
-use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
-use millrace_service::{Instance, Jobs, hash_seed, job_config, registry, source, topics};
+use millrace_kafka::{JobMetrics, SourcePartitions, topic_name, transactions_topic};
+use millrace_service::{Instance, Jobs, handover, hash_seed, job_config, registry, source, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 
@@ -45,7 +45,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         aggregator.worker.instance.as_deref(),
         server.address().port(),
     )?;
-    source::warn_of_create_time(&settings.kafka, &topic_name(&settings.kafka, topic::TRANSACTIONS));
+    source::warn_of_create_time(&settings.kafka, &transactions_topic(&settings));
     let config = job_config(&settings, &aggregator.worker, &aggregator.event_time, &instance);
     loop {
         let prepared = tokio::select! {
@@ -70,7 +70,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
 /// Prepares the jobs for the partitions that there are, and the control topics too.
 async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(PartialJob, MergeJob)> {
     let jobs = prepare(settings, shutdown).await?;
-    topics::extend_controls(&settings.kafka).await?;
+    handover::check(settings, partial::NAME, shutdown).await?;
+    topics::extend_controls(settings).await?;
     Ok(jobs)
 }
 
@@ -81,7 +82,7 @@ async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Res
 /// Wrong settings, a schema or a topic that is missing, brokers that do not answer, or `shutdown`.
 pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(PartialJob, MergeJob)> {
     let name = |topic| topic_name(&settings.kafka, topic);
-    let (transactions, partials) = (name(topic::TRANSACTIONS), name(topic::PARTIALS));
+    let (transactions, partials) = (transactions_topic(settings), name(topic::PARTIALS));
     let aggregates = name(topic::AGGREGATES);
     let registry_config = registry::config(&settings.schema_registry);
     let client = Registry::new(registry_config.clone())?;
@@ -109,16 +110,20 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         seed,
         topics: PartialTopics {
             input: transactions,
-            control: name(topic::AGGREGATES_CONTROL),
+            control: name(match settings.rekeys() {
+                true => topic::AGGREGATES_KEYED_CONTROL,
+                false => topic::AGGREGATES_CONTROL,
+            }),
             partials: partials.clone(),
             partials_control: name(topic::PARTIALS_CONTROL),
             late: name(topic::LATE),
         },
         source: Arc::new(SourcePartitions::new(
             &settings.kafka,
-            &name(topic::TRANSACTIONS),
+            &transactions_topic(settings),
             source_partitions,
         )),
+        upstream: settings.rekeys().then(|| source::rekeying(&settings.kafka)),
         misplaced_records: aggregator.misplaced_records,
         partials_partitions,
         schema_id: partial_id,

@@ -9,7 +9,7 @@ use millrace_engine::aggregate::{PartialAggregate, PartialOutput, PartialPolicy,
 use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{
     Beginning, Controls, InputRecord, Job, JobMetrics, Misplaced, OUTGROWN, Outbox, OutputRecord, Placement,
-    SourcePartitions, Task, TaskError, partition_for,
+    SourcePartitions, Task, TaskError, Upstream, partition_for,
 };
 use millrace_settings::MisplacedRecords;
 
@@ -34,6 +34,8 @@ pub struct PartialJob {
     pub topics: PartialTopics,
     /// The partitions of the input.
     pub source: Arc<SourcePartitions>,
+    /// The job that writes the input, where it is rekeyed.
+    pub upstream: Option<Upstream>,
     /// What becomes of a record that lies elsewhere than those of its user.
     pub misplaced_records: MisplacedRecords,
     /// Partitions of the partials topic: each gets every watermark.
@@ -76,6 +78,10 @@ impl Job for PartialJob {
 
     fn control_topic(&self) -> Option<&str> {
         Some(&self.topics.control)
+    }
+
+    fn upstream(&self) -> Option<Upstream> {
+        self.upstream.clone()
     }
 
     fn layout(&self) -> String {

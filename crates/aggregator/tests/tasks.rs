@@ -106,6 +106,7 @@ fn partial_job_counted_as(operator: &str) -> PartialJob {
         max_future_ms: 60_000,
         earliest_ms: EarliestTime::default().ms(),
         source: std::sync::Arc::new(SourcePartitions::fixed(5)),
+        upstream: None,
         misplaced_records: MisplacedRecords::Count,
         seed: HashSeed::FIXED,
         topics: PartialTopics {

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_fraud::DetectOperator;
-use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
-use millrace_service::{Instance, Jobs, hash_seed, job_config, registry, source, topics};
+use millrace_kafka::{JobMetrics, SourcePartitions, topic_name, transactions_topic};
+use millrace_service::{Instance, Jobs, handover, hash_seed, job_config, registry, source, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 
@@ -41,7 +41,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         detector.worker.instance.as_deref(),
         server.address().port(),
     )?;
-    source::warn_of_create_time(&settings.kafka, &topic_name(&settings.kafka, topic::TRANSACTIONS));
+    source::warn_of_create_time(&settings.kafka, &transactions_topic(&settings));
     let config = job_config(&settings, &detector.worker, &detector.event_time, &instance);
     loop {
         let job = tokio::select! {
@@ -61,7 +61,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
 /// Prepares the job for the partitions that there are, and its control topic too.
 async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<DetectJob> {
     let job = prepare(settings, shutdown).await?;
-    topics::extend_controls(&settings.kafka).await?;
+    handover::check(settings, job::NAME, shutdown).await?;
+    topics::extend_controls(settings).await?;
     Ok(job)
 }
 
@@ -76,12 +77,18 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     let registry_config = registry::config(&settings.schema_registry);
     let client = Registry::new(registry_config.clone())?;
     let fetcher = SchemaFetcher::new(registry_config);
-    let input = topic_name(&settings.kafka, topic::TRANSACTIONS);
+    let input = transactions_topic(settings);
     let seed = hash_seed();
     Ok(DetectJob::new(DetectParts {
         operator: DetectOperator::new(&detect, seed)?,
         seed,
-        control: topic_name(&settings.kafka, topic::ANOMALIES_CONTROL),
+        control: topic_name(
+            &settings.kafka,
+            match settings.rekeys() {
+                true => topic::ANOMALIES_KEYED_CONTROL,
+                false => topic::ANOMALIES_CONTROL,
+            },
+        ),
         max_future_ms: settings.detector.event_time.max_future_ms,
         source: Arc::new(SourcePartitions::new(
             &settings.kafka,

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod allocator;
+pub mod handover;
 pub mod instance;
 mod jobs;
 pub mod process;

@@ -1,6 +1,8 @@
 //! What has to be true of the source topic.
 
+use millrace_domain::topic;
 use millrace_kafka::admin::{TimestampType, timestamp_type};
+use millrace_kafka::{Upstream, topic_name};
 use millrace_settings::Kafka;
 
 /// What a topic is told by that leaves its records' time to producers, in the log and by `millrace status`.
@@ -22,5 +24,17 @@ pub fn warn_of_create_time(kafka: &Kafka, topic: &str) {
         .spawn(look);
     if let Err(error) = started {
         tracing::warn!(%error, "the source topic is not looked at");
+    }
+}
+
+/// The name of the job that rekeys.
+pub const REKEY: &str = "rekey";
+
+/// The job that rekeys, as those see it that read what it writes.
+#[must_use]
+pub fn rekeying(kafka: &Kafka) -> Upstream {
+    Upstream {
+        topic: topic_name(kafka, topic::TRANSACTIONS),
+        group: topic_name(kafka, &format!("millrace-{REKEY}")),
     }
 }

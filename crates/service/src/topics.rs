@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use millrace_kafka::SourcePartitions;
 use millrace_kafka::admin::{self, Extended};
 use millrace_kafka::client::admin_config;
-use millrace_settings::Kafka;
+use millrace_settings::{Kafka, Settings};
 use millrace_telemetry::Shutdown;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
@@ -29,9 +29,9 @@ pub async fn partition_count(kafka: &Kafka, topic: &str, shutdown: &Shutdown) ->
 ///
 /// # Errors
 /// The cluster does not answer, or refuses: with what somebody has to do who may.
-pub async fn extend_controls(kafka: &Kafka) -> anyhow::Result<()> {
-    let kafka = kafka.clone();
-    for extended in tokio::task::spawn_blocking(move || admin::extend_controls(&kafka)).await?? {
+pub async fn extend_controls(settings: &Settings) -> anyhow::Result<()> {
+    let (kafka, rekeys) = (settings.kafka.clone(), settings.rekeys());
+    for extended in tokio::task::spawn_blocking(move || admin::extend_controls(&kafka, rekeys)).await?? {
         let Extended {
             topic,
             from,

@@ -47,6 +47,7 @@ impl Stage1 {
             max_future_ms: 0,
             earliest_ms: 0,
             source: Arc::new(SourcePartitions::fixed(SOURCES)),
+            upstream: None,
             misplaced_records: MisplacedRecords::Count,
             seed: HashSeed::FIXED,
             topics: PartialTopics {
