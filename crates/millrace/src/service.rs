@@ -28,6 +28,8 @@ enum Service {
     Detector,
     /// Index into Elasticsearch
     ElasticSink,
+    /// Put each transaction into its user's partition, where misplaced_records is rekey
+    Rekey,
 }
 
 impl Service {
@@ -37,6 +39,7 @@ impl Service {
             Self::Aggregator => "aggregator",
             Self::Detector => "detector",
             Self::ElasticSink => "elastic-sink",
+            Self::Rekey => "rekey",
         }
     }
 }
@@ -67,6 +70,7 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
         Service::Aggregator => millrace_aggregator::run(settings, shutdown).await?,
         Service::Detector => millrace_detector::run(settings, shutdown).await?,
         Service::ElasticSink => millrace_elastic_sink::run(settings, shutdown).await?,
+        Service::Rekey => millrace_rekey::run(settings, shutdown).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

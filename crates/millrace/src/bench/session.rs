@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, ensure};
 use millrace_domain::topic;
 use millrace_kafka::admin::delete_topics;
-use millrace_settings::Settings;
+use millrace_settings::{MisplacedRecords, Settings};
 use millrace_stack::{LocalStack, Node};
 
 use super::command::Options;
@@ -56,6 +56,9 @@ impl Session {
         let mut settings = self.settings.clone();
         set_apart(&mut settings, &format!("bench-{name}-"), &self.root.join(name))?;
         connect(&mut settings, &self.stack);
+        // Its producer's records lie right: there is nothing to rekey.
+        settings.aggregator.misplaced_records = MisplacedRecords::Count;
+        settings.detector.misplaced_records = MisplacedRecords::Count;
         settings.producer.users = self.options.users;
         settings.producer.merchants = self.options.merchants;
         settings.validate()?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum as _};
-use millrace_settings::Settings;
+use millrace_settings::{MisplacedRecords, Settings};
 use millrace_stack::LocalStack;
 use millrace_telemetry::Shutdown;
 use tokio::sync::Mutex;
@@ -127,6 +127,9 @@ async fn try_fault(
     let mut settings = settings.clone();
     set_apart(&mut settings, &format!("{fault}-"), &folder)?;
     hasten(&mut settings);
+    // Its producer's records lie right: there is nothing to rekey.
+    settings.aggregator.misplaced_records = MisplacedRecords::Count;
+    settings.detector.misplaced_records = MisplacedRecords::Count;
     connect(&mut settings, &*stack.lock().await);
     settings.producer.rate_per_s = options.rate;
     settings.producer.users = options.users.unwrap_or(settings.producer.users);

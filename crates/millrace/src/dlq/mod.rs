@@ -87,7 +87,11 @@ impl Letters {
             Some(_) => self.topic.clone(),
             None => topic::dead_letter(&self.topic),
         };
-        let source = source_of(&name).unwrap_or(&name);
+        let source = match name == topic::LATE && settings.rekeys() {
+            // The aggregator, whose late records they are, reads what was rekeyed.
+            true => topic::KEYED,
+            false => source_of(&name).unwrap_or(&name),
+        };
         Topics {
             source: topic_name(&settings.kafka, source),
             is_internal: source == topic::PARTIALS,

@@ -90,7 +90,7 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
         on_step: options.on_step,
         is_dry_run: options.dry_run,
     };
-    let topics = topics::plan(&settings.kafka, consent, &deadline).await?;
+    let topics = topics::plan(settings, consent, &deadline).await?;
     let schemas = schemas::Plan::make(settings, consent, &deadline).await?;
     let templates = templates::Plan::make(settings, consent, &deadline).await?;
     let planned: Vec<&Item> = (topics.items().iter())
@@ -105,7 +105,7 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
         bail!("nothing was changed: {}", refusals.join("\n"));
     }
     if !options.dry_run {
-        topics.apply(&settings.kafka, &mut steps).await?;
+        topics.apply(settings, &mut steps).await?;
         schemas.apply(&mut steps).await?;
         templates.apply(&mut steps).await?;
     }

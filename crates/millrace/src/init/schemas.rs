@@ -41,7 +41,7 @@ impl Plan {
         let reader = TransactionReader::new(SchemaFetcher::new(config));
         let default = registry.default_compatibility().await?;
         let mut subjects = Vec::new();
-        for spec in &topic::ALL {
+        for spec in &topic::all(settings.rekeys()) {
             let Some(schema) = spec.value_schema else { continue };
             let name = format!("{}-value", topic_name(&settings.kafka, spec.name));
             let mut subject = subject(&registry, (spec, schema), name, (default.as_deref(), consent)).await?;

@@ -7,7 +7,7 @@ use millrace_domain::topic;
 use millrace_kafka::admin::{
     AdminError, Extended, Lookup, TopicPlan, apply_topics, extend_controls, plan_controls, plan_topics,
 };
-use millrace_settings::Kafka;
+use millrace_settings::{Kafka, Settings};
 
 use super::Steps;
 use super::wait::{Deadline, Failure};
@@ -19,14 +19,19 @@ pub(super) struct Plan {
 }
 
 /// Looks at the topics that are there.
-pub(super) async fn plan(kafka: &Kafka, consent: Consent, deadline: &Deadline) -> anyhow::Result<Plan> {
+pub(super) async fn plan(
+    settings: &Settings,
+    consent: Consent,
+    deadline: &Deadline,
+) -> anyhow::Result<Plan> {
+    let (kafka, specs) = (&settings.kafka, topic::all(settings.rekeys()));
     let service = format!("Kafka at {}", kafka.bootstrap_servers);
     deadline
         .until_final(&service, || enough_brokers(kafka, deadline.left()))
         .await?;
     let kafka = kafka.clone();
     let look =
-        move || Ok::<_, AdminError>((plan_topics(&kafka, &topic::ALL, consent)?, plan_controls(&kafka)?));
+        move || Ok::<_, AdminError>((plan_topics(&kafka, &specs, consent)?, plan_controls(&kafka)?));
     let (topics, controls) = tokio::task::spawn_blocking(look).await??;
     let item = |topic: &TopicPlan| Item {
         name: format!("topic {}", topic.name),
@@ -56,11 +61,11 @@ impl Plan {
         &self.items
     }
 
-    pub(super) async fn apply(self, kafka: &Kafka, steps: &mut Steps) -> anyhow::Result<()> {
-        let kafka = kafka.clone();
+    pub(super) async fn apply(self, settings: &Settings, steps: &mut Steps) -> anyhow::Result<()> {
+        let (kafka, rekeys) = (settings.kafka.clone(), settings.rekeys());
         let work = move || {
             apply_topics(&kafka, &self.topics)?;
-            extend_controls(&kafka)
+            extend_controls(&kafka, rekeys)
         };
         tokio::task::spawn_blocking(work).await??;
         self.items.iter().for_each(|item| steps.add_item(item));

@@ -27,6 +27,7 @@ pub fn set_apart(settings: &mut Settings, prefix: &str, folder: &Path) -> anyhow
         settings.detector.metrics_port,
     ] = ports.brokers;
     settings.elastic_sink.metrics_port = ports.registry;
+    settings.rekey.metrics_port = ports.elasticsearch;
     Ok(())
 }
 

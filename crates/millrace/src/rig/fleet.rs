@@ -95,6 +95,7 @@ impl Fleet {
             Service::Aggregator => settings.aggregator.metrics_port = port,
             Service::Detector => settings.detector.metrics_port = port,
             Service::ElasticSink => settings.elastic_sink.metrics_port = port,
+            Service::Rekey => settings.rekey.metrics_port = port,
         }
         let mut command = match within {
             [] => Command::new(&self.program.path),

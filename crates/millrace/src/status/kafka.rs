@@ -27,6 +27,26 @@ pub(crate) const GROUPS: [(&str, &[&str]); 4] = [
     ),
 ];
 
+/// [`GROUPS`] where transactions are rekeyed: their readers read what one more group makes of them.
+const GROUPS_OF_REKEYING: [(&str, &[&str]); 5] = [
+    ("millrace-rekey", &[topic::TRANSACTIONS]),
+    ("millrace-aggregate-partial", &[topic::KEYED]),
+    GROUPS[1],
+    ("millrace-detect", &[topic::KEYED]),
+    (
+        millrace_elastic_sink::consumer::GROUP,
+        &[topic::KEYED, topic::AGGREGATES, topic::ANOMALIES],
+    ),
+];
+
+/// Who reads what in an installation of these settings.
+pub(crate) fn groups_of(settings: &Settings) -> &'static [(&'static str, &'static [&'static str])] {
+    match settings.rekeys() {
+        true => &GROUPS_OF_REKEYING,
+        false => &GROUPS,
+    }
+}
+
 /// The cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct KafkaState {
@@ -113,7 +133,7 @@ fn look_blocking(settings: &Settings) -> anyhow::Result<KafkaState> {
         .collect();
     brokers.sort_unstable();
     let mut topics = Vec::new();
-    for spec in topic::ALL {
+    for spec in topic::all(settings.rekeys()) {
         let name = topic_name(kafka, spec.name);
         let Some(found) = metadata.topics().iter().find(|topic| topic.name() == name) else {
             continue;
@@ -153,8 +173,8 @@ fn groups(settings: &Settings, topics: &[Topic]) -> anyhow::Result<Vec<Group>> {
     let kafka = &settings.kafka;
     let lookup = Lookup::connect(kafka)?;
     let mut groups = Vec::new();
-    for (group, read) in GROUPS {
-        for name in read {
+    for (group, read) in groups_of(settings) {
+        for name in *read {
             let topic = topic_name(kafka, name);
             if !topics
                 .iter()

@@ -10,8 +10,8 @@ use clap::Args;
 use millrace_settings::Settings;
 use serde::Serialize;
 
-pub(crate) use kafka::GROUPS;
 use kafka::KafkaState;
+pub(crate) use kafka::{GROUPS, groups_of};
 use services::{Part, Watermark};
 
 /// How to show it.

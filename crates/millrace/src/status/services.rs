@@ -74,7 +74,9 @@ pub(super) async fn look(settings: &Settings) -> anyhow::Result<(Vec<Part>, Vec<
     let http = crate::http::client(TIMEOUT).context("cannot make an HTTP client")?;
     let (mut parts, services, optional, watermarks) = tokio::join!(
         servers(&http, settings),
-        futures::future::join_all(Service::ALL.map(|service| self::service(&http, settings, service))),
+        futures::future::join_all(
+            Service::of(settings).map(|service| self::service(&http, settings, service))
+        ),
         optional(&http, settings),
         watermarks(&http, settings),
     );
@@ -213,7 +215,8 @@ async fn optional(http: &Client, settings: &Settings) -> Vec<Part> {
 
 async fn watermarks(http: &Client, settings: &Settings) -> Vec<Watermark> {
     let mut all = Vec::new();
-    for service in [Service::Aggregator, Service::Detector] {
+    let jobs = [Service::Rekey, Service::Aggregator, Service::Detector];
+    for service in Service::of(settings).filter(|service| jobs.contains(service)) {
         let text = async {
             http.get(service.url(settings, "/metrics"))
                 .send()

@@ -38,7 +38,7 @@ pub(super) fn core(settings: &Settings) -> Vec<Address> {
         ),
         Address::new("Elasticsearch", settings.elasticsearch.url.as_str(), ""),
     ];
-    for service in Service::ALL {
+    for service in Service::of(settings) {
         rows.push(Address::new(
             service.name(),
             service.url(settings, "/metrics"),

@@ -12,6 +12,7 @@ use super::addresses::{self, Address};
 use super::compose::{Compose, Container};
 use super::plan::{CORE, INIT, Plan};
 use super::reporter::Reporter;
+use super::services::Service;
 use super::summary::Summary;
 use super::{Options, Wake};
 use crate::env::{self, Written};
@@ -35,6 +36,10 @@ pub(super) async fn run(
     write_env(configured, &plan.compose, reporter)?;
     plan.compose
         .set("MILLRACE_RATE", settings.producer.rate_per_s.to_string());
+    if settings.rekeys() {
+        // Named, it starts although it has a profile.
+        plan.services.push(Service::Rekey.name().to_owned());
+    }
     let is_run = options.duration.is_some();
     if is_run {
         plan.compose

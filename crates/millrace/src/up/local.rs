@@ -100,7 +100,7 @@ fn prometheus(settings: &Settings) -> PrometheusOptions {
     };
     let rules = std::path::absolute(RULES).ok().filter(|path| path.is_file());
     PrometheusOptions {
-        targets: Service::ALL.map(target).into(),
+        targets: Service::of(settings).map(target).collect(),
         rule_files: rules.into_iter().collect(),
     }
 }
@@ -160,7 +160,9 @@ impl Pipeline<'_> {
             () = shutdown.wait() => return Ok(None),
         }
         // The producer last: whatever it sends finds its readers in place.
-        let first = [Service::Aggregator, Service::Detector, Service::ElasticSink];
+        let first: Vec<_> = Service::of(&self.settings)
+            .filter(|service| *service != Service::Producer)
+            .collect();
         if !self.start_services(&first).await? || !self.start_producer().await? {
             return Ok(None);
         }

@@ -81,7 +81,7 @@ fn next(port: u16) -> anyhow::Result<u16> {
 /// One is; the message names all of them.
 pub(super) fn check_services(settings: &Settings) -> anyhow::Result<()> {
     let mut problems = Vec::new();
-    for service in Service::ALL {
+    for service in Service::of(settings) {
         let port = service.port(settings);
         if port == 0 {
             problems.push(format!(

@@ -31,15 +31,26 @@ pub enum Service {
     Detector,
     /// The Elasticsearch sink.
     ElasticSink,
+    /// The job that rekeys, where the settings ask for it.
+    Rekey,
 }
 
 impl Service {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Producer,
         Self::Aggregator,
         Self::Detector,
         Self::ElasticSink,
+        Self::Rekey,
     ];
+
+    /// Those that run by these settings.
+    pub(crate) fn of(settings: &Settings) -> impl Iterator<Item = Self> + use<> {
+        let rekeys = settings.rekeys();
+        Self::ALL
+            .into_iter()
+            .filter(move |service| rekeys || *service != Self::Rekey)
+    }
 
     /// Its command, log and container.
     pub(crate) fn name(self) -> &'static str {
@@ -48,6 +59,7 @@ impl Service {
             Self::Aggregator => "aggregator",
             Self::Detector => "detector",
             Self::ElasticSink => "elastic-sink",
+            Self::Rekey => "rekey",
         }
     }
 
@@ -66,6 +78,7 @@ impl Service {
             Self::Aggregator => settings.aggregator.metrics_port,
             Self::Detector => settings.detector.metrics_port,
             Self::ElasticSink => settings.elastic_sink.metrics_port,
+            Self::Rekey => settings.rekey.metrics_port,
         }
     }
 
@@ -81,6 +94,7 @@ impl Service {
             Self::Aggregator => settings.aggregator.worker.drain_timeout_ms,
             Self::Detector => settings.detector.worker.drain_timeout_ms,
             Self::ElasticSink => settings.elastic_sink.drain_timeout_ms,
+            Self::Rekey => settings.rekey.worker.drain_timeout_ms,
         };
         Duration::from_millis(drain_ms) + STOP_MARGIN
     }

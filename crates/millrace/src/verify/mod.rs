@@ -14,6 +14,7 @@ pub(crate) mod misplaced;
 mod once;
 mod places;
 mod progress;
+mod rekeyed;
 mod refusals;
 pub mod report;
 mod state;
@@ -138,6 +139,7 @@ async fn compare_in_time(settings: &Settings, options: &Options) -> anyhow::Resu
                     indexed.as_ref().ok().and_then(Option::as_ref),
                 );
                 checks.extend(misplaced::check(settings).await);
+                checks.extend(topics.rekeyed().map(rekeyed::row));
                 let report = Report::of(checks, counts, options.allow_open);
                 let report = match indexed {
                     Ok(_) => report,
@@ -192,8 +194,8 @@ async fn look(settings: &Settings, mut topics: topics::Topics) -> anyhow::Result
 
 /// What is missing at the end is no loss while a job that would bring it has not read all there is.
 async fn excused(settings: &Settings, report: Report) -> Report {
-    let kafka = settings.kafka.clone();
-    let behind = tokio::task::spawn_blocking(move || progress::behind(&kafka)).await;
+    let asked = settings.clone();
+    let behind = tokio::task::spawn_blocking(move || progress::behind(&asked)).await;
     let behind = match behind {
         Ok(Ok(behind)) => behind,
         Ok(Err(error)) => return report.with_unread("consumer groups", &format!("{error:#}")),

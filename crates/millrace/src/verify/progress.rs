@@ -3,10 +3,10 @@
 use millrace_domain::topic;
 use millrace_kafka::admin::Lookup;
 use millrace_kafka::topic_name;
-use millrace_settings::Kafka;
+use millrace_settings::{Kafka, Settings};
 
 use super::log::TopicLog;
-use crate::status::GROUPS;
+use crate::status::groups_of;
 
 /// What is behind, each as `GROUP on TOPIC partitions 0, 2`.
 #[derive(Debug, Default)]
@@ -21,15 +21,22 @@ pub(super) struct Behind {
 ///
 /// # Errors
 /// The brokers do not answer.
-pub(super) fn behind(kafka: &Kafka) -> anyhow::Result<Behind> {
+pub(super) fn behind(settings: &Settings) -> anyhow::Result<Behind> {
+    let kafka = &settings.kafka;
     let lookup = Lookup::connect(kafka)?;
     let mut behind = Behind::default();
-    let [partial, merge, _, (sink, _)] = GROUPS;
-    for (group, topics) in [partial, merge] {
-        look(kafka, &lookup, group, topics, &mut behind.jobs)?;
+    let (mut sink, detector) = (None, "millrace-detect");
+    for (group, topics) in groups_of(settings) {
+        match *group {
+            millrace_elastic_sink::consumer::GROUP => sink = Some(*group),
+            group if group == detector => {}
+            group => look(kafka, &lookup, group, topics, &mut behind.jobs)?,
+        }
     }
     let compared = [topic::AGGREGATES, topic::ANOMALIES];
-    look(kafka, &lookup, sink, &compared, &mut behind.sink)?;
+    if let Some(sink) = sink {
+        look(kafka, &lookup, sink, &compared, &mut behind.sink)?;
+    }
     Ok(behind)
 }
 

@@ -29,6 +29,9 @@ pub(super) struct State {
     /// The transactions' topic.
     pub(super) records: Records,
     pub(super) records_read: u64,
+    /// Where transactions are rekeyed: those that producers wrote, and places of what of them was refused.
+    pub(super) origin_records: u64,
+    pub(super) dead_of_origin: Places,
     /// Records there that the jobs have to refuse.
     pub(super) refusable: u64,
     /// Records there that `millrace dlq replay` has sent.
@@ -79,6 +82,8 @@ impl State {
             letters_are_lost: false,
             records: Records::default(),
             records_read: 0,
+            origin_records: 0,
+            dead_of_origin: Places::default(),
             refusable: 0,
             replays: 0,
             first_appended_ms: Firsts::default(),
@@ -229,20 +234,53 @@ impl State {
 
     #[allow(clippy::unnecessary_wraps)]
     pub(super) fn dead_letter(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
+        if let Some((partition, offset)) = self.letter(message) {
+            self.dead.insert(partition, offset);
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::unnecessary_wraps)]
+    pub(super) fn dead_letter_of_origin(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
+        if let Some((partition, offset)) = self.letter(message) {
+            self.dead_of_origin.insert(partition, offset);
+        }
+        Ok(())
+    }
+
+    /// Counts a record that is rekeyed, or refused.
+    pub(super) fn transaction_of_origin(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
+        self.origin_records += 1;
+        match self
+            .transaction_reader
+            .read(message.payload().unwrap_or_default())
+        {
+            Ok(transaction) => {
+                self.refusable += u64::from(self.refusals.refuse(&transaction, message));
+                Ok(())
+            }
+            Err(ReadError::Invalid(_)) => {
+                self.refusable += 1;
+                Ok(())
+            }
+            Err(error @ ReadError::Registry(_)) => Err(error).with_context(|| place(message)),
+        }
+    }
+
+    /// Counts a dead letter; the place of what an exactly-once job has refused.
+    fn letter(&mut self, message: &BorrowedMessage<'_>) -> Option<(i32, i64)> {
         let service = header(message, "service").map_or_else(
             || "an unknown service".to_owned(),
             |service| String::from_utf8_lossy(service).into_owned(),
         );
-        let Some((partition, offset)) = self.source(message) else {
-            return Ok(());
-        };
-        match service == AT_LEAST_ONCE {
-            true => self.unsunk.insert(partition, offset),
-            false => self.dead.insert(partition, offset),
-        };
+        let (partition, offset) = self.source(message)?;
+        let is_refused = service != AT_LEAST_ONCE;
+        if !is_refused {
+            self.unsunk.insert(partition, offset);
+        }
         let letters = self.dead_letters.entry(service).or_default();
         letters.copies += u64::from(!letters.sources.insert(partition, offset));
-        Ok(())
+        is_refused.then_some((partition, offset))
     }
 
     /// A bad record is counted; only a registry that is away is an error.

@@ -25,10 +25,15 @@ pub struct Topics {
     counted: Option<(CountedFrom, Source)>,
     /// How long it took.
     counting: Duration,
+    /// Whether transactions are rekeyed, and retention has removed none of either log.
+    is_rekeyed_whole: bool,
 }
 
 struct Logs {
+    /// What the jobs read: rekeyed transactions where there are such.
     transactions: TopicLog,
+    /// Where they are rekeyed: what producers wrote, and the dead letters of that.
+    origin: Option<(TopicLog, TopicLog)>,
     aggregates: TopicLog,
     late: TopicLog,
     dead_letters: TopicLog,
@@ -55,21 +60,33 @@ impl Topics {
     pub fn open(settings: &Settings) -> anyhow::Result<Self> {
         let kafka = &settings.kafka;
         let open = |name: &str| TopicLog::open(kafka, topic_name(kafka, name));
+        let source = match settings.rekeys() {
+            true => topic::KEYED,
+            false => topic::TRANSACTIONS,
+        };
         let fetcher = SchemaFetcher::new(millrace_service::registry::config(&settings.schema_registry));
-        let transactions = open(topic::TRANSACTIONS)?;
+        let transactions = open(source)?;
         let refusals = Refusals::of(&settings.aggregator, transactions.partitions());
         Ok(Self {
             logs: Logs {
                 transactions,
+                origin: match settings.rekeys() {
+                    true => {
+                        let letters = topic::dead_letter(topic::TRANSACTIONS);
+                        Some((open(topic::TRANSACTIONS)?, open(&letters)?))
+                    }
+                    false => None,
+                },
                 aggregates: open(topic::AGGREGATES)?,
                 late: open(topic::LATE)?,
-                dead_letters: open(&topic::dead_letter(topic::TRANSACTIONS))?,
+                dead_letters: open(&topic::dead_letter(source))?,
                 anomalies: open(topic::ANOMALIES)?,
                 labels: open(topic::FRAUD_LABELS)?,
             },
             state: State::new(&fetcher, refusals),
             counted: None,
             counting: Duration::ZERO,
+            is_rekeyed_whole: false,
         })
     }
 
@@ -93,6 +110,17 @@ impl Topics {
             anomalies: logs.anomalies.extent()?,
             labels: logs.labels.extent()?,
         };
+        let written = match &mut logs.origin {
+            None => None,
+            Some((origin, letters)) => {
+                letters.read_new(|message| state.dead_letter_of_origin(message))?;
+                origin.read_new(|message| state.transaction_of_origin(message))?;
+                let extent = origin.extent()?;
+                Some(extent.truncated.is_empty().then_some(extent.length))
+            }
+        };
+        let is_whole = extents.transactions.truncated.is_empty();
+        self.is_rekeyed_whole = is_whole && matches!(written, Some(Some(_)));
         state.letters_are_lost = !extents.dead_letters.truncated.is_empty();
         logs.aggregates.read_new(|message| state.aggregate(message))?;
         logs.late.read_new(|message| state.late(message))?;
@@ -107,7 +135,8 @@ impl Topics {
             window_ms = common_window(window_ms, size).unwrap_or(window_ms);
         }
         // Once it was read there is no way back: what was late then still is.
-        let is_told_by_ledgers = expected.are_ids_unique()
+        let is_told_by_ledgers = written.is_none()
+            && expected.are_ids_unique()
             && extents.transactions.length > READ_ALWAYS
             && extents.transactions.length == expected.acknowledged
             && extents.transactions.truncated.is_empty()
@@ -126,11 +155,23 @@ impl Topics {
             None => extents.transactions.length,
         };
         Ok(Observed {
-            transactions: extents.transactions.truncated.is_empty().then_some(records),
+            transactions: written.unwrap_or_else(|| {
+                let is_whole = extents.transactions.truncated.is_empty();
+                is_whole.then_some(records)
+            }),
             source,
             retention,
             ..self.state.observed(window_ms)
         })
+    }
+
+    /// Where transactions are rekeyed and no log has lost its beginning: how many records were written and not refused, and
+    /// how many were written anew.
+    #[must_use]
+    pub fn rekeyed(&self) -> Option<(u64, u64)> {
+        let state = &self.state;
+        let expected = state.origin_records.saturating_sub(state.dead_of_origin.len());
+        self.is_rekeyed_whole.then_some((expected, state.records_read))
     }
 
     fn count(&mut self, expected: &Expected, window_ms: i64) -> anyhow::Result<Source> {
