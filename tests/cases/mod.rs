@@ -14,6 +14,7 @@ mod partitions;
 mod positions;
 mod refused;
 mod registry;
+mod rekeying;
 mod replay;
 mod retention;
 mod sink;
@@ -102,6 +103,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(sink::a_proxy_spoils_no_document),
         case!(upgrade::a_new_field_passes_through),
         case!(writers::are_read_or_named),
+        case!(rekeying::copies_meet_in_one_partition),
+        case!(rekeying::switching_over_a_run_is_refused),
         case!(end_to_end::sums_to_the_cent),
         case!(early::results_grow_to_the_final_sums),
         case!(tls::services_log_in),

@@ -12,7 +12,7 @@ use crate::service::Service;
 /// How long one command may take on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(240);
 
-/// Aggregator, detector and sink, after `init`.
+/// Aggregator, detector and sink, and the job that rekeys where the settings ask for it, after `init`.
 pub struct Pipeline(Vec<Part>);
 
 struct Part {
@@ -22,13 +22,14 @@ struct Part {
 }
 
 impl Pipeline {
-    /// Runs `init`, starts the three services, and waits until they are ready.
+    /// Runs `init`, starts the services, and waits until they are ready.
     ///
     /// # Errors
     /// One of them fails; with the end of its log.
     pub async fn start(context: &TestContext) -> Result<Self> {
         init(context).await?;
         let settings = &context.settings;
+        let rekey = ("rekey", settings.rekey.metrics_port);
         let ports = [
             ("aggregator", settings.aggregator.metrics_port),
             ("detector", settings.detector.metrics_port),
@@ -41,7 +42,8 @@ impl Pipeline {
                 service: Service::start(context, name, &["service", name])?,
             })
         };
-        let mut parts = ports.into_iter().map(start).collect::<Result<Vec<_>>>()?;
+        let ports = ports.into_iter().chain(settings.rekeys().then_some(rekey));
+        let mut parts = ports.map(start).collect::<Result<Vec<_>>>()?;
         for part in &mut parts {
             part.service.ready(part.port).await?;
         }
