@@ -37,6 +37,10 @@ fn of_program(program: &OsStr) -> Option<Main> {
             let about = "Writes transactions, aggregates and anomalies to Elasticsearch";
             process::run("elastic-sink", about, millrace_elastic_sink::run)
         },
+        "rekey" => || {
+            let about = "Writes each transaction in one form into its user's partition, exactly once";
+            process::run("rekey", about, millrace_rekey::run)
+        },
         _ => return None,
     })
 }
@@ -67,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_service_is_told_by_the_last_part_of_the_programs_name() {
-        for name in ["producer", "aggregator", "detector", "elastic-sink"] {
+        for name in ["producer", "aggregator", "detector", "elastic-sink", "rekey"] {
             assert!(of_program(OsStr::new(name)).is_some(), "{name}");
             assert!(of_program(OsStr::new(&format!("/usr/local/bin/{name}"))).is_some());
         }

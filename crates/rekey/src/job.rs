@@ -213,7 +213,7 @@ impl Task for RekeyTask {
                 outbox.dead_letter(record, error.code(), &error.to_string());
                 return Ok(());
             }
-            Err(ReadError::Registry(error)) => return Err(TaskError(error.to_string())),
+            Err(ReadError::Registry(error)) => return Err(TaskError::new(error)),
         };
         if record.append_time_ms().is_none() && !outbox.is_replay() {
             self.job.0.job.create_time(record);
@@ -239,7 +239,7 @@ impl Task for RekeyTask {
     }
 
     fn configure(&mut self, policy: &str, _outbox: &mut dyn Outbox) -> Result<(), TaskError> {
-        self.policy = RekeyPolicy::of_text(policy).map_err(TaskError)?;
+        self.policy = RekeyPolicy::of_text(policy).map_err(TaskError::new)?;
         Ok(())
     }
 
