@@ -46,7 +46,10 @@ pub async fn check(settings: &Settings, job: &'static str, shutdown: &Shutdown) 
                 Ok(committed) => return judge(&settings, job, &committed),
                 Err(_) if shutdown.is_triggered() => return Ok(()),
                 Err(error) if started.elapsed() > LIMIT => return Err(error),
-                Err(error) => tracing::warn!(%error, "what the groups have committed is asked for again"),
+                Err(error) => tracing::warn!(
+                    error = format!("{error:#}"),
+                    "what the groups have committed is asked for again"
+                ),
             }
             std::thread::sleep(PAUSE);
         }
