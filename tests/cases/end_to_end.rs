@@ -84,7 +84,7 @@ async fn check_anomalies(context: &TestContext) -> Result<()> {
         for record in &anomalies {
             let anomaly = reader.read(&record.payload)?;
             ensure!(
-                record.key.as_deref() == Some(anomaly.entity.as_bytes()),
+                record.key.as_deref() == Some(anomaly.entity.text().as_bytes()),
                 "the key is the entity: {anomaly:?}"
             );
             ensure!(

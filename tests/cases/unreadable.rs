@@ -167,8 +167,9 @@ fn send_large(context: &TestContext, transaction: Transaction, partition: i32) -
     let properties = [("compression.type", "zstd"), ("message.max.bytes", "10000000")];
     let producer = send::producer(kafka, &properties)?;
     let name = topic_name(kafka, topic::TRANSACTIONS);
+    let user_id = transaction.user_id.text();
     let record = BaseRecord::to(&name)
-        .key(transaction.user_id.as_bytes())
+        .key(user_id.as_bytes())
         .payload(&value)
         .partition(partition);
     producer.send(record).map_err(|(error, _)| error)?;

@@ -79,7 +79,7 @@ fn encode(
         let mut value = Vec::new();
         transaction::encode_framed(schema_id, &sent, &mut value);
         value.extend_from_slice(further);
-        (sent.user_id.as_bytes().to_vec(), value)
+        (sent.user_id.text().as_bytes().to_vec(), value)
     };
     numbers.map(record).collect()
 }

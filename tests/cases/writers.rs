@@ -61,7 +61,7 @@ pub(super) async fn are_read_or_named(mut context: TestContext) -> Result<()> {
         .map(|sent| (sent, text(&sent).into_bytes()))
         .collect();
     send(&context, misplaced.iter(), |sent| {
-        Some((partition_for(sent.user_id.as_bytes(), 5) + 1) % 5)
+        Some((partition_for(sent.user_id.text().as_bytes(), 5) + 1) % 5)
     })?;
 
     wait_for_purchases(&context, count).await?;
@@ -214,10 +214,11 @@ pub(super) fn send<'a>(
         .create()?;
     let name = format!("{}{}", context.settings.kafka.topic_prefix, topic::TRANSACTIONS);
     for (sent, value) in values {
+        let user_id = sent.user_id.text();
         let record = BaseRecord::<[u8], [u8]>::to(&name).payload(value);
         let record = match elsewhere(sent) {
             Some(partition) => record.partition(partition),
-            None => record.key(sent.user_id.as_bytes()),
+            None => record.key(user_id.as_bytes()),
         };
         let sent = producer.send(record).map_err(|(error, _)| error);
         sent.context("sending a sample")?;

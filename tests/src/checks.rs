@@ -42,7 +42,7 @@ pub async fn check_aggregates(context: &TestContext, count: u64) -> Result<Expec
         for record in &aggregates {
             let aggregate = reader.read(&record.payload)?;
             ensure!(
-                record.key.as_deref() == Some(aggregate.merchant_id.as_bytes()),
+                record.key.as_deref() == Some(aggregate.merchant_id.text().as_bytes()),
                 "the key is the merchant: {aggregate:?}"
             );
             if !aggregate.is_final() {

@@ -42,9 +42,8 @@ pub fn send(
     for transaction in transactions {
         let mut value = Vec::new();
         millrace_codec::json::encode(&transaction, &mut value);
-        let mut record = BaseRecord::to(&name)
-            .key(transaction.user_id.as_bytes())
-            .payload(&value);
+        let user_id = transaction.user_id.text();
+        let mut record = BaseRecord::to(&name).key(user_id.as_bytes()).payload(&value);
         record.partition = partition;
         record.timestamp = created_ms;
         producer

@@ -124,7 +124,8 @@ pub async fn send(settings: &Settings, transactions: impl Iterator<Item = Transa
         millrace_codec::json::encode(&transaction, &mut value);
         let (producer, name) = (producer.clone(), name.clone());
         async move {
-            let key = transaction.user_id.as_str();
+            let key = transaction.user_id.text();
+            let key = key.as_str();
             let record = FutureRecord::to(&name).key(key).payload(&value);
             producer
                 .send(record, Duration::from_secs(30))

@@ -165,12 +165,13 @@ impl MergeTask {
                 .count_closed(finals.map(|output| output.window_start_ms));
         }
         for output in self.outputs.drain(..) {
+            let key = output.merchant_id.text();
             self.value.clear();
             aggregate::encode_framed(self.job.schema_id, &output, &mut self.value);
             outbox.send(OutputRecord {
                 topic: &self.job.topics.aggregates,
                 partition: None,
-                key: Some(output.merchant_id.as_bytes()),
+                key: Some(key.as_bytes()),
                 payload: &self.value,
                 headers: &[],
             });

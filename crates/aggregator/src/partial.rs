@@ -187,9 +187,9 @@ impl PartialTask {
                     headers: &[],
                 });
             };
-            match record.merchant_id().map(ShortId::as_bytes) {
+            match record.merchant_id().map(ShortId::text) {
                 // Named here, not left to the producer, so that a watermark can never overtake a contribution.
-                Some(key) => send(partition_for(key, partitions), Some(key)),
+                Some(key) => send(partition_for(key.as_bytes(), partitions), Some(key.as_bytes())),
                 None => (0..partitions).for_each(|partition| send(partition, None)),
             }
         }
@@ -243,8 +243,8 @@ impl Task for PartialTask {
             outbox.dead_letter(record, error.code(), &error.to_string());
             return Ok(());
         }
-        let user_id = transaction.user_id.as_bytes();
-        if let Some(misplaced) = self.placement.check(record, user_id, outbox)
+        let user_id = transaction.user_id.text();
+        if let Some(misplaced) = self.placement.check(record, user_id.as_bytes(), outbox)
             && self.bounds.refuses_misplaced
         {
             if self.placement.is_outgrown() {

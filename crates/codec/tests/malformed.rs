@@ -79,7 +79,9 @@ fn each_malformed_field_is_named() {
     assert_eq!(with(USER + 1, &[0xff]), DecodeError::NotUtf8 { field: "userId" });
     assert_eq!(with(USER + 1, &[0]).code(), "invalid_id");
     assert_eq!(spliced(USER, 4, &[0]).code(), "invalid_id");
-    assert_eq!(spliced(USER, 4, b"\x1athirteenbytes").code(), "invalid_id");
+    // Of 65 bytes.
+    let too_long = [&b"\x82\x01"[..], &[b'x'; 65]].concat();
+    assert_eq!(spliced(USER, 4, &too_long).code(), "invalid_id");
     assert_eq!(with_amount(f64::NAN).code(), "amount_not_finite");
     assert_eq!(with_amount(f64::NEG_INFINITY).code(), "amount_not_finite");
     assert_eq!(with_amount(-57.16).code(), "amount_not_positive");
@@ -206,7 +208,8 @@ proptest! {
         json::encode(&transaction, &mut text);
         prop_assert_eq!(json::decode(&text), Ok(transaction));
         let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        prop_assert_eq!(&value["userId"], transaction.user_id.as_str());
+        let user_id = transaction.user_id.to_string();
+        prop_assert_eq!(&value["userId"], &user_id);
         prop_assert_eq!(&value["amount"], transaction.amount.to_f64());
     }
 

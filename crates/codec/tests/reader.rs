@@ -50,7 +50,7 @@ async fn by_id(
     let is_starting = counts.is_starting.load(Ordering::SeqCst);
     match id {
         OURS | EVOLVED if is_starting => not_found(),
-        OURS => found(&schema::TRANSACTION.replace("At most 12 bytes.", "Other words.")),
+        OURS => found(&schema::TRANSACTION.replace("At most 64 bytes.", "Other words.")),
         EVOLVED => found(&evolved()),
         FOREIGN => found(r#"{"type":"record","name":"Other","fields":[]}"#),
         BUSY_ONCE if calls > 0 => found(schema::TRANSACTION),

@@ -8,24 +8,27 @@ use crate::reader::{Contract, ReadError, Reader};
 /// What an offset holds never changes: so a record that is processed again, after a rewind, may come from what is here,
 /// and one that is not here is decoded in its turn.
 #[derive(Debug)]
-pub struct ReadAhead<T> {
+pub struct ReadAhead<T: Contract> {
     reader: Reader<T>,
     /// In the order of the log; bad values are left out.
     offsets: Vec<i64>,
     records: Vec<T>,
     /// The first that was not taken.
     next: usize,
+    /// What `records` need beside them.
+    kept: T::Kept,
     /// The last that was decoded in its turn.
     alone: Option<T>,
 }
 
-impl<T: Clone> Clone for ReadAhead<T> {
+impl<T: Contract + Clone> Clone for ReadAhead<T> {
     fn clone(&self) -> Self {
         Self {
             reader: self.reader.clone(),
             offsets: self.offsets.clone(),
             records: self.records.clone(),
             next: self.next,
+            kept: self.kept.clone(),
             alone: self.alone.clone(),
         }
     }
@@ -40,6 +43,7 @@ impl<T: Contract> ReadAhead<T> {
             offsets: Vec::new(),
             records: Vec::new(),
             next: 0,
+            kept: T::Kept::default(),
             alone: None,
         }
     }
@@ -56,6 +60,7 @@ impl<T: Contract> ReadAhead<T> {
                 self.records.push(record);
             }
         }
+        self.kept = T::keep(&self.records);
         &self.records
     }
 

@@ -131,6 +131,10 @@ macro_rules! contract {
                 ::core::option::Option::Some($crate::json::decode::<Fields>)
             };
 
+            type Kept = ();
+
+            fn keep(_records: &[Self]) {}
+
             #[inline]
             fn decode(body: &[u8]) -> ::core::result::Result<Self, $crate::DecodeError> {
                 let mut cursor = $crate::wire::Cursor::new(body);

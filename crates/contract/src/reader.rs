@@ -25,6 +25,11 @@ pub trait Contract: Sized {
     /// Reads a JSON object, where the contract has that form.
     const FROM_JSON: Option<FromJson<Self>> = None;
 
+    /// What records need beside them that outlive the moment in which they were read.
+    type Kept: Default + Clone + std::fmt::Debug;
+    /// Keeps that, as long as what it gives is there.
+    fn keep(records: &[Self]) -> Self::Kept;
+
     /// Reads an Avro body that was written with our schema.
     ///
     /// # Errors

@@ -194,7 +194,7 @@ impl DetectTask {
             outbox.send(OutputRecord {
                 topic: &parts.anomalies,
                 partition: None,
-                key: Some(found.entity.as_bytes()),
+                key: Some(found.entity.text().as_bytes()),
                 payload: &self.value,
                 headers: &[],
             });
@@ -240,8 +240,9 @@ impl Task for DetectTask {
             self.skip(error.code(), outbox);
             return Ok(());
         }
-        let user_id = transaction.user_id.as_bytes();
-        if self.placement.check(record, user_id, outbox).is_some() && self.bounds.refuses_misplaced {
+        let user_id = transaction.user_id.text();
+        if self.placement.check(record, user_id.as_bytes(), outbox).is_some() && self.bounds.refuses_misplaced
+        {
             if self.placement.is_outgrown() {
                 return Err(TaskError::new(OUTGROWN.to_owned()));
             }

@@ -201,7 +201,7 @@ fn log(partition: i32, random: &mut Random) -> Vec<LoggedRecord> {
             value.truncate(7);
         }
         log.push(LoggedRecord {
-            key: (!random.one_in(20)).then(|| transaction.user_id.as_bytes().to_vec()),
+            key: (!random.one_in(20)).then(|| transaction.user_id.text().as_bytes().to_vec()),
             payload: Some(value),
             timestamp_ms: now_ms,
             is_append_time: !random.one_in(20),

@@ -160,7 +160,7 @@ fn a_burst_is_written_as_an_anomaly(task: &mut DetectTask, outbox: &mut Kept) {
     let (schema_id, body) = framing::split(value).unwrap();
     let found = anomaly::decode(body).unwrap();
     assert_eq!((schema_id, found.rule.as_str()), (ANOMALY_SCHEMA_ID, "velocity"));
-    assert_eq!(found.entity.as_str(), "alice");
+    assert_eq!(found.entity.text().as_str(), "alice");
     assert!(
         found.detection_time_ms > found.event_time_ms,
         "stamped by the clock of today"

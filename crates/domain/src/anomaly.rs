@@ -110,7 +110,7 @@ impl Anomaly {
         let mut name = Vec::with_capacity(rule.len() + 30);
         name.extend_from_slice(rule.as_bytes());
         name.push(0);
-        name.extend_from_slice(entity.as_bytes());
+        name.extend_from_slice(entity.text().as_bytes());
         name.push(0);
         name.extend_from_slice(first.as_bytes());
         Uuid::new_v5(&NAMESPACE, &name)

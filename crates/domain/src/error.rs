@@ -11,7 +11,7 @@ pub enum InvalidValue {
     #[error("transactionId {0:?} is not a UUID as in 6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11")]
     TransactionId(String),
     /// An id is empty, longer than [`crate::ShortId::MAX_LEN`] bytes, or holds a NUL byte.
-    #[error("{field} {value:?} must be 1 to 12 bytes of UTF-8 without NUL")]
+    #[error("{field} {value:?} must be 1 to 64 bytes of UTF-8 without NUL")]
     ShortId {
         /// The field's name in the contract.
         field: &'static str,

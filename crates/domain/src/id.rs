@@ -1,23 +1,31 @@
 //! Identifiers of fixed size: no allocation, cheap to copy, to compare and to hash.
 
+pub mod texts;
+
 use std::fmt;
+use std::sync::Arc;
 
 use millrace_contract::hex;
 
 use crate::InvalidValue;
 
-/// A user, merchant or city name of 1 to 12 bytes of UTF-8, padded with NUL inside.
+/// A user, merchant or city name of 1 to 64 bytes of UTF-8, in twelve bytes: the text, padded with NUL, or, where that is
+/// longer, a surrogate for it ([`texts`]).
+///
+/// Ids are in the order of these bytes: short ones in the order of their texts, after all long ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShortId([u8; 12]);
 
 impl ShortId {
     /// The longest id in bytes.
-    pub const MAX_LEN: usize = 12;
+    pub const MAX_LEN: usize = 64;
+    /// The longest id in bytes that is its own text.
+    pub const MAX_INLINE_LEN: usize = 12;
 
     /// Reads an id; `field` is its name in the contract, for the error.
     ///
     /// # Errors
-    /// Empty, longer than 12 bytes, or with a NUL byte.
+    /// Empty, longer than 64 bytes, or with a NUL byte. Other control characters are as good as letters.
     #[inline]
     pub fn new(text: &str, field: &'static str) -> Result<Self, InvalidValue> {
         let bytes = text.as_bytes();
@@ -26,6 +34,9 @@ impl ShortId {
                 field,
                 value: text.chars().take(40).collect(),
             });
+        }
+        if bytes.len() > Self::MAX_INLINE_LEN {
+            return Ok(Self(texts::make(text)));
         }
         let mut padded = [0; 12];
         padded[..bytes.len()].copy_from_slice(bytes);
@@ -38,7 +49,7 @@ impl ShortId {
     #[must_use]
     pub fn from_ascii_end(bytes: &[u8; 16], length: usize) -> Option<Self> {
         const HIGH: u128 = 0x8080_8080_8080_8080_8080_8080_8080_8080;
-        if length == 0 || length > Self::MAX_LEN {
+        if length == 0 || length > Self::MAX_INLINE_LEN {
             return None;
         }
         let before = 8 * (bytes.len() - length);
@@ -51,25 +62,41 @@ impl ShortId {
         text.to_le_bytes().first_chunk().copied().map(Self)
     }
 
-    /// The id without its padding.
+    /// Whether it is a surrogate, whose text is in [`texts`].
     #[inline]
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0[..self.len()]
+    pub const fn is_long(&self) -> bool {
+        self.0[0] == texts::MARK
     }
 
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).expect("made from UTF-8")
-    }
-
-    /// Length in bytes, 1 to 12.
+    /// The text.
+    ///
+    /// # Panics
+    /// Of a long id that is neither held nor in flight: see [`texts`].
     #[inline]
     #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "an id is never empty")]
-    pub fn len(&self) -> usize {
-        self.0.iter().position(|&byte| byte == 0).unwrap_or(Self::MAX_LEN)
+    pub fn text(&self) -> IdText<'_> {
+        if self.is_long() {
+            IdText(Text::Long(texts::of(self.0)))
+        } else {
+            IdText(Text::Short(&self.0[..self.inline_len()]))
+        }
+    }
+
+    /// The text of an id that is its own.
+    #[inline]
+    #[must_use]
+    pub fn inline_text(&self) -> Option<&[u8]> {
+        (!self.is_long()).then(|| &self.0[..self.inline_len()])
+    }
+
+    /// Length of a short id's text.
+    #[inline]
+    fn inline_len(&self) -> usize {
+        self.0
+            .iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or(Self::MAX_INLINE_LEN)
     }
 
     /// The twelve bytes with their padding: a fixed-size form for tables and snapshots.
@@ -91,25 +118,59 @@ impl ShortId {
         )
     }
 
-    /// Reads back [`ShortId::to_padded`]; `None` if the bytes are no valid id.
+    /// Reads back [`ShortId::to_padded`]; `None` if the bytes are no valid id. The text of a long one is not brought back.
     #[must_use]
     pub fn from_padded(padded: [u8; 12]) -> Option<Self> {
         let id = Self(padded);
-        let length = id.len();
-        let valid = length > 0 && padded[length..].iter().all(|&byte| byte == 0);
+        if id.is_long() {
+            return (padded != [0; 12]).then_some(id);
+        }
+        let length = id.inline_len();
+        let valid = padded[length..].iter().all(|&byte| byte == 0);
         (valid && std::str::from_utf8(&padded[..length]).is_ok()).then_some(id)
+    }
+}
+
+/// The text of an id.
+#[derive(Debug, Clone)]
+pub struct IdText<'a>(Text<'a>);
+
+#[derive(Debug, Clone)]
+enum Text<'a> {
+    Short(&'a [u8]),
+    Long(Arc<str>),
+}
+
+impl IdText<'_> {
+    /// As bytes.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Short(bytes) => bytes,
+            Text::Long(text) => text.as_bytes(),
+        }
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Text::Short(bytes) => std::str::from_utf8(bytes).expect("made from UTF-8"),
+            Text::Long(text) => text,
+        }
     }
 }
 
 impl fmt::Display for ShortId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.text().as_str())
     }
 }
 
 impl fmt::Debug for ShortId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.as_str())
+        write!(f, "{:?}", self.text().as_str())
     }
 }
 
@@ -204,7 +265,7 @@ mod tests {
             let slow = std::str::from_utf8(id).ok().and_then(|text| ShortId::new(text, "userId").ok());
             match ShortId::from_ascii_end(&bytes, length) {
                 Some(fast) => prop_assert_eq!(Some(fast), slow),
-                None => prop_assert!(slow.is_none() || !id.is_ascii()),
+                None => prop_assert!(slow.is_none_or(|slow| slow.is_long()) || !id.is_ascii()),
             }
         }
 
@@ -218,18 +279,30 @@ mod tests {
         }
 
         #[test]
-        fn short_ids_come_back(text in "[a-zA-Z0-9 é]{1,6}") {
+        fn ids_come_back(text in "[a-zA-Z0-9 é]{1,32}") {
             let id = ShortId::new(&text, "userId").unwrap();
-            prop_assert_eq!(id.as_str(), text);
+            let found = id.text();
+            prop_assert_eq!(found.as_str(), &*text);
+            prop_assert_eq!(id.to_string(), &*text);
+            prop_assert_eq!(id.is_long(), text.len() > 12);
             prop_assert_eq!(ShortId::from_padded(id.to_padded()), Some(id));
         }
     }
 
     #[test]
     fn refuses_what_is_no_id() {
-        for bad in ["", "thirteen byte", "a\0b"] {
+        let (longest, too_long) = ("x".repeat(64), "x".repeat(65));
+        assert_eq!(ShortId::new(&longest, "userId").unwrap().to_string(), longest);
+        for bad in ["", &too_long, "a\0b", "a long one\0with a NUL"] {
             assert!(ShortId::new(bad, "userId").is_err(), "{bad:?}");
         }
+        assert_eq!(
+            ShortId::new(&too_long, "userId").unwrap_err().to_string(),
+            format!(
+                "userId {:?} must be 1 to 64 bytes of UTF-8 without NUL",
+                "x".repeat(40)
+            )
+        );
         for bad in [
             "",
             "6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a1g",

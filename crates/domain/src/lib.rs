@@ -24,7 +24,7 @@ pub use aggregate::{Contribution, MerchantAggregate, Partial, PartialContent, To
 pub use anomaly::{Anomaly, EntityType, Evidence, Severity};
 pub use currency::Currency;
 pub use error::InvalidValue;
-pub use id::{ShortId, TransactionId};
+pub use id::{IdText, ShortId, TransactionId, texts};
 pub use label::FraudLabel;
 pub use money::{Amount, Sum};
 pub use transaction::{PaymentMethod, Transaction, TransactionType};

@@ -4,6 +4,7 @@ use millrace_codec::{
     AggregateReader, AnomalyReader, DecodeError, ReadError, Registry, RegistryError, SchemaFetcher,
     TransactionReader,
 };
+use millrace_domain::texts::InFlight;
 use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_service::{registry, topics};
 use millrace_settings::{MisplacedRecords, Settings};
@@ -125,6 +126,7 @@ impl Decoder {
     /// # Errors
     /// Nothing is known of the record, as the registry cannot be asked for its schema.
     pub fn decide(&self, record: Record<'_>) -> Result<Decision, RegistryError> {
+        let _round = InFlight::begin();
         match record.stream {
             Stream::Transactions => self.transaction(record),
             Stream::Aggregates => decided(self.readers.aggregates.read(value(record)), |aggregate| {
@@ -154,9 +156,14 @@ impl Decoder {
         if let Err(error) = in_time {
             return Ok(Decision::Skip { code: error.code() });
         }
-        let user_id = transaction.user_id.as_bytes();
+        let user_id = transaction.user_id.text();
         let is_misplaced = |source: &SourcePartitions| {
-            let misplaced = Misplaced::of(user_id, record.key, record.partition, source.at_start());
+            let misplaced = Misplaced::of(
+                user_id.as_bytes(),
+                record.key,
+                record.partition,
+                source.at_start(),
+            );
             // Where partitions were added, the aggregator refuses to refuse such records, and so they are no dead letters.
             misplaced.is_some() && {
                 source.look_for_record();

@@ -137,7 +137,7 @@ pub(crate) fn read_profiles(
     let mut profiles = ProfileTable::with_capacity(count, seed);
     for _ in 0..count {
         let at = reader.position();
-        let user = reader.short_id("user")?;
+        let user = reader.id_alone("user")?;
         let newest = read_event_time(reader, "time of a user")?;
         let (place, is_new) = profiles.find_or_insert(&user, newest);
         if !is_new {

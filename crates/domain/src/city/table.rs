@@ -131,7 +131,8 @@ impl From<CityNumber> for Coordinates {
 /// one name it is the most populous one, but for those of [`ALL`], which are always meant.
 #[must_use]
 pub fn find(location: &ShortId) -> Option<CityNumber> {
-    let name = location.as_str();
+    let text = location.text();
+    let name = text.as_str();
     let listed = ALL.binary_search_by(|city| city.name.cmp(name));
     match listed {
         Ok(index) => CityNumber::of_index(index),

@@ -9,7 +9,7 @@ use crate::{Currency, MerchantAggregate, Totals};
 
 /// Appends the Avro body.
 pub fn encode(aggregate: &MerchantAggregate, bytes: &mut Vec<u8>) {
-    put_bytes(aggregate.merchant_id.as_bytes(), bytes);
+    put_bytes(aggregate.merchant_id.text().as_bytes(), bytes);
     put_bytes(aggregate.currency.as_bytes(), bytes);
     put_long(aggregate.window_start_ms, bytes);
     put_long(aggregate.window_end_ms, bytes);

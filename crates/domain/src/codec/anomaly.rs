@@ -40,7 +40,7 @@ pub fn encode(anomaly: &Anomaly, detection_time_ms: i64, bytes: &mut Vec<u8>) {
     );
     put_bytes(anomaly.rule.as_bytes(), bytes);
     put_long(anomaly.entity_type as i64, bytes);
-    put_bytes(anomaly.entity.as_bytes(), bytes);
+    put_bytes(anomaly.entity.text().as_bytes(), bytes);
     put_long(anomaly.severity as i64, bytes);
     bytes.extend_from_slice(&anomaly.score.to_le_bytes());
     let evidence = &anomaly.evidence;

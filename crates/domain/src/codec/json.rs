@@ -16,7 +16,7 @@ use crate::{
 pub fn encode(transaction: &Transaction, bytes: &mut Vec<u8>) {
     let text = |bytes: &mut Vec<u8>, name: &str, id: &ShortId| {
         put_name(bytes, name);
-        put_string(bytes, id.as_str());
+        put_string(bytes, id.text().as_str());
     };
     bytes.extend_from_slice(b"{\"transactionId\":\"");
     bytes.extend_from_slice(&transaction.transaction_id.to_text());

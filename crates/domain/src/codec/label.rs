@@ -26,7 +26,7 @@ pub fn encode(label: &FraudLabel, bytes: &mut Vec<u8>) {
     put_bytes(&label.transaction_id.to_text(), bytes);
     put_bytes(label.rule.as_bytes(), bytes);
     put_long(label.entity_type as i64, bytes);
-    put_bytes(label.entity.as_bytes(), bytes);
+    put_bytes(label.entity.text().as_bytes(), bytes);
     put_long(label.event_time_ms, bytes);
 }
 

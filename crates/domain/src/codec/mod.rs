@@ -19,6 +19,7 @@ use millrace_contract::{DecodeError, Encode, Event, Kind, ReadAhead, Reader};
 
 pub use self::anomaly::DecodedAnomaly;
 pub use self::label::DecodedLabel;
+use crate::texts::{self, Held};
 use crate::{Amount, InvalidValue, MerchantAggregate, Partial, Transaction, schema};
 
 /// Reads transactions.
@@ -48,6 +49,17 @@ impl Contract for Transaction {
     const NAME: &'static str = "millrace.Transaction";
     const MONEY: &'static [(&'static str, Option<Money>)] = &[("amount", <Amount as Kind>::MONEY)];
     const FROM_JSON: Option<FromJson<Self>> = Some(json::decode);
+    type Kept = Vec<Held>;
+
+    fn keep(records: &[Self]) -> Vec<Held> {
+        if !texts::are_in_flight() {
+            return Vec::new();
+        }
+        let ids = records
+            .iter()
+            .flat_map(|record| [&record.user_id, &record.merchant_id, &record.location]);
+        ids.filter_map(Held::of).collect()
+    }
 
     #[inline]
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
@@ -83,6 +95,9 @@ impl Event for Transaction {
 impl Contract for MerchantAggregate {
     const SCHEMA: &'static str = schema::MERCHANT_AGGREGATE;
     const NAME: &'static str = "millrace.MerchantAggregate";
+    type Kept = ();
+
+    fn keep(_records: &[Self]) {}
 
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         aggregate::decode(body)
@@ -92,6 +107,9 @@ impl Contract for MerchantAggregate {
 impl Contract for Partial {
     const SCHEMA: &'static str = schema::AGGREGATE_PARTIAL;
     const NAME: &'static str = "millrace.AggregatePartial";
+    type Kept = ();
+
+    fn keep(_records: &[Self]) {}
 
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         partial::decode(body)
@@ -101,6 +119,9 @@ impl Contract for Partial {
 impl Contract for DecodedAnomaly {
     const SCHEMA: &'static str = schema::ANOMALY;
     const NAME: &'static str = "millrace.Anomaly";
+    type Kept = ();
+
+    fn keep(_records: &[Self]) {}
 
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         anomaly::decode(body)
@@ -110,6 +131,9 @@ impl Contract for DecodedAnomaly {
 impl Contract for DecodedLabel {
     const SCHEMA: &'static str = schema::FRAUD_LABEL;
     const NAME: &'static str = "millrace.FraudLabel";
+    type Kept = ();
+
+    fn keep(_records: &[Self]) {}
 
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         label::decode(body)

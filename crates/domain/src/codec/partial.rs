@@ -40,7 +40,7 @@ fn put_contributions(contributions: &[Contribution], bytes: &mut Vec<u8>) {
 }
 
 fn put_contribution(contribution: &Contribution, bytes: &mut Vec<u8>) {
-    put_bytes(contribution.merchant_id.as_bytes(), bytes);
+    put_bytes(contribution.merchant_id.text().as_bytes(), bytes);
     put_bytes(contribution.currency.as_bytes(), bytes);
     put_long(contribution.window_start_ms, bytes);
     put_long(contribution.window_end_ms, bytes);

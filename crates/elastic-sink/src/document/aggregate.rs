@@ -19,7 +19,7 @@ pub fn aggregate(aggregate: &MerchantAggregate) -> Result<Document, NoDocument> 
     let month = month("windowStart", aggregate.window_start_ms)?;
     let mut fields = Fields::at(aggregate.window_start_ms);
     fields.plain("windowEnd", aggregate.window_end_ms);
-    fields.text("merchantId", aggregate.merchant_id.as_str());
+    fields.text("merchantId", aggregate.merchant_id.text().as_str());
     fields.text("currency", aggregate.currency.as_str());
     fields.plain("purchaseCount", totals.purchase_count);
     fields.money("purchaseSum", totals.purchase_sum)?;

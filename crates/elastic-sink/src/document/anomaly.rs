@@ -17,7 +17,7 @@ pub fn anomaly(anomaly: &DecodedAnomaly, offset: i64) -> Result<Document, NoDocu
     fields.text("id", &id);
     fields.text("rule", &anomaly.rule);
     fields.text("entityType", anomaly.entity_type.as_str());
-    fields.text("entity", anomaly.entity.as_str());
+    fields.text("entity", anomaly.entity.text().as_str());
     fields.text("severity", anomaly.severity.as_str());
     fields.plain("score", anomaly.score);
     fields.name("evidence");

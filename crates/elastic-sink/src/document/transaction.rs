@@ -15,14 +15,14 @@ pub fn transaction(transaction: &Transaction, offset: i64) -> Result<Document, N
     let id = transaction.transaction_id.to_string();
     let mut fields = Fields::at(transaction.transaction_time_ms);
     fields.text("transactionId", &id);
-    fields.text("userId", transaction.user_id.as_str());
-    fields.text("merchantId", transaction.merchant_id.as_str());
+    fields.text("userId", transaction.user_id.text().as_str());
+    fields.text("merchantId", transaction.merchant_id.text().as_str());
     fields.text("transactionType", transaction.transaction_type.as_str());
     fields.text("paymentMethod", transaction.payment_method.as_str());
     fields.plain("isInternational", transaction.is_international);
     fields.text("currency", transaction.currency.as_str());
     fields.money("amount", transaction.amount.into())?;
-    fields.text("location", transaction.location.as_str());
+    fields.text("location", transaction.location.text().as_str());
     if let Some(city) = city::find(&transaction.location) {
         let Coordinates { latitude, longitude } = city.into();
         fields.plain(

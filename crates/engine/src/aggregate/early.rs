@@ -1,5 +1,6 @@
 //! What the sources have told of an open window: the material of early results.
 
+use millrace_domain::texts::Held;
 use millrace_domain::{Contribution, Currency, ShortId};
 
 use super::groups::{Figures, KEY_LEN, put_figures, read_figures, words};
@@ -21,6 +22,8 @@ pub(super) struct Early {
     groups: KeyTable<Group>,
     /// As many for each group, in their order, as there are sources.
     told: Pages<Option<Figures>, { 64 * 1024 }>,
+    /// The texts of merchants with long ids.
+    texts: Pages<Held, { 64 * 1024 }>,
 }
 
 /// A group, and whether something was told of it since its last early result.
@@ -39,6 +42,7 @@ impl Early {
             seed,
             groups: KeyTable::with_capacity(0, seed),
             told: Pages::new(),
+            texts: Pages::new(),
         }
     }
 
@@ -82,6 +86,11 @@ impl Early {
             currency,
             has_changed: false,
         });
+        if found.1
+            && let Some(text) = Held::of(&merchant_id)
+        {
+            self.texts.push(text);
+        }
         while self.told.len() < self.groups.len() * self.sources {
             self.told.push(None);
         }
@@ -112,6 +121,7 @@ impl Early {
     /// The state of this moment: what is given appends it, in the order in which the groups were first told of.
     pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
         let (sources, groups, told) = (self.sources, self.groups.freeze().values, self.told.freeze());
+        let texts = self.texts.freeze();
         move |writer| {
             writer.count(sources);
             writer.count(groups.len());
@@ -127,6 +137,8 @@ impl Early {
                     }
                 }
             }
+            // Held until the last of them was written.
+            drop(texts);
         }
     }
 

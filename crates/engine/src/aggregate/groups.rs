@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use millrace_domain::texts::{self, Held};
 use millrace_domain::{Amount, Contribution, Currency, ShortId, Sum, Totals, Transaction, TransactionType};
 
 use crate::RestoreError;
@@ -20,6 +21,8 @@ pub(super) struct Groups {
     groups: Pages<Group, PAGE_BYTES>,
     /// Of the groups that have any: most have none.
     refunds: Pages<Refunds, PAGE_BYTES>,
+    /// The texts of merchants with long ids.
+    texts: Pages<Held, PAGE_BYTES>,
     index: Index,
 }
 
@@ -128,6 +131,7 @@ impl Groups {
             seed,
             groups: Pages::with_capacity(capacity),
             refunds: Pages::new(),
+            texts: Pages::new(),
             index: Index::with_capacity(capacity),
         }
     }
@@ -201,6 +205,9 @@ impl Groups {
             let hashes = groups.map(|group| self::hash(self.seed, &group.merchant_id, group.currency));
             self.index.grow(hashes.zip(0..));
         }
+        if let Some(text) = Held::of(&group.merchant_id) {
+            self.texts.push(text);
+        }
         let at = self.groups.push(group);
         self.index.insert(hash, at as u32);
         at
@@ -248,6 +255,13 @@ impl Groups {
         }
     }
 
+    /// To be called before a window that was sent is dropped: its merchants are in flight.
+    pub(super) fn release(&self) {
+        if !self.texts.is_empty() {
+            texts::release(self.groups.iter().map(|group| &group.merchant_id));
+        }
+    }
+
     fn contribution(&self, group: &Group) -> Contribution {
         Contribution {
             merchant_id: group.merchant_id,
@@ -279,6 +293,7 @@ impl Groups {
     pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
         let (start_ms, end_ms) = (self.start_ms, self.end_ms);
         let (groups, refunds) = (self.groups.freeze(), self.refunds.freeze());
+        let texts = self.texts.freeze();
         move |writer| {
             writer.i64(start_ms);
             writer.i64(end_ms);
@@ -288,6 +303,8 @@ impl Groups {
                     put_group(writer, group, group.totals(|at| *refunds.get(at)));
                 }
             });
+            // Held until the last of them was written.
+            drop(texts);
         }
     }
 

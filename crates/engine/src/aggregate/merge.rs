@@ -1,5 +1,6 @@
 //! Stage 2: what every source partition adds to a merchant's window is merged into the final aggregate.
 
+use millrace_domain::texts::InFlight;
 use millrace_domain::{MerchantAggregate, Partial, PartialContent};
 
 use super::MergePolicy;
@@ -174,6 +175,7 @@ impl MergeAggregate {
             if !window.is_empty() {
                 self.sent_until_ms = window.end_ms();
                 outputs.extend(window.results());
+                window.release();
             }
         }
         let before_ms = before.map(|before| before.watermark_ms);
@@ -310,6 +312,7 @@ impl Operator for MergeAggregate {
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let _round = InFlight::begin();
         let mut reader = StateReader::new(bytes);
         let version = reader.version("aggregate-merge", STATE_VERSION)?;
         let is_earlier = version < WITH_POLICY;
@@ -413,7 +416,7 @@ mod tests {
             .iter()
             .map(|out| {
                 (
-                    out.merchant_id.as_str(),
+                    out.merchant_id.to_string(),
                     out.totals.purchase_sum.to_string(),
                     out.distinct_users,
                 )
@@ -421,7 +424,11 @@ mod tests {
             .collect();
         assert_eq!(
             found,
-            [("m-1", "0.07".to_owned(), 1), ("m-2", "0.16".to_owned(), 2)]
+            [("m-1", "0.07", 1), ("m-2", "0.16", 2)].map(|(id, sum, users)| (
+                id.to_owned(),
+                sum.to_owned(),
+                users
+            ))
         );
 
         let late = merge.process(&contribution(1, "m-2", 0, 1), &mut outputs);

@@ -55,6 +55,11 @@ impl Window {
         }
     }
 
+    /// To be called before a window that was sent is dropped: its merchants are in flight.
+    pub(super) fn release(&self) {
+        self.groups.release();
+    }
+
     /// The final results, by merchant and currency.
     pub(super) fn results(&self) -> impl Iterator<Item = MerchantAggregate> {
         self.groups.sorted().map(|group| MerchantAggregate {

@@ -1,5 +1,6 @@
 //! Stage 1: one partition of transactions, keyed by user, is added up for each window, merchant and currency.
 
+use millrace_domain::texts::InFlight;
 use millrace_domain::{Contribution, Transaction};
 
 use super::PartialPolicy;
@@ -198,6 +199,7 @@ impl PartialAggregate {
                         contribution,
                     }),
             );
+            window.groups.release();
         }
         self.ids.forget(watermark_ms);
         self.timeline.forget(watermark_ms);
@@ -346,6 +348,7 @@ impl Operator for PartialAggregate {
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let _round = InFlight::begin();
         let mut reader = StateReader::new(bytes);
         let version = reader.version("aggregate-partial", STATE_VERSION)?;
         let policy = if version < WITH_POLICY {

@@ -175,11 +175,27 @@ impl<'a> StateReader<'a> {
         })
     }
 
-    /// A user, merchant or city name.
+    /// A user or merchant, with the text of a long one: it is in flight then, to be held.
     ///
     /// # Errors
     /// The state ends before, or the bytes are no such name.
     pub fn short_id(&mut self, what: &'static str) -> Result<ShortId, RestoreError> {
+        let at = self.at;
+        let id = self.id_alone(what)?;
+        if id.is_long() {
+            let text = self.text(what)?;
+            if ShortId::new(text, what) != Ok(id) {
+                return Err(RestoreError::Invalid { what, at });
+            }
+        }
+        Ok(id)
+    }
+
+    /// The twelve bytes of an id whose text nobody asks for.
+    ///
+    /// # Errors
+    /// The state ends before, or the bytes are no id.
+    pub fn id_alone(&mut self, what: &'static str) -> Result<ShortId, RestoreError> {
         let at = self.at;
         ShortId::from_padded(self.array()?).ok_or(RestoreError::Invalid { what, at })
     }
@@ -230,6 +246,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_every_cut_is_noticed() {
         let id = ShortId::new("m-17", "merchantId").unwrap();
+        let long = ShortId::new("6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11", "merchantId").unwrap();
         let mut bytes = Vec::new();
         let mut writer = StateWriter::new(&mut bytes);
         writer.u8(7);
@@ -238,6 +255,7 @@ mod tests {
         writer.i128(i128::MIN);
         writer.f64(0.1);
         writer.short_id(id);
+        writer.short_id(long);
         writer.count(2);
         writer.raw(&[1, 2]);
 
@@ -249,6 +267,7 @@ mod tests {
             assert_eq!(reader.i128()?, i128::MIN);
             assert_eq!(reader.f64()?.to_bits(), 0.1_f64.to_bits());
             assert_eq!(reader.short_id("merchant")?, id);
+            assert_eq!(reader.short_id("merchant")?, long);
             let count = reader.count("elements", 1)?;
             assert_eq!(reader.raw(count)?, [1, 2]);
             reader.finish()

@@ -129,10 +129,14 @@ impl<'a> StateWriter<'a> {
         self.text(&text);
     }
 
-    /// Appends a user, merchant or city name.
+    /// Appends a user or merchant: twelve bytes, and of a long one its text, which has to be
+    /// [held](millrace_domain::texts::Held).
     #[inline]
     pub fn short_id(&mut self, id: ShortId) {
         self.raw(&id.to_padded());
+        if id.is_long() {
+            self.text(id.text().as_str());
+        }
     }
 
     /// Appends a transaction id.

@@ -124,6 +124,7 @@ pub(crate) fn naive_aggregates(
 /// Which of `partitions` a merchant's partials go to; any fixed function does.
 pub(crate) fn partition_of(merchant_id: ShortId, partitions: usize) -> usize {
     merchant_id
+        .text()
         .as_bytes()
         .iter()
         .map(|&byte| usize::from(byte))

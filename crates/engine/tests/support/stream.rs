@@ -1,10 +1,11 @@
 //! Random streams for the property tests.
 
+use millrace_domain::Transaction;
 use millrace_engine::HashSeed;
 use millrace_engine::aggregate::{PartialAggregate, PartialPolicy};
 use proptest::prelude::*;
 
-use super::{Event, Times, transaction};
+use super::{Event, Times, short_id, transaction};
 
 prop_compose! {
     pub(crate) fn times()(window in 1_i64..60, lateness in 0_i64..40, disorder in 0_i64..40) -> Times {
@@ -31,11 +32,23 @@ pub(crate) fn events(source: usize) -> impl Strategy<Value = Vec<Event>> {
                 let user = format!("u-{source}-{user}");
                 match kind {
                     0 => Event::Advance(time_ms),
-                    _ => Event::Record(transaction(id, &user, merchant, currency, units, time_ms)),
+                    _ => {
+                        let record = transaction(id, &user, merchant, currency, units, time_ms);
+                        Event::Record(with_longer_ids(record, merchant))
+                    }
                 }
             })
             .collect()
     })
+}
+
+/// Half of the merchants, and their users, with ids that do not fit inline and begin alike.
+fn with_longer_ids(mut record: Transaction, merchant: u64) -> Transaction {
+    if merchant % 2 == 1 {
+        record.merchant_id = short_id(&format!("6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a1{merchant}"));
+        record.user_id = short_id(&format!("a customer of the bank {}", record.user_id));
+    }
+    record
 }
 
 /// Stage 1 without early results.

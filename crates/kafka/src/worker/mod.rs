@@ -33,6 +33,7 @@ mod waiting;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use millrace_domain::texts::InFlight;
 use millrace_kafka_batch::BatchConsumer;
 use rdkafka::consumer::Consumer;
 
@@ -184,6 +185,7 @@ impl<'s, J: Job> Worker<'s, J> {
     /// A batch is gone through to its end before a rebalance is answered or a restored partition seeks. So what it holds of
     /// a partition that is rolled back meanwhile is passed over, and comes again after the seek.
     fn step(&mut self) -> Result<bool, Failure> {
+        let _round = InFlight::begin();
         let wait = self
             .core
             .until_commit(Instant::now())

@@ -120,7 +120,7 @@ fn run<O: Operator<Record = Transaction>>(
         transactions.fill(&mut batch, BATCH);
         batches.iter_mut().for_each(Vec::clear);
         for transaction in &batch {
-            let partition = partition_for(transaction.user_id.as_bytes(), partitions);
+            let partition = partition_for(transaction.user_id.text().as_bytes(), partitions);
             batches[usize::try_from(partition)?].push(*transaction);
         }
         let ((), batch_took) = time(|| operators.iter_mut().zip(&batches).for_each(process));

@@ -42,7 +42,7 @@ fn identity(reader: &AggregateReader, payload: &[u8]) -> Result<Vec<u8>> {
     let (start_ms, end_ms) = (aggregate.window_start_ms, aggregate.window_end_ms);
     let (currency, revision) = (aggregate.currency, aggregate.revision);
     let mut identity = format!("{currency} {start_ms} {end_ms} {revision} ").into_bytes();
-    identity.extend_from_slice(aggregate.merchant_id.as_bytes());
+    identity.extend_from_slice(aggregate.merchant_id.text().as_bytes());
     Ok(identity)
 }
 

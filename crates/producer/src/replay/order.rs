@@ -103,7 +103,7 @@ impl Order {
         } = self.bounds;
         let time_ms = transaction.transaction_time_ms;
         let partitions = i32::try_from(self.watermarks.len()).unwrap_or(i32::MAX);
-        let partition = partition_for(transaction.user_id.as_bytes(), partitions) as usize;
+        let partition = partition_for(transaction.user_id.text().as_bytes(), partitions) as usize;
         let closes_ms = time_ms - time_ms.rem_euclid(window_ms) + window_ms + allowed_lateness_ms;
         let is_closed = |watermark: Option<i64>| watermark.is_some_and(|watermark| watermark >= closes_ms);
         self.found.rows += 1;

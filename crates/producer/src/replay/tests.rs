@@ -140,7 +140,7 @@ fn the_three_formats_agree() {
     let directory = tempfile::tempdir().unwrap();
     let csv = transactions(&write_csv(directory.path()));
     assert_eq!(csv.len(), ROWS.len());
-    assert_eq!(csv[0].user_id.as_str(), "u-596");
+    assert_eq!(csv[0].user_id.text().as_str(), "u-596");
     assert_eq!(csv[0].amount.units(), 571_600);
     assert_eq!(csv[0].transaction_time_ms, 1_522_540_831_000);
     assert_eq!(csv[0].transaction_id.to_string().as_bytes()[14], b'5');
@@ -280,7 +280,8 @@ fn bad_rows_are_rejected_and_the_rest_goes_on() {
                 0,2018-04-01 00:00:31,596,3156,57.16,\n\
                 7,2018-04-01 00:00:41,\"596\",3156,2.00005,\n\
                 8,2018-04-01 00:00:51,\"596\",3156,2.0005,\n";
-    fs::write(&path, text).unwrap();
+    let long = "1".repeat(63);
+    fs::write(&path, text.replace("12345678901", &long)).unwrap();
     let (sent, rejected) = replay(&path, directory.path(), None);
     let classes: Vec<Class> = sent.iter().map(|(_, class)| *class).collect();
     assert_eq!(classes, [Class::First, Class::Repeat, Class::First]);
@@ -297,7 +298,7 @@ fn bad_rows_are_rejected_and_the_rest_goes_on() {
             6,
             "userId: column CUSTOMER is empty and the mapping gives no default",
         ),
-        (7, "userId \"u-12345678901\" must be 1 to 12 bytes"),
+        (7, &*format!("userId \"u-{}\" must be 1 to 64 bytes", &long[..38])),
         (8, "transactionType: \"gift\" is not purchase or refund"),
         (10, "amount 2.00005 has more than four decimals"),
     ];

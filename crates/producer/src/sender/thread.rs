@@ -189,7 +189,8 @@ impl Sender {
                 let Some(slot) = room.take(record.facts) else {
                     break;
                 };
-                let key = record.key.as_bytes();
+                let key = record.key.text();
+                let key = key.as_bytes();
                 self.producer.push(self.transactions, key, value, slot);
                 gathered.records += 1;
                 gathered.bytes += (key.len() + value.len()) as u64;

@@ -60,7 +60,7 @@ impl Malformation {
                 millrace_codec::transaction::encode(transaction, value);
             }
             Self::BadUtf8 => {
-                let user = transaction.user_id;
+                let user = transaction.user_id.text();
                 if let Some(at) = find(value, user.as_bytes()) {
                     value[at] = 0xff;
                 }
@@ -84,9 +84,9 @@ fn is_avro(value: &[u8]) -> bool {
 /// The amount follows the user id in Avro; in JSON it follows its name.
 fn spoil_amount(transaction: &Transaction, value: &mut Vec<u8>, double: f64, text: &[u8]) {
     if is_avro(value) {
-        let user = transaction.user_id;
+        let user = transaction.user_id.text();
         if let Some(at) = find(value, user.as_bytes()) {
-            let from = at + user.len();
+            let from = at + user.as_bytes().len();
             value[from..from + 8].copy_from_slice(&double.to_le_bytes());
         }
     } else if let Some(at) = find(value, b"\"amount\":") {
@@ -99,11 +99,11 @@ fn spoil_amount(transaction: &Transaction, value: &mut Vec<u8>, double: f64, tex
 /// The type follows the merchant id in Avro, as one byte; in JSON it is quoted.
 fn spoil_enum(transaction: &Transaction, value: &mut [u8]) {
     if is_avro(value) {
-        let user = transaction.user_id;
-        let merchant = transaction.merchant_id;
-        let after_user = find(value, user.as_bytes()).map_or(0, |at| at + user.len());
+        let user = transaction.user_id.text();
+        let merchant = transaction.merchant_id.text();
+        let after_user = find(value, user.as_bytes()).map_or(0, |at| at + user.as_bytes().len());
         if let Some(at) = find(&value[after_user..], merchant.as_bytes()) {
-            value[after_user + at + merchant.len()] = 0x7e;
+            value[after_user + at + merchant.as_bytes().len()] = 0x7e;
         }
     } else if let Some(at) = find(value, transaction.transaction_type.as_str().as_bytes()) {
         value[at] = b'#';

@@ -22,7 +22,7 @@ fn a_user_is_a_function_of_seed_and_number() {
             format!("{:?}", one.user(number)),
             format!("{:?}", other.user(number))
         );
-        assert_eq!(one.user(number).id().as_str(), format!("u-{number}"));
+        assert_eq!(one.user(number).id().to_string(), format!("u-{number}"));
     }
 }
 

@@ -4,11 +4,11 @@ use millrace_contract::wire::{Cursor, put_bytes, put_long};
 use millrace_contract::{DecodeError, framing};
 
 use super::short_id::ReadShortId as _;
-use crate::{Amount, Currency, PaymentMethod, Transaction, TransactionId, TransactionType};
+use crate::{Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType};
 
 mod usual;
 
-/// The most bytes that a body takes: what to reserve once for a buffer.
+/// The most bytes that a body with short ids takes: what to reserve once for a buffer.
 pub const MAX_LEN: usize = 37 + 3 * 13 + 8 + 10 + 3 + 4;
 
 /// Appends the Avro body.
@@ -16,15 +16,28 @@ pub const MAX_LEN: usize = 37 + 3 * 13 + 8 + 10 + 3 + 4;
 pub fn encode(transaction: &Transaction, bytes: &mut Vec<u8>) {
     bytes.reserve(MAX_LEN);
     put_bytes(&transaction.transaction_id.to_text(), bytes);
-    put_bytes(transaction.user_id.as_bytes(), bytes);
+    put_id(&transaction.user_id, bytes);
     bytes.extend_from_slice(&transaction.amount.to_f64().to_le_bytes());
     put_long(transaction.transaction_time_ms, bytes);
-    put_bytes(transaction.merchant_id.as_bytes(), bytes);
+    put_id(&transaction.merchant_id, bytes);
     put_long(transaction.transaction_type as i64, bytes);
-    put_bytes(transaction.location.as_bytes(), bytes);
+    put_id(&transaction.location, bytes);
     put_long(transaction.payment_method as i64, bytes);
     bytes.push(u8::from(transaction.is_international));
     put_bytes(transaction.currency.as_bytes(), bytes);
+}
+
+#[inline]
+fn put_id(id: &ShortId, bytes: &mut Vec<u8>) {
+    match id.inline_text() {
+        Some(text) => put_bytes(text, bytes),
+        None => put_long_id(id, bytes),
+    }
+}
+
+#[cold]
+fn put_long_id(id: &ShortId, bytes: &mut Vec<u8>) {
+    put_bytes(id.text().as_bytes(), bytes);
 }
 
 /// Appends the framing and the Avro body.
