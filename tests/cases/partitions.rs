@@ -56,7 +56,7 @@ pub(super) async fn are_added_while_it_runs(mut context: TestContext) -> Result<
     jobs.kill()?;
     let said = pipeline::init(&context).await?;
     ensure!(
-        said.contains("from 3 to 4 partitions"),
+        said.contains("number of partitions from 3 to 4"),
         "init extends the control topic: {said}"
     );
     let jobs = Jobs::start(&context).await?;
