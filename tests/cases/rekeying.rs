@@ -194,9 +194,10 @@ fn send(context: &TestContext, numbers: std::ops::Range<u32>, start_ms: i64, sch
                 let record = BaseRecord::<[u8], [u8]>::to(&name)
                     .payload(&value)
                     .headers(trace("good"));
+                let user = sent.user_id.text();
                 let record = match kind {
                     Way::Null => record.partition((i32::try_from(number)? + copy) % 5),
-                    Way::Right | Way::Crc => record.key(sent.user_id.as_bytes()),
+                    Way::Right | Way::Crc => record.key(user.as_bytes()),
                 };
                 let producer = match (kind, copy) {
                     (Way::Crc, 1) => &crc,
@@ -220,7 +221,9 @@ async fn wait_for_sums(context: &TestContext) -> Result<()> {
             let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();
             for record in &aggregates {
                 let aggregate = reader.read(&record.payload)?;
-                let sum = sums.entry(aggregate.merchant_id.as_str().to_owned()).or_default();
+                let sum = sums
+                    .entry(aggregate.merchant_id.text().as_str().to_owned())
+                    .or_default();
                 sum.0 += aggregate.totals.purchase_count;
                 sum.1 += aggregate.distinct_users;
             }
@@ -252,7 +255,8 @@ async fn check_keyed(context: &TestContext) -> Result<()> {
     tokio::task::spawn_blocking(move || {
         for record in &records {
             let sent = reader.read(&record.payload)?;
-            let user = sent.user_id.as_bytes();
+            let user = sent.user_id.text();
+            let user = user.as_bytes();
             ensure!(
                 record.key.as_deref() == Some(user) && record.partition == partition_for(user, 5),
                 "{record:?}"

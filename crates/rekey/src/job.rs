@@ -150,7 +150,8 @@ pub struct RekeyTask {
 impl RekeyTask {
     fn send(&mut self, record: &InputRecord<'_>, transaction: &Transaction, outbox: &mut dyn Outbox) {
         let parts = &self.job.0;
-        let user_id = transaction.user_id.as_bytes();
+        let user_id = transaction.user_id.text();
+        let user_id = user_id.as_bytes();
         let misplaced = Misplaced::of(user_id, record.key, record.partition, parts.source.at_start());
         if let Some(misplaced) = misplaced {
             parts.metrics.moved(misplaced.reason);

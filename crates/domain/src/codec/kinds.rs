@@ -50,7 +50,7 @@ impl Kind for ShortId {
 
     #[inline]
     fn put(value: &Self, bytes: &mut Vec<u8>) {
-        put_bytes(value.as_bytes(), bytes);
+        put_bytes(value.text().as_bytes(), bytes);
     }
 
     #[inline]
@@ -59,7 +59,7 @@ impl Kind for ShortId {
     }
 
     fn put_json(value: &Self, bytes: &mut Vec<u8>) {
-        put_string(bytes, value.as_str());
+        put_string(bytes, value.text().as_str());
     }
 
     fn of_json(Text(text): Text<'_>, field: &'static str) -> Result<Self, DecodeError> {

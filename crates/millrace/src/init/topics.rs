@@ -19,19 +19,14 @@ pub(super) struct Plan {
 }
 
 /// Looks at the topics that are there.
-pub(super) async fn plan(
-    settings: &Settings,
-    consent: Consent,
-    deadline: &Deadline,
-) -> anyhow::Result<Plan> {
+pub(super) async fn plan(settings: &Settings, consent: Consent, deadline: &Deadline) -> anyhow::Result<Plan> {
     let (kafka, specs) = (&settings.kafka, topic::all(settings.rekeys()));
     let service = format!("Kafka at {}", kafka.bootstrap_servers);
     deadline
         .until_final(&service, || enough_brokers(kafka, deadline.left()))
         .await?;
     let kafka = kafka.clone();
-    let look =
-        move || Ok::<_, AdminError>((plan_topics(&kafka, &specs, consent)?, plan_controls(&kafka)?));
+    let look = move || Ok::<_, AdminError>((plan_topics(&kafka, &specs, consent)?, plan_controls(&kafka)?));
     let (topics, controls) = tokio::task::spawn_blocking(look).await??;
     let item = |topic: &TopicPlan| Item {
         name: format!("topic {}", topic.name),

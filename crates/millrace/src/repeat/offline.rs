@@ -22,6 +22,11 @@ pub(crate) struct Events {
 }
 
 impl Events {
+    /// The events of each partition that had any, with their offsets, in order.
+    pub(crate) fn of_partitions(&self) -> impl Iterator<Item = &VecDeque<(i64, Event)>> {
+        self.by_partition.values()
+    }
+
     /// Why the record at an offset was refused; asked for in the order of the log.
     fn refusal(&mut self, partition: i32, offset: i64) -> Option<String> {
         let runs = self.refused.get_mut(&partition)?;

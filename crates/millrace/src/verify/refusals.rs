@@ -33,7 +33,8 @@ impl Refusals {
             // A producer's stamp bounds nothing.
             Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
         };
-        let user_id = transaction.user_id.as_bytes();
+        let user_id = transaction.user_id.text();
+        let user_id = user_id.as_bytes();
         transaction.check_not_before(self.earliest_ms).is_err()
             || appended_ms.is_some_and(|appended_ms| {
                 transaction

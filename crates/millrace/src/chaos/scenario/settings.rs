@@ -76,8 +76,8 @@ async fn has_policy(settings: &Settings, job: impl Job) -> Result<()> {
         let (kafka, job) = (settings.kafka.clone(), Arc::clone(&job));
         let look = move || {
             let wanted = job.policy();
-            let mut events = offline::events(&kafka, &*job)?.into_values();
-            let has_it = events.all(|events| {
+            let events = offline::events(&kafka, &*job)?;
+            let has_it = events.of_partitions().all(|events| {
                 let mut last = events.iter().rev();
                 last.find_map(|(_, event)| match event {
                     Event::Advance(_) => None,
