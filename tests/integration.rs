@@ -1,8 +1,10 @@
 //! Every test against the real stack, in one run: `cargo test -p millrace-tests`.
 //!
-//! Containers are used where a Docker engine answers, else local processes; `MILLRACE_TEST_STACK=docker|local|running`
-//! decides otherwise (`running`: a stack that is there already, for all tests but those that do faults to servers). Services run as child processes of this very binary, which carries the `millrace` command:
-//! so they can be killed as a machine would kill them.
+//! Containers are used where a Docker engine answers, else local processes;
+//! `MILLRACE_TEST_STACK=docker|local|running` decides otherwise (`running`: a stack that is there
+//! already, for all tests but those that do faults to servers). Services run as child processes of
+//! this very binary, which carries the `millrace` command: so they can be killed as a machine would
+//! kill them.
 
 #![allow(
     clippy::disallowed_methods,

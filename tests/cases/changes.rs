@@ -1,5 +1,6 @@
-//! Settings that are changed over existing state, under a running stream and with kills before and after each change. What
-//! comes out is what one undisturbed run writes that reads the same changes at the same places of the log.
+//! Settings that are changed over existing state, under a running stream and with kills before and
+//! after each change. What comes out is what one undisturbed run writes that reads the same changes
+//! at the same places of the log.
 
 use anyhow::{Context, Result, ensure};
 use millrace_codec::AnomalyReader;
@@ -53,8 +54,12 @@ impl Jobs {
     }
 }
 
-/// What is changed, one after the other: each setting of the event time both ways, and thresholds, horizon and rules.
-const CHANGES: [(&str, fn(&mut Settings)); 6] = [
+/// A change's name, and what it sets.
+type Change = (&'static str, fn(&mut Settings));
+
+/// What is changed, one after the other: each setting of the event time both ways, and thresholds,
+/// horizon and rules.
+const CHANGES: [Change; 6] = [
     ("lateness up, max_count down", |settings| {
         settings.aggregator.allowed_lateness_ms = 3_000;
         settings.detector.rules.velocity.max_count = 4;
@@ -106,9 +111,9 @@ pub(super) fn hasten(settings: &mut Settings) {
     }
 }
 
-/// Each change is made between two kills: the jobs are killed, started with it, and killed again, right at their start or
-/// in the midst of their work. No transaction is lost or counted twice, and all that was written is what an undisturbed
-/// run writes.
+/// Each change is made between two kills: the jobs are killed, started with it, and killed again,
+/// right at their start or in the midst of their work. No transaction is lost or counted twice, and
+/// all that was written is what an undisturbed run writes.
 pub(super) async fn hold_from_where_they_say(mut context: TestContext) -> Result<()> {
     hasten(&mut context.settings);
     pipeline::init(&context).await?;
@@ -162,7 +167,8 @@ pub(super) async fn verify(context: &TestContext) -> Result<()> {
     verify.succeed(LIMIT).await
 }
 
-/// Waits until so many more transactions are in the log. It is not read: that has no end while the stream goes on.
+/// Waits until so many more transactions are in the log. It is not read: that has no end while the
+/// stream goes on.
 pub(super) async fn sent_since(context: &TestContext, count: i64) -> Result<()> {
     let before = sent(context).await?;
     wait_until(&format!("{count} more transactions"), LIMIT, || async {
@@ -188,8 +194,8 @@ pub(super) async fn policies_set(context: &TestContext, control: &str) -> Result
     Ok(records.iter().filter(|record| is_change(&record.payload)).count())
 }
 
-/// A threshold is changed where retention has deleted the log's beginning: the detector starts with it, and knows what came
-/// before, as its snapshot serves.
+/// A threshold is changed where retention has deleted the log's beginning: the detector starts with
+/// it, and knows what came before, as its snapshot serves.
 pub(super) async fn thresholds_hold_after_retention(mut context: TestContext) -> Result<()> {
     hasten(&mut context.settings);
     pipeline::init(&context).await?;

@@ -1,4 +1,5 @@
-//! Dead letters and late records: what they keep, how large they may be, and how they are sent again.
+//! Dead letters and late records: what they keep, how large they may be, and how they are sent
+//! again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -115,7 +116,8 @@ async fn limit_topic(context: &TestContext, topic: &str, bytes: usize) -> Result
     Ok(())
 }
 
-/// A copy keeps the headers of its record, beside those that say why it was made, and the record's time.
+/// A copy keeps the headers of its record, beside those that say why it was made, and the record's
+/// time.
 pub(super) async fn keep_headers_and_time(context: TestContext) -> Result<()> {
     pipeline::init(&context).await?;
     let mut aggregator = Service::start(&context, "aggregator", &["service", "aggregator"])?;
@@ -180,8 +182,8 @@ pub(super) async fn keep_headers_and_time(context: TestContext) -> Result<()> {
     aggregator.stop().await
 }
 
-/// The largest record that a topic takes becomes a dead letter, whole or cut, of aggregator and of sink, and everything
-/// goes on.
+/// The largest record that a topic takes becomes a dead letter, whole or cut, of aggregator and of
+/// sink, and everything goes on.
 pub(super) async fn are_cut_and_never_the_end(mut context: TestContext) -> Result<()> {
     context.settings.aggregator.window_ms = 10_000;
     context.settings.aggregator.worker.idle_timeout_ms = 3_000;
@@ -220,7 +222,8 @@ pub(super) async fn are_cut_and_never_the_end(mut context: TestContext) -> Resul
         let counted = pipeline
             .metric(service, "millrace_truncated_copies_total", None)
             .await?;
-        // One whose transaction was aborted, as its topic took less than was known, was cut once more.
+        // One whose transaction was aborted, as its topic took less than was known, was cut once
+        // more.
         ensure!(
             cut > 0 && counted >= cut as f64,
             "{service} has counted {counted} of {cut}"
@@ -229,7 +232,8 @@ pub(super) async fn are_cut_and_never_the_end(mut context: TestContext) -> Resul
     pipeline.stop().await
 }
 
-/// As large as Kafka's own default lets in, with all of that in the value, or much of it in headers.
+/// As large as Kafka's own default lets in, with all of that in the value, or much of it in
+/// headers.
 async fn what_fits_is_whole(context: &TestContext, writer: &Writer) -> Result<()> {
     let (source, results) = (topic::TRANSACTIONS, topic::AGGREGATES);
     let largest = noise(TOPIC_DEFAULT_BYTES - 100);
@@ -298,7 +302,8 @@ async fn what_does_not_is_cut(context: &TestContext, writer: &Writer) -> Result<
     Ok(())
 }
 
-/// Sends a large record until one of its letters was cut: brokers take a while to hear of a topic's new limit.
+/// Sends a large record until one of its letters was cut: brokers take a while to hear of a topic's
+/// new limit.
 async fn cut_letter(context: &TestContext, writer: &Writer, source: &str, key: &str) -> Result<Record> {
     let dead = topic::dead_letter(source);
     wait_until("a letter that was cut", LIMIT, || async {
@@ -332,8 +337,8 @@ pub(super) fn sent(report: &Value) -> u64 {
     codes.filter_map(|(_, count)| count.as_u64()).sum()
 }
 
-/// Letters are sent again each once, whatever is asked for and killed between; those that were cut are sent whole, or
-/// refused by name.
+/// Letters are sent again each once, whatever is asked for and killed between; those that were cut
+/// are sent whole, or refused by name.
 pub(super) async fn are_replayed_once(context: TestContext) -> Result<()> {
     const COUNT: usize = 200;
     pipeline::init(&context).await?;

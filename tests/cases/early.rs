@@ -14,8 +14,9 @@ use serde_json::json;
 
 const COUNT: u64 = 60_000;
 
-/// With results every second of a window of ten, and the aggregator killed in the middle: early results reach
-/// Elasticsearch, they only grow, and what stays is the final results, which are the naive sums to the cent.
+/// With results every second of a window of ten, and the aggregator killed in the middle: early
+/// results reach Elasticsearch, they only grow, and what stays is the final results, which are the
+/// naive sums to the cent.
 pub(super) async fn results_grow_to_the_final_sums(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     settings.producer.duplicate_share = 0.01;
@@ -60,7 +61,8 @@ async fn early_documents(context: &TestContext) -> Result<u64> {
     Ok(found["hits"]["total"]["value"].as_u64().unwrap_or_default())
 }
 
-/// In the log, revisions rise and nothing shrinks, up to a final result; all but a twentieth of those had an early one.
+/// In the log, revisions rise and nothing shrinks, up to a final result; all but a twentieth of
+/// those had an early one.
 async fn check_growth(context: &TestContext) -> Result<()> {
     let records = topics::read(&context.settings, topic::AGGREGATES).await?;
     let reader = AggregateReader::new(pipeline::schemas(context));
@@ -96,7 +98,8 @@ async fn check_growth(context: &TestContext) -> Result<()> {
             newest.values().all(millrace_domain::MerchantAggregate::is_final),
             "each early result is followed by a final one"
         );
-        // The watermark comes second by second, but for an idle partition's, which may come to a window's end at once.
+        // The watermark comes second by second, but for an idle partition's, which may come to a
+        // window's end at once.
         ensure!(
             grown * 100 >= newest.len() * 95,
             "{grown} of {} had an early result",

@@ -15,8 +15,8 @@ use millrace_tests::{TestContext, elastic, wait_until};
 /// Transactions the producer makes.
 const COUNT: u64 = 200_000;
 
-/// Sends 200,000 transactions with duplicates, disorder, malformed records and fraud; checks every sum, every dead
-/// letter and every document.
+/// Sends 200,000 transactions with duplicates, disorder, malformed records and fraud; checks every
+/// sum, every dead letter and every document.
 pub(super) async fn sums_to_the_cent(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     settings.producer.duplicate_share = 0.01;
@@ -63,9 +63,10 @@ fn now_ms() -> Result<u128> {
         .as_millis())
 }
 
-/// What each rule finds of the transactions that were injected for it. A burst is found when it is complete enough, and the
-/// evidence of its anomaly are those of its span that are kept: three quarters of it. The others are single transactions;
-/// of habits and journeys one may be cut short, of copies none.
+/// What each rule finds of the transactions that were injected for it. A burst is found when it is
+/// complete enough, and the evidence of its anomaly are those of its span that are kept: three
+/// quarters of it. The others are single transactions; of habits and journeys one may be cut short,
+/// of copies none.
 const LEAST_SHARES: [(&str, f64); 4] = [
     ("velocity", 0.65),
     ("amount_outlier", 0.9),

@@ -1,4 +1,5 @@
-//! Faults under load, by the scenarios of `millrace chaos`: time is lost, and never a cent, an alert or a duplicate.
+//! Faults under load, by the scenarios of `millrace chaos`: time is lost, and never a cent, an
+//! alert or a duplicate.
 
 use anyhow::{Result, ensure};
 use millrace::chaos::{Fault, Pipeline, hasten, scenario};
@@ -30,8 +31,8 @@ pub(super) async fn members_come_and_go(mut context: TestContext) -> Result<()> 
     survives(context, &faults).await
 }
 
-/// Elasticsearch and the registry go away and come back. No record is malformed: only the registry can tell whether a
-/// schema id is unknown, so such a record stops the jobs until it is back.
+/// Elasticsearch and the registry go away and come back. No record is malformed: only the registry
+/// can tell whether a schema id is unknown, so such a record stops the jobs until it is back.
 pub(super) async fn outages_are_waited_for(mut context: TestContext) -> Result<()> {
     context.settings.producer.malformed_share = 0.0;
     survives(context, &[Fault::ElasticsearchKill, Fault::RegistryKill]).await
@@ -49,8 +50,8 @@ pub(super) async fn too_few_replicas_are_waited_for(mut context: TestContext) ->
     survives(context, &[Fault::TwoBrokersKill]).await
 }
 
-/// Does the faults one after another to one pipeline under load, and checks everything at the end: by `verify`, by the
-/// anomalies of an undisturbed run, and by the naive sum over the log.
+/// Does the faults one after another to one pipeline under load, and checks everything at the end:
+/// by `verify`, by the anomalies of an undisturbed run, and by the naive sum over the log.
 async fn survives(mut context: TestContext, faults: &[Fault]) -> Result<()> {
     let outcome = try_faults(&mut context, faults).await;
     if outcome.is_err() {

@@ -10,8 +10,8 @@ use millrace_tests::{TestContext, wait_until};
 /// Partitions of the source.
 const PARTITIONS: f64 = 5.0;
 
-/// Two aggregators that take any free port for their metrics are two members: they share the partitions, and every record
-/// is in a final aggregate.
+/// Two aggregators that take any free port for their metrics are two members: they share the
+/// partitions, and every record is in a final aggregate.
 pub(super) async fn any_port_makes_a_name(mut context: TestContext) -> Result<()> {
     hasten(&mut context.settings);
     context.settings.aggregator.metrics_port = 0;
@@ -38,9 +38,10 @@ pub(super) async fn any_port_makes_a_name(mut context: TestContext) -> Result<()
     second.stop().await
 }
 
-/// On one machine the second process of a name is refused and the first runs on. On two machines, which here are two folders
-/// for locks, the second takes over; the first says so once, stands back, and ends when the other has gone: a supervisor
-/// that starts it again never makes the two change places.
+/// On one machine the second process of a name is refused and the first runs on. On two machines,
+/// which here are two folders for locks, the second takes over; the first says so once, stands
+/// back, and ends when the other has gone: a supervisor that starts it again never makes the two
+/// change places.
 pub(super) async fn one_name_is_one_process(mut context: TestContext) -> Result<()> {
     hasten(&mut context.settings);
     let detector = &mut context.settings.detector;

@@ -53,7 +53,8 @@ macro_rules! case {
     };
 }
 
-/// Run by `cargo test -p millrace-tests -- --include-ignored`; docs/reliability.md has their results.
+/// Run by `cargo test -p millrace-tests -- --include-ignored`; docs/reliability.md has their
+/// results.
 pub(crate) const TOO_LONG_FOR_CI: [&str; 1] = ["faults::too_few_replicas_are_waited_for"];
 
 /// Every test with its name, and whether it runs alone.

@@ -6,7 +6,8 @@ use millrace_tests::s3::S3Server;
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, wait_until};
 
-/// Workers that are killed restore from S3. When the store is away, they go on without, and recover from the log.
+/// Workers that are killed restore from S3. When the store is away, they go on without, and recover
+/// from the log.
 pub(super) async fn serves_a_recovery(mut context: TestContext) -> Result<()> {
     let server = S3Server::start(&context.path("server")).await?;
     let settings = &mut context.settings;

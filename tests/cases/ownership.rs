@@ -20,11 +20,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
-/// The instance id of a member that is not a worker; the worker's is less, so that it is the one to act.
+/// The instance id of a member that is not a worker; the worker's is less, so that it is the one to
+/// act.
 const STATIC_MEMBER: &str = "~static";
 
-/// A static member is to give partitions up for a worker that joins, and is replaced before it joins again itself: its successor gets
-/// what the member had left, and the rest has no owner. The worker notices, and makes the group deal them out.
+/// A static member is to give partitions up for a worker that joins, and is replaced before it
+/// joins again itself: its successor gets what the member had left, and the rest has no owner. The
+/// worker notices, and makes the group deal them out.
 pub(super) async fn is_found_for_every_partition(mut context: TestContext) -> Result<()> {
     hasten(&mut context.settings);
     context.settings.detector.worker.threads = 1;
@@ -126,7 +128,8 @@ impl Member {
                 shown.store(held, Ordering::Relaxed);
             }
             if answers == Answers::OnlyAssignments {
-                // It owes librdkafka an answer, without which closing waits for ever; and who dies closes nothing.
+                // It owes librdkafka an answer, without which closing waits for ever; and who dies
+                // closes nothing.
                 std::mem::forget(consumer);
             }
         });

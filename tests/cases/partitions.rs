@@ -16,9 +16,10 @@ use rdkafka::client::DefaultClientContext;
 
 use super::changes::{Jobs, hasten, policies_set, sent_since, verify};
 
-/// Five partitions of the transactions become eight in the midst of a stream, and later those between the stages and of
-/// the results are more too. The jobs go on, over kills before and after: nothing is lost, nothing is there twice, what
-/// was sent stays, and no contribution comes too late.
+/// Five partitions of the transactions become eight in the midst of a stream, and later those
+/// between the stages and of the results are more too. The jobs go on, over kills before and after:
+/// nothing is lost, nothing is there twice, what was sent stays, and no contribution comes too
+/// late.
 pub(super) async fn are_added_while_it_runs(mut context: TestContext) -> Result<()> {
     hasten(&mut context.settings);
     pipeline::init(&context).await?;
@@ -45,7 +46,8 @@ pub(super) async fn are_added_while_it_runs(mut context: TestContext) -> Result<
     sent_since(&context, 2_000).await?;
     ensure!(early.is_running()?, "the first stream has run all the time");
     early.stop().await?;
-    // The jobs know for this one start where records of before lie: after it, they count them as misplaced.
+    // The jobs know for this one start where records of before lie: after it, they count them as
+    // misplaced.
     worked_off(&context).await?;
     sent_since(&context, 500).await?;
     jobs.kill()?;
@@ -82,8 +84,8 @@ pub(super) async fn are_added_while_it_runs(mut context: TestContext) -> Result<
     jobs.stop().await
 }
 
-/// Where records are refused for where they lie, those of before would be refused too: the jobs say so, and what to do,
-/// before anything is written.
+/// Where records are refused for where they lie, those of before would be refused too: the jobs say
+/// so, and what to do, before anything is written.
 pub(super) async fn are_refused_where_records_would_be(mut context: TestContext) -> Result<()> {
     hasten(&mut context.settings);
     context.settings.aggregator.misplaced_records = MisplacedRecords::DeadLetter;

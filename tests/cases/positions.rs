@@ -19,9 +19,9 @@ use rdkafka::{Offset, TopicPartitionList};
 const PARTIAL: &str = "millrace-aggregate-partial";
 const MERGE: &str = "millrace-aggregate-merge";
 
-/// The groups' offsets are gone, as when they have expired. The aggregator, which had stopped in good order, goes on where it
-/// was: nothing comes twice, nothing is late, no snapshot is deleted. Then the offset is set back and forward by hand: it
-/// refuses, and says which offset is right.
+/// The groups' offsets are gone, as when they have expired. The aggregator, which had stopped in
+/// good order, goes on where it was: nothing comes twice, nothing is late, no snapshot is deleted.
+/// Then the offset is set back and forward by hand: it refuses, and says which offset is right.
 pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     settings.aggregator.window_ms = 10_000;
@@ -53,7 +53,8 @@ pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context:
         "nothing is late"
     );
 
-    // Killed, it leaves no mark of its last commit; but each commit of outputs is in its control topics.
+    // Killed, it leaves no mark of its last commit; but each commit of outputs is in its control
+    // topics.
     aggregator.kill()?;
     delete_groups(&context.settings, &[PARTIAL, MERGE]).await?;
     let mut aggregator = Service::start(&context, "recovers-too", &["service", "aggregator"])?;

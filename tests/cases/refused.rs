@@ -80,7 +80,8 @@ impl Scene {
     }
 }
 
-/// What was refused and could be read is lost, until it was sent again and taken: not when it was sent again alone.
+/// What was refused and could be read is lost, until it was sent again and taken: not when it was
+/// sent again alone.
 pub(super) async fn transactions_are_lost_until_they_are_taken(context: TestContext) -> Result<()> {
     let scene = Scene::new(context).await?;
     let context = &scene.context;
@@ -124,8 +125,8 @@ pub(super) async fn transactions_are_lost_until_they_are_taken(context: TestCont
     pipeline.stop().await
 }
 
-/// A replay does as was done: what was refused stays refused although the registry gives its schema by now, and what was
-/// taken is not left out although the registry refuses it by now.
+/// A replay does as was done: what was refused stays refused although the registry gives its schema
+/// by now, and what was taken is not left out although the registry refuses it by now.
 pub(super) async fn a_replay_does_what_was_done(mut context: TestContext) -> Result<()> {
     // Everything is made anew from the log.
     context.settings.snapshots.interval_ms = 3_600_000;

@@ -72,8 +72,8 @@ pub(super) async fn registers_once(context: TestContext) -> Result<()> {
     Ok(())
 }
 
-/// A subject that others write refuses a schema without a field of ours, and takes one with a field more that has a default;
-/// what somebody has made stricter stays so.
+/// A subject that others write refuses a schema without a field of ours, and takes one with a field
+/// more that has a default; what somebody has made stricter stays so.
 pub(super) async fn refuses_a_field_less(context: TestContext) -> Result<()> {
     millrace_tests::pipeline::init(&context).await?;
     let registry = Registry::new(registry_config(&context))?;
@@ -120,8 +120,8 @@ pub(super) async fn refuses_a_field_less(context: TestContext) -> Result<()> {
     Ok(())
 }
 
-/// A value written with one more, optional field is read through the registry; an incompatible schema is refused
-/// with the field's name; an id nobody registered is a bad value, not an outage.
+/// A value written with one more, optional field is read through the registry; an incompatible
+/// schema is refused with the field's name; an id nobody registered is a bad value, not an outage.
 pub(super) async fn resolves_other_writers(context: TestContext) -> Result<()> {
     let registry = Registry::new(registry_config(&context))?;
     let subject = subject(&context);

@@ -47,8 +47,9 @@ fn rekey(context: &mut TestContext) {
     settings.aggregator.worker.idle_timeout_ms = 3_000;
 }
 
-/// Payments that are sent twice, however their copies are written, count once, by one user each: as JSON and as Avro,
-/// among records that are none, through kills of the job that rekeys, and from a backlog, of which nothing is late.
+/// Payments that are sent twice, however their copies are written, count once, by one user each: as
+/// JSON and as Avro, among records that are none, through kills of the job that rekeys, and from a
+/// backlog, of which nothing is late.
 pub(super) async fn copies_meet_in_one_partition(mut context: TestContext) -> Result<()> {
     rekey(&mut context);
     let mut pipeline = Pipeline::start(&context).await?;
@@ -157,7 +158,8 @@ fn payment(way: u32, merchant: &str, number: u32, start_ms: i64) -> Transaction 
     sent
 }
 
-/// Sends these payments in every way, each twice, one of two as Avro, and with the first of all some that are none.
+/// Sends these payments in every way, each twice, one of two as Avro, and with the first of all
+/// some that are none.
 fn send(context: &TestContext, numbers: std::ops::Range<u32>, start_ms: i64, schema_id: u32) -> Result<()> {
     let producer = |partitioner: &str| -> Result<BaseProducer> {
         Ok(ClientConfig::new()

@@ -12,9 +12,11 @@ use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, topics};
 
-/// A file to replay in place of the one the test makes, in the form of the card transactions of the Fraud Detection Handbook.
+/// A file to replay in place of the one the test makes, in the form of the card transactions of the
+/// Fraud Detection Handbook.
 const FILE: &str = "MILLRACE_TEST_REPLAY_FILE";
-/// With that: where the sums are written, a line `merchant,count,sum` each, to compare with a computation of one's own.
+/// With that: where the sums are written, a line `merchant,count,sum` each, to compare with a
+/// computation of one's own.
 const SUMS: &str = "MILLRACE_TEST_REPLAY_SUMS";
 
 const MAPPING: &str = concat!(
@@ -26,8 +28,8 @@ const ROWS: usize = 300;
 /// Count and sum of purchases of each merchant.
 type Sums = BTreeMap<ShortId, (u64, Sum)>;
 
-/// A file goes through the whole pipeline: the aggregates add up to what is in it. Bad rows are reported with their
-/// reason, and the rest is sent.
+/// A file goes through the whole pipeline: the aggregates add up to what is in it. Bad rows are
+/// reported with their reason, and the rest is sent.
 pub(super) async fn sums_up_to_the_file(mut context: TestContext) -> Result<()> {
     context.settings.aggregator.worker.idle_timeout_ms = 3_000;
     let given = env::var(FILE).ok();
@@ -71,8 +73,8 @@ pub(super) async fn sums_up_to_the_file(mut context: TestContext) -> Result<()> 
     Ok(())
 }
 
-/// A file out of order, or older than what the topic has seen, is refused before anything is sent, with what to do; sorted it
-/// adds up. The port of a producer that runs is no obstacle.
+/// A file out of order, or older than what the topic has seen, is refused before anything is sent,
+/// with what to do; sorted it adds up. The port of a producer that runs is no obstacle.
 pub(super) async fn refuses_what_would_be_late(mut context: TestContext) -> Result<()> {
     context.settings.aggregator.worker.idle_timeout_ms = 3_000;
     context.settings.aggregator.window_ms = 10_000;

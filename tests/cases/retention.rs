@@ -8,8 +8,8 @@ use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, sample, send, topics, wait_until};
 
-/// The detector's snapshots are gone and so is the log's beginning. By default it stops and says what is missing; told
-/// to continue, it goes on from what is left, and counts the loss.
+/// The detector's snapshots are gone and so is the log's beginning. By default it stops and says
+/// what is missing; told to continue, it goes on from what is left, and counts the loss.
 pub(super) async fn a_lost_beginning_is_no_silent_loss(mut context: TestContext) -> Result<()> {
     context.settings.snapshots.enabled = false;
     context.settings.aggregator.window_ms = 10_000;
@@ -48,7 +48,8 @@ pub(super) async fn a_lost_beginning_is_no_silent_loss(mut context: TestContext)
     detector.stop().await
 }
 
-/// Retention goes on while the sink is away: it says which offsets are not in Elasticsearch, and counts them.
+/// Retention goes on while the sink is away: it says which offsets are not in Elasticsearch, and
+/// counts them.
 pub(super) async fn an_overtaken_sink_tells_what_it_missed(context: TestContext) -> Result<()> {
     pipeline::init(&context).await?;
     let (settings, port) = (&context.settings, context.settings.elastic_sink.metrics_port);
@@ -94,7 +95,8 @@ pub(super) async fn an_overtaken_sink_tells_what_it_missed(context: TestContext)
     sink.stop().await
 }
 
-/// Deletes all but the last record of each partition of the transactions; how many partitions had more.
+/// Deletes all but the last record of each partition of the transactions; how many partitions had
+/// more.
 async fn delete_beginnings(context: &TestContext) -> Result<usize> {
     let settings = &context.settings;
     let mut last = std::collections::BTreeMap::new();

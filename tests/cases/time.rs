@@ -22,9 +22,9 @@ const COUNT: u64 = 3_000;
 /// Seconds of event time that a run covers.
 const RUN_S: i64 = 30;
 
-/// Idleness closes the windows of a stream that has stopped. Then the aggregator is killed, and its state is made of the
-/// log alone, idle advances included: of records for the closed windows not one is accepted, and each says how late it
-/// was; those for later windows are added up as ever.
+/// Idleness closes the windows of a stream that has stopped. Then the aggregator is killed, and its
+/// state is made of the log alone, idle advances included: of records for the closed windows not
+/// one is accepted, and each says how late it was; those for later windows are added up as ever.
 pub(super) async fn idle_advances_are_repeated(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     settings.producer.disorder_share = 0.05;
@@ -62,7 +62,8 @@ pub(super) async fn idle_advances_are_repeated(mut context: TestContext) -> Resu
     );
     check_undisturbed(&context).await?;
     let late = topics::read(&context.settings, topic::LATE).await?;
-    // Every record of the third run but the dead letters, copies too, as ids so old are forgotten; and none of the others.
+    // Every record of the third run but the dead letters, copies too, as ids so old are forgotten;
+    // and none of the others.
     let third = last_run(&context).await?;
     let found: BTreeSet<_> = late.iter().map(source).collect::<Result<_>>()?;
     ensure!(
@@ -87,8 +88,9 @@ pub(super) async fn idle_advances_are_repeated(mut context: TestContext) -> Resu
     pipeline.stop().await
 }
 
-/// An upstream writes in transactions, and one of them stays open for longer than a partition may be quiet: its records are
-/// in the log and cannot be seen, so their window stays open for them, and it is told what holds the partition back.
+/// An upstream writes in transactions, and one of them stays open for longer than a partition may
+/// be quiet: its records are in the log and cannot be seen, so their window stays open for them,
+/// and it is told what holds the partition back.
 pub(super) async fn open_transactions_keep_windows_open(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     settings.aggregator.window_ms = 10_000;
@@ -160,8 +162,9 @@ pub(super) async fn open_transactions_keep_windows_open(mut context: TestContext
     aggregator.stop().await
 }
 
-/// The source leaves its records' time to producers, and one that replays history stamps new transactions with a time of a
-/// month ago: they are no records of the far future. Both services and `status` say whose time it is.
+/// The source leaves its records' time to producers, and one that replays history stamps new
+/// transactions with a time of a month ago: they are no records of the far future. Both services
+/// and `status` say whose time it is.
 pub(super) async fn producers_stamps_bound_nothing(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     settings.aggregator.window_ms = 10_000;

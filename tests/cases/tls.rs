@@ -8,7 +8,8 @@ use millrace_tests::TestContext;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 
-/// The whole pipeline logs in by SCRAM, and what comes out is verified; a client gets in by each of the other ways.
+/// The whole pipeline logs in by SCRAM, and what comes out is verified; a client gets in by each of
+/// the other ways.
 pub(super) async fn services_log_in(mut context: TestContext) -> Result<()> {
     let secure = context
         .secure
@@ -34,8 +35,8 @@ pub(super) async fn services_log_in(mut context: TestContext) -> Result<()> {
     pipeline.stop().await
 }
 
-/// `init` says what is wrong with a connection: an authority that is not trusted, a wrong password, and at once a property that
-/// librdkafka does not know or a file that is not there.
+/// `init` says what is wrong with a connection: an authority that is not trusted, a wrong password,
+/// and at once a property that librdkafka does not know or a file that is not there.
 pub(super) async fn what_is_wrong_is_told(mut context: TestContext) -> Result<()> {
     let secure = context
         .secure

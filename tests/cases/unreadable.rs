@@ -17,7 +17,8 @@ use rdkafka::producer::{BaseRecord, Producer as _};
 /// Partitions of the source.
 const PARTITIONS: i32 = 5;
 
-/// Records of zstd are read like any other: from a client, by the topic's own setting, and from Millrace's producer.
+/// Records of zstd are read like any other: from a client, by the topic's own setting, and from
+/// Millrace's producer.
 pub(super) async fn zstd_is_read_and_written(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     settings.aggregator.window_ms = 10_000;
@@ -50,8 +51,9 @@ pub(super) async fn zstd_is_read_and_written(mut context: TestContext) -> Result
     aggregator.stop().await
 }
 
-/// One batch is larger, once it is decompressed, than the services' clients take. Its partition waits, the others go on and
-/// commit, readiness and log name the place and what to do; with the limit raised, nothing is missing.
+/// One batch is larger, once it is decompressed, than the services' clients take. Its partition
+/// waits, the others go on and commit, readiness and log name the place and what to do; with the
+/// limit raised, nothing is missing.
 pub(super) async fn one_partition_holds_up_no_other(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     settings.aggregator.window_ms = 10_000;

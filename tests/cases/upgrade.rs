@@ -17,8 +17,8 @@ const COUNT: u32 = 600;
 /// Within one window each, three windows apart.
 const WINDOW_MS: i64 = 10_000;
 
-/// Producers of an older and a newer release write side by side, the newer with one more optional field: the running
-/// consumers take both, and no record is lost or refused.
+/// Producers of an older and a newer release write side by side, the newer with one more optional
+/// field: the running consumers take both, and no record is lost or refused.
 pub(super) async fn a_new_field_passes_through(mut context: TestContext) -> Result<()> {
     context.settings.aggregator.window_ms = WINDOW_MS;
     context.settings.aggregator.worker.idle_timeout_ms = 3_000;
@@ -66,8 +66,8 @@ pub(super) async fn a_new_field_passes_through(mut context: TestContext) -> Resu
     pipeline.stop().await
 }
 
-/// Key and value of the transactions with these numbers, as a writer with that schema and these further bytes writes
-/// them.
+/// Key and value of the transactions with these numbers, as a writer with that schema and these
+/// further bytes writes them.
 fn encode(
     numbers: std::ops::Range<u32>,
     start_ms: i64,

@@ -1,4 +1,5 @@
-//! `millrace verify` over what users do: a file twice, sums beyond a double, a run that was killed, retention, a torn ledger.
+//! `millrace verify` over what users do: a file twice, sums beyond a double, a run that was killed,
+//! retention, a torn ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -22,8 +22,8 @@ const REFUSED: u32 = 777_777;
 const SECONDS: u32 = 3;
 const MISPLACED: u32 = 4;
 
-/// Every form that is read is counted, every other one is a dead letter that names its reason, and no service ends: neither
-/// of a schema id that the registry refuses, nor of anything else.
+/// Every form that is read is counted, every other one is a dead letter that names its reason, and
+/// no service ends: neither of a schema id that the registry refuses, nor of anything else.
 pub(super) async fn are_read_or_named(mut context: TestContext) -> Result<()> {
     context.settings.aggregator.window_ms = WINDOW_MS;
     context.settings.aggregator.worker.idle_timeout_ms = 3_000;
@@ -202,7 +202,8 @@ pub(super) fn framed(id: u32, sent: &Transaction) -> Vec<u8> {
     value
 }
 
-/// Sends values, with their users as keys, or without a key to the partition that `elsewhere` names.
+/// Sends values, with their users as keys, or without a key to the partition that `elsewhere`
+/// names.
 pub(super) fn send<'a>(
     context: &TestContext,
     values: impl Iterator<Item = &'a (Transaction, Vec<u8>)>,

@@ -10,9 +10,10 @@ use crate::oracle::{self, Expected};
 use crate::topics::Record;
 use crate::{TestContext, pipeline, topics};
 
-/// Every final aggregate and dead letter against the naive sum over the log. What is late is taken from the late topic:
-/// [`check_undisturbed`] says whether it is. A stream of `count` records must have the shares of duplicates and malformed
-/// ones that the settings ask for; of 0, nothing is asked.
+/// Every final aggregate and dead letter against the naive sum over the log. What is late is taken
+/// from the late topic: [`check_undisturbed`] says whether it is. A stream of `count` records must
+/// have the shares of duplicates and malformed ones that the settings ask for; of 0, nothing is
+/// asked.
 ///
 /// # Errors
 /// Something differs; the first difference.
@@ -108,8 +109,9 @@ fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record]) -> 
     Ok(())
 }
 
-/// Nothing is missing of what an undisturbed run writes, nothing is there beside it, and nothing differs: record by record,
-/// late records and dead letters too. Everything must have been worked off.
+/// Nothing is missing of what an undisturbed run writes, nothing is there beside it, and nothing
+/// differs: record by record, late records and dead letters too. Everything must have been worked
+/// off.
 ///
 /// # Errors
 /// Something differs, or a log cannot be read.
@@ -121,7 +123,8 @@ pub async fn check_undisturbed(context: &TestContext) -> Result<()> {
     Ok(())
 }
 
-/// A share of the stream is as it was asked for: more than this would be no accident in any of the streams here.
+/// A share of the stream is as it was asked for: more than this would be no accident in any of the
+/// streams here.
 fn check_share(what: &str, found: usize, count: u64, share: f64) -> Result<()> {
     let wanted = count as f64 * share;
     let found = found as f64;

@@ -1,4 +1,5 @@
-//! The stack in containers: three controllers, three brokers, registry and Elasticsearch, on free loopback ports.
+//! The stack in containers: three controllers, three brokers, registry and Elasticsearch, on free
+//! loopback ports.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -202,8 +203,8 @@ fn kafka_node(run: &str, name: &str, id: u16) -> Request {
         .command(["sh".to_owned(), "-c".to_owned(), again_or_at_first()])
 }
 
-/// The image's own script formats the storage, and fails where a node that was killed is started again: then the server
-/// starts with the settings that its first life has made.
+/// The image's own script formats the storage, and fails where a node that was killed is started
+/// again: then the server starts with the settings that its first life has made.
 fn again_or_at_first() -> String {
     format!(
         "test -e {KAFKA_DATA}/meta.properties && \

@@ -13,8 +13,8 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use crate::environment::Addresses;
 use crate::secure::Secure;
 
-/// One test's settings and folder. Its topics, groups, transactional ids, schemas and indices have a prefix of their
-/// own, so that tests run at once and a run beside another.
+/// One test's settings and folder. Its topics, groups, transactional ids, schemas and indices have
+/// a prefix of their own, so that tests run at once and a run beside another.
 pub struct TestContext {
     /// Settings to start services with.
     pub settings: Settings,
@@ -26,7 +26,8 @@ pub struct TestContext {
     _held: Held,
 }
 
-/// The servers, held for the time of a test. Nothing is read: that it is held is all there is to it.
+/// The servers, held for the time of a test. Nothing is read: that it is held is all there is to
+/// it.
 #[allow(dead_code)]
 pub enum Held {
     /// With other tests.

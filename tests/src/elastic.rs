@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use millrace_settings::Settings;
 use serde_json::Value;
 
-/// Number of documents in the monthly indices of `index`, after a refresh; `None` while an index just made has no shard
-/// that can be searched.
+/// Number of documents in the monthly indices of `index`, after a refresh; `None` while an index
+/// just made has no shard that can be searched.
 ///
 /// # Errors
 /// Elasticsearch does not answer, or refuses.
@@ -26,8 +26,8 @@ pub async fn count(settings: &Settings, index: &str) -> Result<Option<u64>> {
     ))
 }
 
-/// Runs a search over the monthly indices of `index`, after a refresh. An answer that no shard can be searched comes
-/// back as it is, with `status` 503.
+/// Runs a search over the monthly indices of `index`, after a refresh. An answer that no shard can
+/// be searched comes back as it is, with `status` 503.
 ///
 /// # Errors
 /// Elasticsearch does not answer, or refuses.

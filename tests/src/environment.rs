@@ -17,7 +17,8 @@ use crate::containers::{self, Containers};
 use crate::context::Held;
 use crate::secure::{self, Secure};
 
-/// Decides how the stack is started: `docker` or `local`; or `running`, where one is there on the documented ports.
+/// Decides how the stack is started: `docker` or `local`; or `running`, where one is there on the
+/// documented ports.
 const CHOICE: &str = "MILLRACE_TEST_STACK";
 
 /// Whether the stack is one that runs already, which no test may do faults to.
@@ -69,8 +70,8 @@ enum Running {
 }
 
 impl Environment {
-    /// Starts the stack: in containers where a Docker engine answers, else as local processes, unless the variable
-    /// `MILLRACE_TEST_STACK` decides.
+    /// Starts the stack: in containers where a Docker engine answers, else as local processes,
+    /// unless the variable `MILLRACE_TEST_STACK` decides.
     ///
     /// # Errors
     /// As of the parts; or the variable has another value than `docker`, `local` or `running`.
@@ -147,8 +148,8 @@ impl Environment {
         }
     }
 
-    /// Settings and a folder for the test `name`. One that is `alone` waits until no other test runs, and keeps others
-    /// waiting: it does faults to the servers that all share.
+    /// Settings and a folder for the test `name`. One that is `alone` waits until no other test
+    /// runs, and keeps others waiting: it does faults to the servers that all share.
     ///
     /// # Errors
     /// As of [`TestContext::new`].

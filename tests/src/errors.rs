@@ -1,5 +1,6 @@
-//! An error says its reason in its own words, or has it as its source: with both, a report of the whole chain, as
-//! `{error:#}` or a binary's last words, says it twice. This reads every error type of the workspace.
+//! An error says its reason in its own words, or has it as its source: with both, a report of the
+//! whole chain, as `{error:#}` or a binary's last words, says it twice. This reads every error type
+//! of the workspace.
 
 use std::fs;
 use std::path::{Path, PathBuf};

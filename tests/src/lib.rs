@@ -1,5 +1,5 @@
-//! Harness of the integration tests: one real stack for a run, topics and indices of its own for each test, and
-//! waiting for conditions in place of time.
+//! Harness of the integration tests: one real stack for a run, topics and indices of its own for
+//! each test, and waiting for conditions in place of time.
 
 #![forbid(unsafe_code)]
 #![allow(

@@ -18,7 +18,8 @@ pub type AggregateKey = (i64, ShortId, Currency);
 pub struct Expected {
     /// Totals and distinct users of each merchant's window.
     pub aggregates: BTreeMap<AggregateKey, (Totals, u64)>,
-    /// Partition and offset of each record that no one can decode, or whose event time is too far ahead.
+    /// Partition and offset of each record that no one can decode, or whose event time is too far
+    /// ahead.
     pub dead: Vec<(i32, i64)>,
     /// Every distinct transaction.
     pub transactions: Vec<Transaction>,
@@ -26,9 +27,10 @@ pub struct Expected {
     pub duplicates: usize,
 }
 
-/// Sums up the records of the transactions topic, in the order of partition and offset. Those whose partition and offset are
-/// in `late` are left out of the aggregates, as they are on the late topic; a late copy of what was in time is a duplicate.
-/// Whether they had to be late is not asked here: [`crate::checks::check_undisturbed`] says it.
+/// Sums up the records of the transactions topic, in the order of partition and offset. Those whose
+/// partition and offset are in `late` are left out of the aggregates, as they are on the late
+/// topic; a late copy of what was in time is a duplicate. Whether they had to be late is not asked
+/// here: [`crate::checks::check_undisturbed`] says it.
 ///
 /// # Errors
 /// The registry cannot be asked.

@@ -12,7 +12,8 @@ use crate::service::Service;
 /// How long one command may take on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(240);
 
-/// Aggregator, detector and sink, and the job that rekeys where the settings ask for it, after `init`.
+/// Aggregator, detector and sink, and the job that rekeys where the settings ask for it, after
+/// `init`.
 pub struct Pipeline(Vec<Part>);
 
 struct Part {
@@ -93,7 +94,8 @@ impl Pipeline {
         Ok(self.part(name)?.service.output())
     }
 
-    /// The sum of a metric's series in the service `name`, or of those of one operator; 0 where there is none yet.
+    /// The sum of a metric's series in the service `name`, or of those of one operator; 0 where
+    /// there is none yet.
     ///
     /// # Errors
     /// The service does not answer.

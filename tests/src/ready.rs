@@ -63,8 +63,8 @@ async fn known(
 /// It does not within `limit`.
 pub async fn answers(url: &str, limit: Duration) -> Result<()> {
     wait_until(&format!("an answer of {url}"), limit, || async move {
-        // A port that a container publishes takes connections before the server in it does, and drops them: one attempt
-        // was seen to wait for ever.
+        // A port that a container publishes takes connections before the server in it does, and
+        // drops them: one attempt was seen to wait for ever.
         let answer = tokio::time::timeout(ATTEMPT, reqwest::get(url)).await;
         let is_success = answer.is_ok_and(|answer| answer.is_ok_and(|it| it.status().is_success()));
         Ok(is_success.then_some(()))

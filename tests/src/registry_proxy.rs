@@ -1,5 +1,5 @@
-//! A proxy before the registry, as a gateway with rights of its own is: it answers 403 for some schema ids, and passes
-//! everything else on.
+//! A proxy before the registry, as a gateway with rights of its own is: it answers 403 for some
+//! schema ids, and passes everything else on.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

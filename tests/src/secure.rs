@@ -42,15 +42,16 @@ impl Secure {
     }
 }
 
-/// Writes an authority and a certificate for 127.0.0.1 that it has signed into `folder`; gives the listener that uses them and
-/// the authority's file.
+/// Writes an authority and a certificate for 127.0.0.1 that it has signed into `folder`; gives the
+/// listener that uses them and the authority's file.
 ///
 /// # Errors
 /// A key cannot be made or a file not be written.
 pub fn listener(folder: &Path) -> Result<(SecureListener, PathBuf)> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // Without a name of its own it would have that of the certificate, which would pass for signed by itself.
+    // Without a name of its own it would have that of the certificate, which would pass for signed
+    // by itself.
     authority
         .distinguished_name
         .push(DnType::CommonName, "Authority of the tests");

@@ -26,8 +26,8 @@ pub fn producer(kafka: &Kafka, properties: &[(&str, &str)]) -> Result<BaseProduc
     Ok(config.create()?)
 }
 
-/// Hands transactions to `producer`, as JSON, with the user as the key and, if one is given, this time of creation; to the
-/// partition `partition` or else by the key.
+/// Hands transactions to `producer`, as JSON, with the user as the key and, if one is given, this
+/// time of creation; to the partition `partition` or else by the key.
 ///
 /// # Errors
 /// The producer's queue is full.

@@ -51,7 +51,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts `millrace ARGUMENTS… --config FILE` with the test's settings; `name` is that of its log.
+    /// Starts `millrace ARGUMENTS… --config FILE` with the test's settings; `name` is that of its
+    /// log.
     ///
     /// # Errors
     /// The process cannot be started.

@@ -23,9 +23,10 @@ pub struct Found {
     pub late: usize,
 }
 
-/// Every accepted transaction that is not on the late topic is in one final result, once: results of a merchant and a
-/// currency do not overlap, each is the sum over its span, and none lacks a span. Distinct users are not looked at: where
-/// partitions were added, or sources had different windows, a user may count twice.
+/// Every accepted transaction that is not on the late topic is in one final result, once: results
+/// of a merchant and a currency do not overlap, each is the sum over its span, and none lacks a
+/// span. Distinct users are not looked at: where partitions were added, or sources had different
+/// windows, a user may count twice.
 ///
 /// # Errors
 /// Something differs; the first difference.

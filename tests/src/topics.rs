@@ -67,8 +67,8 @@ impl From<&BorrowedMessage<'_>> for Record {
     }
 }
 
-/// Reads the committed records of `topic` (before the prefix) from its start to its present end, in order within a
-/// partition.
+/// Reads the committed records of `topic` (before the prefix) from its start to its present end, in
+/// order within a partition.
 ///
 /// # Errors
 /// The topic is missing, or reading takes longer than two minutes.

@@ -1,16 +1,17 @@
 //! Where a partition of the transactions begins that was added to those at work.
 //!
-//! Stage 2 has sent windows without it. It may not contribute to one of those any more, as that would come too late: what
-//! it has for them is late in stage 1, record by record. So it begins once every partition of stage 2 waits for it, and
-//! with the watermark that closes all that was sent by then. From that moment on stage 2 sends no window without it.
+//! Stage 2 has sent windows without it. It may not contribute to one of those any more, as that
+//! would come too late: what it has for them is late in stage 1, record by record. So it begins
+//! once every partition of stage 2 waits for it, and with the watermark that closes all that was
+//! sent by then. From that moment on stage 2 sends no window without it.
 
 use millrace_engine::aggregate::{MergePolicy, PartialPolicy};
 use millrace_kafka::{Beginning, Controls};
 
 use crate::settings;
 
-/// Where `partition` begins, under the policy of stage 1. `merge` is the control topic of stage 2, and how many partitions
-/// that has.
+/// Where `partition` begins, under the policy of stage 1. `merge` is the control topic of stage 2,
+/// and how many partitions that has.
 ///
 /// # Errors
 /// As of `controls`; or a policy of stage 2 that is none.

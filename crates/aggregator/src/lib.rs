@@ -1,8 +1,9 @@
 //! Merchant aggregates over tumbling windows of event time, in two stages, exactly once.
 //!
-//! [`partial`] adds up each partition of transactions and sends one contribution for each window, merchant and currency,
-//! then its watermark; [`merge`] adds the contributions up once every partition has passed the window. Both are jobs on
-//! the worker loop of [`millrace_kafka`], around the pure operators of [`millrace_engine::aggregate`].
+//! [`partial`] adds up each partition of transactions and sends one contribution for each window,
+//! merchant and currency, then its watermark; [`merge`] adds the contributions up once every
+//! partition has passed the window. Both are jobs on the worker loop of [`millrace_kafka`], around
+//! the pure operators of [`millrace_engine::aggregate`].
 
 #![forbid(unsafe_code)]
 
@@ -27,11 +28,12 @@ use crate::merge::{MergeJob, MergeParts, MergeTopics};
 use crate::metrics::WindowMetrics;
 use crate::partial::{PartialJob, PartialTopics};
 
-/// Runs both stages until `shutdown`, then lets them commit what they have. Each stage is a part of readiness.
+/// Runs both stages until `shutdown`, then lets them commit what they have. Each stage is a part of
+/// readiness.
 ///
 /// # Errors
-/// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start goes on from the last
-/// commit.
+/// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
+/// goes on from the last commit.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let health = Health::new("aggregator");
     let (first, second) = (health.component(partial::NAME), health.component(merge::NAME));
@@ -75,8 +77,8 @@ async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Res
     Ok(jobs)
 }
 
-/// Asks the registry and the brokers what the jobs need, and makes them: to run them, or to repeat their logs without
-/// Kafka's groups and transactions, which gives what an undisturbed run gives.
+/// Asks the registry and the brokers what the jobs need, and makes them: to run them, or to repeat
+/// their logs without Kafka's groups and transactions, which gives what an undisturbed run gives.
 ///
 /// # Errors
 /// Wrong settings, a schema or a topic that is missing, brokers that do not answer, or `shutdown`.
@@ -146,8 +148,9 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     Ok((partial, merge))
 }
 
-/// How many partitions of a topic between the stages are used: those that it is made with. Others stay empty, as a window
-/// of a merchant would be in two parts, each an aggregate of its own, where a merchant's partition changed in its midst.
+/// How many partitions of a topic between the stages are used: those that it is made with. Others
+/// stay empty, as a window of a merchant would be in two parts, each an aggregate of its own, where
+/// a merchant's partition changed in its midst.
 fn of_contract(name: &str, found: i32, topic: &str) -> anyhow::Result<i32> {
     let partitions = topic::spec_of(name).map_or(found, |spec| spec.partitions);
     ensure!(

@@ -1,4 +1,5 @@
-//! Stage 2: contributions of every source partition in, one aggregate for each window, merchant and currency out.
+//! Stage 2: contributions of every source partition in, one aggregate for each window, merchant and
+//! currency out.
 
 use millrace_codec::reader::ReadError;
 use millrace_codec::{PartialReader, aggregate};
@@ -28,8 +29,8 @@ pub struct MergeJob {
 /// What stage 2 is made of.
 #[derive(Debug, Clone)]
 pub struct MergeParts {
-    /// How many partitions of the transactions' topic a window waits for, lateness, and when early results are due. Those
-    /// are no part of the fingerprint, as no final result depends on them.
+    /// How many partitions of the transactions' topic a window waits for, lateness, and when early
+    /// results are due. Those are no part of the fingerprint, as no final result depends on them.
     pub policy: MergePolicy,
     /// Seed of the operators' tables.
     pub seed: HashSeed,
@@ -139,8 +140,8 @@ pub struct MergeTask {
 }
 
 impl MergeTask {
-    /// A topic never has fewer partitions than it had: a process that knows of fewer has not heard yet of those that were
-    /// added, and must not let windows close without them.
+    /// A topic never has fewer partitions than it had: a process that knows of fewer has not heard
+    /// yet of those that were added, and must not let windows close without them.
     fn check_sources(&self, policy: &str) -> Result<(), TaskError> {
         let wanted: MergePolicy = settings::of_text(policy).map_err(TaskError::new)?;
         let (present, wanted) = (
@@ -204,7 +205,8 @@ impl Task for MergeTask {
         match self.operator.process(&partial, &mut self.outputs) {
             Disposition::Accepted | Disposition::Duplicate => self.send_outputs(outbox),
             Disposition::Late { late_by_ms } => {
-                // Every source sends what it adds before the watermark that closes the window: something is wrong.
+                // Every source sends what it adds before the watermark that closes the window:
+                // something is wrong.
                 let error = format!("a contribution came {late_by_ms} ms after its window had closed");
                 if !std::mem::replace(&mut self.told_of_late, true) {
                     tracing::error!(

@@ -1,4 +1,5 @@
-//! Stage 1: transactions in, one record for each window and merchant out, with a contribution for each currency.
+//! Stage 1: transactions in, one record for each window and merchant out, with a contribution for
+//! each currency.
 
 use std::sync::Arc;
 
@@ -188,7 +189,8 @@ impl PartialTask {
                 });
             };
             match record.merchant_id().map(ShortId::text) {
-                // Named here, not left to the producer, so that a watermark can never overtake a contribution.
+                // Named here, not left to the producer, so that a watermark can never overtake a
+                // contribution.
                 Some(key) => send(partition_for(key.as_bytes(), partitions), Some(key.as_bytes())),
                 None => (0..partitions).for_each(|partition| send(partition, None)),
             }

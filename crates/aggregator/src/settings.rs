@@ -33,8 +33,8 @@ pub(crate) fn configure<O: Operator>(
     Ok(())
 }
 
-/// The policy of a state by the fingerprint that releases without policies gave it: these names and their numbers. What
-/// was no part of it, as early results, is as in `present`.
+/// The policy of a state by the fingerprint that releases without policies gave it: these names and
+/// their numbers. What was no part of it, as early results, is as in `present`.
 fn of_numbers<P: Serialize + DeserializeOwned>(
     fingerprint: &str,
     present: &P,

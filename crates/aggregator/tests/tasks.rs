@@ -173,7 +173,8 @@ fn input(offset: i64, payload: &[u8]) -> InputRecord<'_> {
     }
 }
 
-/// What is told to come next changes nothing, whether it comes, comes late, comes twice, or is something else.
+/// What is told to come next changes nothing, whether it comes, comes late, comes twice, or is
+/// something else.
 #[test]
 fn preparing_changes_nothing() {
     let (mut plain, mut expected) = (partial_task(11), Kept::default());
@@ -268,7 +269,8 @@ fn a_time_before_the_earliest_is_a_dead_letter_that_says_why_and_can_be_allowed(
     assert_eq!(task.max_event_time_ms(), Some(0));
 }
 
-/// What `confluent-kafka`'s default partitioner does to a payment that is sent twice: it counts twice, but not in silence.
+/// What `confluent-kafka`'s default partitioner does to a payment that is sent twice: it counts
+/// twice, but not in silence.
 #[test]
 fn a_record_elsewhere_than_its_users_is_counted_or_refused() {
     let operator = "misplaced-in-a-test";
@@ -510,8 +512,8 @@ fn one_aggregate_of_two_partitions(merchant: &str) {
     assert_eq!(kept.sent.len(), 1);
 }
 
-/// As a restore does it after the setting was changed: a state of the old policy is restored as it is, and then given the
-/// job's.
+/// As a restore does it after the setting was changed: a state of the old policy is restored as it
+/// is, and then given the job's.
 #[test]
 fn a_state_of_another_policy_is_restored_and_then_configured() {
     let job = partial_job_counted_as("aggregate-partial");

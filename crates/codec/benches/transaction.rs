@@ -1,4 +1,5 @@
-//! Cost of one transaction through the codec, in time; the encoder's buffer is reused, the decoder allocates nothing.
+//! Cost of one transaction through the codec, in time; the encoder's buffer is reused, the decoder
+//! allocates nothing.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench is a test")]
 

@@ -9,8 +9,9 @@ use millrace_contract::SchemaSource;
 use crate::registry::Found;
 use crate::{Registry, RegistryConfig, RegistryError};
 
-/// Gets schemas by id through a thread of its own, which is started when the first is asked for and ends with the last
-/// clone. Works from any thread; the caller is blocked until the registry answers or its retries are used up.
+/// Gets schemas by id through a thread of its own, which is started when the first is asked for and
+/// ends with the last clone. Works from any thread; the caller is blocked until the registry
+/// answers or its retries are used up.
 #[derive(Debug, Clone)]
 pub struct SchemaFetcher {
     shared: Arc<Shared>,

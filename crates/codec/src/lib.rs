@@ -1,7 +1,8 @@
 //! The schema registry client, and the codecs of the contracts as its users know them.
 //!
-//! [`registry`] speaks to the schema registry, and [`SchemaFetcher`] lets a reader ask it. What reads and writes a value is
-//! in `millrace_contract`, and the record types' own codecs are in [`millrace_domain::codec`]; both have their names here.
+//! [`registry`] speaks to the schema registry, and [`SchemaFetcher`] lets a reader ask it. What
+//! reads and writes a value is in `millrace_contract`, and the record types' own codecs are in
+//! [`millrace_domain::codec`]; both have their names here.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! The hot path asks for no memory: reading a transaction, and writing one into a buffer that has room.
+//! The hot path asks for no memory: reading a transaction, and writing one into a buffer that has
+//! room.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -1,4 +1,5 @@
-//! The transaction's codec by hand against the one that `contract!` makes of the same fields: bytes, JSON and errors.
+//! The transaction's codec by hand against the one that `contract!` makes of the same fields:
+//! bytes, JSON and errors.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

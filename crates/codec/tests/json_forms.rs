@@ -120,7 +120,8 @@ fn numbers_may_have_any_form() {
     assert_eq!(code(&text().replace("57.16", "1e400")), "bad_field");
 }
 
-/// As deep and as long as a record can be: on a thread of little stack, as recursion would need more the deeper it is.
+/// As deep and as long as a record can be: on a thread of little stack, as recursion would need
+/// more the deeper it is.
 #[test]
 fn what_is_ignored_may_be_deep_and_long() {
     let deep = format!("\"x\":{}{}", "[".repeat(400_000), "]".repeat(400_000));

@@ -235,7 +235,8 @@ proptest! {
         let index = at.index(body.len());
         body[index] = byte;
         if let Ok(damaged) = transaction::decode(&body) {
-            // What is still valid says what the bytes say; a number in them may be longer than it needs to be.
+            // What is still valid says what the bytes say; a number in them may be longer than it
+            // needs to be.
             let mut again = Vec::new();
             transaction::encode(&damaged, &mut again);
             prop_assert!(again.len() <= body.len());

@@ -1,5 +1,5 @@
-//! Schemas of other people's writers, against a registry that answers as a real one does when something is wrong. What a
-//! healthy registry does with them is tested against the real one.
+//! Schemas of other people's writers, against a registry that answers as a real one does when
+//! something is wrong. What a healthy registry does with them is tested against the real one.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -258,7 +258,8 @@ fn floats_and_decimals_are_read_as_the_amounts_they_mean() {
 #[test]
 fn an_id_that_alone_is_refused_is_a_bad_value_and_asked_for_no_more() {
     for refusal in [400, 401, 403, 404, 500] {
-        // A reader that has been given a schema before asks for that, another one for the list of subjects.
+        // A reader that has been given a schema before asks for that, another one for the list of
+        // subjects.
         for knows_one in [false, true] {
             let (reader, answers) = serve();
             answers.of_one.store(refusal, Ordering::SeqCst);
@@ -291,7 +292,8 @@ fn a_registry_that_refuses_everything_condemns_nothing() {
             Err(ReadError::Registry(error)) => assert!(error.is_retriable(), "{error}"),
             other => panic!("{refusal}: {other:?}"),
         }
-        // What is known is read meanwhile, and what was not is read as soon as the registry is back.
+        // What is known is read meanwhile, and what was not is read as soon as the registry is
+        // back.
         assert_eq!(reader.read(&framed(OURS)).unwrap(), sample());
         answers.of_all.store(200, Ordering::SeqCst);
         assert_eq!(reader.read(&framed(REFUSED)).unwrap(), sample());

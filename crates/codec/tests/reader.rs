@@ -1,5 +1,5 @@
-//! The reader and the client against answers that a real registry gives only when something is wrong. What a healthy
-//! registry does is tested against the real one.
+//! The reader and the client against answers that a real registry gives only when something is
+//! wrong. What a healthy registry does is tested against the real one.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -82,7 +82,8 @@ fn decimals_of_the_least_length_resolve() {
     assert_eq!(aggregate::decode(&ours).unwrap().totals.purchase_sum.units(), 5);
 }
 
-/// A merge of before early results must not add one up: it finds a watermark there, which it may take.
+/// A merge of before early results must not add one up: it finds a watermark there, which it may
+/// take.
 #[test]
 fn a_reader_that_knows_no_early_results_finds_a_watermark() {
     let before = edited(schema::AGGREGATE_PARTIAL, |json| {

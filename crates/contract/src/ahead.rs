@@ -2,11 +2,11 @@
 
 use crate::reader::{Contract, ReadError, Reader};
 
-/// Decodes the records of one partition a group ahead, so that whoever processes them can prepare for the group, and each
-/// is decoded once all the same.
+/// Decodes the records of one partition a group ahead, so that whoever processes them can prepare
+/// for the group, and each is decoded once all the same.
 ///
-/// What an offset holds never changes: so a record that is processed again, after a rewind, may come from what is here,
-/// and one that is not here is decoded in its turn.
+/// What an offset holds never changes: so a record that is processed again, after a rewind, may
+/// come from what is here, and one that is not here is decoded in its turn.
 #[derive(Debug)]
 pub struct ReadAhead<T: Contract> {
     reader: Reader<T>,
@@ -48,8 +48,8 @@ impl<T: Contract> ReadAhead<T> {
         }
     }
 
-    /// Decodes the next records, by offset and value, in place of what was ahead so far. What is wrong with a bad value is
-    /// for [`ReadAhead::read`] to say.
+    /// Decodes the next records, by offset and value, in place of what was ahead so far. What is
+    /// wrong with a bad value is for [`ReadAhead::read`] to say.
     pub fn decode<'a>(&mut self, records: impl Iterator<Item = (i64, &'a [u8])>) -> &[T] {
         self.offsets.clear();
         self.records.clear();
@@ -64,8 +64,8 @@ impl<T: Contract> ReadAhead<T> {
         &self.records
     }
 
-    /// As [`ReadAhead::read`], before the turn of the record: what is ahead stays so. `None` where the
-    /// value is bad or nothing is known of it.
+    /// As [`ReadAhead::read`], before the turn of the record: what is ahead stays so. `None` where
+    /// the value is bad or nothing is known of it.
     pub fn peek(&mut self, offset: i64, value: &[u8]) -> Option<&T> {
         match self.offsets[self.next..].binary_search(&offset) {
             Ok(found) => self.records.get(self.next + found),

@@ -22,7 +22,8 @@ pub trait Encode: Contract {
     }
 }
 
-/// Something that happened at a time: what deduplication, windows and bounds on time need to know of a record.
+/// Something that happened at a time: what deduplication, windows and bounds on time need to know
+/// of a record.
 pub trait Event: Contract + Copy + Send + 'static {
     /// Unique for ever; deduplication goes by it.
     fn id(&self) -> [u8; 16];

@@ -7,8 +7,8 @@ const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
 /// Reads the hyphenated form, in either case.
 ///
-/// A call would give the bytes by way of memory, written in other pieces than they are read in: the processor waits for
-/// that.
+/// A call would give the bytes by way of memory, written in other pieces than they are read in: the
+/// processor waits for that.
 #[inline(always)]
 #[must_use]
 pub fn parse(text: &[u8; TEXT_LEN]) -> Option<[u8; 16]> {
@@ -43,12 +43,14 @@ pub fn to_text(id: &[u8; 16]) -> [u8; TEXT_LEN] {
     text
 }
 
-/// The four bytes that eight hexadecimal digits stand for, all eight at once; the first of each is the lowest byte.
+/// The four bytes that eight hexadecimal digits stand for, all eight at once; the first of each is
+/// the lowest byte.
 #[inline]
 fn eight_digits(text: u64) -> Option<u32> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * ONES;
-    // With every byte below 0x80, adding 0x80 - c sets the high bit of the bytes from c on, and nothing carries over.
+    // With every byte below 0x80, adding 0x80 - c sets the high bit of the bytes from c on, and
+    // nothing carries over.
     let from = |word: u64, c: u64| word + (0x80 - c) * ONES;
     if text & HIGH != 0 {
         return None;

@@ -23,7 +23,8 @@ pub fn put_display(bytes: &mut Vec<u8>, value: impl fmt::Display) {
     let _ = write!(bytes, "{value}");
 }
 
-/// Appends a JSON string (RFC 8259 §7): only the quote, the backslash and control characters need an escape.
+/// Appends a JSON string (RFC 8259 §7): only the quote, the backslash and control characters need
+/// an escape.
 pub fn put_string(bytes: &mut Vec<u8>, text: &str) {
     let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
     bytes.push(b'"');
@@ -45,7 +46,8 @@ pub fn put_string(bytes: &mut Vec<u8>, text: &str) {
 /// UTF-8's byte order mark, which RFC 8259 (§8.1) lets a reader ignore.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether a value is a JSON object by its first bytes: `{`, after a byte order mark or blanks, if any.
+/// Whether a value is a JSON object by its first bytes: `{`, after a byte order mark or blanks, if
+/// any.
 pub(crate) fn is_object(value: &[u8]) -> bool {
     let is_blank = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
     without_mark(value).iter().find(is_blank) == Some(&b'{')
@@ -61,7 +63,8 @@ pub fn without_mark(value: &[u8]) -> &[u8] {
 #[derive(Debug, Deserialize)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-/// An integer, also as `1.76e12` or `1760000000000.0`, as languages write it that have doubles alone.
+/// An integer, also as `1.76e12` or `1760000000000.0`, as languages write it that have doubles
+/// alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Integer(pub i64);
 
@@ -115,11 +118,12 @@ pub trait Fields: Default {
     fn finish(self) -> Result<Self::Record, DecodeError>;
 }
 
-/// Reads one JSON object: every field of the contract once. Others are passed over, whatever they hold: that takes no
-/// stack, and no more memory than the value has.
+/// Reads one JSON object: every field of the contract once. Others are passed over, whatever they
+/// hold: that takes no stack, and no more memory than the value has.
 ///
 /// # Errors
-/// No JSON object, a field that is missing, twice or of another type, or a value that the contract refuses.
+/// No JSON object, a field that is missing, twice or of another type, or a value that the contract
+/// refuses.
 pub fn decode<F: Fields>(value: &[u8]) -> Result<F::Record, DecodeError> {
     let mut problem = None;
     let mut deserializer = serde_json::Deserializer::from_slice(without_mark(value));
@@ -167,7 +171,8 @@ pub fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), DecodeError> {
         .map_err(|error| DecodeError::BadJson(error.to_string()))
 }
 
-/// Reads the object; a problem of ours goes to `problem`, as the parser's error type has no room for it.
+/// Reads the object; a problem of ours goes to `problem`, as the parser's error type has no room
+/// for it.
 struct Object<'p, F> {
     fields: F,
     problem: &'p mut Option<DecodeError>,

@@ -1,9 +1,10 @@
 //! What a reader knows of schema ids, and how it finds out.
 //!
-//! A registry that does not give a schema has either refused that one, which makes a dead letter of the record, or is away,
-//! which is waited for. The difference is what it says of something else: before a refusal counts, the registry is asked for
-//! a schema that it has given before, or for the list of its subjects where it has given none, and must answer; then it is
-//! asked for the refused one again. A refusal holds for [`REFUSED_FOR`], and is then asked for anew.
+//! A registry that does not give a schema has either refused that one, which makes a dead letter of
+//! the record, or is away, which is waited for. The difference is what it says of something else:
+//! before a refusal counts, the registry is asked for a schema that it has given before, or for the
+//! list of its subjects where it has given none, and must answer; then it is asked for the refused
+//! one again. A refusal holds for [`REFUSED_FOR`], and is then asked for anew.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,8 +22,9 @@ const MAX_IDS: usize = 4096;
 /// How long a refused id stays refused without asking again.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
 
-/// How often the registry must refuse an id, each time answering for others in between: with a word of its own (404, 403),
-/// and with an error that may pass (500), after the client's own attempts, which are several each time.
+/// How often the registry must refuse an id, each time answering for others in between: with a word
+/// of its own (404, 403), and with an error that may pass (500), after the client's own attempts,
+/// which are several each time.
 const REFUSALS: u32 = 2;
 const REFUSALS_BY_ERROR: u32 = 3;
 
@@ -152,8 +154,9 @@ impl KnownSchemas {
         }
     }
 
-    /// Whether the registry still gives what it has given before. One that is just starting answers that it knows no schema,
-    /// and one behind a proxy that lost its rights refuses them all: a record would be among the dead letters for that.
+    /// Whether the registry still gives what it has given before. One that is just starting answers
+    /// that it knows no schema, and one behind a proxy that lost its rights refuses them all: a
+    /// record would be among the dead letters for that.
     fn check_that_it_answers(&self, id: u32) -> Result<(), RegistryError> {
         let given = |(id, known): (&u32, &Known)| {
             let is_given = !matches!(known, Known::Refused { .. });

@@ -1,9 +1,10 @@
 //! What reads and writes a record's value, whatever it is a record of.
 //!
-//! [`contract!`] makes a record with its codec in Avro and JSON of its fields, each of a [`Kind`]; [`wire`], [`decimal`] and
-//! [`json`] are what a codec is made of, also one that is written by hand. [`framing`] is what Confluent's clients put before
-//! a value. A [`Reader`] decodes what comes from a topic, whatever schema it was written with, and asks a [`SchemaSource`]
-//! for the schemas that it does not know. Nothing here does I/O or knows a domain.
+//! [`contract!`] makes a record with its codec in Avro and JSON of its fields, each of a [`Kind`];
+//! [`wire`], [`decimal`] and [`json`] are what a codec is made of, also one that is written by
+//! hand. [`framing`] is what Confluent's clients put before a value. A [`Reader`] decodes what
+//! comes from a topic, whatever schema it was written with, and asks a [`SchemaSource`] for the
+//! schemas that it does not know. Nothing here does I/O or knows a domain.
 
 #![forbid(unsafe_code)]
 

@@ -2,12 +2,13 @@
 
 /// Makes a record of a contract: the struct, and its codec in Avro and JSON.
 ///
-/// Each field has a type, which is its [`Kind`](crate::Kind) unless another one follows after `as`, and its own name in the
-/// schema unless another one follows after `=`. The fields are in the order of the schema.
+/// Each field has a type, which is its [`Kind`](crate::Kind) unless another one follows after `as`,
+/// and its own name in the schema unless another one follows after `=`. The fields are in the order
+/// of the schema.
 ///
 /// The struct implements [`Contract`](crate::Contract) and [`Encode`](crate::Encode), so that a
-/// [`Reader`](crate::Reader) reads it, whatever schema it was written with. Whether struct and schema say the same, a test
-/// asks `check_schema`:
+/// [`Reader`](crate::Reader) reads it, whatever schema it was written with. Whether struct and
+/// schema say the same, a test asks `check_schema`:
 ///
 /// ```
 /// use millrace_contract::{Encode as _, Id, Text, Time, contract};

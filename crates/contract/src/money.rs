@@ -1,15 +1,17 @@
 //! Money of another writer: a `float` or a `decimal` where our schema has a double.
 //!
-//! Avro promotes a float to a double bit for bit, which makes 57.15999984741211 of 57.16, and resolves no decimal to a double.
-//! So such a field is resolved to its writer's own type, and its value is turned into the double of the amount that it means.
-//! Which amount a number means is for the contract's domain to say.
+//! Avro promotes a float to a double bit for bit, which makes 57.15999984741211 of 57.16, and
+//! resolves no decimal to a double. So such a field is resolved to its writer's own type, and its
+//! value is turned into the double of the amount that it means. Which amount a number means is for
+//! the contract's domain to say.
 
 use apache_avro::types::Value;
 use serde_json::{Map, Value as Json};
 
 use crate::DecodeError;
 
-/// How a field that is money as a double in our schema is read from a writer that has another type there.
+/// How a field that is money as a double in our schema is read from a writer that has another type
+/// there.
 #[derive(Debug, Clone, Copy)]
 pub struct Money {
     /// The double of the amount that a float means.
@@ -29,8 +31,8 @@ pub(crate) struct OtherMoney {
 }
 
 impl OtherMoney {
-    /// Finds out whether a field is a float or a decimal in a writer's schema, maybe in a union with others, and then gives
-    /// `reader` the writer's type of the field.
+    /// Finds out whether a field is a float or a decimal in a writer's schema, maybe in a union
+    /// with others, and then gives `reader` the writer's type of the field.
     ///
     /// # Errors
     /// Decimals that cannot be told apart.

@@ -19,8 +19,8 @@ pub trait Contract: Sized {
     /// Its full name.
     const NAME: &'static str;
 
-    /// The fields that are money as a double: a writer's `float` or `decimal` is read as one too. Others may be there with
-    /// nothing.
+    /// The fields that are money as a double: a writer's `float` or `decimal` is read as one too.
+    /// Others may be there with nothing.
     const MONEY: &'static [(&'static str, Option<Money>)] = &[];
     /// Reads a JSON object, where the contract has that form.
     const FROM_JSON: Option<FromJson<Self>> = None;
@@ -43,17 +43,18 @@ pub enum ReadError {
     /// The value is bad: it belongs on the dead-letter topic.
     #[error(transparent)]
     Invalid(#[from] DecodeError),
-    /// The registry cannot be asked: nothing is known of the value, so whoever reads stops and tries again later.
+    /// The registry cannot be asked: nothing is known of the value, so whoever reads stops and
+    /// tries again later.
     #[error(transparent)]
     Registry(#[from] RegistryError),
 }
 
-/// Decodes values of one topic: Avro in the Confluent framing, written with our schema or one that resolves to it, or
-/// JSON where the contract has that form, plain or framed with the id of a JSON schema. A schema id is asked for once; a
-/// clone shares what is known.
+/// Decodes values of one topic: Avro in the Confluent framing, written with our schema or one that
+/// resolves to it, or JSON where the contract has that form, plain or framed with the id of a JSON
+/// schema. A schema id is asked for once; a clone shares what is known.
 ///
-/// A value with a new id blocks the thread while the registry answers; every other value costs no more than its
-/// decoding.
+/// A value with a new id blocks the thread while the registry answers; every other value costs no
+/// more than its decoding.
 #[derive(Debug)]
 pub struct Reader<T> {
     schemas: Arc<KnownSchemas>,
@@ -92,8 +93,8 @@ impl<T: Contract> Reader<T> {
         self
     }
 
-    /// Tells the reader a schema before a value has it, so that none has to wait for the registry. One that does not fit is left
-    /// to the values that have it.
+    /// Tells the reader a schema before a value has it, so that none has to wait for the registry.
+    /// One that does not fit is left to the values that have it.
     #[must_use]
     pub fn with_schema(self, schema_id: u32, schema: &WriterSchema) -> Self {
         if let Ok(known) = self.schemas.judge(schema_id, schema) {

@@ -1,5 +1,6 @@
-//! Puts the types of referenced schemas into the schema that names them, so that it stands alone: each where it is named
-//! first. (Avro 1.12, "Names": a name without a dot is in the namespace around it, or else in none.)
+//! Puts the types of referenced schemas into the schema that names them, so that it stands alone:
+//! each where it is named first. (Avro 1.12, "Names": a name without a dot is in the namespace
+//! around it, or else in none.)
 
 use std::collections::{HashMap, HashSet};
 

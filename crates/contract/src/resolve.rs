@@ -1,8 +1,9 @@
 //! Reading what was written with another schema: Avro's schema resolution, by apache-avro.
 //!
-//! Both schemas are stripped of their logical types first. apache-avro compares a decimal's length with the reader's
-//! precision, so that no decimal of the least length would resolve to ours, and it does not compare scales at all.
-//! Here the logical types are compared once, when the schema is first seen, and the plain types are resolved.
+//! Both schemas are stripped of their logical types first. apache-avro compares a decimal's length
+//! with the reader's precision, so that no decimal of the least length would resolve to ours, and
+//! it does not compare scales at all. Here the logical types are compared once, when the schema is
+//! first seen, and the plain types are resolved.
 
 use std::collections::BTreeMap;
 
@@ -35,8 +36,9 @@ pub struct Resolver {
     reader: Schema,
 }
 
-/// The most that one string or array of a value may take, in bytes: more than any record that a broker takes. Without
-/// a bound of ours, damaged bytes could have apache-avro reserve half a gigabyte.
+/// The most that one string or array of a value may take, in bytes: more than any record that a
+/// broker takes. Without a bound of ours, damaged bytes could have apache-avro reserve half a
+/// gigabyte.
 const MAX_ALLOCATION: usize = 16 << 20;
 
 /// Compares a writer's schema with ours.
@@ -109,8 +111,8 @@ impl Resolver {
     }
 }
 
-/// Gives the fields of a writer's schema that ours knows by an alias our names. Names are not in the bytes. (Avro 1.12,
-/// "Aliases"; apache-avro compares by them, and does not resolve by them.)
+/// Gives the fields of a writer's schema that ours knows by an alias our names. Names are not in
+/// the bytes. (Avro 1.12, "Aliases"; apache-avro compares by them, and does not resolve by them.)
 fn rename_by_aliases(writer: &mut Json, reader: &Json) {
     let Some(reader_fields) = reader.get("fields").and_then(Json::as_array) else {
         return;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json};
 
-/// Compares a record's fields with its schema: the full name, and the fields' names, order and types. Names of enums,
-/// documentation and aliases are the schema's own.
+/// Compares a record's fields with its schema: the full name, and the fields' names, order and
+/// types. Names of enums, documentation and aliases are the schema's own.
 ///
 /// # Errors
 /// What differs first, by field.

@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use crate::references;
 
-/// What gives a reader the schemas that it does not know: the schema registry, or what stands for it.
+/// What gives a reader the schemas that it does not know: the schema registry, or what stands for
+/// it.
 ///
 /// A call may block the thread; a reader asks for each schema once.
 pub trait SchemaSource: fmt::Debug + Send + Sync {
@@ -120,7 +121,8 @@ pub enum RegistryError {
         /// What is wrong.
         cause: String,
     },
-    /// No answer, or one that says to try again. The one error after which a later call may succeed.
+    /// No answer, or one that says to try again. The one error after which a later call may
+    /// succeed.
     #[error("the schema registry at {url} did not {action} in {attempts} attempts: {cause}")]
     Unavailable {
         /// The base address.

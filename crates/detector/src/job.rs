@@ -53,9 +53,9 @@ pub struct DetectParts {
 
 /// The job.
 ///
-/// A bad record is passed over and counted in `millrace_skipped_records_total`, and is not sent to the dead-letter
-/// topic: the aggregator reads the same topic by the same rules and keeps it there, once. A late one is counted alone,
-/// for the same reason.
+/// A bad record is passed over and counted in `millrace_skipped_records_total`, and is not sent to
+/// the dead-letter topic: the aggregator reads the same topic by the same rules and keeps it there,
+/// once. A late one is counted alone, for the same reason.
 #[derive(Debug, Clone)]
 pub struct DetectJob(DetectParts);
 
@@ -88,13 +88,14 @@ impl Job for DetectJob {
         Some(&self.0.control)
     }
 
-    /// Every rule speaks when a transaction comes, so an idle partition has nothing that an advance of its
-    /// watermark could bring out. It keeps its ids and profiles a little longer, no more.
+    /// Every rule speaks when a transaction comes, so an idle partition has nothing that an advance
+    /// of its watermark could bring out. It keeps its ids and profiles a little longer, no more.
     fn advances_idle(&self) -> bool {
         false
     }
 
-    /// Nearly every commit has anomalies, which would make it dearer; and one that comes again has the same id.
+    /// Nearly every commit has anomalies, which would make it dearer; and one that comes again has
+    /// the same id.
     fn tells_outputs(&self) -> bool {
         false
     }
@@ -178,8 +179,8 @@ impl DetectTask {
         }
     }
 
-    /// Writes what the operator found, stamped with the clock of this moment: the one thing that another run of the
-    /// same input would write otherwise.
+    /// Writes what the operator found, stamped with the clock of this moment: the one thing that
+    /// another run of the same input would write otherwise.
     #[cold]
     fn send_outputs(&mut self, outbox: &mut dyn Outbox) {
         if outbox.is_replay() {

@@ -1,7 +1,7 @@
 //! Fraud and anomaly detection, exactly once.
 //!
-//! One job, [`job::NAME`], reads the transactions and writes anomalies: [`job`] is the edge around the pure operator of
-//! [`millrace_fraud`], on the worker loop of [`millrace_kafka`].
+//! One job, [`job::NAME`], reads the transactions and writes anomalies: [`job`] is the edge around
+//! the pure operator of [`millrace_fraud`], on the worker loop of [`millrace_kafka`].
 
 #![forbid(unsafe_code)]
 
@@ -26,8 +26,8 @@ use crate::metrics::DetectMetrics;
 /// Runs the detector until `shutdown`, then lets it commit what it has.
 ///
 /// # Errors
-/// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start goes on from the last
-/// commit.
+/// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
+/// goes on from the last commit.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let health = Health::new("detector");
     let component = health.component(job::NAME);
@@ -66,8 +66,8 @@ async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Res
     Ok(job)
 }
 
-/// Asks the registry what the job needs, and makes it: to run it, or to repeat a log without Kafka's groups and
-/// transactions, which gives what an undisturbed run gives.
+/// Asks the registry what the job needs, and makes it: to run it, or to repeat a log without
+/// Kafka's groups and transactions, which gives what an undisturbed run gives.
 ///
 /// # Errors
 /// Wrong settings, a schema or topic that is missing, or `shutdown`.

@@ -19,8 +19,8 @@ pub(crate) fn of_text<P: DeserializeOwned>(text: &str) -> Result<P, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-/// The policy of a state by the fingerprint that releases without policies gave it: names and numbers, and one group in
-/// parentheses for each rule that runs.
+/// The policy of a state by the fingerprint that releases without policies gave it: names and
+/// numbers, and one group in parentheses for each rule that runs.
 pub(crate) fn of_fingerprint(fingerprint: &str) -> Option<DetectPolicy> {
     let rule = |name: &str| {
         let (_, after) = fingerprint.split_once(&format!(" {name}("))?;

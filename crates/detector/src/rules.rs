@@ -8,8 +8,8 @@ use millrace_fraud::{
 };
 use millrace_settings::Detector;
 
-/// The operator's settings. A rule that is not enabled is left out. How usual amounts are learnt is set under the amount
-/// outlier and holds without that rule too, as velocity rests on it.
+/// The operator's settings. A rule that is not enabled is left out. How usual amounts are learnt is
+/// set under the amount outlier and holds without that rule too, as velocity rests on it.
 ///
 /// # Errors
 /// A value that is out of its range: the message names the key, the value and the range.
@@ -65,7 +65,8 @@ mod tests {
         assert!(rules.amount_outlier.is_some() && rules.impossible_travel.is_some());
     }
 
-    /// What the configuration takes, the operator takes too, and the other way round: at the edges of every range.
+    /// What the configuration takes, the operator takes too, and the other way round: at the edges
+    /// of every range.
     #[test]
     fn the_configuration_and_the_operator_have_the_same_ranges() {
         type Edit = fn(&mut Detector, f64);

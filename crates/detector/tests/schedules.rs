@@ -1,6 +1,7 @@
-//! Random schedules over the detector as it runs in production: the job, the worker's partitions, and changes of every
-//! setting that may be changed, with kills, rebalances and aborted transactions between them. The anomalies that are
-//! committed, and the control topic, are, record by record, what an undisturbed run writes that reads the same directives.
+//! Random schedules over the detector as it runs in production: the job, the worker's partitions,
+//! and changes of every setting that may be changed, with kills, rebalances and aborted
+//! transactions between them. The anomalies that are committed, and the control topic, are, record
+//! by record, what an undisturbed run writes that reads the same directives.
 //!
 //! The variables are those of [`millrace_kafka::simulation`].
 
@@ -61,7 +62,8 @@ fn decoded(output: &Output) -> DecodedAnomaly {
 
 struct Detector {
     parts: DetectParts,
-    /// With a few seeds: a new operator works out the distances between all cities, which takes long.
+    /// With a few seeds: a new operator works out the distances between all cities, which takes
+    /// long.
     operators: [DetectOperator; 4],
 }
 
@@ -126,7 +128,8 @@ impl Scenario for Detector {
     }
 }
 
-/// Small limits, so that short streams pass them: each change makes the state keep more, less or nothing.
+/// Small limits, so that short streams pass them: each change makes the state keep more, less or
+/// nothing.
 fn settings_of(random: &mut Random) -> DetectSettings {
     let mut settings = DetectSettings {
         max_disorder_ms: random.pick(&[2_000, 0, 20_000]),
@@ -153,8 +156,8 @@ fn settings_of(random: &mut Random) -> DetectSettings {
     settings
 }
 
-/// A log of transactions: some late, some sent twice, some changed, some elsewhere than their user's, some far ahead or too
-/// early, some that nobody can decode.
+/// A log of transactions: some late, some sent twice, some changed, some elsewhere than their
+/// user's, some far ahead or too early, some that nobody can decode.
 fn log(partition: i32, random: &mut Random) -> Vec<LoggedRecord> {
     let names = (0..).map(|number| format!("u-{number}"));
     let (here, elsewhere): (Vec<_>, Vec<_>) = names

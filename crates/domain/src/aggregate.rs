@@ -105,15 +105,15 @@ pub struct Partial {
     pub source_partition: i32,
     /// The source's watermark.
     pub watermark_ms: i64,
-    /// With a watermark alone: every transaction of the source before this event time was sent in a contribution, and none
-    /// before it comes any more. `None` in what a release before wrote, too.
+    /// With a watermark alone: every transaction of the source before this event time was sent in a
+    /// contribution, and none before it comes any more. `None` in what a release before wrote, too.
     pub complete_ms: Option<i64>,
     /// What it tells.
     pub content: PartialContent,
 }
 
-/// What a record of the partials topic tells: of one merchant's window, or of every one. Contributions are at least one,
-/// each of another currency.
+/// What a record of the partials topic tells: of one merchant's window, or of every one.
+/// Contributions are at least one, each of another currency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PartialContent {
     /// How far the source's watermark has come: goes to every partition.
@@ -136,7 +136,8 @@ impl PartialContent {
 }
 
 impl Partial {
-    /// Whom it is about: it goes to that merchant's partition. `None` for a watermark, which goes to every one.
+    /// Whom it is about: it goes to that merchant's partition. `None` for a watermark, which goes
+    /// to every one.
     #[must_use]
     pub fn merchant_id(&self) -> Option<&ShortId> {
         let first = self.content.contributions().first()?;
@@ -159,8 +160,9 @@ pub struct MerchantAggregate {
     pub totals: Totals,
     /// Distinct users, exact.
     pub distinct_users: u64,
-    /// [`MerchantAggregate::FINAL`], or below it for an early result: then it is how far the watermark is from closing
-    /// the window, in milliseconds, as a negative number. So it rises, whatever the interval of early results.
+    /// [`MerchantAggregate::FINAL`], or below it for an early result: then it is how far the
+    /// watermark is from closing the window, in milliseconds, as a negative number. So it rises,
+    /// whatever the interval of early results.
     pub revision: i32,
 }
 

@@ -71,14 +71,15 @@ impl Severity {
 /// Why an anomaly was raised.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
-    /// The transactions; the first is part of the anomaly's identity, the last is the one that fired.
+    /// The transactions; the first is part of the anomaly's identity, the last is the one that
+    /// fired.
     pub transaction_ids: Vec<TransactionId>,
     /// The figures that fired, by name with the unit last, sorted by name.
     pub figures: Vec<(&'static str, f64)>,
 }
 
-/// A fraud alert as a rule raises it. The time of detection is no part of it, as rules read no clock: whoever
-/// writes the alert stamps it.
+/// A fraud alert as a rule raises it. The time of detection is no part of it, as rules read no
+/// clock: whoever writes the alert stamps it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Anomaly {
     /// See [`Anomaly::id_of`].
@@ -103,8 +104,8 @@ pub struct Anomaly {
 const NAMESPACE: Uuid = Uuid::from_u128(0x5b0c_9d0e_7a43_4f0b_9a5e_2f1d_6c88_40e7);
 
 impl Anomaly {
-    /// The id as a function of rule, entity and first transaction (a version 5 UUID, RFC 9562 §5.5): a retry or a
-    /// replay can never raise the same anomaly under another id.
+    /// The id as a function of rule, entity and first transaction (a version 5 UUID, RFC 9562
+    /// §5.5): a retry or a replay can never raise the same anomaly under another id.
     #[must_use]
     pub fn id_of(rule: &str, entity: &ShortId, first: &TransactionId) -> Uuid {
         let mut name = Vec::with_capacity(rule.len() + 30);

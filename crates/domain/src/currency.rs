@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::InvalidValue;
 
-/// An ISO 4217 alphabetic code: three upper-case ASCII letters. Codes are checked by form, not against the list,
-/// as the list changes more often than software is deployed.
+/// An ISO 4217 alphabetic code: three upper-case ASCII letters. Codes are checked by form, not
+/// against the list, as the list changes more often than software is deployed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 

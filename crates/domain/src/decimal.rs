@@ -1,21 +1,24 @@
 //! Which four-decimal amount a number means that is none to the letter.
 //!
-//! - A **double** is the amount that it is nearest to, if it is the very double of that amount, or not further from that
-//!   one than arithmetic leaves it: [`NOISE`] units in its last place, and less than half a fifth decimal, 0.000005. So it
-//!   can have noise below 2^34 (17 billion), where a last place is that fine; from there on to [`Amount::MAX`] it is an
-//!   amount to the letter, or none. A number with a fifth decimal that is not zero is never an amount.
-//! - A **float** of 32 bits is its shortest decimal, which every language shows: the float nearest to 57.16 is 57.16. Cents
-//!   come back below [`MAX_FLOAT`], and four decimals below 1,024; from [`MAX_FLOAT`] on it is refused.
+//! - A **double** is the amount that it is nearest to, if it is the very double of that amount, or
+//!   not further from that one than arithmetic leaves it: [`NOISE`] units in its last place, and
+//!   less than half a fifth decimal, 0.000005. So it can have noise below 2^34 (17 billion), where
+//!   a last place is that fine; from there on to [`Amount::MAX`] it is an amount to the letter, or
+//!   none. A number with a fifth decimal that is not zero is never an amount.
+//! - A **float** of 32 bits is its shortest decimal, which every language shows: the float nearest
+//!   to 57.16 is 57.16. Cents come back below [`MAX_FLOAT`], and four decimals below 1,024; from
+//!   [`MAX_FLOAT`] on it is refused.
 //! - A **decimal** is what it is: too fine unless all beyond its fourth decimal is zero.
 
 use crate::money::UNITS_PER_WHOLE;
 use crate::{Amount, InvalidValue};
 
-/// How far a double may be from that of its amount, in units in the last place: a sum of some dozens of amounts, or a price
-/// by a quantity with a tax, stays within it.
+/// How far a double may be from that of its amount, in units in the last place: a sum of some
+/// dozens of amounts, or a price by a quantity with a tax, stays within it.
 pub const NOISE: f64 = 8.0;
 
-/// From here on a float of 32 bits does not tell one cent from the next: two neighbours are more than one apart.
+/// From here on a float of 32 bits does not tell one cent from the next: two neighbours are more
+/// than one apart.
 pub const MAX_FLOAT: f32 = 131_072.0;
 
 /// Half of a fifth decimal.
@@ -46,7 +49,8 @@ pub(crate) fn judge_f64(value: f64) -> Result<Amount, InvalidValue> {
     };
     let nearest = amount.to_f64();
     let last_place = nearest.next_up() - nearest;
-    // Exact, as the two are close (P. Sterbenz, 1974). The amount itself is half a last place from its double at most.
+    // Exact, as the two are close (P. Sterbenz, 1974). The amount itself is half a last place from
+    // its double at most.
     let off = (value - nearest).abs();
     let is_noise = off <= NOISE * last_place && off + last_place / 2.0 < HALF_FIFTH;
     if is_noise { Ok(amount) } else { Err(too_fine) }
@@ -64,7 +68,8 @@ impl Amount {
         if value >= MAX_FLOAT {
             return Err(InvalidValue::AmountFloatTooLarge(value));
         }
-        // What is written is the shortest decimal that is nearer to this float than to any other; its double is read as any.
+        // What is written is the shortest decimal that is nearer to this float than to any other;
+        // its double is read as any.
         let shortest: f64 = value.to_string().parse().unwrap_or(f64::NAN);
         Self::from_nearest_f64(shortest).map_or_else(|| judge_exact(shortest), Ok)
     }

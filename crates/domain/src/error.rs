@@ -3,8 +3,9 @@
 use millrace_contract::kind::unit_hint;
 use thiserror::Error;
 
-/// A field's value that the contract of a transaction refuses. The message names the field, the value and what
-/// would be right; [`InvalidValue::code`] is the bounded name that metrics and dead-letter headers carry.
+/// A field's value that the contract of a transaction refuses. The message names the field, the
+/// value and what would be right; [`InvalidValue::code`] is the bounded name that metrics and
+/// dead-letter headers carry.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum InvalidValue {
     /// The transaction id is not 36 characters of a hyphenated UUID.
@@ -30,7 +31,8 @@ pub enum InvalidValue {
     /// Above [`crate::Amount::MAX`].
     #[error("amount {0} is above the largest that is exact in a double with four decimals, 200000000000")]
     AmountTooLarge(f64),
-    /// A float of 32 bits from [`crate::decimal::MAX_FLOAT`] on, which does not tell one cent from the next.
+    /// A float of 32 bits from [`crate::decimal::MAX_FLOAT`] on, which does not tell one cent from
+    /// the next.
     #[error(
         "amount {0} is a float, and floats do not tell cents apart from 131072 on: a double or a decimal does"
     )]

@@ -9,10 +9,11 @@ use millrace_contract::hex;
 
 use crate::InvalidValue;
 
-/// A user, merchant or city name of 1 to 64 bytes of UTF-8, in twelve bytes: the text, padded with NUL, or, where that is
-/// longer, a surrogate for it ([`texts`]).
+/// A user, merchant or city name of 1 to 64 bytes of UTF-8, in twelve bytes: the text, padded with
+/// NUL, or, where that is longer, a surrogate for it ([`texts`]).
 ///
-/// Ids are in the order of these bytes: short ones in the order of their texts, after all long ones.
+/// Ids are in the order of these bytes: short ones in the order of their texts, after all long
+/// ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShortId([u8; 12]);
 
@@ -25,7 +26,8 @@ impl ShortId {
     /// Reads an id; `field` is its name in the contract, for the error.
     ///
     /// # Errors
-    /// Empty, longer than 64 bytes, or with a NUL byte. Other control characters are as good as letters.
+    /// Empty, longer than 64 bytes, or with a NUL byte. Other control characters are as good as
+    /// letters.
     #[inline]
     pub fn new(text: &str, field: &'static str) -> Result<Self, InvalidValue> {
         let bytes = text.as_bytes();
@@ -43,8 +45,8 @@ impl ShortId {
         Ok(Self(padded))
     }
 
-    /// Reads an id of ASCII from the end of 16 bytes, without a copy byte by byte: the way of nearly every id in a stream.
-    /// `None` says only that [`ShortId::new`] has to decide.
+    /// Reads an id of ASCII from the end of 16 bytes, without a copy byte by byte: the way of
+    /// nearly every id in a stream. `None` says only that [`ShortId::new`] has to decide.
     #[inline]
     #[must_use]
     pub fn from_ascii_end(bytes: &[u8; 16], length: usize) -> Option<Self> {
@@ -106,8 +108,9 @@ impl ShortId {
         self.0
     }
 
-    /// The twelve bytes as little-endian integers, for hashes and comparisons. They come straight from where the id lies: a
-    /// key that is put together in bytes and read as words waits until every store before it has reached the cache.
+    /// The twelve bytes as little-endian integers, for hashes and comparisons. They come straight
+    /// from where the id lies: a key that is put together in bytes and read as words waits until
+    /// every store before it has reached the cache.
     #[inline]
     #[must_use]
     pub const fn to_words(self) -> (u64, u32) {
@@ -118,7 +121,8 @@ impl ShortId {
         )
     }
 
-    /// Reads back [`ShortId::to_padded`]; `None` if the bytes are no valid id. The text of a long one is not brought back.
+    /// Reads back [`ShortId::to_padded`]; `None` if the bytes are no valid id. The text of a long
+    /// one is not brought back.
     #[must_use]
     pub fn from_padded(padded: [u8; 12]) -> Option<Self> {
         let id = Self(padded);
@@ -209,7 +213,8 @@ impl TransactionId {
 
     /// As [`TransactionId::parse`], where nobody needs to know what is wrong.
     ///
-    /// A call would give the id by way of memory, written in other pieces than it is read in: the processor waits for that.
+    /// A call would give the id by way of memory, written in other pieces than it is read in: the
+    /// processor waits for that.
     #[inline(always)]
     #[must_use]
     pub fn from_text(text: &[u8; 36]) -> Option<Self> {

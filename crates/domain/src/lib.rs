@@ -1,7 +1,8 @@
-//! Types, contracts and validation of Millrace: transactions, aggregates, anomalies, topics, schemas.
+//! Types, contracts and validation of Millrace: transactions, aggregates, anomalies, topics,
+//! schemas.
 //!
-//! Nothing in this crate does I/O, reads a clock or draws a random number. Every value that leaves a constructor
-//! here is valid by the contract, so the rest of the code never checks again.
+//! Nothing in this crate does I/O, reads a clock or draws a random number. Every value that leaves
+//! a constructor here is valid by the contract, so the rest of the code never checks again.
 
 #![forbid(unsafe_code)]
 

@@ -12,8 +12,8 @@ pub const UNITS_PER_WHOLE: i64 = 10_000;
 pub struct Amount(i64);
 
 impl Amount {
-    /// The largest amount: 200 billion. Below 2^51 units the two roundings of `from_f64` stay within half a unit, so
-    /// that every amount comes back from its double exactly.
+    /// The largest amount: 200 billion. Below 2^51 units the two roundings of `from_f64` stay
+    /// within half a unit, so that every amount comes back from its double exactly.
     pub const MAX: Self = Self(2_000_000_000_000_000);
 
     /// Makes an amount of `units` of 1/10,000; `None` unless it is from 1 to [`Amount::MAX`].
@@ -22,7 +22,8 @@ impl Amount {
         (1..=Self::MAX.0).contains(&units).then_some(Self(units))
     }
 
-    /// Reads the contract's double, which may have noise of arithmetic (0.1 + 0.2): see [`crate::decimal`].
+    /// Reads the contract's double, which may have noise of arithmetic (0.1 + 0.2): see
+    /// [`crate::decimal`].
     ///
     /// # Errors
     /// Not finite, not positive, too large, or with more than four decimals.
@@ -31,7 +32,8 @@ impl Amount {
         Self::from_nearest_f64(value).map_or_else(|| decimal::judge_f64(value), Ok)
     }
 
-    /// Reads a double that is the very one that an amount is written as, as nearly all are; `None` for any other.
+    /// Reads a double that is the very one that an amount is written as, as nearly all are; `None`
+    /// for any other.
     #[inline]
     #[must_use]
     pub fn from_nearest_f64(value: f64) -> Option<Self> {
@@ -40,8 +42,9 @@ impl Amount {
         if !(scaled > 0.0 && scaled < Self::MAX.0 as f64 + 0.5) {
             return None;
         }
-        // Rounded by hand, as `round` is a call where the processor need not have an instruction for it. Exact below
-        // 2^51, so the division gives the nearest double to the decimal: the one a parser would give.
+        // Rounded by hand, as `round` is a call where the processor need not have an instruction
+        // for it. Exact below 2^51, so the division gives the nearest double to the decimal: the
+        // one a parser would give.
         let units = (scaled + 0.5) as i64;
         (units >= 1 && units as f64 / UNITS_PER_WHOLE as f64 == value).then_some(Self(units))
     }
@@ -67,8 +70,8 @@ impl fmt::Display for Amount {
     }
 }
 
-/// A sum of amounts in units of 1/10,000. 128 bits hold more than 10^22 of the largest amounts, so that adding
-/// never overflows in any run that can be imagined.
+/// A sum of amounts in units of 1/10,000. 128 bits hold more than 10^22 of the largest amounts, so
+/// that adding never overflows in any run that can be imagined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Sum(i128);
 

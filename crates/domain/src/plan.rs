@@ -1,8 +1,8 @@
-//! What is to be done about a setting of something that is there already, and is not as the configuration says:
-//! found × wanted, without I/O.
+//! What is to be done about a setting of something that is there already, and is not as the
+//! configuration says: found × wanted, without I/O.
 //!
-//! What others may have made is left alone, unless the pipeline would be wrong by it; nothing that deletes is done
-//! unless it was asked for.
+//! What others may have made is left alone, unless the pipeline would be wrong by it; nothing that
+//! deletes is done unless it was asked for.
 
 use std::fmt;
 

@@ -4,8 +4,9 @@ use crate::schema;
 
 /// Transactions, keyed by user.
 pub const TRANSACTIONS: &str = "financial_transactions";
-/// What the job that rekeys makes of [`TRANSACTIONS`], where the settings ask for it: each of them in one form, keyed by
-/// user, in the partition of murmur2. The other jobs then read it in place of [`TRANSACTIONS`].
+/// What the job that rekeys makes of [`TRANSACTIONS`], where the settings ask for it: each of them
+/// in one form, keyed by user, in the partition of murmur2. The other jobs then read it in place of
+/// [`TRANSACTIONS`].
 pub const KEYED: &str = "financial_transactions.keyed";
 /// Final aggregates, keyed by merchant.
 pub const AGGREGATES: &str = "transaction_aggregates";
@@ -13,8 +14,8 @@ pub const AGGREGATES: &str = "transaction_aggregates";
 pub const ANOMALIES: &str = "transaction_anomalies";
 /// Internal: partial aggregates, keyed by merchant, and the sources' watermarks.
 pub const PARTIALS: &str = "transaction_aggregates.partials";
-/// Internal: advances of idle source partitions and changes of the first stage's settings, one partition for each of
-/// [`TRANSACTIONS`].
+/// Internal: advances of idle source partitions and changes of the first stage's settings, one
+/// partition for each of [`TRANSACTIONS`].
 pub const AGGREGATES_CONTROL: &str = "transaction_aggregates.control";
 /// Internal: changes of the second stage's settings, one partition for each of [`PARTIALS`].
 pub const PARTIALS_CONTROL: &str = "transaction_aggregates.partials.control";
@@ -22,7 +23,8 @@ pub const PARTIALS_CONTROL: &str = "transaction_aggregates.partials.control";
 pub const ANOMALIES_CONTROL: &str = "transaction_anomalies.control";
 /// Internal: changes of the rekeying job's settings, one partition for each of [`TRANSACTIONS`].
 pub const KEYED_CONTROL: &str = "financial_transactions.keyed.control";
-/// Internal: as [`AGGREGATES_CONTROL`], of a first stage that reads [`KEYED`]: its offsets are of another log.
+/// Internal: as [`AGGREGATES_CONTROL`], of a first stage that reads [`KEYED`]: its offsets are of
+/// another log.
 pub const AGGREGATES_KEYED_CONTROL: &str = "transaction_aggregates.keyed.control";
 /// Internal: as [`ANOMALIES_CONTROL`], of a detector that reads [`KEYED`].
 pub const ANOMALIES_KEYED_CONTROL: &str = "transaction_anomalies.keyed.control";
@@ -49,8 +51,8 @@ pub const FRAUD_RULES: &str = "fraud_rules";
 /// Ground truth of injected fraud.
 pub const FRAUD_LABELS: &str = "fraud_labels";
 
-/// Bytes that a record on a topic of dead letters or late records may have: what a topic of Kafka's own default takes
-/// (1,048,588), and room for the headers of a copy.
+/// Bytes that a record on a topic of dead letters or late records may have: what a topic of Kafka's
+/// own default takes (1,048,588), and room for the headers of a copy.
 pub const MAX_COPY_BYTES: u32 = 1_048_588 + 65_536;
 
 /// The dead-letter topic of `topic`.
@@ -68,15 +70,17 @@ pub struct TopicSpec {
     pub partitions: i32,
     /// Whether the log keeps the newest record of each key for ever, in place of a retention time.
     pub compacted: bool,
-    /// Whether the broker stamps records as it appends them. The source topic does: its time is then part of the
-    /// log, and a producer with a wrong clock cannot mislead the bound on far-future events.
+    /// Whether the broker stamps records as it appends them. The source topic does: its time is
+    /// then part of the log, and a producer with a wrong clock cannot mislead the bound on
+    /// far-future events.
     pub log_append_time: bool,
-    /// Whether it has copies of other topics' records: then it takes larger ones than these topics do.
+    /// Whether it has copies of other topics' records: then it takes larger ones than these topics
+    /// do.
     pub takes_copies: bool,
     /// The Avro schema of `<name>-value`, where the topic has one.
     pub value_schema: Option<&'static str>,
-    /// Whether others write it and Millrace reads: then each version of its schema must be readable as every other one,
-    /// as Millrace reads with its own.
+    /// Whether others write it and Millrace reads: then each version of its schema must be readable
+    /// as every other one, as Millrace reads with its own.
     pub is_written_by_others: bool,
 }
 

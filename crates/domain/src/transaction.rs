@@ -114,8 +114,8 @@ impl Transaction {
         }
     }
 
-    /// Checks the event time against the earliest that the stream may have: a time in seconds, taken for milliseconds, is
-    /// in January 1970.
+    /// Checks the event time against the earliest that the stream may have: a time in seconds,
+    /// taken for milliseconds, is in January 1970.
     ///
     /// # Errors
     /// Before `earliest_ms`.
@@ -128,8 +128,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Checks the event time against the time at which the broker appended the record, which is part of the log:
-    /// so a replay decides as the first run did.
+    /// Checks the event time against the time at which the broker appended the record, which is
+    /// part of the log: so a replay decides as the first run did.
     ///
     /// # Errors
     /// More than `max_future_ms` ahead.

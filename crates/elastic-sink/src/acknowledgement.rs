@@ -1,8 +1,8 @@
 //! Which offsets may be committed: for each partition all up to the first that is not yet done.
 //!
-//! Batches finish in any order. Each stands for a span of offsets of each partition, and the spans of a partition join
-//! without a gap (the way of Quickwit's checkpoint deltas), so that the end of the last span in an unbroken row is
-//! what may be committed.
+//! Batches finish in any order. Each stands for a span of offsets of each partition, and the spans
+//! of a partition join without a gap (the way of Quickwit's checkpoint deltas), so that the end of
+//! the last span in an unbroken row is what may be committed.
 //!
 //! A record that is set aside is *held*: its span is done but for it, and nothing from it on is
 //! committed until it is released. So it is read again by whoever starts from what is committed.
@@ -29,8 +29,8 @@ pub struct Span {
     pub from: i64,
     /// The offset after the last.
     pub to: i64,
-    /// Which assignment of the partition it belongs to: what was read before a partition went and came back says
-    /// nothing of what is read since.
+    /// Which assignment of the partition it belongs to: what was read before a partition went and
+    /// came back says nothing of what is read since.
     pub assignment: u64,
 }
 
@@ -65,8 +65,9 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Notes that the record at `offset` was read, and gives the span from the partition's last record to it. Offsets
-    /// rise; gaps (markers of transactions, compacted records) belong to the record after them.
+    /// Notes that the record at `offset` was read, and gives the span from the partition's last
+    /// record to it. Offsets rise; gaps (markers of transactions, compacted records) belong to the
+    /// record after them.
     pub fn read(&mut self, partition: PartitionKey, offset: i64) -> Span {
         let to = offset + 1;
         let progress = self.partitions.entry(partition).or_insert_with(|| {

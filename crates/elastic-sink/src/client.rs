@@ -24,7 +24,6 @@ pub struct Elasticsearch {
 impl Elasticsearch {
     /// A request to a path, whose segments are escaped here. It has the credentials and the timeout
     /// of the settings.
-    #[must_use]
     pub fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         let mut url = self.url.clone();
         // `connect` takes no URL that cannot have a path.

@@ -49,8 +49,8 @@ impl DeadLetters {
         })
     }
 
-    /// Sends a copy of a record, with headers that say why; tries again until it is acknowledged. One that is too large for
-    /// its topic is cut.
+    /// Sends a copy of a record, with headers that say why; tries again until it is acknowledged.
+    /// One that is too large for its topic is cut.
     ///
     /// # Errors
     /// The producer can never send again.

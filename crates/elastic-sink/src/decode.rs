@@ -22,8 +22,8 @@ pub enum Decision {
     Work(Work),
     /// A transaction outside the sample.
     NotChosen,
-    /// A bad transaction: the aggregator reads the same topic and sends it to the dead letters, so that doing it here
-    /// too would have it there twice.
+    /// A bad transaction: the aggregator reads the same topic and sends it to the dead letters, so
+    /// that doing it here too would have it there twice.
     Skip {
         /// The bounded name of the reason.
         code: &'static str,
@@ -39,7 +39,8 @@ pub struct Record<'a> {
     pub partition: i32,
     /// Its offset.
     pub offset: i64,
-    /// When the broker appended it to the log, in milliseconds since 1970; `None` if only a producer says when.
+    /// When the broker appended it to the log, in milliseconds since 1970; `None` if only a
+    /// producer says when.
     pub append_time_ms: Option<i64>,
     /// Its key.
     pub key: Option<&'a [u8]>,
@@ -68,7 +69,8 @@ pub struct Readers {
     pub aggregates: AggregateReader,
     /// Of anomalies.
     pub anomalies: AnomalyReader,
-    /// The partitions of the transactions, where those that lie elsewhere than their user's become dead letters.
+    /// The partitions of the transactions, where those that lie elsewhere than their user's become
+    /// dead letters.
     pub partitions: Option<SourcePartitions>,
 }
 
@@ -164,7 +166,8 @@ impl Decoder {
                 record.partition,
                 source.at_start(),
             );
-            // Where partitions were added, the aggregator refuses to refuse such records, and so they are no dead letters.
+            // Where partitions were added, the aggregator refuses to refuse such records, and so
+            // they are no dead letters.
             misplaced.is_some() && {
                 source.look_for_record();
                 !source.have_grown()

@@ -43,8 +43,8 @@ use crate::reachability::Reachability;
 use crate::retry::Backoff;
 use crate::writer::Writer;
 
-/// Runs the sink until `shutdown`, then drains it. Readiness: `kafka` is ready with an assignment and a broker,
-/// `elasticsearch` while the server answers and takes documents.
+/// Runs the sink until `shutdown`, then drains it. Readiness: `kafka` is ready with an assignment
+/// and a broker, `elasticsearch` while the server answers and takes documents.
 ///
 /// # Errors
 /// Wrong settings, a port in use, or what a new start of the process may mend.
@@ -83,7 +83,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     ended.await.context("the consumer's thread has panicked")?
 }
 
-/// Puts the templates, however long the server is away: without them it would make up mappings of its own.
+/// Puts the templates, however long the server is away: without them it would make up mappings of
+/// its own.
 async fn set_up(client: &Elasticsearch, settings: &Settings, reachability: &Reachability, backoff: Backoff) {
     let mut attempt = 0;
     loop {

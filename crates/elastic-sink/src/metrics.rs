@@ -208,7 +208,8 @@ impl Metrics {
         }
     }
 
-    /// Counts documents. The label `index` is the name without prefix and month, of which there are three.
+    /// Counts documents. The label `index` is the name without prefix and month, of which there are
+    /// three.
     pub fn document(&self, stream: Stream, outcome: Outcome, count: u64) {
         self.documents
             .with_label_values(&[stream.index(), outcome.as_str()])

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Exponential back-off with "equal jitter" (M. Brooker, "Exponential Backoff and Jitter", 2015): half of each pause
-/// is fixed, half is chance, so that instances which failed together do not come back together.
+/// Exponential back-off with "equal jitter" (M. Brooker, "Exponential Backoff and Jitter", 2015):
+/// half of each pause is fixed, half is chance, so that instances which failed together do not come
+/// back together.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
     /// The first pause, at most.

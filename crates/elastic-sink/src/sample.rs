@@ -2,8 +2,8 @@
 
 use millrace_domain::TransactionId;
 
-/// Chooses a share of the transactions by a hash of their ids: no clock and no chance, so that a replay, another
-/// instance and another partition choose the same.
+/// Chooses a share of the transactions by a hash of their ids: no clock and no chance, so that a
+/// replay, another instance and another partition choose the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// Hashes below this are in; 2^64 takes all.
@@ -14,7 +14,8 @@ impl Sample {
     /// A sample of `share`, from 0 (none) to 1 (all).
     #[must_use]
     pub fn of(share: f64) -> Self {
-        // 2^64; the cast saturates, so that a share out of range acts as the nearest that is within.
+        // 2^64; the cast saturates, so that a share out of range acts as the nearest that is
+        // within.
         Self {
             bound: (share * 18_446_744_073_709_551_616.0) as u128,
         }
@@ -33,8 +34,8 @@ impl Sample {
     }
 }
 
-/// Mixes the 16 bytes to 64 evenly spread bits, whatever kind of UUID they are (the finalizer of SplitMix64,
-/// S. Vigna, 2015).
+/// Mixes the 16 bytes to 64 evenly spread bits, whatever kind of UUID they are (the finalizer of
+/// SplitMix64, S. Vigna, 2015).
 fn hash(id: &TransactionId) -> u64 {
     let bits = u128::from_be_bytes(*id.as_bytes());
     let mut z = ((bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ bits as u64;

@@ -63,7 +63,8 @@ impl Month {
     #[must_use]
     pub fn of(time_ms: i64) -> Option<Self> {
         Transaction::check_time(time_ms).ok()?;
-        // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days; no day is before 1970 here.
+        // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days; no day is
+        // before 1970 here.
         let days = time_ms / 86_400_000 + 719_468;
         let day_of_era = days % 146_097;
         let year_of_era =

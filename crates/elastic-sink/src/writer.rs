@@ -251,7 +251,8 @@ impl Writer {
                 without_documents(message)
             )));
         }
-        // An outage is told once by the readiness; each attempt is of interest only to who looks for it.
+        // An outage is told once by the readiness; each attempt is of interest only to who looks
+        // for it.
         tracing::debug!(
             reason,
             answer = message,

@@ -1,4 +1,5 @@
-//! The saved objects in `kibana/`: their references resolve, and every field they use is in the templates.
+//! The saved objects in `kibana/`: their references resolve, and every field they use is in the
+//! templates.
 
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]

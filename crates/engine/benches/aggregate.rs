@@ -1,9 +1,11 @@
-//! Records a second of stage 1 of aggregation on one core: 1 million users, 5,000 merchants by Zipf's law, at two densities
-//! of event time, one by one and in groups, and with early results; then other numbers of users and merchants, to see
-//! what a record costs as they grow. Each iteration feeds the next stretch of an endless stream, so that closing windows
-//! and forgetting are in it.
+//! Records a second of stage 1 of aggregation on one core: 1 million users, 5,000 merchants by
+//! Zipf's law, at two densities of event time, one by one and in groups, and with early results;
+//! then other numbers of users and merchants, to see what a record costs as they grow. Each
+//! iteration feeds the next stretch of an endless stream, so that closing windows and forgetting
+//! are in it.
 //!
-//! Times are the thread's own on a processor, as the clock also counts what it waits for one on a busy machine.
+//! Times are the thread's own on a processor, as the clock also counts what it waits for one on a
+//! busy machine.
 
 #![allow(missing_docs, reason = "the macros make public functions")]
 

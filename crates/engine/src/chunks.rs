@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::pages::Page;
 
-/// A growing array of chunks of `len` elements each. A page has as many chunks, to a power of two, as make it about
-/// `BYTES` or less; no chunk lies in two pages. The first page grows by doubling, so that a small array stays small.
+/// A growing array of chunks of `len` elements each. A page has as many chunks, to a power of two,
+/// as make it about `BYTES` or less; no chunk lies in two pages. The first page grows by doubling,
+/// so that a small array stays small.
 #[derive(Debug)]
 pub struct Chunks<T, const BYTES: usize> {
     pages: Vec<Page<T>>,

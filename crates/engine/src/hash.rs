@@ -11,11 +11,12 @@ pub(crate) fn key_of_words((low, high): (u64, u64)) -> Key {
 
 /// The seed of the tables' hash.
 ///
-/// The hash is a folded multiply of the two halves, then a second one (the construction of wyhash and foldhash): it
-/// spreads sequential and time-ordered ids as well as random ones, in about two nanoseconds. Like every fast hash it
-/// keeps its promise only against people who do not know the seed: whoever does can make ids that collide, and so a
-/// table slow, though never wrong. A service that takes ids from strangers therefore draws a seed at its start.
-/// Tables keep the order of insertion, so that no output and no snapshot depends on the seed.
+/// The hash is a folded multiply of the two halves, then a second one (the construction of wyhash
+/// and foldhash): it spreads sequential and time-ordered ids as well as random ones, in about two
+/// nanoseconds. Like every fast hash it keeps its promise only against people who do not know the
+/// seed: whoever does can make ids that collide, and so a table slow, though never wrong. A service
+/// that takes ids from strangers therefore draws a seed at its start. Tables keep the order of
+/// insertion, so that no output and no snapshot depends on the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashSeed {
     low: u64,

@@ -4,12 +4,15 @@ use crate::hash::{HashSeed, Key};
 use crate::index::Index;
 use crate::pages::{Frozen, Pages};
 
-/// A map from 16-byte keys to values, dense and in the order of insertion, without removal of single keys.
+/// A map from 16-byte keys to values, dense and in the order of insertion, without removal of
+/// single keys.
 ///
-/// Keys and values lie in two paged arrays; beside them an [`Index`] holds their positions. So an insertion writes one
-/// line of that and appends, a look-up of an absent key touches that line alone, the state is frozen page by page, in an
-/// order that depends on the insertions alone, and positions serve as dense ids.
-/// Positions are 32 bits wide: 4 billion keys (64 GB of them) are more than a partition's table ever holds.
+/// Keys and values lie in two paged arrays; beside them an [`Index`] holds their positions. So an
+/// insertion writes one line of that and appends, a look-up of an absent key touches that line
+/// alone, the state is frozen page by page, in an order that depends on the insertions alone, and
+/// positions serve as dense ids.
+/// Positions are 32 bits wide: 4 billion keys (64 GB of them) are more than a partition's table
+/// ever holds.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyTable<V> {
     keys: Keys,

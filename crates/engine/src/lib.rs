@@ -1,8 +1,9 @@
 //! The deterministic engine: watermarks, windows, deduplication, operators, snapshots.
 //!
-//! Nothing here does I/O, reads a clock or draws a random number. An [`Operator`] is a function of the records,
-//! advances and changes of policy it is given, in their order: whoever repeats them gets the same state and the same
-//! outputs. Exactly-once processing and recovery rest on that alone.
+//! Nothing here does I/O, reads a clock or draws a random number. An [`Operator`] is a function of
+//! the records, advances and changes of policy it is given, in their order: whoever repeats them
+//! gets the same state and the same outputs. Exactly-once processing and recovery rest on that
+//! alone.
 
 #![forbid(unsafe_code)]
 

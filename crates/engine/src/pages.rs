@@ -1,12 +1,14 @@
 //! A growing array in pages that can be frozen: a snapshot of all of it without a copy.
 //!
-//! A page is either owned, and then written in place, or shared with what was frozen, and then taken back before the
-//! next write to it: for nothing if the frozen side is done with it, else by a copy of this page alone. So freezing
-//! costs one small allocation for each page that was written since the last time; what is processed afterwards pays for
-//! the pages it writes, once each; and twice in memory is no more than these. Neither unsafe code nor an atomic
-//! operation is in the path of an owned page.
+//! A page is either owned, and then written in place, or shared with what was frozen, and then
+//! taken back before the next write to it: for nothing if the frozen side is done with it, else by
+//! a copy of this page alone. So freezing costs one small allocation for each page that was written
+//! since the last time; what is processed afterwards pays for the pages it writes, once each; and
+//! twice in memory is no more than these. Neither unsafe code nor an atomic operation is in the
+//! path of an owned page.
 //!
-//! Growth never moves what is there, so it costs no pause either, and memory in use is never twice what is needed.
+//! Growth never moves what is there, so it costs no pause either, and memory in use is never twice
+//! what is needed.
 
 use std::sync::Arc;
 
@@ -81,8 +83,9 @@ const fn bits<T>(page_bytes: usize) -> u32 {
 
 /// An array that grows by pages of about `BYTES` each: as many elements as fit, to a power of two.
 ///
-/// Small pages suit what is written at random, as a write after a freeze copies its page; large pages suit what is only
-/// appended to, as pointers to them are few. The first page grows by doubling, so that a small array stays small.
+/// Small pages suit what is written at random, as a write after a freeze copies its page; large
+/// pages suit what is only appended to, as pointers to them are few. The first page grows by
+/// doubling, so that a small array stays small.
 #[derive(Debug)]
 pub struct Pages<T, const BYTES: usize> {
     pages: Vec<Page<T>>,
@@ -133,8 +136,8 @@ impl<T, const BYTES: usize> Pages<T, BYTES> {
 }
 
 impl<T: Clone, const BYTES: usize> Pages<T, BYTES> {
-    /// An empty array with room for `capacity` elements, but for a whole page at most: further pages come as they are
-    /// needed.
+    /// An empty array with room for `capacity` elements, but for a whole page at most: further
+    /// pages come as they are needed.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         let mut pages = Self::new();
@@ -236,8 +239,8 @@ impl<T: Clone, const BYTES: usize> Frozen<T, BYTES> {
         self.pages.iter().flat_map(|page| page.iter())
     }
 
-    /// Gives every page to `take`, in order, and lets go of each before the next: the array then has it back without a
-    /// copy.
+    /// Gives every page to `take`, in order, and lets go of each before the next: the array then
+    /// has it back without a copy.
     pub fn for_each_page(self, mut take: impl FnMut(&[T])) {
         for page in self.pages {
             take(&page);

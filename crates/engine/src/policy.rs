@@ -1,10 +1,11 @@
 //! What every operator's policy has in common.
 //!
-//! A *policy* is what a user may change over an existing state: the size of windows, lateness, disorder, thresholds, the
-//! number of sources. It is no part of a state's *layout*, which is the operator and the version of its bytes (the first
-//! byte says both). A state carries the policy it last had, and a change of policy is an event in the partition's order
-//! ([`crate::Operator::configure`]): so a replay repeats it at the same place, and a snapshot can be read whatever the
-//! settings have become since.
+//! A *policy* is what a user may change over an existing state: the size of windows, lateness,
+//! disorder, thresholds, the number of sources. It is no part of a state's *layout*, which is the
+//! operator and the version of its bytes (the first byte says both). A state carries the policy it
+//! last had, and a change of policy is an event in the partition's order
+//! ([`crate::Operator::configure`]): so a replay repeats it at the same place, and a snapshot can
+//! be read whatever the settings have become since.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -14,8 +15,9 @@ pub const DAY_MS: i64 = 24 * 3_600_000;
 
 /// Which event times are possible, and which records are left out for where they lie.
 ///
-/// An operator does not look at them, as it does not know a record's time and place in the log: its caller does, and
-/// leaves out what is outside. They are in the policy, as a replay has to decide as the first run did.
+/// An operator does not look at them, as it does not know a record's time and place in the log: its
+/// caller does, and leaves out what is outside. They are in the policy, as a replay has to decide
+/// as the first run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventTimeBounds {
@@ -27,8 +29,8 @@ pub struct EventTimeBounds {
     /// Whether a record is left out that lies in another partition than its user's records.
     #[serde(default)]
     pub refuses_misplaced: bool,
-    /// How many partitions the input has, by which a user's partition is told; `None` in a policy of before they were
-    /// part of it.
+    /// How many partitions the input has, by which a user's partition is told; `None` in a policy
+    /// of before they were part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<i32>,
 }
@@ -45,8 +47,8 @@ impl EventTimeBounds {
     /// Whether `wanted` may take the place of these bounds over any state.
     ///
     /// # Errors
-    /// The input has another number of partitions, and records are to be left out for where they lie: those from before
-    /// the change lie where the earlier number put them, and are right.
+    /// The input has another number of partitions, and records are to be left out for where they
+    /// lie: those from before the change lie where the earlier number put them, and are right.
     pub fn check_change(&self, wanted: &Self) -> Result<(), PolicyRefused> {
         match (self.partitions, wanted.partitions) {
             (Some(present), Some(partitions)) if present != partitions && wanted.refuses_misplaced => {

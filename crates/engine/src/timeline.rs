@@ -30,10 +30,11 @@ pub(crate) enum Begin {
     AtOnce,
 }
 
-/// The cells of event time. Their size and how long they are held change from some time on, never for what is before it:
-/// so no two cells overlap, and what has closed stays closed.
+/// The cells of event time. Their size and how long they are held change from some time on, never
+/// for what is before it: so no two cells overlap, and what has closed stays closed.
 ///
-/// There is one segment, but for a while after a change: those whose cells have all closed are left out.
+/// There is one segment, but for a while after a change: those whose cells have all closed are left
+/// out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Timeline {
     /// By start; at least one. The first also stands for what is before it, all of which is closed.
@@ -73,7 +74,8 @@ impl Timeline {
         }
     }
 
-    /// By how much a time's cell has been closed for at a watermark, from 1 on; `None` if it is open.
+    /// By how much a time's cell has been closed for at a watermark, from 1 on; `None` if it is
+    /// open.
     pub(crate) fn late_by_ms(&self, time_ms: i64, watermark_ms: i64) -> Option<i64> {
         let cell = self.cell(time_ms);
         let is_closed = cell.until_ms <= watermark_ms || cell.end_ms <= self.closed_ms;
@@ -132,9 +134,9 @@ impl Timeline {
         }
     }
 
-    /// Cuts event time anew from the watermark on, and from where cells that are in use reach to. A change that has not
-    /// begun by then is taken back, unless all before it has closed. Before the first watermark, everything is cut anew.
-    /// Whether the last segment is a new one.
+    /// Cuts event time anew from the watermark on, and from where cells that are in use reach to. A
+    /// change that has not begun by then is taken back, unless all before it has closed. Before the
+    /// first watermark, everything is cut anew. Whether the last segment is a new one.
     pub(crate) fn change(
         &mut self,
         watermark_ms: Option<i64>,
@@ -174,8 +176,8 @@ impl Timeline {
         true
     }
 
-    /// Cuts event time as another timeline of the same history, after a change of that one. Its last segment is held for
-    /// `hold_ms` where it is new; every other, as it was here.
+    /// Cuts event time as another timeline of the same history, after a change of that one. Its
+    /// last segment is held for `hold_ms` where it is new; every other, as it was here.
     pub(crate) fn follow(&mut self, leader: &Self, is_new: bool, hold_ms: i64) {
         let of_leader = leader.segments.iter().enumerate().map(|(at, segment)| {
             let is_last = at + 1 == leader.segments.len();
@@ -262,7 +264,8 @@ mod tests {
         TumblingWindows::new(size_ms).unwrap()
     }
 
-    /// A change: how far the watermark goes before it, how far beyond that cells are in use, the new size and hold.
+    /// A change: how far the watermark goes before it, how far beyond that cells are in use, the
+    /// new size and hold.
     type Change = (i64, Option<i64>, i64, i64);
 
     fn change() -> impl Strategy<Value = Change> {
@@ -270,8 +273,8 @@ mod tests {
     }
 
     proptest! {
-        /// Cells are apart, without gaps; those in use and those that have closed stay what they were; nothing opens
-        /// again; and the closing points are those of the cells.
+        /// Cells are apart, without gaps; those in use and those that have closed stay what they
+        /// were; nothing opens again; and the closing points are those of the cells.
         #[test]
         fn whatever_changes_cells_do_not_overlap_and_what_has_closed_stays_closed(
             first in (1_i64..20, 0_i64..40),
@@ -279,7 +282,8 @@ mod tests {
             is_at_once: bool,
         ) {
             let begin = if is_at_once { Begin::AtOnce } else { Begin::AtCommonBoundary };
-            // What is cut at once is held for a while: else the watermark would close what is cut there.
+            // What is cut at once is held for a while: else the watermark would close what is cut
+            // there.
             let least = i64::from(is_at_once);
             let mut timeline = Timeline::new(windows(first.0), first.1 + least);
             let mut watermark = 0;

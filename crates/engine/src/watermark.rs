@@ -3,8 +3,8 @@
 use crate::RestoreError;
 use crate::snapshot::{StateReader, StateWriter};
 
-/// A partition's watermark: its highest event time less the allowed disorder, or as far as it was advanced; it never
-/// goes back.
+/// A partition's watermark: its highest event time less the allowed disorder, or as far as it was
+/// advanced; it never goes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watermark {
     max_disorder_ms: i64,
@@ -43,14 +43,15 @@ impl Watermark {
         moves
     }
 
-    /// Allows another disorder. The watermark stays where it is, and the next event time above all others moves it, if
-    /// that less the new disorder is ahead: so it does not go back where more is allowed, and where less is, it catches
-    /// up with the next record that is ahead, not before.
+    /// Allows another disorder. The watermark stays where it is, and the next event time above all
+    /// others moves it, if that less the new disorder is ahead: so it does not go back where more
+    /// is allowed, and where less is, it catches up with the next record that is ahead, not before.
     pub fn allow_disorder(&mut self, max_disorder_ms: i64) {
         self.max_disorder_ms = max_disorder_ms.max(0);
     }
 
-    /// The watermark in milliseconds since 1970; `None` before the first record and the first advance.
+    /// The watermark in milliseconds since 1970; `None` before the first record and the first
+    /// advance.
     #[inline]
     #[must_use]
     pub fn current_ms(&self) -> Option<i64> {
@@ -69,8 +70,8 @@ impl Watermark {
         writer.option_i64(self.current_ms);
     }
 
-    /// Reads back what [`Watermark::snapshot`] wrote, whatever disorder was allowed before: the watermark may be behind
-    /// the highest event time by more than is allowed now.
+    /// Reads back what [`Watermark::snapshot`] wrote, whatever disorder was allowed before: the
+    /// watermark may be behind the highest event time by more than is allowed now.
     ///
     /// # Errors
     /// The bytes are no such state.

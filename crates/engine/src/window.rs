@@ -27,8 +27,9 @@ impl TumblingWindows {
         self.size_ms
     }
 
-    /// The start of the window that `time_ms` is in: the highest multiple of the size that is not above it, also
-    /// before 1970. At the very ends of the range of 64 bits it stays there, in place of an overflow.
+    /// The start of the window that `time_ms` is in: the highest multiple of the size that is not
+    /// above it, also before 1970. At the very ends of the range of 64 bits it stays there, in
+    /// place of an overflow.
     #[inline]
     #[must_use]
     pub fn start_of(self, time_ms: i64) -> i64 {

@@ -1,4 +1,5 @@
-//! Early results: each is what the definitions say, they only grow, and final results do not depend on them.
+//! Early results: each is what the definitions say, they only grow, and final results do not depend
+//! on them.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
@@ -73,7 +74,8 @@ fn group_of(aggregate: &MerchantAggregate) -> Group {
     (group.window_start_ms, group.merchant_id, group.currency)
 }
 
-/// Feeds the sources in `order`, then what is left of each; with other intervals from the half on, if there are any.
+/// Feeds the sources in `order`, then what is left of each; with other intervals from the half on,
+/// if there are any.
 fn run(
     times: Times,
     intervals_ms: [Option<i64>; 2],

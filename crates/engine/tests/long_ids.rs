@@ -1,6 +1,8 @@
-//! Ids that do not fit into twelve bytes, where the process has forgotten their texts but for those that it needs.
+//! Ids that do not fit into twelve bytes, where the process has forgotten their texts but for those
+//! that it needs.
 //!
-//! One test in a process of its own: the texts are the process's, and a test beside it would keep what it makes.
+//! One test in a process of its own: the texts are the process's, and a test beside it would keep
+//! what it makes.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
@@ -69,7 +71,8 @@ fn is_forgotten(id: ShortId) -> bool {
     panic::catch_unwind(|| id.text().as_str().to_owned()).is_err()
 }
 
-/// The name, the count and the distinct users of what the second stage makes of the first one's outputs.
+/// The name, the count and the distinct users of what the second stage makes of the first one's
+/// outputs.
 fn shown(outputs: &[MerchantAggregate]) -> Vec<(String, u64, u64)> {
     let mut shown: Vec<_> = outputs
         .iter()

@@ -1,4 +1,5 @@
-//! Both stages of aggregation against the naive oracle, for any order, lateness, duplication and disorder.
+//! Both stages of aggregation against the naive oracle, for any order, lateness, duplication and
+//! disorder.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
@@ -19,7 +20,8 @@ fn written(frozen: FrozenState) -> Vec<u8> {
     bytes
 }
 
-/// Outputs must come as the stages agree on: contributions by window, merchant and currency, then their watermark.
+/// Outputs must come as the stages agree on: contributions by window, merchant and currency, then
+/// their watermark.
 fn check_order(times: Times, before_ms: Option<i64>, after_ms: Option<i64>, outputs: &[PartialOutput]) {
     let boundary = |watermark: i64| window_start(times, watermark - times.lateness);
     let crossed = before_ms.map(boundary) != after_ms.map(boundary);
@@ -79,7 +81,8 @@ proptest! {
         prop_assert_eq!(operator.open_until_ms(), open_until_ms);
     }
 
-    /// A hint is a hint: whatever is prepared, and whatever of it then comes, outputs and state are the same.
+    /// A hint is a hint: whatever is prepared, and whatever of it then comes, outputs and state are
+    /// the same.
     #[test]
     fn preparing_changes_nothing(times in times(), events in events(0), ahead in 1_usize..90) {
         let (mut plain, mut prepared) = (partial(times, 1), partial(times, 1));

@@ -1,8 +1,8 @@
-//! Changes of policy: both stages against the naive oracle, which reads the same records, advances and changes, with a
-//! restore of any operator at any point, into one of another policy and seed.
+//! Changes of policy: both stages against the naive oracle, which reads the same records, advances
+//! and changes, with a restore of any operator at any point, into one of another policy and seed.
 //!
-//! `MILLRACE_SIMULATION_SCHEDULES` sets the number of schedules, `MILLRACE_SIMULATION_SEED` the first one's seed; a
-//! failure names its seed.
+//! `MILLRACE_SIMULATION_SCHEDULES` sets the number of schedules, `MILLRACE_SIMULATION_SEED` the
+//! first one's seed; a failure names its seed.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
@@ -191,7 +191,8 @@ impl Merge {
         self.operator = other;
     }
 
-    /// The final results: each once, of windows that do not overlap. Results of one window rise up to them.
+    /// The final results: each once, of windows that do not overlap. Results of one window rise up
+    /// to them.
     fn finals(&self) -> BTreeMap<Key, (Totals, u64)> {
         let (mut newest, mut finals) = (BTreeMap::new(), BTreeMap::new());
         let mut spans: Vec<(i64, i64)> = Vec::new();
@@ -280,8 +281,8 @@ impl World {
         ))
     }
 
-    /// Stage 2 hears of one more source, everywhere; then it begins, after all that stage 2 has sent. Where stage 2 does
-    /// not hear of it, it begins at what the furthest source has reached.
+    /// Stage 2 hears of one more source, everywhere; then it begins, after all that stage 2 has
+    /// sent. Where stage 2 does not hear of it, it begins at what the furthest source has reached.
     fn add_source(&mut self) {
         let sources = self.sources.len() + 1;
         if !self.is_unheard {
@@ -352,7 +353,8 @@ impl World {
         self.merges.iter_mut().for_each(|merge| merge.deliver(usize::MAX));
     }
 
-    /// Every accepted record is in one final result, or in a contribution of a source that nobody waited for.
+    /// Every accepted record is in one final result, or in a contribution of a source that nobody
+    /// waited for.
     fn verify(&self) -> usize {
         let mut late = 0;
         for (at, merge) in self.merges.iter().enumerate() {

@@ -1,9 +1,10 @@
-//! A deterministic simulation of the whole pipeline without Kafka: a simulated log, transactions that commit outputs,
-//! offsets and idle advances together, snapshots that get torn or lost, workers that crash, abort and rebalance at any
-//! step. Whatever the schedule, the committed output must be that of a run in which nothing ever went wrong.
+//! A deterministic simulation of the whole pipeline without Kafka: a simulated log, transactions
+//! that commit outputs, offsets and idle advances together, snapshots that get torn or lost,
+//! workers that crash, abort and rebalance at any step. Whatever the schedule, the committed output
+//! must be that of a run in which nothing ever went wrong.
 //!
-//! `MILLRACE_SIMULATION_SCHEDULES` sets the number of schedules, `MILLRACE_SIMULATION_SEED` the first one's seed; a
-//! failure names its seed.
+//! `MILLRACE_SIMULATION_SCHEDULES` sets the number of schedules, `MILLRACE_SIMULATION_SEED` the
+//! first one's seed; a failure names its seed.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
@@ -16,8 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use simulated::world::{Emit, World};
 use support::schedules::{each_seed, variable};
 
-/// Seeds, each with and without early results: with the crash at every step below, and the detector's own, more than
-/// 100,000 schedules with crashes.
+/// Seeds, each with and without early results: with the crash at every step below, and the
+/// detector's own, more than 100,000 schedules with crashes.
 const DEFAULT_SCHEDULES: u64 = 50_000;
 
 /// Runs one schedule, and names it if it fails.

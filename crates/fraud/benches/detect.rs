@@ -1,7 +1,9 @@
-//! Records a second of the whole operator on one core, with all rules: 1 million users and 5,000 merchants, one by one and
-//! in groups; then other numbers of users and merchants, to see what a record costs as they grow.
+//! Records a second of the whole operator on one core, with all rules: 1 million users and 5,000
+//! merchants, one by one and in groups; then other numbers of users and merchants, to see what a
+//! record costs as they grow.
 //!
-//! Times are the thread's own on a processor, as the clock also counts what it waits for one on a busy machine.
+//! Times are the thread's own on a processor, as the clock also counts what it waits for one on a
+//! busy machine.
 
 #![allow(missing_docs, reason = "the macros make public functions")]
 #![allow(clippy::print_stderr, reason = "the memory is a result too")]
@@ -21,14 +23,15 @@ use millrace_fraud::{DetectOperator, DetectSettings};
 
 use harness::{busy, in_groups, one_by_one};
 
-/// Event time goes on as if this many came a second, so that one of a million users has 2 purchases in the span of
-/// velocity.
+/// Event time goes on as if this many came a second, so that one of a million users has 2 purchases
+/// in the span of velocity.
 const RECORDS_PER_S: u64 = 33_333;
 const BATCH: usize = 25_000;
 /// Past the second span of ids, where every table has its size.
 const WARM_UP: u64 = 7_000_000;
 
-/// A stream without end: everybody once, then users at random, each at home, with amounts that spread.
+/// A stream without end: everybody once, then users at random, each at home, with amounts that
+/// spread.
 struct Stream {
     users: u64,
     state: u64,

@@ -1,5 +1,6 @@
-//! What snapshots and restores cost: the pause of a freeze, what records wait for afterwards, and the time to write,
-//! check and restore; for a detector with a million users, and for stage 1 of aggregation with three million ids.
+//! What snapshots and restores cost: the pause of a freeze, what records wait for afterwards, and
+//! the time to write, check and restore; for a detector with a million users, and for stage 1 of
+//! aggregation with three million ids.
 //!
 //! `cargo run --release -p millrace-fraud --example snapshot_cost`
 
@@ -88,7 +89,8 @@ impl Stream {
     }
 }
 
-/// This thread's time on a processor: on a busy machine, the clock also counts the time it waits for one.
+/// This thread's time on a processor: on a busy machine, the clock also counts the time it waits
+/// for one.
 fn busy() -> Outcome<Duration> {
     Ok(ClockId::CLOCK_THREAD_CPUTIME_ID.now()?.into())
 }

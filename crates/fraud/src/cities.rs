@@ -8,11 +8,12 @@ use rustc_hash::FxBuildHasher;
 
 const LISTED: usize = city::ALL.len();
 
-/// Spellings that are remembered, beside the names of the generator's cities: with more than so many, all are forgotten.
+/// Spellings that are remembered, beside the names of the generator's cities: with more than so
+/// many, all are forgotten.
 const MOST_SPELLINGS: usize = 16_384;
 
-/// What is asked for again and again: cities by the spelling of a location, and the distances between those of
-/// [`city::ALL`]. Nothing but time depends on what is remembered.
+/// What is asked for again and again: cities by the spelling of a location, and the distances
+/// between those of [`city::ALL`]. Nothing but time depends on what is remembered.
 #[derive(Debug, Clone)]
 pub(crate) struct Cities {
     by_spelling: HashMap<ShortId, Option<CityNumber>, FxBuildHasher>,

@@ -1,7 +1,7 @@
 //! Event times in six bytes.
 
-/// An event time, or one before all of them: in profiles, of which there are millions. Milliseconds since 1970 up to
-/// the year 10,000 and beyond need 48 bits.
+/// An event time, or one before all of them: in profiles, of which there are millions. Milliseconds
+/// since 1970 up to the year 10,000 and beyond need 48 bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C, packed(2))]
 pub(crate) struct EventTime {
@@ -18,8 +18,8 @@ impl EventTime {
     /// The latest that there is.
     const MAX_MS: i64 = (1 << 48) - 2;
 
-    /// From -1, for never, on. Transactions and what the rules add to their times stay below [`EventTime::MAX_MS`]:
-    /// a later one becomes that.
+    /// From -1, for never, on. Transactions and what the rules add to their times stay below
+    /// [`EventTime::MAX_MS`]: a later one becomes that.
     #[inline]
     pub(crate) const fn of_ms(ms: i64) -> Self {
         debug_assert!(Self::NEVER_MS <= ms && ms <= Self::MAX_MS);

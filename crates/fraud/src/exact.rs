@@ -1,5 +1,5 @@
-//! Doubles in the text of a policy, digit by digit: not every reader of JSON gives back the double that a number was
-//! written from, and a policy has to be equal to itself.
+//! Doubles in the text of a policy, digit by digit: not every reader of JSON gives back the double
+//! that a number was written from, and a policy has to be equal to itself.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};

@@ -12,7 +12,8 @@ pub(crate) struct Finding {
     pub(crate) rule: &'static str,
     /// From 0 to 1: how far past the threshold.
     pub(crate) score: f64,
-    /// The first is part of the anomaly's identity, the last is the one that fired; at most [`MAX_EVIDENCE`].
+    /// The first is part of the anomaly's identity, the last is the one that fired; at most
+    /// [`MAX_EVIDENCE`].
     pub(crate) transaction_ids: Vec<TransactionId>,
     /// Name, with the unit last, and value; in any order.
     pub(crate) figures: Vec<(&'static str, f64)>,
@@ -39,14 +40,14 @@ impl Finding {
     }
 }
 
-/// The score of a figure that is `ratio` times its threshold: 0 at the threshold, 0.5 at twice, 0.75 at four times
-/// that, towards 1.
+/// The score of a figure that is `ratio` times its threshold: 0 at the threshold, 0.5 at twice,
+/// 0.75 at four times that, towards 1.
 pub(crate) fn score(ratio: f64) -> f64 {
     (1.0 - 1.0 / ratio.max(1.0)).clamp(0.0, 1.0)
 }
 
-/// Low below 0.25, medium below 0.5, high below 0.75, critical from there on: by a figure's ratio to its threshold,
-/// that is 4/3, 2 and 4.
+/// Low below 0.25, medium below 0.5, high below 0.75, critical from there on: by a figure's ratio
+/// to its threshold, that is 4/3, 2 and 4.
 fn severity(score: f64) -> Severity {
     match score {
         score if score < 0.25 => Severity::Low,

@@ -2,9 +2,10 @@
 
 use millrace_domain::Transaction;
 
-/// 32 bits of everything but the transaction id. They are kept in snapshots, so the function is fixed for ever: the high
-/// half of a chain of folded multiplies (the construction of wyhash and foldhash) over seven words. Two payloads with one
-/// fingerprint, by an accident of one in four billion changed payloads, only make a replay look like a duplicate.
+/// 32 bits of everything but the transaction id. They are kept in snapshots, so the function is
+/// fixed for ever: the high half of a chain of folded multiplies (the construction of wyhash and
+/// foldhash) over seven words. Two payloads with one fingerprint, by an accident of one in four
+/// billion changed payloads, only make a replay look like a duplicate.
 #[inline]
 pub(crate) fn of(transaction: &Transaction) -> u32 {
     let (user, user_end) = transaction.user_id.to_words();

@@ -1,14 +1,16 @@
 //! A user's usual amounts, for each currency by itself.
 //!
-//! Amounts of different currencies are never compared or added: a yen is no dollar, and rates of exchange are no part
-//! of the stream. So a user has a habit for each of up to three currencies. A purchase in a fourth takes the place of
-//! the currency with the fewest purchases (the newest of these where there are several), so that a user's dominant
-//! currencies stay whatever else comes once.
+//! Amounts of different currencies are never compared or added: a yen is no dollar, and rates of
+//! exchange are no part of the stream. So a user has a habit for each of up to three currencies. A
+//! purchase in a fourth takes the place of the currency with the fewest purchases (the newest of
+//! these where there are several), so that a user's dominant currencies stay whatever else comes
+//! once.
 //!
-//! What is learnt is the natural logarithm of the amount, as amounts spread about log-normally, by the exponentially
-//! weighted mean and variance of T. Finch, "Incremental calculation of weighted mean and variance" (2009), section 9. The weight
-//! of the n-th purchase is the greater of `smoothing` and 1/n: so the first few count alike, in place of the very
-//! first one for most of it.
+//! What is learnt is the natural logarithm of the amount, as amounts spread about log-normally, by
+//! the exponentially weighted mean and variance of T. Finch, "Incremental calculation of weighted
+//! mean and variance" (2009), section 9. The weight of the n-th purchase is the greater of
+//! `smoothing` and 1/n: so the first few count alike, in place of the very first one for most of
+//! it.
 
 use millrace_domain::Currency;
 
@@ -17,8 +19,8 @@ use crate::settings::HabitSettings;
 /// Currencies of a user that are kept apart.
 pub(crate) const CURRENCIES: usize = 3;
 
-/// A user's usual amounts in one currency. The state is stored in single precision: a ten-millionth of a logarithm is
-/// nothing, and profiles stay small.
+/// A user's usual amounts in one currency. The state is stored in single precision: a ten-millionth
+/// of a logarithm is nothing, and profiles stay small.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C, packed(2))]
 pub(crate) struct Habit {
@@ -61,9 +63,9 @@ impl Habit {
         (log_amount - f64::from(self.mean)) / self.deviation(settings)
     }
 
-    /// Learns an amount. A settled habit takes one beyond `max_z_score` deviations, in either direction, as if it were
-    /// at that limit: a single fraud then hardly shifts or widens the habit, and a lasting change is learnt all the
-    /// same.
+    /// Learns an amount. A settled habit takes one beyond `max_z_score` deviations, in either
+    /// direction, as if it were at that limit: a single fraud then hardly shifts or widens the
+    /// habit, and a lasting change is learnt all the same.
     #[inline]
     pub(crate) fn learn(&mut self, log_amount: f64, max_z_score: f64, settings: &HabitSettings) {
         let mean = f64::from(self.mean);
@@ -94,8 +96,8 @@ impl Habits {
         if let Some(at) = self.0.iter().position(|habit| habit.currency == code) {
             return &mut self.0[at];
         }
-        // A free place has a count of 0 and no currency; of several with the fewest, the last one gives way, but the
-        // first free place is taken, as there are no gaps.
+        // A free place has a count of 0 and no currency; of several with the fewest, the last one
+        // gives way, but the first free place is taken, as there are no gaps.
         let mut place = 0;
         for at in 0..CURRENCIES {
             if self.0[at].currency == [0; 3] {
@@ -149,7 +151,8 @@ mod tests {
     }
 
     proptest! {
-        /// The oracle weighs every purchase: the n-th with its weight times what all later ones left of it.
+        /// The oracle weighs every purchase: the n-th with its weight times what all later ones
+        /// left of it.
         #[test]
         fn mean_and_variance_are_those_of_the_weighted_history(
             logs in prop::collection::vec(5.0_f64..20.0, 1..80),

@@ -1,12 +1,13 @@
 //! Fraud rules and behaviour profiles on the engine.
 //!
-//! [`DetectOperator`] reads one partition of transactions, in which each user lives whole, and emits anomalies. It
-//! keeps a profile of fixed size for each user, and a short run of recent purchases only while they matter. Nothing
-//! here does I/O, reads a clock or draws a random number.
+//! [`DetectOperator`] reads one partition of transactions, in which each user lives whole, and
+//! emits anomalies. It keeps a profile of fixed size for each user, and a short run of recent
+//! purchases only while they matter. Nothing here does I/O, reads a clock or draws a random number.
 //!
-//! A rule is one file of [`rules`]: a struct of its settings with one function `judge`, which takes the transaction and
-//! the little state the rule keeps for a user, and returns a finding or nothing. Each says when it fires, what it does
-//! with transactions that come out of order, and when it is armed again, so that one incident raises one anomaly.
+//! A rule is one file of [`rules`]: a struct of its settings with one function `judge`, which takes
+//! the transaction and the little state the rule keeps for a user, and returns a finding or
+//! nothing. Each says when it fires, what it does with transactions that come out of order, and
+//! when it is armed again, so that one incident raises one anomaly.
 
 #![forbid(unsafe_code)]
 

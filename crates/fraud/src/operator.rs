@@ -21,29 +21,33 @@ use crate::settings::{DetectSettings, SettingError};
 use crate::state;
 use crate::table::ProfileTable;
 
-/// Places of the table that are swept for each accepted transaction. More than one, as each transaction may add a
-/// place, and the sweep has to catch up with the end.
+/// Places of the table that are swept for each accepted transaction. More than one, as each
+/// transaction may add a place, and the sweep has to catch up with the end.
 const SWEPT_PER_RECORD: usize = 2;
 
 /// Raises anomalies from the transactions of one partition, in which each user lives whole.
 ///
-/// A transaction is looked up by its id first: one that is known is a [`Disposition::Duplicate`], with an anomaly of
-/// the replay rule if its payload changed. One whose event time is more than `dedup_horizon_ms` behind the watermark
-/// is [`Disposition::Late`], as nobody can say whether it was seen before. Every other one is accepted and judged:
-/// anomalies come out in the order velocity, amount outlier, impossible travel. Only accepted transactions move the
-/// watermark and change profiles.
+/// A transaction is looked up by its id first: one that is known is a [`Disposition::Duplicate`],
+/// with an anomaly of the replay rule if its payload changed. One whose event time is more than
+/// `dedup_horizon_ms` behind the watermark is [`Disposition::Late`], as nobody can say whether it
+/// was seen before. Every other one is accepted and judged: anomalies come out in the order
+/// velocity, amount outlier, impossible travel. Only accepted transactions move the watermark and
+/// change profiles.
 ///
 /// # State
-/// A profile of fixed size for each user; at most `max_count + 1` recent purchases of a user, while they are in the
-/// span of velocity; the ids of the dedup horizon. A profile counts as forgotten from the moment the watermark is more
-/// than `profile_retention_ms` past the user's highest event time. When its memory is given back does not show: for
-/// each accepted transaction a few places of the table are looked at in turn.
+/// A profile of fixed size for each user; at most `max_count + 1` recent purchases of a user, while
+/// they are in the span of velocity; the ids of the dedup horizon. A profile counts as forgotten
+/// from the moment the watermark is more than `profile_retention_ms` past the user's highest event
+/// time. When its memory is given back does not show: for each accepted transaction a few places of
+/// the table are looked at in turn.
 ///
 /// # A change of policy
-/// Thresholds hold from the next transaction on; what a rule keeps, and what switching it off forgets, is said there. The
-/// allowed disorder holds from the next transaction that is ahead of all others, as [`Watermark::allow_disorder`] says.
-/// A longer horizon keeps what is remembered by now for longer, and a transaction that was late stays late, as nobody knows
-/// what was forgotten; a shorter one forgets at once, and makes late at once. A longer retention brings no profile back.
+/// Thresholds hold from the next transaction on; what a rule keeps, and what switching it off
+/// forgets, is said there. The allowed disorder holds from the next transaction that is ahead of
+/// all others, as [`Watermark::allow_disorder`] says. A longer horizon keeps what is remembered by
+/// now for longer, and a transaction that was late stays late, as nobody knows what was forgotten;
+/// a shorter one forgets at once, and makes late at once. A longer retention brings no profile
+/// back.
 #[derive(Debug, Clone)]
 pub struct DetectOperator {
     policy: DetectPolicy,
@@ -52,12 +56,13 @@ pub struct DetectOperator {
     seed: HashSeed,
     watermark: Watermark,
     payloads: RecentPayloads,
-    /// Ids that the replay rule has fired for. They are remembered as of the highest event time, so no shorter than
-    /// the payload that they are compared with.
+    /// Ids that the replay rule has fired for. They are remembered as of the highest event time, so
+    /// no shorter than the payload that they are compared with.
     replayed: RecentIds,
     profiles: ProfileTable,
     recent: RecentPool,
-    /// Ids of event times before this are not all remembered, whatever the horizon has become since.
+    /// Ids of event times before this are not all remembered, whatever the horizon has become
+    /// since.
     known_from_ms: i64,
     sweep_at: u32,
     unknown_locations: u64,
@@ -111,8 +116,8 @@ impl DetectOperator {
         self.payloads.len()
     }
 
-    /// Card purchases since the start of this process in a place that the reference data does not know: the
-    /// impossible-travel rule skipped them. A figure for a metric, no part of the state.
+    /// Card purchases since the start of this process in a place that the reference data does not
+    /// know: the impossible-travel rule skipped them. A figure for a metric, no part of the state.
     #[must_use]
     pub fn unknown_locations(&self) -> u64 {
         self.unknown_locations
@@ -216,8 +221,8 @@ impl DetectOperator {
         self.sweep_place(place);
     }
 
-    /// Gives back the memory of one profile, if it is forgotten, or of its recent purchases, if no transaction can
-    /// come any more whose span they are in.
+    /// Gives back the memory of one profile, if it is forgotten, or of its recent purchases, if no
+    /// transaction can come any more whose span they are in.
     #[inline]
     fn sweep_place(&mut self, place: u32) {
         let forgotten_before_ms = self.watermark_less(self.policy.profile_retention_ms);
@@ -280,7 +285,8 @@ impl Operator for DetectOperator {
         self.policy = policy.clone();
     }
 
-    /// In steps, each for what the one before has led to: the indexes, the profiles, the recent purchases.
+    /// In steps, each for what the one before has led to: the indexes, the profiles, the recent
+    /// purchases.
     fn prepare(&self, transactions: &[Transaction]) {
         let (ids, users) = (self.payloads.index(), self.profiles.index());
         let mut hashes = [(0, 0); near::GROUP];

@@ -11,8 +11,8 @@ use crate::event_time::EventTime;
 use crate::habit::Habits;
 use crate::recent::Run;
 
-/// A user's behaviour: two cache lines, whatever the user does. Recent purchases but the last are in a pool beside it,
-/// for as long as the velocity rule needs them.
+/// A user's behaviour: two cache lines, whatever the user does. Recent purchases but the last are
+/// in a pool beside it, for as long as the velocity rule needs them.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Profile {
@@ -24,7 +24,8 @@ pub(crate) struct Profile {
     pub(crate) habits: Habits,
     /// The highest event time of the user's transactions.
     pub(crate) newest: EventTime,
-    /// The user's highest event time when the velocity rule fired last; never while the rule is armed.
+    /// The user's highest event time when the velocity rule fired last; never while the rule is
+    /// armed.
     pub(crate) velocity_fired: EventTime,
     /// State of the impossible-travel rule.
     pub(crate) place: Place,

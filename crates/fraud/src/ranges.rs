@@ -1,4 +1,5 @@
-//! The range of every setting, in one place: for the check of the configuration and of the operator alike.
+//! The range of every setting, in one place: for the check of the configuration and of the operator
+//! alike.
 
 use millrace_engine::policy::DAY_MS;
 

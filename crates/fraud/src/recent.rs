@@ -1,10 +1,10 @@
-//! The recent purchases of users: a short sorted run for each, the last with the user, the earlier ones in chunks of a
-//! shared pool.
+//! The recent purchases of users: a short sorted run for each, the last with the user, the earlier
+//! ones in chunks of a shared pool.
 //!
-//! Most users have a few at any time, and a few have many: so what is earlier lies in a chunk of one of several lengths,
-//! moves to a longer one as it grows, and to the shortest that it fits when it would fill no more than half of its own.
-//! The chunk goes back to the pool when a run has one purchase or none. A user's share is bounded, and memory is in
-//! proportion to what happens.
+//! Most users have a few at any time, and a few have many: so what is earlier lies in a chunk of
+//! one of several lengths, moves to a longer one as it grows, and to the shortest that it fits when
+//! it would fill no more than half of its own. The chunk goes back to the pool when a run has one
+//! purchase or none. A user's share is bounded, and memory is in proportion to what happens.
 
 use std::iter::Chain;
 use std::{option, slice};
@@ -19,7 +19,8 @@ pub(crate) const MAX_RUN_LEN: u16 = 1_001;
 /// A purchase in a run: 24 bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Recent {
-    /// The low half of its event time: with the user's highest event time, less than 49 days later, it gives the whole.
+    /// The low half of its event time: with the user's highest event time, less than 49 days later,
+    /// it gives the whole.
     pub(crate) time_low: u32,
     /// The amount as a multiple of the user's usual one when it came; 0 while that was unknown.
     pub(crate) ratio: f32,
@@ -41,7 +42,8 @@ impl Recent {
     }
 }
 
-/// A user's run: its last purchase, and where the earlier ones are. Without any of these there is no chunk.
+/// A user's run: its last purchase, and where the earlier ones are. Without any of these there is
+/// no chunk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Run {
     /// Means nothing in an empty run.
@@ -93,8 +95,9 @@ pub(crate) type Entries<'a> = Chain<slice::Iter<'a, Recent>, option::IntoIter<&'
 
 /// As large as the pages of profiles, for the same reasons.
 const PAGE_BYTES: usize = 8_192 * size_of::<Recent>();
-/// The first lengths of chunks; from the last one on they double. With two purchases of a user in the span on average,
-/// chunks of one too would take a tenth less memory, for twice as many moves from one to another.
+/// The first lengths of chunks; from the last one on they double. With two purchases of a user in
+/// the span on average, chunks of one too would take a tenth less memory, for twice as many moves
+/// from one to another.
 const FIRST_LENS: [usize; 4] = [2, 4, 6, 8];
 
 /// Chunks of one capacity.
@@ -119,7 +122,8 @@ impl Class {
         self.entries.chunk_len()
     }
 
-    /// A chunk that is nobody's. The one that comes next is asked for meanwhile, as it may have been free for long.
+    /// A chunk that is nobody's. The one that comes next is asked for meanwhile, as it may have
+    /// been free for long.
     #[inline]
     fn take(&mut self) -> u32 {
         let taken = self.free.pop().unwrap_or_else(|| self.take_new());
@@ -170,7 +174,8 @@ impl FrozenRecent {
 #[derive(Debug, Clone)]
 pub(crate) struct RecentPool {
     max_len: u16,
-    /// From the shortest chunks to those with room for the longest run but its last; none if a run has no other.
+    /// From the shortest chunks to those with room for the longest run but its last; none if a run
+    /// has no other.
     classes: Vec<Class>,
 }
 
@@ -190,7 +195,8 @@ impl RecentPool {
         Self { max_len, classes }
     }
 
-    /// Moves a run of another pool here: its last purchases, as many as fit. That pool's chunk stays taken.
+    /// Moves a run of another pool here: its last purchases, as many as fit. That pool's chunk
+    /// stays taken.
     pub(crate) fn adopt(&mut self, other: &Self, run: &mut Run) {
         let mut moved = Run::EMPTY;
         let dropped = run.len().saturating_sub(usize::from(self.max_len));
@@ -252,7 +258,8 @@ impl RecentPool {
             }
             return;
         }
-        // A purchase is about to come, as a rule: what would then still fill no more than half of the chunk moves.
+        // A purchase is about to come, as a rule: what would then still fill no more than half of
+        // the chunk moves.
         let left = len - count;
         let class = &mut self.classes[usize::from(run.class)];
         if (left + 1) * 2 <= class.capacity() && run.class > 0 {
@@ -264,7 +271,8 @@ impl RecentPool {
         run.len -= count as u16;
     }
 
-    /// Puts a purchase before the one at `at`. A full run drops its first, and that is the new one if `at` is 0.
+    /// Puts a purchase before the one at `at`. A full run drops its first, and that is the new one
+    /// if `at` is 0.
     #[inline]
     pub(crate) fn insert(&mut self, run: &mut Run, mut at: usize, recent: Recent) {
         if run.len == self.max_len {
@@ -298,7 +306,8 @@ impl RecentPool {
         run.len += 1;
     }
 
-    /// Moves what is in a run's chunk, without the first `dropped` purchases, to one of another class, which has room.
+    /// Moves what is in a run's chunk, without the first `dropped` purchases, to one of another
+    /// class, which has room.
     fn relocate(&mut self, run: &mut Run, class: usize, dropped: usize) {
         let (old, chunk, len) = (
             usize::from(run.class),

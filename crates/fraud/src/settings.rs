@@ -16,11 +16,12 @@ use crate::ranges::{self, Range};
 pub struct DetectSettings {
     /// How far the watermark stays behind the highest event time; 0 to a day.
     pub max_disorder_ms: i64,
-    /// How long a transaction id is remembered, in event time behind the watermark; 1 ms to a day. A transaction that
-    /// is further behind is late: whether it was seen before can no longer be said.
+    /// How long a transaction id is remembered, in event time behind the watermark; 1 ms to a day.
+    /// A transaction that is further behind is late: whether it was seen before can no longer be
+    /// said.
     pub dedup_horizon_ms: i64,
-    /// A user without a transaction for this long, in event time behind the watermark, is forgotten; 1 to 400 days.
-    /// This bounds the number of profiles.
+    /// A user without a transaction for this long, in event time behind the watermark, is
+    /// forgotten; 1 to 400 days. This bounds the number of profiles.
     pub profile_retention_ms: i64,
     /// Which event times the operator is given.
     #[serde(default)]
@@ -104,9 +105,11 @@ impl Default for HabitSettings {
 pub struct VelocitySettings {
     /// The sliding span; 1 s to a day.
     pub span_ms: i64,
-    /// More purchases than this in the span fire; 1 to 1,000, as a user's state may hold one more than that.
+    /// More purchases than this in the span fire; 1 to 1,000, as a user's state may hold one more
+    /// than that.
     pub max_count: u32,
-    /// More than this multiple of the user's usual amount, summed over the span, fires; 1 to 1,000,000,000.
+    /// More than this multiple of the user's usual amount, summed over the span, fires; 1 to
+    /// 1,000,000,000.
     #[serde(with = "exact")]
     pub max_sum_ratio: f64,
 }

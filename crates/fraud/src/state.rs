@@ -97,7 +97,8 @@ fn write_place(writer: &mut StateWriter<'_>, place: &Place) {
     }
 }
 
-/// What stands for a city: the name of one of [`city::ALL`], padded, or NULs and its id in GeoNames.
+/// What stands for a city: the name of one of [`city::ALL`], padded, or NULs and its id in
+/// GeoNames.
 fn city_bytes(city: CityNumber) -> [u8; CITY_LEN] {
     let mut bytes = [0; CITY_LEN];
     match city.listed() {

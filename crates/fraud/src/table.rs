@@ -1,4 +1,5 @@
-//! The profiles of a partition's users: an open-addressed table of positions over pages of profiles.
+//! The profiles of a partition's users: an open-addressed table of positions over pages of
+//! profiles.
 
 use millrace_domain::ShortId;
 use millrace_engine::HashSeed;
@@ -8,9 +9,9 @@ use millrace_engine::pages::{Frozen, Pages};
 use crate::event_time::EventTime;
 use crate::profile::{Profile, UserKey};
 
-/// Few pages, so that where they are stays in the cache: with ten million users, 40,000 pages of 32 KiB made a record a
-/// fifth dearer. And small ones, as profiles are written at random: a page is copied for the first write to it while
-/// a snapshot is written.
+/// Few pages, so that where they are stays in the cache: with ten million users, 40,000 pages of 32
+/// KiB made a record a fifth dearer. And small ones, as profiles are written at random: a page is
+/// copied for the first write to it while a snapshot is written.
 const PAGE_BYTES: usize = 256 * 1024;
 
 /// Every place of a table when it was frozen, free ones too.

@@ -1,5 +1,6 @@
-//! Every rule against a naive oracle that keeps the whole history, over streams with disorder, duplicates, changed
-//! payloads, refunds, unknown places, several currencies and users who stay away.
+//! Every rule against a naive oracle that keeps the whole history, over streams with disorder,
+//! duplicates, changed payloads, refunds, unknown places, several currencies and users who stay
+//! away.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
@@ -59,7 +60,8 @@ fn agrees_with_the_oracle(settings: &DetectSettings, steps: &[Step]) -> Result<u
         let mut outputs = Vec::new();
         let disposition = operator.process(&transaction, &mut outputs);
         let Some((expected_disposition, expected)) = oracle.process(&transaction) else {
-            // A figure within a hair of its threshold: rounding decides, and the rest of the stream depends on it.
+            // A figure within a hair of its threshold: rounding decides, and the rest of the stream
+            // depends on it.
             return Ok(ids.len());
         };
         prop_assert_eq!(disposition, expected_disposition, "{:?}", transaction);
@@ -95,7 +97,8 @@ proptest! {
         agrees_with_the_oracle(&settings(max_count, smoothing), &steps)?;
     }
 
-    /// At any step the operator may be replaced by one restored from its snapshot, with another seed.
+    /// At any step the operator may be replaced by one restored from its snapshot, with another
+    /// seed.
     #[test]
     fn a_restored_operator_goes_on_as_the_first_would(
         steps in stream(120),

@@ -1,5 +1,5 @@
-//! Changes of policy: every rule against the naive oracle, which reads the same transactions, advances and changes, with a
-//! restore at any point, into an operator of another policy and seed.
+//! Changes of policy: every rule against the naive oracle, which reads the same transactions,
+//! advances and changes, with a restore at any point, into an operator of another policy and seed.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 

@@ -217,7 +217,8 @@ fn a_flight_a_train_and_a_transfer_are_possible() {
     assert_eq!(detector.operator.unknown_locations(), 1);
 }
 
-/// Case C29: places as card networks write them, in either order, with the next payment spelled otherwise.
+/// Case C29: places as card networks write them, in either order, with the next payment spelled
+/// otherwise.
 #[test]
 fn a_place_is_known_by_any_spelling_and_in_any_order() {
     let pairs = [

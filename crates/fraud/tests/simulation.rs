@@ -1,6 +1,7 @@
-//! The detector on simulated logs: transactions that commit alerts and offsets together, snapshots that get torn or
-//! lost, workers that crash and rebalance at any step. Whatever the schedule, the committed alerts must be those of a
-//! run in which nothing ever went wrong: none missing, none twice.
+//! The detector on simulated logs: transactions that commit alerts and offsets together, snapshots
+//! that get torn or lost, workers that crash and rebalance at any step. Whatever the schedule, the
+//! committed alerts must be those of a run in which nothing ever went wrong: none missing, none
+//! twice.
 //!
 //! The variables are those of the engine's simulation.
 
@@ -27,7 +28,8 @@ const SOURCES: usize = 3;
 const STEPS: usize = 120;
 const DEFAULT_SCHEDULES: u64 = 10_000;
 
-/// A new operator with one of a few seeds. It is a copy, as the distances between all cities take long to work out.
+/// A new operator with one of a few seeds. It is a copy, as the distances between all cities take
+/// long to work out.
 fn fresh(seed: u64) -> DetectOperator {
     static FRESH: LazyLock<[DetectOperator; 4]> = LazyLock::new(|| [0, 1, 2, 3].map(made));
     FRESH[seed as usize % FRESH.len()].clone()
@@ -90,7 +92,8 @@ impl World {
             now_ms: 1_760_000_000_000,
             next_id: 0,
             sources: (0..SOURCES as i32)
-                // When the memory of what is forgotten is given back does not show but in the bytes.
+                // When the memory of what is forgotten is given back does not show but in the
+                // bytes.
                 .map(|number| Partition::new("detect", number, fresh).of_equivalent_states())
                 .collect(),
             workers,
@@ -98,7 +101,8 @@ impl World {
         }
     }
 
-    /// Appends to a source's log: new ones, some late, some sent twice, some changed, some undecodable.
+    /// Appends to a source's log: new ones, some late, some sent twice, some changed, some
+    /// undecodable.
     fn produce(&mut self, source: usize, count: usize) {
         for _ in 0..count {
             let random = &mut self.random;

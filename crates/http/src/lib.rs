@@ -1,7 +1,8 @@
-//! HTTP clients that trust the system's authorities and those of the settings, and say so where they do not.
+//! HTTP clients that trust the system's authorities and those of the settings, and say so where
+//! they do not.
 //!
-//! The system's trust store (or, where it is set, the file that the variable `SSL_CERT_FILE` names) holds for every call
-//! alike; an authority of a company's own comes from a PEM file beside it.
+//! The system's trust store (or, where it is set, the file that the variable `SSL_CERT_FILE` names)
+//! holds for every call alike; an authority of a company's own comes from a PEM file beside it.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "here is where clients are made")]
@@ -18,7 +19,8 @@ use thiserror::Error;
 pub struct Tls {
     /// A PEM file with authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,
-    /// A PEM file with the client's own certificate and what leads from it to its authority; with `key_file`.
+    /// A PEM file with the client's own certificate and what leads from it to its authority; with
+    /// `key_file`.
     pub certificate_file: Option<PathBuf>,
     /// A PEM file with the certificate's private key (PKCS 8, PKCS 1 or SEC 1).
     pub key_file: Option<PathBuf>,
@@ -52,8 +54,9 @@ pub enum TlsError {
     Client(#[source] reqwest::Error),
 }
 
-/// Gives this process the cryptography of its TLS, which every client needs before it is made; done again
-/// it changes nothing. It is *ring*: reqwest's own choice, aws-lc, takes eight times as long to build.
+/// Gives this process the cryptography of its TLS, which every client needs before it is made; done
+/// again it changes nothing. It is *ring*: reqwest's own choice, aws-lc, takes eight times as long
+/// to build.
 pub fn use_ring() {
     // An error says that the process has one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -84,8 +87,8 @@ pub fn client(timeout: Duration, tls: &Tls) -> Result<Client, TlsError> {
     builder(timeout, tls)?.build().map_err(TlsError::Client)
 }
 
-/// A client for services of this machine, whose calls take at most `timeout`: a proxy of the environment has no
-/// business with them.
+/// A client for services of this machine, whose calls take at most `timeout`: a proxy of the
+/// environment has no business with them.
 ///
 /// # Errors
 /// The client cannot be made.
@@ -139,8 +142,9 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     })
 }
 
-/// An error with all that caused it: a client's own message rarely says more than that a request failed. Where the server's
-/// certificate is not trusted, `key` is named, the setting that takes another authority.
+/// An error with all that caused it: a client's own message rarely says more than that a request
+/// failed. Where the server's certificate is not trusted, `key` is named, the setting that takes
+/// another authority.
 #[must_use]
 pub fn explain(error: &dyn Error, key: &str) -> String {
     let mut text = chain(error);

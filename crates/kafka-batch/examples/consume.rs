@@ -1,6 +1,8 @@
-//! What fetching costs: reads a topic from its start to its present end, by the batch or one poll a record.
+//! What fetching costs: reads a topic from its start to its present end, by the batch or one poll a
+//! record.
 //!
-//! `cargo run --release -p millrace-kafka-batch --example consume -- BOOTSTRAP_SERVERS TOPIC [RECORDS_A_BATCH]`
+//! `cargo run --release -p millrace-kafka-batch --example consume -- BOOTSTRAP_SERVERS TOPIC
+//! [RECORDS_A_BATCH]`
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement")]
 

@@ -1,14 +1,16 @@
 //! Fetched records by the array.
 //!
-//! A partition that is *routed* has its records and its errors in a queue of their own, which is read a batch at
-//! a time. Everything else (rebalances, answers to commits, errors of the client, statistics, logs) stays in the consumer's
-//! own queue and is served by [`BaseConsumer::poll`], as ever. They must be apart: librdkafka's batch calls serve events
-//! by callbacks, rust-rdkafka has none, and for a rebalance without a callback librdkafka gives all partitions up.
+//! A partition that is *routed* has its records and its errors in a queue of their own, which is
+//! read a batch at a time. Everything else (rebalances, answers to commits, errors of the client,
+//! statistics, logs) stays in the consumer's own queue and is served by [`BaseConsumer::poll`], as
+//! ever. They must be apart: librdkafka's batch calls serve events by callbacks, rust-rdkafka has
+//! none, and for a rebalance without a callback librdkafka gives all partitions up.
 //!
-//! librdkafka (2.12) takes whatever is in a batch for a record when it moves a partition's position: a report of a partition
-//! moves it too, one further than the report's own offset. From the next pause on (each rebalance has one), the record in between
-//! is left out. Ends of partitions are such reports, so that `enable.partition.eof` is refused; after an error, the caller has to
-//! seek.
+//! librdkafka (2.12) takes whatever is in a batch for a record when it moves a partition's
+//! position: a report of a partition moves it too, one further than the report's own offset. From
+//! the next pause on (each rebalance has one), the record in between is left out. Ends of
+//! partitions are such reports, so that `enable.partition.eof` is refused; after an error, the
+//! caller has to seek.
 
 use std::cell::Cell;
 use std::ffi::{CString, c_int};
@@ -32,15 +34,16 @@ pub struct BatchConsumer<C: ConsumerContext + 'static> {
     consumer: BaseConsumer<C>,
 }
 
-// SAFETY: the queue and the consumer may be used from any thread; the room has no message in it, as those belong to a
-// batch, which borrows the consumer and cannot be sent.
+// SAFETY: the queue and the consumer may be used from any thread; the room has no message in it, as
+// those belong to a batch, which borrows the consumer and cannot be sent.
 unsafe impl<C: ConsumerContext + 'static> Send for BatchConsumer<C> {}
 
 impl<C: ConsumerContext + 'static> BatchConsumer<C> {
     /// Adds a queue to a consumer.
     ///
     /// # Errors
-    /// The consumer reports ends of partitions (`enable.partition.eof`), or librdkafka has no memory for a queue.
+    /// The consumer reports ends of partitions (`enable.partition.eof`), or librdkafka has no
+    /// memory for a queue.
     pub fn new(consumer: BaseConsumer<C>) -> KafkaResult<Self> {
         // SAFETY: the consumer is live.
         if unsafe { native::is_set(consumer.client().native_ptr(), c"enable.partition.eof") } {
@@ -59,14 +62,16 @@ impl<C: ConsumerContext + 'static> BatchConsumer<C> {
         })
     }
 
-    /// The consumer itself, which has to be polled for everything but the records of routed partitions.
+    /// The consumer itself, which has to be polled for everything but the records of routed
+    /// partitions.
     #[must_use]
     pub fn consumer(&self) -> &BaseConsumer<C> {
         &self.consumer
     }
 
-    /// Has what is fetched from a partition come in batches. To be called each time just before the partition is assigned:
-    /// giving it up ends the routing, and records fetched before the call come by the consumer's own poll.
+    /// Has what is fetched from a partition come in batches. To be called each time just before the
+    /// partition is assigned: giving it up ends the routing, and records fetched before the call
+    /// come by the consumer's own poll.
     ///
     /// # Errors
     /// A name with a zero byte in it, or one that librdkafka refuses.
@@ -81,8 +86,8 @@ impl<C: ConsumerContext + 'static> BatchConsumer<C> {
         Ok(())
     }
 
-    /// Up to `max_records` of what has been fetched. If that is nothing, it is waited for, `timeout` at most; but a batch that is
-    /// not full is not.
+    /// Up to `max_records` of what has been fetched. If that is nothing, it is waited for,
+    /// `timeout` at most; but a batch that is not full is not.
     pub fn fetch(&self, max_records: usize, timeout: Duration) -> Batch<'_, C> {
         let mut messages = self.spare.take();
         messages.reserve_exact(max_records);
@@ -103,8 +108,8 @@ impl<C: ConsumerContext + 'static> BatchConsumer<C> {
     /// Appends up to `count` messages, for which there is room.
     fn take(&self, messages: &mut Vec<NonNull<RDKafkaMessage>>, count: usize, timeout_ms: c_int) {
         let room = &mut messages.spare_capacity_mut()[..count];
-        // SAFETY: the queue is live and of a live client; `NonNull` lies in memory as a pointer does, and there is room for
-        // `count` of them.
+        // SAFETY: the queue is live and of a live client; `NonNull` lies in memory as a pointer
+        // does, and there is room for `count` of them.
         let taken = unsafe {
             bindings::rd_kafka_consume_batch_queue(
                 self.queue.as_ptr(),
@@ -115,19 +120,21 @@ impl<C: ConsumerContext + 'static> BatchConsumer<C> {
         };
         // It gives -1 for an error, of which it knows none.
         let taken = usize::try_from(taken).unwrap_or(0);
-        // SAFETY: that many pointers have been written, none of them null, and the messages are ours from now on.
+        // SAFETY: that many pointers have been written, none of them null, and the messages are
+        // ours from now on.
         unsafe { messages.set_len(messages.len() + taken) }
     }
 }
 
-/// Records that were fetched, and what was reported of their partitions, in order. They are freed with the batch.
+/// Records that were fetched, and what was reported of their partitions, in order. They are freed
+/// with the batch.
 pub struct Batch<'c, C: ConsumerContext + 'static> {
     messages: Vec<NonNull<RDKafkaMessage>>,
     consumer: &'c BatchConsumer<C>,
 }
 
-/// An error in place of a record, of which the context has heard too, as it does when polling. The partition's position has to be
-/// set anew by a seek.
+/// An error in place of a record, of which the context has heard too, as it does when polling. The
+/// partition's position has to be set anew by a seek.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The partition.

@@ -123,7 +123,8 @@ impl<O: IntoOpaque> Iterator for Reports<'_, O> {
         } = unsafe { &*message };
         let error = (code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR)
             .then(|| KafkaError::MessageProduction(code.into()));
-        // SAFETY: made by `into_ptr` of the same type, by the contract of `Event::reports`, and each is visited once.
+        // SAFETY: made by `into_ptr` of the same type, by the contract of `Event::reports`, and
+        // each is visited once.
         Some((unsafe { O::from_ptr(opaque) }, error))
     }
 }

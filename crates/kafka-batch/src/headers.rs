@@ -50,8 +50,8 @@ impl<'a> RecordHeaders<'a> {
     pub fn iter(&self) -> impl Iterator<Item = RecordHeader<'a>> + use<'a> {
         let headers = self.message.and_then(|message| {
             let mut headers = null_mut();
-            // SAFETY: the message is live. What the call parses it keeps in the message, outside of the
-            // part that others have borrowed, and this type is of one thread.
+            // SAFETY: the message is live. What the call parses it keeps in the message, outside of
+            // the part that others have borrowed, and this type is of one thread.
             let code = unsafe { bindings::rd_kafka_message_headers(message.as_ptr(), &mut headers) };
             NonNull::new(headers).filter(|_| code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR)
         });
@@ -68,7 +68,8 @@ impl<'a> RecordHeaders<'a> {
                 // SAFETY: a name ends with a zero byte, and lives as long as the headers.
                 let name = unsafe { CStr::from_ptr(name) };
                 let value = (!value.is_null()).then(|| {
-                    // SAFETY: it is not null and the start of so many bytes, which live as long as the headers.
+                    // SAFETY: it is not null and the start of so many bytes, which live as long as
+                    // the headers.
                     unsafe { std::slice::from_raw_parts(value.cast::<u8>(), len) }
                 });
                 Some((name.to_string_lossy(), value))

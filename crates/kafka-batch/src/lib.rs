@@ -1,8 +1,9 @@
 //! Producing and consuming many records a call, over librdkafka's C interface.
 //!
-//! rust-rdkafka hands records over one by one. librdkafka can do more in a call: take a lock and wake a thread once for a
-//! thousand records of a partition, and fill an array with what was fetched. This crate wraps those calls and nothing else;
-//! clients, contexts, callbacks and events stay rust-rdkafka's. It is the only crate of the workspace with unsafe code.
+//! rust-rdkafka hands records over one by one. librdkafka can do more in a call: take a lock and
+//! wake a thread once for a thousand records of a partition, and fill an array with what was
+//! fetched. This crate wraps those calls and nothing else; clients, contexts, callbacks and events
+//! stay rust-rdkafka's. It is the only crate of the workspace with unsafe code.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

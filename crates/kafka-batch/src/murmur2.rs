@@ -2,7 +2,8 @@
 
 /// Kafka's 32-bit murmur2 with its fixed seed.
 ///
-/// A port of `org.apache.kafka.common.utils.Utils.murmur2`, so that a key goes where every Java client sends it.
+/// A port of `org.apache.kafka.common.utils.Utils.murmur2`, so that a key goes where every Java
+/// client sends it.
 #[must_use]
 pub fn murmur2(bytes: &[u8]) -> i32 {
     const SEED: u32 = 0x9747_b28c;
@@ -32,8 +33,8 @@ pub fn murmur2(bytes: &[u8]) -> i32 {
     h.cast_signed()
 }
 
-/// The partition of `key` in a topic of `partitions` partitions, as the Java default partitioner and librdkafka's
-/// `murmur2_random` choose it. `partitions` below 1 is taken as 1.
+/// The partition of `key` in a topic of `partitions` partitions, as the Java default partitioner
+/// and librdkafka's `murmur2_random` choose it. `partitions` below 1 is taken as 1.
 #[must_use]
 pub fn partition_for(key: &[u8], partitions: i32) -> i32 {
     (murmur2(key) & i32::MAX) % partitions.max(1)

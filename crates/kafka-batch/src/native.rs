@@ -44,7 +44,8 @@ impl Queue {
         NonNull::new(queue).map(Self)
     }
 
-    /// Sends what comes into this queue, and what is in it, on to `to`, which librdkafka keeps alive as long.
+    /// Sends what comes into this queue, and what is in it, on to `to`, which librdkafka keeps
+    /// alive as long.
     pub(crate) fn forward(&self, to: &Self) {
         // SAFETY: both are live queues.
         unsafe { bindings::rd_kafka_queue_forward(self.0.as_ptr(), to.0.as_ptr()) }
@@ -79,8 +80,8 @@ impl Topic {
     /// `client` is a live client, and outlives the topic.
     pub(crate) unsafe fn new(client: *mut RDKafka, name: &str) -> KafkaResult<Self> {
         let name = CString::new(name)?;
-        // SAFETY: the client is live, by this function's contract; the name is copied; without a configuration, the
-        // topic gets a copy of the client's.
+        // SAFETY: the client is live, by this function's contract; the name is copied; without a
+        // configuration, the topic gets a copy of the client's.
         let topic = unsafe { bindings::rd_kafka_topic_new(client, name.as_ptr(), null_mut()) };
         NonNull::new(topic).map(Self).ok_or_else(last_error)
     }

@@ -1,7 +1,8 @@
 //! Records gathered by partition and handed over a partition at a time.
 //!
-//! With a thousand records of one partition in a call, librdkafka looks the partition up once, and the thread that sends
-//! wakes for the first of them alone. The bytes are copied into the batch, and by librdkafka into its queue.
+//! With a thousand records of one partition in a call, librdkafka looks the partition up once, and
+//! the thread that sends wakes for the first of them alone. The bytes are copied into the batch,
+//! and by librdkafka into its queue.
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -44,7 +45,8 @@ struct Waiting {
     opaque: *mut c_void,
 }
 
-/// What waits for one partition: keys and values, one after the other, and the records they belong to.
+/// What waits for one partition: keys and values, one after the other, and the records they belong
+/// to.
 #[derive(Debug, Default)]
 struct Lane {
     bytes: Vec<u8>,
@@ -93,7 +95,8 @@ struct TopicLanes {
     waiting: usize,
 }
 
-/// A producer with records waiting to be handed over. The delivery of each is reported as if it had been sent alone.
+/// A producer with records waiting to be handed over. The delivery of each is reported as if it had
+/// been sent alone.
 pub struct BatchProducer<C: ProducerContext + 'static> {
     // Fields are dropped in this order: topics and queue have to go before their client.
     topics: Vec<TopicLanes>,
@@ -103,7 +106,8 @@ pub struct BatchProducer<C: ProducerContext + 'static> {
     producer: BaseProducer<C>,
 }
 
-// SAFETY: topics and producer may be used from any thread, an opaque is `Send` by its trait, and the room is empty.
+// SAFETY: topics and producer may be used from any thread, an opaque is `Send` by its trait, and
+// the room is empty.
 unsafe impl<C: ProducerContext + 'static> Send for BatchProducer<C> {}
 
 impl<C: ProducerContext + 'static> BatchProducer<C> {
@@ -123,8 +127,9 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         })
     }
 
-    /// Serves every event there is, waiting for the first, `timeout` at most. `reported` gets delivery reports by the array; the
-    /// context hears of everything else, as when the producer is polled.
+    /// Serves every event there is, waiting for the first, `timeout` at most. `reported` gets
+    /// delivery reports by the array; the context hears of everything else, as when the producer is
+    /// polled.
     pub fn serve(&self, timeout: Duration, mut reported: impl FnMut(Reports<'_, C::DeliveryOpaque>)) {
         const {
             assert!(
@@ -135,7 +140,8 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         let (mut room, mut timeout) = (Vec::new(), timeout);
         while let Some(event) = Event::next(&self.events, timeout) {
             if event.is_reports() {
-                // SAFETY: records are sent with opaques of this type alone, and the reports are taken once.
+                // SAFETY: records are sent with opaques of this type alone, and the reports are
+                // taken once.
                 reported(unsafe { event.reports::<C::DeliveryOpaque>(&mut room) });
             } else {
                 event.tell(&**self.producer.context());
@@ -144,7 +150,8 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         }
     }
 
-    /// The producer itself. To be served, or else polled: a poll gives the reports to its context, one by one.
+    /// The producer itself. To be served, or else polled: a poll gives the reports to its context,
+    /// one by one.
     pub fn producer(&self) -> &BaseProducer<C> {
         &self.producer
     }
@@ -171,16 +178,17 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         self.topics[topic.0].waiting
     }
 
-    /// Adds a record, for the partition that [`partition_for`] sends its key to; its bytes are copied. There is no bound but the
-    /// caller's: see [`BatchProducer::waiting`].
+    /// Adds a record, for the partition that [`partition_for`] sends its key to; its bytes are
+    /// copied. There is no bound but the caller's: see [`BatchProducer::waiting`].
     #[inline]
     pub fn push(&mut self, topic: TopicIndex, key: &[u8], value: &[u8], opaque: C::DeliveryOpaque) {
         let partition = partition_for(key, self.topics[topic.0].partitions);
         self.push_to(topic, Some(partition as u32), Some(key), value, opaque);
     }
 
-    /// As [`BatchProducer::push`], for a partition that the caller names, or else for one that the client's own partitioner picks.
-    /// Records of one partition keep their order only if all are sent in the same of these ways.
+    /// As [`BatchProducer::push`], for a partition that the caller names, or else for one that the
+    /// client's own partitioner picks. Records of one partition keep their order only if all are
+    /// sent in the same of these ways.
     #[inline]
     pub fn push_to(
         &mut self,
@@ -199,8 +207,8 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         topic.waiting += 1;
     }
 
-    /// Hands over what waits for a topic. `refused` gets the opaque of each record that the client does not take, and why: it
-    /// has gone from the batch, and no report will come.
+    /// Hands over what waits for a topic. `refused` gets the opaque of each record that the client
+    /// does not take, and why: it has gone from the batch, and no report will come.
     pub fn hand_over(
         &mut self,
         topic: TopicIndex,
@@ -218,7 +226,8 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
                         // Once it is full, it is for every later record of the call too.
                         RDKafkaRespErr::RD_KAFKA_RESP_ERR__QUEUE_FULL => return Outcome::QueueFull,
                         code => {
-                            // SAFETY: made by `into_ptr`, and given back once: librdkafka keeps nothing of what it refuses.
+                            // SAFETY: made by `into_ptr`, and given back once: librdkafka keeps
+                            // nothing of what it refuses.
                             let opaque = unsafe { C::DeliveryOpaque::from_ptr(message._private) };
                             refused(opaque, KafkaError::MessageProduction(code.into()));
                         }
@@ -237,7 +246,8 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
             topic.waiting = 0;
             for lane in &mut topic.lanes {
                 while let Some(record) = lane.waiting().first() {
-                    // SAFETY: made by `into_ptr`, not handed over, and given back once, as the record goes.
+                    // SAFETY: made by `into_ptr`, not handed over, and given back once, as the
+                    // record goes.
                     dropped(unsafe { C::DeliveryOpaque::from_ptr(record.opaque) });
                     lane.advance();
                 }

@@ -59,7 +59,8 @@ impl<'a> Record<'a> {
         self.message().offset
     }
 
-    /// The record's time: the producer's or the broker's, as the topic was set up when it was written.
+    /// The record's time: the producer's or the broker's, as the topic was set up when it was
+    /// written.
     #[inline]
     #[must_use]
     pub fn timestamp(&self) -> Timestamp {

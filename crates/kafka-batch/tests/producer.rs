@@ -1,4 +1,5 @@
-//! What can be seen of hand-overs without a broker: a full queue, refusals, and that no opaque is lost.
+//! What can be seen of hand-overs without a broker: a full queue, refusals, and that no opaque is
+//! lost.
 
 #![allow(clippy::unwrap_used)]
 

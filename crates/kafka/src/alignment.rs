@@ -1,9 +1,10 @@
 //! Partitions that wait for each other, so that none is read far ahead of the others in event time.
 //!
-//! A job that mixes its partitions' records, as the one that rekeys does, would make disorder of whatever one of them is ahead:
-//! of a backlog, a whole fetch. So each asks, before a record, whether its event time may come yet. It may where it is no more
-//! than the allowed skew ahead of every partition that has more to read. One that is at its end holds nobody up, and
-//! neither does one that has not got on for long: it may be unreadable, or without a leader.
+//! A job that mixes its partitions' records, as the one that rekeys does, would make disorder of
+//! whatever one of them is ahead: of a backlog, a whole fetch. So each asks, before a record,
+//! whether its event time may come yet. It may where it is no more than the allowed skew ahead of
+//! every partition that has more to read. One that is at its end holds nobody up, and neither does
+//! one that has not got on for long: it may be unreadable, or without a leader.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -100,8 +101,8 @@ impl Alignment {
         is_admitted
     }
 
-    /// Whether a partition that waits with a record of this event time is to be read on: seldom enough that it gets some way,
-    /// as each time costs a fetch.
+    /// Whether a partition that waits with a record of this event time is to be read on: seldom
+    /// enough that it gets some way, as each time costs a fetch.
     pub(crate) fn may_go_on(&self, number: i32, event_time_ms: i64, now: Instant) -> bool {
         let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = is_due(&fronts, number, event_time_ms, self.max_skew_ms / 2, now);
@@ -116,7 +117,8 @@ impl Alignment {
     }
 }
 
-/// Whether an event time is no more than `skew_ms` ahead of every other partition that holds others up.
+/// Whether an event time is no more than `skew_ms` ahead of every other partition that holds others
+/// up.
 fn is_due(
     fronts: &BTreeMap<i32, Front>,
     number: i32,

@@ -12,14 +12,16 @@ pub struct JobConfig {
     pub worker: Worker,
     /// Snapshots of the tasks' state.
     pub snapshots: Snapshots,
-    /// Names this process among all that run the job, and stays the same over its restarts (a host's name with the
-    /// service's port, a StatefulSet's pod): with the thread's number it makes the transactional id, so that a restart
-    /// ends the transaction its predecessor left open, and the member's `group.instance.id`, so that a restart gets its
-    /// partitions back at once. Two processes with one name fence each other.
+    /// Names this process among all that run the job, and stays the same over its restarts (a
+    /// host's name with the service's port, a StatefulSet's pod): with the thread's number it makes
+    /// the transactional id, so that a restart ends the transaction its predecessor left open, and
+    /// the member's `group.instance.id`, so that a restart gets its partitions back at once. Two
+    /// processes with one name fence each other.
     pub instance: String,
     /// The key that sets it, for messages.
     pub instance_key: &'static str,
-    /// How far a partition's watermark stays behind its highest event time; an idle partition keeps that distance.
+    /// How far a partition's watermark stays behind its highest event time; an idle partition keeps
+    /// that distance.
     pub max_disorder_ms: i64,
 }
 
@@ -47,8 +49,8 @@ impl JobConfig {
         (0..threads).map(|thread| self.member(thread)).collect()
     }
 
-    /// The folder of the snapshots of `job`, which reads `input`. What it has of rekeyed transactions is of another log, whose
-    /// offsets begin anew.
+    /// The folder of the snapshots of `job`, which reads `input`. What it has of rekeyed
+    /// transactions is of another log, whose offsets begin anew.
     #[must_use]
     pub fn snapshot_folder(&self, job: &str, input: &str) -> String {
         let prefix = &self.kafka.topic_prefix;
@@ -65,7 +67,8 @@ pub fn topic_name(kafka: &Kafka, name: &str) -> String {
     format!("{}{name}", kafka.topic_prefix)
 }
 
-/// The full name of the topic that transactions are read from: what producers write, or what the rekeying job makes of it.
+/// The full name of the topic that transactions are read from: what producers write, or what the
+/// rekeying job makes of it.
 #[must_use]
 pub fn transactions_topic(settings: &Settings) -> String {
     let name = match settings.rekeys() {

@@ -1,5 +1,5 @@
-//! The control topic: what happens to a partition beside its records, as events in their order, and every partition's
-//! watermark and policy.
+//! The control topic: what happens to a partition beside its records, as events in their order, and
+//! every partition's watermark and policy.
 
 use std::collections::VecDeque;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusals::RefusedRun;
 
-/// One record of a control topic. It is written to the partition with the number of the input partition it is about,
-/// in the transaction that commits `offset` there.
+/// One record of a control topic. It is written to the partition with the number of the input
+/// partition it is about, in the transaction that commits `offset` there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ControlRecord {
@@ -18,7 +18,8 @@ pub enum ControlRecord {
         offset: i64,
         /// What the watermark was advanced to, in milliseconds since 1970.
         watermark_ms: i64,
-        /// How many events at this offset were before it. Releases that did not write it had nothing but advances.
+        /// How many events at this offset were before it. Releases that did not write it had
+        /// nothing but advances.
         #[serde(default)]
         nth: u32,
     },
@@ -32,12 +33,13 @@ pub enum ControlRecord {
         before: Option<String>,
         /// The policy that it has from then on.
         policy: String,
-        /// Up to where windows were sent by then, of a job that merges sources; see [`crate::Task::closed_until_ms`].
+        /// Up to where windows were sent by then, of a job that merges sources; see
+        /// [`crate::Task::closed_until_ms`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         closed_until_ms: Option<i64>,
     },
-    /// Which policy the task has, written anew at each start and now and then, so that retention cannot have deleted what
-    /// says it; no event of a replay.
+    /// Which policy the task has, written anew at each start and now and then, so that retention
+    /// cannot have deleted what says it; no event of a replay.
     Policy {
         /// The offset committed with it.
         offset: i64,
@@ -47,7 +49,8 @@ pub enum ControlRecord {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         closed_until_ms: Option<i64>,
     },
-    /// Which records before `offset` were refused by word of somebody outside of the log: a replay refuses them too.
+    /// Which records before `offset` were refused by word of somebody outside of the log: a replay
+    /// refuses them too.
     Refused {
         /// The offset committed with it.
         offset: i64,
@@ -76,7 +79,8 @@ impl ControlRecord {
         }
     }
 
-    /// The policy that it says the task has from then on, and up to where windows were sent by then.
+    /// The policy that it says the task has from then on, and up to where windows were sent by
+    /// then.
     #[must_use]
     pub fn policy(&self) -> Option<(&str, Option<i64>)> {
         match self {
@@ -116,8 +120,8 @@ impl ControlRecord {
         })
     }
 
-    /// The record's value as a worker writes it: it says that refusals are written too, and whether one is written at each
-    /// commit of outputs.
+    /// The record's value as a worker writes it: it says that refusals are written too, and whether
+    /// one is written at each commit of outputs.
     #[must_use]
     pub(crate) fn to_marked_json(&self, outputs: bool) -> String {
         let marked = Marked {
@@ -136,8 +140,8 @@ impl ControlRecord {
     }
 }
 
-/// A record, whether its release writes what was refused ([`ControlRecord::Refused`]), and whether it writes a record of a
-/// partition with each commit in which there are outputs of it.
+/// A record, whether its release writes what was refused ([`ControlRecord::Refused`]), and whether
+/// it writes a record of a partition with each commit in which there are outputs of it.
 #[derive(Serialize)]
 struct Marked<'a> {
     #[serde(flatten)]
@@ -156,8 +160,8 @@ struct Mark {
     outputs: bool,
 }
 
-/// Whether a record's value says that each commit of outputs has such a record: then nothing has come of what is after the
-/// last one.
+/// Whether a record's value says that each commit of outputs has such a record: then nothing has
+/// come of what is after the last one.
 pub(crate) fn tells_outputs(payload: &[u8]) -> bool {
     serde_json::from_slice::<Mark>(payload).is_ok_and(|mark| mark.outputs)
 }
@@ -189,8 +193,9 @@ impl ControlLog {
     }
 }
 
-/// The policy that a replay from `from` begins with, by a partition's control records in their order; `None` where nothing
-/// says so. The first that speaks of a policy from there on tells which one it was until then.
+/// The policy that a replay from `from` begins with, by a partition's control records in their
+/// order; `None` where nothing says so. The first that speaks of a policy from there on tells which
+/// one it was until then.
 pub(crate) fn policy_at(records: &[ControlRecord], from: i64) -> Option<&str> {
     records
         .iter()
@@ -224,8 +229,8 @@ pub(crate) enum Directive {
 pub(crate) struct Directives(VecDeque<(i64, Directive)>);
 
 impl Directives {
-    /// Keeps those of `records` that belong to a replay from `from`, of a state that has had the first `done` of those at
-    /// that offset, to the committed offset `to`.
+    /// Keeps those of `records` that belong to a replay from `from`, of a state that has had the
+    /// first `done` of those at that offset, to the committed offset `to`.
     pub(crate) fn between(records: &[ControlRecord], from: i64, done: u32, to: i64) -> Self {
         let directive = |record: &ControlRecord| {
             let (offset, nth, directive) = match record {

@@ -6,8 +6,8 @@ use thiserror::Error;
 use crate::TaskError;
 use crate::client::ConfigError;
 
-/// Why a worker, and with it its job, stops. A supervisor starts the process again: what was not committed is aborted
-/// by the next start, and nothing is lost.
+/// Why a worker, and with it its job, stops. A supervisor starts the process again: what was not
+/// committed is aborted by the next start, and nothing is lost.
 #[derive(Debug, Error)]
 pub enum WorkerError {
     /// The configuration is impossible.
@@ -29,7 +29,8 @@ pub enum WorkerError {
         /// librdkafka's reason.
         reason: KafkaError,
     },
-    /// Somebody has taken over this worker's transactional id: another process, or the transaction's coordinator.
+    /// Somebody has taken over this worker's transactional id: another process, or the
+    /// transaction's coordinator.
     #[error(
         "{action}: this worker is fenced ({reason}). Another process runs with the instance name {instance:?}, or this \
          one was away for longer than its transaction timeout"
@@ -64,7 +65,8 @@ pub enum WorkerError {
         /// librdkafka's reason.
         reason: String,
     },
-    /// The outcome of a commit or abort stayed unknown until the deadline; the next start finds it out.
+    /// The outcome of a commit or abort stayed unknown until the deadline; the next start finds it
+    /// out.
     #[error("{action} had no answer within {waited_ms} ms: {reason}")]
     Unanswered {
         /// What was tried.
@@ -92,7 +94,8 @@ pub enum WorkerError {
         /// The task's reason.
         reason: TaskError,
     },
-    /// The log no longer has what a recovery needs, or the group's offset is not what the job has committed.
+    /// The log no longer has what a recovery needs, or the group's offset is not what the job has
+    /// committed.
     #[error(
         "partition {partition} of {topic} has lost its position: {what}. Or set worker.lost_position to continue, to go on \
          all the same"
@@ -133,8 +136,8 @@ pub enum WorkerError {
 }
 
 impl WorkerError {
-    /// Whether new clients can go on where these had to stop. They find out what was committed and end what was not, as
-    /// those of a restarted process do.
+    /// Whether new clients can go on where these had to stop. They find out what was committed and
+    /// end what was not, as those of a restarted process do.
     pub(crate) fn needs_new_clients(&self) -> bool {
         matches!(
             self,

@@ -22,9 +22,10 @@ pub(crate) struct Idle {
 impl Idle {
     /// Where the watermark is to go, if that is ahead of where it is.
     ///
-    /// The clock stands in for the records that do not come: event time is taken to go on as fast as the clock, but not
-    /// beyond what closes the last open window, after which nothing waits for it. The other partitions' progress is the
-    /// other bound, so that a partition without any record does not hold up the job.
+    /// The clock stands in for the records that do not come: event time is taken to go on as fast
+    /// as the clock, but not beyond what closes the last open window, after which nothing waits for
+    /// it. The other partitions' progress is the other bound, so that a partition without any
+    /// record does not hold up the job.
     pub(crate) fn target_ms(&self) -> Option<i64> {
         let by_clock = self
             .max_event_time_ms
@@ -50,8 +51,8 @@ pub(crate) struct OpenTransaction {
 }
 
 impl OpenTransaction {
-    /// Takes the partition's last stable offset and its high watermark, if that is known, as of `at`. Returns for how long
-    /// the first has stood still below the second.
+    /// Takes the partition's last stable offset and its high watermark, if that is known, as of
+    /// `at`. Returns for how long the first has stood still below the second.
     pub(crate) fn observe(&mut self, stable: i64, high: Option<i64>, at: Instant) -> Duration {
         let is_open = match high {
             Some(high) => high > stable,

@@ -1,4 +1,5 @@
-//! What a service implements to run on the worker loop: a [`Job`] makes one [`Task`] for each input partition.
+//! What a service implements to run on the worker loop: a [`Job`] makes one [`Task`] for each input
+//! partition.
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ pub struct InputRecord<'a> {
     pub offset: i64,
     /// The record's time in the log, in milliseconds since 1970; below 0 if it has none.
     pub timestamp_ms: i64,
-    /// Whether that is the broker's time when it appended the record. Else a producer has made it, and it says nothing.
+    /// Whether that is the broker's time when it appended the record. Else a producer has made it,
+    /// and it says nothing.
     pub is_append_time: bool,
     /// The key's bytes.
     pub key: Option<&'a [u8]>,
@@ -65,7 +67,8 @@ impl<'a> InputRecord<'a> {
 }
 
 impl InputRecord<'_> {
-    /// When the broker appended the record to the log, in milliseconds since 1970; `None` if only a producer says when.
+    /// When the broker appended the record to the log, in milliseconds since 1970; `None` if only a
+    /// producer says when.
     #[inline]
     #[must_use]
     pub fn append_time_ms(&self) -> Option<i64> {
@@ -88,27 +91,30 @@ pub struct OutputRecord<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
 }
 
-/// Where a task puts its outputs. While a task replays what was committed before, they are dropped, as they are in the
-/// log already.
+/// Where a task puts its outputs. While a task replays what was committed before, they are dropped,
+/// as they are in the log already.
 pub trait Outbox {
-    /// Adds a record to the current transaction. A full producer queue is waited for: it is the back-pressure.
-    /// A failure is kept and aborts the transaction.
+    /// Adds a record to the current transaction. A full producer queue is waited for: it is the
+    /// back-pressure. A failure is kept and aborts the transaction.
     fn send(&mut self, record: OutputRecord<'_>);
 
-    /// Sends a copy of an input record to `topic`, as [`crate::copies`] makes it: `headers` first, then those that say
-    /// where it came from, then its own; cut, and counted, where it would be larger than the topic takes.
+    /// Sends a copy of an input record to `topic`, as [`crate::copies`] makes it: `headers` first,
+    /// then those that say where it came from, then its own; cut, and counted, where it would be
+    /// larger than the topic takes.
     fn copy(&mut self, record: &InputRecord<'_>, topic: &str, headers: &[(&str, &[u8])]);
 
-    /// Sends a copy of an input record to its topic's dead-letter topic, with headers `error` (the message), `error.code`
-    /// and `service`, and counts it under `code`.
+    /// Sends a copy of an input record to its topic's dead-letter topic, with headers `error` (the
+    /// message), `error.code` and `service`, and counts it under `code`.
     fn dead_letter(&mut self, record: &InputRecord<'_>, code: &'static str, error: &str);
 
-    /// Notes that a record is refused by word of somebody outside of the log, as the schema registry is, who may say something
-    /// else another time; `code` and `why` are as of [`Outbox::dead_letter`]. It is written to the control topic, so that a
-    /// replay refuses the record too, without asking. The caller refuses the record after it.
+    /// Notes that a record is refused by word of somebody outside of the log, as the schema
+    /// registry is, who may say something else another time; `code` and `why` are as of
+    /// [`Outbox::dead_letter`]. It is written to the control topic, so that a replay refuses the
+    /// record too, without asking. The caller refuses the record after it.
     ///
     /// # Errors
-    /// In a replay of a record that was not refused the first time: the task must not go on without it.
+    /// In a replay of a record that was not refused the first time: the task must not go on without
+    /// it.
     fn note_refusal(
         &mut self,
         _record: &InputRecord<'_>,
@@ -118,21 +124,25 @@ pub trait Outbox {
         Ok(())
     }
 
-    /// Whether outputs are being dropped because the input is a replay. Counters must not count a replay again.
+    /// Whether outputs are being dropped because the input is a replay. Counters must not count a
+    /// replay again.
     fn is_replay(&self) -> bool;
 }
 
-/// The processing of one partition: decoding at the edge, a pure operator inside, encoding at the edge.
+/// The processing of one partition: decoding at the edge, a pure operator inside, encoding at the
+/// edge.
 ///
-/// A task is a function of its calls, as an operator is; what it does with `outbox` is its only effect.
+/// A task is a function of its calls, as an operator is; what it does with `outbox` is its only
+/// effect.
 pub trait Task: Send {
-    /// Tells which records most probably come next, in offset order: at most [`millrace_engine::near::GROUP`] of them. A
-    /// hint, so that their memory is asked for together; none of them counts before [`Task::process`], and any of them may
-    /// not come, or come later.
+    /// Tells which records most probably come next, in offset order: at most
+    /// [`millrace_engine::near::GROUP`] of them. A hint, so that their memory is asked for
+    /// together; none of them counts before [`Task::process`], and any of them may not come, or
+    /// come later.
     fn prepare(&mut self, _records: &[InputRecord<'_>]) {}
 
-    /// The event time of the next record, in milliseconds since 1970, where it has one: asked before [`Task::process`] of a
-    /// job with [`Job::max_skew_ms`], and changes nothing.
+    /// The event time of the next record, in milliseconds since 1970, where it has one: asked
+    /// before [`Task::process`] of a job with [`Job::max_skew_ms`], and changes nothing.
     fn event_time_ms(&mut self, _record: &InputRecord<'_>) -> Option<i64> {
         None
     }
@@ -140,8 +150,8 @@ pub trait Task: Send {
     /// Takes the next record, in offset order.
     ///
     /// # Errors
-    /// Only what makes going on wrong for every record (a registry that is away after its retries). A bad record is no
-    /// error: it goes to [`Outbox::dead_letter`].
+    /// Only what makes going on wrong for every record (a registry that is away after its retries).
+    /// A bad record is no error: it goes to [`Outbox::dead_letter`].
     fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError>;
 
     /// Moves the watermark of an idle partition.
@@ -155,18 +165,19 @@ pub trait Task: Send {
         String::new()
     }
 
-    /// Takes another policy, from this offset on. An event in the partition's order, as [`Task::advance`] is: a replay
-    /// repeats it.
+    /// Takes another policy, from this offset on. An event in the partition's order, as
+    /// [`Task::advance`] is: a replay repeats it.
     ///
     /// # Errors
-    /// As for [`Task::process`]; also a policy that cannot take the place of the present one over this state: nothing is
-    /// written then.
+    /// As for [`Task::process`]; also a policy that cannot take the place of the present one over
+    /// this state: nothing is written then.
     fn configure(&mut self, _policy: &str, _outbox: &mut dyn Outbox) -> Result<(), TaskError> {
         Ok(())
     }
 
-    /// Called once before each commit, with everything up to the commit processed: what is sent here is in the
-    /// transaction. For outputs that are due once a commit, such as a watermark. Not called in a replay.
+    /// Called once before each commit, with everything up to the commit processed: what is sent
+    /// here is in the transaction. For outputs that are due once a commit, such as a watermark. Not
+    /// called in a replay.
     ///
     /// # Errors
     /// As for [`Task::process`].
@@ -183,14 +194,16 @@ pub trait Task: Send {
     /// As [`millrace_engine::Operator::open_until_ms`].
     fn open_until_ms(&self) -> Option<i64>;
 
-    /// Up to where the task has sent windows that several sources contribute to, in milliseconds since 1970: what a source
-    /// sends it for one of those comes too late. Written beside its policy in the control topic, for
-    /// [`Job::beginning`] of the job whose partitions those sources are.
+    /// Up to where the task has sent windows that several sources contribute to, in milliseconds
+    /// since 1970: what a source sends it for one of those comes too late. Written beside its
+    /// policy in the control topic, for [`Job::beginning`] of the job whose partitions those
+    /// sources are.
     fn closed_until_ms(&self) -> Option<i64> {
         None
     }
 
-    /// As [`millrace_engine::Operator::freeze`]: called between two records, written by another thread.
+    /// As [`millrace_engine::Operator::freeze`]: called between two records, written by another
+    /// thread.
     fn freeze(&mut self) -> FrozenState;
 
     /// Replaces the state.
@@ -219,63 +232,70 @@ pub trait Job: Send + Sync + 'static {
     /// What runs for each partition.
     type Task: Task;
 
-    /// The job's name, without `kafka.topic_prefix`: its consumer group, the prefix of its transactional ids and its
-    /// metric label.
+    /// The job's name, without `kafka.topic_prefix`: its consumer group, the prefix of its
+    /// transactional ids and its metric label.
     fn name(&self) -> &str;
 
     /// The topic it reads, by its full name, as [`crate::topic_name`] makes it.
     fn input_topic(&self) -> &str;
 
-    /// The control topic (its full name), with at least as many partitions as the input: it records what happens to a
-    /// partition beside its records, advances of idle partitions and changes of policy. `None` for a job without either.
+    /// The control topic (its full name), with at least as many partitions as the input: it records
+    /// what happens to a partition beside its records, advances of idle partitions and changes of
+    /// policy. `None` for a job without either.
     fn control_topic(&self) -> Option<&str>;
 
-    /// Whether the watermark of an idle partition is advanced; not where it comes in the records alone.
+    /// Whether the watermark of an idle partition is advanced; not where it comes in the records
+    /// alone.
     fn advances_idle(&self) -> bool {
         self.control_topic().is_some()
     }
 
-    /// Whether each commit in which there are outputs of a partition has a control record of it, so that a lost offset can be
-    /// found again after a crash too. Not where nearly every commit has outputs, and those come again harmlessly.
+    /// Whether each commit in which there are outputs of a partition has a control record of it, so
+    /// that a lost offset can be found again after a crash too. Not where nearly every commit has
+    /// outputs, and those come again harmlessly.
     fn tells_outputs(&self) -> bool {
         self.control_topic().is_some()
     }
 
-    /// Whether what a partition's records become depends on those before them. Where it does not, a restore goes on from the
-    /// committed offset and needs neither a snapshot nor what retention has deleted.
+    /// Whether what a partition's records become depends on those before them. Where it does not, a
+    /// restore goes on from the committed offset and needs neither a snapshot nor what retention
+    /// has deleted.
     fn has_state(&self) -> bool {
         true
     }
 
-    /// How far the event time of one partition's records may be ahead of another's that has more to read, in milliseconds;
-    /// `None` where partitions do not wait for each other. It holds within a process.
+    /// How far the event time of one partition's records may be ahead of another's that has more to
+    /// read, in milliseconds; `None` where partitions do not wait for each other. It holds within a
+    /// process.
     fn max_skew_ms(&self) -> Option<i64> {
         None
     }
 
-    /// The job that writes the input, where that is one of ours: while it has more to read, a partition of the input is not
-    /// idle, however quiet it is.
+    /// The job that writes the input, where that is one of ours: while it has more to read, a
+    /// partition of the input is not idle, however quiet it is.
     fn upstream(&self) -> Option<Upstream> {
         None
     }
 
-    /// A stable description of what the bytes of a state depend on: a snapshot of another layout is refused.
+    /// A stable description of what the bytes of a state depend on: a snapshot of another layout is
+    /// refused.
     fn layout(&self) -> String;
 
-    /// The settings that may be changed over an existing state, as text: equal texts are equal policies. Empty where
-    /// there are none. A state of another policy is restored as it is, and then configured.
+    /// The settings that may be changed over an existing state, as text: equal texts are equal
+    /// policies. Empty where there are none. A state of another policy is restored as it is, and
+    /// then configured.
     fn policy(&self) -> String {
         String::new()
     }
 
-    /// The policy of a state that a release without policies has written, by the fingerprint in its snapshot; `None` where
-    /// that is none of this job's.
+    /// The policy of a state that a release without policies has written, by the fingerprint in its
+    /// snapshot; `None` where that is none of this job's.
     fn policy_of_fingerprint(&self, _fingerprint: &str) -> Option<String> {
         None
     }
 
-    /// Where a partition begins that was never worked on. `controls` gives the records of one partition of a control
-    /// topic, by the topic's full name.
+    /// Where a partition begins that was never worked on. `controls` gives the records of one
+    /// partition of a control topic, by the topic's full name.
     ///
     /// # Errors
     /// Those of `controls`: it is tried again.
@@ -283,7 +303,8 @@ pub trait Job: Send + Sync + 'static {
         Ok(Beginning::Anywhere)
     }
 
-    /// The partitions of the input, where the job is to end in good order once there are more of them.
+    /// The partitions of the input, where the job is to end in good order once there are more of
+    /// them.
     fn source(&self) -> Option<&Arc<SourcePartitions>> {
         None
     }

@@ -1,7 +1,8 @@
 //! Kafka at the edge: client settings, topic administration, and the exactly-once worker loop.
 //!
-//! A service implements [`Job`] and calls [`run_job`], which blocks until it is told to stop or a worker fails.
-//! Topics that a job names are full names, made by [`topic_name`]; a job's own name has no prefix.
+//! A service implements [`Job`] and calls [`run_job`], which blocks until it is told to stop or a
+//! worker fails. Topics that a job names are full names, made by [`topic_name`]; a job's own name
+//! has no prefix.
 
 #![forbid(unsafe_code)]
 

@@ -280,7 +280,8 @@ impl JobMetrics {
             .set(bytes);
     }
 
-    /// Removes what is shown of a partition that this process no longer has. A label that was never set is no error.
+    /// Removes what is shown of a partition that this process no longer has. A label that was never
+    /// set is no error.
     pub(crate) fn forget_partition(&self, partition: i32) {
         let labels = [self.operator.clone(), partition.to_string()];
         let _ = self.watermark_lag.remove_label_values(&labels);

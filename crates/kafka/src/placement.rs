@@ -1,9 +1,10 @@
 //! Whether a record lies where the records of its user lie.
 //!
-//! Everything that is kept of a user (ids for deduplication, distinct users, the fraud rules' profiles) is kept for each
-//! partition alone. So records of a user must lie in one partition: that of murmur2 of `userId`, where every Java client puts
-//! a record that has `userId` as its key. One without a key, with another key, or from a client with another partitioner
-//! lies elsewhere most of the time, and then a payment sent twice counts twice and a user counts as several.
+//! Everything that is kept of a user (ids for deduplication, distinct users, the fraud rules'
+//! profiles) is kept for each partition alone. So records of a user must lie in one partition: that
+//! of murmur2 of `userId`, where every Java client puts a record that has `userId` as its key. One
+//! without a key, with another key, or from a client with another partitioner lies elsewhere most
+//! of the time, and then a payment sent twice counts twice and a user counts as several.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ pub enum Reason {
     NoKey,
     /// Its key is not its `userId`.
     OtherKey,
-    /// Its key is its `userId`: the client's partitioner is not murmur2, or the topic has got more partitions since.
+    /// Its key is its `userId`: the client's partitioner is not murmur2, or the topic has got more
+    /// partitions since.
     OtherPartitioner,
 }
 
@@ -56,8 +58,8 @@ impl Misplaced {
     /// The bounded name of a dead letter's reason.
     pub const CODE: &'static str = "misplaced";
 
-    /// Compares a record's partition, of `partitions`, with that of its user. `None` where it lies right, and where the
-    /// topic has got more partitions than are known.
+    /// Compares a record's partition, of `partitions`, with that of its user. `None` where it lies
+    /// right, and where the topic has got more partitions than are known.
     #[inline]
     #[must_use]
     pub fn of(user_id: &[u8], key: Option<&[u8]>, partition: i32, partitions: i32) -> Option<Self> {
@@ -120,8 +122,8 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// For one partition of the source, under a policy that says how many partitions that has; `None` for as many as were
-    /// found.
+    /// For one partition of the source, under a policy that says how many partitions that has;
+    /// `None` for as many as were found.
     #[must_use]
     pub fn new(source: &Arc<SourcePartitions>, partitions: Option<i32>, metrics: JobMetrics) -> Self {
         Self {
@@ -134,8 +136,8 @@ impl Placement {
         }
     }
 
-    /// Judges by another number of partitions from now on, as a policy says it. What lies where the number before puts it
-    /// is told of no more.
+    /// Judges by another number of partitions from now on, as a policy says it. What lies where the
+    /// number before puts it is told of no more.
     pub fn judge_by(&mut self, partitions: Option<i32>) {
         let partitions = partitions.unwrap_or(self.source.at_start());
         if partitions != self.partitions {
@@ -143,14 +145,16 @@ impl Placement {
         }
     }
 
-    /// Whether the source is known to have more partitions than are judged by: nothing is misplaced for sure then.
+    /// Whether the source is known to have more partitions than are judged by: nothing is misplaced
+    /// for sure then.
     #[must_use]
     pub fn is_outgrown(&self) -> bool {
         self.source.known() > self.partitions
     }
 
-    /// Judges a record of a user, by the policy's number of partitions. What is misplaced is counted and told of, but for a
-    /// replay's, which was before, and for what lies right by the number before or by one that was not known.
+    /// Judges a record of a user, by the policy's number of partitions. What is misplaced is
+    /// counted and told of, but for a replay's, which was before, and for what lies right by the
+    /// number before or by one that was not known.
     #[inline]
     pub fn check(
         &mut self,
@@ -165,7 +169,8 @@ impl Placement {
         Some(misplaced)
     }
 
-    /// Whether the record lies where its user's records lie by the number of partitions before this one or after it.
+    /// Whether the record lies where its user's records lie by the number of partitions before this
+    /// one or after it.
     #[cold]
     fn is_of_another_time(&self, record: &InputRecord<'_>, user_id: &[u8], misplaced: Misplaced) -> bool {
         let is_right = |partitions| partition_for(user_id, partitions) == record.partition;

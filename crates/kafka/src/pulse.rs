@@ -1,8 +1,9 @@
 //! Finds worker threads that never come back from a call into the Kafka client.
 //!
-//! Every call of the worker has a bound, but some of librdkafka's do not keep it: `rd_kafka_send_offsets_to_transaction` never looks at
-//! its timeout while it waits for a group coordinator that has gone (librdkafka issues 5456 and 5511). The client's
-//! settings see to it that this ends soon; this is the last resort, so that a job never stands still in silence.
+//! Every call of the worker has a bound, but some of librdkafka's do not keep it:
+//! `rd_kafka_send_offsets_to_transaction` never looks at its timeout while it waits for a group
+//! coordinator that has gone (librdkafka issues 5456 and 5511). The client's settings see to it
+//! that this ends soon; this is the last resort, so that a job never stands still in silence.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -35,7 +36,8 @@ impl Pulse {
     }
 }
 
-/// Looks at a pulse at an interval. It counts its own looks and not the clock's time: if the whole process was stopped, nobody is stuck.
+/// Looks at a pulse at an interval. It counts its own looks and not the clock's time: if the whole
+/// process was stopped, nobody is stuck.
 #[derive(Debug)]
 pub(crate) struct Watch {
     /// Looks after which a thread is stuck.

@@ -1,4 +1,5 @@
-//! Bounded look-ups in the log, off the hot path: committed offsets, ends, and reading a partition to its end.
+//! Bounded look-ups in the log, off the hot path: committed offsets, ends, and reading a partition
+//! to its end.
 
 use std::time::{Duration, Instant};
 
@@ -36,8 +37,8 @@ impl Reader {
         })
     }
 
-    /// The group's committed offset. One that a transaction is about to change is an error, to be tried again: the
-    /// answer must be what the next owner can rely on.
+    /// The group's committed offset. One that a transaction is about to change is an error, to be
+    /// tried again: the answer must be what the next owner can rely on.
     pub(crate) fn committed(&self, topic: &str, partition: i32) -> KafkaResult<Option<i64>> {
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, partition);
@@ -68,16 +69,17 @@ impl Reader {
         i32::try_from(count).map_err(|_| KafkaError::Canceled)
     }
 
-    /// Learns anew who leads the partitions. librdkafka sends a look-up to the leader it has once heard of, and does not
-    /// ask again when that broker has died, but for topics that it reads.
+    /// Learns anew who leads the partitions. librdkafka sends a look-up to the leader it has once
+    /// heard of, and does not ask again when that broker has died, but for topics that it reads.
     fn refresh_leaders(&self, topic: &str) {
         if let Err(error) = self.consumer.fetch_metadata(Some(topic), CALL) {
             tracing::debug!(%error, topic, "the leaders are not known");
         }
     }
 
-    /// The ends of several partitions, each by word of its leader; `None` for one whose leader did not answer. An end is the
-    /// last stable offset, or, of a client that reads what is not committed too, the high watermark.
+    /// The ends of several partitions, each by word of its leader; `None` for one whose leader did
+    /// not answer. An end is the last stable offset, or, of a client that reads what is not
+    /// committed too, the high watermark.
     pub(crate) fn ends(
         &self,
         topic: &str,
@@ -107,7 +109,8 @@ impl Reader {
         Ok(partitions.iter().map(end).collect())
     }
 
-    /// Reads the committed records from `from` to the present end of the partition. `visit` returns whether to go on.
+    /// Reads the committed records from `from` to the present end of the partition. `visit` returns
+    /// whether to go on.
     pub(crate) fn read(
         &self,
         topic: &str,
@@ -152,7 +155,8 @@ impl Reader {
         ))
     }
 
-    /// The last committed record of a partition: its offset, value and time in milliseconds since 1970.
+    /// The last committed record of a partition: its offset, value and time in milliseconds
+    /// since 1970.
     pub(crate) fn last_record(&self, topic: &str, partition: i32) -> KafkaResult<Option<LastRecord>> {
         let (low, end) = self.bounds(topic, partition)?;
         let mut step = LAST_STEP;
@@ -171,8 +175,8 @@ impl Reader {
         }
     }
 
-    /// Whether no committed record is at or after `from`: what is between there and the end is markers of transactions,
-    /// or was aborted.
+    /// Whether no committed record is at or after `from`: what is between there and the end is
+    /// markers of transactions, or was aborted.
     pub(crate) fn is_empty_from(&self, topic: &str, partition: i32, from: i64) -> KafkaResult<bool> {
         let mut empty = true;
         self.read(topic, partition, from, |message| {
@@ -184,8 +188,8 @@ impl Reader {
 
     /// The control records about offsets from `from` on, in order, and perhaps some before.
     ///
-    /// Their offsets rise with the log, so it is enough to read back from the end until one is below `from`: the whole
-    /// topic may hold days.
+    /// Their offsets rise with the log, so it is enough to read back from the end until one is
+    /// below `from`: the whole topic may hold days.
     pub(crate) fn control_log(
         &self,
         topic: &str,

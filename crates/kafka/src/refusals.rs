@@ -1,9 +1,11 @@
-//! Records that a task has refused by the word of somebody outside of the log, who may say something else another time.
+//! Records that a task has refused by the word of somebody outside of the log, who may say
+//! something else another time.
 //!
-//! Whether a record is refused is a part of what was done with it. Where the record alone decides, a replay decides the same
-//! once more. The schema registry does not: it learns of a schema that it did not know, or refuses one that it gave before.
-//! A replay that asked it again would count what is among the dead letters by now, or leave out what was counted. So what was
-//! refused by its word is written to the control topic, in the transaction that commits it, and a replay goes by that.
+//! Whether a record is refused is a part of what was done with it. Where the record alone decides,
+//! a replay decides the same once more. The schema registry does not: it learns of a schema that it
+//! did not know, or refuses one that it gave before. A replay that asked it again would count what
+//! is among the dead letters by now, or leave out what was counted. So what was refused by its word
+//! is written to the control topic, in the transaction that commits it, and a replay goes by that.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -65,7 +67,8 @@ impl NewRefusals {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct KnownRefusals {
     runs: VecDeque<RefusedRun>,
-    /// From here on all of them are known; `None` where those are of a release that did not write them.
+    /// From here on all of them are known; `None` where those are of a release that did not write
+    /// them.
     pub(crate) whole_from: Option<i64>,
 }
 
@@ -89,10 +92,12 @@ impl KnownRefusals {
     }
 }
 
-/// Lets a replay leave out a record that it does not know to have been refused only where it cannot know.
+/// Lets a replay leave out a record that it does not know to have been refused only where it cannot
+/// know.
 ///
 /// # Errors
-/// It was taken the first time: without it, the state would be another than the one that outputs were made of.
+/// It was taken the first time: without it, the state would be another than the one that outputs
+/// were made of.
 pub(crate) fn check_replayed(
     record: &InputRecord<'_>,
     whole_from: Option<i64>,

@@ -59,12 +59,14 @@ pub(crate) struct Shared<J> {
     pub(crate) stop: Arc<AtomicBool>,
 }
 
-/// Runs `job` on its worker threads until `shutdown` is set, or until one of them fails, which stops the others, or until
-/// its [`Job::source`] has got more partitions, which is no error.
-/// Blocks: call it on a thread of its own, not on an async runtime. `status` tells whether the job is ready.
+/// Runs `job` on its worker threads until `shutdown` is set, or until one of them fails, which
+/// stops the others, or until its [`Job::source`] has got more partitions, which is no error.
+/// Blocks: call it on a thread of its own, not on an async runtime. `status` tells whether the job
+/// is ready.
 ///
 /// # Errors
-/// The first error of a worker. What was not committed by then is aborted, and a restart goes on from the last commit.
+/// The first error of a worker. What was not committed by then is aborted, and a restart goes on
+/// from the last commit.
 pub fn run_job<J: Job>(
     job: J,
     config: JobConfig,
@@ -202,7 +204,8 @@ fn run_threads<J: Job>(
     error.map_or(Ok(()), Err)
 }
 
-/// Starts the thread that looks whether the source has got more partitions, for a job that is to end then.
+/// Starts the thread that looks whether the source has got more partitions, for a job that is to
+/// end then.
 fn watch_source<J: Job>(
     shared: &Arc<Shared<J>>,
     first_error: &FirstError,
@@ -218,7 +221,8 @@ fn watch_source<J: Job>(
     spawn(&name, shared, first_error, watch).map(Some)
 }
 
-/// Gives up where a thread is stuck: it cannot be waited for, only left behind by a process that ends.
+/// Gives up where a thread is stuck: it cannot be waited for, only left behind by a process that
+/// ends.
 fn check<J: Job>(shared: &Shared<J>, watch: &mut Watch, limit: Duration) -> Result<(), WorkerError> {
     let Some(thread) = watch.look(&shared.pulse) else {
         return Ok(());
@@ -233,8 +237,8 @@ fn check<J: Job>(shared: &Shared<J>, watch: &mut Watch, limit: Duration) -> Resu
     })
 }
 
-/// Runs a worker, and another in its place as long as only its clients were at fault: an outage that outlasts the
-/// transaction timeout is waited for, not passed on.
+/// Runs a worker, and another in its place as long as only its clients were at fault: an outage
+/// that outlasts the transaction timeout is waited for, not passed on.
 fn run_worker<J: Job>(shared: &Shared<J>, thread: usize) -> Result<(), WorkerError> {
     let mut failures = 0;
     loop {

@@ -21,7 +21,8 @@ pub(crate) use mark::Mark;
 const CALL: Duration = Duration::from_secs(30);
 /// How long a thread that has done some of the store's work waits for more.
 const HELPER_KEPT: Duration = Duration::from_millis(1);
-/// Snapshots are uploaded in parts of this size: the least that S3 takes, and all of one size, as some stores want it.
+/// Snapshots are uploaded in parts of this size: the least that S3 takes, and all of one size, as
+/// some stores want it.
 pub(crate) const PART_LEN: usize = 5 * 1024 * 1024;
 
 /// A failure of the store.
@@ -57,9 +58,9 @@ impl From<object_store::Error> for StoreError {
 
 /// Snapshots of one job. Calls block; a clone is the same store.
 ///
-/// A snapshot's key is `<job>/<partition>/<offset, 20 digits>.snap`. It appears whole or not at all, and only when its
-/// last part has been written: the directory store writes another file and renames it, and an object store puts the
-/// parts together by one call at the end.
+/// A snapshot's key is `<job>/<partition>/<offset, 20 digits>.snap`. It appears whole or not at
+/// all, and only when its last part has been written: the directory store writes another file and
+/// renames it, and an object store puts the parts together by one call at the end.
 #[derive(Clone)]
 pub struct SnapshotStore {
     store: Arc<dyn ObjectStore>,
@@ -84,8 +85,9 @@ impl Drop for Turn {
 }
 
 impl SnapshotStore {
-    /// Opens the store of the settings for the snapshots of the job with this `folder`. A directory is made if it is
-    /// missing; an object store is first asked when a snapshot is listed or written.
+    /// Opens the store of the settings for the snapshots of the job with this `folder`. A directory
+    /// is made if it is missing; an object store is first asked when a snapshot is listed or
+    /// written.
     ///
     /// # Errors
     /// The directory cannot be made, or the URL or an option is none that the store knows.
@@ -99,7 +101,8 @@ impl SnapshotStore {
         let ended_ns = Arc::clone(&helpers_ns);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            // What a directory is asked for runs on threads of tokio's, whose time is known when they end.
+            // What a directory is asked for runs on threads of tokio's, whose time is known when
+            // they end.
             .thread_keep_alive(HELPER_KEPT)
             .on_thread_stop(move || {
                 let used = processor_time::of_this_thread().as_nanos();
@@ -119,8 +122,8 @@ impl SnapshotStore {
         })
     }
 
-    /// The processor time of threads that have done the store's work beside its callers, of those that ended since the last
-    /// call: for a directory, more than the callers' own.
+    /// The processor time of threads that have done the store's work beside its callers, of those
+    /// that ended since the last call: for a directory, more than the callers' own.
     pub(crate) fn take_helpers_time(&self) -> Duration {
         Duration::from_nanos(self.helpers_ns.swap(0, Ordering::Relaxed))
     }
@@ -184,7 +187,8 @@ impl SnapshotStore {
         self.run(async { self.store.get(&key).await?.bytes().await })
     }
 
-    /// Begins to write a snapshot: [`Upload::part`] takes it, and [`Upload::finish`] makes it appear.
+    /// Begins to write a snapshot: [`Upload::part`] takes it, and [`Upload::finish`] makes it
+    /// appear.
     pub(crate) fn begin(&self, partition: i32, offset: i64) -> Upload<'_> {
         Upload {
             store: self,
@@ -194,8 +198,9 @@ impl SnapshotStore {
         }
     }
 
-    /// Deletes the snapshots beyond the last few up to `offset`. Those of later offsets are of another history of the log: they
-    /// may be all that proves it, and stay for a person to look at. What cannot be deleted is left for the next time.
+    /// Deletes the snapshots beyond the last few up to `offset`. Those of later offsets are of
+    /// another history of the log: they may be all that proves it, and stay for a person to look
+    /// at. What cannot be deleted is left for the next time.
     fn tidy(&self, partition: i32, offset: i64) {
         let offsets = self.list(partition).unwrap_or_default();
         let stale = offsets.into_iter().filter(|at| *at <= offset).skip(self.keep);
@@ -207,7 +212,8 @@ impl SnapshotStore {
         self.forget_stale_mark(partition);
     }
 
-    /// Puts a snapshot of another history of the log out of the way, under the name `<offset>.set-aside`.
+    /// Puts a snapshot of another history of the log out of the way, under the name
+    /// `<offset>.set-aside`.
     ///
     /// # Errors
     /// The store fails.
@@ -226,7 +232,8 @@ impl SnapshotStore {
     }
 }
 
-/// A snapshot on its way into the store. One that is not finished does not appear; what was uploaded of it is dropped.
+/// A snapshot on its way into the store. One that is not finished does not appear; what was
+/// uploaded of it is dropped.
 pub(crate) struct Upload<'a> {
     store: &'a SnapshotStore,
     partition: i32,
@@ -252,8 +259,8 @@ impl Upload<'_> {
         }
     }
 
-    /// Uploads the last part, whereupon the snapshot appears, then deletes those that are too many or of another history
-    /// of the log.
+    /// Uploads the last part, whereupon the snapshot appears, then deletes those that are too many
+    /// or of another history of the log.
     ///
     /// # Errors
     /// The snapshot could not be written; those before are untouched.

@@ -1,5 +1,5 @@
-//! Writes and stores snapshots on a thread of its own: of all that a snapshot takes, only freezing the state is in the
-//! path of the records.
+//! Writes and stores snapshots on a thread of its own: of all that a snapshot takes, only freezing
+//! the state is in the path of the records.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -14,8 +14,8 @@ use crate::metrics::JobMetrics;
 use crate::snapshot_store::{PART_LEN, SnapshotStore, StoreError, Turn};
 use crate::{WorkerError, processor_time};
 
-/// Snapshots that may wait for the store as a worker gives partitions up, one of a partition at most. While it processes
-/// records, one of them all is enough: see [`SnapshotWriter::has_room`].
+/// Snapshots that may wait for the store as a worker gives partitions up, one of a partition at
+/// most. While it processes records, one of them all is enough: see [`SnapshotWriter::has_room`].
 pub(crate) const QUEUE: usize = 2;
 
 /// A state frozen right after the commit of its offset.
@@ -31,8 +31,9 @@ pub(crate) struct Taken {
 pub(crate) struct Done {
     pub(crate) partition: i32,
     pub(crate) at: Instant,
-    /// The processor time that this took the writing thread and those of the store. On a machine that is short of it, the
-    /// clock would say that snapshots are dear, just when they must not be far apart.
+    /// The processor time that this took the writing thread and those of the store. On a machine
+    /// that is short of it, the clock would say that snapshots are dear, just when they must not be
+    /// far apart.
     pub(crate) cost: Duration,
     /// Its size in bytes; `None` where it is not stored.
     pub(crate) size: Option<i64>,
@@ -110,9 +111,10 @@ impl SnapshotWriter {
         }
     }
 
-    /// Whether a snapshot may be taken while records go on: while none of the job is under way, in any of the process's
-    /// threads. For as long as a state is frozen, each of its pages that is written is there twice, and soon these are
-    /// nearly all that are ever written; so one partition's are, and not one's for each thread and another's that waits.
+    /// Whether a snapshot may be taken while records go on: while none of the job is under way, in
+    /// any of the process's threads. For as long as a state is frozen, each of its pages that is
+    /// written is there twice, and soon these are nearly all that are ever written; so one
+    /// partition's are, and not one's for each thread and another's that waits.
     pub(crate) fn has_room(&self) -> bool {
         self.shared.state().waiting.is_empty() && self.store.turns() == 0
     }
@@ -122,8 +124,8 @@ impl SnapshotWriter {
         std::mem::take(&mut self.shared.state().done)
     }
 
-    /// Waits until the partitions whose snapshot is not done are as wanted, but not beyond `deadline`; whether that was
-    /// reached.
+    /// Waits until the partitions whose snapshot is not done are as wanted, but not beyond
+    /// `deadline`; whether that was reached.
     pub(crate) fn wait(&self, is_wanted: impl Fn(&[i32]) -> bool, deadline: Instant) -> bool {
         let mut state = self.shared.state();
         while !is_wanted(&state.waiting) {
@@ -186,8 +188,8 @@ fn run(snapshots: &Receiver<(Taken, Turn)>, shared: &Shared, store: &SnapshotSto
     }
 }
 
-/// Writes a snapshot to the store, part by part; its size in bytes. The buffer is made for one an eighth larger than
-/// the last one.
+/// Writes a snapshot to the store, part by part; its size in bytes. The buffer is made for one an
+/// eighth larger than the last one.
 fn write(taken: Taken, store: &SnapshotStore, last_size: u64) -> Result<u64, StoreError> {
     let expected_len = usize::try_from(last_size + last_size / 8).unwrap_or(usize::MAX);
     let mut upload = store.begin(taken.partition, taken.offset);

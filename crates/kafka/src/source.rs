@@ -1,5 +1,5 @@
-//! How many partitions the source has. Kafka lets some be added at any time, and what a process has found out at its start
-//! is behind then.
+//! How many partitions the source has. Kafka lets some be added at any time, and what a process has
+//! found out at its start is behind then.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -80,8 +80,8 @@ impl SourcePartitions {
         self.known() > self.at_start
     }
 
-    /// Asks the cluster for a record's sake, which seems to lie in the wrong partition: now and then, and more seldom the
-    /// more often nothing comes of it.
+    /// Asks the cluster for a record's sake, which seems to lie in the wrong partition: now and
+    /// then, and more seldom the more often nothing comes of it.
     pub fn look_for_record(&self) {
         let Ok(mut client) = self.client.try_lock() else {
             return;
@@ -136,7 +136,8 @@ impl fmt::Debug for SourcePartitions {
     }
 }
 
-/// Ends the job in good order once its source has got more partitions: whoever runs it prepares it anew for them.
+/// Ends the job in good order once its source has got more partitions: whoever runs it prepares it
+/// anew for them.
 pub(crate) fn watch<J: Job>(shared: &Shared<J>, source: &SourcePartitions) {
     let mut next = Instant::now() + INTERVAL;
     while !shared.stop.load(Ordering::Relaxed) {

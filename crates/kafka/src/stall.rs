@@ -36,8 +36,8 @@ impl Stall {
         }
     }
 
-    /// Takes a look; how long the watermark has stood still since there was input, which is zero where it has moved or
-    /// has no reason to.
+    /// Takes a look; how long the watermark has stood still since there was input, which is zero
+    /// where it has moved or has no reason to.
     pub(crate) fn observe(&mut self, look: &Look) -> Duration {
         let has_moved = look.watermark_ms > self.watermark_ms;
         let has_input = look.has_lag || look.next > self.next;

@@ -37,7 +37,8 @@ impl JobStatus {
         Self::default()
     }
 
-    /// Whether every worker has its assignment, no partition is being restored, and there is no [`Self::problem`].
+    /// Whether every worker has its assignment, no partition is being restored, and there is no
+    /// [`Self::problem`].
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let workers = self.workers();

@@ -27,7 +27,8 @@ pub enum Command {
     Down(down::Options),
     /// Show services, topics, consumer lag and windows
     Status(status::Options),
-    /// Create topics, register schemas, put index templates, import Kibana objects; leaves alone what others have set
+    /// Create topics, register schemas, put index templates, import Kibana objects; leaves alone
+    /// what others have set
     Init(init::Options),
     /// Compare what the producer's brokers acknowledged with what came out
     Verify(verify::Command),

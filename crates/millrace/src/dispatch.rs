@@ -49,8 +49,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Warnings as text: the commands print what they have to say themselves. librdkafka's own warnings repeat what the
-/// commands' errors say, once for each broker and second.
+/// Warnings as text: the commands print what they have to say themselves. librdkafka's own warnings
+/// repeat what the commands' errors say, once for each broker and second.
 fn log_for_a_person(settings: &Settings) -> anyhow::Result<()> {
     let mut telemetry = settings.telemetry.clone();
     telemetry.log_level = "warn,librdkafka=off,rdkafka=off".to_owned();

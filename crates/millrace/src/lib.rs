@@ -1,4 +1,5 @@
-//! The millrace command: up, down, init, status, verify, chaos, bench, env, and each service in one binary.
+//! The millrace command: up, down, init, status, verify, chaos, bench, env, and each service in one
+//! binary.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! The services by names of their own: a link to this program by the name of a service is that service, as the image
-//! has them. So one build and one link make all of them.
+//! The services by names of their own: a link to this program by the name of a service is that
+//! service, as the image has them. So one build and one link make all of them.
 
 use std::ffi::OsStr;
 use std::path::Path;

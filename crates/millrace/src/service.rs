@@ -1,4 +1,5 @@
-//! `millrace service NAME`: one service in this process. `up` starts its children so, from the one binary.
+//! `millrace service NAME`: one service in this process. `up` starts its children so, from the one
+//! binary.
 
 use std::io::Read as _;
 use std::process::ExitCode;
@@ -75,8 +76,8 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// Blocks until standard input ends. The brokers end with the parent too, so there is nothing to drain into; a
-/// service that ends at any point goes on from its last commit.
+/// Blocks until standard input ends. The brokers end with the parent too, so there is nothing to
+/// drain into; a service that ends at any point goes on from its last commit.
 fn exit_with_parent() {
     let mut buffer = [0; 64];
     while std::io::stdin().read(&mut buffer).is_ok_and(|read| read > 0) {}

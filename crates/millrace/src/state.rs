@@ -1,7 +1,7 @@
 //! The state folder: what is where, and who runs.
 //!
-//! `.millrace/` holds `stack` (Kafka's and Elasticsearch's data), `ledger`, `snapshots`, `logs` and `pids` of `millrace
-//! up`, and `runs/TIME` with the same for each `millrace up --for`.
+//! `.millrace/` holds `stack` (Kafka's and Elasticsearch's data), `ledger`, `snapshots`, `logs` and
+//! `pids` of `millrace up`, and `runs/TIME` with the same for each `millrace up --for`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,8 +66,8 @@ impl State {
         self.root.join("pids")
     }
 
-    /// Points the ledger and the snapshots into this folder: always for a run, whose data is new; else where the
-    /// configuration leaves them at their defaults.
+    /// Points the ledger and the snapshots into this folder: always for a run, whose data is new;
+    /// else where the configuration leaves them at their defaults.
     pub fn place(&self, settings: &mut Settings, is_run: bool) {
         let defaults = Settings::default();
         if is_run || settings.producer.ledger_dir == defaults.producer.ledger_dir {

@@ -1,4 +1,5 @@
-//! Every metric of the code is on a board or in a rule, and boards, rules and documents name no other.
+//! Every metric of the code is on a board or in a rule, and boards, rules and documents name no
+//! other.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers")]
 
@@ -94,7 +95,8 @@ fn boards_rules_and_documents_name_metrics_that_exist() {
     }
     let unknown: Vec<_> = named(&texts_of_all, &metrics)
         .into_iter()
-        // Names of crates, which logs are filtered by, have no unit; what is gone is told of in the past.
+        // Names of crates, which logs are filtered by, have no unit; what is gone is told of in the
+        // past.
         .filter(|name| !metrics.contains(*name) && !name.ends_with('_') && !is_crate(name))
         .collect();
     assert!(unknown.is_empty(), "there is no {unknown:?}");

@@ -43,10 +43,12 @@ struct GenerateArgs {
     /// avro or json.
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
-    /// Threads; 0 is as many as the rate needs and no more than cores, and one alone with --start-time
+    /// Threads; 0 is as many as the rate needs and no more than cores, and one alone with
+    /// --start-time
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// The same seed and thread count give the same stream (with --start-time, the same times too), but for its ids.
+    /// The same seed and thread count give the same stream (with --start-time, the same times too),
+    /// but for its ids.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// The ids too: consumers drop another run's transactions as copies of those of this one.
@@ -58,7 +60,8 @@ struct GenerateArgs {
     /// Number of merchants.
     #[arg(long, value_name = "N")]
     merchants: Option<u32>,
-    /// Simulated event time from here on, as 2026-10-09T12:00:00Z or milliseconds since 1970, in place of the clock.
+    /// Simulated event time from here on, as 2026-10-09T12:00:00Z or milliseconds since 1970, in
+    /// place of the clock.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     start_time: Option<i64>,
     /// With --start-time: records a second of event time, if not the rate.

@@ -84,7 +84,8 @@ impl Lanes {
     }
 }
 
-/// How many partitions the topic has. That never changes: keys would go elsewhere than their history.
+/// How many partitions the topic has. That never changes: keys would go elsewhere than their
+/// history.
 fn count_partitions(producer: &BaseProducer<DeliveryContext>, topic: &str) -> anyhow::Result<usize> {
     let metadata = producer
         .client()

@@ -1,7 +1,8 @@
 //! The transaction generator and the replay of recorded files.
 //!
-//! [`run`] sends what [`Options`] say with the settings' `producer` section. Sources ([`generator`], [`replay`]) know
-//! nothing of Kafka; [`sender`] knows nothing of where records come from; the [`ledger`] has what was acknowledged.
+//! [`run`] sends what [`Options`] say with the settings' `producer` section. Sources
+//! ([`generator`], [`replay`]) know nothing of Kafka; [`sender`] knows nothing of where records
+//! come from; the [`ledger`] has what was acknowledged.
 
 #![forbid(unsafe_code)]
 

@@ -20,7 +20,8 @@ pub struct GenerateOptions {
     pub count: Option<u64>,
     /// How long to send.
     pub duration: Option<Duration>,
-    /// Event time of the first transaction in milliseconds since 1970; the machine's clock if not given.
+    /// Event time of the first transaction in milliseconds since 1970; the machine's clock if not
+    /// given.
     pub start_time_ms: Option<i64>,
     /// With a start time: transactions a second of event time; the rate if not given.
     pub event_rate_per_s: Option<u64>,

@@ -69,8 +69,8 @@ pub(crate) async fn encoder(
     Ok(encoder)
 }
 
-/// The run in the transaction ids, where it is in them: a file has ids of its own, and a repeatable stream the same in
-/// each run.
+/// The run in the transaction ids, where it is in them: a file has ids of its own, and a repeatable
+/// stream the same in each run.
 pub(crate) fn run_in_ids(settings: &Settings, options: &Options, run: RunTag) -> Option<RunTag> {
     match options {
         Options::Generate(_) => (!settings.producer.repeatable).then_some(run),
@@ -78,7 +78,8 @@ pub(crate) fn run_in_ids(settings: &Settings, options: &Options, run: RunTag) ->
     }
 }
 
-/// What each thread sends. A replay first looks at the order of its rows, until `stop` says to give up.
+/// What each thread sends. A replay first looks at the order of its rows, until `stop` says to give
+/// up.
 pub(crate) fn sources(
     settings: &Settings,
     options: &Options,
@@ -167,12 +168,13 @@ fn generators(
     Ok(sources.collect())
 }
 
-/// Transactions a second that one thread makes and sends without being busy all the time (docs/lab/kafka.md).
+/// Transactions a second that one thread makes and sends without being busy all the time
+/// (docs/lab/kafka.md).
 const RATE_PER_THREAD: u64 = 400_000;
 
-/// As many as the rate needs if not set, and no more than there are cores: each thread has a client of its own, and brokers
-/// pay by the request. One alone in simulated time, where several would wait for each other. Never more than there are
-/// users, as each thread has its own.
+/// As many as the rate needs if not set, and no more than there are cores: each thread has a client
+/// of its own, and brokers pay by the request. One alone in simulated time, where several would
+/// wait for each other. Never more than there are users, as each thread has its own.
 fn threads(settings: &Producer, simulated: bool) -> anyhow::Result<u32> {
     let cores = || available_parallelism().map_or(1, usize::from);
     let wanted = match (settings.threads, settings.rate_per_s) {

@@ -109,13 +109,14 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Sends until the count, the time or the file is at its end, or `shutdown` is triggered, and then waits for every
-/// record's outcome. Serves metrics and health meanwhile.
+/// Sends until the count, the time or the file is at its end, or `shutdown` is triggered, and then
+/// waits for every record's outcome. Serves metrics and health meanwhile.
 ///
 /// # Errors
-/// A part that is needed to start is missing (a broker, a topic, the registry, the file, the ledger's folder), options
-/// contradict each other, or sending cannot go on. What had been acknowledged by then is in the ledger. Records that
-/// failed are no error: see [`Summary::failed`].
+/// A part that is needed to start is missing (a broker, a topic, the registry, the file, the
+/// ledger's folder), options contradict each other, or sending cannot go on. What had been
+/// acknowledged by then is in the ledger. Records that failed are no error: see
+/// [`Summary::failed`].
 pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> anyhow::Result<Summary> {
     let metrics = Metrics::register()?;
     let health = Health::new("producer");
@@ -186,8 +187,8 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
     outcome.failure.map_or(Ok(summary), Err)
 }
 
-/// The port of metrics and health. A replay comes beside a producer that runs, as `millrace up` has one: where that has the
-/// port, any other does.
+/// The port of metrics and health. A replay comes beside a producer that runs, as `millrace up` has
+/// one: where that has the port, any other does.
 fn metrics_port(settings: &Settings, options: &Options) -> u16 {
     let port = settings.producer.metrics_port;
     let bound = TcpListener::bind((settings.telemetry.bind_host.as_str(), port));
@@ -222,8 +223,9 @@ fn count(options: &Options) -> Option<u64> {
     }
 }
 
-/// The least linger at a rate. Batches that are due but find no free request keep librdkafka's threads awake (docs/reliability.md),
-/// and brokers pay by the batch: where many records come, they wait for a fuller one.
+/// The least linger at a rate. Batches that are due but find no free request keep librdkafka's
+/// threads awake (docs/reliability.md), and brokers pay by the batch: where many records come, they
+/// wait for a fuller one.
 fn least_linger_ms(rate_per_s: u64) -> u64 {
     match rate_per_s {
         0 | 200_000.. => 300,

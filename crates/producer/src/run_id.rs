@@ -4,8 +4,9 @@ use std::fmt;
 
 use uuid::Uuid;
 
-/// The run in its transaction ids: their first four bytes, which end the run's name too. Where two runs should have the
-/// same one, the rest of their ids still differs, unless their seeds are the same as well.
+/// The run in its transaction ids: their first four bytes, which end the run's name too. Where two
+/// runs should have the same one, the rest of their ids still differs, unless their seeds are the
+/// same as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunTag([u8; 4]);
 

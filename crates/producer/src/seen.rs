@@ -18,14 +18,15 @@ use crate::replay::Stream;
 const METADATA_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long reading the ends of the topics may go without getting anything.
 const STALLED: Duration = Duration::from_secs(10);
-/// So many records at the end of a partition of transactions are looked at for its highest event time. Those at the end
-/// are within the disorder allowed, which is seconds.
+/// So many records at the end of a partition of transactions are looked at for its highest event
+/// time. Those at the end are within the disorder allowed, which is seconds.
 const LAST_TRANSACTIONS: i64 = 500;
-/// And so many of the aggregator's control topic for its watermark: it writes one now and then, with transactions' markers
-/// between.
+/// And so many of the aggregator's control topic for its watermark: it writes one now and then,
+/// with transactions' markers between.
 const LAST_CONTROLS: i64 = 500;
 
-/// Asks the topics: the aggregator's control topic says what it has seen, and the ends of the partitions what it will see.
+/// Asks the topics: the aggregator's control topic says what it has seen, and the ends of the
+/// partitions what it will see.
 ///
 /// # Errors
 /// The brokers do not answer, or the topic is not there.

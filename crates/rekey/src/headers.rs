@@ -2,8 +2,8 @@
 
 use millrace_kafka::RecordHeader;
 
-/// Bytes of names and values that are kept: with them a record is still within what its topic takes, as the value has a few
-/// hundred bytes.
+/// Bytes of names and values that are kept: with them a record is still within what its topic
+/// takes, as the value has a few hundred bytes.
 const MAX_BYTES: usize = 1_000_000;
 /// Bytes of the names that are told where the headers are not kept.
 const MAX_NAMES: usize = 10_000;

@@ -1,4 +1,5 @@
-//! The job: transactions of any accepted form in, the same transactions in one form and by their user's key out.
+//! The job: transactions of any accepted form in, the same transactions in one form and by their
+//! user's key out.
 
 use std::sync::Arc;
 
@@ -34,9 +35,11 @@ pub enum Encoding {
 pub struct RekeyParts {
     /// What is a dead letter.
     pub policy: RekeyPolicy,
-    /// How far a partition's watermark stays behind its highest event time. It is shown and decides nothing.
+    /// How far a partition's watermark stays behind its highest event time. It is shown and decides
+    /// nothing.
     pub max_disorder_ms: i64,
-    /// How far one partition's event time may be ahead of another's that has more to read, in milliseconds.
+    /// How far one partition's event time may be ahead of another's that has more to read, in
+    /// milliseconds.
     pub max_skew_ms: i64,
     /// The partitions of the input.
     pub source: Arc<SourcePartitions>,
@@ -56,7 +59,8 @@ pub struct RekeyParts {
     pub metrics: RekeyMetrics,
 }
 
-/// The job. What a record becomes depends on it alone, so that a restart goes on from the committed offset.
+/// The job. What a record becomes depends on it alone, so that a restart goes on from the committed
+/// offset.
 ///
 /// A dead letter of the input is kept here, once: the jobs that read the output never see it.
 #[derive(Debug, Clone)]
@@ -258,7 +262,8 @@ impl Task for RekeyTask {
         None
     }
 
-    /// What it has for a state is for people to look at; a snapshot's use is to prove what was committed.
+    /// What it has for a state is for people to look at; a snapshot's use is to prove what was
+    /// committed.
     fn freeze(&mut self) -> FrozenState {
         let max_event_time_ms = self.max_event_time_ms;
         FrozenState::new(move |writer: &mut StateWriter<'_>| writer.option_i64(max_event_time_ms))

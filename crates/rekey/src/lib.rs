@@ -1,7 +1,9 @@
-//! Transactions of any accepted form, wherever they lie, in one form and in the partition of their user, exactly once.
+//! Transactions of any accepted form, wherever they lie, in one form and in the partition of their
+//! user, exactly once.
 //!
-//! One job, [`job::NAME`], reads `financial_transactions` and writes `financial_transactions.keyed`, which the other jobs read in
-//! its place where `misplaced_records` is `rekey`. It decides what is a dead letter, and keeps those.
+//! One job, [`job::NAME`], reads `financial_transactions` and writes
+//! `financial_transactions.keyed`, which the other jobs read in its place where `misplaced_records`
+//! is `rekey`. It decides what is a dead letter, and keeps those.
 
 #![forbid(unsafe_code)]
 
@@ -26,8 +28,8 @@ use crate::policy::RekeyPolicy;
 /// Runs the job until `shutdown`, then lets it commit what it has.
 ///
 /// # Errors
-/// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start goes on from the last
-/// commit.
+/// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
+/// goes on from the last commit.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     anyhow::ensure!(
         settings.rekeys(),

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The bounds of event times. They may be changed over an existing run: a change holds from the next record on.
+/// The bounds of event times. They may be changed over an existing run: a change holds from the
+/// next record on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RekeyPolicy {

@@ -1,8 +1,9 @@
 //! Whether a job may begin to read another topic.
 //!
-//! Where transactions begin to be rekeyed, or cease to be, over a run that has results already, the jobs' offsets and states are
-//! of the other topic. What each has read there it must not read again by the way of the other one. Nothing decides that by
-//! itself: the job is refused before anything is written, and told what to do.
+//! Where transactions begin to be rekeyed, or cease to be, over a run that has results already, the
+//! jobs' offsets and states are of the other topic. What each has read there it must not read again
+//! by the way of the other one. Nothing decides that by itself: the job is refused before anything
+//! is written, and told what to do.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,8 @@ const READERS: [&str; 2] = ["aggregate-partial", "detect"];
 /// Offsets by partition.
 type Offsets = Vec<Option<i64>>;
 
-/// What the groups have committed of the transactions as producers wrote them, and this job of the rekeyed ones.
+/// What the groups have committed of the transactions as producers wrote them, and this job of the
+/// rekeyed ones.
 #[derive(Debug, Clone, Default)]
 struct Committed {
     own: Offsets,
@@ -33,7 +35,8 @@ struct Committed {
     others: Vec<Offsets>,
 }
 
-/// Refuses `job` where it would read again, or leave out, what it or another has read by the other way.
+/// Refuses `job` where it would read again, or leave out, what it or another has read by the other
+/// way.
 ///
 /// # Errors
 /// That, with what to do; or the brokers do not say what is committed.

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant as Clock};
 use anyhow::bail;
 use millrace_settings::Kafka;
 
-/// How long a name that is taken is waited for: a process that was killed has it for a moment after its successor has
-/// been started.
+/// How long a name that is taken is waited for: a process that was killed has it for a moment after
+/// its successor has been started.
 const PATIENCE: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_millis(50);
 
 /// A process's name, which no other of its service has on this machine as long as this value lives.
 ///
-/// Two processes of one name would take transactional ids and group memberships from each other without end. On one machine
-/// a locked file in the folder for temporary files tells them apart; on several, whoever is fenced waits until the other has
-/// gone (`millrace_kafka::wait_while_taken`).
+/// Two processes of one name would take transactional ids and group memberships from each other
+/// without end. On one machine a locked file in the folder for temporary files tells them apart; on
+/// several, whoever is fenced waits until the other has gone (`millrace_kafka::wait_while_taken`).
 #[derive(Debug)]
 pub struct Instance {
     name: String,
@@ -28,8 +28,9 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Takes the name that is `configured` under `key`, or else one made of the host's name and `port`, which is the port
-    /// that the service has really bound. It stays the same over restarts where either does.
+    /// Takes the name that is `configured` under `key`, or else one made of the host's name and
+    /// `port`, which is the port that the service has really bound. It stays the same over restarts
+    /// where either does.
     ///
     /// # Errors
     /// Another process of `service` on this machine has the name, for the same cluster and prefix.
@@ -100,7 +101,8 @@ fn lock_file(folder: &Path, kafka: &Kafka, service: &str, name: &str) -> PathBuf
     folder.join(format!("millrace-{service}-{:016x}.lock", hasher.finish()))
 }
 
-/// Locks a file, which is made if it is missing. The system unlocks it when the process ends, in whatever way.
+/// Locks a file, which is made if it is missing. The system unlocks it when the process ends, in
+/// whatever way.
 fn lock(file: &Path, patience: Duration) -> Result<File, TryLockError> {
     let opened = File::options()
         .create(true)

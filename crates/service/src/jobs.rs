@@ -17,7 +17,8 @@ use crate::Instance;
 /// How often readiness is looked at.
 const STATUS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The jobs of a process. One alone is of no use: when one ends, in whatever way, the others are stopped.
+/// The jobs of a process. One alone is of no use: when one ends, in whatever way, the others are
+/// stopped.
 pub struct Jobs {
     stop: Arc<AtomicBool>,
     running: JoinSet<anyhow::Result<()>>,
@@ -97,8 +98,8 @@ pub fn job_config(
     }
 }
 
-/// A seed of the operators' hash tables for this process. Whoever knows it could make ids that collide; no output
-/// depends on it.
+/// A seed of the operators' hash tables for this process. Whoever knows it could make ids that
+/// collide; no output depends on it.
 #[must_use]
 pub fn hash_seed() -> HashSeed {
     HashSeed::new(RandomState::new().build_hasher().finish())

@@ -1,5 +1,6 @@
-//! What the services share: the [`process`] they run as, [`registry`] and [`topics`] look-ups at the start, the process's
-//! [`instance`] name, and [`Jobs`], which runs jobs until the process is told to stop.
+//! What the services share: the [`process`] they run as, [`registry`] and [`topics`] look-ups at
+//! the start, the process's [`instance`] name, and [`Jobs`], which runs jobs until the process is
+//! told to stop.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! A service as a process of its own: arguments, settings, logs, signals, and the status it exits with.
+//! A service as a process of its own: arguments, settings, logs, signals, and the status it exits
+//! with.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +11,8 @@ use millrace_telemetry::Shutdown;
 /// Threads of the runtime: it serves metrics and look-ups; jobs have threads of their own.
 const RUNTIME_THREADS: usize = 2;
 
-/// The `main` of a service that takes nothing but `--config FILE`. `about` is the first line of its help.
+/// The `main` of a service that takes nothing but `--config FILE`. `about` is the first line of its
+/// help.
 pub fn run<S>(
     name: &'static str,
     about: &'static str,
@@ -41,8 +43,8 @@ where
     exit_code(start().map(|()| ExitCode::SUCCESS))
 }
 
-/// The status a process exits with. An error is its last word, in one line: in the log once there is one, before that
-/// on standard error.
+/// The status a process exits with. An error is its last word, in one line: in the log once there
+/// is one, before that on standard error.
 #[must_use]
 pub fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {

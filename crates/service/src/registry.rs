@@ -37,8 +37,9 @@ pub fn tls(settings: &millrace_settings::Tls) -> millrace_http::Tls {
     }
 }
 
-/// The id of our schema of a topic's values. Waits for a registry that is away: to end and be started again would gain
-/// nothing. One that comes back may not know its subjects for a moment, until it has read its own store.
+/// The id of our schema of a topic's values. Waits for a registry that is away: to end and be
+/// started again would gain nothing. One that comes back may not know its subjects for a moment,
+/// until it has read its own store.
 ///
 /// # Errors
 /// The subject is not registered, or our schema is not compatible with what it has.
@@ -68,8 +69,9 @@ pub async fn schema_id(registry: &Registry, topic: &str, schema: &str) -> anyhow
     }
 }
 
-/// A reader of a topic's values that has its newest schema already: then a registry that goes away holds nothing up. Waits for
-/// one that is away, as [`schema_id`] does. A topic without a schema is read all the same: its values may bring one.
+/// A reader of a topic's values that has its newest schema already: then a registry that goes away
+/// holds nothing up. Waits for one that is away, as [`schema_id`] does. A topic without a schema is
+/// read all the same: its values may bring one.
 ///
 /// # Errors
 /// The registry refuses.
@@ -96,7 +98,7 @@ async fn look_up(registry: &Registry, subject: &str, schema: &str) -> Result<Opt
     if registry.latest(subject).await?.is_none() {
         return Ok(None);
     }
-    // The newest version need not be ours. Registering gives the id that our version has, and changes nothing where it is
-    // there.
+    // The newest version need not be ours. Registering gives the id that our version has, and
+    // changes nothing where it is there.
     registry.register(subject, schema).await.map(Some)
 }

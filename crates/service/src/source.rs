@@ -5,13 +5,14 @@ use millrace_kafka::admin::{TimestampType, timestamp_type};
 use millrace_kafka::{Upstream, topic_name};
 use millrace_settings::Kafka;
 
-/// What a topic is told by that leaves its records' time to producers, in the log and by `millrace status`.
+/// What a topic is told by that leaves its records' time to producers, in the log and by
+/// `millrace status`.
 pub const CREATE_TIME: &str = "its records have their producers' time (message.timestamp.type is CreateTime): nothing bounds how \
      far ahead their event times are, and one wrong clock makes all that comes after it late. `millrace init` sets LogAppendTime";
 
-/// Warns where the records of `topic`, a full name, have their producers' time in place of the broker's. In a thread of its
-/// own, so that a cluster that is away holds nothing up; the records tell the same one by one
-/// (`millrace_create_time_records_total`).
+/// Warns where the records of `topic`, a full name, have their producers' time in place of the
+/// broker's. In a thread of its own, so that a cluster that is away holds nothing up; the records
+/// tell the same one by one (`millrace_create_time_records_total`).
 pub fn warn_of_create_time(kafka: &Kafka, topic: &str) {
     let (kafka, topic) = (kafka.clone(), topic.to_owned());
     let look = move || match timestamp_type(&kafka, &topic) {

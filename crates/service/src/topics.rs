@@ -16,7 +16,8 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the brokers may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The number of a topic's partitions. Waits, for brokers that are still starting too, until `shutdown`.
+/// The number of a topic's partitions. Waits, for brokers that are still starting too, until
+/// `shutdown`.
 ///
 /// # Errors
 /// The topic does not exist, no broker answers in a minute, or `shutdown`.
@@ -49,8 +50,8 @@ pub async fn extend_controls(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the source has got more partitions than jobs that have `ended` were prepared for: they are to be prepared anew
-/// then, whatever they ended with. Their error is told here in that case.
+/// Whether the source has got more partitions than jobs that have `ended` were prepared for: they
+/// are to be prepared anew then, whatever they ended with. Their error is told here in that case.
 ///
 /// # Errors
 /// None but of this process.
@@ -73,7 +74,8 @@ pub async fn have_grown(source: Arc<SourcePartitions>, ended: &anyhow::Result<()
     Ok(true)
 }
 
-/// The number of a topic's partitions. Blocks, for brokers that are still starting too, until `shutdown`.
+/// The number of a topic's partitions. Blocks, for brokers that are still starting too, until
+/// `shutdown`.
 ///
 /// # Errors
 /// The topic does not exist, no broker answers in a minute, or `shutdown`.

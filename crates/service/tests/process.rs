@@ -1,5 +1,5 @@
-//! A service as a process: what it exits with, what its last words are, and which signals it obeys. This binary is the
-//! service too, when it is started as one.
+//! A service as a process: what it exits with, what its last words are, and which signals it obeys.
+//! This binary is the service too, when it is started as one.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -46,8 +46,11 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials()).exit_code()
 }
 
+/// A test's name, and what it does.
+type Named = (&'static str, fn() -> Result<()>);
+
 fn trials() -> Vec<Trial> {
-    let all: [(&str, fn() -> Result<()>); 6] = [
+    let all: [Named; 6] = [
         ("one_that_ends_well_exits_with_0", ends_well),
         ("one_that_fails_exits_with_1_and_says_why_in_one_line", fails),
         ("a_signal_ends_it_with_0", obeys_signals),
@@ -58,7 +61,7 @@ fn trials() -> Vec<Trial> {
             refuses_a_configuration,
         ),
     ];
-    let trial = |(name, test): (&str, fn() -> Result<()>)| {
+    let trial = |(name, test): Named| {
         Trial::test(name, move || {
             test().map_err(|error| Failed::from(format!("{error:#}")))
         })

@@ -103,7 +103,8 @@ async fn our_schema_has_the_id_that_the_registry_gives_it() -> Result<()> {
 
 #[tokio::test]
 async fn a_registry_that_is_away_is_waited_for() -> Result<()> {
-    // The client itself asks five times: this outage is longer. Back, it has not read its store yet.
+    // The client itself asks five times: this outage is longer. Back, it has not read its store
+    // yet.
     let mut answers = vec![OUTAGE; 6];
     answers.extend([NO_SUBJECT, NEWEST, REGISTERED]);
     let registry = Scripted::start(&answers).await?;

@@ -1,7 +1,8 @@
-//! The one configuration: `config/millrace.yml`, then `MILLRACE__SECTION__KEY` variables, checked at start.
+//! The one configuration: `config/millrace.yml`, then `MILLRACE__SECTION__KEY` variables, checked
+//! at start.
 //!
-//! [`Settings::load`] is the way in. What it refuses, it refuses by name: the file or variable, the full key, and what
-//! would be right; all that is wrong in one go, not the first alone.
+//! [`Settings::load`] is the way in. What it refuses, it refuses by name: the file or variable, the
+//! full key, and what would be right; all that is wrong in one go, not the first alone.
 
 #![forbid(unsafe_code)]
 

@@ -22,13 +22,14 @@ pub const DEFAULT_PATH: &str = "config/millrace.yml";
 const DEFAULTS: &str = "the defaults";
 
 impl Settings {
-    /// Reads the configuration: the defaults, then the file, then the process's `MILLRACE__…` variables, each over the
-    /// one before, and checks all of it.
+    /// Reads the configuration: the defaults, then the file, then the process's `MILLRACE__…`
+    /// variables, each over the one before, and checks all of it.
     ///
     /// A `path` that is given must exist; without one [`DEFAULT_PATH`] is read where it exists.
     ///
     /// # Errors
-    /// See [`SettingsError`]: a file that is missing or no YAML; unknown keys, wrong types, impossible values.
+    /// See [`SettingsError`]: a file that is missing or no YAML; unknown keys, wrong types,
+    /// impossible values.
     pub fn load(path: Option<&Path>) -> Result<Self, SettingsError> {
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
@@ -36,8 +37,8 @@ impl Settings {
         Self::load_with(path, variables)
     }
 
-    /// As [`Settings::load`], with the variables given rather than taken from the process. Those that do not start with
-    /// [`PREFIX`] are passed over.
+    /// As [`Settings::load`], with the variables given rather than taken from the process. Those
+    /// that do not start with [`PREFIX`] are passed over.
     ///
     /// # Errors
     /// As [`Settings::load`].
@@ -60,7 +61,8 @@ impl Settings {
             .into_iter()
             .filter(|(name, _)| name.starts_with(PREFIX))
             .collect();
-        // The order of a process's environment is no one's choice; a map as a whole comes before its properties.
+        // The order of a process's environment is no one's choice; a map as a whole comes before
+        // its properties.
         named.sort();
         for (name, text) in named {
             let source = format!("variable {name}");
@@ -84,10 +86,12 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Checks values that did not come from [`Settings::load`], such as those a command line changed.
+    /// Checks values that did not come from [`Settings::load`], such as those a command line
+    /// changed.
     ///
     /// # Errors
-    /// [`SettingsError::Refused`] with every impossible value; the source is given as `the command line`.
+    /// [`SettingsError::Refused`] with every impossible value; the source is given as
+    /// `the command line`.
     pub fn validate(&self) -> Result<(), SettingsError> {
         self.check(|_| "the command line".to_owned())
     }
@@ -165,8 +169,8 @@ fn source_of(figment: &Figment, key: &str) -> String {
         .map_or_else(|| DEFAULTS.to_owned(), |metadata| metadata.name.to_string())
 }
 
-/// What serde refused after the shapes were checked: names that are none of the choices, numbers out of their type's
-/// range.
+/// What serde refused after the shapes were checked: names that are none of the choices, numbers
+/// out of their type's range.
 fn from_figment(error: &figment::Error) -> Problem {
     let key = error.path.join(".");
     let message = match &error.kind {

@@ -8,8 +8,8 @@ use serde_json::Value;
 /// What is shown in place of a secret.
 pub(crate) const HIDDEN: &str = "[hidden]";
 
-/// Whether the value of a key, or of a librdkafka property, is a secret: `password`, `api_key`, `sasl.password`,
-/// `ssl.key.pem`, `sasl.oauthbearer.client.secret` and the like.
+/// Whether the value of a key, or of a librdkafka property, is a secret: `password`, `api_key`,
+/// `sasl.password`, `ssl.key.pem`, `sasl.oauthbearer.client.secret` and the like.
 #[must_use]
 pub fn is_secret(key: &str) -> bool {
     const PARTS: [&str; 10] = [

@@ -1,4 +1,5 @@
-//! What keys there are and of what kind, read off the defaults, and the check of a source against it.
+//! What keys there are and of what kind, read off the defaults, and the check of a source against
+//! it.
 
 use figment::value::{Dict, Value};
 use serde_json::Value as Json;
@@ -22,7 +23,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The kind of a key, by its default: no section is empty, so an empty object is a map of properties.
+    /// The kind of a key, by its default: no section is empty, so an empty object is a map of
+    /// properties.
     pub(crate) fn of(default: &Json) -> Self {
         match default {
             Json::Object(entries) if entries.is_empty() => Self::Properties,
@@ -190,8 +192,8 @@ pub(crate) fn unknown_key(full: &str, section: &Json, section_path: &str) -> Str
     let mut all = Vec::new();
     collect(&known(), "", &mut all);
     let last = full.rsplit('.').next().unwrap_or(full);
-    // The same name elsewhere is the likeliest mistake (a key in the wrong section), then the start of a name, then a
-    // slip of the keyboard.
+    // The same name elsewhere is the likeliest mistake (a key in the wrong section), then the start
+    // of a name, then a slip of the keyboard.
     let same = all.iter().find(|key| key.rsplit('.').next() == Some(last));
     let start = || all.iter().find(|key| !last.is_empty() && key.starts_with(full));
     let nearest = same.or_else(start).or_else(|| {

@@ -4,9 +4,10 @@
 //! `detector.rules.velocity.max_count`. A value is read as its key's type: text needs no quotes.
 //!
 //! A librdkafka property goes below its map in capitals, with one underscore for each dot:
-//! `MILLRACE__KAFKA__PROPERTIES__SECURITY_PROTOCOL=SASL_SSL` is `security.protocol`. A name with a small letter is taken
-//! as it is, for the few properties with an underscore of their own: `MILLRACE__KAFKA__PROPERTIES__log_level=7`. The map
-//! as a whole may be given as YAML: `MILLRACE__KAFKA__PROPERTIES='{security.protocol: SASL_SSL}'`.
+//! `MILLRACE__KAFKA__PROPERTIES__SECURITY_PROTOCOL=SASL_SSL` is `security.protocol`. A name with a
+//! small letter is taken as it is, for the few properties with an underscore of their own:
+//! `MILLRACE__KAFKA__PROPERTIES__log_level=7`. The map as a whole may be given as YAML:
+//! `MILLRACE__KAFKA__PROPERTIES='{security.protocol: SASL_SSL}'`.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +23,9 @@ use crate::shape::{Checker, Kind, join, known, unknown_key};
 pub const PREFIX: &str = "MILLRACE__";
 
 impl Settings {
-    /// Every value as the variable that sets it, by name: what a child process or a container needs to run with the
-    /// same settings. Passwords are among them. A value that is not set (a password of `None`) is left out.
+    /// Every value as the variable that sets it, by name: what a child process or a container needs
+    /// to run with the same settings. Passwords are among them. A value that is not set (a password
+    /// of `None`) is left out.
     #[must_use]
     pub fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();
@@ -74,7 +76,8 @@ fn name_to_property(name: &str) -> String {
     }
 }
 
-/// The tree of one variable, as a figment provider would give it: nested by its key. What is wrong goes to `checker`.
+/// The tree of one variable, as a figment provider would give it: nested by its key. What is wrong
+/// goes to `checker`.
 pub(crate) fn parse(name: &str, text: &str, checker: &mut Checker<'_>) -> Option<Dict> {
     let known = known();
     let mut section = &known;

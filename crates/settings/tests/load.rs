@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use millrace_settings::{Emit, Format, LogFormat, Settings, SettingsError};
 use tempfile::TempDir;
 
-/// Loads a file of this text and these variables; the folder's name is left out of what is returned.
+/// Loads a file of this text and these variables; the folder's name is left out of what is
+/// returned.
 fn load(yaml: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("millrace.yml");

@@ -1,7 +1,9 @@
-//! The local stack alone, without any service of Millrace: `cargo run -p millrace-stack --example stack -- FOLDER`.
+//! The local stack alone, without any service of Millrace:
+//! `cargo run -p millrace-stack --example stack -- FOLDER`.
 //!
-//! It runs on the documented ports until Ctrl-C, with its state in FOLDER. For working on a service, or for tests with
-//! `MILLRACE_TEST_STACK=running`, which then need not start a stack each time.
+//! It runs on the documented ports until Ctrl-C, with its state in FOLDER. For working on a
+//! service, or for tests with `MILLRACE_TEST_STACK=running`, which then need not start a stack each
+//! time.
 
 use millrace_stack::{LocalStack, Ports, StackOptions};
 

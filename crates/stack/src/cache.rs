@@ -34,7 +34,8 @@ pub fn default_dir() -> PathBuf {
         .join("millrace")
 }
 
-/// One thing to keep: its name, and everything that says how it is made. Another recipe is another entry.
+/// One thing to keep: its name, and everything that says how it is made. Another recipe is another
+/// entry.
 pub(crate) struct Entry<'a> {
     pub(crate) name: &'a str,
     pub(crate) recipe: &'a [&'a str],
@@ -48,7 +49,8 @@ impl Entry<'_> {
     }
 }
 
-/// The folder of `entry`, made by `fill` where it is missing or torn. Blocks while another process fills the cache.
+/// The folder of `entry`, made by `fill` where it is missing or torn. Blocks while another process
+/// fills the cache.
 pub(crate) fn ensure(
     cache_dir: &Path,
     entry: &Entry<'_>,

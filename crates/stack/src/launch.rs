@@ -31,7 +31,8 @@ pub(crate) struct Launcher {
 }
 
 impl Launcher {
-    /// Writes every configuration file and formats what is not formatted: one JVM for all six, as each takes a second.
+    /// Writes every configuration file and formats what is not formatted: one JVM for all six, as
+    /// each takes a second.
     pub(crate) fn prepare(&self) -> Result<(), StackError> {
         write(&server_files::log4j_path(&self.options), server_files::LOG4J)?;
         let mut unformatted = Vec::new();
@@ -98,14 +99,16 @@ impl Launcher {
         command
     }
 
-    /// The options that start a JVM from an archive of loaded classes (application class data sharing), which halves
-    /// the work of a start. `writes`: the JVM makes the archive when it ends, if there is none that fits; one node of
-    /// each kind does, so that no two write at once. It is kept with the program it is of, and goes with it.
+    /// The options that start a JVM from an archive of loaded classes (application class data
+    /// sharing), which halves the work of a start. `writes`: the JVM makes the archive when it
+    /// ends, if there is none that fits; one node of each kind does, so that no two write at once.
+    /// It is kept with the program it is of, and goes with it.
     fn class_archive(&self, program: &Path, name: &str, writes: bool) -> Result<Vec<String>, StackError> {
         let folder = program.join("class-archives");
         fs::create_dir_all(&folder).map_err(StackError::io("make", &folder))?;
         let archive = folder.join(format!("{name}-jdk{}.jsa", self.jdk.version));
-        // A server that failed at its start has archived the few classes it had loaded: that one is made anew.
+        // A server that failed at its start has archived the few classes it had loaded: that one is
+        // made anew.
         if writes && fs::metadata(&archive).is_ok_and(|found| found.len() < MIN_ARCHIVE_BYTES) {
             fs::remove_file(&archive).map_err(StackError::io("remove", &archive))?;
         }
@@ -175,7 +178,8 @@ impl Launcher {
                 "APICURIO_KAFKASQL_BOOTSTRAP_SERVERS",
                 self.options.bootstrap_servers(),
             ),
-            // A start waits this long, twice, for a snapshot topic that is empty; the default is 5 s.
+            // A start waits this long, twice, for a snapshot topic that is empty; the default is 5
+            // s.
             ("APICURIO_KAFKASQL_CONSUMER_POLL_TIMEOUT", "500".to_owned()),
         ]);
         command
@@ -194,7 +198,8 @@ impl Launcher {
             "-Des.distribution.type=docker",
             "-Dio.netty.noUnsafe=true",
         ]);
-        // Its library is not published; without this, its absence turns off the others (compression) too.
+        // Its library is not published; without this, its absence turns off the others
+        // (compression) too.
         command.arg("-Dorg.elasticsearch.nativeaccess.enableVectorLibrary=false");
         command.args([
             "-Dlog4j.shutdownHookEnabled=false",

@@ -1,9 +1,10 @@
-//! The local stack: Kafka (three controllers, three brokers), the schema registry, Elasticsearch and, where asked for
-//! and at hand, Prometheus, as processes on loopback. For machines without a Docker engine, and for tests.
+//! The local stack: Kafka (three controllers, three brokers), the schema registry, Elasticsearch
+//! and, where asked for and at hand, Prometheus, as processes on loopback. For machines without a
+//! Docker engine, and for tests.
 //!
-//! The programs come once from Maven into a cache folder ([`cache`]); a JDK 21 or later runs them ([`jdk`]). Every
-//! process is recorded with its start time under the state folder ([`record`]), and each JVM ends itself when its
-//! parent dies, so none is left behind.
+//! The programs come once from Maven into a cache folder ([`cache`]); a JDK 21 or later runs them
+//! ([`jdk`]). Every process is recorded with its start time under the state folder ([`record`]),
+//! and each JVM ends itself when its parent dies, so none is left behind.
 
 #![forbid(unsafe_code)]
 

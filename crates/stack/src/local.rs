@@ -44,8 +44,8 @@ impl std::fmt::Debug for LocalStack {
 }
 
 impl LocalStack {
-    /// Fetches what is missing, then starts everything and waits until it serves. Data of an earlier run in the same
-    /// state folder is taken up again.
+    /// Fetches what is missing, then starts everything and waits until it serves. Data of an
+    /// earlier run in the same state folder is taken up again.
     ///
     /// # Errors
     /// See [`StackError`]; whatever was started is ended again.
@@ -121,12 +121,14 @@ impl LocalStack {
             .map(|(node, process)| (*node, process.pid()))
     }
 
-    /// The error of the first node that ended by itself, if one has: its status and the end of its log.
+    /// The error of the first node that ended by itself, if one has: its status and the end of its
+    /// log.
     pub fn exited(&mut self) -> Option<StackError> {
         self.processes.values_mut().find_map(ManagedProcess::exit_error)
     }
 
-    /// The controller that leads the quorum, by the controllers' own files; `None` while none is elected.
+    /// The controller that leads the quorum, by the controllers' own files; `None` while none is
+    /// elected.
     #[must_use]
     pub fn active_controller(&self) -> Option<Node> {
         quorum::active_controller(self.options(), server_files::CONTROLLER_IDS)
@@ -187,8 +189,8 @@ impl LocalStack {
         Ok(())
     }
 
-    /// Stops everything: what uses Kafka first, then the brokers, then the controllers that the brokers need for a
-    /// stop in good order. What does not end in time is killed. The data stays.
+    /// Stops everything: what uses Kafka first, then the brokers, then the controllers that the
+    /// brokers need for a stop in good order. What does not end in time is killed. The data stays.
     ///
     /// # Errors
     /// A signal is refused.

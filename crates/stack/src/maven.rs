@@ -54,7 +54,8 @@ impl<'a> Maven<'a> {
     }
 }
 
-/// Compiles one Java source for [`crate::jdk::MIN_VERSION`], so that any JDK found later can run it.
+/// Compiles one Java source for [`crate::jdk::MIN_VERSION`], so that any JDK found later can run
+/// it.
 pub(crate) fn compile(jdk: &Jdk, source: &Path, class_path: &str, classes: &Path) -> Result<(), StackError> {
     let mut command = Command::new(jdk.tool("javac"));
     command

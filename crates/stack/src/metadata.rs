@@ -1,7 +1,7 @@
 //! One request of Kafka's protocol, to know when a broker serves: Metadata, version 1.
 //!
-//! The layout is that of `MetadataRequest.json` and `MetadataResponse.json` in Kafka's sources; every broker of
-//! Kafka 4 takes this version.
+//! The layout is that of `MetadataRequest.json` and `MetadataResponse.json` in Kafka's sources;
+//! every broker of Kafka 4 takes this version.
 
 use std::time::Duration;
 

@@ -38,7 +38,8 @@ impl Node {
         self.to_string()
     }
 
-    /// How long it may take to end after SIGTERM before it is killed. A broker hands its partitions over first.
+    /// How long it may take to end after SIGTERM before it is killed. A broker hands its partitions
+    /// over first.
     #[must_use]
     pub(crate) fn stop_timeout(self) -> Duration {
         match self {

@@ -44,8 +44,8 @@ impl Default for Ports {
     }
 }
 
-/// Free ports are looked for in this range: below the range that systems take for outgoing connections, so that
-/// none is taken between the look and the server's bind.
+/// Free ports are looked for in this range: below the range that systems take for outgoing
+/// connections, so that none is taken between the look and the server's bind.
 const FREE_PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// How many ports a stack has.
@@ -58,7 +58,8 @@ impl Ports {
     /// Fewer than fourteen ports are free.
     pub fn free() -> Result<Self, StackError> {
         let mut held: Vec<(u16, TcpListener)> = Vec::with_capacity(COUNT);
-        // RandomState is seeded anew for each process and call: two runs at once look in different places.
+        // RandomState is seeded anew for each process and call: two runs at once look in different
+        // places.
         let mut candidate =
             RandomState::new().build_hasher().finish() % u64::from(FREE_PORTS.end - FREE_PORTS.start);
         for _ in FREE_PORTS {
@@ -119,13 +120,14 @@ pub struct PrometheusOptions {
     pub rule_files: Vec<PathBuf>,
 }
 
-/// A second listener of each broker, as a bank's cluster has: TLS and a login, by SCRAM-SHA-256 and -512, PLAIN, or
-/// OAUTHBEARER with unsigned tokens.
+/// A second listener of each broker, as a bank's cluster has: TLS and a login, by SCRAM-SHA-256 and
+/// -512, PLAIN, or OAUTHBEARER with unsigned tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecureListener {
     /// A PEM file with the brokers' private key (PKCS 8) and certificate, for 127.0.0.1.
     pub key_store: PathBuf,
-    /// A PEM file with the authority whose client certificates are accepted; none is asked for by force.
+    /// A PEM file with the authority whose client certificates are accepted; none is asked for by
+    /// force.
     pub trust_store: PathBuf,
     /// The one user.
     pub user: String,
@@ -144,7 +146,8 @@ pub struct StackOptions {
     pub ports: Ports,
     /// Start Prometheus too, where its program is on the PATH.
     pub prometheus: Option<PrometheusOptions>,
-    /// Give each broker a second listener. The user is made when the storage is formatted, at the first start.
+    /// Give each broker a second listener. The user is made when the storage is formatted, at the
+    /// first start.
     pub secure: Option<SecureListener>,
     /// Heap sizes.
     pub heaps: Heaps,

@@ -17,8 +17,8 @@ use crate::record::{self, ProcessRecord};
 pub struct ProcessSpec {
     /// Its name, for its log file and record.
     pub name: String,
-    /// The command. Its standard streams are set here: input is a pipe that ends when this process ends, so that a
-    /// child that watches it can end too; output and errors go to the log.
+    /// The command. Its standard streams are set here: input is a pipe that ends when this process
+    /// ends, so that a child that watches it can end too; output and errors go to the log.
     pub command: Command,
     /// Folder of its log, `NAME.log`; the log of the run before is kept as `NAME.previous.log`.
     pub logs_dir: PathBuf,
@@ -41,8 +41,8 @@ pub struct ManagedProcess {
 }
 
 impl ManagedProcess {
-    /// Starts it, in a process group of its own: Ctrl-C at the terminal reaches this process only, which then stops
-    /// its children in order.
+    /// Starts it, in a process group of its own: Ctrl-C at the terminal reaches this process only,
+    /// which then stops its children in order.
     ///
     /// # Errors
     /// The program, the log or the record cannot be opened.
@@ -125,7 +125,8 @@ impl ManagedProcess {
     /// # Errors
     /// It has ended.
     pub fn signal(&mut self, signal: Signal) -> Result<(), StackError> {
-        // A child that is not reaped keeps its id: between this look and the signal it cannot be another process's.
+        // A child that is not reaped keeps its id: between this look and the signal it cannot be
+        // another process's.
         let gone = self.exited().is_some();
         let failed = |reason| StackError::Signal {
             name: self.name.clone(),

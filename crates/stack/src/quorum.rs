@@ -1,4 +1,5 @@
-//! Which controller is the active one, by the word of the controllers' own files: no client protocol tells it.
+//! Which controller is the active one, by the word of the controllers' own files: no client
+//! protocol tells it.
 
 use std::fs;
 
@@ -21,7 +22,8 @@ pub struct QuorumState {
     pub leader_epoch: i32,
 }
 
-/// The node id of the newest leader that these files (the text of each controller's [`STATE_FILE`]) name.
+/// The node id of the newest leader that these files (the text of each controller's [`STATE_FILE`])
+/// name.
 #[must_use]
 pub fn leader(files: &[String]) -> Option<i32> {
     let states = files.iter().filter_map(|text| serde_json::from_str(text).ok());

@@ -11,7 +11,8 @@ use crate::node::{KAFKA_NODES, Node};
 use crate::options::StackOptions;
 use crate::process::ManagedProcess;
 
-/// On a slow machine with everything starting at once; a process that ends is noticed at once, not after this time.
+/// On a slow machine with everything starting at once; a process that ends is noticed at once, not
+/// after this time.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 

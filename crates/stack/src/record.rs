@@ -1,4 +1,5 @@
-//! Records of started processes, so that what a killed parent left behind can be ended, and nothing else.
+//! Records of started processes, so that what a killed parent left behind can be ended, and nothing
+//! else.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use sysinfo::{ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 
 use crate::error::StackError;
 
-/// A process id alone may be another process's by now; with its start time it names one process for ever.
+/// A process id alone may be another process's by now; with its start time it names one process for
+/// ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessRecord {
     /// Its name.
@@ -97,7 +99,8 @@ pub fn read_all(pids_dir: &Path) -> Vec<(PathBuf, ProcessRecord)> {
     records
 }
 
-/// Ends every recorded process that still runs, in order: SIGTERM, a bounded wait, SIGKILL. Returns their names.
+/// Ends every recorded process that still runs, in order: SIGTERM, a bounded wait, SIGKILL. Returns
+/// their names.
 ///
 /// # Errors
 /// A signal is refused.

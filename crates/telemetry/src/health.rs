@@ -51,7 +51,8 @@ pub struct Report {
 }
 
 impl Health {
-    /// The health of `service`, such as `elastic-sink`. It is alive, and not ready before its first part is.
+    /// The health of `service`, such as `elastic-sink`. It is alive, and not ready before its first
+    /// part is.
     #[must_use]
     pub fn new(service: &'static str) -> Self {
         Self {
@@ -66,8 +67,8 @@ impl Health {
         self.service
     }
 
-    /// A part that the service needs to be ready. It is not ready, for the reason `starting`, until it says otherwise.
-    /// Asked for again, it is the same part, as it is.
+    /// A part that the service needs to be ready. It is not ready, for the reason `starting`, until
+    /// it says otherwise. Asked for again, it is the same part, as it is.
     #[must_use]
     pub fn component(&self, name: &'static str) -> Component {
         self.with(|components| {
@@ -113,7 +114,8 @@ impl Component {
         });
     }
 
-    /// It cannot work any more: `/health/live` says why, and whoever runs the service starts it anew.
+    /// It cannot work any more: `/health/live` says why, and whoever runs the service starts it
+    /// anew.
     pub fn failed(&self, reason: impl Into<String>) {
         self.set(State::Failed {
             reason: reason.into(),

@@ -1,7 +1,7 @@
 //! Logs, metrics, and the health and metrics endpoints every service shares.
 //!
-//! A service calls [`init`] first, makes one [`Shutdown::on_signals`], registers its metrics by [`metrics`], and serves
-//! them with its [`Health`] by [`serve`].
+//! A service calls [`init`] first, makes one [`Shutdown::on_signals`], registers its metrics by
+//! [`metrics`], and serves them with its [`Health`] by [`serve`].
 
 #![forbid(unsafe_code)]
 

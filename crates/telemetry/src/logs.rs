@@ -38,8 +38,9 @@ pub enum InitError {
     Metric(#[from] MetricError),
 }
 
-/// Sets up the process's logs on standard error, sends panics there, and registers `millrace_build_info` and the process's own
-/// metrics. Call it once, first of all. Messages of the `log` crate, such as librdkafka's, are among them.
+/// Sets up the process's logs on standard error, sends panics there, and registers
+/// `millrace_build_info` and the process's own metrics. Call it once, first of all. Messages of the
+/// `log` crate, such as librdkafka's, are among them.
 ///
 /// # Errors
 /// A wrong `telemetry.log_level`; a second call.

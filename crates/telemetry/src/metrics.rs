@@ -1,6 +1,7 @@
 //! Registering metrics: in one registry per process, by name, with an error rather than a panic.
 //!
-//! A name may be registered more than once with the same labels, as two jobs in a process do: both get the same metric.
+//! A name may be registered more than once with the same labels, as two jobs in a process do: both
+//! get the same metric.
 
 use std::any::Any;
 use std::collections::HashMap;

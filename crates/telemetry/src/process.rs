@@ -1,7 +1,7 @@
 //! The process's own metrics, by the names that every Prometheus client gives them.
 //!
-//! prometheus has them as a feature, which counts processor time in whole seconds, and brings a reader of
-//! all of `/proc` that takes as long to build as all of TLS.
+//! prometheus has them as a feature, which counts processor time in whole seconds, and brings a
+//! reader of all of `/proc` that takes as long to build as all of TLS.
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -70,8 +70,8 @@ impl Drop for Server {
     }
 }
 
-/// How long a port that is in use is waited for: a process that was killed may hold it for a moment after its successor
-/// has been started.
+/// How long a port that is in use is waited for: a process that was killed may hold it for a moment
+/// after its successor has been started.
 const BIND_PATIENCE: Duration = Duration::from_secs(3);
 const BETWEEN_BINDS: Duration = Duration::from_millis(50);
 
@@ -94,9 +94,9 @@ struct Shared {
     shutdown: Shutdown,
 }
 
-/// Serves the endpoint on a thread of its own, so that it answers whatever the service is busy with. From the moment that
-/// `shutdown` is triggered the service is not ready; the endpoint goes on until the [`Server`] is dropped, so that the
-/// last work of a service is seen.
+/// Serves the endpoint on a thread of its own, so that it answers whatever the service is busy
+/// with. From the moment that `shutdown` is triggered the service is not ready; the endpoint goes
+/// on until the [`Server`] is dropped, so that the last work of a service is seen.
 ///
 /// # Errors
 /// The address cannot be bound: the message names the port and its key.

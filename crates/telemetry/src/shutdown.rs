@@ -1,4 +1,5 @@
-//! One flag that says stop, for async tasks and threads alike, raised by SIGTERM, SIGINT or the program itself.
+//! One flag that says stop, for async tasks and threads alike, raised by SIGTERM, SIGINT or the
+//! program itself.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,8 +43,8 @@ impl Shutdown {
         }))
     }
 
-    /// A flag that the first SIGTERM or SIGINT raises. A second one ends the process at once, with 128 plus the signal's
-    /// number.
+    /// A flag that the first SIGTERM or SIGINT raises. A second one ends the process at once, with
+    /// 128 plus the signal's number.
     ///
     /// # Errors
     /// The system refuses the handlers or their thread.

@@ -1,4 +1,5 @@
-//! Log lines as a process writes them: this test runs itself as a child, to read its standard error.
+//! Log lines as a process writes them: this test runs itself as a child, to read its standard
+//! error.
 
 use std::process::Command;
 

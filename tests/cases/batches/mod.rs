@@ -1,5 +1,5 @@
-//! Batches to and from the real brokers: nothing is lost, doubled or out of order, with a queue that fills up and with
-//! members that come and go.
+//! Batches to and from the real brokers: nothing is lost, doubled or out of order, with a queue
+//! that fills up and with members that come and go.
 
 mod member;
 
@@ -85,7 +85,8 @@ impl Source {
         })
     }
 
-    /// Sends a round of numbered records, keyed by one of 97 keys, and waits for room where there is none.
+    /// Sends a round of numbered records, keyed by one of 97 keys, and waits for room where there
+    /// is none.
     fn round(&mut self) -> Result<()> {
         for number in self.sent..self.sent + ROUND {
             let value = number.to_string();
@@ -171,8 +172,8 @@ fn place(number: u64) -> (Option<u32>, Option<String>) {
     }
 }
 
-/// Records go to the partition that is named, with or without a key, or else where their key belongs; those that go one of the
-/// two ways are in order.
+/// Records go to the partition that is named, with or without a key, or else where their key
+/// belongs; those that go one of the two ways are in order.
 pub(super) async fn go_where_they_are_named(context: TestContext) -> Result<()> {
     let sent = send(&context, 5, Source::round_to_places).await?;
     let mut expected = Places::new();
@@ -197,8 +198,8 @@ pub(super) async fn go_where_they_are_named(context: TestContext) -> Result<()> 
     Ok(())
 }
 
-/// With a queue that is full most of the time, every record is reported once and is in the log once, in the partition of its
-/// key and in order within it.
+/// With a queue that is full most of the time, every record is reported once and is in the log
+/// once, in the partition of its key and in order within it.
 pub(super) async fn are_sent_once_in_order(context: TestContext) -> Result<()> {
     let sent = send(&context, 40, Source::round).await?;
     let mut expected: BTreeMap<i32, Vec<String>> = BTreeMap::new();
@@ -218,8 +219,8 @@ pub(super) async fn are_sent_once_in_order(context: TestContext) -> Result<()> {
     Ok(())
 }
 
-/// While records stream in, members of a cooperative group join and leave. Each record is consumed by one of them, once, and
-/// none comes from a partition that its member does not hold.
+/// While records stream in, members of a cooperative group join and leave. Each record is consumed
+/// by one of them, once, and none comes from a partition that its member does not hold.
 pub(super) async fn follow_their_partitions(context: TestContext) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let (settings, stopped) = (context.settings.clone(), Arc::clone(&stop));

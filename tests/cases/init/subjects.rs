@@ -10,8 +10,8 @@ use millrace_tests::pipeline::registry_config;
 
 use super::{command, ensure_nothing_was_made};
 
-/// A foreign subject's level is not lowered, and one whose schema does not go with ours is refused before anything is
-/// written anywhere.
+/// A foreign subject's level is not lowered, and one whose schema does not go with ours is refused
+/// before anything is written anywhere.
 pub(in crate::cases) async fn leaves_subjects_of_others_alone(context: TestContext) -> Result<()> {
     let registry = Registry::new(registry_config(&context))?;
     let subject = |topic: &str| format!("{}-value", topic_name(&context.settings.kafka, topic));

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{command, ensure_nothing_was_made};
 
-/// A template, an index and an alias that others have made stay, and what the server would refuse is refused before anything
-/// is written.
+/// A template, an index and an alias that others have made stay, and what the server would refuse
+/// is refused before anything is written.
 pub(in crate::cases) async fn leaves_templates_of_others_alone(context: TestContext) -> Result<()> {
     let url = context.settings.elasticsearch.url.clone();
     let prefix = context.settings.elasticsearch.index_prefix.clone();

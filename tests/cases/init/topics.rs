@@ -35,8 +35,8 @@ const CHANGED: [(&str, &str, &str, &str); 3] = [
     (topic::AGGREGATES, "max.message.bytes", "20000", "1048588"),
 ];
 
-/// Settings that others have made stay, but for what the pipeline depends on, and every change is named. A dry run changes
-/// nothing, and deletion is done only as the flags say.
+/// Settings that others have made stay, but for what the pipeline depends on, and every change is
+/// named. A dry run changes nothing, and deletion is done only as the flags say.
 pub(in crate::cases) async fn leaves_topics_of_others_alone(context: TestContext) -> Result<()> {
     let theirs: Vec<_> = (LEFT.into_iter())
         .chain(CHANGED.map(|(name, key, from, _)| (name, key, from)))

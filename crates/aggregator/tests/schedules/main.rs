@@ -1,7 +1,8 @@
-//! Random schedules over both stages as they run in production: the jobs, the worker's partitions, and changes of every
-//! setting that may be changed, with kills, rebalances and aborted transactions between them. What is committed (results,
-//! late records, dead letters, the control topics) is, record by record, what an undisturbed run writes that reads the
-//! same directives; and no transaction's money is missing or counted twice in the end.
+//! Random schedules over both stages as they run in production: the jobs, the worker's partitions,
+//! and changes of every setting that may be changed, with kills, rebalances and aborted
+//! transactions between them. What is committed (results, late records, dead letters, the control
+//! topics) is, record by record, what an undisturbed run writes that reads the same directives; and
+//! no transaction's money is missing or counted twice in the end.
 //!
 //! The variables are those of [`millrace_kafka::simulation`].
 

@@ -1,5 +1,5 @@
-//! Where every transaction has ended: in one final result, among the late, or among the dead letters. No run of the
-//! operators is needed to know how much there must be.
+//! Where every transaction has ended: in one final result, among the late, or among the dead
+//! letters. No run of the operators is needed to know how much there must be.
 
 use std::collections::HashMap;
 
@@ -61,8 +61,8 @@ impl<'o> Outcome<'o> {
         self.units += totals.purchase_sum.units() + totals.refund_sum.units();
     }
 
-    /// Each transaction counts once whose first copy that is no dead letter is not late: whatever comes after is a
-    /// duplicate, or late.
+    /// Each transaction counts once whose first copy that is no dead letter is not late: whatever
+    /// comes after is a duplicate, or late.
     pub(crate) fn verify(&self, stream: &Stream) {
         let is_late = |value: &Vec<u8>| self.left_out.get(value.as_slice()).copied();
         let (mut count, mut units) = (0, 0);

@@ -1,5 +1,5 @@
-//! A stream of transactions: some late, some sent twice, some elsewhere than their user's, some far ahead or too early,
-//! some that nobody can decode.
+//! A stream of transactions: some late, some sent twice, some elsewhere than their user's, some far
+//! ahead or too early, some that nobody can decode.
 
 use millrace_codec::{framing, transaction};
 use millrace_domain::{

@@ -13,8 +13,8 @@ use super::{Registry, RegistryError, escaped, none_if_not_found};
 pub enum Compatibility {
     /// Anything goes.
     None,
-    /// Readers with the new schema read what the last one wrote: enough where Millrace writes, as its readers are upgraded
-    /// with it.
+    /// Readers with the new schema read what the last one wrote: enough where Millrace writes, as
+    /// its readers are upgraded with it.
     Backward,
     /// They read what every earlier one wrote.
     BackwardTransitive,
@@ -24,8 +24,8 @@ pub enum Compatibility {
     ForwardTransitive,
     /// Backward and forward.
     Full,
-    /// Each version reads what every other one wrote: where others write and Millrace reads, by a schema of its own, a field
-    /// that is left out would make every record of theirs unreadable.
+    /// Each version reads what every other one wrote: where others write and Millrace reads, by a
+    /// schema of its own, a field that is left out would make every record of theirs unreadable.
     FullTransitive,
 }
 
@@ -60,7 +60,8 @@ impl Compatibility {
         Self::ALL.into_iter().find(|level| level.as_str() == name)
     }
 
-    /// The weakest level that asks for all that these two ask for: so `FORWARD` with `BACKWARD` is `FULL`.
+    /// The weakest level that asks for all that these two ask for: so `FORWARD` with `BACKWARD` is
+    /// `FULL`.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let asked = |(backward, forward, all): (bool, bool, bool), (b, f, a): (bool, bool, bool)| {
@@ -68,7 +69,8 @@ impl Compatibility {
         };
         let both = asked(self.parts(), other.parts());
         let found = Self::ALL.into_iter().find(|level| level.parts() == both);
-        // Every combination but "nothing, of all versions" is a level, and no level has that part alone.
+        // Every combination but "nothing, of all versions" is a level, and no level has that part
+        // alone.
         found.unwrap_or(self)
     }
 
@@ -85,7 +87,8 @@ impl Compatibility {
         }
     }
 
-    /// Whether a subject of the registry's level `found` may stay as it is: it is this one, or stricter.
+    /// Whether a subject of the registry's level `found` may stay as it is: it is this one, or
+    /// stricter.
     #[must_use]
     pub fn is_met_by(self, found: &str) -> bool {
         Self::named(found).is_some_and(|found| found.and(self) == found)

@@ -1,4 +1,5 @@
-//! The schema registry client (the Confluent API, as Confluent's, Apicurio's and Karapace's registries serve it).
+//! The schema registry client (the Confluent API, as Confluent's, Apicurio's and Karapace's
+//! registries serve it).
 
 mod compatibility;
 mod failure;
@@ -111,7 +112,8 @@ impl Registry {
             .await
     }
 
-    /// The id that this schema has in a subject; `None` where the subject does not have it, or is not there.
+    /// The id that this schema has in a subject; `None` where the subject does not have it, or is
+    /// not there.
     ///
     /// # Errors
     /// The registry is away, or refuses.
@@ -127,8 +129,8 @@ impl Registry {
             .map_or_else(none_if_not_found, |found: Version| Ok(Some(found.id)))
     }
 
-    /// Why the registry would refuse to register this schema in a subject that is there, at the level that it has now;
-    /// `None` where it would not. It is asked, and nothing is registered.
+    /// Why the registry would refuse to register this schema in a subject that is there, at the
+    /// level that it has now; `None` where it would not. It is asked, and nothing is registered.
     ///
     /// # Errors
     /// The registry is away, or refuses to say.
@@ -144,8 +146,8 @@ impl Registry {
         }))
     }
 
-    /// What the registry's compatibility check says, where it says anything: it names the field, which the refusal of a
-    /// registration need not do.
+    /// What the registry's compatibility check says, where it says anything: it names the field,
+    /// which the refusal of a registration need not do.
     async fn incompatibilities(&self, subject: &str, schema: &str) -> Option<String> {
         let check = self.check(subject, schema).await.ok()?;
         (!check.messages.is_empty()).then(|| check.messages.join("; "))

@@ -36,7 +36,8 @@ impl Registry {
         }
     }
 
-    /// Gets what a schema refers to, and what that refers to. Each is asked for once; at most [`MAX_REFERENCED`] of them.
+    /// Gets what a schema refers to, and what that refers to. Each is asked for once; at most
+    /// [`MAX_REFERENCED`] of them.
     pub(super) async fn whole(&self, part: Part) -> Result<Found, RegistryError> {
         let kind = SchemaKind::of_type(part.kind.as_deref());
         let mut texts = Vec::new();

@@ -31,7 +31,8 @@ pub fn sample() -> Transaction {
 }
 
 pub fn short_id() -> impl Strategy<Value = ShortId> {
-    // Up to 64 bytes, with quotes, backslashes, control characters and letters of two and three bytes.
+    // Up to 64 bytes, with quotes, backslashes, control characters and letters of two and three
+    // bytes.
     prop_oneof![4 => "[a-z0-9-]{1,12}", 1 => "[a-zé€\"\\\\\\t\\n ]{1,4}", 1 => "[a-zé€\"\\\\\\t\\n ]{1,21}", 1 => "[a-z0-9-]{13,64}"]
         .prop_map(|text| ShortId::new(&text, "id").unwrap())
 }

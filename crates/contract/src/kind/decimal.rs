@@ -10,8 +10,8 @@ use crate::decimal::{put_units, units};
 use crate::json::put_display;
 use crate::wire::Cursor;
 
-/// A decimal of `SCALE` places as an integer of units of 10^-`SCALE`: `decimal` in the schema, a number or a string of one
-/// in JSON, which is read digit by digit and never as a double.
+/// A decimal of `SCALE` places as an integer of units of 10^-`SCALE`: `decimal` in the schema, a
+/// number or a string of one in JSON, which is read digit by digit and never as a double.
 #[derive(Debug, Clone, Copy)]
 pub enum Decimal<const SCALE: u32> {}
 

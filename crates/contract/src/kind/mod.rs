@@ -1,4 +1,5 @@
-//! What a field of a contract may be: how it is written and read in Avro and in JSON, and its type in the schema.
+//! What a field of a contract may be: how it is written and read in Avro and in JSON, and its type
+//! in the schema.
 
 mod decimal;
 mod number;
@@ -19,8 +20,9 @@ use crate::DecodeError;
 use crate::money::Money;
 use crate::wire::Cursor;
 
-/// A kind of field. A type that has but one form in a record is its own kind, as `bool` or [`Text`]; where one type has
-/// several, the kind is a type beside it, as [`Time`] of `i64`. A domain implements it for its own types.
+/// A kind of field. A type that has but one form in a record is its own kind, as `bool` or
+/// [`Text`]; where one type has several, the kind is a type beside it, as [`Time`] of `i64`. A
+/// domain implements it for its own types.
 ///
 /// Reading and writing allocate nothing, but for what a JSON string with escapes takes.
 pub trait Kind {

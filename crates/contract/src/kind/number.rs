@@ -92,7 +92,8 @@ impl Kind for f64 {
 
     fn put_json(value: &Self, bytes: &mut Vec<u8>) {
         match value.is_finite() {
-            // The shortest digits that are read as this very number, with an exponent where there would be many zeros.
+            // The shortest digits that are read as this very number, with an exponent where there
+            // would be many zeros.
             true => put_display(bytes, format_args!("{value:?}")),
             false => bytes.extend_from_slice(b"null"),
         }

@@ -10,7 +10,8 @@ use crate::wire::{Cursor, put_long};
 /// The latest time: the end of the year 9999.
 pub const MAX_TIME_MS: i64 = 253_402_300_799_999;
 
-/// A time in milliseconds since 1970, up to [`MAX_TIME_MS`]: `timestamp-millis` in the schema, an integer in JSON.
+/// A time in milliseconds since 1970, up to [`MAX_TIME_MS`]: `timestamp-millis` in the schema, an
+/// integer in JSON.
 #[derive(Debug, Clone, Copy)]
 pub enum Time {}
 
@@ -62,7 +63,8 @@ impl Kind for Time {
     }
 }
 
-/// Which other unit makes a plausible time of a value that is none in milliseconds; empty where none does.
+/// Which other unit makes a plausible time of a value that is none in milliseconds; empty where
+/// none does.
 #[must_use]
 pub fn unit_hint(value: i64) -> &'static str {
     /// The years 2000 to 2099.

@@ -3,8 +3,9 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// A name without case and accents, without full stops and apostrophes, and with one blank where there are several, hyphens
-/// or underscores; none at its ends. So `SÃO PAULO `, `Sao-Paulo` and `são paulo` are one, and `St. Louis` is `ST LOUIS`.
+/// A name without case and accents, without full stops and apostrophes, and with one blank where
+/// there are several, hyphens or underscores; none at its ends. So `SÃO PAULO `, `Sao-Paulo` and
+/// `são paulo` are one, and `St. Louis` is `ST LOUIS`.
 ///
 /// `data/make_cities.py` does the same to the table's names.
 pub(super) fn fold(name: &str) -> String {

@@ -8,8 +8,9 @@ use super::fold::fold;
 use super::{ALL, Coordinates};
 use crate::ShortId;
 
-/// The number of a city in this process: two bytes, with room for none. What outlives the process keeps its name
-/// ([`CityNumber::listed`]) or its id ([`CityNumber::geonames_id`]), as numbers change with the table.
+/// The number of a city in this process: two bytes, with room for none. What outlives the process
+/// keeps its name ([`CityNumber::listed`]) or its id ([`CityNumber::geonames_id`]), as numbers
+/// change with the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CityNumber(NonZeroU16);
 
@@ -127,8 +128,9 @@ impl From<CityNumber> for Coordinates {
     }
 }
 
-/// The city that a location names, whatever its case, accents and blanks; `None` for a place that is not known. Of cities of
-/// one name it is the most populous one, but for those of [`ALL`], which are always meant.
+/// The city that a location names, whatever its case, accents and blanks; `None` for a place that
+/// is not known. Of cities of one name it is the most populous one, but for those of [`ALL`], which
+/// are always meant.
 #[must_use]
 pub fn find(location: &ShortId) -> Option<CityNumber> {
     let text = location.text();

@@ -1,8 +1,9 @@
 //! A transaction as a JSON object, with the contract's field names.
 //!
-//! The reader takes what JSON allows and producers do: any order of fields, blanks around the object, a byte order mark
-//! before it, and fields that the contract does not have, which are ignored as Avro's are. A field of the contract that
-//! is missing or there twice is an error: which of two values is meant is not for a reader to guess.
+//! The reader takes what JSON allows and producers do: any order of fields, blanks around the
+//! object, a byte order mark before it, and fields that the contract does not have, which are
+//! ignored as Avro's are. A field of the contract that is missing or there twice is an error: which
+//! of two values is meant is not for a reader to guess.
 
 use millrace_contract::DecodeError;
 use millrace_contract::json::{self, Integer, MapAccess, Text, put_display, put_name, put_string};
@@ -42,7 +43,8 @@ pub fn encode(transaction: &Transaction, bytes: &mut Vec<u8>) {
 /// Reads one JSON object, as [`json::decode`] does.
 ///
 /// # Errors
-/// No JSON object, a field that is missing, twice or of another type, or a value that the contract refuses.
+/// No JSON object, a field that is missing, twice or of another type, or a value that the contract
+/// refuses.
 pub fn decode(value: &[u8]) -> Result<Transaction, DecodeError> {
     json::decode::<Fields>(value)
 }

@@ -1,6 +1,8 @@
-//! Avro and JSON of the record types, written by hand for the schemas of [`crate::schema`]: one pass, no tree of values.
+//! Avro and JSON of the record types, written by hand for the schemas of [`crate::schema`]: one
+//! pass, no tree of values.
 //!
-//! Each record type has a module with `encode`, `encode_framed` and `decode`; [`Contract`] is what a reader needs of them.
+//! Each record type has a module with `encode`, `encode_framed` and `decode`; [`Contract`] is what
+//! a reader needs of them.
 
 pub mod aggregate;
 pub mod anomaly;

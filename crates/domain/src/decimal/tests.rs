@@ -96,7 +96,8 @@ fn decimals_are_read_as_they_are() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// What is read is less than half a fifth decimal from the number, or the number is the very double of it.
+    /// What is read is less than half a fifth decimal from the number, or the number is the very
+    /// double of it.
     #[test]
     fn what_is_read_is_what_was_meant(units in units(), steps in -40_i64..=40, bits: u64) {
         let near = stepped(Amount::from_units(units).unwrap().to_f64(), steps);
@@ -142,7 +143,8 @@ proptest! {
         }
     }
 
-    /// Every amount of cents comes back from its nearest float, and every one of four decimals below 1,024.
+    /// Every amount of cents comes back from its nearest float, and every one of four decimals
+    /// below 1,024.
     #[test]
     fn floats_come_back(cents in 1..13_107_200_i64, units in 1..10_240_000_i64) {
         for units in [cents * 100, units] {

@@ -1,18 +1,21 @@
 //! The texts of ids that do not fit into the twelve bytes of a [`ShortId`].
 //!
-//! Such an id is a *surrogate* in those bytes: a NUL, which no text has, and 88 bits of its text's hash. So it is copied,
-//! compared, hashed and kept in tables as any other, and the same text has the same surrogate in every process. The texts
-//! are here, in one table of the process, from which outputs take them again.
+//! Such an id is a *surrogate* in those bytes: a NUL, which no text has, and 88 bits of its text's
+//! hash. So it is copied, compared, hashed and kept in tables as any other, and the same text has
+//! the same surrogate in every process. The texts are here, in one table of the process, from which
+//! outputs take them again.
 //!
-//! The hash is of SHA-1, as version 5 of UUIDs has it (RFC 9562 §5.5). Among a billion different ids the probability that any
-//! two have one surrogate is 2 in a billion; someone who may choose ids at will needs some 2^44 hashes to find two.
+//! The hash is of SHA-1, as version 5 of UUIDs has it (RFC 9562 §5.5). Among a billion different
+//! ids the probability that any two have one surrogate is 2 in a billion; someone who may choose
+//! ids at will needs some 2^44 hashes to find two.
 //!
 //! # How long a text is here
-//! As long as somebody [holds](Held) it, and while an id of it may be *in flight*: between the bytes that it was read from and
-//! those that it is written to. A thread that works in rounds says so by [`InFlight`]: ids that were made during a round
-//! are not used after it, but for those that are held. A thread that never says so keeps what it reads, as a program does
-//! that ends after its work. This is reclamation by epochs (K. Fraser, 2004): a text is dropped when nobody holds it, and
-//! every round that was under way when it was last made has ended.
+//! As long as somebody [holds](Held) it, and while an id of it may be *in flight*: between the
+//! bytes that it was read from and those that it is written to. A thread that works in rounds says
+//! so by [`InFlight`]: ids that were made during a round are not used after it, but for those that
+//! are held. A thread that never says so keeps what it reads, as a program does that ends after its
+//! work. This is reclamation by epochs (K. Fraser, 2004): a text is dropped when nobody holds it,
+//! and every round that was under way when it was last made has ended.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
@@ -29,7 +32,8 @@ pub(super) const MARK: u8 = 0;
 /// Namespace of the hash (a version 4 UUID drawn once for this project).
 const NAMESPACE: Uuid = Uuid::from_u128(0x0d2b_7f5e_91c4_4b3a_8f60_73a9_5e1c_d824);
 
-/// Texts that are new before the table is looked through, at least; else as many as were left the last time.
+/// Texts that are new before the table is looked through, at least; else as many as were left the
+/// last time.
 const NEW_BEFORE_COLLECTION: usize = 65_536;
 
 /// The surrogate of a text, a function of it that is fixed for ever, as snapshots hold surrogates.
@@ -193,8 +197,8 @@ pub fn count() -> usize {
         .sum()
 }
 
-/// A round of this thread: see the module. Ids that are made in it are not used after it, but for those that are
-/// [held](Held). A round within another one ends with that.
+/// A round of this thread: see the module. Ids that are made in it are not used after it, but for
+/// those that are [held](Held). A round within another one ends with that.
 #[derive(Debug)]
 pub struct InFlight {
     before: Option<u64>,
@@ -243,7 +247,8 @@ impl Held {
     }
 }
 
-/// Notes that ids of which nobody holds the text any longer are in flight in this thread: what holds them is about to go.
+/// Notes that ids of which nobody holds the text any longer are in flight in this thread: what
+/// holds them is about to go.
 #[cold]
 pub fn release<'a>(ids: impl Iterator<Item = &'a ShortId>) {
     for id in ids.filter(|id| id.is_long()) {

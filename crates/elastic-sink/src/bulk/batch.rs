@@ -118,7 +118,8 @@ impl Batcher {
         self.batch.entries.push(entry);
     }
 
-    /// Whether a limit of size is reached, so that nothing more should be read before the batch is taken.
+    /// Whether a limit of size is reached, so that nothing more should be read before the batch is
+    /// taken.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.bytes >= self.limits.bytes || self.batch.entries.len() >= self.limits.actions

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use crate::document::{Document, put_string};
 use crate::stream::IndexKey;
 
-/// What an action's line and line ends cost beside the id and the source, about; for sizing before encoding.
+/// What an action's line and line ends cost beside the id and the source, about; for sizing before
+/// encoding.
 const OVERHEAD_BYTES: usize = 120;
 
 /// About how many bytes a document takes in a request.

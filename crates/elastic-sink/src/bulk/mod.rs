@@ -1,4 +1,5 @@
-//! Bulk requests: how many documents go into one, its bytes, and what the answer means. Nothing here does I/O.
+//! Bulk requests: how many documents go into one, its bytes, and what the answer means. Nothing
+//! here does I/O.
 
 pub mod batch;
 pub mod encode;

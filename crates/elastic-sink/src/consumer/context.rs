@@ -16,7 +16,8 @@ use crate::stream::Stream;
 
 use super::pipeline::Pipeline;
 
-/// Holds the pipeline, as a rebalance has to drain it. The lock is never held while the consumer is polled.
+/// Holds the pipeline, as a rebalance has to drain it. The lock is never held while the consumer is
+/// polled.
 pub(super) struct SinkContext {
     pipeline: Mutex<Pipeline>,
     names: Vec<(String, Stream)>,

@@ -10,8 +10,9 @@ use crate::bulk::Origin;
 
 use super::context::SinkContext;
 
-/// A record that the registry could not be asked about. It waits here, and with it everything after it. (Seeking back
-/// would not do: a pause makes librdkafka go on after the record it handed out last, whatever was sought between.)
+/// A record that the registry could not be asked about. It waits here, and with it everything after
+/// it. (Seeking back would not do: a pause makes librdkafka go on after the record it handed out
+/// last, whatever was sought between.)
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) origin: Origin,

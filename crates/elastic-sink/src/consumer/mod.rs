@@ -1,8 +1,9 @@
 //! The consumer's thread: reads, decides, hands batches to the writer, and commits what is done.
 //!
-//! The thread is the only one that touches the consumer. Batches are written by tasks of the async runtime, at most so
-//! many at once; while all are busy and the next batch is full, nothing is read. Short waits block the thread; in a
-//! longer one the partitions are paused and the thread goes on polling, so that the group keeps its member.
+//! The thread is the only one that touches the consumer. Batches are written by tasks of the async
+//! runtime, at most so many at once; while all are busy and the next batch is full, nothing is
+//! read. Short waits block the thread; in a longer one the partitions are paused and the thread
+//! goes on polling, so that the group keeps its member.
 
 mod aside;
 mod context;
@@ -119,8 +120,8 @@ impl Consumer {
                 config.set(name, value);
             }
         }
-        // A static member: a sink that dies and is started again gets its partitions back at once, in place of waiting for
-        // the end of its predecessor's session.
+        // A static member: a sink that dies and is started again gets its partitions back at once,
+        // in place of waiting for the end of its predecessor's session.
         config.set("group.instance.id", instance.name());
         let context = SinkContext::new(pipeline, names.clone(), metrics.clone(), health, drain_timeout);
         let consumer: BaseConsumer<SinkContext> = config
@@ -172,7 +173,8 @@ impl Consumer {
         Ok(())
     }
 
-    /// Ends when the other process of this one's name has gone: a restart before that would take the name back.
+    /// Ends when the other process of this one's name has gone: a restart before that would take
+    /// the name back.
     fn stand_back(&self, code: RDKafkaErrorCode, shutdown: &Shutdown) -> anyhow::Result<()> {
         let (name, key) = (&self.instance, self.instance_key);
         let reason = format!(

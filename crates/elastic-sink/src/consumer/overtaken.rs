@@ -11,8 +11,9 @@ use super::context::SinkContext;
 /// How long the group's coordinator may take to answer.
 const CALL: Duration = Duration::from_secs(5);
 
-/// The offsets from `expected`, where a partition was to go on, to `next`, that of its next record, of which the log no
-/// longer has anything; `None` without any. Other gaps are markers of transactions and what was aborted.
+/// The offsets from `expected`, where a partition was to go on, to `next`, that of its next record,
+/// of which the log no longer has anything; `None` without any. Other gaps are markers of
+/// transactions and what was aborted.
 pub(super) fn deleted(
     consumer: &BaseConsumer<SinkContext>,
     (topic, partition): (&str, i32),
@@ -26,7 +27,8 @@ pub(super) fn deleted(
     if log_start == 0 {
         return None;
     }
-    // The first record since the assignment: the group went on from its commit. A group without one is new.
+    // The first record since the assignment: the group went on from its commit. A group without one
+    // is new.
     let expected = expected.or_else(|| committed(consumer, topic, partition))?;
     gap(expected, next, log_start)
 }

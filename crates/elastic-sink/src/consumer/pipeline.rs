@@ -1,4 +1,5 @@
-//! What is between reading and committing: the batch being filled, the batches being written, the offsets done.
+//! What is between reading and committing: the batch being filled, the batches being written, the
+//! offsets done.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use super::flow::Held;
 /// Time between two commits.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the thread waits for a writer before it pauses the partitions: a pause throws away what was fetched ahead.
+/// How long the thread waits for a writer before it pauses the partitions: a pause throws away what
+/// was fetched ahead.
 const BLOCKED_WAIT: Duration = Duration::from_millis(500);
 
 /// Dropped, it ends the writes under way.
@@ -162,7 +164,8 @@ impl Pipeline {
         }
     }
 
-    /// Writes everything read so far and commits it; gives the number of offsets that were not done by the deadline.
+    /// Writes everything read so far and commits it; gives the number of offsets that were not done
+    /// by the deadline.
     pub(super) fn drain(
         &mut self,
         consumer: &BaseConsumer<SinkContext>,

@@ -1,21 +1,23 @@
 //! What a record becomes in Elasticsearch: its index, identity, version and fields.
 //!
 //! # Why a replay changes nothing
-//! The `_id` is the record's identity, so that a second write meets the first; the version is external
-//! (`version_type=external`), so that Elasticsearch takes a write only if its version is above the stored one and
-//! answers 409 otherwise. A replay brings the same versions: every write is answered 409, which is success.
+//! The `_id` is the record's identity, so that a second write meets the first; the version is
+//! external (`version_type=external`), so that Elasticsearch takes a write only if its version is
+//! above the stored one and answers 409 otherwise. A replay brings the same versions: every write
+//! is answered 409, which is success.
 //!
-//! * An aggregate's version rises with its revision: the highest stays, in whatever order they arrive. That of a final
-//!   result, revision 0, is above that of every early one.
-//! * Of transactions and anomalies with the same id the first in the log stays, as in the aggregator. Bulk requests
-//!   overtake one another, so "first come" would be left to chance: the version is a constant less the offset, and an
-//!   earlier record wins even if it arrives later. Their offsets lie in one partition, as the same user or entity is
-//!   always in the same one.
+//! * An aggregate's version rises with its revision: the highest stays, in whatever order they
+//!   arrive. That of a final result, revision 0, is above that of every early one.
+//! * Of transactions and anomalies with the same id the first in the log stays, as in the
+//!   aggregator. Bulk requests overtake one another, so "first come" would be left to chance: the
+//!   version is a constant less the offset, and an earlier record wins even if it arrives later.
+//!   Their offsets lie in one partition, as the same user or entity is always in the same one.
 //!
-//! Money is there twice: `…Units`, a `long` in 1/10,000 of the currency, is what sums are made of; the plain name, a
-//! `double`, is what a person reads. (`scaled_float` would be one field for both, but is a module that a plain server
-//! need not have.) Elasticsearch adds longs up in a double with compensation: exact below 2^53 units, which is 900
-//! billion of a currency, and within a cent up to 50 times as much.
+//! Money is there twice: `…Units`, a `long` in 1/10,000 of the currency, is what sums are made of;
+//! the plain name, a `double`, is what a person reads. (`scaled_float` would be one field for both,
+//! but is a module that a plain server need not have.) Elasticsearch adds longs up in a double with
+//! compensation: exact below 2^53 units, which is 900 billion of a currency, and within a cent up
+//! to 50 times as much.
 
 mod aggregate;
 mod anomaly;
@@ -38,7 +40,8 @@ pub struct Document {
     pub stream: Stream,
     /// Which month's index it belongs to.
     pub month: Month,
-    /// Its `_id`. Of letters, digits and `-_.:` where it comes from this suite; escaped in any case.
+    /// Its `_id`. Of letters, digits and `-_.:` where it comes from this suite; escaped in any
+    /// case.
     pub id: String,
     /// Its external version.
     pub version: i64,
@@ -159,7 +162,8 @@ impl Fields {
     }
 }
 
-/// Appends a JSON string (RFC 8259 §7): only the quote, the backslash and control characters need an escape.
+/// Appends a JSON string (RFC 8259 §7): only the quote, the backslash and control characters need
+/// an escape.
 pub(crate) fn put_string(json: &mut String, text: &str) {
     json.push('"');
     for character in text.chars() {

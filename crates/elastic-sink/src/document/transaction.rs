@@ -6,8 +6,8 @@ use millrace_domain::city::{self, Coordinates};
 use super::{Document, Fields, NoDocument, first_stays, month};
 use crate::stream::Stream;
 
-/// The document of a transaction that was read at `offset`. A location that the reference data knows brings its
-/// place on the globe along.
+/// The document of a transaction that was read at `offset`. A location that the reference data
+/// knows brings its place on the globe along.
 ///
 /// # Errors
 /// None in practice: a valid transaction has a month and a sum.

@@ -1,13 +1,17 @@
-//! Index templates: one for each stream, with a strict mapping, applied to the index of every month.
+//! Index templates: one for each stream, with a strict mapping, applied to the index of every
+//! month.
 //!
 //! # Decisions
-//! * *Indices by month of event time, no rollover.* A document's index must follow from the document alone: after a
-//!   rollover a replay would write the same `_id` into another index, and have it twice.
-//! * *Lifecycle only where the server has it.* Index lifecycle management is a module that a plain server need not have.
-//!   Where it is, a policy deletes an index `elasticsearch.retention_days` after the first document of its month came;
-//!   where it is not, `State::Skipped` says so and indices stay until someone deletes them.
-//! * *Only types of the plain server.* See [`crate::document`] for money. `flattened` keeps the figures of an
-//!   anomaly, whose names each rule chooses, in one field, so that `dynamic: strict` holds and the mapping stays small.
+//! * *Indices by month of event time, no rollover.* A document's index must follow from the
+//!   document alone: after a rollover a replay would write the same `_id` into another index, and
+//!   have it twice.
+//! * *Lifecycle only where the server has it.* Index lifecycle management is a module that a plain
+//!   server need not have. Where it is, a policy deletes an index `elasticsearch.retention_days`
+//!   after the first document of its month came; where it is not, `State::Skipped` says so and
+//!   indices stay until someone deletes them.
+//! * *Only types of the plain server.* See [`crate::document`] for money. `flattened` keeps the
+//!   figures of an anomaly, whose names each rule chooses, in one field, so that `dynamic: strict`
+//!   holds and the mapping stays small.
 //! * *A template reaches new indices only.* A new field is added to the indices there are as well,
 //!   as their strict mappings would refuse it otherwise; of one where a field has another type,
 //!   `State::Warning` says so, and it gets no documents ([`crate::indices`]).

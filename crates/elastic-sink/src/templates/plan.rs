@@ -1,9 +1,11 @@
-//! What is to be done about a template or policy that is there already: found × wanted, without I/O.
+//! What is to be done about a template or policy that is there already: found × wanted, without
+//! I/O.
 //!
 //! # Decision
-//! *Last applied.* Whether somebody has changed a template of ours, or our configuration has changed, cannot be told
-//! from what is found and what is wanted. So a template says in its `_meta.last_applied` what Millrace has set, as
-//! `kubectl apply` does in an annotation: what is as Millrace left it follows the configuration, and what is not stays.
+//! *Last applied.* Whether somebody has changed a template of ours, or our configuration has
+//! changed, cannot be told from what is found and what is wanted. So a template says in its
+//! `_meta.last_applied` what Millrace has set, as `kubectl apply` does in an annotation: what is as
+//! Millrace left it follows the configuration, and what is not stays.
 
 use millrace_domain::plan::{Action, Consent, Difference, Need, State};
 use serde_json::{Map, Value, json};
@@ -54,7 +56,8 @@ pub(super) fn noted(mut template: Value) -> Value {
     template
 }
 
-/// What is done about the template `found`, where a new one would be `wanted`; and what is put if something is written.
+/// What is done about the template `found`, where a new one would be `wanted`; and what is put if
+/// something is written.
 pub(super) fn template(found: &Value, wanted: &Value, consent: Consent) -> (State, Value) {
     if !found["data_stream"].is_null() {
         let reason = "it makes data streams, which take no external versions, so that a replay would double every \
@@ -122,7 +125,8 @@ fn mapping(found: &Value, wanted: &Value, body: &mut Value, consent: Consent) ->
     ))
 }
 
-/// What is done about the lifecycle policy `found`, where a new one would delete after so many days.
+/// What is done about the lifecycle policy `found`, where a new one would delete after so many
+/// days.
 pub(super) fn policy(found: &Value, retention_days: u32, consent: Consent) -> State {
     let wanted = phases(retention_days);
     let there = &found["phases"];

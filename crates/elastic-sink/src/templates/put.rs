@@ -64,8 +64,9 @@ pub enum TemplateError {
     },
 }
 
-/// Looks at the lifecycle policy, where the server has such, at every template, and at the fields of the months' indices,
-/// and says what is to be done about each; changes nothing. What the server would refuse is refused here.
+/// Looks at the lifecycle policy, where the server has such, at every template, and at the fields
+/// of the months' indices, and says what is to be done about each; changes nothing. What the server
+/// would refuse is refused here.
 ///
 /// # Errors
 /// The server does not answer, or refuses to say.
@@ -90,8 +91,8 @@ pub async fn plan_all(
     Ok(planned)
 }
 
-/// Does what is planned of one thing. An index that does not take the new fields is no error, as the others can be written
-/// to: why, and what to do, is given back.
+/// Does what is planned of one thing. An index that does not take the new fields is no error, as
+/// the others can be written to: why, and what to do, is given back.
 ///
 /// # Errors
 /// The server does not answer, or refuses.
@@ -164,7 +165,8 @@ async fn plan_template(
     })
 }
 
-/// Why the server would refuse a template, as another one of the same priority has its indices; `None` where it would not.
+/// Why the server would refuse a template, as another one of the same priority has its indices;
+/// `None` where it would not.
 async fn simulated(client: &Elasticsearch, write: &Write) -> Result<Option<String>, TemplateError> {
     let Write::Template { name, body } = write else {
         return Ok(None);
@@ -187,8 +189,8 @@ async fn put_template(client: &Elasticsearch, name: &str, body: &Value) -> Resul
     checked(&action, status, body).map(drop)
 }
 
-/// Of the months' indices, those that lack fields or have others. An index of another name is not ours, even where it
-/// begins as ours do.
+/// Of the months' indices, those that lack fields or have others. An index of another name is not
+/// ours, even where it begins as ours do.
 async fn plan_fields(
     client: &Elasticsearch,
     stream: Stream,
@@ -225,8 +227,8 @@ async fn plan_fields(
     Ok(planned.collect())
 }
 
-/// Whether `index` is a month's, as `millrace-anomalies-2026.01`, or one that an administrator has put in a month's place,
-/// as `millrace-anomalies-2026.01-2`.
+/// Whether `index` is a month's, as `millrace-anomalies-2026.01`, or one that an administrator has
+/// put in a month's place, as `millrace-anomalies-2026.01-2`.
 fn is_month_of(index: &str, stem: &str) -> bool {
     let Some(month) = index.strip_prefix(stem).and_then(|rest| rest.strip_prefix('-')) else {
         return false;
@@ -334,7 +336,8 @@ pub(crate) fn checked(action: &str, status: u16, body: String) -> Result<Value, 
     serde_json::from_str(&body).map_err(|error| refused(format!("{error}: {body}")))
 }
 
-/// Whether the server does not know the path: the module that would is not there. 400 and 405 carry the same words.
+/// Whether the server does not know the path: the module that would is not there. 400 and 405 carry
+/// the same words.
 pub(super) fn is_no_handler(status: u16, body: &str) -> bool {
     matches!(status, 400 | 405)
         && (body.contains("no handler found for uri") || body.contains("Incorrect HTTP method for uri"))

@@ -1,5 +1,5 @@
-//! The writer against a server in this process that answers as told: for the order of answers that a real
-//! Elasticsearch cannot be made to give. The real one is in the integration tests.
+//! The writer against a server in this process that answers as told: for the order of answers that
+//! a real Elasticsearch cannot be made to give. The real one is in the integration tests.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

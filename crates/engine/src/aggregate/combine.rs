@@ -6,12 +6,13 @@ use millrace_domain::{Contribution, Partial, PartialContent};
 
 use super::PartialOutput;
 
-/// The most contributions in a record: some 6 KiB. A merchant with more currencies in a window has several records.
+/// The most contributions in a record: some 6 KiB. A merchant with more currencies in a window has
+/// several records.
 const MOST_CONTRIBUTIONS: usize = 64;
 
-/// The records that tell a source partition's outputs, in their order. What it has of one merchant's window, in every
-/// currency, comes out one after the other and makes one record: for the client and the brokers each record costs many
-/// times what its contributions do.
+/// The records that tell a source partition's outputs, in their order. What it has of one
+/// merchant's window, in every currency, comes out one after the other and makes one record: for
+/// the client and the brokers each record costs many times what its contributions do.
 pub fn partials(source_partition: i32, outputs: &[PartialOutput]) -> impl Iterator<Item = Partial> + use<'_> {
     outputs
         .chunk_by(PartialOutput::goes_with)

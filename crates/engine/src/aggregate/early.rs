@@ -13,8 +13,9 @@ use crate::snapshot::{StateReader, StateWriter};
 
 /// The last word of each source partition on each group of one window.
 ///
-/// A source tells all it has of a group so far, in place of what it told before; so a word that is lost, repeated or of
-/// another interval makes an early result older than it might be, and never wrong. Final results are not made of this.
+/// A source tells all it has of a group so far, in place of what it told before; so a word that is
+/// lost, repeated or of another interval makes an early result older than it might be, and never
+/// wrong. Final results are not made of this.
 #[derive(Debug, Clone)]
 pub(super) struct Early {
     sources: usize,
@@ -97,7 +98,8 @@ impl Early {
         found
     }
 
-    /// The groups of which something was told since the last call, added up over the sources, by merchant and currency.
+    /// The groups of which something was told since the last call, added up over the sources, by
+    /// merchant and currency.
     pub(super) fn take_changed(&mut self) -> Vec<(ShortId, Currency, Figures)> {
         let mut changed = Vec::new();
         for at in 0..self.groups.len() {
@@ -118,7 +120,8 @@ impl Early {
         changed
     }
 
-    /// The state of this moment: what is given appends it, in the order in which the groups were first told of.
+    /// The state of this moment: what is given appends it, in the order in which the groups were
+    /// first told of.
     pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
         let (sources, groups, told) = (self.sources, self.groups.freeze().values, self.told.freeze());
         let texts = self.texts.freeze();

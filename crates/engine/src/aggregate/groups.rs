@@ -33,8 +33,8 @@ pub(super) const KEY_LEN: usize = 12 + 3;
 /// Bytes of one group in a snapshot.
 const GROUP_LEN: usize = KEY_LEN + 8 + 16 + 8 + 16 + 8 + 8 + 8;
 
-/// One merchant and currency: a cache line, so that a record waits for one of them, and a group of a single purchase, as
-/// most are among a million merchants, writes no more.
+/// One merchant and currency: a cache line, so that a record waits for one of them, and a group of
+/// a single purchase, as most are among a million merchants, writes no more.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 struct Group {
@@ -160,7 +160,8 @@ impl Groups {
         Some((group, &self.groups.get(group).purchase_count))
     }
 
-    /// Adds a transaction to its group, and gives the group's number. Distinct users are the caller's to count.
+    /// Adds a transaction to its group, and gives the group's number. Distinct users are the
+    /// caller's to count.
     #[inline]
     pub(super) fn add(&mut self, transaction: &Transaction) -> usize {
         let &Transaction {
@@ -232,7 +233,8 @@ impl Groups {
         self.groups.get_mut(group).distinct_users += 1;
     }
 
-    /// Merges what another partition adds to one group. Of distinct users, no more are counted than 32 bits can.
+    /// Merges what another partition adds to one group. Of distinct users, no more are counted than
+    /// 32 bits can.
     pub(super) fn merge(&mut self, contribution: &Contribution) {
         let Contribution {
             merchant_id,
@@ -278,8 +280,8 @@ impl Groups {
         sorted(self.groups.iter()).map(|group| self.contribution(group))
     }
 
-    /// The groups with more transactions than `counts` has for them, by merchant and currency; then `counts` has as many
-    /// as they. Groups after its end had none.
+    /// The groups with more transactions than `counts` has for them, by merchant and currency; then
+    /// `counts` has as many as they. Groups after its end had none.
     pub(super) fn take_grown(&self, counts: &mut Vec<u64>) -> impl Iterator<Item = Contribution> {
         counts.resize(self.len(), 0);
         let grown = self.groups.iter().zip(counts).filter_map(|(group, count)| {
@@ -289,7 +291,8 @@ impl Groups {
         sorted(grown).map(|group| self.contribution(group))
     }
 
-    /// The state of this moment: what is given appends it, in the order in which the groups were first seen.
+    /// The state of this moment: what is given appends it, in the order in which the groups were
+    /// first seen.
     pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
         let (start_ms, end_ms) = (self.start_ms, self.end_ms);
         let (groups, refunds) = (self.groups.freeze(), self.refunds.freeze());

@@ -1,4 +1,5 @@
-//! Stage 2: what every source partition adds to a merchant's window is merged into the final aggregate.
+//! Stage 2: what every source partition adds to a merchant's window is merged into the final
+//! aggregate.
 
 use millrace_domain::texts::InFlight;
 use millrace_domain::{MerchantAggregate, Partial, PartialContent};
@@ -11,8 +12,8 @@ use crate::policy::PolicyRefused;
 use crate::snapshot::{StateReader, StateWriter};
 use crate::{Disposition, FrozenState, Operator, RestoreError};
 
-/// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results, versions up to 2 carried no
-/// policy.
+/// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results, versions
+/// up to 2 carried no policy.
 const STATE_VERSION: u8 = 0x23;
 /// The first version that carries a policy.
 const WITH_POLICY: u8 = 3;
@@ -40,8 +41,8 @@ impl Progress {
         }
     }
 
-    /// Reads what [`Progress::write`] wrote; of a state of a version below 3, which had one allowed lateness, the watermark
-    /// alone.
+    /// Reads what [`Progress::write`] wrote; of a state of a version below 3, which had one allowed
+    /// lateness, the watermark alone.
     fn read(
         reader: &mut StateReader<'_>,
         what: &'static str,
@@ -63,29 +64,32 @@ impl Progress {
 
 /// The operator of stage 2 over one partition of the partials topic.
 ///
-/// A source says with its watermark up to where all that it has was sent. A window closes when every source has said so of
-/// its end, and one aggregate for each merchant and currency comes out, by window, merchant and currency. As a source
-/// sends a window's contributions before it says so, none can come later; one that does all the same is
-/// [`Disposition::Late`], for the caller to keep. The watermark is the lowest of the sources' last ones, once every source
-/// has sent one.
+/// A source says with its watermark up to where all that it has was sent. A window closes when
+/// every source has said so of its end, and one aggregate for each merchant and currency comes out,
+/// by window, merchant and currency. As a source sends a window's contributions before it says so,
+/// none can come later; one that does all the same is [`Disposition::Late`], for the caller to
+/// keep. The watermark is the lowest of the sources' last ones, once every source has sent one.
 ///
-/// With early results, what has changed in the windows still open comes out whenever the watermark passes a multiple of
-/// their interval, by window, merchant and currency, after what closed. A final result is the sum of the contributions
-/// alone: whatever becomes of early records, it is the same.
+/// With early results, what has changed in the windows still open comes out whenever the watermark
+/// passes a multiple of their interval, by window, merchant and currency, after what closed. A
+/// final result is the sum of the contributions alone: whatever becomes of early records, it is the
+/// same.
 ///
 /// # A change of policy
-/// *Windows* take their bounds from the contributions, and close where these end: a change of stage 1's window or lateness
-/// needs no word here. Where two sources begin with a new size at different boundaries, their windows overlap in between:
-/// such windows become one, from the first one's start to the last one's end. Its sums are exact; a user may count once in
-/// its distinct users for each of the windows that a source had sent.
+/// *Windows* take their bounds from the contributions, and close where these end: a change of stage
+/// 1's window or lateness needs no word here. Where two sources begin with a new size at different
+/// boundaries, their windows overlap in between: such windows become one, from the first one's
+/// start to the last one's end. Its sums are exact; a user may count once in its distinct users for
+/// each of the windows that a source had sent.
 ///
-/// *Sources.* The policy's number of them is waited for: a source that is added by it holds windows back from then on until
-/// it has spoken, so that none closes short, and it speaks with its first record or idle advance. A source beyond the
-/// number counts from its first word on, and holds nothing back before. What one of either kind has for a window that was
-/// sent before is late. A smaller number is refused, unless those left out have never spoken.
+/// *Sources.* The policy's number of them is waited for: a source that is added by it holds windows
+/// back from then on until it has spoken, so that none closes short, and it speaks with its first
+/// record or idle advance. A source beyond the number counts from its first word on, and holds
+/// nothing back before. What one of either kind has for a window that was sent before is late. A
+/// smaller number is refused, unless those left out have never spoken.
 ///
-/// *Allowed lateness* says when a source of a release before, which told its watermark alone, has closed a window; the
-/// highest that the policy ever had counts.
+/// *Allowed lateness* says when a source of a release before, which told its watermark alone, has
+/// closed a window; the highest that the policy ever had counts.
 #[derive(Debug, Clone)]
 pub struct MergeAggregate {
     policy: MergePolicy,
@@ -123,8 +127,8 @@ impl MergeAggregate {
         (0..SOURCES.1).contains(&i64::from(source_partition))
     }
 
-    /// Up to where windows were sent, in milliseconds since 1970: what ends at or before it, or overlaps what does, is
-    /// late. `None` before every source has spoken.
+    /// Up to where windows were sent, in milliseconds since 1970: what ends at or before it, or
+    /// overlaps what does, is late. `None` before every source has spoken.
     #[must_use]
     pub fn closed_until_ms(&self) -> Option<i64> {
         self.progress.map(|progress| progress.complete_ms)
@@ -219,8 +223,9 @@ impl Operator for MergeAggregate {
         Ok(())
     }
 
-    /// Early results are due from the next multiple of the new interval on; what was told before they were switched off is
-    /// known when they are on again. Windows may close where sources are left out that had never spoken.
+    /// Early results are due from the next multiple of the new interval on; what was told before
+    /// they were switched off is known when they are on again. Windows may close where sources are
+    /// left out that had never spoken.
     fn configure(&mut self, policy: &MergePolicy, outputs: &mut Vec<MerchantAggregate>) {
         if self.check_policy(policy).is_err() {
             return;

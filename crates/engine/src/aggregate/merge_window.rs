@@ -15,9 +15,11 @@ pub(super) struct Window {
     groups: Groups,
     /// What the sources have told so far; empty where early results are off.
     early: Early,
-    /// The lateness that revisions of early results count with: as it was when the window was opened.
+    /// The lateness that revisions of early results count with: as it was when the window was
+    /// opened.
     lateness_ms: i64,
-    /// Whether its sources have contributed to windows of several sizes. It has no early results then.
+    /// Whether its sources have contributed to windows of several sizes. It has no early results
+    /// then.
     is_mixed: bool,
 }
 
@@ -73,8 +75,9 @@ impl Window {
         })
     }
 
-    /// The early results of what has changed. Those of a window that is more than 24 days from closing have to wait, as a
-    /// revision has 32 bits; those of one that is open for longer than was to be expected, for the final ones.
+    /// The early results of what has changed. Those of a window that is more than 24 days from
+    /// closing have to wait, as a revision has 32 bits; those of one that is open for longer than
+    /// was to be expected, for the final ones.
     pub(super) fn early_results(&mut self, watermark_ms: i64) -> impl Iterator<Item = MerchantAggregate> {
         let (window_start_ms, window_end_ms) = self.bounds();
         let closes_ms = window_end_ms.saturating_add(self.lateness_ms);
@@ -184,8 +187,9 @@ impl Windows {
         first..first + others.partition_point(|window| window.groups.start_ms < end_ms)
     }
 
-    /// The window that a contribution to `bounds` is merged into: of these bounds, or, where sources have contributed to
-    /// windows of several sizes, the one that covers all of theirs that overlap. What was told early does not count.
+    /// The window that a contribution to `bounds` is merged into: of these bounds, or, where
+    /// sources have contributed to windows of several sizes, the one that covers all of theirs that
+    /// overlap. What was told early does not count.
     pub(super) fn of_final(&mut self, bounds: (i64, i64), lateness_ms: i64, seed: HashSeed) -> &mut Window {
         let range = self.overlapping(bounds);
         if let [only] = &self.0[range.clone()]
@@ -207,7 +211,8 @@ impl Windows {
         &mut self.0[range.start]
     }
 
-    /// The window that an early word on `bounds` is about; none where that overlaps one of other bounds.
+    /// The window that an early word on `bounds` is about; none where that overlaps one of other
+    /// bounds.
     pub(super) fn of_early(
         &mut self,
         bounds: (i64, i64),

@@ -1,5 +1,5 @@
-//! Merchant aggregates over tumbling windows of event time, in two stages: [`partial`] adds up one partition of
-//! transactions, [`merge`] adds up what all of them send.
+//! Merchant aggregates over tumbling windows of event time, in two stages: [`partial`] adds up one
+//! partition of transactions, [`merge`] adds up what all of them send.
 
 mod combine;
 mod early;

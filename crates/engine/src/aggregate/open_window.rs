@@ -17,13 +17,15 @@ pub(super) struct OpenWindow {
     pub(super) groups: Groups,
     /// The distinct users of each group, by [`user_words`].
     pub(super) users: KeyTable<()>,
-    /// How many transactions of each group its last early contribution had; of groups after the end, none.
+    /// How many transactions of each group its last early contribution had; of groups after the
+    /// end, none.
     pub(super) told: Vec<u64>,
 }
 
 impl OpenWindow {
-    /// An empty window over a cell, with room for what the one before it has and an eighth more: windows are much
-    /// alike, and a table that is full just before its window closes would be made anew at twice its size for the rest.
+    /// An empty window over a cell, with room for what the one before it has and an eighth more:
+    /// windows are much alike, and a table that is full just before its window closes would be made
+    /// anew at twice its size for the rest.
     pub(super) fn after(last: Option<&Self>, cell: Cell, seed: HashSeed) -> Self {
         let room = |len: usize| len + len / 8;
         let (groups, users) = last.map_or((0, 0), |last| (room(last.groups.len()), room(last.users.len())));
@@ -64,7 +66,8 @@ impl OpenWindow {
         }
     }
 
-    /// Reads what [`OpenWindow::freeze`] gave, of a cell of `timeline`. Version 1 of the state knew no early results.
+    /// Reads what [`OpenWindow::freeze`] gave, of a cell of `timeline`. Version 1 of the state knew
+    /// no early results.
     pub(super) fn restore(
         reader: &mut StateReader<'_>,
         version: u8,

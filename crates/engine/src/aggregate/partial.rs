@@ -1,4 +1,5 @@
-//! Stage 1: one partition of transactions, keyed by user, is added up for each window, merchant and currency.
+//! Stage 1: one partition of transactions, keyed by user, is added up for each window, merchant and
+//! currency.
 
 use millrace_domain::texts::InFlight;
 use millrace_domain::{Contribution, Transaction};
@@ -14,8 +15,8 @@ use crate::snapshot::StateReader;
 use crate::timeline::{Begin, Timeline};
 use crate::{Disposition, FrozenState, Operator, RestoreError, TumblingWindows, Watermark};
 
-/// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results, versions up to 2 carried no
-/// policy.
+/// First byte of the state; see [`StateReader::version`]. Version 1 knew no early results, versions
+/// up to 2 carried no policy.
 const STATE_VERSION: u8 = 0x13;
 /// The first version that carries a policy.
 const WITH_POLICY: u8 = 3;
@@ -25,7 +26,8 @@ const WITH_POLICY: u8 = 3;
 pub enum PartialOutput {
     /// For the merchant's partition.
     Contribution {
-        /// The watermark before the step that closed the window: the new one is not true yet of what follows.
+        /// The watermark before the step that closed the window: the new one is not true yet of
+        /// what follows.
         watermark_ms: i64,
         /// What the source partition adds to the window.
         contribution: Contribution,
@@ -41,8 +43,8 @@ pub enum PartialOutput {
     Watermark {
         /// The new watermark.
         watermark_ms: i64,
-        /// Every record before this event time was sent in a contribution, and none before it comes any more: where the last
-        /// window ends before which none is open.
+        /// Every record before this event time was sent in a contribution, and none before it comes
+        /// any more: where the last window ends before which none is open.
         complete_ms: i64,
     },
 }
@@ -54,7 +56,8 @@ struct Sought<'a> {
     group: u64,
 }
 
-/// Where it leads to from there: a place in the group, unless that is new, and the hash of the user in it.
+/// Where it leads to from there: a place in the group, unless that is new, and the hash of the user
+/// in it.
 struct Found<'a> {
     in_group: Option<&'a u64>,
     users: &'a KeyTable<()>,
@@ -63,23 +66,26 @@ struct Found<'a> {
 
 /// The operator of stage 1 over one partition.
 ///
-/// A record is looked up by its transaction id first ([`Disposition::Duplicate`]), then compared with the watermark
-/// ([`Disposition::Late`], its id remembered all the same), then added. Ids are remembered for one window's length
-/// after their window closed, until the next ones close. Whenever the watermark passes a point at which windows close
-/// (whether or not one was open), the contributions of what closed come out, by window, merchant and currency, then the
-/// watermark; so they do for the first watermark of all. With early results, so it does whenever the watermark passes a
-/// multiple of their interval; what each group has so far that has grown since it was told last comes out between the
-/// two.
+/// A record is looked up by its transaction id first ([`Disposition::Duplicate`]), then compared
+/// with the watermark ([`Disposition::Late`], its id remembered all the same), then added. Ids are
+/// remembered for one window's length after their window closed, until the next ones close.
+/// Whenever the watermark passes a point at which windows close (whether or not one was open), the
+/// contributions of what closed come out, by window, merchant and currency, then the watermark; so
+/// they do for the first watermark of all. With early results, so it does whenever the watermark
+/// passes a multiple of their interval; what each group has so far that has grown since it was told
+/// last comes out between the two.
 ///
 /// # A change of policy
-/// Window and allowed lateness belong to spans of event time. A change of either holds from the first boundary that windows
-/// of the old and the new size have in common, at or after the watermark and the end of the last open window; one that has
-/// not begun yet is replaced. What is before keeps its windows and its lateness, open or not: so windows never overlap,
-/// none is sent twice or opened again, and nothing closes because of a change. After a smaller lateness, a window may
-/// close before one that comes before it.
+/// Window and allowed lateness belong to spans of event time. A change of either holds from the
+/// first boundary that windows of the old and the new size have in common, at or after the
+/// watermark and the end of the last open window; one that has not begun yet is replaced. What is
+/// before keeps its windows and its lateness, open or not: so windows never overlap, none is sent
+/// twice or opened again, and nothing closes because of a change. After a smaller lateness, a
+/// window may close before one that comes before it.
 ///
-/// The allowed disorder holds from the next record that is ahead of all others, as [`Watermark::allow_disorder`] says; early
-/// results, from the next multiple of their interval, and where they were off, all is told anew.
+/// The allowed disorder holds from the next record that is ahead of all others, as
+/// [`Watermark::allow_disorder`] says; early results, from the next multiple of their interval, and
+/// where they were off, all is told anew.
 #[derive(Debug, Clone)]
 pub struct PartialAggregate {
     policy: PartialPolicy,
@@ -89,8 +95,8 @@ pub struct PartialAggregate {
     ids: RecentIds,
     /// By start, the latest last. Disorder and lateness bound how many there are.
     windows: Vec<OpenWindow>,
-    /// The watermark at which the next windows close or early results are due: a function of the watermark, kept to
-    /// compare with. `None` before the first watermark.
+    /// The watermark at which the next windows close or early results are due: a function of the
+    /// watermark, kept to compare with. `None` before the first watermark.
     next_step_ms: Option<i64>,
 }
 
@@ -148,7 +154,8 @@ impl PartialAggregate {
         &mut self.windows[at]
     }
 
-    /// Closes what the watermark has reached, if it moved past a point where windows close, and tells what is early.
+    /// Closes what the watermark has reached, if it moved past a point where windows close, and
+    /// tells what is early.
     #[inline]
     fn moved(&mut self, before_ms: Option<i64>, outputs: &mut Vec<PartialOutput>) {
         if self.watermark.current_ms() >= self.next_step_ms {
@@ -243,8 +250,8 @@ impl Operator for PartialAggregate {
         self.next_step_ms = watermark_ms.map(|watermark_ms| self.next_step_after(watermark_ms));
     }
 
-    /// In steps, each for what the one before has led to: the indexes of ids and groups, the groups and the index of their
-    /// users, the users.
+    /// In steps, each for what the one before has led to: the indexes of ids and groups, the groups
+    /// and the index of their users, the users.
     fn prepare(&self, records: &[Transaction]) {
         let ids = self.ids.index();
         let mut sought = [const { None }; near::GROUP];

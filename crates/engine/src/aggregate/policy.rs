@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::TumblingWindows;
 use crate::policy::{ConfigError, DAY_MS, EventTimeBounds, within};
 
-/// Sizes of a window, in milliseconds. That of a user divides a day, so that any two sizes have a common boundary within
-/// one.
+/// Sizes of a window, in milliseconds. That of a user divides a day, so that any two sizes have a
+/// common boundary within one.
 pub const WINDOW_MS: (i64, i64) = (1, DAY_MS);
 /// Allowed lateness, in milliseconds.
 pub const ALLOWED_LATENESS_MS: (i64, i64) = (0, DAY_MS);
@@ -29,8 +29,9 @@ pub struct PartialPolicy {
 }
 
 impl PartialPolicy {
-    /// Checks the size of a window, how long after the watermark has passed its end it still takes records, and how
-    /// far the watermark stays behind the highest event time; without early results, for any event time.
+    /// Checks the size of a window, how long after the watermark has passed its end it still takes
+    /// records, and how far the watermark stays behind the highest event time; without early
+    /// results, for any event time.
     ///
     /// # Errors
     /// A value outside [`WINDOW_MS`], [`ALLOWED_LATENESS_MS`] or [`MAX_DISORDER_MS`].
@@ -56,9 +57,10 @@ impl PartialPolicy {
         Self { bounds, ..self }
     }
 
-    /// The watermark that a partition has to be advanced to before its first record, where others have been at work
-    /// before it: windows that end at or before `closed_until_ms` were sent. Whatever it has for one of those, or for a
-    /// window that overlaps one, is late then; what it has for any other is not.
+    /// The watermark that a partition has to be advanced to before its first record, where others
+    /// have been at work before it: windows that end at or before `closed_until_ms` were sent.
+    /// Whatever it has for one of those, or for a window that overlaps one, is late then; what it
+    /// has for any other is not.
     #[must_use]
     pub fn begins_at_ms(&self, closed_until_ms: i64) -> i64 {
         let windows = TumblingWindows::at_least_1_ms(self.window_ms);
@@ -77,7 +79,8 @@ impl PartialPolicy {
         self.window_ms
     }
 
-    /// How long after the watermark has passed its end a window still takes records, in milliseconds.
+    /// How long after the watermark has passed its end a window still takes records, in
+    /// milliseconds.
     #[must_use]
     pub fn allowed_lateness_ms(&self) -> i64 {
         self.allowed_lateness_ms
@@ -145,8 +148,8 @@ pub struct MergePolicy {
 }
 
 impl MergePolicy {
-    /// Checks the number of source partitions that windows wait for, and the allowed lateness of stage 1; without early
-    /// results.
+    /// Checks the number of source partitions that windows wait for, and the allowed lateness of
+    /// stage 1; without early results.
     ///
     /// # Errors
     /// A value outside [`SOURCES`] or [`ALLOWED_LATENESS_MS`].
@@ -213,10 +216,12 @@ impl TryFrom<RawMerge> for MergePolicy {
     }
 }
 
-/// When early results are due: each time the watermark passes a multiple of an interval of event time.
+/// When early results are due: each time the watermark passes a multiple of an interval of event
+/// time.
 ///
-/// They are a preview. What is final is made of other records and another part of the state, so that an interval may be
-/// changed, or early results switched on and off, over any state and any log.
+/// They are a preview. What is final is made of other records and another part of the state, so
+/// that an interval may be changed, or early results switched on and off, over any state and any
+/// log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EarlyResults(TumblingWindows);
 

@@ -1,4 +1,5 @@
-//! Where ids are: blocks that belong to one span each, and are numbered, so that 32 bits say where an id of any span is.
+//! Where ids are: blocks that belong to one span each, and are numbered, so that 32 bits say where
+//! an id of any span is.
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ const BLOCK_LEN: usize = 1 << BITS;
 /// As many as positions of 32 bits can name: 4 billion ids, or half a million spans.
 const MOST_BLOCKS: usize = 1 << (32 - BITS);
 
-/// Ids of one span with what is remembered of each, in the order in which they came. Empty while it is no span's.
+/// Ids of one span with what is remembered of each, in the order in which they came. Empty while it
+/// is no span's.
 #[derive(Debug, Clone)]
 struct Block<V> {
     keys: Page<Key>,
@@ -30,7 +32,8 @@ impl<V: Clone> Block<V> {
 #[derive(Debug, Clone)]
 pub(super) struct Arena<V> {
     blocks: Vec<Block<V>>,
-    /// Whether a block is some span's: of the blocks themselves, a thousand and more, a look would need a line each.
+    /// Whether a block is some span's: of the blocks themselves, a thousand and more, a look would
+    /// need a line each.
     is_live: Vec<bool>,
     /// Blocks that no index has positions in.
     free: Vec<u32>,
@@ -123,8 +126,8 @@ impl<V: Copy> Arena<V> {
         Some(number as u32)
     }
 
-    /// Gives back the memory of a span's ids. The blocks' numbers may be used again, by [`Arena::reuse`], once no index
-    /// has positions in them.
+    /// Gives back the memory of a span's ids. The blocks' numbers may be used again, by
+    /// [`Arena::reuse`], once no index has positions in them.
     pub(super) fn release(&mut self, ids: Ids) -> Vec<u32> {
         for &number in &ids.blocks {
             self.blocks[number as usize] = Block::with_capacity(0);

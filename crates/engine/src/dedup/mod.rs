@@ -1,9 +1,10 @@
 //! Deduplication by transaction id within a bounded horizon of event time.
 //!
-//! Ids are kept by span of event time, and a span is forgotten as a whole once the watermark is far enough past its end:
-//! memory is bounded by what the horizon holds. One index leads to the ids of all spans, so that a look-up costs the same
-//! however many there are. An id is known whatever its event time says, as long as any live span has it, so that a
-//! copy with a changed time is found too.
+//! Ids are kept by span of event time, and a span is forgotten as a whole once the watermark is far
+//! enough past its end: memory is bounded by what the horizon holds. One index leads to the ids of
+//! all spans, so that a look-up costs the same however many there are. An id is known whatever its
+//! event time says, as long as any live span has it, so that a copy with a changed time is found
+//! too.
 
 mod arena;
 mod spans;
@@ -54,9 +55,10 @@ impl<V: Remembered> Recent<V> {
         self.0.reach_ms()
     }
 
-    /// Remembers each id, also of those remembered now, for at least `horizon_ms` behind the watermark. What is forgotten
-    /// by now stays forgotten: with a longer horizon, it takes a while until as much is remembered. Spans have another size
-    /// from the watermark and `reach_ms` on, which is not below [`Recent::reach_ms`].
+    /// Remembers each id, also of those remembered now, for at least `horizon_ms` behind the
+    /// watermark. What is forgotten by now stays forgotten: with a longer horizon, it takes a while
+    /// until as much is remembered. Spans have another size from the watermark and `reach_ms` on,
+    /// which is not below [`Recent::reach_ms`].
     pub fn set_horizon(&mut self, watermark_ms: Option<i64>, reach_ms: Option<i64>, horizon_ms: i64) {
         let horizon_ms = horizon_ms.max(1);
         self.0
@@ -90,25 +92,29 @@ impl<V: Remembered> Recent<V> {
 }
 
 impl RecentIds {
-    /// Remembers each id until the watermark is `keep_ms` past the end of the window that its event time is in.
+    /// Remembers each id until the watermark is `keep_ms` past the end of the window that its event
+    /// time is in.
     #[must_use]
     pub fn new(windows: TumblingWindows, keep_ms: i64, seed: HashSeed) -> Self {
         Self(Spans::new(windows, keep_ms, seed))
     }
 
-    /// Takes the windows of a timeline after a change of that. Ids of windows of its last segment, where that is new, are
-    /// kept until the watermark is `keep_ms` past their window's end; all others, as they were.
+    /// Takes the windows of a timeline after a change of that. Ids of windows of its last segment,
+    /// where that is new, are kept until the watermark is `keep_ms` past their window's end; all
+    /// others, as they were.
     pub(crate) fn follow(&mut self, leader: &Timeline, is_new: bool, keep_ms: i64) {
         self.0.follow(leader, is_new, keep_ms.max(0));
     }
 
-    /// Remembers each id for at least `horizon_ms` of event time behind the watermark, in spans as those of payloads.
+    /// Remembers each id for at least `horizon_ms` of event time behind the watermark, in spans as
+    /// those of payloads.
     #[must_use]
     pub fn of_horizon(horizon_ms: i64, seed: HashSeed) -> Self {
         Self(Spans::new(spans_of(horizon_ms), horizon_ms, seed))
     }
 
-    /// As [`Recent::restore`], from a state of an earlier release, which remembered ids over a horizon in halves.
+    /// As [`Recent::restore`], from a state of an earlier release, which remembered ids over a
+    /// horizon in halves.
     ///
     /// # Errors
     /// The bytes are no such state; the present state is then unchanged.
@@ -126,7 +132,8 @@ impl RecentIds {
             .restore_from(reader, &written, (spans_of(horizon_ms), horizon_ms))
     }
 
-    /// As [`Recent::restore`], from a state of an earlier release, which had windows of one size and kept ids for one time.
+    /// As [`Recent::restore`], from a state of an earlier release, which had windows of one size
+    /// and kept ids for one time.
     ///
     /// # Errors
     /// The bytes are no such state; the present state is then unchanged.
@@ -143,7 +150,8 @@ impl RecentIds {
         self.0.restore_from(reader, &written, (windows, keep_ms.max(0)))
     }
 
-    /// Remembers `id`; whether it was new. An id whose window is forgotten already is not remembered.
+    /// Remembers `id`; whether it was new. An id whose window is forgotten already is not
+    /// remembered.
     #[inline]
     pub fn insert(&mut self, id: TransactionId, event_time_ms: i64) -> bool {
         self.0.insert(*id.as_bytes(), event_time_ms, ()).is_none()
@@ -172,20 +180,21 @@ pub enum Earlier {
     Short,
 }
 
-/// Spans that a horizon is cut into: an id is remembered for at most a quarter longer than the horizon. More spans would
-/// hold less, and have the index cleaned more often.
+/// Spans that a horizon is cut into: an id is remembered for at most a quarter longer than the
+/// horizon. More spans would hold less, and have the index cleaned more often.
 const SPANS_OF_HORIZON: u64 = 4;
 
 impl RecentPayloads {
-    /// Remembers each id for at least `horizon_ms` of event time behind the watermark; `None` unless that is above 0.
+    /// Remembers each id for at least `horizon_ms` of event time behind the watermark; `None`
+    /// unless that is above 0.
     #[must_use]
     pub fn new(horizon_ms: i64, seed: HashSeed) -> Option<Self> {
         let windows = TumblingWindows::new(span_ms(horizon_ms, SPANS_OF_HORIZON))?;
         Some(Self(Spans::new(windows, horizon_ms, seed)))
     }
 
-    /// As [`Recent::restore`], from a state that an earlier release wrote with a horizon. Of fingerprints of 64 bits the
-    /// high half is kept now.
+    /// As [`Recent::restore`], from a state that an earlier release wrote with a horizon. Of
+    /// fingerprints of 64 bits the high half is kept now.
     ///
     /// # Errors
     /// The bytes are no such state; the present state is then unchanged.
@@ -242,8 +251,8 @@ mod tests {
     }
 
     proptest! {
-        /// The oracle keeps every id with the end of its span and forgets one by one. The horizon changes now and then: the
-        /// oracle knows of each horizon from when on its spans are cut.
+        /// The oracle keeps every id with the end of its span and forgets one by one. The horizon
+        /// changes now and then: the oracle knows of each horizon from when on its spans are cut.
         #[test]
         fn knows_exactly_what_the_horizon_holds(
             first in 1_i64..40,
@@ -315,7 +324,8 @@ mod tests {
         }
     }
 
-    /// A state as it was before spans had a timeline: ids by span of `span_ms`, with fingerprints of 64 bits.
+    /// A state as it was before spans had a timeline: ids by span of `span_ms`, with fingerprints
+    /// of 64 bits.
     fn earlier_state(spans: &[(i64, &[u8])]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut writer = StateWriter::new(&mut bytes);
@@ -360,7 +370,8 @@ mod tests {
         );
     }
 
-    /// Spans of several blocks come and go, so that the index is cleaned, made anew, and its blocks are used again.
+    /// Spans of several blocks come and go, so that the index is cleaned, made anew, and its blocks
+    /// are used again.
     #[test]
     fn large_spans_are_known_until_they_are_forgotten_and_their_room_is_used_again() {
         const SPAN: i64 = 1_000;
@@ -369,7 +380,8 @@ mod tests {
         let mut recent = RecentIds::new(windows, SPAN, HashSeed::FIXED);
         let mut oracle: HashMap<u64, i64> = HashMap::new();
         let mut number = 0;
-        // Ids of a span; the third is far larger than the last ones, and between some nothing comes for long.
+        // Ids of a span; the third is far larger than the last ones, and between some nothing comes
+        // for long.
         for (span, count) in [
             9_000, 10_000, 60_000, 9_000, 0, 0, 0, 12_000, 20_000, 500, 500, 500, 9_000,
         ]

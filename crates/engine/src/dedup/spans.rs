@@ -83,8 +83,9 @@ pub(super) struct Spans<V> {
     cleaning: Cleaning,
 }
 
-/// The removal of positions of spans that have gone: the index is gone through once, a bucket for each new id, so that
-/// forgetting a span of millions is no pause. As a bucket is planned for 8 ids, an eighth of it is new by then.
+/// The removal of positions of spans that have gone: the index is gone through once, a bucket for
+/// each new id, so that forgetting a span of millions is no pause. As a bucket is planned for 8
+/// ids, an eighth of it is new by then.
 #[derive(Debug, Clone, Default)]
 struct Cleaning {
     /// The next bucket.
@@ -205,7 +206,8 @@ impl<V: Remembered> Spans<V> {
         self.next_forget_ms = until_ms.unwrap_or(i64::MAX);
     }
 
-    /// Spans are cut as the cells of another timeline after its change, the new ones kept for another time.
+    /// Spans are cut as the cells of another timeline after its change, the new ones kept for
+    /// another time.
     pub(super) fn follow(&mut self, leader: &Timeline, is_new: bool, keep_ms: i64) {
         self.timeline.follow(leader, is_new, keep_ms);
     }
@@ -215,7 +217,8 @@ impl<V: Remembered> Spans<V> {
         self.live.last().map(|span| span.end_ms)
     }
 
-    /// Every span is kept for another time, and new ones have another size, from the watermark and `reach_ms` on.
+    /// Every span is kept for another time, and new ones have another size, from the watermark and
+    /// `reach_ms` on.
     pub(super) fn change_all(
         &mut self,
         watermark_ms: Option<i64>,
@@ -277,7 +280,8 @@ impl<V: Remembered> Spans<V> {
             for (start_ms, FrozenIds { len, keys, values }) in live {
                 writer.i64(start_ms);
                 writer.count(len);
-                // Each block is let go of before the next: the span then has it back without a copy.
+                // Each block is let go of before the next: the span then has it back without a
+                // copy.
                 for keys in keys {
                     writer.raw(keys.as_flattened());
                 }
@@ -303,8 +307,9 @@ impl<V: Remembered> Spans<V> {
         Ok(())
     }
 
-    /// Restores what an earlier release wrote, over spans of one size that are kept for one time. The ids of a longer span
-    /// come into the last of the present spans within it, as that is forgotten when it would have been.
+    /// Restores what an earlier release wrote, over spans of one size that are kept for one time.
+    /// The ids of a longer span come into the last of the present spans within it, as that is
+    /// forgotten when it would have been.
     pub(super) fn restore_from(
         &mut self,
         reader: &mut StateReader<'_>,
@@ -330,7 +335,8 @@ impl<V: Remembered> Spans<V> {
         Ok(())
     }
 
-    /// Reads the ids of a span at the start of a cell that comes after the others and is not forgotten.
+    /// Reads the ids of a span at the start of a cell that comes after the others and is not
+    /// forgotten.
     fn restore_span(
         &mut self,
         reader: &mut StateReader<'_>,

@@ -10,13 +10,14 @@ pub(super) use portable::with_tag;
 #[cfg(target_arch = "x86_64")]
 pub(super) use sse2::with_tag;
 
-/// Words of a bucket: tags (8 bits of the hash) of the first 8 entries; tags of the last 2 and details of the first 6;
-/// details of the last 4 and the count of entries that went on; ten positions. A detail is 5 more bits of the hash above
-/// 3 bits of distance.
+/// Words of a bucket: tags (8 bits of the hash) of the first 8 entries; tags of the last 2 and
+/// details of the first 6; details of the last 4 and the count of entries that went on; ten
+/// positions. A detail is 5 more bits of the hash above 3 bits of distance.
 pub(super) const WORDS: usize = 8;
 /// Room of a bucket.
 pub(super) const ENTRIES: usize = 10;
-/// Distances from this on are not told apart: such an entry is not taken back from the buckets that it passed.
+/// Distances from this on are not told apart: such an entry is not taken back from the buckets that
+/// it passed.
 pub(super) const FAR: usize = 7;
 
 pub(super) type Bucket = [u64; WORDS];

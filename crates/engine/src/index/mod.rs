@@ -1,13 +1,14 @@
 //! An open-addressed index of positions, one cache line a bucket.
 //!
-//! Tables keep their keys in arrays and find them by such an index. A look-up or an insertion touches one line of it, in
-//! nearly every case, and that line can be asked for well before it is needed ([`crate::near`]): so a group of records
-//! waits for memory once, not once a record.
+//! Tables keep their keys in arrays and find them by such an index. A look-up or an insertion
+//! touches one line of it, in nearly every case, and that line can be asked for well before it is
+//! needed ([`crate::near`]): so a group of records waits for memory once, not once a record.
 //!
-//! A bucket has room for ten entries: 13 bits of the hash each, so that hardly ever a wrong key is looked at, a position
-//! of 32 bits, and how many buckets the entry is from its home. What finds its home full goes on to the next bucket, and
-//! each full one that it passes counts it; a look-up goes on only where that count is not 0, and a removal takes it back
-//! (the scheme of F14: N. Bronson, X. Shi, "Open-sourcing F14 for faster, more memory-efficient hash tables", 2019). So
+//! A bucket has room for ten entries: 13 bits of the hash each, so that hardly ever a wrong key is
+//! looked at, a position of 32 bits, and how many buckets the entry is from its home. What finds
+//! its home full goes on to the next bucket, and each full one that it passes counts it; a look-up
+//! goes on only where that count is not 0, and a removal takes it back (the scheme of F14: N.
+//! Bronson, X. Shi, "Open-sourcing F14 for faster, more memory-efficient hash tables", 2019). So
 //! there are no tombstones, and entries may come and go for ever.
 
 mod bucket;
@@ -80,13 +81,15 @@ impl Index {
         self.len == 0
     }
 
-    /// How many positions it is planned for. More make it slower, and only at a quarter more is there no room.
+    /// How many positions it is planned for. More make it slower, and only at a quarter more is
+    /// there no room.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.buckets * PLANNED
     }
 
-    /// Whether another one is due before the next insertion: as it is full, or as too many counts are stuck.
+    /// Whether another one is due before the next insertion: as it is full, or as too many counts
+    /// are stuck.
     #[inline]
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -106,7 +109,8 @@ impl Index {
         &self.bucket(self.home(hash))[0]
     }
 
-    /// A word of the next bucket, where a look-up goes on to that, else of the first. To be asked once that is near.
+    /// A word of the next bucket, where a look-up goes on to that, else of the first. To be asked
+    /// once that is near.
     #[inline]
     #[must_use]
     pub fn next_line(&self, hash: u64) -> &u64 {
@@ -117,8 +121,8 @@ impl Index {
         &self.bucket(home.wrapping_add(goes_on.wrapping_mul(after.wrapping_sub(home))))[0]
     }
 
-    /// The position in the first bucket of a hash that it most probably leads to, without a look at what is there: for a
-    /// hint, no more.
+    /// The position in the first bucket of a hash that it most probably leads to, without a look at
+    /// what is there: for a hint, no more.
     #[inline]
     #[must_use]
     pub fn guess(&self, hash: u64) -> Option<u32> {
@@ -145,7 +149,8 @@ impl Index {
     pub fn insert(&mut self, hash: u64, position: u32) {
         let mut bucket = self.home(hash);
         let mut distance = 0;
-        // Ends, as there is room somewhere: a fifth of it, or the owner has not asked whether it is full.
+        // Ends, as there is room somewhere: a fifth of it, or the owner has not asked whether it is
+        // full.
         loop {
             let words = self.bucket_mut(bucket);
             let free = with_tag(words, 0);
@@ -198,7 +203,8 @@ impl Index {
         found.is_some()
     }
 
-    /// Removes the positions in one bucket for which `is_gone`, which is asked of free places too: of what was there before, or 0.
+    /// Removes the positions in one bucket for which `is_gone`, which is asked of free places too:
+    /// of what was there before, or 0.
     #[inline]
     pub fn clean(&mut self, bucket: usize, mut is_gone: impl FnMut(u32) -> bool) {
         let words = self.bucket(bucket);

@@ -1,4 +1,5 @@
-//! The container that a state is kept in: it says whose state it is and of which moment, and notices damage.
+//! The container that a state is kept in: it says whose state it is and of which moment, and
+//! notices damage.
 //!
 //! All numbers are little-endian:
 //!
@@ -15,15 +16,16 @@
 //! | 8 | length of the whole snapshot |
 //! | 4 | CRC-32 (IEEE) of everything before |
 //!
-//! The length comes last, as a snapshot leaves in parts before anybody knows it. Version 1 had it after the version.
+//! The length comes last, as a snapshot leaves in parts before anybody knows it. Version 1 had it
+//! after the version.
 
 use super::{SnapshotError, StateReader};
 use crate::RestoreError;
 
 pub use super::writer::SnapshotWriter;
 
-/// What every snapshot starts with. Like PNG's, it holds a byte above 127 and line ends, so that a transfer as text
-/// is noticed.
+/// What every snapshot starts with. Like PNG's, it holds a byte above 127 and line ends, so that a
+/// transfer as text is noticed.
 pub(super) const MAGIC: [u8; 8] = *b"\x89MRSNP\r\n";
 /// The version that is written, and the highest that is read.
 pub(super) const VERSION: u16 = 2;

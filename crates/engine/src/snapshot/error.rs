@@ -21,12 +21,14 @@ pub enum SnapshotError {
     /// It ends early, or goes on after its end.
     #[error("it is torn: it has {found} bytes and should have {expected}")]
     Torn {
-        /// The length it was written with; of a piece too short to say, the least that a snapshot has.
+        /// The length it was written with; of a piece too short to say, the least that a snapshot
+        /// has.
         expected: u64,
         /// Its length.
         found: u64,
     },
-    /// Its last bytes are not those that end a snapshot of its length: it ends early, or goes on after its end.
+    /// Its last bytes are not those that end a snapshot of its length: it ends early, or goes on
+    /// after its end.
     #[error("it is torn: it has {found} bytes, and does not end as a snapshot of that length")]
     NoEnd {
         /// Its length.

@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 
 use crate::RestoreError;
 
-/// Reads values of a state. Each method names the value it looks for, so that an error says what is wrong and where.
+/// Reads values of a state. Each method names the value it looks for, so that an error says what is
+/// wrong and where.
 #[derive(Debug)]
 pub struct StateReader<'a> {
     bytes: &'a [u8],
@@ -57,9 +58,9 @@ impl<'a> StateReader<'a> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// The version of a state of `operator`, which starts with a byte of two halves: the high one tells the operators
-    /// apart, the low one is the version. `present` is the byte that this release writes; versions from 1 up to its
-    /// own are known.
+    /// The version of a state of `operator`, which starts with a byte of two halves: the high one
+    /// tells the operators apart, the low one is the version. `present` is the byte that this
+    /// release writes; versions from 1 up to its own are known.
     ///
     /// # Errors
     /// The state ends before, is another operator's, or of a version that is not known.
@@ -139,8 +140,8 @@ impl<'a> StateReader<'a> {
         }
     }
 
-    /// How many elements of at least `least_size` bytes follow: never more than the rest of the state can hold, so
-    /// that a damaged count cannot ask for all of the memory.
+    /// How many elements of at least `least_size` bytes follow: never more than the rest of the
+    /// state can hold, so that a damaged count cannot ask for all of the memory.
     ///
     /// # Errors
     /// The state ends before, or cannot hold as many.

@@ -35,8 +35,8 @@ impl<'a> StateWriter<'a> {
         }
     }
 
-    /// A writer that appends to `bytes`, and lets `parts` take them whenever there are `part_len` or more: so the whole
-    /// state is never in memory a second time.
+    /// A writer that appends to `bytes`, and lets `parts` take them whenever there are `part_len`
+    /// or more: so the whole state is never in memory a second time.
     pub(crate) fn in_parts(bytes: &'a mut Vec<u8>, part_len: usize, parts: &'a mut dyn Parts) -> Self {
         Self {
             bytes,

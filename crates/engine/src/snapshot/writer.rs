@@ -55,9 +55,10 @@ impl SnapshotWriter {
         self.bytes
     }
 
-    /// Writes the state and ends the snapshot. Every `part_len` bytes are given to `take`, and what is left at the end is
-    /// returned: so there is never more than a part of it in memory, and the state gets its pages back as soon as they
-    /// are written. `expected_len` bytes are expected in all; it is a hint for the size of the buffer.
+    /// Writes the state and ends the snapshot. Every `part_len` bytes are given to `take`, and what
+    /// is left at the end is returned: so there is never more than a part of it in memory, and the
+    /// state gets its pages back as soon as they are written. `expected_len` bytes are expected in
+    /// all; it is a hint for the size of the buffer.
     ///
     /// # Errors
     /// The first one of `take`, which is then not called any more.
@@ -99,8 +100,8 @@ impl SnapshotWriter {
     }
 }
 
-/// Appends length and checksum to the last bytes of a snapshot, where `before` bytes went before, which were hashed; its
-/// length.
+/// Appends length and checksum to the last bytes of a snapshot, where `before` bytes went before,
+/// which were hashed; its length.
 fn end(bytes: &mut Vec<u8>, before: u64, mut hasher: Hasher) -> u64 {
     let length = before + (bytes.len() + size_of::<u64>() + size_of::<u32>()) as u64;
     bytes.extend_from_slice(&length.to_le_bytes());

@@ -1,6 +1,7 @@
 #![allow(dead_code, reason = "each simulation uses a part")]
 
-//! One partition of a job: its log, what was committed, its snapshots, and the live task that processes it.
+//! One partition of a job: its log, what was committed, its snapshots, and the live task that
+//! processes it.
 
 use millrace_engine::snapshot::container::{self, Expected, Header, SnapshotWriter};
 use millrace_engine::{Disposition, FrozenState, Operator};
@@ -15,7 +16,8 @@ pub(crate) struct Committed<O: Operator> {
     pub(crate) offset: usize,
     pub(crate) outputs: Vec<O::Output>,
     pub(crate) dispositions: Vec<Fate>,
-    /// The control topic: idle advances and changes of policy, each with the offset it comes before.
+    /// The control topic: idle advances and changes of policy, each with the offset it comes
+    /// before.
     pub(crate) directives: Vec<(usize, Directive<O::Policy>)>,
     /// The state at the last commit, to compare a recovered one with.
     state: Vec<u8>,
@@ -59,7 +61,8 @@ pub(crate) struct Partition<O: Operator> {
     /// `None` is a record that nobody can decode.
     pub(crate) log: Vec<Option<O::Record>>,
     pub(crate) committed: Committed<O>,
-    /// Each with how many directives are in it: those at its own offset may be in it or come after it.
+    /// Each with how many directives are in it: those at its own offset may be in it or come after
+    /// it.
     snapshots: Vec<(Vec<u8>, usize)>,
     /// Whether equal states have equal bytes.
     is_exact: bool,
@@ -184,9 +187,9 @@ where
         outputs
     }
 
-    /// Writes the snapshot that was taken before, whatever was processed since, and takes one of the live task,
-    /// committed or not: one that is ahead of the commit may lie in the store when the transaction behind it never was.
-    /// The last three are kept.
+    /// Writes the snapshot that was taken before, whatever was processed since, and takes one of
+    /// the live task, committed or not: one that is ahead of the commit may lie in the store when
+    /// the transaction behind it never was. The last three are kept.
     pub(crate) fn take_snapshot(&mut self) {
         let Some(live) = &mut self.live else { return };
         if let Some((mut writer, frozen, directives)) = live.frozen.take() {
@@ -229,7 +232,8 @@ where
         }
     }
 
-    /// Loads the newest valid snapshot at or below the committed offset and replays the gap, outputs suppressed.
+    /// Loads the newest valid snapshot at or below the committed offset and replays the gap,
+    /// outputs suppressed.
     fn recover(&mut self, seed: u64) {
         if self.live.is_some() {
             return;
@@ -272,15 +276,15 @@ where
         });
     }
 
-    /// Whether what was committed after so many directives is at an offset or after it: else a snapshot of there, of a
-    /// transaction that never was, lacks it.
+    /// Whether what was committed after so many directives is at an offset or after it: else a
+    /// snapshot of there, of a transaction that never was, lacks it.
     fn is_after(&self, directives: usize, offset: usize) -> bool {
         let mut after = self.committed.directives.iter().skip(directives);
         after.all(|(at, _)| *at >= offset)
     }
 
-    /// Feeds an operator all that was committed from `position` on but the directives that it knows, merging records and
-    /// directives by offset.
+    /// Feeds an operator all that was committed from `position` on but the directives that it
+    /// knows, merging records and directives by offset.
     fn replay(&self, operator: &mut O, position: usize, known: usize) -> (Vec<O::Output>, Vec<Fate>) {
         let (mut outputs, mut dispositions) = (Vec::new(), Vec::new());
         let mut directives = self.committed.directives.iter().skip(known).peekable();

@@ -96,7 +96,8 @@ impl World {
         self.steps
     }
 
-    /// Runs the schedule, with all workers gone before one step, and lets everything come to its end.
+    /// Runs the schedule, with all workers gone before one step, and lets everything come to its
+    /// end.
     pub(crate) fn run(&mut self, crash_at: Option<usize>) {
         for step in 0..STEPS {
             if crash_at == Some(step) {
@@ -132,7 +133,8 @@ impl World {
         }
     }
 
-    /// Appends to a source's log: some transactions are out of order, some late, some sent twice, some undecodable.
+    /// Appends to a source's log: some transactions are out of order, some late, some sent twice,
+    /// some undecodable.
     fn produce(&mut self, source: usize, count: usize) {
         for _ in 0..count {
             let random = &mut self.random;
@@ -161,7 +163,8 @@ impl World {
         }
     }
 
-    /// As the worker does it: at the log's end, up to what is known of the others or the end of what is open.
+    /// As the worker does it: at the log's end, up to what is known of the others or the end of
+    /// what is open.
     fn advance_if_idle(&mut self, source: usize, seed: u64) {
         let of_others = self.sources.iter().filter_map(Partition::watermark_ms).max();
         let of_own = self.sources[source].open_until_ms();
@@ -243,7 +246,8 @@ impl World {
         }
     }
 
-    /// Committed output as undisturbed, every record accounted for once, sums as a plain computation gives them.
+    /// Committed output as undisturbed, every record accounted for once, sums as a plain
+    /// computation gives them.
     pub(crate) fn verify(&self) {
         let mut sent = vec![Vec::new(); MERGES];
         for source in &self.sources {
@@ -299,7 +303,8 @@ impl World {
                     );
                 }
             }
-            // Where sources were at windows of several sizes, the final result may be of a larger one.
+            // Where sources were at windows of several sizes, the final result may be of a larger
+            // one.
             let is_final = |counts: &(i32, u64, u64)| counts.0 == MerchantAggregate::FINAL;
             let finals: Vec<Key> = newest
                 .iter()
@@ -326,7 +331,8 @@ impl World {
         world
     }
 
-    /// Where a source that was silent for a while was advanced, and to where: a part of its history as its records are.
+    /// Where a source that was silent for a while was advanced, and to where: a part of its history
+    /// as its records are.
     fn silence(&self, source: usize) -> (usize, i64) {
         let log = &self.sources[source].log;
         let half = log.len() / 2;
@@ -338,7 +344,8 @@ impl World {
         (half, newest_ms.unwrap_or(0) + 30)
     }
 
-    /// Processes up to `count` records of a source, and the advance after the silence when it is reached.
+    /// Processes up to `count` records of a source, and the advance after the silence when it is
+    /// reached.
     fn go_on(&mut self, source: usize, count: usize) {
         let (half, watermark_ms) = self.silence(source);
         let seed = self.random.next();
@@ -363,8 +370,8 @@ impl World {
         self.drain();
     }
 
-    /// Processes the logs in small batches. After each commit every worker is restarted, and every partition goes to
-    /// another one.
+    /// Processes the logs in small batches. After each commit every worker is restarted, and every
+    /// partition goes to another one.
     pub(crate) fn run_restarted(&mut self) {
         while !self.sources.iter().all(Partition::is_at_end) {
             for source in 0..SOURCES {

@@ -1,5 +1,5 @@
-//! Golden snapshots: states as each version of an operator wrote them, kept as files, which every later version must go
-//! on from or refuse by name.
+//! Golden snapshots: states as each version of an operator wrote them, kept as files, which every
+//! later version must go on from or refuse by name.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,8 @@ pub(crate) enum Step<R> {
     Advance(i64),
 }
 
-/// One operator with its stream. The stream is fixed for ever, as the files are snapshots of its first half.
+/// One operator with its stream. The stream is fixed for ever, as the files are snapshots of its
+/// first half.
 pub(crate) struct Golden<O: Operator> {
     pub(crate) job: &'static str,
     /// Holds `<job>-v<version>.snap`, one for each version of the state there ever was.
@@ -68,7 +69,8 @@ where
         container::read(bytes, &expected).unwrap().state
     }
 
-    /// The present layout has its file, byte by byte of the state. `MILLRACE_WRITE_GOLDEN=1` writes one that is missing.
+    /// The present layout has its file, byte by byte of the state. `MILLRACE_WRITE_GOLDEN=1` writes
+    /// one that is missing.
     pub(crate) fn check_present(&self) {
         let present = self.present();
         let version = self.state(&present)[0] & 0x0f;

@@ -85,7 +85,8 @@ pub(crate) fn window_start(times: Times, time_ms: i64) -> i64 {
     time_ms.div_euclid(times.window) * times.window
 }
 
-/// The final aggregates of transactions whose windows are closed by `watermark_ms`, by window, merchant and currency.
+/// The final aggregates of transactions whose windows are closed by `watermark_ms`, by window,
+/// merchant and currency.
 pub(crate) fn naive_aggregates(
     times: Times,
     watermark_ms: i64,

@@ -1,4 +1,5 @@
-//! Stage 1 by the definitions alone: nothing is incremental, and every cut of event time that there ever was is kept.
+//! Stage 1 by the definitions alone: nothing is incremental, and every cut of event time that there
+//! ever was is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,8 @@ use millrace_engine::Disposition;
 
 use super::{Event, Times};
 
-/// A window, the watermark at which it closes, and the one at which its ids are forgotten, when the next ones close.
+/// A window, the watermark at which it closes, and the one at which its ids are forgotten, when the
+/// next ones close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cell {
     pub(crate) start_ms: i64,
@@ -97,7 +99,8 @@ impl Naive {
         }
     }
 
-    /// By how much a time is late: of a cut that has closed as a whole, as by the first that has not.
+    /// By how much a time is late: of a cut that has closed as a whole, as by the first that has
+    /// not.
     fn late_by_ms(&self, time_ms: i64) -> Option<i64> {
         let watermark_ms = self.watermark_ms?;
         let own = self.own(time_ms);

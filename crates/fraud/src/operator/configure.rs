@@ -39,8 +39,8 @@ impl Rules {
 }
 
 impl DetectOperator {
-    /// Gives back at once what is given back in turn, so that nothing depends on how far that has come: a policy that keeps
-    /// more could bring to light what is left of it.
+    /// Gives back at once what is given back in turn, so that nothing depends on how far that has
+    /// come: a policy that keeps more could bring to light what is left of it.
     pub(super) fn settle(&mut self) {
         for place in 0..self.profiles.places() {
             self.sweep_place(place);
@@ -86,7 +86,8 @@ impl DetectOperator {
         if watermark_ms.is_some() {
             self.known_from_ms = self.oldest_ms();
         }
-        // One cut for both: what the replay rule has fired for is then remembered for as long as the payload.
+        // One cut for both: what the replay rule has fired for is then remembered for as long as
+        // the payload.
         let reach_ms = self.payloads.reach_ms().max(self.replayed.reach_ms());
         self.payloads.set_horizon(watermark_ms, reach_ms, horizon_ms);
         self.replayed.set_horizon(watermark_ms, reach_ms, horizon_ms);

@@ -1,16 +1,19 @@
 //! Amount outlier: a purchase far above what the user usually spends in its currency.
 //!
-//! *Fires* when the logarithm of the amount is more than `max_z_score` standard deviations above the user's mean, once
-//! the user has `min_transactions` purchases in that currency. Mean and variance are exponentially weighted and are
-//! those of the purchases that came before, in the order of arrival: the event time does not matter. The deviation is
-//! at least `min_deviation`, so that somebody who always pays the same may pay a little more.
+//! *Fires* when the logarithm of the amount is more than `max_z_score` standard deviations above
+//! the user's mean, once the user has `min_transactions` purchases in that currency. Mean and
+//! variance are exponentially weighted and are those of the purchases that came before, in the
+//! order of arrival: the event time does not matter. The deviation is at least `min_deviation`, so
+//! that somebody who always pays the same may pay a little more.
 //!
-//! *Armed again* by the next purchase in the currency that does not fire: a run of outliers is one anomaly.
+//! *Armed again* by the next purchase in the currency that does not fire: a run of outliers is one
+//! anomaly.
 //!
-//! *A change* holds from the next purchase on. Habits are learnt whether or not the rule runs. Switched off, it is armed.
+//! *A change* holds from the next purchase on. Habits are learnt whether or not the rule runs.
+//! Switched off, it is armed.
 //!
-//! *Evidence*: the purchase; `amount` and `usual_amount` (the geometric mean) in its currency, `z_score`,
-//! `max_z_score`.
+//! *Evidence*: the purchase; `amount` and `usual_amount` (the geometric mean) in its currency,
+//! `z_score`, `max_z_score`.
 
 use millrace_domain::Transaction;
 use millrace_domain::money::UNITS_PER_WHOLE;

@@ -1,24 +1,27 @@
 //! Impossible travel: two card payments in places too far apart for the time between.
 //!
-//! Only purchases by card tell where a user is; PayPal and transfers come from anywhere. A location names a city of the
-//! reference data whatever its case, accents and blanks ([`millrace_domain::city::find`]); one that it does not know is
-//! skipped and counted.
+//! Only purchases by card tell where a user is; PayPal and transfers come from anywhere. A location
+//! names a city of the reference data whatever its case, accents and blanks
+//! ([`millrace_domain::city::find`]); one that it does not know is skipped and counted.
 //!
-//! *Fires* when the great-circle distance to the user's last place, at least `min_distance_km`, over the time between
-//! is more than `max_speed_km_per_h`. The last place is the one with the highest event time; of several with the same,
-//! the last to come. A time of less than a second counts as one. A purchase that comes out of order is judged against
-//! the same last place, whichever of the two was first, and does not replace it.
+//! *Fires* when the great-circle distance to the user's last place, at least `min_distance_km`,
+//! over the time between is more than `max_speed_km_per_h`. The last place is the one with the
+//! highest event time; of several with the same, the last to come. A time of less than a second
+//! counts as one. A purchase that comes out of order is judged against the same last place,
+//! whichever of the two was first, and does not replace it.
 //!
-//! *Armed again*, for purchases whose event time is late enough: that is the time that the journey takes at the highest
-//! speed, counted from the later of the two purchases; for one that came out of order, the time of the longest journey
-//! on Earth. So a card in use at home and abroad at once is one anomaly, whoever pays next; and as the purchase
-//! an anomaly is named for cannot fire again, no id comes twice.
+//! *Armed again*, for purchases whose event time is late enough: that is the time that the journey
+//! takes at the highest speed, counted from the later of the two purchases; for one that came out
+//! of order, the time of the longest journey on Earth. So a card in use at home and abroad at once
+//! is one anomaly, whoever pays next; and as the purchase an anomaly is named for cannot fire
+//! again, no id comes twice.
 //!
-//! *A change* holds from the next purchase by card on. Where the rule is silent because of a journey, it is so for as long
-//! as that takes at the new speed. Switched off, it forgets where users are.
+//! *A change* holds from the next purchase by card on. Where the rule is silent because of a
+//! journey, it is so for as long as that takes at the new speed. Switched off, it forgets where
+//! users are.
 //!
-//! *Evidence*: the purchase at the last place, the one that fired; `distance_km`, `elapsed_s`, `speed_km_per_h`,
-//! `max_speed_km_per_h`.
+//! *Evidence*: the purchase at the last place, the one that fired; `distance_km`, `elapsed_s`,
+//! `speed_km_per_h`, `max_speed_km_per_h`.
 
 use millrace_domain::city::CityNumber;
 use millrace_domain::{PaymentMethod, Transaction};

@@ -1,13 +1,16 @@
 //! Replay: a transaction id that is known already, with another payload.
 //!
-//! *Fires* when an id comes again within `dedup_horizon_ms` of event time and any other field differs from when it
-//! came first. The same id with the same payload is a mere duplicate: it is counted, and is no anomaly. Either way the
-//! second transaction changes nothing, and no other rule sees it.
+//! *Fires* when an id comes again within `dedup_horizon_ms` of event time and any other field
+//! differs from when it came first. The same id with the same payload is a mere duplicate: it is
+//! counted, and is no anomaly. Either way the second transaction changes nothing, and no other rule
+//! sees it.
 //!
-//! *Armed again* never for that id, as long as it is remembered: however many variants come, they are one anomaly.
+//! *Armed again* never for that id, as long as it is remembered: however many variants come, they
+//! are one anomaly.
 //!
-//! *Evidence*: the id; the `amount` that came with it and `dedup_horizon_ms`. Of the first payload only a fingerprint
-//! is kept. The score is always 0.6, so high: a tampered message and a broken sender look alike.
+//! *Evidence*: the id; the `amount` that came with it and `dedup_horizon_ms`. Of the first payload
+//! only a fingerprint is kept. The score is always 0.6, so high: a tampered message and a broken
+//! sender look alike.
 
 use millrace_domain::Transaction;
 

@@ -1,27 +1,30 @@
 //! Velocity: too many purchases, or too much money, in a short time.
 //!
-//! The span is the `span_ms` of event time that end at the user's highest event time, that included. A purchase that
-//! comes out of order counts if it is in the span, and not otherwise.
+//! The span is the `span_ms` of event time that end at the user's highest event time, that
+//! included. A purchase that comes out of order counts if it is in the span, and not otherwise.
 //!
-//! *Fires* when a purchase makes more than `max_count` in the span; or when, with at least [`LEAST_BURST`] purchases in
-//! it, their amounts add up to more than `max_sum_ratio` times the user's usual amount. Each amount is a multiple of
-//! the usual one in its own currency (the geometric mean, when it came), so that currencies add up; it adds nothing
-//! until that is known.
+//! *Fires* when a purchase makes more than `max_count` in the span; or when, with at least
+//! [`LEAST_BURST`] purchases in it, their amounts add up to more than `max_sum_ratio` times the
+//! user's usual amount. Each amount is a multiple of the usual one in its own currency (the
+//! geometric mean, when it came), so that currencies add up; it adds nothing until that is known.
 //!
-//! *Armed again* when every purchase that was in the span as it fired has left it, and what is in it, without the new
-//! purchase, is within both limits. So a burst is one anomaly however long it lasts, and a user who keeps to the edge
-//! of a limit raises one a span at most. As no purchase is in two firing spans, no id comes twice.
+//! *Armed again* when every purchase that was in the span as it fired has left it, and what is in
+//! it, without the new purchase, is within both limits. So a burst is one anomaly however long it
+//! lasts, and a user who keeps to the edge of a limit raises one a span at most. As no purchase is
+//! in two firing spans, no id comes twice.
 //!
-//! *A change* of the span holds at once: of a longer one, what is kept so far is all there is; of a shorter one, what is
-//! outside is forgotten. A smaller `max_count` keeps the last `max_count + 1` purchases. Switched off, the rule forgets
-//! all, and begins anew when it is on again.
+//! *A change* of the span holds at once: of a longer one, what is kept so far is all there is; of a
+//! shorter one, what is outside is forgotten. A smaller `max_count` keeps the last `max_count + 1`
+//! purchases. Switched off, the rule forgets all, and begins anew when it is on again.
 //!
-//! *State*: exact up to `max_count + 1` purchases. Those that are no longer kept are those that made the rule fire.
+//! *State*: exact up to `max_count + 1` purchases. Those that are no longer kept are those that
+//! made the rule fire.
 //!
-//! *Evidence*: the purchases of the span, the earliest first and the one that fired last (the earliest and the last
-//! ones where they are more than 20); `transactions_count`, `sum_ratio` (how many usual amounts), `elapsed_s` from the
-//! earliest to the last, and the limits `max_count`, `max_sum_ratio`, `span_s`. The score for a count measures the
-//! pace: how many times faster than the limit allows the purchases came.
+//! *Evidence*: the purchases of the span, the earliest first and the one that fired last (the
+//! earliest and the last ones where they are more than 20); `transactions_count`, `sum_ratio` (how
+//! many usual amounts), `elapsed_s` from the earliest to the last, and the limits `max_count`,
+//! `max_sum_ratio`, `span_s`. The score for a count measures the pace: how many times faster than
+//! the limit allows the purchases came.
 
 use millrace_domain::Transaction;
 
@@ -47,8 +50,8 @@ impl Velocity {
         RecentPool::new(u16::try_from(self.settings.max_count + 1).unwrap_or(u16::MAX))
     }
 
-    /// Forgets what leaves the span as the user's highest event time goes from `before_ms` to `newest_ms`. To be called
-    /// for every transaction of the user.
+    /// Forgets what leaves the span as the user's highest event time goes from `before_ms` to
+    /// `newest_ms`. To be called for every transaction of the user.
     #[inline]
     pub(crate) fn expire(&self, run: &mut Run, pool: &mut RecentPool, before_ms: i64, newest_ms: i64) {
         if run.len() == 0 || before_ms == newest_ms {
@@ -57,7 +60,8 @@ impl Velocity {
         self.cut(run, pool, before_ms, newest_ms);
     }
 
-    /// Forgets what is not in the span that ends at `newest_ms`. `before_ms` is the user's highest event time so far.
+    /// Forgets what is not in the span that ends at `newest_ms`. `before_ms` is the user's highest
+    /// event time so far.
     #[inline]
     pub(crate) fn cut(&self, run: &mut Run, pool: &mut RecentPool, before_ms: i64, newest_ms: i64) {
         let span_start_ms = newest_ms - self.settings.span_ms;
@@ -68,8 +72,8 @@ impl Velocity {
         pool.drop_first(run, expired);
     }
 
-    /// Judges a purchase, after [`Velocity::expire`]. `ratio` is its amount as a multiple of the user's usual one, 0
-    /// while that is unknown.
+    /// Judges a purchase, after [`Velocity::expire`]. `ratio` is its amount as a multiple of the
+    /// user's usual one, 0 while that is unknown.
     #[inline]
     pub(crate) fn judge(
         &self,

@@ -5,7 +5,8 @@ use millrace_fraud::HabitSettings;
 
 use super::{Purchase, is_near};
 
-/// The purchase as it is remembered, and whether it fires as an outlier; `None` where rounding decides.
+/// The purchase as it is remembered, and whether it fires as an outlier; `None` where rounding
+/// decides.
 pub(crate) fn judge(
     transaction: &Transaction,
     earlier: &[Purchase],
@@ -54,7 +55,8 @@ pub(crate) fn judge(
     Some((purchase, fires))
 }
 
-/// Which currencies have a habit as a purchase in `code` comes, that included, and which purchase began each.
+/// Which currencies have a habit as a purchase in `code` comes, that included, and which purchase
+/// began each.
 fn habits(code: [u8; 3], earlier: &[Purchase]) -> Vec<([u8; 3], usize)> {
     let Some(last) = earlier.last() else {
         return vec![(code, 0)];
@@ -80,7 +82,8 @@ fn habits(code: [u8; 3], earlier: &[Purchase]) -> Vec<([u8; 3], usize)> {
     habits
 }
 
-/// Mean and variance in two passes, each purchase with its weight times what all later ones left of it.
+/// Mean and variance in two passes, each purchase with its weight times what all later ones left of
+/// it.
 fn weighted(own: &[&Purchase]) -> (f64, f64) {
     let mut weights: Vec<f64> = Vec::new();
     for weight in own.iter().map(|purchase| purchase.weight) {

@@ -1,4 +1,5 @@
-//! The rules once more, from their descriptions alone: slow, with the whole history, and nothing incremental.
+//! The rules once more, from their descriptions alone: slow, with the whole history, and nothing
+//! incremental.
 
 mod amounts;
 mod policy;

@@ -10,8 +10,8 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// The first offset of a partition and its end, by word of its leader, which has `limit` to answer.
 ///
-/// librdkafka sends such a question to the leader that it has once heard of; where leaders have moved since, it is told to learn
-/// of them anew, and asked again.
+/// librdkafka sends such a question to the leader that it has once heard of; where leaders have
+/// moved since, it is told to learn of them anew, and asked again.
 ///
 /// # Errors
 /// The last answer, if there is none within `limit`; at once what no leader would answer otherwise.

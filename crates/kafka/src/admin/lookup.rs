@@ -127,7 +127,8 @@ impl Lookup {
         })
     }
 
-    /// The end of each partition of a topic: the offset after the last record that a `read_committed` reader can see.
+    /// The end of each partition of a topic: the offset after the last record that a
+    /// `read_committed` reader can see.
     ///
     /// # Errors
     /// The cluster does not answer, or has no such topic.
@@ -145,7 +146,8 @@ impl Lookup {
     /// What `group` has committed for each partition of a topic; `None` where nothing.
     ///
     /// # Errors
-    /// The cluster does not answer, or has no such topic; or a transaction that is about to change one does not end.
+    /// The cluster does not answer, or has no such topic; or a transaction that is about to change
+    /// one does not end.
     pub fn committed_offsets(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>, AdminError> {
         let action = format!("looking up what {group} has committed");
         let reader = Reader::new(&reader_config(&self.kafka, group)?).map_err(self.failed(&action))?;

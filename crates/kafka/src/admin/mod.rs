@@ -1,4 +1,5 @@
-//! Topics are made as the contracts say, and looked at for status. Every call blocks; none belongs on an async runtime.
+//! Topics are made as the contracts say, and looked at for status. Every call blocks; none belongs
+//! on an async runtime.
 
 mod bounds;
 mod lookup;
@@ -24,7 +25,8 @@ pub enum AdminError {
     /// The configuration is impossible.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// librdkafka makes no client of the configuration: a certificate that cannot be read, a login without a name.
+    /// librdkafka makes no client of the configuration: a certificate that cannot be read, a login
+    /// without a name.
     #[error("no Kafka client can be made of kafka.properties")]
     Client(#[source] KafkaError),
     /// The cluster does not answer, or refuses.
@@ -73,7 +75,8 @@ pub enum AdminError {
 }
 
 impl AdminError {
-    /// Whether another try must fail too: what is wrong is the configuration, and not that nobody answers.
+    /// Whether another try must fail too: what is wrong is the configuration, and not that nobody
+    /// answers.
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Config(_) | Self::Client(_))

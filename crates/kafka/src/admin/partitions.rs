@@ -1,4 +1,5 @@
-//! Control topics follow the topics that their jobs read: a partition that is added there needs one here.
+//! Control topics follow the topics that their jobs read: a partition that is added there needs one
+//! here.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,8 @@ pub struct Extended {
     pub input: String,
 }
 
-/// The control topics that are there and have fewer partitions than the topics that their jobs read; changes nothing.
+/// The control topics that are there and have fewer partitions than the topics that their jobs
+/// read; changes nothing.
 ///
 /// # Errors
 /// The cluster does not answer, or refuses.
@@ -49,11 +51,13 @@ pub fn plan_controls(kafka: &Kafka) -> Result<Vec<Extended>, AdminError> {
     Ok(all)
 }
 
-/// Gives each control topic as many partitions as the topic has that its job reads, and waits until they have leaders. Of
-/// topics that have enough, nothing is changed. `rekeys`: those of rekeying too.
+/// Gives each control topic as many partitions as the topic has that its job reads, and waits until
+/// they have leaders. Of topics that have enough, nothing is changed. `rekeys`: those of rekeying
+/// too.
 ///
 /// # Errors
-/// The cluster does not answer, or refuses: it takes the right to alter these topics. A topic does not exist.
+/// The cluster does not answer, or refuses: it takes the right to alter these topics. A topic does
+/// not exist.
 pub fn extend_controls(kafka: &Kafka, rekeys: bool) -> Result<Vec<Extended>, AdminError> {
     let lookup = Lookup::connect(kafka)?;
     let mut all = Vec::new();
@@ -100,7 +104,8 @@ fn extend(kafka: &Kafka, lookup: &Lookup, extended: &Extended) -> Result<(), Adm
         reason,
     })?;
     match results.into_iter().next() {
-        // Another process may do the same at the same time, which is refused as invalid: the look below decides.
+        // Another process may do the same at the same time, which is refused as invalid: the look
+        // below decides.
         Some(Ok(_) | Err((_, RDKafkaErrorCode::InvalidPartitions))) | None => {}
         Some(Err((_, code))) => {
             return Err(AdminError::Refused {

@@ -39,8 +39,8 @@ pub(super) fn settings_of_new(kafka: &Kafka, spec: &TopicSpec) -> Vec<(&'static 
     settings
 }
 
-/// What is looked at of a topic that is there: what a new one is made with, and what the brokers' defaults give a new
-/// one where somebody has set it for this topic.
+/// What is looked at of a topic that is there: what a new one is made with, and what the brokers'
+/// defaults give a new one where somebody has set it for this topic.
 pub(super) fn settings_of_existing(kafka: &Kafka, spec: &TopicSpec) -> Vec<(&'static str, String)> {
     let mut settings = settings_of_new(kafka, spec);
     if !spec.compacted {
@@ -139,7 +139,8 @@ pub(super) fn replicas(found: usize, wanted: i32) -> Option<Difference> {
     ))
 }
 
-/// Whether a topic may have so many partitions: users add some, and reading a key's newest record needs its place.
+/// Whether a topic may have so many partitions: users add some, and reading a key's newest record
+/// needs its place.
 pub(super) fn takes_partitions(spec: &TopicSpec, found: usize) -> bool {
     match usize::try_from(spec.partitions) {
         Ok(wanted) if spec.compacted => found == wanted,
@@ -148,7 +149,8 @@ pub(super) fn takes_partitions(spec: &TopicSpec, found: usize) -> bool {
     }
 }
 
-/// What is to be said of a topic's number of partitions. `init` adds none: it would send keys elsewhere than their history.
+/// What is to be said of a topic's number of partitions. `init` adds none: it would send keys
+/// elsewhere than their history.
 pub(super) fn partitions(spec: &TopicSpec, found: usize) -> Option<Difference> {
     if takes_partitions(spec, found) {
         return None;

@@ -36,8 +36,8 @@ pub struct TopicPlan {
     settings: Vec<(&'static str, String)>,
 }
 
-/// Looks at the topics of `specs`, under `kafka.topic_prefix`, and says what is to be done about each; changes nothing.
-/// The result is in the order of `specs`.
+/// Looks at the topics of `specs`, under `kafka.topic_prefix`, and says what is to be done about
+/// each; changes nothing. The result is in the order of `specs`.
 ///
 /// # Errors
 /// The cluster does not answer, or refuses.
@@ -93,7 +93,8 @@ fn differences(
 /// Does what `plans` say, and waits until every partition has a leader.
 ///
 /// # Errors
-/// The cluster does not answer, or refuses; or a plan has something that is refused: then nothing is done.
+/// The cluster does not answer, or refuses; or a plan has something that is refused: then nothing
+/// is done.
 pub fn apply_topics(kafka: &Kafka, plans: &[TopicPlan]) -> Result<(), AdminError> {
     for plan in plans {
         if let Some(reason) = plan.state.refusals().into_iter().next() {
@@ -113,8 +114,8 @@ pub fn apply_topics(kafka: &Kafka, plans: &[TopicPlan]) -> Result<(), AdminError
     wait_for_leaders(&Lookup::connect(kafka)?, plans)
 }
 
-/// Makes the topics of `specs`, or changes of those there are what the pipeline depends on; see [`plan_topics`] and
-/// [`apply_topics`].
+/// Makes the topics of `specs`, or changes of those there are what the pipeline depends on; see
+/// [`plan_topics`] and [`apply_topics`].
 ///
 /// # Errors
 /// As for these two.
@@ -122,8 +123,8 @@ pub fn ensure_topics(kafka: &Kafka, specs: &[TopicSpec]) -> Result<(), AdminErro
     apply_topics(kafka, &plan_topics(kafka, specs, Consent::default())?)
 }
 
-/// Deletes the topics of `specs` under `kafka.topic_prefix`, with all that is in them, and waits until they have gone. One
-/// that does not exist is no error.
+/// Deletes the topics of `specs` under `kafka.topic_prefix`, with all that is in them, and waits
+/// until they have gone. One that does not exist is no error.
 ///
 /// # Errors
 /// The cluster does not answer, or refuses.
@@ -172,7 +173,8 @@ fn wait_until_gone(lookup: &Lookup, names: &[&str]) -> Result<(), AdminError> {
 /// Bytes that a batch of `topic` (its full name) may have: its `max.message.bytes`.
 ///
 /// # Errors
-/// The cluster does not answer within some seconds, or refuses: the right to describe the topic's settings is needed.
+/// The cluster does not answer within some seconds, or refuses: the right to describe the topic's
+/// settings is needed.
 pub fn max_message_bytes(kafka: &Kafka, topic: &str) -> Result<usize, AdminError> {
     let mut admin = Admin::connect(kafka)?;
     admin.options = AdminOptions::new().request_timeout(Some(QUICK));
@@ -235,7 +237,8 @@ impl Admin {
             return Ok(());
         }
         let current = self.describe(&topic.name)?;
-        // This call replaces all of a topic's own settings: those that someone has made must be said again.
+        // This call replaces all of a topic's own settings: those that someone has made must be
+        // said again.
         let mut config = AlterConfig::new(ResourceSpecifier::Topic(&topic.name));
         for entry in &current.entries {
             if matches!(entry.source, ConfigSource::DynamicTopic)

@@ -8,8 +8,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 const LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Leaves the group at once, so that the others take over: a static member that only closes keeps its partitions until
-/// its session has ended. Rebalances must be answered by the context alone.
+/// Leaves the group at once, so that the others take over: a static member that only closes keeps
+/// its partitions until its session has ended. Rebalances must be answered by the context alone.
 pub fn leave_group<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
     // A static member that closes does not leave the group; one that unsubscribes does.
     consumer.unsubscribe();

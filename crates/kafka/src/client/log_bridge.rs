@@ -24,8 +24,8 @@ impl ClientContext for LogBridge {
 
 impl ConsumerContext for LogBridge {}
 
-/// As [`LogBridge`], and keeps what the client said last: a call that failed knows no more than that nobody answered,
-/// where the client knows that a certificate is not trusted.
+/// As [`LogBridge`], and keeps what the client said last: a call that failed knows no more than
+/// that nobody answered, where the client knows that a certificate is not trusted.
 #[derive(Debug, Default)]
 pub(crate) struct LastError(Mutex<Option<String>>);
 
@@ -67,8 +67,8 @@ pub(crate) fn bridge_log(level: RDKafkaLogLevel, facility: &str, message: &str) 
     }
 }
 
-/// Passes an error event on. The end of a partition is reported as one and is none; a lost connection is librdkafka's to
-/// mend, and is a warning.
+/// Passes an error event on. The end of a partition is reported as one and is none; a lost
+/// connection is librdkafka's to mend, and is a warning.
 pub(crate) fn bridge_error(error: &KafkaError, reason: &str) {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::PartitionEOF) => {}

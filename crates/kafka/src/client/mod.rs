@@ -1,5 +1,5 @@
-//! Configurations of every Kafka client: what exactly-once needs is fixed, what is a matter of taste has a default that
-//! the settings' extra properties override.
+//! Configurations of every Kafka client: what exactly-once needs is fixed, what is a matter of
+//! taste has a default that the settings' extra properties override.
 
 mod guard;
 mod leave;
@@ -62,7 +62,8 @@ fn finish(
     Ok(config)
 }
 
-/// Takes PLAIN where no mechanism of SASL is given: librdkafka's own default is Kerberos, which is not compiled in.
+/// Takes PLAIN where no mechanism of SASL is given: librdkafka's own default is Kerberos, which is
+/// not compiled in.
 fn log_in_by_what_is_built(config: &mut ClientConfig) -> Result<(), ConfigError> {
     let is_sasl = |protocol: &str| protocol.to_ascii_uppercase().starts_with("SASL_");
     if !config.get("security.protocol").is_some_and(is_sasl) {
@@ -131,7 +132,8 @@ pub fn consumer_config(
     Ok(config)
 }
 
-/// A reader of partitions it assigns itself, which joins no group. `group` is where committed offsets are looked up.
+/// A reader of partitions it assigns itself, which joins no group. `group` is where committed
+/// offsets are looked up.
 ///
 /// # Errors
 /// A property that would break the guarantees.
@@ -148,15 +150,17 @@ pub fn reader_config(kafka: &Kafka, group: &str) -> Result<ClientConfig, ConfigE
 /// A worker's consumer: member `member` of `group`.
 ///
 /// The protocol is the classic one with the `cooperative-sticky` assignor and static membership:
-/// * Cooperative, because state follows its partition: a rebalance takes only the partitions that move, and the others
-///   keep their state and go on.
-/// * Classic, not the newer `consumer` protocol: with that, the session timeout is the brokers' and cannot be checked
-///   against the transaction and drain timeouts here, and the member's epoch changes with heartbeats between reading
-///   the group metadata and sending it, which aborts transactions for nothing.
-/// * Static, for two reasons. A restarted process gets its partitions back at once, in place of waiting until the dead
-///   member's session has ended. And a broker checks the member of a transactional offset commit only if it names one:
-///   a member that was thrown out while it hung has an empty id and generation -1 until it joins again, and its commit
-///   would be let through. With an instance id it is checked always, so a zombie is always fenced.
+/// * Cooperative, because state follows its partition: a rebalance takes only the partitions that
+///   move, and the others keep their state and go on.
+/// * Classic, not the newer `consumer` protocol: with that, the session timeout is the brokers' and
+///   cannot be checked against the transaction and drain timeouts here, and the member's epoch
+///   changes with heartbeats between reading the group metadata and sending it, which aborts
+///   transactions for nothing.
+/// * Static, for two reasons. A restarted process gets its partitions back at once, in place of
+///   waiting until the dead member's session has ended. And a broker checks the member of a
+///   transactional offset commit only if it names one: a member that was thrown out while it hung
+///   has an empty id and generation -1 until it joins again, and its commit would be let through.
+///   With an instance id it is checked always, so a zombie is always fenced.
 ///
 /// # Errors
 /// A property that would break the guarantees.
@@ -188,8 +192,8 @@ pub fn worker_consumer_config(
     Ok(config)
 }
 
-/// A client that is asked for partitions' ends with the records of open transactions counted in: their high watermarks. It
-/// reads no record.
+/// A client that is asked for partitions' ends with the records of open transactions counted in:
+/// their high watermarks. It reads no record.
 ///
 /// # Errors
 /// A property that contradicts the settings.
@@ -236,7 +240,8 @@ pub fn transactional_producer_config(
         .set("transactional.id", transactional_id)
         .set("transaction.timeout.ms", timeouts.transaction_ms.to_string())
         .set("message.timeout.ms", timeouts.message_ms.to_string())
-        // A success needs no event: the commit is the acknowledgement. Failures are reported and abort.
+        // A success needs no event: the commit is the acknowledgement. Failures are reported and
+        // abort.
         .set("delivery.report.only.error", "true");
     Ok(config)
 }
@@ -263,7 +268,8 @@ fn producer_defaults(config: &mut ClientConfig) {
         .set("compression.type", "lz4")
         .set("linger.ms", "5")
         .set("batch.size", "1000000")
-        // Dead letters are as large as the largest record that a topic of Kafka's own default takes, and their headers.
+        // Dead letters are as large as the largest record that a topic of Kafka's own default
+        // takes, and their headers.
         .set("message.max.bytes", MAX_COPY_BYTES.to_string())
         .set("queue.buffering.max.messages", "500000")
         .set("queue.buffering.max.kbytes", "131072");

@@ -27,11 +27,12 @@ const DRAIN: &str = "worker.drain_timeout_ms";
 const COMMIT: &str = "worker.commit_interval_ms";
 
 impl Timeouts {
-    /// The timeouts of `worker`; the message timeout is two thirds of the transaction's unless given.
+    /// The timeouts of `worker`; the message timeout is two thirds of the transaction's unless
+    /// given.
     ///
     /// # Errors
-    /// They are not in order: message below transaction below session, drain below session, commit interval below
-    /// transaction.
+    /// They are not in order: message below transaction below session, drain below session, commit
+    /// interval below transaction.
     pub fn of(worker: &Worker) -> Result<Self, ConfigError> {
         let message_ms = message_timeout_ms(worker)?.unwrap_or(worker.transaction_timeout_ms * 2 / 3);
         let timeouts = Self {
@@ -76,15 +77,16 @@ impl Timeouts {
         Ok(timeouts)
     }
 
-    /// librdkafka's `max.poll.interval.ms`: how long a worker may be away from its consumer. It is always between two polls for less
-    /// than a commit and an abort take; the rest is a margin.
+    /// librdkafka's `max.poll.interval.ms`: how long a worker may be away from its consumer. It is
+    /// always between two polls for less than a commit and an abort take; the rest is a margin.
     pub(crate) fn max_poll_interval(&self) -> Duration {
         Duration::from_millis((self.session_ms * 2).max(90_000))
     }
 
-    /// librdkafka's `connections.max.idle.ms` of a transactional producer. While it waits for a group coordinator that has gone,
-    /// librdkafka looks for the new one only when any of its connections changes its state (librdkafka issue 5511): so one that has
-    /// nothing to say is closed, well within a transaction's time.
+    /// librdkafka's `connections.max.idle.ms` of a transactional producer. While it waits for a
+    /// group coordinator that has gone, librdkafka looks for the new one only when any of its
+    /// connections changes its state (librdkafka issue 5511): so one that has nothing to say is
+    /// closed, well within a transaction's time.
     pub(crate) fn max_idle_ms(&self) -> u64 {
         (self.transaction_ms / 4).clamp(1_000, 10_000)
     }

@@ -1,7 +1,8 @@
 //! What of a record goes into a copy of bounded size.
 //!
-//! What the copy says for itself always goes in. Of the rest, the key comes first and has an eighth of the room at most;
-//! then the record's own headers, in their order, each that fits into half of what is left; then the value.
+//! What the copy says for itself always goes in. Of the rest, the key comes first and has an eighth
+//! of the room at most; then the record's own headers, in their order, each that fits into half of
+//! what is left; then the value.
 
 use std::borrow::Cow;
 

@@ -5,17 +5,18 @@ use rdkafka::ClientConfig;
 
 use crate::admin;
 
-/// What a topic is taken to take until the cluster has been asked, or if it does not say: a little less than Kafka's own
-/// default.
+/// What a topic is taken to take until the cluster has been asked, or if it does not say: a little
+/// less than Kafka's own default.
 const DEFAULT_BYTES: usize = 1_000_000;
-/// The cluster is not asked for the sake of a smaller copy: nearly every topic takes it, and a refusal tells otherwise.
+/// The cluster is not asked for the sake of a smaller copy: nearly every topic takes it, and a
+/// refusal tells otherwise.
 const WITHOUT_ASKING_BYTES: usize = 65_536;
 /// A topic that takes no copy of this size takes none.
 const LEAST_BYTES: usize = 2_048;
 
-/// What the topics of copies take. The cluster is asked for a topic's `max.message.bytes` when the first large copy comes,
-/// and again when it has refused one. Where it does not say (that needs the right to describe the topic's settings), what
-/// is refused is tried again with half of the size.
+/// What the topics of copies take. The cluster is asked for a topic's `max.message.bytes` when the
+/// first large copy comes, and again when it has refused one. Where it does not say (that needs the
+/// right to describe the topic's settings), what is refused is tried again with half of the size.
 #[derive(Debug)]
 pub struct TopicLimits {
     kafka: Kafka,
@@ -44,8 +45,8 @@ impl TopicLimits {
         }
     }
 
-    /// Bytes that a batch for `topic` may have, where a copy of `wanted_bytes` is to be sent. May ask the cluster, for some
-    /// seconds.
+    /// Bytes that a batch for `topic` may have, where a copy of `wanted_bytes` is to be sent. May
+    /// ask the cluster, for some seconds.
     pub fn of(&mut self, topic: &str, wanted_bytes: usize) -> usize {
         let (at, client_bytes) = (self.find(topic), self.client_bytes);
         if wanted_bytes > WITHOUT_ASKING_BYTES && !self.topics[at].is_asked {
@@ -57,7 +58,8 @@ impl TopicLimits {
         self.topics[at].bytes.min(client_bytes)
     }
 
-    /// The cluster has refused a copy for `topic` because of its size. Whether a smaller one is worth a try.
+    /// The cluster has refused a copy for `topic` because of its size. Whether a smaller one is
+    /// worth a try.
     pub fn refused(&mut self, topic: &str) -> bool {
         let Some(at) = self.topics.iter().position(|known| known.topic == topic) else {
             return false;

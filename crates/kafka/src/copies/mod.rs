@@ -1,13 +1,14 @@
 //! Copies of input records: dead letters and late records.
 //!
-//! A copy has the record's key and value, and as headers, in this order: what the copying service has to say, where the
-//! record came from (`source.topic`, `source.partition`, `source.offset`, `source.timestamp_ms`), and the record's own. The
-//! names of the first two kinds are Millrace's: one of the record's own headers that has such a name is kept as
-//! `original.` and its name, and [`own_headers`] takes that back.
+//! A copy has the record's key and value, and as headers, in this order: what the copying service
+//! has to say, where the record came from (`source.topic`, `source.partition`, `source.offset`,
+//! `source.timestamp_ms`), and the record's own. The names of the first two kinds are Millrace's:
+//! one of the record's own headers that has such a name is kept as `original.` and its name, and
+//! [`own_headers`] takes that back.
 //!
-//! A copy that would be larger than its topic takes is cut: it then has a header `truncated` with the length that the value
-//! had, and `truncated.key` and `truncated.headers` where these were cut too. The source's position says where the whole is,
-//! as long as the source topic retains it.
+//! A copy that would be larger than its topic takes is cut: it then has a header `truncated` with
+//! the length that the value had, and `truncated.key` and `truncated.headers` where these were cut
+//! too. The source's position says where the whole is, as long as the source topic retains it.
 
 mod fit;
 mod limits;
@@ -20,7 +21,8 @@ use crate::{InputRecord, RecordHeader, RecordHeaders};
 pub use limits::TopicLimits;
 pub use names::{header, is_reserved, own_headers};
 
-/// Bytes of a batch beside its records, and those a record may need beside its key, its value and its headers.
+/// Bytes of a batch beside its records, and those a record may need beside its key, its value and
+/// its headers.
 pub(crate) const OVERHEAD_BYTES: usize = 61 + 36;
 
 /// A record's own bytes, kept until it is known whether it becomes a dead letter.
@@ -130,7 +132,8 @@ pub struct RecordCopy<'a> {
     pub is_cut: bool,
 }
 
-/// The copy of `source`, with the headers `said` first, for a topic whose batches may have `limit` bytes.
+/// The copy of `source`, with the headers `said` first, for a topic whose batches may have `limit`
+/// bytes.
 #[must_use]
 pub fn copy<'a>(source: &SourceRecord<'a>, said: &[(&str, &[u8])], limit: usize) -> RecordCopy<'a> {
     let fitted = fit::fit(source, said, limit);

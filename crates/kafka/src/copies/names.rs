@@ -28,7 +28,8 @@ pub mod header {
     pub const TRUNCATED_KEY: &str = "truncated.key";
     /// The names of the source's headers that were left out, with commas between.
     pub const TRUNCATED_HEADERS: &str = "truncated.headers";
-    /// On a record that was sent again: topic, partition and offset of its copy. It counts as the record's own.
+    /// On a record that was sent again: topic, partition and offset of its copy. It counts as the
+    /// record's own.
     pub const REPLAYED_FROM: &str = "replayed.from";
 }
 
@@ -54,8 +55,8 @@ pub fn is_reserved(name: &str) -> bool {
     )
 }
 
-/// The name on a copy of the source's header `name`. One that looks like a prefixed name is prefixed once more, so that
-/// [`own_headers`] finds the names as they were.
+/// The name on a copy of the source's header `name`. One that looks like a prefixed name is
+/// prefixed once more, so that [`own_headers`] finds the names as they were.
 pub(super) fn on_copy<'a>(name: &Cow<'a, str>) -> Cow<'a, str> {
     if is_reserved(name) || name.starts_with(PREFIX) {
         Cow::Owned(format!("{PREFIX}{name}"))

@@ -38,7 +38,8 @@ pub(super) fn open(url: &Url, options: &BTreeMap<String, String>) -> Result<Arc<
     build(&scheme, url, of_environment.chain(given).collect()).map_err(|error| error.to_string())
 }
 
-/// As the library's own function, but for the retries: those are the callers', who know what to do meanwhile.
+/// As the library's own function, but for the retries: those are the callers', who know what to do
+/// meanwhile.
 fn build(
     scheme: &ObjectStoreScheme,
     url: &Url,
@@ -63,7 +64,8 @@ fn build(
     })
 }
 
-/// The library passes over options that it does not know: a slip of the keyboard would go unnoticed.
+/// The library passes over options that it does not know: a slip of the keyboard would go
+/// unnoticed.
 fn check(scheme: &ObjectStoreScheme, option: &str) -> Result<(), String> {
     let (is_known, example) = match scheme {
         ObjectStoreScheme::GoogleCloudStorage => (

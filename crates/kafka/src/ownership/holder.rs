@@ -20,8 +20,8 @@ const NAP: Duration = Duration::from_millis(100);
 
 /// Blocks until no member of `group` has one of the static `members`' names, or until `is_stopped`.
 ///
-/// For a process that was fenced by another of its name: as long as that one is there, a restart would take the name back,
-/// and so the two would change places without end.
+/// For a process that was fenced by another of its name: as long as that one is there, a restart
+/// would take the name back, and so the two would change places without end.
 ///
 /// # Errors
 /// The configuration is impossible.

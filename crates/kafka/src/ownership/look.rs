@@ -21,7 +21,8 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// `None` where nothing can be said: a rebalance is under way, there is no member, or an assignment is not understood.
+    /// `None` where nothing can be said: a rebalance is under way, there is no member, or an
+    /// assignment is not understood.
     pub(super) fn of(group: &GroupInfo, topic: &str, partitions: usize) -> Option<Self> {
         if group.state() != STABLE || group.protocol_type() != PROTOCOL_TYPE {
             return None;
@@ -66,8 +67,9 @@ pub(super) fn is_static_member(id: &str, instance: &str) -> bool {
         .is_some_and(|uuid| uuid.len() == UUID_LEN)
 }
 
-/// The partitions of `topic` in a `ConsumerProtocolAssignment` (the Kafka repository's schema of that name): a version, then
-/// topics with their partitions, then data of the assignor's; big-endian, counts of 4 bytes, lengths of 2. `None` if it is none.
+/// The partitions of `topic` in a `ConsumerProtocolAssignment` (the Kafka repository's schema of
+/// that name): a version, then topics with their partitions, then data of the assignor's;
+/// big-endian, counts of 4 bytes, lengths of 2. `None` if it is none.
 fn assigned(mut bytes: &[u8], topic: &str) -> Option<Vec<i32>> {
     let _version = i16::from_be_bytes(take(&mut bytes)?);
     let mut partitions = Vec::new();

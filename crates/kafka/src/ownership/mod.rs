@@ -1,11 +1,14 @@
 //! Finds partitions that no member of the group owns, and has them dealt out again.
 //!
-//! A cooperative rebalance (KIP-429) takes two rounds: in the first a member gives partitions up, in the second, which it asks for by
-//! joining again, another gets them. A static member (KIP-345) that dies in between and comes back is given its last assignment without a
-//! rebalance. So there is no second round, and what it gave up has no owner until something else makes the group rebalance.
+//! A cooperative rebalance (KIP-429) takes two rounds: in the first a member gives partitions up,
+//! in the second, which it asks for by joining again, another gets them. A static member (KIP-345)
+//! that dies in between and comes back is given its last assignment without a rebalance. So there
+//! is no second round, and what it gave up has no owner until something else makes the group
+//! rebalance.
 //!
-//! Therefore each process looks at its group now and then. Where partitions have no owner twice in a row, one worker of the group, the one with
-//! the least member id, drains, leaves and joins again: both make the group deal all partitions out.
+//! Therefore each process looks at its group now and then. Where partitions have no owner twice in
+//! a row, one worker of the group, the one with the least member id, drains, leaves and joins
+//! again: both make the group deal all partitions out.
 
 mod holder;
 mod look;
@@ -43,7 +46,8 @@ impl Rejoin {
     }
 }
 
-/// Time between two looks: longer than a member may take to give partitions up, as they have no owner meanwhile.
+/// Time between two looks: longer than a member may take to give partitions up, as they have no
+/// owner meanwhile.
 fn interval(timeouts: Timeouts) -> Duration {
     Duration::from_millis((timeouts.session_ms / 2).max(timeouts.drain_ms + 1_000))
 }
@@ -87,7 +91,8 @@ fn look_at(
     Ok(found.and_then(|found| Look::of(found, topic, partitions)))
 }
 
-/// Acts on what has no owner now, as it had none `before`. Returns what the next look is to be compared with.
+/// Acts on what has no owner now, as it had none `before`. Returns what the next look is to be
+/// compared with.
 fn judge<J: Job>(
     shared: &Shared<J>,
     look: Option<Look>,

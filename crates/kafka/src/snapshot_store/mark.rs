@@ -8,8 +8,8 @@ use object_store::{ObjectStoreExt, PutPayload};
 
 use super::{SnapshotStore, StoreError};
 
-/// Says that a worker gave a partition up in good order, with `offset` as its last commit. Its next owner takes the mark away
-/// before it commits anything.
+/// Says that a worker gave a partition up in good order, with `offset` as its last commit. Its next
+/// owner takes the mark away before it commits anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// The last commit.
@@ -60,7 +60,8 @@ impl SnapshotStore {
         Ok(parsed)
     }
 
-    /// Takes a partition's mark away: it is about to be no longer true. Where that fails, it is tried again with each snapshot.
+    /// Takes a partition's mark away: it is about to be no longer true. Where that fails, it is
+    /// tried again with each snapshot.
     ///
     /// # Errors
     /// The store fails.

@@ -46,8 +46,9 @@ impl TransactionalProducer {
         )
     }
 
-    /// A batch is refused as a whole if it is too large for its topic. So where that takes less than the client's batches may
-    /// have, no more is left in the queue at once than the topic takes.
+    /// A batch is refused as a whole if it is too large for its topic. So where that takes less
+    /// than the client's batches may have, no more is left in the queue at once than the topic
+    /// takes.
     fn make_room(&mut self, bytes: usize, limit: usize) -> Result<(), Failure> {
         if limit >= self.batch_bytes {
             return Ok(());

@@ -1,4 +1,5 @@
-//! The transactional producer: retriable errors are retried in place, abortable ones abort, fatal ones stop.
+//! The transactional producer: retriable errors are retried in place, abortable ones abort, fatal
+//! ones stop.
 
 mod copies;
 mod deliveries;
@@ -62,7 +63,8 @@ pub(crate) struct TransactionalProducer {
     limits: TopicLimits,
     /// Bytes that the client puts into a batch at most, but for one record that is larger.
     batch_bytes: usize,
-    /// Bytes of copies for topics that take less than that, since the client's queue was last empty.
+    /// Bytes of copies for topics that take less than that, since the client's queue was last
+    /// empty.
     unsent_copy_bytes: usize,
     open: bool,
     transaction_timeout: Duration,
@@ -98,8 +100,8 @@ impl TransactionalProducer {
         })
     }
 
-    /// Fences whoever had the transactional id and ends the transaction it left open. Waits for the cluster until
-    /// `stop` is set.
+    /// Fences whoever had the transactional id and ends the transaction it left open. Waits for the
+    /// cluster until `stop` is set.
     pub(crate) fn init(&self, stop: &AtomicBool) -> Result<(), WorkerError> {
         let started = Instant::now();
         loop {
@@ -142,8 +144,8 @@ impl TransactionalProducer {
         self.base().client().context()
     }
 
-    /// What the first record that was not acknowledged means, if there is one. A copy that was too large is sent again,
-    /// with its transaction, as a smaller one.
+    /// What the first record that was not acknowledged means, if there is one. A copy that was too
+    /// large is sent again, with its transaction, as a smaller one.
     fn check(&mut self) -> Result<(), Failure> {
         let Some(failed) = self.deliveries().take() else {
             return Ok(());
@@ -172,8 +174,8 @@ impl TransactionalProducer {
         self.retry("send_offsets_to_transaction", deadline, |producer| {
             producer.send_offsets_to_transaction(offsets, group, SLICE)
         })?;
-        // The outcome of a commit that is not answered is unknown, so that it must not be taken for aborted: new clients
-        // find out, or the next start.
+        // The outcome of a commit that is not answered is unknown, so that it must not be taken for
+        // aborted: new clients find out, or the next start.
         match self.retry("commit_transaction", deadline, |producer| {
             producer.commit_transaction(SLICE)
         }) {
@@ -244,7 +246,8 @@ impl TransactionalProducer {
             KafkaError::Transaction(reason) if reason.txn_requires_abort() && !reason.is_fatal() => {
                 Failure::Abort(format!("{action}: {reason}"))
             }
-            // Producing fails with "the state is wrong" once something else has made the transaction abortable.
+            // Producing fails with "the state is wrong" once something else has made the
+            // transaction abortable.
             KafkaError::MessageProduction(_) if self.base().client().fatal_error().is_none() => {
                 Failure::Abort(format!("{action}: {error}"))
             }

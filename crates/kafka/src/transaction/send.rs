@@ -22,8 +22,9 @@ pub(super) struct Gathered {
 }
 
 impl TransactionalProducer {
-    /// Adds a record to the transaction, waiting for room in the client's queue. It is handed over with others of its topic, by
-    /// [`TransactionalProducer::hand_over`] at the latest; what the client refuses then fails as if it had been refused here.
+    /// Adds a record to the transaction, waiting for room in the client's queue. It is handed over
+    /// with others of its topic, by [`TransactionalProducer::hand_over`] at the latest; what the
+    /// client refuses then fails as if it had been refused here.
     pub(crate) fn send(&mut self, record: &OutputRecord<'_>, metrics: &JobMetrics) -> Result<(), Failure> {
         if !record.headers.is_empty() {
             return self.send_alone(record, metrics);
@@ -129,7 +130,8 @@ impl TransactionalProducer {
         self.failure("produce", error)
     }
 
-    /// Room comes with acknowledgements or, at the latest, when the message timeout gives records up.
+    /// Room comes with acknowledgements or, at the latest, when the message timeout gives records
+    /// up.
     fn wait_for_room(&mut self, counted: &mut bool, metrics: &JobMetrics) -> Result<(), Failure> {
         if !std::mem::replace(counted, true) {
             metrics.queue_full.inc();

@@ -20,7 +20,8 @@ type Client = BaseConsumer<WorkerContext>;
 const SEEK: Duration = Duration::from_millis(200);
 /// How long an abort may take after a drain that had not enough time for its commit.
 pub(super) const ABORT: Duration = Duration::from_secs(2);
-/// How long looking up the ends of assigned partitions may take; librdkafka holds all partitions back meanwhile.
+/// How long looking up the ends of assigned partitions may take; librdkafka holds all partitions
+/// back meanwhile.
 const PLACES: Duration = Duration::from_secs(2);
 /// How long a restored partition may wait for its seek before the consumer is made anew.
 const SEEK_LIMIT: Duration = Duration::from_secs(30);
@@ -138,7 +139,8 @@ impl<J: Job> Core<J> {
         Ok(())
     }
 
-    /// Aborts the open transaction, by `deadline`, and rolls back every partition with uncommitted work.
+    /// Aborts the open transaction, by `deadline`, and rolls back every partition with uncommitted
+    /// work.
     pub(super) fn abort_and_rewind(
         &mut self,
         consumer: &Client,
@@ -191,7 +193,8 @@ impl<J: Job> Core<J> {
         Ok(())
     }
 
-    /// Lets a restored partition read from where its state is. A consumer that is not ready to seek is asked again.
+    /// Lets a restored partition read from where its state is. A consumer that is not ready to seek
+    /// is asked again.
     fn start(
         &mut self,
         consumer: &Client,
@@ -223,10 +226,11 @@ impl<J: Job> Core<J> {
 
 /// Where assigned partitions wait for their restore: at their end, by its number.
 ///
-/// It must not be a logical offset (end, beginning, stored): when the answer to librdkafka's look-up of that comes after
-/// the seek, it looks it up again half a second later, and jumps there, over records. And it must be in the log: a fetch
-/// may be under way before the pause, and one out of range stops the partition for good. Where a leader does not answer,
-/// the start of a young log is the best guess; if it is wrong, the consumer is made anew.
+/// It must not be a logical offset (end, beginning, stored): when the answer to librdkafka's
+/// look-up of that comes after the seek, it looks it up again half a second later, and jumps there,
+/// over records. And it must be in the log: a fetch may be under way before the pause, and one out
+/// of range stops the partition for good. Where a leader does not answer, the start of a young log
+/// is the best guess; if it is wrong, the consumer is made anew.
 fn waiting_places(consumer: &Client, topic: &str, numbers: &[i32]) -> Vec<(i32, Offset)> {
     let ends = list(topic, numbers.iter().map(|number| (*number, Offset::End)))
         .and_then(|list| consumer.offsets_for_times(list, PLACES));
@@ -243,7 +247,8 @@ fn waiting_places(consumer: &Client, topic: &str, numbers: &[i32]) -> Vec<(i32, 
     numbers.iter().map(place).collect()
 }
 
-/// Pauses a partition: from this call on, nothing fetched before is delivered but what is in a batch already.
+/// Pauses a partition: from this call on, nothing fetched before is delivered but what is in a
+/// batch already.
 pub(super) fn pause(consumer: &Client, topic: &str, partition: i32) -> Result<(), WorkerError> {
     let paused = list(topic, [(partition, Offset::Invalid)]).and_then(|list| consumer.pause(&list));
     paused.map_err(failed("pausing a partition"))

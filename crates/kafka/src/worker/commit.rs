@@ -21,8 +21,8 @@ const SNAPSHOT_SHARE: u32 = 20;
 const MAX_SNAPSHOT_INTERVAL: Duration = Duration::from_secs(60);
 
 impl<J: Job> Core<J> {
-    /// Commits everything processed so far, with what the tasks have to say at a commit. Without anything processed it
-    /// does nothing.
+    /// Commits everything processed so far, with what the tasks have to say at a commit. Without
+    /// anything processed it does nothing.
     pub(super) fn commit(
         &mut self,
         consumer: &BaseConsumer<WorkerContext>,
@@ -34,8 +34,9 @@ impl<J: Job> Core<J> {
         let started = Instant::now();
         self.producer.begin()?;
         let offsets = self.close_batch()?;
-        // Read anew each time: the generation changes with every rebalance. A lost assignment is known by now if the
-        // metadata is of after the loss, as both come from the same thread of librdkafka, and in that order.
+        // Read anew each time: the generation changes with every rebalance. A lost assignment is
+        // known by now if the metadata is of after the loss, as both come from the same thread of
+        // librdkafka, and in that order.
         let group = consumer.group_metadata();
         if consumer.assignment_lost() {
             return Err(Failure::Abort("the assignment was lost".to_owned()));
@@ -73,15 +74,17 @@ impl<J: Job> Core<J> {
         Ok(offsets)
     }
 
-    /// Time between two snapshots of a partition: as configured, but so long that the writing thread is not busy for more
-    /// than its share. Those of a large state would else cost as much as the work on it.
+    /// Time between two snapshots of a partition: as configured, but so long that the writing
+    /// thread is not busy for more than its share. Those of a large state would else cost as much
+    /// as the work on it.
     fn snapshot_interval(&self) -> Duration {
         let all: Duration = self.partitions.active().map(|it| it.snapshots.cost()).sum();
         let affordable = (all * SNAPSHOT_SHARE).min(MAX_SNAPSHOT_INTERVAL);
         Duration::from_millis(self.config.snapshots.interval_ms).max(affordable)
     }
 
-    /// Takes the snapshot of one partition that is due: one at a time, so that no commit waits for all of them.
+    /// Takes the snapshot of one partition that is due: one at a time, so that no commit waits for
+    /// all of them.
     pub(super) fn take_due_snapshot(&mut self) {
         let interval = self.snapshot_interval();
         let Some(writer) = self.snapshots.as_ref().filter(|writer| writer.has_room()) else {
@@ -101,8 +104,8 @@ impl<J: Job> Core<J> {
         }
     }
 
-    /// Stores the last snapshots of these partitions, until `deadline`. One that is not stored costs the next owner
-    /// time, and nothing else.
+    /// Stores the last snapshots of these partitions, until `deadline`. One that is not stored
+    /// costs the next owner time, and nothing else.
     pub(super) fn store_some(&mut self, numbers: &[i32], deadline: Instant) {
         let Some(writer) = &self.snapshots else { return };
         for partition in self
@@ -117,7 +120,8 @@ impl<J: Job> Core<J> {
             else {
                 continue;
             };
-            // Only then: a state that is frozen while an earlier one waits would be copied to no use.
+            // Only then: a state that is frozen while an earlier one waits would be copied to no
+            // use.
             let has_room = writer.wait(
                 |waiting| waiting.len() < QUEUE && !waiting.contains(&number),
                 deadline,

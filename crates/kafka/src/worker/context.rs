@@ -1,4 +1,5 @@
-//! The consumer's callbacks: rebalances are queued for the worker, which answers them between two records.
+//! The consumer's callbacks: rebalances are queued for the worker, which answers them between two
+//! records.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +14,8 @@ use rdkafka::types::RDKafkaRespErr;
 
 use crate::client::{bridge_error, bridge_log};
 
-/// A rebalance that the worker has to answer: librdkafka waits for its `incremental_assign` or `incremental_unassign`
-/// and holds the assigned partitions back until then.
+/// A rebalance that the worker has to answer: librdkafka waits for its `incremental_assign` or
+/// `incremental_unassign` and holds the assigned partitions back until then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rebalance {
     /// These partitions are added; perhaps none.
@@ -47,8 +48,8 @@ impl WorkerContext {
             .pop_front()
     }
 
-    /// From here on rebalances are answered at once, as the worker has nothing left to save. Those that wait are
-    /// answered now: librdkafka would wait for ever.
+    /// From here on rebalances are answered at once, as the worker has nothing left to save. Those
+    /// that wait are answered now: librdkafka would wait for ever.
     pub(super) fn close(&self, consumer: &BaseConsumer<Self>) {
         self.closing.store(true, Ordering::Relaxed);
         while let Some(rebalance) = self.next_rebalance() {
@@ -58,7 +59,8 @@ impl WorkerContext {
 
     fn answer(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance) {
         let answered = match rebalance {
-            // What is assigned is what will be revoked, and an answer that names another partition is refused.
+            // What is assigned is what will be revoked, and an answer that names another partition
+            // is refused.
             Rebalance::Assign(numbers) => consumer.incremental_assign(&self.list(numbers)),
             Rebalance::Revoke(numbers) => consumer.assignment().and_then(|assigned| {
                 let held = |number: &i32| assigned.find_partition(&self.topic, *number).is_some();

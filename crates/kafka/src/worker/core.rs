@@ -72,7 +72,8 @@ impl<J: Job> Core<J> {
         let limits = TopicLimits::new(&config.kafka, &producer_config);
         let producer =
             TransactionalProducer::new(&producer_config, limits, transaction_timeout, &config.instance)?;
-        // Before anything is read: it ends the transaction of a predecessor, whose offsets would else be pending.
+        // Before anything is read: it ends the transaction of a predecessor, whose offsets would
+        // else be pending.
         producer.init(&shared.stop)?;
         let reader = Reader::new(&reader_config(&config.kafka, &config.group(name))?).map_err(|reason| {
             WorkerError::Client {
@@ -135,7 +136,8 @@ impl<J: Job> Core<J> {
         })
     }
 
-    /// The next record's offset in a partition; `None` if the partition is not this worker's, or is being restored.
+    /// The next record's offset in a partition; `None` if the partition is not this worker's, or is
+    /// being restored.
     pub(super) fn position(&mut self, number: i32) -> Option<i64> {
         self.partitions.active_of(number).map(|active| active.next())
     }

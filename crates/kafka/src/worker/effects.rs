@@ -27,8 +27,8 @@ pub(super) trait Effects {
     /// How many records were given to the outbox, ever.
     fn sent(&self) -> u64;
 
-    /// Takes what was refused of a partition since the last commit by word of somebody outside of the log, as control records
-    /// of a commit of `offset`.
+    /// Takes what was refused of a partition since the last commit by word of somebody outside of
+    /// the log, as control records of a commit of `offset`.
     fn take_refusals(&mut self, partition: i32, offset: i64) -> Vec<ControlRecord>;
 
     /// Takes what the client reports in place of a record; an error where the worker cannot go on.
@@ -57,7 +57,8 @@ pub(super) struct Tally {
     pub(super) started: Option<Instant>,
     pub(super) records: usize,
     pub(super) bytes: u64,
-    /// When the last record was appended to its log, in milliseconds since 1970; below 0 if that is unknown.
+    /// When the last record was appended to its log, in milliseconds since 1970; below 0 if that is
+    /// unknown.
     pub(super) newest_append_ms: i64,
 }
 

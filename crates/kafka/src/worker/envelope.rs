@@ -1,5 +1,5 @@
-//! What the worker writes before a task's state: the policy that the state has, and how many events at its offset it has
-//! had.
+//! What the worker writes before a task's state: the policy that the state has, and how many events
+//! at its offset it has had.
 
 use millrace_engine::RestoreError;
 use millrace_engine::snapshot::{StateReader, StateWriter};
@@ -10,7 +10,8 @@ const VERSION: u8 = 0xf1;
 /// The worker's part of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Envelope<'a> {
-    /// Events beside the records, at the snapshot's offset, that the state has had: a replay does not repeat them.
+    /// Events beside the records, at the snapshot's offset, that the state has had: a replay does
+    /// not repeat them.
     pub(super) directives: u32,
     /// The task's policy.
     pub(super) policy: &'a str,

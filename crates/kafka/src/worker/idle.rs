@@ -33,7 +33,8 @@ impl<J: Job> Core<J> {
         }
     }
 
-    /// Asks for the ends of the partitions: for the lag, and to confirm that a quiet one has nothing to read.
+    /// Asks for the ends of the partitions: for the lag, and to confirm that a quiet one has
+    /// nothing to read.
     fn probe(&mut self, idle_timeout: Duration) {
         let probes = self.partitions.probes(idle_timeout);
         if !probes.is_empty() {
@@ -42,10 +43,11 @@ impl<J: Job> Core<J> {
         }
     }
 
-    /// Takes the partitions' ends, advances those that are idle, and ends replays that have nothing left to read.
+    /// Takes the partitions' ends, advances those that are idle, and ends replays that have nothing
+    /// left to read.
     ///
-    /// The end that counts for an advance is the high watermark: below it and beyond the last stable offset, an open transaction
-    /// hides records that have come already.
+    /// The end that counts for an advance is the high watermark: below it and beyond the last
+    /// stable offset, an open transaction hides records that have come already.
     pub(super) fn take_probed(&mut self, probed: &[Probed]) -> Result<(), Failure> {
         self.probing = false;
         for probed in probed {
@@ -96,8 +98,8 @@ impl<J: Job> Core<J> {
         }
     }
 
-    /// Moves an idle partition's watermark as far as it may go, as an event of its order: the control record is in the
-    /// transaction that commits the offset it belongs to.
+    /// Moves an idle partition's watermark as far as it may go, as an event of its order: the
+    /// control record is in the transaction that commits the offset it belongs to.
     ///
     /// It has had nothing until `at`.
     fn advance(&mut self, number: i32, at: Instant) -> Result<(), Failure> {

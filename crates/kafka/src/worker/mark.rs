@@ -9,8 +9,8 @@ use crate::clock::now_ms;
 use crate::snapshot_store::Mark;
 
 impl<J: Job> Core<J> {
-    /// Marks the last commits of partitions that go, until `deadline`: exact proofs, should the group's offsets get lost. One
-    /// that cannot be set is missed only then.
+    /// Marks the last commits of partitions that go, until `deadline`: exact proofs, should the
+    /// group's offsets get lost. One that cannot be set is missed only then.
     pub(super) fn set_marks(&self, numbers: &[i32], deadline: Instant) {
         let Some(store) = &self.store else { return };
         for partition in self

@@ -1,13 +1,16 @@
 //! The exactly-once worker: one consumer and one transactional producer on one thread.
 //!
-//! * The loop takes records by the batch, gives each to its partition's task, and commits at an interval: outputs and offsets in one
-//!   transaction, with the group metadata read for it anew (KIP-447). Nothing to commit, no transaction.
-//! * An assigned partition starts paused. Its state is restored on the helper thread ([`side`]), then the consumer seeks
-//!   to where the state is, and what lies below the committed offset is replayed with its outputs dropped, between the
-//!   other partitions' records and without a transaction of its own.
+//! * The loop takes records by the batch, gives each to its partition's task, and commits at an
+//!   interval: outputs and offsets in one transaction, with the group metadata read for it anew
+//!   (KIP-447). Nothing to commit, no transaction.
+//! * An assigned partition starts paused. Its state is restored on the helper thread ([`side`]),
+//!   then the consumer seeks to where the state is, and what lies below the committed offset is
+//!   replayed with its outputs dropped, between the other partitions' records and without a
+//!   transaction of its own.
 //! * An abort rolls back: every partition with uncommitted work is restored in the same way.
-//! * librdkafka takes any call of `incremental_assign` or `incremental_unassign` for the answer to the rebalance that may
-//!   be waiting for one. They are therefore called for that alone; a restore only seeks.
+//! * librdkafka takes any call of `incremental_assign` or `incremental_unassign` for the answer to
+//!   the rebalance that may be waiting for one. They are therefore called for that alone; a restore
+//!   only seeks.
 
 mod assignment;
 mod commit;
@@ -98,8 +101,8 @@ impl<'s, J: Job> Worker<'s, J> {
         })
     }
 
-    /// Runs until the stop flag is set or the worker is asked to rejoin, then drains and leaves the group; or until it
-    /// cannot go on.
+    /// Runs until the stop flag is set or the worker is asked to rejoin, then drains and leaves the
+    /// group; or until it cannot go on.
     pub(crate) fn run(mut self) -> Result<Ended, WorkerError> {
         let result = self
             .run_until_ended()
@@ -121,8 +124,8 @@ impl<'s, J: Job> Worker<'s, J> {
         result
     }
 
-    /// Tells who has fenced the producer: another process of this one's name joins the group next, by which the consumer is
-    /// fenced too, and learns of it by a heartbeat.
+    /// Tells who has fenced the producer: another process of this one's name joins the group next,
+    /// by which the consumer is fenced too, and learns of it by a heartbeat.
     fn by_whom(&self, error: WorkerError) -> WorkerError {
         if !matches!(error, WorkerError::Fenced { .. }) {
             return error;
@@ -169,7 +172,8 @@ impl<'s, J: Job> Worker<'s, J> {
         Ok(Ended::Stopped)
     }
 
-    /// Aborts, and lets the cluster breathe: an outage ends by itself, and is waited for as long as it takes.
+    /// Aborts, and lets the cluster breathe: an outage ends by itself, and is waited for as long as
+    /// it takes.
     fn back_off(&mut self, reason: &str) -> Result<(), WorkerError> {
         let deadline = Instant::now() + Duration::from_millis(self.core.timeouts.transaction_ms);
         self.core
@@ -180,10 +184,12 @@ impl<'s, J: Job> Worker<'s, J> {
         Ok(())
     }
 
-    /// A batch of records, and then everything else that is due. Returns whether a transaction was committed.
+    /// A batch of records, and then everything else that is due. Returns whether a transaction was
+    /// committed.
     ///
-    /// A batch is gone through to its end before a rebalance is answered or a restored partition seeks. So what it holds of
-    /// a partition that is rolled back meanwhile is passed over, and comes again after the seek.
+    /// A batch is gone through to its end before a rebalance is answered or a restored partition
+    /// seeks. So what it holds of a partition that is rolled back meanwhile is passed over, and
+    /// comes again after the seek.
     fn step(&mut self) -> Result<bool, Failure> {
         let _round = InFlight::begin();
         let wait = self
@@ -246,7 +252,8 @@ impl<'s, J: Job> Worker<'s, J> {
         Ok(())
     }
 
-    /// Serves what is not about an assigned partition: rebalances are put in their queue, errors are looked at.
+    /// Serves what is not about an assigned partition: rebalances are put in their queue, errors
+    /// are looked at.
     fn serve_events(&mut self) -> Result<(), Failure> {
         while let Some(item) = self.consumer.consumer().poll(Duration::ZERO) {
             match item {
@@ -281,8 +288,8 @@ impl<'s, J: Job> Worker<'s, J> {
         Ok(())
     }
 
-    /// Leaves the group at once after a drain, so that the others take over; after an error the membership is kept, as
-    /// the restarted process is the same member.
+    /// Leaves the group at once after a drain, so that the others take over; after an error the
+    /// membership is kept, as the restarted process is the same member.
     fn leave(&self, drained: bool) {
         let consumer = self.consumer.consumer();
         consumer.context().close(consumer);

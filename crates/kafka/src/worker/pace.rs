@@ -1,18 +1,20 @@
 //! When the open batch is committed.
 //!
-//! A worker does nothing else while it commits, and one commit costs the brokers about forty requests: its own, those of
-//! the followers of every log that it is written to, and those of the readers that it wakes. So a batch is committed soon
-//! where somebody waits for what is in it, and else seldom.
+//! A worker does nothing else while it commits, and one commit costs the brokers about forty
+//! requests: its own, those of the followers of every log that it is written to, and those of the
+//! readers that it wakes. So a batch is committed soon where somebody waits for what is in it, and
+//! else seldom.
 
 use std::time::Duration;
 
-/// Where nobody waits, and however long commits take, a batch is open no longer than this, unless more is configured.
+/// Where nobody waits, and however long commits take, a batch is open no longer than this, unless
+/// more is configured.
 const MOST: Duration = Duration::from_secs(1);
-/// A batch is open this many times as long as the last commit took: on a cluster that is short of processor time, workers
-/// that went on committing at the same pace would do little but wait.
+/// A batch is open this many times as long as the last commit took: on a cluster that is short of
+/// processor time, workers that went on committing at the same pace would do little but wait.
 const FACTOR: u32 = 2;
-/// Records that have been in the log for longer than this are a backlog: nobody sees whether an output of theirs comes a
-/// second later.
+/// Records that have been in the log for longer than this are a backlog: nobody sees whether an
+/// output of theirs comes a second later.
 const BACKLOG_MS: i64 = 2_000;
 
 /// How long a batch may stay open.
@@ -32,8 +34,8 @@ impl Pace {
         }
     }
 
-    /// Time from the first record of a batch to its commit, when the last one `took` so long. `is_awaited`: the batch has
-    /// outputs, and they are not of a backlog.
+    /// Time from the first record of a batch to its commit, when the last one `took` so long.
+    /// `is_awaited`: the batch has outputs, and they are not of a backlog.
     pub(super) fn interval(self, took: Duration, is_awaited: bool) -> Duration {
         if is_awaited {
             (took * FACTOR).clamp(self.least, self.most)
@@ -43,7 +45,8 @@ impl Pace {
     }
 }
 
-/// Whether a record that was appended at one time and is read at the other is of a backlog; a time below 0 is unknown.
+/// Whether a record that was appended at one time and is read at the other is of a backlog; a time
+/// below 0 is unknown.
 pub(super) fn is_backlog(appended_ms: i64, now_ms: i64) -> bool {
     appended_ms >= 0 && now_ms.saturating_sub(appended_ms) > BACKLOG_MS
 }

@@ -1,7 +1,8 @@
 //! One assigned partition: its task, where it is in the log, and its replay.
 //!
-//! A partition is restored, then replays what was committed before, then is live. What it has done since the last commit
-//! it keeps or takes back as a whole: an abort throws the state away, and it is restored anew.
+//! A partition is restored, then replays what was committed before, then is live. What it has done
+//! since the last commit it keeps or takes back as a whole: an abort throws the state away, and it
+//! is restored anew.
 
 mod directives;
 mod looks;
@@ -33,7 +34,8 @@ use crate::{InputRecord, Task, TaskError, WorkerError};
 /// Time between two watermarks of a partition in the control topic.
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time between two statements of a partition's policy in the control topic: short to any time that logs are kept for.
+/// Time between two statements of a partition's policy in the control topic: short to any time that
+/// logs are kept for.
 const STATE_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The records to replay after a restore: those below the committed offset.
@@ -213,8 +215,8 @@ impl<T: Task> Active<T> {
         Ok(())
     }
 
-    /// Repeats what was done before with the records of a run, and the advances before them; gives those that are new. What
-    /// is behind the partition's position is passed over.
+    /// Repeats what was done before with the records of a run, and the advances before them; gives
+    /// those that are new. What is behind the partition's position is passed over.
     fn replay<'r, 'b>(
         &mut self,
         run: &'r [InputRecord<'b>],
@@ -254,14 +256,16 @@ impl<T: Task> Active<T> {
         Ok(rest)
     }
 
-    /// Ends the replay where nothing is left to read of it, and repeats the directives that are left.
+    /// Ends the replay where nothing is left to read of it, and repeats the directives that are
+    /// left.
     pub(super) fn end_replay(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
         let Phase::Replaying(mut replay) = std::mem::replace(&mut self.phase, Phase::Live) else {
             return Ok(());
         };
         debug_assert!(self.next <= replay.until, "a replay went beyond its end");
         self.go_to(self.next.max(replay.until));
-        // Those from before markers of transactions that the group's offset has passed over are not at this offset.
+        // Those from before markers of transactions that the group's offset has passed over are not
+        // at this offset.
         while let Some(directive) = replay.directives.take_before(self.next - 1) {
             repeat(&mut self.task, self.number, &self.terms, &directive)?;
             self.snapshots.state_changed();
@@ -299,13 +303,14 @@ impl<T: Task> Active<T> {
         self.next = next;
     }
 
-    /// A record of this partition was fetched and not processed, or something else was reported in its place. It needs a
-    /// roll-back, live or not: the client's position is beyond it.
+    /// A record of this partition was fetched and not processed, or something else was reported in
+    /// its place. It needs a roll-back, live or not: the client's position is beyond it.
     pub(super) fn leave_out(&mut self) {
         self.work = Work::Torn;
     }
 
-    /// Adds what the task and the worker have to say at a commit; the offset to commit, where there is something to.
+    /// Adds what the task and the worker have to say at a commit; the offset to commit, where there
+    /// is something to.
     pub(super) fn close(&mut self, effects: &mut impl Effects) -> Result<Option<i64>, Failure> {
         match self.work {
             Work::Committed => return Ok(None),
@@ -341,7 +346,8 @@ impl<T: Task> Active<T> {
         for refused in effects.take_refusals(self.number, offset) {
             self.publish(&refused, effects);
         }
-        // Then nothing has come of what is after the last control record, if the group should ever forget its offset.
+        // Then nothing has come of what is after the last control record, if the group should ever
+        // forget its offset.
         if self.terms.tells_outputs && self.has_output && effects.sent() == sent {
             let watermark_ms = self.task.watermark_ms();
             let stated = ControlRecord::Policy {
@@ -358,7 +364,8 @@ impl<T: Task> Active<T> {
         Ok(Some(self.next))
     }
 
-    /// The watermark, if it has changed since it was last written to the control topic, about a second ago or more.
+    /// The watermark, if it has changed since it was last written to the control topic, about a
+    /// second ago or more.
     fn unpublished_watermark_ms(&self) -> Option<i64> {
         let watermark_ms = self.task.watermark_ms()?;
         match self.published {
@@ -389,7 +396,8 @@ impl<T: Task> Active<T> {
         self.is_snapshot() && self.snapshots.is_due(interval)
     }
 
-    /// Freezes the state right after a commit, with what the worker writes before it into `container`.
+    /// Freezes the state right after a commit, with what the worker writes before it into
+    /// `container`.
     pub(super) fn freeze(&mut self, container: &mut Vec<u8>) -> FrozenState {
         debug_assert!(self.is_snapshot(), "only a committed state is one");
         let envelope = Envelope {

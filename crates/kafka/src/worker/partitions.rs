@@ -1,5 +1,5 @@
-//! The partitions of a worker, and what fetched records do to them. Nothing here asks Kafka: the worker loop and the
-//! simulation (`simulation`) drive it alike.
+//! The partitions of a worker, and what fetched records do to them. Nothing here asks Kafka: the
+//! worker loop and the simulation (`simulation`) drive it alike.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,8 @@ const SOON: Duration = Duration::from_millis(500);
 /// A partition of a worker.
 pub(super) struct Partition<T> {
     number: i32,
-    /// Which restore of which assignment the present state is of: an answer to an earlier one is void.
+    /// Which restore of which assignment the present state is of: an answer to an earlier one is
+    /// void.
     epoch: u64,
     /// When it was assigned, or had to be restored anew.
     since: Instant,
@@ -98,7 +99,8 @@ impl<T: Task> Partitions<T> {
         self.all.iter().filter_map(Partition::active)
     }
 
-    /// A partition's task and position; `None` if the partition is not this worker's, or is being restored.
+    /// A partition's task and position; `None` if the partition is not this worker's, or is being
+    /// restored.
     pub(super) fn active_of(&mut self, number: i32) -> Option<&mut Active<T>> {
         let partition = self.all.iter_mut().find(|partition| partition.number == number)?;
         partition.active_mut()
@@ -166,8 +168,8 @@ impl<T: Task> Partitions<T> {
         Ok(())
     }
 
-    /// Processes a batch, a group after the other. Where it fails half way, partitions with something in the rest are to be
-    /// rolled back too: it will not be fetched again otherwise.
+    /// Processes a batch, a group after the other. Where it fails half way, partitions with
+    /// something in the rest are to be rolled back too: it will not be fetched again otherwise.
     pub(super) fn batch<'b>(
         &mut self,
         mut items: impl Iterator<Item = Result<InputRecord<'b>, Report>>,
@@ -207,7 +209,8 @@ impl<T: Task> Partitions<T> {
         }
     }
 
-    /// Processes records of one partition that were fetched just before `now`: as new, or as part of a replay.
+    /// Processes records of one partition that were fetched just before `now`: as new, or as part
+    /// of a replay.
     pub(super) fn run(
         &mut self,
         run: &[InputRecord<'_>],
@@ -223,8 +226,9 @@ impl<T: Task> Partitions<T> {
         }
     }
 
-    /// Sees to what is left of a batch that failed. An error in place of a record needs a seek of its partition, whatever it is,
-    /// and so a roll-back; so does a record that will not come again.
+    /// Sees to what is left of a batch that failed. An error in place of a record needs a seek of
+    /// its partition, whatever it is, and so a roll-back; so does a record that will not come
+    /// again.
     fn leave_all_out<'b>(
         &mut self,
         items: impl Iterator<Item = Result<InputRecord<'b>, Report>>,
@@ -272,7 +276,8 @@ impl<T: Task> Partitions<T> {
         Ok(())
     }
 
-    /// Ends a replay that has nothing left to read: what is between its position and its end is markers of transactions.
+    /// Ends a replay that has nothing left to read: what is between its position and its end is
+    /// markers of transactions.
     pub(super) fn end_replay(&mut self, number: i32, effects: &mut impl Effects) -> Result<(), Failure> {
         let found = self.all.iter_mut().find(|it| it.number == number);
         match found.and_then(Partition::active_mut) {
@@ -305,8 +310,8 @@ impl<T: Task> Partitions<T> {
         }
     }
 
-    /// What to ask about the partitions' ends. The end of a live one that has been silent for `idle_timeout` matters where
-    /// such partitions are advanced.
+    /// What to ask about the partitions' ends. The end of a live one that has been silent for
+    /// `idle_timeout` matters where such partitions are advanced.
     pub(super) fn probes(&mut self, idle_timeout: Duration) -> Vec<Probe> {
         let (advances, aligns) = (self.terms.advances_idle, self.terms.aligns);
         let probe = |partition: &mut Partition<T>| {
@@ -328,10 +333,12 @@ impl<T: Task> Partitions<T> {
         self.all.iter_mut().filter_map(probe).collect()
     }
 
-    /// Takes a partition's end: its lag, and what that confirms; `None` if it has been rolled back or given up since.
+    /// Takes a partition's end: its lag, and what that confirms; `None` if it has been rolled back
+    /// or given up since.
     ///
-    /// The leader's end was looked up after the last record had been processed: if it is still at the position, the
-    /// partition has had nothing new since that record, which is longer than the idle timeout ago.
+    /// The leader's end was looked up after the last record had been processed: if it is still at
+    /// the position, the partition has had nothing new since that record, which is longer than the
+    /// idle timeout ago.
     pub(super) fn take_probed(&mut self, probed: &Probed) -> Option<(i64, Confirmed)> {
         let Probed {
             probe, end, at_end, ..

@@ -35,7 +35,8 @@ impl<J: Job> Core<J> {
         partitions.run(run, now, &mut effects)
     }
 
-    /// Gives its policy to every partition that has gone live with another, whether or not records come.
+    /// Gives its policy to every partition that has gone live with another, whether or not records
+    /// come.
     pub(super) fn configure(&mut self) -> Result<(), Failure> {
         let (partitions, mut effects) = self.effects();
         partitions.configure(&mut effects)
@@ -112,8 +113,8 @@ impl Effects for WorkerEffects<'_> {
                 reason: code.to_string(),
             })),
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
-                // Retention has overtaken a position, and librdkafka has stopped that partition for good. Which one it
-                // is, and what to do, is found by restoring with a new consumer.
+                // Retention has overtaken a position, and librdkafka has stopped that partition for
+                // good. Which one it is, and what to do, is found by restoring with a new consumer.
                 Err(Failure::Stop(WorkerError::Reconnect(
                     "a position is out of the log's range".to_owned(),
                 )))

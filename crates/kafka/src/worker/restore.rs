@@ -1,4 +1,5 @@
-//! Restoring a partition: where it goes on, newest valid snapshot at or below that, and the advances since.
+//! Restoring a partition: where it goes on, newest valid snapshot at or below that, and the
+//! advances since.
 
 mod patience;
 mod plan;
@@ -27,7 +28,8 @@ use crate::{Beginning, Job, Task, WorkerError, processor_time};
 
 /// How long one look-up may take.
 const CALL: Duration = Duration::from_secs(5);
-/// How often a committed offset beyond the log's end is looked up again, as a new leader may lag for a moment.
+/// How often a committed offset beyond the log's end is looked up again, as a new leader may lag
+/// for a moment.
 const AHEAD_ATTEMPTS: u32 = 20;
 
 /// What earlier tries of a restore have met.
@@ -149,13 +151,7 @@ impl<J: Job> Restorer<J> {
         if let Some(what) = plan.what_is_lost(&refused) {
             self.lost(partition, what)?;
         }
-        let log = match self.job.control_topic() {
-            Some(control) if at.is_some() => {
-                let log = self.reader.control_log(control, partition, plan.start);
-                log.map_err(|error| self.control_trouble(control, partition, error))?
-            }
-            _ => ControlLog::default(),
-        };
+        let log = self.control_log(partition, at, plan.start)?;
         let records = &log.records;
         let (task, directives_done) = match snapshot {
             Some((offset, task, done)) if plan.with_snapshot => {
@@ -187,6 +183,17 @@ impl<J: Job> Restorer<J> {
             refusals,
             cost: processor_time::of_this_thread().saturating_sub(started),
         })
+    }
+
+    /// What the control topic says of a partition from `start` on, if anything was done there.
+    fn control_log(&self, partition: i32, at: Option<i64>, start: i64) -> Result<ControlLog, Trouble> {
+        match self.job.control_topic() {
+            Some(control) if at.is_some() => {
+                let log = self.reader.control_log(control, partition, start);
+                log.map_err(|error| self.control_trouble(control, partition, error))
+            }
+            _ => Ok(ControlLog::default()),
+        }
     }
 
     /// The watermark that a partition begins with that was never worked on.
@@ -240,7 +247,8 @@ impl<J: Job> Restorer<J> {
         }
     }
 
-    /// Puts the snapshots of another history, those beyond `at`, out of the way: the log will pass their offsets.
+    /// Puts the snapshots of another history, those beyond `at`, out of the way: the log will pass
+    /// their offsets.
     fn set_aside(&self, partition: i32, at: Option<i64>) -> Result<(), Trouble> {
         let Some(store) = &self.store else { return Ok(()) };
         let set_aside = || {
@@ -279,9 +287,10 @@ impl<J: Job> Restorer<J> {
         }
     }
 
-    /// A task without state, with the policy that the log begins with. On the job's very first start in a log that has lost
-    /// its beginning, the empty state is stored as a snapshot: it says that nothing before is part of the state, so that a
-    /// restart before the first real snapshot is not taken for a loss.
+    /// A task without state, with the policy that the log begins with. On the job's very first
+    /// start in a log that has lost its beginning, the empty state is stored as a snapshot: it says
+    /// that nothing before is part of the state, so that a restart before the first real snapshot
+    /// is not taken for a loss.
     fn fresh(
         &self,
         partition: i32,
@@ -329,8 +338,8 @@ impl<J: Job> Restorer<J> {
         }
     }
 
-    /// The newest snapshot that is whole, ours, and not ahead of where the partition goes on. Those ahead are left alone: they may
-    /// prove what was committed.
+    /// The newest snapshot that is whole, ours, and not ahead of where the partition goes on. Those
+    /// ahead are left alone: they may prove what was committed.
     fn newest_snapshot(
         &self,
         partition: i32,

@@ -1,5 +1,5 @@
-//! The worker's helper thread: restores and list-offsets calls wait for the cluster and the snapshot store there, so
-//! that neither stops the records of the other partitions.
+//! The worker's helper thread: restores and list-offsets calls wait for the cluster and the
+//! snapshot store there, so that neither stops the records of the other partitions.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -35,8 +35,8 @@ pub(super) struct Probe {
     pub(super) next: i64,
     /// Whether the partition was live, and not in a replay.
     pub(super) live: bool,
-    /// Whether nothing has come for a while: then it matters if something other than records lies between the position and
-    /// the end.
+    /// Whether nothing has come for a while: then it matters if something other than records lies
+    /// between the position and the end.
     pub(super) quiet: bool,
 }
 
@@ -50,8 +50,8 @@ pub(super) struct Probed {
     pub(super) at_end: bool,
     /// The high watermark, if it is known.
     pub(super) high: Option<i64>,
-    /// The moment up to which everything for the partition is in it: that of the look-up, but where another job of ours
-    /// writes it; `None` where that is not known.
+    /// The moment up to which everything for the partition is in it: that of the look-up, but where
+    /// another job of ours writes it; `None` where that is not known.
     pub(super) written_until: Option<Instant>,
 }
 
@@ -78,7 +78,8 @@ impl<T> Side<T> {
     where
         T: Send + 'static,
     {
-        // Requests are bounded by what the worker asks: one restore a partition, one probe at a time.
+        // Requests are bounded by what the worker asks: one restore a partition, one probe at a
+        // time.
         let (requests, incoming) = channel();
         let (outgoing, answers) = channel();
         let thread = std::thread::Builder::new()
@@ -193,7 +194,8 @@ fn ends<J: Job>(
         None => Some(Instant::now()),
     };
     let partitions: Vec<i32> = probes.iter().map(|probe| probe.partition).collect();
-    // Before the ends: then one that is not below its high watermark had no open transaction at that moment.
+    // Before the ends: then one that is not below its high watermark had no open transaction at
+    // that moment.
     let highs = restorer.high_watermarks.ends(&restorer.topic, &partitions, PROBE);
     let highs = highs.unwrap_or_else(|error| {
         tracing::debug!(%error, "the partitions' high watermarks are not known");
@@ -208,7 +210,8 @@ fn ends<J: Job>(
     };
     let probed = |((probe, end), high): ((&Probe, Option<i64>), Option<i64>)| {
         let end = end?;
-        // Beyond the last record may be markers of transactions. They are looked at only where it matters.
+        // Beyond the last record may be markers of transactions. They are looked at only where it
+        // matters.
         let at_end = end <= probe.next
             || (probe.quiet
                 && restorer

@@ -1,12 +1,13 @@
 //! A deterministic simulation of workers without Kafka, for tests of jobs.
 //!
-//! It drives the partitions that the worker loop drives, on an in-memory log, group offsets, transactions that commit,
-//! abort or end unknown, snapshots that get lost or torn, crashes, rebalances with and without a last commit, begins and
-//! sends that fail, batches cut by errors, and starts with other settings. Whatever the schedule, the committed outputs
-//! must be those of one task for each partition that never stopped and has had the same directives.
+//! It drives the partitions that the worker loop drives, on an in-memory log, group offsets,
+//! transactions that commit, abort or end unknown, snapshots that get lost or torn, crashes,
+//! rebalances with and without a last commit, begins and sends that fail, batches cut by errors,
+//! and starts with other settings. Whatever the schedule, the committed outputs must be those of
+//! one task for each partition that never stopped and has had the same directives.
 //!
-//! `MILLRACE_SIMULATION_SCHEDULES` sets the number of schedules, `MILLRACE_SIMULATION_SEED` the first one's seed; a
-//! failure names its seed.
+//! `MILLRACE_SIMULATION_SCHEDULES` sets the number of schedules, `MILLRACE_SIMULATION_SEED` the
+//! first one's seed; a failure names its seed.
 
 mod cluster;
 #[cfg(test)]

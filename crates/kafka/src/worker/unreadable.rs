@@ -1,7 +1,9 @@
-//! Partitions that cannot be read: a batch that is corrupt, too large, or of a codec that this client does not know.
+//! Partitions that cannot be read: a batch that is corrupt, too large, or of a codec that this
+//! client does not know.
 //!
-//! Such a partition is paused where it is and tried again at growing intervals, and the worker's others go on and commit. What was
-//! processed of it stays; nothing is passed over, as each try seeks to the record that is next.
+//! Such a partition is paused where it is and tried again at growing intervals, and the worker's
+//! others go on and commit. What was processed of it stays; nothing is passed over, as each try
+//! seeks to the record that is next.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -142,8 +144,9 @@ impl UnreadablePartitions {
         }
     }
 
-    /// Forgets those that were read again, beyond what could not be, and those of which `position` knows nothing: they are
-    /// another's, or are being restored, which seeks and resumes them. Their numbers.
+    /// Forgets those that were read again, beyond what could not be, and those of which `position`
+    /// knows nothing: they are another's, or are being restored, which seeks and resumes them.
+    /// Their numbers.
     pub(super) fn forget(&mut self, mut position: impl FnMut(i32) -> Option<i64>) -> Vec<i32> {
         let mut is_over = |number, it: &Unreadable| {
             position(number).is_none_or(|next| it.state == State::Tried && next > it.offset)

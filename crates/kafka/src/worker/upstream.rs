@@ -1,8 +1,9 @@
 //! How far the job that writes the input has got.
 //!
-//! A partition of its output is quiet while that job is down or behind, and yet not idle: what it has still to read will come.
-//! So the ends of what it reads are kept, and once it has committed all that was before them, the partition's silence counts as
-//! of the moment at which they were asked for.
+//! A partition of its output is quiet while that job is down or behind, and yet not idle: what it
+//! has still to read will come. So the ends of what it reads are kept, and once it has committed
+//! all that was before them, the partition's silence counts as of the moment at which they were
+//! asked for.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,8 +19,8 @@ const ENDS: Duration = Duration::from_secs(2);
 /// Follows the job that writes the input.
 pub(super) struct UpstreamProgress {
     upstream: Upstream,
-    /// In that job's group, and reads what is not committed too: an offset that a transaction is about to change does not
-    /// make it wait.
+    /// In that job's group, and reads what is not committed too: an offset that a transaction is
+    /// about to change does not make it wait.
     reader: Arc<Reader>,
     /// The ends of its input, by partition, and when they were asked for.
     asked: Option<(Instant, Vec<i64>)>,
@@ -62,7 +63,8 @@ impl UpstreamProgress {
         Ok(())
     }
 
-    /// Whether every committed record before `end` has been read. Markers of transactions and what was aborted are no records.
+    /// Whether every committed record before `end` has been read. Markers of transactions and what
+    /// was aborted are no records.
     fn has_read(&self, partition: i32, end: i64, committed_reader: &Reader) -> KafkaResult<bool> {
         let topic = &self.upstream.topic;
         let next = match self.reader.committed(topic, partition)? {

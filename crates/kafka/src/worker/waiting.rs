@@ -1,7 +1,7 @@
 //! Partitions that wait until the others have come to where they are: see [`crate::alignment`].
 //!
-//! A batch is in one order, and what of it may not come yet is left out: its partition is paused then, and reads on from there
-//! by a seek, as after a restore.
+//! A batch is in one order, and what of it may not come yet is left out: its partition is paused
+//! then, and reads on from there by a seek, as after a restore.
 
 use std::time::Instant;
 
@@ -15,7 +15,8 @@ use crate::transaction::Failure;
 pub(super) enum Waiting {
     /// It does not.
     No,
-    /// It does from the record with this event time on, and is read all the same: what comes is passed over.
+    /// It does from the record with this event time on, and is read all the same: what comes is
+    /// passed over.
     Held(i64),
     /// As above, and it is not read.
     Paused(i64),

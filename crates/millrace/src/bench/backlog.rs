@@ -27,7 +27,8 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    /// Fills a topic with simulated event time that ends about now. Returns the figure of the producer too.
+    /// Fills a topic with simulated event time that ends about now. Returns the figure of the
+    /// producer too.
     pub(super) async fn fill(session: &Session, options: &Options, line: Line) -> Result<(Self, Figure)> {
         let records = match line {
             Line::Sink => options.records.min(SINK_RECORDS),

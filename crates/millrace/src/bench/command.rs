@@ -20,8 +20,9 @@ use crate::state::{DEFAULT_DIR, State};
 
 /// What to measure.
 ///
-/// Lines that need it start a stack of their own on free ports (Kafka 3+3, registry, Elasticsearch; a JDK 21 or later
-/// and Maven are needed). Use a release build on a machine that does nothing else. Exits 0 only if every target is met.
+/// Lines that need it start a stack of their own on free ports (Kafka 3+3, registry, Elasticsearch;
+/// a JDK 21 or later and Maven are needed). Use a release build on a machine that does nothing
+/// else. Exits 0 only if every target is met.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// The lines, in this order; all of them if none is given
@@ -45,7 +46,8 @@ pub struct Options {
     /// How long the line `sustained` sends, and at most 60s of it the line `latency` measures
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     pub(super) time: Duration,
-    /// How long everything runs, uncounted, before the lines that need the stack: brokers compile their code meanwhile
+    /// How long everything runs, uncounted, before the lines that need the stack: brokers compile
+    /// their code meanwhile
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     pub(super) warm_up: Duration,
     /// Print JSON in place of a table

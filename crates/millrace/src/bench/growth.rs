@@ -1,4 +1,5 @@
-//! Whether a record costs the same among few and among many: users, merchants, partitions of a thread.
+//! Whether a record costs the same among few and among many: users, merchants, partitions of a
+//! thread.
 
 use anyhow::Result;
 use millrace_settings::Settings;

@@ -28,7 +28,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 const FRAUD_SHARE: f64 = 0.002;
 /// Between two commits of the detector, whose one thread has all partitions.
 const COMMIT_INTERVAL_MS: u64 = 50;
-/// What is read before is of a start: the brokers' code, which is compiled meanwhile, caches, first fetches.
+/// What is read before is of a start: the brokers' code, which is compiled meanwhile, caches, first
+/// fetches.
 const WARM_UP: Duration = Duration::from_secs(60);
 
 /// The detector alone, and then beside the aggregator, whose windows all close at once.
@@ -149,7 +150,8 @@ fn read_anomalies(settings: &Settings, time: Duration) -> Result<HashMap<Transac
     Ok(seen)
 }
 
-/// The number of transactions, and in milliseconds how long after its append each that fired since `from_ms` was seen to.
+/// The number of transactions, and in milliseconds how long after its append each that fired since
+/// `from_ms` was seen to.
 fn latencies(
     settings: &Settings,
     seen: HashMap<TransactionId, i64>,

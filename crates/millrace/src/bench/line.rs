@@ -23,7 +23,8 @@ pub enum Line {
     Detector,
     /// The Elasticsearch sink with every transaction, from a backlog
     Sink,
-    /// From a transaction's timestamp to its anomaly read by a read_committed consumer, at a steady rate
+    /// From a transaction's timestamp to its anomaly read by a read_committed consumer, at a steady
+    /// rate
     Latency,
     /// Everything at once at the headline rate, and verified
     Sustained,

@@ -1,4 +1,5 @@
-//! What the machine itself can do, so that the other figures can be compared with those of another one.
+//! What the machine itself can do, so that the other figures can be compared with those of another
+//! one.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -18,8 +19,8 @@ const READS: u32 = 2_000_000;
 const STEPS: u32 = 200_000_000;
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// One thread: operations, and reads of memory, that wait for each other; reads that are asked for, as the operators do,
-/// and the first write to new memory.
+/// One thread: operations, and reads of memory, that wait for each other; reads that are asked for,
+/// as the operators do, and the first write to new memory.
 pub(super) fn measure() -> Figure {
     measure_up_to(LARGE_BYTES)
 }
@@ -105,7 +106,8 @@ fn asked_read_ns(bytes: usize) -> f64 {
     took.as_secs_f64() * 1e9 / f64::from(groups * near::GROUP as u32)
 }
 
-/// Follows a cycle through every cache line, in an order that no processor foresees (Sattolo's algorithm).
+/// Follows a cycle through every cache line, in an order that no processor foresees (Sattolo's
+/// algorithm).
 fn dependent_read_ns() -> f64 {
     let lines = u32::try_from(MEMORY_BYTES / 4 / LINE_WORDS).unwrap_or(u32::MAX);
     let mut next: Vec<u32> = (0..lines).collect();

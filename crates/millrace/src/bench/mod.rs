@@ -1,7 +1,9 @@
-//! `millrace bench`: how fast each part is, against the targets of the project, on a stack of its own.
+//! `millrace bench`: how fast each part is, against the targets of the project, on a stack of its
+//! own.
 //!
-//! Each [`Line`] measures one thing and gives [`Figure`]s. Lines without a network run in this process, on one core; the
-//! others start the services as processes and count the processor time that the system has booked on each.
+//! Each [`Line`] measures one thing and gives [`Figure`]s. Lines without a network run in this
+//! process, on one core; the others start the services as processes and count the processor time
+//! that the system has booked on each.
 
 mod backlog;
 mod codec;

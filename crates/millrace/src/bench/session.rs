@@ -20,7 +20,8 @@ use crate::rig::worker::{PRODUCER, Worker};
 use crate::state::State;
 use crate::wait::wait_until;
 
-/// Huge pages for the services' memory, as docs/benchmarks.md recommends where they have a machine to themselves.
+/// Huge pages for the services' memory, as docs/benchmarks.md recommends where they have a machine
+/// to themselves.
 const MALLOC_CONF: (&str, &str) = ("MALLOC_CONF", "thp:always,metadata_thp:auto");
 /// The name under which the six Kafka nodes are added up.
 pub(super) const CLUSTER: &str = "kafka (six nodes)";
@@ -76,8 +77,8 @@ impl Session {
         prepare(settings, program, &self.root.join(name)).await
     }
 
-    /// Stops a pipeline and deletes its topics: brokers look at every partition that they follow whenever they fetch, and
-    /// the next line needs the disk.
+    /// Stops a pipeline and deletes its topics: brokers look at every partition that they follow
+    /// whenever they fetch, and the next line needs the disk.
     pub(super) async fn clear(&self, settings: &Settings, fleet: &mut Fleet) -> Result<()> {
         fleet.stop_all().await?;
         let kafka = settings.kafka.clone();

@@ -16,8 +16,8 @@ pub(super) fn event_rate_per_s(users: u32) -> u64 {
     (u64::from(users) * PER_USER_AND_MINUTE / 60).max(1)
 }
 
-/// The users who make so many transactions a second as people would: as few as the headline rate's 1 million would each make twenty a
-/// minute, and be a case for the velocity rule, all of them.
+/// The users who make so many transactions a second as people would: as few as the headline rate's
+/// 1 million would each make twenty a minute, and be a case for the velocity rule, all of them.
 pub(super) fn users_for(rate_per_s: u64, at_least: u32) -> u32 {
     let users = rate_per_s.saturating_mul(60) / PER_USER_AND_MINUTE;
     u32::try_from(users).unwrap_or(u32::MAX).max(at_least)
@@ -32,7 +32,8 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    /// A stream by the settings of the producer, but for users, merchants and records that nobody can take.
+    /// A stream by the settings of the producer, but for users, merchants and records that nobody
+    /// can take.
     ///
     /// # Errors
     /// No such world can be.

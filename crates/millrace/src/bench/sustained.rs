@@ -61,8 +61,8 @@ pub(super) async fn measure(session: &Session, options: &Options) -> Result<Vec<
     for (index, name) in ["aggregator", "detector"].into_iter().enumerate() {
         let growth = (at_end[index] - at_half[index]) / (wall_s - half.as_secs_f64()).max(1.0);
         let lag = Measure::new(format!("lag of the {name} at the end"), at_end[index], "records");
-        // A lag that grows by less than a hundredth of the rate does not grow; beside that, commits come once a second, and
-        // a look comes before one or after it.
+        // A lag that grows by less than a hundredth of the rate does not grow; beside that, commits
+        // come once a second, and a look comes before one or after it.
         let growth = Measure::new(format!("growth of the {name}'s lag, second half"), growth, "1/s");
         figure = figure
             .with(lag)

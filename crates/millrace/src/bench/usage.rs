@@ -122,7 +122,8 @@ impl Drop for Watch {
     }
 }
 
-/// The sum for each name. A process that has ended counts as it was at its last look, kept in `each`.
+/// The sum for each name. A process that has ended counts as it was at its last look, kept in
+/// `each`.
 fn add_up(processes: &[(String, u32)], each: &mut BTreeMap<u32, Usage>) -> BTreeMap<String, Usage> {
     let mut sums: BTreeMap<String, Usage> = BTreeMap::new();
     for (name, pid) in processes {
@@ -137,8 +138,9 @@ fn add_up(processes: &[(String, u32)], each: &mut BTreeMap<u32, Usage>) -> BTree
     sums
 }
 
-/// Measures work of the calling thread: by its processor time where the system tells it, as others may share the
-/// processor, else by the clock. The kernel brings the figure up to date every few milliseconds.
+/// Measures work of the calling thread: by its processor time where the system tells it, as others
+/// may share the processor, else by the clock. The kernel brings the figure up to date every few
+/// milliseconds.
 pub(super) fn time<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let (clock, before) = (Instant::now(), thread_cpu());
     let done = work();

@@ -1,4 +1,5 @@
-//! What comes before the lines that need the stack: everything runs for a while, and nothing of it counts.
+//! What comes before the lines that need the stack: everything runs for a while, and nothing of it
+//! counts.
 
 use std::time::Duration;
 
@@ -15,9 +16,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Enough for the brokers to compile what they run often; more would only fill the disk.
 const RATE_PER_S: u64 = 100_000;
 
-/// Lets producer, aggregator and detector run on topics of their own. In their first minutes the brokers spend a third of
-/// the machine's processor time on compiling their own code (docs/lab/time.md), which a cluster that has been up for an
-/// hour does not.
+/// Lets producer, aggregator and detector run on topics of their own. In their first minutes the
+/// brokers spend a third of the machine's processor time on compiling their own code
+/// (docs/lab/time.md), which a cluster that has been up for an hour does not.
 pub(super) async fn warm_up(session: &Session, options: &Options) -> Result<()> {
     if options.warm_up.is_zero() {
         return Ok(());

@@ -1,7 +1,7 @@
 //! The anomalies of an undisturbed run, and how those on the topic differ from them.
 //!
-//! The detector is a function of its log: the log read once more from its start, by one task for each partition and
-//! without a group, gives what a run gives that nothing ever disturbed.
+//! The detector is a function of its log: the log read once more from its start, by one task for
+//! each partition and without a group, gives what a run gives that nothing ever disturbed.
 
 use std::collections::HashMap;
 
@@ -71,7 +71,8 @@ fn difference(undisturbed: Vec<DecodedAnomaly>, found: Vec<DecodedAnomaly>) -> D
         undisturbed: undisturbed.len() as u64,
         ..Difference::default()
     };
-    // An anomaly whose id is there again is counted once more on the topic than in the undisturbed run, or not.
+    // An anomaly whose id is there again is counted once more on the topic than in the undisturbed
+    // run, or not.
     let mut expected: HashMap<_, Vec<DecodedAnomaly>> = HashMap::new();
     for anomaly in undisturbed {
         expected.entry(anomaly.id).or_default().push(anomaly);

@@ -28,10 +28,11 @@ const FAULT_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// What to try.
 ///
-/// Starts a stack of its own on free ports (Kafka 3+3, registry, Elasticsearch; a JDK 21 or later and Maven are needed),
-/// beside whatever runs already, and a new pipeline under load for each fault. Exits 0 only if after every fault the
-/// sums are equal to the cent, the anomalies are those of an undisturbed run, and no transaction is left open. Windows,
-/// sessions and timeouts are shorter than the defaults.
+/// Starts a stack of its own on free ports (Kafka 3+3, registry, Elasticsearch; a JDK 21 or later
+/// and Maven are needed), beside whatever runs already, and a new pipeline under load for each
+/// fault. Exits 0 only if after every fault the sums are equal to the cent, the anomalies are those
+/// of an undisturbed run, and no transaction is left open. Windows, sessions and timeouts are
+/// shorter than the defaults.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// The faults, in this order
@@ -48,7 +49,8 @@ pub struct Options {
     /// Transactions a second
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(100..))]
     rate: u64,
-    /// Users of the generated stream, each with a profile in the detector's state; the configuration's if not given
+    /// Users of the generated stream, each with a profile in the detector's state; the
+    /// configuration's if not given
     #[arg(long, value_name = "N")]
     users: Option<u32>,
     /// How long the stream runs before the fault, at least, as 30s: state grows meanwhile
@@ -57,7 +59,8 @@ pub struct Options {
     /// Print JSON in place of a table
     #[arg(long)]
     json: bool,
-    /// The state folder: the data is in a folder of its own below it, and goes when every fault has passed
+    /// The state folder: the data is in a folder of its own below it, and goes when every fault has
+    /// passed
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     state_dir: PathBuf,
     /// The folder of fetched programs; MILLRACE_CACHE if not given

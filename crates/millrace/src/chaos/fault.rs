@@ -9,17 +9,20 @@ use clap::ValueEnum;
 pub enum Fault {
     /// SIGKILL of the only worker of a job, which is started again at once
     WorkerKill,
-    /// SIGKILL of one of two workers of each job, which stays away: the other takes its partitions over
+    /// SIGKILL of one of two workers of each job, which stays away: the other takes its partitions
+    /// over
     WorkerLoss,
     /// SIGKILL of every worker and the sink at once
     AllWorkersKill,
-    /// SIGSTOP of one of two workers of each job past its session timeout, then SIGCONT: it must be fenced
+    /// SIGSTOP of one of two workers of each job past its session timeout, then SIGCONT: it must be
+    /// fenced
     WorkerPause,
     /// Workers join and leave: from one to three of each job, and back to one
     WorkersJoinLeave,
     /// SIGKILL of a broker
     BrokerKill,
-    /// SIGKILL of two of three brokers, which is below the minimum of in-sync replicas: everything must wait
+    /// SIGKILL of two of three brokers, which is below the minimum of in-sync replicas: everything
+    /// must wait
     TwoBrokersKill,
     /// SIGKILL of the active controller
     ControllerKill,
@@ -33,8 +36,8 @@ pub enum Fault {
     SnapshotsDeleted,
     /// The newest snapshot of each partition cut in half, then SIGKILL
     SnapshotsTorn,
-    /// SIGKILL of the only worker of each job, which is started with other settings: window, lateness, disorder, thresholds;
-    /// then a restart with the old ones
+    /// SIGKILL of the only worker of each job, which is started with other settings: window,
+    /// lateness, disorder, thresholds; then a restart with the old ones
     SettingsChange,
     /// Every service and every server stopped in good order and started again, one by one
     RollingRestart,

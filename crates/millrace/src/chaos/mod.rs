@@ -1,10 +1,10 @@
-//! `millrace chaos`: faults done to a pipeline under load, each with the time to recover, and the proof that nothing was
-//! lost or doubled.
+//! `millrace chaos`: faults done to a pipeline under load, each with the time to recover, and the
+//! proof that nothing was lost or doubled.
 //!
-//! For each fault a new pipeline (topics, groups and indices of its own) runs on one stack: [`mod@pipeline`] starts it under
-//! load, [`scenario`] does the fault and waits until all is at the head again, and the pipeline's end compares the sums to
-//! the cent, the anomalies with those of an undisturbed run, and looks for open transactions. The integration tests run
-//! the same scenarios.
+//! For each fault a new pipeline (topics, groups and indices of its own) runs on one stack:
+//! [`mod@pipeline`] starts it under load, [`scenario`] does the fault and waits until all is at the
+//! head again, and the pipeline's end compares the sums to the cent, the anomalies with those of an
+//! undisturbed run, and looks for open transactions. The integration tests run the same scenarios.
 
 pub mod anomalies;
 pub mod cluster;
@@ -25,8 +25,8 @@ pub use fault::Fault;
 pub use outcome::{Judgement, Outcome, Recovery};
 pub use pipeline::Pipeline;
 
-/// Short windows and timeouts, so that what a fault does is over in seconds: a session of 8 s, and in order below it the
-/// transaction's and the drain's.
+/// Short windows and timeouts, so that what a fault does is over in seconds: a session of 8 s, and
+/// in order below it the transaction's and the drain's.
 pub fn hasten(settings: &mut Settings) {
     settings.aggregator.window_ms = 10_000;
     settings.snapshots.interval_ms = 2_000;

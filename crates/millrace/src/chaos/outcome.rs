@@ -16,7 +16,8 @@ pub struct Recovery {
     pub what: String,
     /// Seconds since it was done.
     pub from_fault_s: f64,
-    /// Seconds since the last partitions were assigned to a worker; `None` where none were, or not to one job.
+    /// Seconds since the last partitions were assigned to a worker; `None` where none were, or not
+    /// to one job.
     pub from_assigned_s: Option<f64>,
     /// Processor time of that worker's process since its start, in seconds.
     pub worker_cpu_s: Option<f64>,
@@ -33,7 +34,8 @@ pub struct Judgement {
     pub verification: verify::Report,
     /// The anomalies, against an undisturbed run.
     pub anomalies: Difference,
-    /// All that both stages of aggregation have written, late records and dead letters too, against an undisturbed run.
+    /// All that both stages of aggregation have written, late records and dead letters too, against
+    /// an undisturbed run.
     pub outputs: Vec<Difference>,
     /// Partitions that an open transaction holds back.
     pub lingering_transactions: Vec<String>,
@@ -93,7 +95,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The row of a fault that was tried to its end; the time it took is added by whoever has measured it.
+    /// The row of a fault that was tried to its end; the time it took is added by whoever has
+    /// measured it.
     #[must_use]
     pub fn of(fault: Fault, judgement: Judgement, recoveries: Vec<Recovery>) -> Self {
         Self {

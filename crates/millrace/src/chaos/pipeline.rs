@@ -43,7 +43,8 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Runs `init`, starts every service with one process each, and waits until the stream flows. Topics, groups and indices must be new: give the settings a prefix of their own.
+    /// Runs `init`, starts every service with one process each, and waits until the stream flows.
+    /// Topics, groups and indices must be new: give the settings a prefix of their own.
     ///
     /// # Errors
     /// A part does not start.
@@ -89,8 +90,8 @@ impl Pipeline {
         (self.monitor.mark(), Busy::now())
     }
 
-    /// Waits until `groups` are back at the head, and notes how long that took since the mark, and since partitions
-    /// were assigned to a worker of `service`.
+    /// Waits until `groups` are back at the head, and notes how long that took since the mark, and
+    /// since partitions were assigned to a worker of `service`.
     ///
     /// # Errors
     /// They are not within the limit.
@@ -132,7 +133,8 @@ impl Pipeline {
         Ok(at)
     }
 
-    /// Stops the stream, waits until everything is worked off, and judges it; then stops the services.
+    /// Stops the stream, waits until everything is worked off, and judges it; then stops the
+    /// services.
     ///
     /// # Errors
     /// Something could not be read or does not stop in good order. A wrong figure is no error: see

@@ -15,8 +15,9 @@ use crate::wait::wait_until;
 
 const CALL: Duration = Duration::from_secs(10);
 
-/// Waits until no transaction is open, on any topic or in any group's offsets: then the last stable offset of each
-/// partition is its end, and every committed offset can be read. Gives the partitions where it is not so after `limit`.
+/// Waits until no transaction is open, on any topic or in any group's offsets: then the last stable
+/// offset of each partition is its end, and every committed offset can be read. Gives the
+/// partitions where it is not so after `limit`.
 ///
 /// # Errors
 /// The brokers do not answer.

@@ -38,7 +38,8 @@ enum Action {
     List(List),
     /// Everything about each letter: headers, reason, and the value, decoded where it can be
     Show(List),
-    /// Send letters to their source topic again; one that was sent again is never sent a second time
+    /// Send letters to their source topic again; one that was sent again is never sent a second
+    /// time
     Replay(Replay),
 }
 

@@ -1,7 +1,8 @@
-//! Which letters were sent again: a record on a compacted topic for each, written in the transaction that sends it.
+//! Which letters were sent again: a record on a compacted topic for each, written in the
+//! transaction that sends it.
 //!
-//! A letter's id is the position of its record in the source topic: two letters of one record, as a sink makes them that
-//! was killed between a letter and its commit, are sent once.
+//! A letter's id is the position of its record in the source topic: two letters of one record, as a
+//! sink makes them that was killed between a letter and its commit, are sent once.
 
 use std::collections::HashSet;
 

@@ -252,7 +252,8 @@ impl Run {
         )))
     }
 
-    /// The record as it is sent: to the partition it was in, as its transactions are told apart there.
+    /// The record as it is sent: to the partition it was in, as its transactions are told apart
+    /// there.
     fn record(&mut self, record: &KeptRecord, source: Position, from: &str) -> Outgoing {
         let mut own: Vec<RecordHeader<'_>> = record.headers();
         own.retain(|(name, _)| name != header::REPLAYED_FROM);
@@ -272,7 +273,8 @@ impl Run {
             None => usize::MAX,
         };
         if size > limit {
-            // One that fills its topic's limit has no room for it; the record about it says the same.
+            // One that fills its topic's limit has no room for it; the record about it says the
+            // same.
             own.pop();
         }
         Outgoing {

@@ -12,7 +12,8 @@ use super::letter::{Letter, Position};
 /// A letter is chosen if it passes every filter that is given.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Filter {
-    /// Only letters with this reason (error.code), as empty or far_future; late for late records. May be given again
+    /// Only letters with this reason (error.code), as empty or far_future; late for late records.
+    /// May be given again
     #[arg(long, value_name = "CODE")]
     code: Vec<String>,
     /// Only letters of this service

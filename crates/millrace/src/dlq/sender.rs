@@ -27,7 +27,8 @@ pub(super) struct Outgoing {
     pub(super) headers: OwnedHeaders,
 }
 
-/// Sends with a transactional id of its own, so that there is one at a time: whoever starts ends what another has open.
+/// Sends with a transactional id of its own, so that there is one at a time: whoever starts ends
+/// what another has open.
 pub(super) struct Sender {
     producer: BaseProducer<Failures>,
     /// What the topics take.
@@ -56,7 +57,8 @@ impl Sender {
     /// Sends all in one transaction.
     ///
     /// # Errors
-    /// Then either nothing is sent, or it is not known whether all is; which of the two the next start finds.
+    /// Then either nothing is sent, or it is not known whether all is; which of the two the next
+    /// start finds.
     pub(super) fn send(&self, records: &[Outgoing]) -> anyhow::Result<()> {
         self.producer
             .begin_transaction()

@@ -24,8 +24,8 @@ pub enum Written {
 const TITLE: &str = "# Written by `millrace env` from config/millrace.yml: edit that and write this anew.";
 const SUM: &str = "# Sum of the lines below, by which an edit by hand is seen: ";
 
-/// Writes the `.env` for `settings` to `path`, readable by its owner alone, as passwords are in it. A file that this
-/// command did not write, or that was edited since, is replaced only with `force`.
+/// Writes the `.env` for `settings` to `path`, readable by its owner alone, as passwords are in it.
+/// A file that this command did not write, or that was edited since, is replaced only with `force`.
 ///
 /// # Errors
 /// The file was written or edited by hand; it cannot be read or written.

@@ -1,7 +1,7 @@
 //! `millrace env`: the `.env` that Docker Compose reads, from the configuration.
 //!
-//! Compose passes the whole file to every service and takes its own `${MILLRACE_…}` from it. What the compose file fixes
-//! itself is left out: the addresses and folders inside the project.
+//! Compose passes the whole file to every service and takes its own `${MILLRACE_…}` from it. What
+//! the compose file fixes itself is left out: the addresses and folders inside the project.
 
 mod file;
 mod quote;

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-/// `value` so that Compose reads back the same: as it is where nothing in it means anything, else in single quotes, in
-/// which nothing does, else in double quotes, with what means something escaped.
+/// `value` so that Compose reads back the same: as it is where nothing in it means anything, else
+/// in single quotes, in which nothing does, else in double quotes, with what means something
+/// escaped.
 pub(super) fn quoted(value: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+=*".contains(c);
     if value.chars().all(plain) {

@@ -56,7 +56,8 @@ impl Imported {
     }
 }
 
-/// Imports the objects that are not there; with `--overwrite`, all of them, over whatever somebody has changed.
+/// Imports the objects that are not there; with `--overwrite`, all of them, over whatever somebody
+/// has changed.
 pub(super) async fn import(settings: &Kibana, options: &Options, steps: &mut Steps) -> anyhow::Result<()> {
     let objects = match &options.kibana_objects {
         None => OBJECTS.to_owned(),
@@ -130,8 +131,9 @@ impl Server<'_> {
         }
     }
 
-    /// Imports the objects (Kibana's import API takes a form with one file). One that is there is an error of its own, of the
-    /// type `conflict`, unless it may be overwritten; the others are imported all the same.
+    /// Imports the objects (Kibana's import API takes a form with one file). One that is there is
+    /// an error of its own, of the type `conflict`, unless it may be overwritten; the others are
+    /// imported all the same.
     async fn send(&self, objects: &str, overwrite: bool) -> anyhow::Result<Imported> {
         const BOUNDARY: &str = "millrace-7c1d9a52b04e";
         let form = format!(
@@ -143,7 +145,8 @@ impl Server<'_> {
                 Method::POST,
                 &format!("/api/saved_objects/_import?overwrite={overwrite}"),
             )
-            // Kibana refuses a write without this header, as a browser's cross-site request has none.
+            // Kibana refuses a write without this header, as a browser's cross-site request has
+            // none.
             .header("kbn-xsrf", "millrace")
             .header(
                 "content-type",

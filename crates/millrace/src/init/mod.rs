@@ -1,9 +1,10 @@
 //! `millrace init`: topics, schemas, index templates and Kibana objects.
 //!
 //! It looks at everything before it writes anything: each part says what it wants and what it found
-//! ([`millrace_domain::plan`]). What others may have set is left alone, unless the pipeline depends on it; nothing that
-//! deletes is done unless it was asked for; what cannot be worked with is refused while all is as it was. Done again it
-//! changes nothing. docs/operations.md has the table of what depends on what.
+//! ([`millrace_domain::plan`]). What others may have set is left alone, unless the pipeline depends
+//! on it; nothing that deletes is done unless it was asked for; what cannot be worked with is
+//! refused while all is as it was. Done again it changes nothing. docs/operations.md has the table
+//! of what depends on what.
 
 pub mod kibana;
 pub mod schemas;
@@ -32,10 +33,12 @@ pub struct Options {
     /// Print what would be done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Give what is there the configuration's settings also where the pipeline works with others, which somebody may have made
+    /// Give what is there the configuration's settings also where the pipeline works with others,
+    /// which somebody may have made
     #[arg(long)]
     pub overwrite: bool,
-    /// Also where that deletes records or documents: a shorter retention, deletion in place of compaction
+    /// Also where that deletes records or documents: a shorter retention, deletion in place of
+    /// compaction
     #[arg(long, requires = "overwrite")]
     pub accept_data_loss: bool,
     /// Longest wait for Kafka, the schema registry and Elasticsearch to answer, as 120s
@@ -80,8 +83,8 @@ impl Default for Options {
 /// Creates what is missing, and changes of what is there what the pipeline depends on.
 ///
 /// # Errors
-/// A service does not answer within the timeout or refuses; or something is there that the pipeline cannot work with, which
-/// is found before anything is written.
+/// A service does not answer within the timeout or refuses; or something is there that the pipeline
+/// cannot work with, which is found before anything is written.
 pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Report> {
     let deadline = Deadline::after(options.timeout);
     let consent = options.consent();

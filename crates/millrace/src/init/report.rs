@@ -84,7 +84,8 @@ impl Steps {
         self.report.steps.push(step);
     }
 
-    /// Adds what becomes of an item: a line for what is changed of it, and one for each thing that stays.
+    /// Adds what becomes of an item: a line for what is changed of it, and one for each thing that
+    /// stays.
     pub(super) fn add_item(&mut self, item: &Item) {
         let name = || item.name.clone();
         match &item.state {

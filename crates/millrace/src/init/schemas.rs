@@ -1,5 +1,5 @@
-//! The schemas, each as `<topic>-value`: with the compatibility FULL_TRANSITIVE where others write and Millrace reads, and
-//! BACKWARD where Millrace writes. A level is raised and never lowered.
+//! The schemas, each as `<topic>-value`: with the compatibility FULL_TRANSITIVE where others write
+//! and Millrace reads, and BACKWARD where Millrace writes. A level is raised and never lowered.
 
 use millrace_codec::registry::{Compatibility, Found};
 use millrace_codec::{Registry, SchemaFetcher, TransactionReader};
@@ -63,8 +63,8 @@ impl Plan {
         let registry = &self.registry;
         for subject in self.subjects {
             let Subject { name, schema, .. } = &subject;
-            // Of a new subject, the level comes first, so that not even the first change escapes it. One that is there
-            // is not touched before the registry has taken our schema.
+            // Of a new subject, the level comes first, so that not even the first change escapes
+            // it. One that is there is not touched before the registry has taken our schema.
             if let Some(level) = subject.level.filter(|_| !subject.exists) {
                 registry.set_compatibility(name, level).await?;
             }

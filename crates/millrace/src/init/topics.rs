@@ -68,7 +68,8 @@ impl Plan {
     }
 }
 
-/// A cluster that is starting answers before all of its brokers are there, and would refuse to make a topic.
+/// A cluster that is starting answers before all of its brokers are there, and would refuse to make
+/// a topic.
 async fn enough_brokers(kafka: &Kafka, left: Duration) -> Result<(), Failure> {
     let asked = kafka.clone();
     // Less than the wait has, so that the client's own reason is heard.

@@ -38,7 +38,8 @@ impl Deadline {
         }
     }
 
-    /// What is left, for an attempt that has a timeout of its own; never nothing, so that each has one attempt.
+    /// What is left, for an attempt that has a timeout of its own; never nothing, so that each has
+    /// one attempt.
     pub(super) fn left(&self) -> Duration {
         self.at.saturating_duration_since(Instant::now()).max(PAUSE)
     }
@@ -56,7 +57,8 @@ impl Deadline {
         self.until_final(service, attempt).await
     }
 
-    /// As [`Deadline::until_answer`]; a failure that another try would meet too ends the wait at once.
+    /// As [`Deadline::until_answer`]; a failure that another try would meet too ends the wait at
+    /// once.
     ///
     /// # Errors
     /// That failure, as it is; or no attempt succeeded.
@@ -65,7 +67,8 @@ impl Deadline {
         service: &str,
         attempt: impl Fn() -> F,
     ) -> anyhow::Result<T> {
-        // A reason that was given says more than the silence of the last attempt, which had less time.
+        // A reason that was given says more than the silence of the last attempt, which had less
+        // time.
         let mut given = None;
         loop {
             let left = self.left();

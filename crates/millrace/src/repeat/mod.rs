@@ -1,10 +1,12 @@
 //! What an undisturbed run gives, and how the topics differ from it, record by record.
 //!
-//! Every job is a function of its log and of the events of its control topic. So the log read once more from its start, by
-//! one task for each partition and without groups and transactions, with those events merged by their offsets, gives what a
-//! run gives that nothing ever disturbed: each contribution and watermark of the first stage, each late record and dead
-//! letter, each result of the second stage, early ones too. Nothing may be missing on the topics, nothing may be there
-//! beside it, and nothing may differ: a recovery that makes good records late, which no sum shows, is found here.
+//! Every job is a function of its log and of the events of its control topic. So the log read once
+//! more from its start, by one task for each partition and without groups and transactions, with
+//! those events merged by their offsets, gives what a run gives that nothing ever disturbed: each
+//! contribution and watermark of the first stage, each late record and dead letter, each result of
+//! the second stage, early ones too. Nothing may be missing on the topics, nothing may be there
+//! beside it, and nothing may differ: a recovery that makes good records late, which no sum shows,
+//! is found here.
 
 mod copies;
 mod difference;
@@ -33,11 +35,12 @@ pub async fn all(settings: &Settings) -> Result<Vec<Difference>> {
 /// Looks that are taken while idle partitions still advance.
 const ATTEMPTS: usize = 5;
 
-/// Repeats both stages of aggregation over the whole logs and compares all they have written. Nothing may be sent
-/// meanwhile, and everything must have been worked off.
+/// Repeats both stages of aggregation over the whole logs and compares all they have written.
+/// Nothing may be sent meanwhile, and everything must have been worked off.
 ///
 /// # Errors
-/// The brokers or the registry are away, or retention has removed a part of a log, so that it cannot be repeated.
+/// The brokers or the registry are away, or retention has removed a part of a log, so that it
+/// cannot be repeated.
 pub async fn compare(settings: &Settings) -> Result<Vec<Difference>> {
     let (first, second) = millrace_aggregator::prepare(settings, &Shutdown::new()).await?;
     let settings = settings.clone();

@@ -41,7 +41,8 @@ impl Events {
 pub(crate) enum Event {
     /// The watermark of an idle partition was advanced to this time, in milliseconds since 1970.
     Advance(i64),
-    /// The settings were changed from one policy to the other; from none where nothing was done before.
+    /// The settings were changed from one policy to the other; from none where nothing was done
+    /// before.
     Configure { before: Option<String>, policy: String },
 }
 

@@ -11,7 +11,8 @@ use super::fleet::Fleet;
 use super::program::Program;
 use crate::init;
 
-/// Gives a pipeline names of its own, folders below `folder`, and free ports, so that it runs beside any other.
+/// Gives a pipeline names of its own, folders below `folder`, and free ports, so that it runs
+/// beside any other.
 ///
 /// # Errors
 /// No ports are free.

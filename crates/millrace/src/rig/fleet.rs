@@ -144,7 +144,8 @@ impl Fleet {
         Ok(self.members[self.find(worker)?].process.pid())
     }
 
-    /// The status of one that ends when its work is done; `None` while it runs. After that it can be started again.
+    /// The status of one that ends when its work is done; `None` while it runs. After that it can
+    /// be started again.
     ///
     /// # Errors
     /// It does not run.
@@ -231,7 +232,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// Stops the worker (SIGTERM) where it cannot save what it has, and so may end with an error; returns how long it took.
+    /// Stops the worker (SIGTERM) where it cannot save what it has, and so may end with an error;
+    /// returns how long it took.
     ///
     /// # Errors
     /// It does not run, or not end within `limit`; with the end of its log.
@@ -277,7 +279,8 @@ impl Fleet {
         Ok(ended)
     }
 
-    /// Starts again every service but the producer that has ended by itself, as a restart policy does; returns how many.
+    /// Starts again every service but the producer that has ended by itself, as a restart policy
+    /// does; returns how many.
     ///
     /// # Errors
     /// One cannot be started.
@@ -328,7 +331,8 @@ impl Fleet {
         tails.join("\n")
     }
 
-    /// The sum of a metric of the worker over its labels; `None` where it does not answer or has none.
+    /// The sum of a metric of the worker over its labels; `None` where it does not answer or has
+    /// none.
     pub async fn metric(&self, worker: Worker, name: &str) -> Option<f64> {
         let port = self.members[self.find(worker).ok()?].port;
         let answer = self.http.get(format!("http://127.0.0.1:{port}/metrics")).send();

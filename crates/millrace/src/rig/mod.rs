@@ -1,5 +1,5 @@
-//! A pipeline of processes of its own beside any other, and what it is watched by: for [`crate::chaos`] and
-//! [`crate::bench`].
+//! A pipeline of processes of its own beside any other, and what it is watched by: for
+//! [`crate::chaos`] and [`crate::bench`].
 
 pub mod apart;
 pub mod fleet;

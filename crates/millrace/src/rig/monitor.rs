@@ -1,4 +1,5 @@
-//! How far each consumer group is behind, looked at again and again: what a fault does to it, and when it is over.
+//! How far each consumer group is behind, looked at again and again: what a fault does to it, and
+//! when it is over.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +15,8 @@ use crate::wait::wait_until;
 
 /// Time between two looks at what takes moments.
 pub const OFTEN: Duration = Duration::from_millis(100);
-/// Time between two looks while something is measured: ten a second were 200 requests, as many as all of a pipeline at
-/// 200,000 transactions a second.
+/// Time between two looks while something is measured: ten a second were 200 requests, as many as
+/// all of a pipeline at 200,000 transactions a second.
 pub const SELDOM: Duration = Duration::from_secs(1);
 /// Looks that are kept: five minutes and more.
 const KEPT: usize = 4_000;
@@ -92,7 +93,8 @@ pub struct Monitor {
     looks: Arc<Mutex<VecDeque<Look>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    /// A lag below this is none: two seconds of the stream, as groups commit once a second and ends move on meanwhile.
+    /// A lag below this is none: two seconds of the stream, as groups commit once a second and ends
+    /// move on meanwhile.
     slack: i64,
 }
 
@@ -226,8 +228,8 @@ impl Monitor {
         mark
     }
 
-    /// Waits until every one of `groups` has committed what there was at the mark and, but for the second stage, lags
-    /// no more than before it, for a second. Returns the start of that second.
+    /// Waits until every one of `groups` has committed what there was at the mark and, but for the
+    /// second stage, lags no more than before it, for a second. Returns the start of that second.
     ///
     /// # Errors
     /// It takes longer than `limit`.
@@ -278,7 +280,8 @@ fn look_on(offsets: &Offsets, interval: Duration, looks: &Mutex<VecDeque<Look>>,
     }
 }
 
-/// The first look after the mark from which on every group is at the head, if that was at least a second ago.
+/// The first look after the mark from which on every group is at the head, if that was at least a
+/// second ago.
 fn steady_since(looks: &VecDeque<Look>, mark: &Mark, groups: &[Group]) -> Option<SystemTime> {
     let at_head = |look: &Look| {
         groups.iter().all(|group| {
@@ -314,7 +317,8 @@ mod tests {
             ends: [1_000; 4],
             levels: [50; 4],
         };
-        // Low at first, as nothing has come since the fault; then behind, back for a moment, behind, and back.
+        // Low at first, as nothing has come since the fault; then behind, back for a moment,
+        // behind, and back.
         let mut looks: VecDeque<_> = [
             look(9, 990, 1_000),
             look(11, 990, 1_010),

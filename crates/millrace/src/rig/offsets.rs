@@ -32,8 +32,8 @@ impl Offsets {
         let lookup = Lookup::connect(&settings.kafka)?;
         let group = |(group, topics): &(&str, &[&str])| {
             let mut config = reader_config(&settings.kafka, &topic_name(&settings.kafka, group))?;
-            // What is committed is told at once, also while a transaction is about to change it; and the end is the
-            // log's, not that of the last transaction that has ended.
+            // What is committed is told at once, also while a transaction is about to change it;
+            // and the end is the log's, not that of the last transaction that has ended.
             config.set("isolation.level", "read_uncommitted");
             let client = config.create_with_context(LogBridge).context("a reader")?;
             let mut list = TopicPartitionList::new();
@@ -56,7 +56,8 @@ impl Offsets {
         for (position, (client, list)) in positions.iter_mut().zip(&self.groups) {
             *position = look(client, list);
             if position.is_none() {
-                // librdkafka goes on asking the leader it has once heard of, and that may be the broker that died.
+                // librdkafka goes on asking the leader it has once heard of, and that may be the
+                // broker that died.
                 let _ = client.fetch_metadata(None, CALL);
             }
         }

@@ -1,4 +1,5 @@
-//! How busy the machine's processors are: a recovery on a machine without idle time is bounded by it.
+//! How busy the machine's processors are: a recovery on a machine without idle time is bounded by
+//! it.
 
 /// Processor time of the whole machine since its start, in the kernel's ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,8 @@ impl Busy {
         Self::parse(&std::fs::read_to_string("/proc/stat").ok()?)
     }
 
-    /// The first line: user, nice, system, idle, iowait, irq, softirq, steal (see proc(5)); guests are in user.
+    /// The first line: user, nice, system, idle, iowait, irq, softirq, steal (see proc(5)); guests
+    /// are in user.
     fn parse(text: &str) -> Option<Self> {
         let line = text.lines().next()?.strip_prefix("cpu ")?;
         let ticks = line.split_whitespace().take(8).map(str::parse);

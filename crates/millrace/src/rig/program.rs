@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-/// The program that carries the services (`PROGRAM service NAME`): this one, or one that acts as it when it is told to
-/// by a variable.
+/// The program that carries the services (`PROGRAM service NAME`): this one, or one that acts as it
+/// when it is told to by a variable.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// Its file.

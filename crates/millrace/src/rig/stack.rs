@@ -7,8 +7,8 @@ use millrace_stack::{LocalStack, Ports, Progress, StackOptions};
 
 use crate::state::State;
 
-/// Starts Kafka, registry and Elasticsearch as local processes. `cache_dir` is the folder of fetched programs, if it is not
-/// the usual one.
+/// Starts Kafka, registry and Elasticsearch as local processes. `cache_dir` is the folder of
+/// fetched programs, if it is not the usual one.
 ///
 /// # Errors
 /// A part does not start.

@@ -35,7 +35,8 @@ struct Status {
     watermarks: Vec<Watermark>,
 }
 
-/// Shows services, topics, consumer lag and watermarks. Exits 0 where all that the pipeline needs is ready.
+/// Shows services, topics, consumer lag and watermarks. Exits 0 where all that the pipeline needs
+/// is ready.
 ///
 /// # Errors
 /// None by what is down: that is what it shows.

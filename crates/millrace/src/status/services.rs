@@ -61,7 +61,8 @@ pub(super) struct Watermark {
     pub(super) lag_s: f64,
     /// Partitions that have a watermark.
     pub(super) partitions: usize,
-    /// For how long an open transaction of a writer has held a partition back, of the longest; absent without one.
+    /// For how long an open transaction of a writer has held a partition back, of the longest;
+    /// absent without one.
     pub(super) open_transaction_s: Option<f64>,
     /// Windows that are open, over all partitions, where the operator has windows.
     pub(super) open_windows: Option<f64>,
@@ -169,7 +170,8 @@ async fn service(http: &Client, settings: &Settings, service: Service) -> Part {
     Part::down(name, &address, reasons.join("; "))
 }
 
-/// What a service has counted of records that lie elsewhere than those of their user; empty where there are none.
+/// What a service has counted of records that lie elsewhere than those of their user; empty where
+/// there are none.
 fn misplaced(text: &str) -> String {
     let mut reasons = Vec::new();
     let mut records = 0.0;

@@ -9,7 +9,8 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use tokio::process::Command;
 
-/// Compose's own name for the project of `docker-compose.yml`: what a person starts by hand is the same.
+/// Compose's own name for the project of `docker-compose.yml`: what a person starts by hand is the
+/// same.
 pub(crate) const PROJECT: &str = "millrace";
 /// The project of `up --for`, with volumes of its own.
 pub(crate) const FOR_PROJECT: &str = "millrace-for";
@@ -77,7 +78,8 @@ pub(crate) struct Container {
 }
 
 impl Compose {
-    /// The project, where an engine and the Compose plugin answer and the file is in the working directory or above.
+    /// The project, where an engine and the Compose plugin answer and the file is in the working
+    /// directory or above.
     ///
     /// # Errors
     /// One of them is not there; the message is a reason to put after "because".
@@ -190,7 +192,8 @@ impl Compose {
         self.call(DOWN_TIMEOUT, ["stop", service]).await.map(drop)
     }
 
-    /// Runs `millrace ARGUMENTS` in a container of its own and returns what it printed; a failure is no error here.
+    /// Runs `millrace ARGUMENTS` in a container of its own and returns what it printed; a failure
+    /// is no error here.
     pub(crate) async fn millrace(&self, arguments: &[&str], timeout: Duration) -> anyhow::Result<Output> {
         let run = ["--profile", "tools", "run", "--rm", "--no-TTY", "millrace"];
         run_to_end(

@@ -23,8 +23,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_LOOKS_DOWN: u32 = 60;
 const VERIFY_MARGIN: Duration = Duration::from_secs(60);
 
-/// Starts the plan, stays until the time is up or a stop is asked for, and stops everything. `configured` is what the
-/// `.env` says: the settings without this call's flags.
+/// Starts the plan, stays until the time is up or a stop is asked for, and stops everything.
+/// `configured` is what the `.env` says: the settings without this call's flags.
 pub(super) async fn run(
     configured: &Settings,
     settings: &Settings,
@@ -58,7 +58,8 @@ pub(super) async fn run(
     reporter.line("stopping; Ctrl-C again ends at once and leaves the containers to `millrace down`");
     reporter.waiting("stopping the containers");
     let passed = matches!(outcome, Ok(Some(true)));
-    // A run that did not pass keeps its data, for who wants to look: `docker compose -p millrace-for up`.
+    // A run that did not pass keeps its data, for who wants to look:
+    // `docker compose -p millrace-for up`.
     let stopped = plan.compose.down(is_run && passed).await;
     let verified = outcome?;
     stopped?;

@@ -53,7 +53,8 @@ impl Feed {
     }
 }
 
-/// A replay's summary, or the error that it ended by, from the end of its log; the end itself where neither is there.
+/// A replay's summary, or the error that it ended by, from the end of its log; the end itself where
+/// neither is there.
 pub(super) fn last_word(log_tail: &str) -> String {
     let field = |line: &str| {
         let line: Value = serde_json::from_str(line).ok()?;

@@ -1,4 +1,5 @@
-//! Which services can be started: those whose image, and the images of all they depend on, can be had.
+//! Which services can be started: those whose image, and the images of all they depend on, can be
+//! had.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -152,7 +152,8 @@ struct Pipeline<'a> {
 }
 
 impl Pipeline<'_> {
-    /// Everything between the start and the stop of the stack. The verification's report, where it came to one.
+    /// Everything between the start and the stop of the stack. The verification's report, where it
+    /// came to one.
     async fn run(&mut self) -> anyhow::Result<Option<verify::Report>> {
         let shutdown = self.shutdown;
         tokio::select! {
@@ -160,7 +161,7 @@ impl Pipeline<'_> {
             () = shutdown.wait() => return Ok(None),
         }
         // The producer last: whatever it sends finds its readers in place.
-        let first: Vec<_> = Service::of(&self.settings)
+        let first: Vec<_> = Service::of(self.settings)
             .filter(|service| *service != Service::Producer)
             .collect();
         if !self.start_services(&first).await? || !self.start_producer().await? {

@@ -30,13 +30,14 @@ pub use services::Service;
 
 /// How to start, and for how long.
 ///
-/// Without --docker or --local, Docker Compose is used where an engine answers and the images of Kafka, the registry,
-/// Elasticsearch and Millrace itself can be had; else everything runs as local processes on 127.0.0.1, for which a
-/// JDK 21 or later and Maven are needed.
+/// Without --docker or --local, Docker Compose is used where an engine answers and the images of
+/// Kafka, the registry, Elasticsearch and Millrace itself can be had; else everything runs as local
+/// processes on 127.0.0.1, for which a JDK 21 or later and Maven are needed.
 ///
-/// Data is kept from one `up` to the next (local: in the state folder; Docker: in volumes), until `millrace down
-/// --volumes`. `up --for` starts from nothing each time, in a folder (.millrace/runs/TIME) or Compose project of its own,
-/// so that what it verifies is that run alone; its data is removed when the verification has passed.
+/// Data is kept from one `up` to the next (local: in the state folder; Docker: in volumes), until
+/// `millrace down --volumes`. `up --for` starts from nothing each time, in a folder
+/// (.millrace/runs/TIME) or Compose project of its own, so that what it verifies is that run alone;
+/// its data is removed when the verification has passed.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Use Docker Compose, or fail
@@ -48,11 +49,13 @@ pub struct Options {
     /// Transactions a second; 0 is as fast as it goes
     #[arg(long, value_name = "N")]
     rate: Option<u64>,
-    /// Send this file in place of generated transactions, and then stay; several times for several files, one after
-    /// another. Local processes; the topics must have seen no later time, as after `millrace down --volumes`
+    /// Send this file in place of generated transactions, and then stay; several times for several
+    /// files, one after another. Local processes; the topics must have seen no later time, as after
+    /// `millrace down --volumes`
     #[arg(long = "file", value_name = "FILE", requires = "mapping", conflicts_with_all = ["docker", "rate", "no_producer"])]
     files: Vec<PathBuf>,
-    /// With --file: the mapping from the file's columns to a transaction's fields; `millrace map FILE` proposes one
+    /// With --file: the mapping from the file's columns to a transaction's fields;
+    /// `millrace map FILE` proposes one
     #[arg(long, value_name = "FILE", requires = "files")]
     mapping: Option<PathBuf>,
     /// With --file: how many times the recorded pace, or max
@@ -64,14 +67,16 @@ pub struct Options {
     /// Start no producer: the transactions are others' (local processes)
     #[arg(long, conflicts_with_all = ["docker", "rate", "duration"])]
     no_producer: bool,
-    /// Run so long, as 60s or 5m, or until the files of --file are sent; then stop the producer, wait for the last windows, verify, stop everything, and exit
-    /// 0 only if the verification passed
+    /// Run so long, as 60s or 5m, or until the files of --file are sent; then stop the producer,
+    /// wait for the last windows, verify, stop everything, and exit 0 only if the verification
+    /// passed
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
     /// With --for: longest wait for the last windows to close and to be indexed
     #[arg(long, value_name = "TIME", default_value = "180s", value_parser = humantime::parse_duration)]
     drain_timeout: Duration,
-    /// Docker: use Millrace's own images as they are where they are there, in place of building them from these sources
+    /// Docker: use Millrace's own images as they are where they are there, in place of building
+    /// them from these sources
     #[arg(long)]
     no_build: bool,
     /// Local: the state folder
@@ -87,7 +92,8 @@ fn parse_speed(text: &str) -> Result<String, String> {
     text.parse::<Speed>().map(|_| text.to_owned())
 }
 
-/// Starts everything and stays until Ctrl-C (a second one ends at once), SIGTERM, or the end of `--for`.
+/// Starts everything and stays until Ctrl-C (a second one ends at once), SIGTERM, or the end of
+/// `--for`.
 ///
 /// # Errors
 /// A part does not start, or dies and cannot be started again.

@@ -117,8 +117,8 @@ async fn choose(
     })))
 }
 
-/// Builds each image of ours once. An image of older sources would refuse, or misread, what these sources write; where
-/// nothing has changed a build takes seconds.
+/// Builds each image of ours once. An image of older sources would refuse, or misread, what these
+/// sources write; where nothing has changed a build takes seconds.
 async fn build(
     compose: &Compose,
     services: &BTreeMap<String, Service>,

@@ -28,7 +28,8 @@ pub(super) fn of(settings: &Settings) -> anyhow::Result<Ports> {
             .context("elasticsearch.url has too high a port")?,
         ..Ports::default()
     };
-    // Two stacks on one machine differ in their brokers; a Prometheus of its own is then 3 above the first.
+    // Two stacks on one machine differ in their brokers; a Prometheus of its own is then 3 above
+    // the first.
     if brokers != Ports::default().brokers {
         ports.prometheus = brokers[0]
             .checked_add(3)

@@ -1,4 +1,5 @@
-//! What `up` says while it works: a line for each event, and on a terminal a line at the bottom that changes.
+//! What `up` says while it works: a line for each event, and on a terminal a line at the bottom
+//! that changes.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};

@@ -89,7 +89,8 @@ impl Service {
 
     fn stop_timeout(self, settings: &Settings) -> Duration {
         let drain_ms = match self {
-            // It waits for the outcome of what is in flight, as long as librdkafka tries: by default this.
+            // It waits for the outcome of what is in flight, as long as librdkafka tries: by
+            // default this.
             Self::Producer => 120_000,
             Self::Aggregator => settings.aggregator.worker.drain_timeout_ms,
             Self::Detector => settings.detector.worker.drain_timeout_ms,
@@ -148,7 +149,8 @@ impl<'a> Services<'a> {
         if let (Service::Producer, Feed::Files(arguments)) = (service, &self.feed) {
             command.args(arguments);
         }
-        // Every value: the child has the settings of this process, whatever file and flags they came from.
+        // Every value: the child has the settings of this process, whatever file and flags they
+        // came from.
         command.envs(self.settings.variables());
         Ok(ManagedProcess::spawn(ProcessSpec {
             name: service.name().to_owned(),
@@ -277,7 +279,8 @@ impl<'a> Services<'a> {
         Ok(running.process.stop().await?)
     }
 
-    /// Stops all that run: the producer, then the others at once. Returns those that had to be killed.
+    /// Stops all that run: the producer, then the others at once. Returns those that had to be
+    /// killed.
     pub(super) async fn stop_all(mut self) -> anyhow::Result<Vec<&'static str>> {
         let mut killed = Vec::new();
         if !self.stop(Service::Producer).await? {

@@ -139,7 +139,8 @@ impl Index {
         })
     }
 
-    /// Number and sums of the final results: where early ones are on, open windows have documents too.
+    /// Number and sums of the final results: where early ones are on, open windows have documents
+    /// too.
     async fn aggregates(&self) -> anyhow::Result<(BTreeMap<i64, u64>, Windows)> {
         let (mut documents, mut windows) = (BTreeMap::new(), Windows::new());
         let mut inexact = Vec::new();
@@ -175,7 +176,8 @@ impl Index {
         Ok((documents, windows))
     }
 
-    /// Adds up the documents of one window and currency themselves, as their sum is beyond what the server adds exactly.
+    /// Adds up the documents of one window and currency themselves, as their sum is beyond what the
+    /// server adds exactly.
     async fn add_up(&self, start_ms: i64, currency: Currency) -> anyhow::Result<Totals> {
         let mut totals = Totals::default();
         let mut after: Option<Value> = None;

@@ -16,7 +16,8 @@ pub struct Expected {
     pub runs: u64,
     /// Those that go on.
     pub running: Vec<String>,
-    /// Those whose process is gone without having ended its ledger: what it had acknowledged is this or more.
+    /// Those whose process is gone without having ended its ledger: what it had acknowledged is
+    /// this or more.
     pub killed: Vec<String>,
     /// Ledgers that could not be read, with the reason.
     pub unreadable: Vec<String>,
@@ -92,7 +93,8 @@ pub struct Source {
 pub struct Retention {
     /// The topics that have lost their beginning.
     pub topics: Vec<String>,
-    /// Transactions with a time after this are all there; in milliseconds since 1970, `None` where nothing was removed.
+    /// Transactions with a time after this are all there; in milliseconds since 1970, `None` where
+    /// nothing was removed.
     pub source_until_ms: Option<i64>,
     /// Aggregates of windows that start after this are all there.
     pub aggregates_until_ms: Option<i64>,

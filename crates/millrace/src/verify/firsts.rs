@@ -12,9 +12,10 @@ impl Firsts {
         self.0.entry(partition).or_insert(time_ms);
     }
 
-    /// The latest time of the first records of partitions that have lost their beginning: no record with a later time is
-    /// among what they lost. A partition with nothing left has lost no more than the others, as they have one retention;
-    /// `i64::MAX` where none has anything left, `None` where none has lost anything.
+    /// The latest time of the first records of partitions that have lost their beginning: no record
+    /// with a later time is among what they lost. A partition with nothing left has lost no more
+    /// than the others, as they have one retention; `i64::MAX` where none has anything left, `None`
+    /// where none has lost anything.
     pub(super) fn latest(&self, truncated: &BTreeSet<i32>) -> Option<i64> {
         let of = |partition: &i32| self.0.get(partition).copied();
         let latest = truncated.iter().filter_map(of).max();

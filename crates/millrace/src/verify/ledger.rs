@@ -10,8 +10,9 @@ use millrace_producer::ledger::{LedgerFile, WindowLine, is_running};
 use super::figures::Expected;
 use super::totals::{Totals, Windows, add_to, common_window, in_windows_of};
 
-/// Reads every ledger of `topic` in `folder`, in windows that those of every ledger and `window_ms` fit into. A ledger that
-/// cannot be read is named in what it gives, and the others are added all the same.
+/// Reads every ledger of `topic` in `folder`, in windows that those of every ledger and `window_ms`
+/// fit into. A ledger that cannot be read is named in what it gives, and the others are added all
+/// the same.
 ///
 /// # Errors
 /// The folder cannot be read.

@@ -94,7 +94,8 @@ impl TopicLog {
         Ok(extent)
     }
 
-    /// Hands over every committed record that was not handed over before, up to the end of each partition.
+    /// Hands over every committed record that was not handed over before, up to the end of each
+    /// partition.
     ///
     /// # Errors
     /// The brokers are away, or `take` fails.
@@ -115,8 +116,8 @@ impl TopicLog {
         read
     }
 
-    /// Those of `offsets` at or after which the partition has a committed record: what a group that has committed them has
-    /// not read.
+    /// Those of `offsets` at or after which the partition has a committed record: what a group that
+    /// has committed them has not read.
     ///
     /// # Errors
     /// The brokers are away.

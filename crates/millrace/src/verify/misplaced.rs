@@ -1,5 +1,5 @@
-//! Records that lie elsewhere than the records of their user, as the aggregator counts them: among these, duplicates are not
-//! found and users are counted twice, which the sums alone need not show.
+//! Records that lie elsewhere than the records of their user, as the aggregator counts them: among
+//! these, duplicates are not found and users are counted twice, which the sums alone need not show.
 
 use std::time::Duration;
 

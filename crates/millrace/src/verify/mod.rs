@@ -1,9 +1,11 @@
-//! `millrace verify`: compares what the producer's brokers acknowledged with what came out, counts, and sums to the cent.
+//! `millrace verify`: compares what the producer's brokers acknowledged with what came out, counts,
+//! and sums to the cent.
 //!
-//! What the ledgers have must be in the transactions' topic; of that topic, each transaction must be in the aggregates or on
-//! the late topic once, however often and by which run it was sent; no aggregate or anomaly may be there twice; each record
-//! that nobody can read must be a dead letter; and Elasticsearch must hold what the topics hold. [`compare`] says so without
-//! I/O; the other modules fetch the figures.
+//! What the ledgers have must be in the transactions' topic; of that topic, each transaction must
+//! be in the aggregates or on the late topic once, however often and by which run it was sent; no
+//! aggregate or anomaly may be there twice; each record that nobody can read must be a dead letter;
+//! and Elasticsearch must hold what the topics hold. [`compare`] says so without I/O; the other
+//! modules fetch the figures.
 
 pub mod compare;
 pub mod elastic;
@@ -51,7 +53,8 @@ pub struct Options {
     /// Leave Elasticsearch out
     #[arg(long)]
     pub without_elasticsearch: bool,
-    /// Run the jobs once more over the whole log, offline, and compare all they wrote, record by record
+    /// Run the jobs once more over the whole log, offline, and compare all they wrote, record by
+    /// record
     #[arg(long)]
     pub repeat: bool,
     /// Called with each report that is not the last, about once a second.
@@ -75,10 +78,11 @@ impl Default for Options {
 
 /// Arguments of the command.
 ///
-/// Compares what the brokers acknowledged to the producers with the topics and Elasticsearch, waiting for windows to close.
-/// It ends with 0 where everything is as it must be, 1 where something is lost, doubled or otherwise wrong, and 3 where
-/// nothing is known to be wrong but not everything could be compared in time: a window or a run is open, a job is behind, or
-/// something could not be read.
+/// Compares what the brokers acknowledged to the producers with the topics and Elasticsearch,
+/// waiting for windows to close. It ends with 0 where everything is as it must be, 1 where
+/// something is lost, doubled or otherwise wrong, and 3 where nothing is known to be wrong but not
+/// everything could be compared in time: a window or a run is open, a job is behind, or something
+/// could not be read.
 #[derive(Debug, Clone, Args)]
 pub struct Command {
     /// How it is done.
@@ -92,8 +96,8 @@ pub struct Command {
 /// Compares until everything passes, nothing can get better, or the timeout is over.
 ///
 /// # Errors
-/// Settings that cannot work, or a topic that does not exist. What cannot be read until the timeout is over is a row of the
-/// report.
+/// Settings that cannot work, or a topic that does not exist. What cannot be read until the timeout
+/// is over is a row of the report.
 pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Report> {
     let report = compare_in_time(settings, options).await?;
     match options.repeat {
@@ -102,7 +106,8 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
     }
 }
 
-/// What the jobs wrote against what an undisturbed run writes. Of an unfinished stream that would say nothing.
+/// What the jobs wrote against what an undisturbed run writes. Of an unfinished stream that would
+/// say nothing.
 async fn with_repeat(settings: &Settings, options: &Options, report: Report) -> Report {
     const NAME: &str = "undisturbed run";
     if report.outcome == Outcome::NotFinished {
@@ -143,7 +148,8 @@ async fn compare_in_time(settings: &Settings, options: &Options) -> anyhow::Resu
                 let report = Report::of(checks, counts, options.allow_open);
                 let report = match indexed {
                     Ok(_) => report,
-                    // An index just made has no shard to search for a moment, and a server may be on its way back.
+                    // An index just made has no shard to search for a moment, and a server may be
+                    // on its way back.
                     Err(error) => report.with_unread("Elasticsearch", &format!("{error:#}")),
                 };
                 last = Some((report.clone(), expected.running.is_empty()));

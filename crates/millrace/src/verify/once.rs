@@ -1,8 +1,9 @@
-//! Each transaction once, exactly, in bounded memory: the records of the transactions' topic go into buckets by their
-//! ids, which lie on disk where they are many, and one bucket after the other is gone through with its ids in memory.
+//! Each transaction once, exactly, in bounded memory: the records of the transactions' topic go
+//! into buckets by their ids, which lie on disk where they are many, and one bucket after the other
+//! is gone through with its ids in memory.
 //!
-//! A record takes [`ENTRY_BYTES`] of temporary disk space, so a hundred million take 5 GB; memory is bounded by the
-//! buffers (50 MB) and the ids of one of the buckets.
+//! A record takes [`ENTRY_BYTES`] of temporary disk space, so a hundred million take 5 GB; memory
+//! is bounded by the buffers (50 MB) and the ids of one of the buckets.
 
 use std::collections::{HashMap, HashSet, hash_map};
 use std::fs::File;
@@ -101,7 +102,8 @@ impl Entry {
 #[derive(Debug, Default)]
 struct Bucket {
     buffer: Vec<u8>,
-    /// What did not fit into the buffer, in order. Nobody else sees the file, and it goes with the process.
+    /// What did not fit into the buffer, in order. Nobody else sees the file, and it goes with the
+    /// process.
     spilled: Option<File>,
 }
 
@@ -173,7 +175,8 @@ pub(super) struct Known<'a> {
 /// What the records come to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counted {
-    /// Every record whose run vouches for its id, copies and all but those of `millrace dlq replay`.
+    /// Every record whose run vouches for its id, copies and all but those of
+    /// `millrace dlq replay`.
     pub vouched: Windows,
     /// Every other record that can be read, copies and all but the same.
     pub others: Windows,
@@ -181,8 +184,8 @@ pub struct Counted {
     pub once: Windows,
     /// Those among them that are on the late topic.
     pub late: Windows,
-    /// Ids that came again with a time of another window: consumers count them again or not, as the first is forgotten by
-    /// then or not.
+    /// Ids that came again with a time of another window: consumers count them again or not, as the
+    /// first is forgotten by then or not.
     pub reused: Windows,
     /// Number of these records.
     pub reused_count: u64,
@@ -194,11 +197,13 @@ pub struct Counted {
     pub late_found: u64,
     /// Records that the jobs have refused although nothing is wrong with them.
     pub wrongly_refused: u64,
-    /// Number of their transactions that are in another record, which was taken: as a rule one that was sent again.
+    /// Number of their transactions that are in another record, which was taken: as a rule one that
+    /// was sent again.
     pub wrongly_refused_taken: u64,
     /// Number of their transactions that are in none: they are lost until they are sent again.
     pub wrongly_refused_lost: u64,
-    /// Records that the sink has refused, and whose transaction is in another record that it has not.
+    /// Records that the sink has refused, and whose transaction is in another record that it has
+    /// not.
     pub unsunk_mended: u64,
 }
 
@@ -260,7 +265,8 @@ impl Counted {
         let start_ms = entry.time_ms - entry.time_ms.rem_euclid(known.window_ms);
         let totals = entry.totals();
         let add = |windows: &mut Windows| add_to(windows, start_ms, entry.currency, &totals);
-        // What was sent again is in no ledger a second time, and must not stand for a record that is missing.
+        // What was sent again is in no ledger a second time, and must not stand for a record that
+        // is missing.
         if !entry.is_replay {
             add(match (known.is_vouched)(&entry.id) {
                 true => &mut self.vouched,

@@ -11,7 +11,8 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 pub(super) struct Refusals {
     max_future_ms: i64,
     earliest_ms: i64,
-    /// Number of the topic's partitions, where a transaction that lies elsewhere than those of its user is refused.
+    /// Number of the topic's partitions, where a transaction that lies elsewhere than those of its
+    /// user is refused.
     partitions: Option<i32>,
 }
 

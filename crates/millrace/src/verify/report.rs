@@ -16,8 +16,8 @@ pub enum Verdict {
     Passed,
     /// Not as it must be.
     Failed,
-    /// Not complete yet: a window that is not closed, a run that has not ended, or what a job that is behind may still
-    /// bring.
+    /// Not complete yet: a window that is not closed, a run that has not ended, or what a job that
+    /// is behind may still bring.
     Open,
     /// Could not be read, so that nobody knows.
     Unread,
@@ -55,7 +55,8 @@ pub struct Check {
     pub may_change: bool,
 }
 
-/// The same in three figures. A transaction that is in the aggregates or on the late topic has been counted.
+/// The same in three figures. A transaction that is in the aggregates or on the late topic has been
+/// counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
     /// Transactions that the brokers acknowledged, each once.
@@ -74,8 +75,8 @@ pub enum Outcome {
     Passed,
     /// Something is not as it must be.
     Failed,
-    /// Nothing is known to be wrong, and not everything could be compared: windows or runs are open, a job is behind, or
-    /// something could not be read.
+    /// Nothing is known to be wrong, and not everything could be compared: windows or runs are
+    /// open, a job is behind, or something could not be read.
     NotFinished,
 }
 
@@ -186,8 +187,8 @@ impl Report {
         Self::of(self.checks, self.counts, false)
     }
 
-    /// As the report of a pipeline of which some jobs are behind, each named with what it has not read: what is missing may
-    /// still come. `waits_for` gives those that a row waits for.
+    /// As the report of a pipeline of which some jobs are behind, each named with what it has not
+    /// read: what is missing may still come. `waits_for` gives those that a row waits for.
     #[must_use]
     pub fn with_behind<'a>(mut self, waits_for: impl Fn(&str) -> Vec<&'a str>) -> Self {
         let mut behind = BTreeSet::new();

@@ -102,8 +102,8 @@ impl Rows {
         });
     }
 
-    /// The verdict and whether it may change: what is missing may still come; what is too much stays, unless the ledger
-    /// may still catch up.
+    /// The verdict and whether it may change: what is missing may still come; what is too much
+    /// stays, unless the ledger may still catch up.
     pub(super) fn verdict(&self, right: bool, only_missing: bool) -> (Verdict, bool) {
         match right {
             true => (Verdict::Passed, false),

@@ -15,8 +15,8 @@ use super::places::Places;
 use super::refusals::Refusals;
 use super::totals::{Totals, Windows, add_to};
 
-/// The service that may write a dead letter twice, as it writes outside transactions, and whose dead letters are good
-/// transactions for everybody else.
+/// The service that may write a dead letter twice, as it writes outside transactions, and whose
+/// dead letters are good transactions for everybody else.
 const AT_LEAST_ONCE: &str = "elastic-sink";
 
 pub(super) struct State {
@@ -29,7 +29,8 @@ pub(super) struct State {
     /// The transactions' topic.
     pub(super) records: Records,
     pub(super) records_read: u64,
-    /// Where transactions are rekeyed: those that producers wrote, and places of what of them was refused.
+    /// Where transactions are rekeyed: those that producers wrote, and places of what of them was
+    /// refused.
     pub(super) origin_records: u64,
     pub(super) dead_of_origin: Places,
     /// Records there that the jobs have to refuse.
@@ -195,7 +196,8 @@ impl State {
         };
         self.early_results += u64::from(!aggregate.is_final());
         match self.aggregates.get_mut(&key) {
-            // Revisions rise, as a merchant is in one partition: what does not rise was there before.
+            // Revisions rise, as a merchant is in one partition: what does not rise was there
+            // before.
             Some(older) if newest.revision <= older.revision => self.doubled_aggregates += 1,
             Some(older) => {
                 if aggregate.is_final() && older.totals.exceeds(&newest.totals, &Totals::default()) {

@@ -96,7 +96,8 @@ impl Topics {
         self.counting
     }
 
-    /// Reads what is new and says what the topics hold, in windows that those of the ledgers fit into.
+    /// Reads what is new and says what the topics hold, in windows that those of the ledgers fit
+    /// into.
     ///
     /// # Errors
     /// The brokers or the registry are away, or the temporary folder is full.
@@ -116,7 +117,7 @@ impl Topics {
                 letters.read_new(|message| state.dead_letter_of_origin(message))?;
                 origin.read_new(|message| state.transaction_of_origin(message))?;
                 let extent = origin.extent()?;
-                Some(extent.truncated.is_empty().then_some(extent.length))
+                Some(extent.truncated.is_empty().then_some(state.origin_records))
             }
         };
         let is_whole = extents.transactions.truncated.is_empty();
@@ -165,8 +166,8 @@ impl Topics {
         })
     }
 
-    /// Where transactions are rekeyed and no log has lost its beginning: how many records were written and not refused, and
-    /// how many were written anew.
+    /// Where transactions are rekeyed and no log has lost its beginning: how many records were
+    /// written and not refused, and how many were written anew.
     #[must_use]
     pub fn rekeyed(&self) -> Option<(u64, u64)> {
         let state = &self.state;

@@ -43,7 +43,8 @@ impl Totals {
         self.refund_sum += other.refund_sum;
     }
 
-    /// Whether these lie between `least` and `least` with any part of `doubtful`. Equal where nothing is in doubt.
+    /// Whether these lie between `least` and `least` with any part of `doubtful`. Equal where
+    /// nothing is in doubt.
     #[must_use]
     pub fn is_within(&self, least: &Self, doubtful: &Self) -> bool {
         let mut most = *least;

@@ -31,8 +31,9 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// A generator of `stream` with the clock's event times, encoded by `encoder`, as fast as `pacer` allows and for as
-    /// many records as `count` says, labels not counted. `skew` keeps threads of simulated time together.
+    /// A generator of `stream` with the clock's event times, encoded by `encoder`, as fast as
+    /// `pacer` allows and for as many records as `count` says, labels not counted. `skew` keeps
+    /// threads of simulated time together.
     #[must_use]
     pub fn new(
         stream: Stream,

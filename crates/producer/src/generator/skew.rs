@@ -1,9 +1,10 @@
 //! Keeps the threads of a simulated time together.
 //!
-//! With the machine's clock all threads have the same time. A simulated time advances with a thread's own records, so
-//! a thread that runs ahead would push the watermark past what a slower one has yet to send, and make it late. So none
-//! runs ahead of what the slowest has had acknowledged by more than a bound well within the disorder that consumers
-//! allow. That bounds how much faster than the event rate two threads can send: about `MAX_AHEAD_MS` of it for each round
+//! With the machine's clock all threads have the same time. A simulated time advances with a
+//! thread's own records, so a thread that runs ahead would push the watermark past what a slower
+//! one has yet to send, and make it late. So none runs ahead of what the slowest has had
+//! acknowledged by more than a bound well within the disorder that consumers allow. That bounds how
+//! much faster than the event rate two threads can send: about `MAX_AHEAD_MS` of it for each round
 //! trip. With one thread there is nothing to wait for.
 
 use std::sync::Arc;

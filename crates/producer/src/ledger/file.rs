@@ -15,9 +15,11 @@ use crate::run_id::RunTag;
 
 /// Least time between two writes.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
-/// A write waits this many times as long as the last one took, so that a large ledger does not slow the run.
+/// A write waits this many times as long as the last one took, so that a large ledger does not slow
+/// the run.
 const WRITE_SHARE: u32 = 50;
-/// Most windows that are kept: 24 days of minutes in 40 currencies. Beyond, the oldest are forgotten and counted.
+/// Most windows that are kept: 24 days of minutes in 40 currencies. Beyond, the oldest are
+/// forgotten and counted.
 const MAX_WINDOWS: usize = 1_400_000;
 
 /// Why the ledger could not be written.
@@ -28,18 +30,20 @@ pub struct LedgerError {
     reason: std::io::Error,
 }
 
-/// The file's content. Sums are integers of 1/10,000 as text, as JSON numbers are doubles for most readers.
+/// The file's content. Sums are integers of 1/10,000 as text, as JSON numbers are doubles for most
+/// readers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerFile {
     /// The run's name, and the file's.
     pub run_id: String,
     /// When it started, in milliseconds since 1970.
     pub started_ms: i64,
-    /// Whether the run ended and every record's outcome is in here. While it goes on, and after it was killed, what the
-    /// brokers have may be more: the lock beside the file says which of the two it is.
+    /// Whether the run ended and every record's outcome is in here. While it goes on, and after it
+    /// was killed, what the brokers have may be more: the lock beside the file says which of the
+    /// two it is.
     pub finished: bool,
-    /// The first eight digits of every transaction id of this run, where they are its own; `null` where ids come from a
-    /// file or from the seed alone, so that another run may send them too.
+    /// The first eight digits of every transaction id of this run, where they are its own; `null`
+    /// where ids come from a file or from the seed alone, so that another run may send them too.
     #[serde(default)]
     pub id_prefix: Option<String>,
     /// The transactions' topic, with its prefix.
@@ -58,15 +62,17 @@ pub struct LedgerFile {
     pub failed_labels: u64,
     /// Size of a window.
     pub window_ms: i64,
-    /// Windows that were dropped because there were too many; their transactions are in no window here.
+    /// Windows that were dropped because there were too many; their transactions are in no window
+    /// here.
     pub forgotten_windows: u64,
     /// Each acknowledged transaction once, by window and currency.
     pub windows: Vec<WindowLine>,
-    /// Acknowledged records of transactions that had been sent before, so that with `windows` every record that can be
-    /// read is here. `null` in ledgers of a release that did not have them.
+    /// Acknowledged records of transactions that had been sent before, so that with `windows` every
+    /// record that can be read is here. `null` in ledgers of a release that did not have them.
     #[serde(default)]
     pub repeated_windows: Option<Vec<WindowLine>>,
-    /// Each transaction of unknown outcome once: a verification must expect each of these windows with or without them.
+    /// Each transaction of unknown outcome once: a verification must expect each of these windows
+    /// with or without them.
     pub failed_windows: Vec<WindowLine>,
 }
 
@@ -129,7 +135,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Starts the ledger of a run and writes it, so that a folder that cannot be written ends the run before it starts.
+    /// Starts the ledger of a run and writes it, so that a folder that cannot be written ends the
+    /// run before it starts.
     ///
     /// # Errors
     /// The folder cannot be made or written.

@@ -1,4 +1,5 @@
-//! The ledger: what the brokers acknowledged, so that `millrace verify` can compare it with what came out.
+//! The ledger: what the brokers acknowledged, so that `millrace verify` can compare it with what
+//! came out.
 
 mod file;
 mod running;

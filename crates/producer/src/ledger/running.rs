@@ -1,4 +1,5 @@
-//! Whether a run still goes on: it holds a lock on a file beside its ledger, which its end gives up, whatever ended it.
+//! Whether a run still goes on: it holds a lock on a file beside its ledger, which its end gives
+//! up, whatever ended it.
 //!
 //! A process number would tell neither across containers nor after a restart of the machine.
 
@@ -20,8 +21,8 @@ fn beside(ledger: &Path) -> PathBuf {
 }
 
 impl RunLock {
-    /// Takes the lock of a run. A file system without locks costs a warning: `millrace verify` then takes the run for
-    /// one that was killed until it has ended.
+    /// Takes the lock of a run. A file system without locks costs a warning: `millrace verify` then
+    /// takes the run for one that was killed until it has ended.
     pub(super) fn take(ledger: &Path) -> std::io::Result<Self> {
         let path = beside(ledger);
         let file = File::create(&path)?;
@@ -44,7 +45,8 @@ impl RunLock {
     }
 }
 
-/// Whether the process that writes this ledger is there. One without a lock has ended, or is of a release that had none.
+/// Whether the process that writes this ledger is there. One without a lock has ended, or is of a
+/// release that had none.
 #[must_use]
 pub fn is_running(ledger: &Path) -> bool {
     let Ok(file) = File::open(beside(ledger)) else {

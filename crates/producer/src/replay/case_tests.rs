@@ -1,4 +1,5 @@
-//! What users' files hold, in `tests/cases`: each gives the right transactions, or says what is wrong.
+//! What users' files hold, in `tests/cases`: each gives the right transactions, or says what is
+//! wrong.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -115,7 +116,8 @@ fn c18_a_parquet_uuid_is_its_text() {
     let templated = directory.path().join("map.yml");
     let text = fs::read_to_string(&mapping).unwrap();
     fs::write(&templated, text.replace("{column: id}", "{uuid5: \"x/{id}\"}")).unwrap();
-    // The namespace of ids made of a column is fixed: the same text gives the same id in every release.
+    // The namespace of ids made of a column is fixed: the same text gives the same id in every
+    // release.
     let namespace = Uuid::from_u128(0x1f8e_6b0a_93d2_4c57_8b41_c0de_77a9_5e36);
     let made: Vec<String> = expected
         .iter()

@@ -1,8 +1,8 @@
 //! Records of a CSV file (RFC 4180), strict about quotes.
 //!
-//! The crate `csv` takes text after a closing quote, and the end of the file within one, for part of the field: one
-//! stray quote joins thousands of rows into one without a word. Here a record whose quotes do not agree costs its first
-//! line, and the rest is read from the line after.
+//! The crate `csv` takes text after a closing quote, and the end of the file within one, for part
+//! of the field: one stray quote joins thousands of rows into one without a word. Here a record
+//! whose quotes do not agree costs its first line, and the rest is read from the line after.
 
 use std::io::{self, BufRead, Read};
 
@@ -219,7 +219,8 @@ impl<R: BufRead> CsvReader<R> {
         }
     }
 
-    /// Says how many fields a record has: one of several lines that has another number is bad by its first line.
+    /// Says how many fields a record has: one of several lines that has another number is bad by
+    /// its first line.
     pub(super) fn expect(&mut self, fields: usize) {
         self.fields = Some(fields);
     }

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::csv_reader::*;
 
-/// What a text is read as: the fields of each record, or the line that is bad, with the line's number.
+/// What a text is read as: the fields of each record, or the line that is bad, with the line's
+/// number.
 fn read(text: &str, fields: usize) -> Vec<(u64, Result<Vec<String>, String>)> {
     let mut reader = CsvReader::new(text.as_bytes(), Dialect::default());
     reader.expect(fields);
@@ -28,7 +29,8 @@ fn bad(line: u64, text: &str) -> (u64, Result<Vec<String>, String>) {
 #[test]
 fn a_stray_quote_costs_its_own_line() {
     let (one, two) = (good(1, &["1", "a"]), good(3, &["3", "c"]));
-    // Not closed at all, closed in vain by a later quoted field, and joined with a row whose quote is stray too.
+    // Not closed at all, closed in vain by a later quoted field, and joined with a row whose quote
+    // is stray too.
     assert_eq!(
         read("1,a\n2,\"b\n3,c\n", 2),
         [one.clone(), bad(2, "2,\"b"), two.clone()]

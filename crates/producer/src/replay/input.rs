@@ -45,7 +45,8 @@ pub(super) fn is_standard_input(path: &Path) -> bool {
     path.as_os_str() == STANDARD_INPUT
 }
 
-/// Opens a file of text. Whether it is compressed by gzip or zstd is seen from its first bytes, not from its name.
+/// Opens a file of text. Whether it is compressed by gzip or zstd is seen from its first bytes, not
+/// from its name.
 ///
 /// # Errors
 /// It cannot be read, or begins like a file that is no text.
@@ -63,8 +64,8 @@ pub(super) fn open_text(path: &Path) -> anyhow::Result<Box<dyn BufRead + Send>> 
     )))
 }
 
-/// Opens a file that is read from its end, as Parquet is. What comes compressed or by standard input is put into a
-/// temporary file first (in `TMPDIR`).
+/// Opens a file that is read from its end, as Parquet is. What comes compressed or by standard
+/// input is put into a temporary file first (in `TMPDIR`).
 ///
 /// # Errors
 /// It cannot be read, or the temporary file not be written.

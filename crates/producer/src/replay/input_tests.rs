@@ -54,7 +54,8 @@ fn compressed_files_are_their_content() {
         assert_eq!(good(&[zipped], &mapping), *expected, "{name} by gzip");
         assert_eq!(good(&[zstd], &mapping), *expected, "{name} by zstd");
     }
-    // Members one after another, cut within a row, behind a byte order mark, and under a name that does not say so.
+    // Members one after another, cut within a row, behind a byte order mark, and under a name that
+    // does not say so.
     let text = [
         b"\xef\xbb\xbf".as_slice(),
         &fs::read(case("C17/rows.csv")).unwrap(),

@@ -74,8 +74,8 @@ impl Mapping {
     /// Reads a mapping file.
     ///
     /// # Errors
-    /// The file cannot be read, names a field or key that there is none, leaves one out, or gives a constant that the
-    /// contract refuses.
+    /// The file cannot be read, names a field or key that there is none, leaves one out, or gives a
+    /// constant that the contract refuses.
     pub fn load(path: &Path) -> Result<Self, MappingError> {
         let text = fs::read_to_string(path).map_err(|reason| MappingError::Unreadable {
             path: path.to_owned(),
@@ -145,7 +145,8 @@ impl Mapping {
         open(path, format, &self.csv, &self.columns)
     }
 
-    /// A constant or default that the contract refuses would refuse every row: better to say so at once.
+    /// A constant or default that the contract refuses would refuse every row: better to say so at
+    /// once.
     fn check_constants(&self) -> Result<(), (&'static str, RowError)> {
         let check = |field: &Field, read: &dyn Fn(&str) -> Result<(), RowError>| {
             let constant = match &field.origin {

@@ -1,4 +1,5 @@
-//! Replay of recorded files: rows become transactions by a mapping, at the recorded pace or another.
+//! Replay of recorded files: rows become transactions by a mapping, at the recorded pace or
+//! another.
 
 mod csv_reader;
 mod csv_rows;

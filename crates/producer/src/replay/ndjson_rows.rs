@@ -45,7 +45,8 @@ impl NdjsonRows {
         })
     }
 
-    /// Reads a line into `self.bytes`; whether there was one. A line that is too long is cut, and its rest passed over.
+    /// Reads a line into `self.bytes`; whether there was one. A line that is too long is cut, and
+    /// its rest passed over.
     fn read_line(&mut self) -> std::io::Result<bool> {
         self.bytes.clear();
         let mut limited = (&mut self.reader).take(MAX_LINE_BYTES + 1);
@@ -68,10 +69,12 @@ impl NdjsonRows {
     }
 }
 
-/// The values of some columns of a JSON object. A column is a key, or the path to one through objects, as `payer.id`.
+/// The values of some columns of a JSON object. A column is a key, or the path to one through
+/// objects, as `payer.id`.
 struct Columns<'c, C>(&'c [C]);
 
-/// For each column: the value of its own key, and of the first key of its path with the rest of the path.
+/// For each column: the value of its own key, and of the first key of its path with the rest of the
+/// path.
 type Found<'de, 'c> = Vec<(Option<&'de RawValue>, Option<(&'de RawValue, &'c str)>)>;
 
 impl<'de, 'c, C: AsRef<str>> Visitor<'de> for Columns<'c, C> {

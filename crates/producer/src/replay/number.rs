@@ -38,8 +38,9 @@ impl Decimal {
     /// The longest number that is read: more is no number that anybody means.
     const MAX_LEN: usize = 400;
 
-    /// Reads a number, with a sign and an exponent or not. Groups of digits must be whole, so that a decimal comma which
-    /// the mapping takes for a grouping mark makes no other number: `1,5` is not 15.
+    /// Reads a number, with a sign and an exponent or not. Groups of digits must be whole, so that
+    /// a decimal comma which the mapping takes for a grouping mark makes no other number: `1,5` is
+    /// not 15.
     pub(super) fn parse(text: &str, marks: Marks) -> Option<Self> {
         if text.len() > Self::MAX_LEN {
             return None;
@@ -65,8 +66,8 @@ impl Decimal {
         })
     }
 
-    /// The number times ten to the power of `scale`, and whether that is the whole of it; if not, the nearest, halves away
-    /// from 0. `None` where it has no room in 128 bits.
+    /// The number times ten to the power of `scale`, and whether that is the whole of it; if not,
+    /// the nearest, halves away from 0. `None` where it has no room in 128 bits.
     pub(super) fn scaled(&self, scale: u8) -> Option<(i128, bool)> {
         let shift = self.exponent + i64::from(scale);
         let (kept, dropped) = if shift >= 0 {
@@ -88,7 +89,8 @@ impl Decimal {
         Some((if self.negative { -rounded } else { rounded }, is_exact))
     }
 
-    /// The number times ten to the power of `scale`, as far as it is whole: rounded down, as times are.
+    /// The number times ten to the power of `scale`, as far as it is whole: rounded down, as times
+    /// are.
     pub(super) fn floor(&self, scale: u8) -> Option<i64> {
         let (nearest, is_exact) = self.scaled(scale)?;
         if is_exact {
@@ -115,10 +117,12 @@ impl Decimal {
     }
 }
 
-/// Takes the marks out of grouped digits: groups of three, or of two above the last, as in 12,34,567.
+/// Takes the marks out of grouped digits: groups of three, or of two above the last, as in
+/// 12,34,567.
 fn ungroup(whole: &str, thousands: Option<char>) -> Option<String> {
     let is_mark = |c: char| match thousands {
-        // Blanks between digits are often ones that do not break the line, and apostrophes often typographic.
+        // Blanks between digits are often ones that do not break the line, and apostrophes often
+        // typographic.
         Some(' ') => matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}'),
         Some('\'') => matches!(c, '\'' | '\u{2019}'),
         other => other == Some(c),
@@ -137,7 +141,8 @@ fn ungroup(whole: &str, thousands: Option<char>) -> Option<String> {
     (well_grouped && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
 }
 
-/// A whole number of two's complement, most significant byte first, with its last `scale` digits behind a point.
+/// A whole number of two's complement, most significant byte first, with its last `scale` digits
+/// behind a point.
 pub(super) fn decimal_text(bytes: &[u8], scale: usize) -> String {
     let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let mut magnitude = bytes.to_vec();

@@ -57,7 +57,8 @@ pub struct Found {
     pub late_by_stream: u64,
     /// Those whose window an earlier row of their partition closes.
     pub late_by_order: u64,
-    /// Those older than an earlier row of their partition by more than the disorder allowed, late or not.
+    /// Those older than an earlier row of their partition by more than the disorder allowed, late
+    /// or not.
     pub disordered: u64,
 }
 

@@ -154,7 +154,8 @@ impl ParquetRows {
 }
 
 impl Column {
-    /// Decodes the values of so many rows; returns of how many there are, and keeps those before a failure.
+    /// Decodes the values of so many rows; returns of how many there are, and keeps those before a
+    /// failure.
     fn decode(&mut self, rows: usize) -> Result<usize, ParquetError> {
         let (reading, present, values) = (self.reading, self.present, &mut self.values);
         let text = |text: String| Ok(Cell::Number(text));

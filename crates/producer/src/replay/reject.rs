@@ -23,7 +23,8 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Starts the file anew. Without a `path` it is named for the first input, in the working directory.
+    /// Starts the file anew. Without a `path` it is named for the first input, in the working
+    /// directory.
     pub(super) fn create(path: Option<&Path>, input: &Path) -> anyhow::Result<Self> {
         let path = path.map_or_else(
             || {

@@ -119,8 +119,8 @@ impl FileFormat {
 
 /// A file read row by row.
 pub trait Rows: Send {
-    /// Reads the next row into `cells`, in the order of the columns asked for. `Some(Err)` is a row that cannot be read,
-    /// after which the rest goes on; `None` is the end.
+    /// Reads the next row into `cells`, in the order of the columns asked for. `Some(Err)` is a row
+    /// that cannot be read, after which the rest goes on; `None` is the end.
     ///
     /// # Errors
     /// The file cannot be read on.
@@ -153,7 +153,8 @@ pub(super) fn open(
 /// The index of each wanted column among those the file has.
 ///
 /// # Errors
-/// A column that is not there, in which case the message lists those that are; or one that is there twice.
+/// A column that is not there, in which case the message lists those that are; or one that is there
+/// twice.
 pub(super) fn locate(path: &Path, wanted: &[String], present: &[String]) -> anyhow::Result<Vec<usize>> {
     let mut places = Vec::with_capacity(wanted.len());
     for column in wanted {

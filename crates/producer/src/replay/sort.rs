@@ -1,4 +1,5 @@
-//! Transactions sorted by event time, however many: sorted runs in temporary files, merged as they are read.
+//! Transactions sorted by event time, however many: sorted runs in temporary files, merged as they
+//! are read.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

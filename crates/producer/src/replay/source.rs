@@ -72,12 +72,12 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Opens everything that a replay needs, sorts the rows if asked to, and looks at the order of all of them, where they
-    /// can be read twice. `stop` says whether to give up meanwhile.
+    /// Opens everything that a replay needs, sorts the rows if asked to, and looks at the order of
+    /// all of them, where they can be read twice. `stop` says whether to give up meanwhile.
     ///
     /// # Errors
-    /// A file that cannot be read or written, a mapping that is wrong or names columns that the file does not have,
-    /// options that contradict each other, or rows that would be late.
+    /// A file that cannot be read or written, a mapping that is wrong or names columns that the
+    /// file does not have, options that contradict each other, or rows that would be late.
     pub fn open(
         options: &ReplayOptions,
         encoder: Encoder,

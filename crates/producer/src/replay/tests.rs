@@ -210,7 +210,8 @@ pub(super) fn order() -> Order {
     Order::new(bounds(), stream)
 }
 
-/// Replays without Kafka into a topic that has seen nothing: every record goes through its encoding.
+/// Replays without Kafka into a topic that has seen nothing: every record goes through its
+/// encoding.
 pub(super) fn run(options: &ReplayOptions) -> Replayed {
     run_on(options, order())
 }

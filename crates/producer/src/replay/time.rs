@@ -29,8 +29,8 @@ pub(super) struct TimeReader {
     format: TimeFormat,
     /// The zone of times that name none.
     zone: Option<TimeZone>,
-    /// Which of the two instants an hour means that is there twice, and what one that is not there at all means; none if
-    /// neither is taken.
+    /// Which of the two instants an hour means that is there twice, and what one that is not there
+    /// at all means; none if neither is taken.
     disambiguation: Option<Disambiguation>,
 }
 

@@ -1,7 +1,9 @@
-//! Delivery reports: a bounded table of what is in flight, whose index goes through librdkafka with each record.
+//! Delivery reports: a bounded table of what is in flight, whose index goes through librdkafka with
+//! each record.
 //!
-//! A record's report finds its facts by the index, so that neither sending nor counting allocates. The sending thread
-//! itself takes the reports, an array at a time, so the lock is all but never contended.
+//! A record's report finds its facts by the index, so that neither sending nor counting allocates.
+//! The sending thread itself takes the reports, an array at a time, so the lock is all but never
+//! contended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -72,8 +74,8 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// Room for `capacity` records in flight. Sums go into windows of `window_ms`; `durations` takes a sample of the
-    /// times between sending and acknowledgement in seconds.
+    /// Room for `capacity` records in flight. Sums go into windows of `window_ms`; `durations`
+    /// takes a sample of the times between sending and acknowledgement in seconds.
     #[must_use]
     pub fn new(capacity: usize, window_ms: i64, durations: Histogram) -> Self {
         Self {
@@ -94,7 +96,8 @@ impl Deliveries {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room for records about to be sent. It holds the lock: not for long, and not while polling for reports.
+    /// Room for records about to be sent. It holds the lock: not for long, and not while polling
+    /// for reports.
     pub(super) fn room(&self) -> Room<'_> {
         Room(self.table())
     }

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Grants records at a rate. A thread that was held up catches up, for no more than two seconds' worth: people go on paying
-/// while a broker pauses, so a short pause must not lower the rate, and an outage is not followed by a flood.
+/// Grants records at a rate. A thread that was held up catches up, for no more than two seconds'
+/// worth: people go on paying while a broker pauses, so a short pause must not lower the rate, and
+/// an outage is not followed by a flood.
 #[derive(Debug)]
 pub struct Pacer {
     rate_per_s: u64,
@@ -18,8 +19,9 @@ pub struct Pacer {
 const CATCH_UP_S: u64 = 2;
 /// Most records that are granted at once.
 const MAX_BATCH: u64 = 256;
-/// Grants a second, below the rate at which a batch is full. Each wakes a thread, and for each record that comes alone
-/// librdkafka wakes one of its own: with a grant for every record, most of a processor goes into waking.
+/// Grants a second, below the rate at which a batch is full. Each wakes a thread, and for each
+/// record that comes alone librdkafka wakes one of its own: with a grant for every record, most of
+/// a processor goes into waking.
 const BATCHES_PER_S: u64 = 100;
 
 impl Pacer {

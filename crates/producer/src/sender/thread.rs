@@ -1,10 +1,10 @@
 //! One sending thread: a source, a librdkafka handle of its own, and the delivery reports.
 //!
-//! Records are gathered from the source, then handed over a partition at a time. At a low rate nothing is gathered for longer
-//! than the source has something at once.
+//! Records are gathered from the source, then handed over a partition at a time. At a low rate
+//! nothing is gathered for longer than the source has something at once.
 //!
-//! The thread takes its own reports (a `BaseProducer`): with a poller beside it, two threads would take turns on the
-//! table of what is in flight for every record.
+//! The thread takes its own reports (a `BaseProducer`): with a poller beside it, two threads would
+//! take turns on the table of what is in flight for every record.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -21,7 +21,8 @@ use tracing::warn;
 use super::{Deliveries, DeliveryContext};
 use crate::source::{Class, Facts, Next, Source};
 
-/// Records that are gathered before they are handed over: for five partitions, most of a thousand each.
+/// Records that are gathered before they are handed over: for five partitions, most of a thousand
+/// each.
 const GATHERED_RECORDS: u64 = 4_096;
 /// Records are not gathered for longer than this while the source has more to come soon.
 const GATHER_TIME: Duration = Duration::from_millis(2);
@@ -95,7 +96,8 @@ pub struct Sender {
     pub stop: Arc<Stop>,
 }
 
-/// What is gathered before it is handed over, beside the records themselves, which are in the producer's batch.
+/// What is gathered before it is handed over, beside the records themselves, which are in the
+/// producer's batch.
 #[derive(Default)]
 struct Gathered {
     records: u64,
@@ -125,8 +127,8 @@ impl Sender {
     /// Sends until the source ends or the flag is up, and then waits for every outcome.
     ///
     /// # Errors
-    /// The source fails, or the client refuses a record for another reason than a full queue. Outcomes are waited for
-    /// all the same.
+    /// The source fails, or the client refuses a record for another reason than a full queue.
+    /// Outcomes are waited for all the same.
     pub fn run(mut self) -> anyhow::Result<()> {
         let sent = self.send_all();
         // What a stop or a failure left: it was never sent.
@@ -201,8 +203,8 @@ impl Sender {
         Ok(Pause::Enough)
     }
 
-    /// Hands over what is gathered. A full queue is waited for: it is the back-pressure. A stop ends the wait, and what is left
-    /// is not sent.
+    /// Hands over what is gathered. A full queue is waited for: it is the back-pressure. A stop
+    /// ends the wait, and what is left is not sent.
     fn hand_over(&mut self, gathered: &mut Gathered) -> anyhow::Result<()> {
         let mut refused = None;
         loop {
@@ -282,8 +284,8 @@ impl Sender {
         !self.stop.is_set()
     }
 
-    /// Waits until every record is acknowledged or has failed. librdkafka's message timeout bounds it, a signal shortens
-    /// it, and what is not known then is counted as failed.
+    /// Waits until every record is acknowledged or has failed. librdkafka's message timeout bounds
+    /// it, a signal shortens it, and what is not known then is counted as failed.
     fn flush(&self) {
         // Lets batches go without waiting for their linger time.
         let _ = self.producer.producer().flush(Duration::ZERO);

@@ -96,7 +96,8 @@ impl EventClock {
         }
     }
 
-    /// Reads the machine's clock, if that is the one. Not done for each record, as it costs a quarter of making one.
+    /// Reads the machine's clock, if that is the one. Not done for each record, as it costs a
+    /// quarter of making one.
     #[inline]
     pub fn refresh(&mut self) {
         if let Self::Wall { last_ms } = self {

@@ -49,7 +49,8 @@ impl Malformation {
         Self::ALL[multiply_shift(random, Self::ALL.len() as u32) as usize]
     }
 
-    /// Spoils the encoded `value` of `transaction`. [`Malformation::FarFuture`] is spoilt before it is encoded.
+    /// Spoils the encoded `value` of `transaction`. [`Malformation::FarFuture`] is spoilt before it
+    /// is encoded.
     pub fn spoil(self, transaction: &Transaction, value: &mut Vec<u8>) {
         match self {
             Self::Truncated => value.truncate(value.len() / 2),

@@ -1,5 +1,5 @@
-//! The deterministic stream of one thread: what is sent is a function of the configuration, the thread's number and
-//! the event times asked for.
+//! The deterministic stream of one thread: what is sent is a function of the configuration, the
+//! thread's number and the event times asked for.
 
 mod clock;
 mod malformed;
@@ -36,8 +36,8 @@ const MAX_DRAWS: u32 = 8;
 pub struct StreamConfig {
     /// The seed of the run.
     pub seed: u64,
-    /// The run that transaction ids begin with, so that no other run sends them; `None` gives the same ids from the
-    /// same seed.
+    /// The run that transaction ids begin with, so that no other run sends them; `None` gives the
+    /// same ids from the same seed.
     pub run: Option<RunTag>,
     /// This thread's number, from 0.
     pub thread: u32,
@@ -216,7 +216,8 @@ impl Stream {
         }
     }
 
-    /// An ordinary purchase, some with an event time before `now_ms`, remembered so that it can be refunded.
+    /// An ordinary purchase, some with an event time before `now_ms`, remembered so that it can be
+    /// refunded.
     fn disordered_purchase(&mut self, now_ms: i64) -> Transaction {
         let (user, city) = self.draw_user(now_ms);
         let random = self.rng.next_u64();
@@ -266,7 +267,8 @@ impl Stream {
         (transaction, purchase)
     }
 
-    /// A refund of a purchase that was sent before, in whole or in part; `None` where there is none at hand.
+    /// A refund of a purchase that was sent before, in whole or in part; `None` where there is none
+    /// at hand.
     fn refund(&mut self, now_ms: i64) -> Option<Transaction> {
         let random = self.rng.next_u64();
         let purchase = self.purchases.take((random >> 32) as u32)?;
@@ -326,8 +328,9 @@ impl Stream {
     }
 }
 
-/// A random UUID (version 4, RFC 9562 §5.4); of a run, one that begins with the run (version 8, §5.8). Either takes the
-/// same from the generator of random numbers, so that all else in the stream is the same.
+/// A random UUID (version 4, RFC 9562 §5.4); of a run, one that begins with the run (version 8,
+/// §5.8). Either takes the same from the generator of random numbers, so that all else in the
+/// stream is the same.
 #[inline]
 fn transaction_id(rng: &mut Xoshiro256PlusPlus, run: Option<RunTag>) -> TransactionId {
     let mut bytes = [0; 16];

@@ -1,8 +1,10 @@
-//! Injected fraud: short scripts of transactions, each with the label of the rule that should find it.
+//! Injected fraud: short scripts of transactions, each with the label of the rule that should find
+//! it.
 //!
-//! A rule that judges a user by habit needs the habit, and one that measures speed needs a place to start from: so a
-//! script begins with ordinary purchases of its user where it must. Only what is fraud is labelled. A transaction
-//! that a script sends is not sent late, so that the rule sees it in order.
+//! A rule that judges a user by habit needs the habit, and one that measures speed needs a place to
+//! start from: so a script begins with ordinary purchases of its user where it must. Only what is
+//! fraud is labelled. A transaction that a script sends is not sent late, so that the rule sees it
+//! in order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -26,7 +28,8 @@ const HABIT: u8 = 12;
 /// Fraud that is injected.
 #[derive(Debug, Clone, PartialEq)]
 enum Plan {
-    /// Many purchases in seconds. Labelled once it is complete: a burst that the end of the run cuts is none.
+    /// Many purchases in seconds. Labelled once it is complete: a burst that the end of the run
+    /// cuts is none.
     Velocity { sent: Vec<(TransactionId, i64)> },
     /// A habit, at a pace that velocity allows, then many times the usual amount.
     AmountOutlier { habit: u8 },

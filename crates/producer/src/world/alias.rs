@@ -2,7 +2,8 @@
 
 use super::random::multiply_shift;
 
-/// Vose's alias table (M. D. Vose, 1991): one random number and one look-up a draw, whatever the size.
+/// Vose's alias table (M. D. Vose, 1991): one random number and one look-up a draw, whatever the
+/// size.
 #[derive(Debug)]
 pub(super) struct AliasTable {
     columns: Vec<Column>,

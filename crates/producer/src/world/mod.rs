@@ -1,8 +1,9 @@
-//! The believable world: users with a home, a purse and habits, merchants by Zipf's law, and what travelling takes.
+//! The believable world: users with a home, a purse and habits, merchants by Zipf's law, and what
+//! travelling takes.
 //!
-//! A user is a function of the seed and the user's number, never stored, so that ten million users cost no memory.
-//! Arithmetic that decides anything goes through `libm` and integers, so that a seed gives the same world on every
-//! platform.
+//! A user is a function of the seed and the user's number, never stored, so that ten million users
+//! cost no memory. Arithmetic that decides anything goes through `libm` and integers, so that a
+//! seed gives the same world on every platform.
 
 mod alias;
 mod price;
@@ -27,8 +28,8 @@ pub type CityIndex = u8;
 /// A merchant as an index into the world's merchants; 0 is the most popular.
 pub type MerchantIndex = u32;
 
-/// Standard deviations of a user's log-amounts. Draws end at three of them, so that no ordinary purchase looks like an
-/// outlier.
+/// Standard deviations of a user's log-amounts. Draws end at three of them, so that no ordinary
+/// purchase looks like an outlier.
 const USER_SIGMAS: [f64; 4] = [0.20, 0.27, 0.33, 0.40];
 /// Standard deviation of the log of the users' median amounts.
 const MEDIAN_SIGMA: f64 = 0.7;
@@ -51,7 +52,8 @@ pub struct Merchant {
 struct Place {
     name: ShortId,
     currency: Currency,
-    /// The currency's units (1/10,000) in the smallest amount that is used, and such amounts in a euro.
+    /// The currency's units (1/10,000) in the smallest amount that is used, and such amounts in a
+    /// euro.
     step_units: i64,
     steps_per_eur: f64,
 }
@@ -97,7 +99,8 @@ impl World {
     /// Makes the world.
     ///
     /// # Errors
-    /// Never with the reference data as it is: only if a city's name or currency broke the contract.
+    /// Never with the reference data as it is: only if a city's name or currency broke the
+    /// contract.
     pub fn new(config: &WorldConfig) -> Result<Self, InvalidValue> {
         let places = city::ALL
             .iter()
@@ -181,8 +184,8 @@ impl World {
         self.travel.far_city(from, random)
     }
 
-    /// Draws an amount of the user's from 32 random bits: log-normal around the user's median, cut at three standard
-    /// deviations.
+    /// Draws an amount of the user's from 32 random bits: log-normal around the user's median, cut
+    /// at three standard deviations.
     #[inline]
     #[must_use]
     pub fn amount(&self, user: &User, random: u32) -> Amount {
@@ -200,7 +203,8 @@ impl World {
         Amount::from_units(units).unwrap_or(Amount::MAX)
     }
 
-    /// A part of an amount in the user's currency, of `eighths` of it, rounded down to what is used but never to nothing.
+    /// A part of an amount in the user's currency, of `eighths` of it, rounded down to what is used
+    /// but never to nothing.
     #[inline]
     #[must_use]
     pub fn part_of(&self, user: &User, amount: Amount, eighths: i64) -> Amount {

@@ -1,7 +1,7 @@
 //! Random bits from numbers, and numbers from random bits.
 
-/// Sixty-four well mixed bits of a seed and a number: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014; the
-/// constants are Stafford's variant 13).
+/// Sixty-four well mixed bits of a seed and a number: the finaliser of SplitMix64 (Steele, Lea and
+/// Flood, 2014; the constants are Stafford's variant 13).
 #[inline]
 #[must_use]
 pub fn mix(seed: u64, number: u64) -> u64 {
@@ -11,8 +11,8 @@ pub fn mix(seed: u64, number: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// A number below `bound` from 32 random bits without a division (Lemire, 2019, without the rejection: the bias is
-/// below `bound` / 2^32).
+/// A number below `bound` from 32 random bits without a division (Lemire, 2019, without the
+/// rejection: the bias is below `bound` / 2^32).
 #[inline]
 #[must_use]
 pub fn multiply_shift(random: u32, bound: u32) -> u32 {

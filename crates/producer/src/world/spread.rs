@@ -34,8 +34,8 @@ impl Spread {
     }
 }
 
-/// The inverse of the standard normal distribution function, by P. J. Acklam's rational approximation (2003; relative
-/// error below 1.15e-9). Infinite at 0 and 1.
+/// The inverse of the standard normal distribution function, by P. J. Acklam's rational
+/// approximation (2003; relative error below 1.15e-9). Infinite at 0 and 1.
 fn normal_quantile(probability: f64) -> f64 {
     const A: [f64; 6] = [
         -3.969683028665376e1,

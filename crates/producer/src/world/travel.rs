@@ -1,4 +1,5 @@
-//! Where users are: at home mostly, away now and then, and on the way in between as long as it takes.
+//! Where users are: at home mostly, away now and then, and on the way in between as long as it
+//! takes.
 
 use millrace_domain::city;
 
@@ -10,7 +11,8 @@ const HOUR_MS: i64 = 3_600_000;
 const STAY_MS: i64 = 96 * HOUR_MS;
 /// Share of stays away from home, in 256ths.
 const AWAY_IN_256: u64 = 20;
-/// Door to door, well below an airliner, so that nobody honest looks as if travelling impossibly fast.
+/// Door to door, well below an airliner, so that nobody honest looks as if travelling impossibly
+/// fast.
 const SPEED_KM_PER_H: f64 = 700.0;
 /// What any journey takes besides.
 const OVERHEAD_MS: i64 = 2 * HOUR_MS;

@@ -12,7 +12,8 @@ use crate::redact::redacted_debug;
 pub struct Kafka {
     /// Brokers, as `host:port,host:port`.
     pub bootstrap_servers: String,
-    /// Put before every topic and group name and transactional id; empty in production, unique for each test.
+    /// Put before every topic and group name and transactional id; empty in production, unique for
+    /// each test.
     pub topic_prefix: String,
     /// Replication factor of the topics that `init` creates.
     pub replication_factor: i32,
@@ -37,7 +38,8 @@ impl Default for Kafka {
     }
 }
 
-/// How a connection over `https` trusts, and what it shows of itself. The system's trust store holds in any case.
+/// How a connection over `https` trusts, and what it shows of itself. The system's trust store
+/// holds in any case.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {

@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-/// The earliest event time that a stream may have: a date (its beginning in UTC) or a time with its zone.
+/// The earliest event time that a stream may have: a date (its beginning in UTC) or a time with its
+/// zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EarliestTime(Timestamp);

@@ -25,13 +25,16 @@ pub struct Producer {
     pub metrics_port: u16,
     /// Transactions a second over all threads; 0 is as fast as it goes.
     pub rate_per_s: u64,
-    /// Threads; 0 is one for each 400,000 transactions a second and no more than cores, and one alone in simulated time.
+    /// Threads; 0 is one for each 400,000 transactions a second and no more than cores, and one
+    /// alone in simulated time.
     pub threads: usize,
     /// Avro or JSON.
     pub format: Format,
-    /// Seed of the world and the stream: the same seed and thread count give the same stream, but for its ids.
+    /// Seed of the world and the stream: the same seed and thread count give the same stream, but
+    /// for its ids.
     pub seed: u64,
-    /// Whether the ids are the same too. Else each run's are its own, and begin with the end of its name.
+    /// Whether the ids are the same too. Else each run's are its own, and begin with the end of its
+    /// name.
     pub repeatable: bool,
     /// Number of users.
     pub users: u32,
@@ -41,7 +44,8 @@ pub struct Producer {
     pub zipf_exponent: f64,
     /// Share of transactions that refund an earlier purchase, 0 to 1.
     pub refund_share: f64,
-    /// Share of transactions with an event time before that of the transactions sent before, 0 to 1.
+    /// Share of transactions with an event time before that of the transactions sent before, 0
+    /// to 1.
     pub disorder_share: f64,
     /// How far back a disordered event time may be.
     pub max_disorder_ms: i64,

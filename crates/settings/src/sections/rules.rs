@@ -41,7 +41,8 @@ impl Default for VelocityRule {
     }
 }
 
-/// Amount outlier: the logarithm of the amount against the user's exponentially weighted mean and variance.
+/// Amount outlier: the logarithm of the amount against the user's exponentially weighted mean and
+/// variance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AmountOutlierRule {
@@ -53,7 +54,8 @@ pub struct AmountOutlierRule {
     pub min_transactions: u32,
     /// Standard deviations above the mean that fire.
     pub max_z_score: f64,
-    /// The least standard deviation of a log-amount that is assumed, so that a regular user's small change does not fire.
+    /// The least standard deviation of a log-amount that is assumed, so that a regular user's small
+    /// change does not fire.
     pub min_deviation: f64,
 }
 

@@ -15,7 +15,8 @@ pub struct ElasticSink {
     pub metrics_port: u16,
     /// Names the process among all sinks, as [`super::Worker::instance`] does.
     pub instance: Option<String>,
-    /// Share of transactions that are indexed, 0 to 1, chosen by the transaction id so that a replay chooses the same.
+    /// Share of transactions that are indexed, 0 to 1, chosen by the transaction id so that a
+    /// replay chooses the same.
     pub transaction_share: f64,
     /// A bulk request is sent when it has this many bytes …
     pub bulk_bytes: usize,
@@ -27,7 +28,8 @@ pub struct ElasticSink {
     pub bulks_in_flight: usize,
     /// First pause before a retry; doubles each time, with jitter.
     pub retry_initial_ms: u64,
-    /// Longest pause before a retry. Retries go on until the server takes the items: an outage holds back the sink alone.
+    /// Longest pause before a retry. Retries go on until the server takes the items: an outage
+    /// holds back the sink alone.
     pub retry_max_ms: u64,
     /// Bytes of records that may wait because the index of their month takes none, while others go
     /// on; at that many nothing more is read.
@@ -69,8 +71,8 @@ pub struct Snapshots {
     pub enabled: bool,
     /// Where they are kept: a directory, or a URL of an object store.
     pub url: PathBuf,
-    /// Options of the object store, by the names of the `object_store` crate, as `aws_region`; they go before the
-    /// variables of the cloud's own tools, as `AWS_REGION`.
+    /// Options of the object store, by the names of the `object_store` crate, as `aws_region`; they
+    /// go before the variables of the cloud's own tools, as `AWS_REGION`.
     pub store_options: BTreeMap<String, String>,
     /// Least time between two snapshots of a partition: those of a large state are further apart.
     pub interval_ms: u64,

@@ -1,4 +1,5 @@
-//! The aggregator, the detector, the job that rekeys, and the worker loop and event time they share.
+//! The aggregator, the detector, the job that rekeys, and the worker loop and event time they
+//! share.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +31,8 @@ pub enum MisplacedRecords {
     Count,
     /// It goes to the dead-letter topic.
     DeadLetter,
-    /// The job that rekeys writes it to `financial_transactions.keyed`, where it lies right, as it does with every other
-    /// one; that topic is read.
+    /// The job that rekeys writes it to `financial_transactions.keyed`, where it lies right, as it
+    /// does with every other one; that topic is read.
     Rekey,
 }
 
@@ -39,13 +40,14 @@ pub enum MisplacedRecords {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
-    /// Names the process among all of its service, and has to stay the same over its restarts; `None` is host name and port
-    /// of the metrics.
+    /// Names the process among all of its service, and has to stay the same over its restarts;
+    /// `None` is host name and port of the metrics.
     pub instance: Option<String>,
     /// Worker threads, each a consumer of the group; 0 is one for each core.
     pub threads: usize,
-    /// Time from a batch's first record to its commit, where somebody waits for what is in it. It is longer where the last
-    /// commit took more than half of it, and a second where nobody waits: no outputs, or a backlog.
+    /// Time from a batch's first record to its commit, where somebody waits for what is in it. It
+    /// is longer where the last commit took more than half of it, and a second where nobody waits:
+    /// no outputs, or a backlog.
     pub commit_interval_ms: u64,
     /// Most input records in one transaction.
     pub max_batch_records: usize,
@@ -53,10 +55,11 @@ pub struct Worker {
     pub transaction_timeout_ms: u64,
     /// Kafka's `session.timeout.ms`.
     pub session_timeout_ms: u64,
-    /// How long the last commit and snapshots may take at a stop or rebalance; below `session_timeout_ms`.
+    /// How long the last commit and snapshots may take at a stop or rebalance; below
+    /// `session_timeout_ms`.
     pub drain_timeout_ms: u64,
-    /// How long a partition must have been at its end, by word of its leader, before its watermark advances without
-    /// records.
+    /// How long a partition must have been at its end, by word of its leader, before its watermark
+    /// advances without records.
     pub idle_timeout_ms: u64,
     /// What to do with a partition whose position was lost to retention.
     pub lost_position: LostPosition,
@@ -90,7 +93,8 @@ impl Default for Worker {
 pub struct EventTime {
     /// How far a partition's watermark stays behind its highest event time.
     pub max_disorder_ms: i64,
-    /// How far an event time may be ahead of the broker's append time before the record goes to the DLQ.
+    /// How far an event time may be ahead of the broker's append time before the record goes to the
+    /// DLQ.
     pub max_future_ms: i64,
     /// The earliest event time; a record from before goes to the DLQ.
     pub earliest_time: EarliestTime,
@@ -171,8 +175,8 @@ impl Default for Detector {
     }
 }
 
-/// The job that rekeys. It runs where `misplaced_records` of the aggregator and the detector is `rekey`, and goes by the
-/// aggregator's event time.
+/// The job that rekeys. It runs where `misplaced_records` of the aggregator and the detector is
+/// `rekey`, and goes by the aggregator's event time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rekey {

@@ -1,4 +1,5 @@
-//! The fraud rules. Their ranges are the operator's own, so that no setting that is taken here fails there.
+//! The fraud rules. Their ranges are the operator's own, so that no setting that is taken here
+//! fails there.
 
 use millrace_fraud::ranges;
 

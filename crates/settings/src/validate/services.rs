@@ -159,7 +159,8 @@ fn worker(check: &mut Check, key: &str, worker: &Worker) {
         SESSION_TIMEOUT_MS.1,
     );
     check.range(&of("idle_timeout_ms"), worker.idle_timeout_ms, 1, 86_400_000);
-    // A dead worker's transaction ends before its partitions move on, and a live one drains before it is thought dead.
+    // A dead worker's transaction ends before its partitions move on, and a live one drains before
+    // it is thought dead.
     check.below((&transaction.0, transaction.1), (&session.0, session.1));
     check.below(
         (&of("drain_timeout_ms"), worker.drain_timeout_ms),

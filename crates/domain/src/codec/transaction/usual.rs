@@ -1,7 +1,7 @@
 //! The body of nearly every transaction: valid, each length and index in a byte.
 //!
-//! It is read without a thought to what could be wrong; what is not of this form is read again, field by field, which tells
-//! what is.
+//! It is read without a thought to what could be wrong; what is not of this form is read again,
+//! field by field, which tells what is.
 
 use millrace_contract::wire::short_long;
 
@@ -38,9 +38,11 @@ pub(super) fn decode(body: &[u8]) -> Option<Transaction> {
     })
 }
 
-/// The id whose length is at a place, and the place after it. Every id has more than 16 bytes before its end.
+/// The id whose length is at a place, and the place after it. Every id has more than 16 bytes
+/// before its end.
 ///
-/// A call would give it by way of memory, written in other pieces than it is read in: the processor waits for each of these.
+/// A call would give it by way of memory, written in other pieces than it is read in: the processor
+/// waits for each of these.
 #[inline(always)]
 fn short_id(body: &[u8], at: usize) -> Option<(ShortId, usize)> {
     let double = usize::from(*body.get(at)?);

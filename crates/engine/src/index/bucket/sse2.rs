@@ -1,4 +1,5 @@
-//! All tags of a bucket compared by one instruction, which every processor of this architecture has.
+//! All tags of a bucket compared by one instruction, which every processor of this architecture
+//! has.
 
 use safe_arch::{cmp_eq_mask_i8_m128i, m128i, move_mask_i8_m128i, set_splat_i8_m128i};
 

@@ -1,5 +1,5 @@
-//! What happens to a partition beside its records: advances of its watermark and changes of policy, each an event of its
-//! order with a control record.
+//! What happens to a partition beside its records: advances of its watermark and changes of policy,
+//! each an event of its order with a control record.
 
 use std::time::Instant;
 
@@ -31,8 +31,9 @@ impl<T: Task> Active<T> {
         Ok(())
     }
 
-    /// Gives the task the job's policy where it has another, or has done nothing yet: a replay from its beginning will
-    /// need to know. Else the policy is only stated, with the commit that follows.
+    /// Gives the task the job's policy where it has another, or has done nothing yet: a replay from
+    /// its beginning will need to know. Else the policy is only stated, with the commit that
+    /// follows.
     pub(super) fn configure(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
         if self.committed.is_none() || self.task.policy() != self.terms.policy {
             self.change_policy(effects)?;
@@ -76,8 +77,8 @@ impl<T: Task> Active<T> {
         Ok(())
     }
 
-    /// Moves the watermark of a live partition without records, as an event of its order: its control record is in the
-    /// transaction that commits the offset it belongs to.
+    /// Moves the watermark of a live partition without records, as an event of its order: its
+    /// control record is in the transaction that commits the offset it belongs to.
     pub(in crate::worker) fn advance(
         &mut self,
         watermark_ms: i64,

@@ -1,4 +1,5 @@
-//! What is looked up of a partition once in a while: whether it is quiet, its lag, how its watermark stands.
+//! What is looked up of a partition once in a while: whether it is quiet, its lag, how its
+//! watermark stands.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,8 @@ use crate::idle::Idle;
 use crate::stall::Look;
 
 impl<T: Task> Active<T> {
-    /// Whether nothing was read since the last tick in a replay, or, of a live partition, for `idle_timeout`.
+    /// Whether nothing was read since the last tick in a replay, or, of a live partition, for
+    /// `idle_timeout`.
     pub(in crate::worker) fn tick_is_quiet(&mut self, idle_timeout: Duration) -> bool {
         match &mut self.phase {
             Phase::Replaying(replay) => {

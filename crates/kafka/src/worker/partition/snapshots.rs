@@ -16,8 +16,8 @@ pub(in crate::worker) struct SnapshotTimes {
 }
 
 impl SnapshotTimes {
-    /// Of a state that was just restored. Writing takes about what restoring took: a first guess, so that what has just been
-    /// restored is not written at once, while it has to catch up.
+    /// Of a state that was just restored. Writing takes about what restoring took: a first guess,
+    /// so that what has just been restored is not written at once, while it has to catch up.
     pub(super) fn new(now: Instant, cost: Duration) -> Self {
         Self {
             has_changed: false,

@@ -12,8 +12,8 @@ const fn advance(offset: i64, nth: u32, watermark_ms: i64) -> ControlRecord {
     }
 }
 
-/// A tool may commit the group's offset beyond markers of transactions. An event from before them is not one at that offset:
-/// a snapshot that says so hides the next event there from a replay.
+/// A tool may commit the group's offset beyond markers of transactions. An event from before them
+/// is not one at that offset: a snapshot that says so hides the next event there from a replay.
 #[test]
 fn an_event_before_markers_that_were_passed_over_does_not_count_at_the_committed_offset() {
     for (control, expected) in [

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// After this the log serves in the store's place: a short outage must not cost a replay from the log's beginning, and
-/// a long one must not keep the job from running.
+/// After this the log serves in the store's place: a short outage must not cost a replay from the
+/// log's beginning, and a long one must not keep the job from running.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Since when the store has failed, for all partitions of a worker.

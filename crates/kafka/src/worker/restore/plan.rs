@@ -48,7 +48,8 @@ impl Plan {
         }
     }
 
-    /// What is missing, why the snapshots that are there do not serve, and what going on would forget.
+    /// What is missing, why the snapshots that are there do not serve, and what going on would
+    /// forget.
     pub(super) fn what_is_lost(&self, refused: &[String]) -> Option<String> {
         let (lost, start) = (self.lost.as_ref()?, self.start);
         let refused = match refused {

@@ -1,8 +1,10 @@
-//! Where a partition goes on: what the group has committed, against what the job itself proves to have done.
+//! Where a partition goes on: what the group has committed, against what the job itself proves to
+//! have done.
 //!
-//! Committed offsets are outside of a job's hands: they expire, are deleted or set by hand, and are copied between clusters. What the
-//! job has written says what it has done: the control topic, in the very transactions that commit; the mark of a stop in
-//! good order; snapshots, which are of committed states.
+//! Committed offsets are outside of a job's hands: they expire, are deleted or set by hand, and are
+//! copied between clusters. What the job has written says what it has done: the control topic, in
+//! the very transactions that commit; the mark of a stop in good order; snapshots, which are of
+//! committed states.
 
 /// What a job proves of a partition's last commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +13,8 @@ pub(super) enum Proof {
     Nothing,
     /// This offset was committed, and perhaps a later one.
     AtLeast(i64),
-    /// This offset was committed, and nothing has come of what is after it, whether or not that was committed.
+    /// This offset was committed, and nothing has come of what is after it, whether or not that was
+    /// committed.
     NothingAfter(i64),
     /// This offset was the last one that was committed.
     Exactly(i64),
@@ -63,7 +66,8 @@ pub(super) enum Doubt {
 }
 
 impl Doubt {
-    /// What has happened, what going on would do, and what to do. `place` is the group, topic and partition.
+    /// What has happened, what going on would do, and what to do. `place` is the group, topic and
+    /// partition.
     pub(super) fn what(self, place: (&str, &str, i32), low: i64) -> String {
         let (group, topic, partition) = place;
         let set = |offset: i64| {
@@ -105,8 +109,8 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// `end` is the offset after the log's last; `is_same_log` is whether the record before the proven offset is of the time
-    /// of the proof.
+    /// `end` is the offset after the log's last; `is_same_log` is whether the record before the
+    /// proven offset is of the time of the proof.
     pub(super) fn of(committed: Option<i64>, proof: Proof, end: i64, is_same_log: bool) -> Self {
         let doubtful = |at, doubt| Self {
             at,

@@ -8,9 +8,11 @@ use crate::control::{ControlRecord, tells_outputs};
 use crate::snapshot_store::SnapshotStore;
 use crate::{Job, WorkerError};
 
-/// How far a worker's clock may be behind a broker's for a proof to be of the time of the record before it.
+/// How far a worker's clock may be behind a broker's for a proof to be of the time of the record
+/// before it.
 const CLOCKS_MS: i64 = 10_000;
-/// How far before a proven offset the record before it is looked for: markers of transactions lie between.
+/// How far before a proven offset the record before it is looked for: markers of transactions lie
+/// between.
 const BEFORE: i64 = 1_000;
 
 /// A proof, and when it was written, in milliseconds since 1970, if that is known.
@@ -37,7 +39,8 @@ impl Found {
 }
 
 impl<J: Job> Restorer<J> {
-    /// What the job proves to have committed of a partition of which the group has committed `committed`.
+    /// What the job proves to have committed of a partition of which the group has committed
+    /// `committed`.
     pub(super) fn proof(&self, partition: i32, committed: Option<i64>) -> Result<Found, Trouble> {
         let of_control = self.control_proof(partition, committed)?;
         let of_store = match &self.store {
@@ -71,8 +74,8 @@ impl<J: Job> Restorer<J> {
         Ok(Found { proof, at_ms })
     }
 
-    /// A commit is seen in the group before it is in the control topic, or after it. Where the two differ, the transaction that
-    /// may explain it must have ended.
+    /// A commit is seen in the group before it is in the control topic, or after it. Where the two
+    /// differ, the transaction that may explain it must have ended.
     fn is_settled(&self, control: &str, partition: i32) -> Result<(), Trouble> {
         let highs = self.high_watermarks.ends(control, &[partition], super::CALL)?;
         let ends = self.reader.ends(control, &[partition], super::CALL)?;
@@ -124,8 +127,8 @@ impl<J: Job> Restorer<J> {
         }
     }
 
-    /// Whether a snapshot is whole, of this job and log, whatever the settings, and not of a state that was empty before the
-    /// first commit.
+    /// Whether a snapshot is whole, of this job and log, whatever the settings, and not of a state
+    /// that was empty before the first commit.
     fn is_of_a_commit(&self, bytes: &[u8], partition: i32, offset: i64) -> bool {
         container::read_any(bytes).is_ok_and(|snapshot| {
             let header = snapshot.header;
@@ -135,7 +138,8 @@ impl<J: Job> Restorer<J> {
         })
     }
 
-    /// Whether the log is the one that was read when `found` was written: the record before it was there then.
+    /// Whether the log is the one that was read when `found` was written: the record before it was
+    /// there then.
     pub(super) fn is_same_log(
         &self,
         partition: i32,

@@ -1,4 +1,5 @@
-//! What outlives every worker: logs, group offsets, committed outputs, the control topic, the snapshot store.
+//! What outlives every worker: logs, group offsets, committed outputs, the control topic, the
+//! snapshot store.
 
 use std::time::Duration;
 
@@ -174,7 +175,8 @@ impl Log {
     }
 }
 
-/// The watermark that a partition begins with, where the job needs to know no other's control topic to say so.
+/// The watermark that a partition begins with, where the job needs to know no other's control topic
+/// to say so.
 fn begins_at_ms(job: &impl Job, partition: i32) -> Option<i64> {
     match job.beginning(partition, &mut |_, _| Ok(Vec::new())) {
         Ok(Beginning::At(watermark_ms)) => Some(watermark_ms),

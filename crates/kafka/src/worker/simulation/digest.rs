@@ -1,5 +1,5 @@
-//! A job whose state is a digest of every event it has had, in order: one that is left out, repeated or exchanged shows in
-//! every later output.
+//! A job whose state is a digest of every event it has had, in order: one that is left out,
+//! repeated or exchanged shows in every later output.
 
 use millrace_engine::snapshot::StateReader;
 use millrace_engine::{FrozenState, RestoreError};

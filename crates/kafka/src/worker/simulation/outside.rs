@@ -1,5 +1,5 @@
-//! Somebody outside of the log whom the task asks about some records, as a job asks the schema registry, and who says one
-//! thing now and another thing later.
+//! Somebody outside of the log whom the task asks about some records, as a job asks the schema
+//! registry, and who says one thing now and another thing later.
 
 use std::cell::Cell;
 

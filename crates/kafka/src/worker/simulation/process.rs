@@ -112,8 +112,8 @@ impl<J: Job> Process<J> {
         self.partitions.start(restored, &mut self.transaction)
     }
 
-    /// Fetches and processes a batch: of several partitions, in any order, with records from before a position and of
-    /// partitions that are not restored, and with errors in the place of records.
+    /// Fetches and processes a batch: of several partitions, in any order, with records from before
+    /// a position and of partitions that are not restored, and with errors in the place of records.
     pub(super) fn batch(
         &mut self,
         cluster: &Cluster,

@@ -13,8 +13,8 @@ fn variable(name: &str, default: u64) -> u64 {
     })
 }
 
-/// Runs as many schedules on every core, unless the environment says how many and from which seed on, and tells what
-/// happened in them.
+/// Runs as many schedules on every core, unless the environment says how many and from which seed
+/// on, and tells what happened in them.
 ///
 /// # Panics
 /// A schedule panics: its seed is told.

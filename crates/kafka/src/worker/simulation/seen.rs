@@ -27,7 +27,8 @@ pub struct Seen {
     pub refused: u64,
     /// Records that were refused by word of somebody outside of the log.
     pub recalled: u64,
-    /// Offsets that the group forgot, and that were found again at an earlier place from which nothing had come.
+    /// Offsets that the group forgot, and that were found again at an earlier place from which
+    /// nothing had come.
     pub forgotten: u64,
     /// Outputs that were committed.
     pub outputs: u64,

@@ -8,8 +8,8 @@ use crate::refusals::KnownRefusals;
 use crate::worker::effects::Effects as _;
 use crate::{Job, Task};
 
-/// The outputs of one task over all that a log has, with the directives of its control topic by offset. What the control
-/// topic says besides must be true of this task too.
+/// The outputs of one task over all that a log has, with the directives of its control topic by
+/// offset. What the control topic says besides must be true of this task too.
 pub(super) fn undisturbed<J: Job>(job: &J, partition: i32, log: &Log, seen: &mut Seen) -> Vec<Output> {
     let first = policy_at(&log.control, 0).unwrap_or_else(|| panic!("every partition is given a policy"));
     let mut task = task_under(job, partition, first);

@@ -21,8 +21,8 @@ pub trait Scenario {
     /// The job.
     type Job: Job;
 
-    /// The job as a process has it that was started with some settings: of equal numbers equal ones. The tables of its
-    /// operators have another seed in each process.
+    /// The job as a process has it that was started with some settings: of equal numbers equal
+    /// ones. The tables of its operators have another seed in each process.
     fn job(&self, settings: u64, seed: u64) -> Self::Job;
 
     /// Takes from an output what another run of the same input would write otherwise.
@@ -130,7 +130,8 @@ impl<'s, S: Scenario> Simulation<'s, S> {
             7 => self.lose(partition, worker),
             8 => self.damage_snapshots(partition),
             9 => {
-                // As of a start with other settings; the other worker is started again later, or never.
+                // As of a start with other settings; the other worker is started again later, or
+                // never.
                 self.settings = self.random.next_u64();
                 self.crash(worker);
             }
@@ -182,7 +183,8 @@ impl<'s, S: Scenario> Simulation<'s, S> {
                 self.workers[worker].roll_back();
             }
             Err(Failure::Stop(WorkerError::Task { .. })) => {
-                // A policy that cannot take the present one's place: nothing is written, and other settings are tried.
+                // A policy that cannot take the present one's place: nothing is written, and other
+                // settings are tried.
                 self.seen.refused += 1;
                 self.settings = self.random.next_u64();
                 self.crash(worker);
@@ -256,7 +258,8 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         }
     }
 
-    /// Somebody commits the group's offset as a plain consumer does: beyond the markers that follow.
+    /// Somebody commits the group's offset as a plain consumer does: beyond the markers that
+    /// follow.
     fn pass_over_markers(&mut self, partition: usize) {
         let log = &mut self.cluster.logs[partition];
         while let Some(committed) = log.committed
@@ -267,8 +270,8 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         }
     }
 
-    /// The group forgets its offset, and a restore takes the one that the job proves: that of the last control record, or of
-    /// a snapshot, which is of a commit.
+    /// The group forgets its offset, and a restore takes the one that the job proves: that of the
+    /// last control record, or of a snapshot, which is of a commit.
     fn forget_offset(&mut self, partition: usize) {
         let is_forgotten = self.random.one_in(4) && self.scenario.job(self.settings, 0).tells_outputs();
         let log = &mut self.cluster.logs[partition];
@@ -291,7 +294,8 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         let process = &mut self.workers[worker];
         self.cluster.logs[partition].owner = (worker, process.generation);
         if process.has(number) {
-            // It had lost the partition and did not know: it learns that before it is given it again.
+            // It had lost the partition and did not know: it learns that before it is given it
+            // again.
             process.roll_back();
             process.give_up(number);
         }
@@ -347,8 +351,8 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         }
     }
 
-    /// Compares what was committed with what one task for each partition writes that never stopped and has had the same
-    /// directives: every output and every control record.
+    /// Compares what was committed with what one task for each partition writes that never stopped
+    /// and has had the same directives: every output and every control record.
     ///
     /// # Panics
     /// They are not the same, or a record was left.

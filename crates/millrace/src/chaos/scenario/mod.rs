@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result};
 use super::fault::Fault;
 use super::pipeline::Pipeline;
 
-/// Does `fault` to the pipeline and waits until it has recovered and everything runs again as before.
+/// Does `fault` to the pipeline and waits until it has recovered and everything runs again as
+/// before.
 ///
 /// # Errors
 /// A step fails or takes too long; or something did not behave as it must.

@@ -14,7 +14,8 @@ use crate::wait::wait_until;
 
 /// How long the commits must have ceased to say that they wait.
 const QUIET: Duration = Duration::from_secs(5);
-/// What a worker may take beyond its drain to give up: its abort, and closing clients that get no answer.
+/// What a worker may take beyond its drain to give up: its abort, and closing clients that get no
+/// answer.
 const GIVING_UP: Duration = Duration::from_secs(10);
 /// Seconds of the stream that must be processed while a server is away.
 const WITHOUT_S: i64 = 10;
@@ -39,8 +40,9 @@ pub(super) async fn kill_broker(pipeline: &mut Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// With two of three brokers away, nothing can be written safely: all must wait, and go on when they are back. A worker that is told
-/// to stop meanwhile does not wait longer than its drain may take.
+/// With two of three brokers away, nothing can be written safely: all must wait, and go on when
+/// they are back. A worker that is told to stop meanwhile does not wait longer than its drain may
+/// take.
 pub(super) async fn kill_two_brokers(pipeline: &mut Pipeline) -> Result<()> {
     for broker in [Node::Broker(2), Node::Broker(3)] {
         pipeline.cluster.kill(broker).await?;
@@ -113,7 +115,8 @@ pub(super) async fn kill_elasticsearch(pipeline: &mut Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// The registry dies: what runs knows its schemas. What is started meanwhile waits, and says for what.
+/// The registry dies: what runs knows its schemas. What is started meanwhile waits, and says for
+/// what.
 pub(super) async fn kill_registry(pipeline: &mut Pipeline) -> Result<()> {
     let away = pipeline.mark();
     pipeline.cluster.kill(Node::Registry).await?;

@@ -20,8 +20,8 @@ enum End {
     Stopped,
 }
 
-/// Each job's only worker is killed and started again with other settings; then it is stopped in good order, and started
-/// with those of before.
+/// Each job's only worker is killed and started again with other settings; then it is stopped in
+/// good order, and started with those of before.
 pub(super) async fn change(pipeline: &mut Pipeline) -> Result<()> {
     let before = pipeline.settings.clone();
     restart(pipeline, End::Killed, &changed(&before)).await?;
@@ -68,7 +68,8 @@ async fn restart(pipeline: &mut Pipeline, end: End, settings: &Settings) -> Resu
     has_policy(settings, detect).await
 }
 
-/// Waits until every partition of a job has its policy, by the control topic: each was given one at the first start.
+/// Waits until every partition of a job has its policy, by the control topic: each was given one at
+/// the first start.
 async fn has_policy(settings: &Settings, job: impl Job) -> Result<()> {
     let job = Arc::new(job);
     let what = format!("the new policy of {} in every partition", job.name());

@@ -76,7 +76,8 @@ fn remove(folder: &Path) -> Result<()> {
     bail!("{} is written to faster than it can be deleted", folder.display())
 }
 
-/// The newest snapshot of each partition is half there, as after a crash of a machine whose disk lied.
+/// The newest snapshot of each partition is half there, as after a crash of a machine whose disk
+/// lied.
 pub(super) async fn tear(pipeline: &mut Pipeline) -> Result<()> {
     wait_for_snapshots(pipeline).await?;
     // Stopped first, so that no newer one comes after.
@@ -116,7 +117,8 @@ pub(super) async fn tear(pipeline: &mut Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// The detector's snapshots go to a disk that has no room for one: it goes on without, and a restart replays the log.
+/// The detector's snapshots go to a disk that has no room for one: it goes on without, and a
+/// restart replays the log.
 pub(super) async fn fill_disk(pipeline: &mut Pipeline) -> Result<()> {
     let folder = pipeline.settings.snapshots.url.clone();
     fs::create_dir_all(&folder)?;
@@ -146,8 +148,8 @@ pub(super) async fn fill_disk(pipeline: &mut Pipeline) -> Result<()> {
     pipeline.fleet.ready(DETECTOR).await
 }
 
-/// A command that runs another with a small disk in the place of `folder`, seen by that process alone: a mount
-/// namespace of its own with a tmpfs in it.
+/// A command that runs another with a small disk in the place of `folder`, seen by that process
+/// alone: a mount namespace of its own with a tmpfs in it.
 fn with_small_disk(folder: &Path) -> Result<Vec<String>> {
     let script = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@""#;
     let unshare = ["unshare", "--mount", "--user", "--map-root-user", "sh", "-c"];

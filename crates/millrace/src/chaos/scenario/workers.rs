@@ -98,7 +98,8 @@ pub(super) async fn join_and_leave(pipeline: &mut Pipeline) -> Result<()> {
     leave(pipeline, 2).await
 }
 
-/// One of two workers of each job dies for good: the other one takes its partitions over when the session has ended.
+/// One of two workers of each job dies for good: the other one takes its partitions over when the
+/// session has ended.
 pub(super) async fn lose(pipeline: &mut Pipeline) -> Result<()> {
     join(pipeline, 2).await?;
     let before = pipeline.mark();
@@ -113,8 +114,8 @@ pub(super) async fn lose(pipeline: &mut Pipeline) -> Result<()> {
     leave(pipeline, 2).await
 }
 
-/// One of two workers of each job hangs for longer than its session, and then wakes: it must neither commit nor stay
-/// outside.
+/// One of two workers of each job hangs for longer than its session, and then wakes: it must
+/// neither commit nor stay outside.
 pub(super) async fn pause(pipeline: &mut Pipeline) -> Result<()> {
     join(pipeline, 2).await?;
     let zombies = JOBS.map(|(service, _)| Worker(service, 2));
@@ -151,7 +152,8 @@ pub(super) async fn pause(pipeline: &mut Pipeline) -> Result<()> {
         });
         let sign = sign.await?;
         tracing::info!(%zombie, sign, "a worker that hung was fenced");
-        // One whose transactional id has been fenced ends, and is started again as any process that ends.
+        // One whose transactional id has been fenced ends, and is started again as any process that
+        // ends.
         if let Some(ended) = pipeline.fleet.ended(zombie)? {
             tracing::info!(%zombie, %ended, "it has ended, and is started again");
             pipeline.fleet.start(zombie, &[])?;
@@ -171,8 +173,8 @@ pub(super) async fn pause(pipeline: &mut Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// Stops a worker that hung. It may end by itself even now: one of its jobs may have rejoined before the other goes on
-/// with a transaction that was fenced meanwhile.
+/// Stops a worker that hung. It may end by itself even now: one of its jobs may have rejoined
+/// before the other goes on with a transaction that was fenced meanwhile.
 async fn stop_fenced(pipeline: &mut Pipeline, zombie: Worker) -> Result<()> {
     let stopped = match pipeline.fleet.ended(zombie)? {
         Some(ended) => Err(ended.into()),
@@ -192,7 +194,8 @@ const FENCED: [&str; 4] = [
     "the assignment was lost",
 ];
 
-/// Waits until a worker that was fenced has partitions again; if it ends meanwhile, it is started once more.
+/// Waits until a worker that was fenced has partitions again; if it ends meanwhile, it is started
+/// once more.
 async fn rejoined(pipeline: &mut Pipeline, worker: Worker) -> Result<()> {
     for _ in 0..3 {
         match has_partitions_or_ends(pipeline, worker).await? {

@@ -1,8 +1,9 @@
 //! Which windows can be compared, and how they stand.
 //!
-//! There are two links, each exact to the cent. What the ledgers have as acknowledged must be in the transactions' topic,
-//! record by record; and of the topic, each transaction must be in the aggregates or on the late topic, once. So it does
-//! not matter how often a transaction was sent, by which run, or whether a run's ledger has its end.
+//! There are two links, each exact to the cent. What the ledgers have as acknowledged must be in
+//! the transactions' topic, record by record; and of the topic, each transaction must be in the
+//! aggregates or on the late topic, once. So it does not matter how often a transaction was sent,
+//! by which run, or whether a run's ledger has its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +59,8 @@ impl Link {
         })
     }
 
-    /// Starts of the windows of which the topic has just what the ledgers have: nothing of them was removed.
+    /// Starts of the windows of which the topic has just what the ledgers have: nothing of them was
+    /// removed.
     fn whole(&self) -> BTreeSet<i64> {
         let mut whole: BTreeSet<i64> = self.least.iter().flatten().map(|(key, _)| key.0).collect();
         for (least, found) in self.least.iter().zip(&self.found) {
@@ -163,7 +165,8 @@ impl Balance {
         by_start
     }
 
-    /// How many transactions a window lacks, and whether it has any too many; `None` where it is right.
+    /// How many transactions a window lacks, and whether it has any too many; `None` where it is
+    /// right.
     fn difference(&self, keys: &[Key]) -> Option<(u64, bool)> {
         let mut difference = None;
         for key in keys {

@@ -1,4 +1,5 @@
-//! The comparison itself, without I/O: what the producers' ledgers say against what the topics and Elasticsearch hold.
+//! The comparison itself, without I/O: what the producers' ledgers say against what the topics and
+//! Elasticsearch hold.
 
 mod balance;
 mod elastic;
@@ -50,7 +51,8 @@ fn runs(expected: &Expected, rows: &mut Rows) {
         rows.push("runs that have not ended", "none", names, "", Verdict::Open, true);
     }
     if !expected.killed.is_empty() {
-        // Not waited for: what they sent beyond their ledgers' last word is in the topic, and is counted there.
+        // Not waited for: what they sent beyond their ledgers' last word is in the topic, and is
+        // counted there.
         rows.note("runs that were killed", expected.killed.join(", "));
     }
     if expected.forgotten_windows > 0 {
@@ -239,7 +241,8 @@ fn late(observed: &Observed, rows: &mut Rows) {
 }
 
 fn dead_letters(expected: &Expected, observed: &Observed, rows: &mut Rows) {
-    // The topic itself says what the jobs have to refuse; where it was not read, what was sent malformed on purpose.
+    // The topic itself says what the jobs have to refuse; where it was not read, what was sent
+    // malformed on purpose.
     let (wanted, doubt) = match &observed.source {
         Some(source) => (source.refusable + source.counted.wrongly_refused, 0),
         None => (expected.malformed, expected.failed),
@@ -257,7 +260,8 @@ fn dead_letters(expected: &Expected, observed: &Observed, rows: &mut Rows) {
             }
             rows.never(&format!("{name} twice"), letters.copies);
         } else {
-            // A sink leaves malformed records to the jobs: its dead letters are good records that it could not keep.
+            // A sink leaves malformed records to the jobs: its dead letters are good records that
+            // it could not keep.
             let mended = observed.source.as_ref().map_or(0, |it| it.counted.unsunk_mended);
             rows.never(&name, letters.records.saturating_sub(mended));
             if mended > 0 {

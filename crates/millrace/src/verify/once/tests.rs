@@ -60,7 +60,8 @@ fn an_entry_comes_back_from_its_bytes() {
 
 #[test]
 fn each_transaction_counts_once_on_disk_too() {
-    // A file sent twice: copies are as far apart as can be. The ids of few buckets, so that these are on disk.
+    // A file sent twice: copies are as far apart as can be. The ids of few buckets, so that these
+    // are on disk.
     let ids: Vec<u32> = (0..40_000).map(|at| ((at / 2) << 8) | (at % 2)).collect();
     let mut records = Records::default();
     let (mut seen, mut once) = (HashSet::new(), Windows::new());

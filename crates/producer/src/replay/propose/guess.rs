@@ -197,7 +197,8 @@ const WORDS: [Words; 3] = [
     ),
 ];
 
-/// For each value of a column, the contract's value of `field` that it is a word for; those that are none are given too.
+/// For each value of a column, the contract's value of `field` that it is a word for; those that
+/// are none are given too.
 pub(super) fn words(field: &str, values: &BTreeSet<String>) -> (Vec<(String, &'static str)>, Vec<String>) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     let table = WORDS

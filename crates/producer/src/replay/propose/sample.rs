@@ -117,7 +117,8 @@ impl Sample {
     }
 }
 
-/// The names of a CSV file's columns, and how it is written: by the delimiter that divides its first rows alike.
+/// The names of a CSV file's columns, and how it is written: by the delimiter that divides its
+/// first rows alike.
 fn csv_header(path: &Path) -> anyhow::Result<(Vec<String>, Dialect)> {
     let mut best: Option<(usize, Vec<String>, Dialect)> = None;
     for delimiter in DELIMITERS {

@@ -1,5 +1,5 @@
-//! Every way in which a snapshot can be wrong: it is refused, counted under its reason, and the next older one or the
-//! log serves.
+//! Every way in which a snapshot can be wrong: it is refused, counted under its reason, and the
+//! next older one or the log serves.
 
 use std::path::Path;
 

@@ -27,8 +27,8 @@ fn totals(purchases: u64, purchase_units: i128, refunds: u64, refund_units: i128
     }
 }
 
-/// Two windows of two currencies, a late transaction, dead letters and an anomaly: all as it must be. One run vouches for
-/// its ids; a file has brought what is in USD.
+/// Two windows of two currencies, a late transaction, dead letters and an anomaly: all as it must
+/// be. One run vouches for its ids; a file has brought what is in USD.
 fn good() -> (Expected, Observed, Indexed) {
     let (eur, usd) = (currency("EUR"), currency("USD"));
     let aggregates = Windows::from([
@@ -275,7 +275,8 @@ fn what_the_sink_could_not_keep_is_mended_by_sending_it_again() {
     assert_eq!(actual(&report, row), "2");
 }
 
-/// Two letters more than what has to be refused, of which `lost` were not taken when they were sent again.
+/// Two letters more than what has to be refused, of which `lost` were not taken when they were sent
+/// again.
 fn with_refused_transactions(lost: u64, letters: u64) -> Report {
     after(|_, observed, _| {
         observed

@@ -5,7 +5,8 @@ use super::*;
 #[test]
 fn a_file_sent_twice_counts_once() {
     let report = after(|expected, observed, _| {
-        // Both ledgers have every row, and so has the topic; the second copies came late or were dropped.
+        // Both ledgers have every row, and so has the topic; the second copies came late or were
+        // dropped.
         let usd = (0, currency("USD"));
         let again = expected.others[&usd];
         expected.runs += 1;
