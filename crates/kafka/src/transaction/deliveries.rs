@@ -36,11 +36,6 @@ impl Deliveries {
     pub(super) fn take(&self) -> Option<Undelivered> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-
-    /// Forgets what failed.
-    pub(super) fn forget(&self) {
-        self.take();
-    }
 }
 
 impl ClientContext for Deliveries {

@@ -66,6 +66,9 @@ pub(crate) struct TransactionalProducer {
     /// Bytes of copies for topics that take less than that, since the client's queue was last
     /// empty.
     unsent_copy_bytes: usize,
+    /// Whether a copy of the open transaction was too large, and its topic's limit is known by
+    /// that.
+    has_learned: bool,
     open: bool,
     transaction_timeout: Duration,
     instance: String,
@@ -94,6 +97,7 @@ impl TransactionalProducer {
                 .and_then(|bytes| bytes.parse().ok())
                 .unwrap_or(BATCH_BYTES),
             unsent_copy_bytes: 0,
+            has_learned: false,
             open: false,
             transaction_timeout,
             instance: instance.to_owned(),
@@ -151,6 +155,7 @@ impl TransactionalProducer {
             return Ok(());
         };
         let too_large = failed.code == Some(RDKafkaErrorCode::MessageSizeTooLarge);
+        self.has_learned |= too_large;
         if is_permanent(failed.code) && !(too_large && self.limits.refused(&failed.topic)) {
             return Err(Failure::output(&failed.topic, &failed.reason));
         }
@@ -200,7 +205,7 @@ impl TransactionalProducer {
                 Ok(()) => {
                     self.open = false;
                     self.base().poll(Duration::ZERO);
-                    self.deliveries().forget();
+                    self.learn_limit();
                     return Ok(());
                 }
                 Err(error) => error,
@@ -214,6 +219,19 @@ impl TransactionalProducer {
                 return Err(unanswered("abort_transaction", started, &error));
             }
         }
+    }
+
+    /// Forgets what was not acknowledged, but for a limit that it tells of: a copy that was too
+    /// large would break each transaction that it comes in, if something else of it failed first.
+    fn learn_limit(&mut self) {
+        let failed = self.deliveries().take();
+        if let Some(failed) = failed
+            && failed.code == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+            && !self.has_learned
+        {
+            self.limits.refused(&failed.topic);
+        }
+        self.has_learned = false;
     }
 
     fn retry(

@@ -79,7 +79,8 @@ impl TransactionalProducer {
                 refused.get_or_insert(error);
             });
             if let Some(error) = refused {
-                return Err(self.produce_failure(&self.gathered[at].topic, &error));
+                let topic = self.gathered[at].topic.clone();
+                return Err(self.produce_failure(&topic, &error));
             }
             if outcome == Outcome::Done {
                 self.base().poll(Duration::ZERO);
@@ -123,11 +124,16 @@ impl TransactionalProducer {
         }
     }
 
-    fn produce_failure(&self, topic: &str, error: &KafkaError) -> Failure {
+    fn produce_failure(&mut self, topic: &str, error: &KafkaError) -> Failure {
         if is_permanent(error.rdkafka_error_code()) {
             return Failure::output(topic, error);
         }
-        self.failure("produce", error)
+        // Where a record before has broken the transaction, it is that one's failure that says what
+        // to do.
+        self.base().poll(Duration::ZERO);
+        self.check()
+            .err()
+            .unwrap_or_else(|| self.failure("produce", error))
     }
 
     /// Room comes with acknowledgements or, at the latest, when the message timeout gives records
