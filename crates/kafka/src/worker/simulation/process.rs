@@ -38,6 +38,8 @@ pub(super) struct Process<J: Job> {
     speaker: Speaker,
     pub(super) partitions: Partitions<Numbered<J::Task>>,
     pub(super) transaction: Transaction,
+    /// Partitions that it has taken over from a snapshot.
+    pub(super) restored: u64,
     positions: BTreeMap<i32, Position>,
     /// Restores that the helper thread has not begun.
     requests: Vec<(i32, u64)>,
@@ -54,6 +56,7 @@ impl<J: Job> Process<J> {
             generation,
             partitions: Partitions::new(Terms::of(&job)),
             transaction: Transaction::of(&speaker),
+            restored: 0,
             speaker,
             job: Arc::new(job),
             positions: BTreeMap::new(),
@@ -109,6 +112,7 @@ impl<J: Job> Process<J> {
                 is_paused: false,
             };
         }
+        self.restored += u64::from(restored.start > 0);
         self.partitions.start(restored, &mut self.transaction)
     }
 

@@ -17,6 +17,8 @@ pub struct Seen {
     pub losses: u64,
     /// Looks for snapshots that were due.
     pub snapshots: u64,
+    /// Partitions that were restored from a snapshot.
+    pub restored: u64,
     /// Records that were replayed.
     pub replayed: u64,
     /// Idle advances.
@@ -44,6 +46,7 @@ impl Seen {
         self.crashes += other.crashes;
         self.losses += other.losses;
         self.snapshots += other.snapshots;
+        self.restored += other.restored;
         self.replayed += other.replayed;
         self.advances += other.advances;
         self.changes += other.changes;
@@ -63,6 +66,7 @@ impl Seen {
             crashes,
             losses,
             snapshots,
+            restored,
             replayed,
             changes,
             outputs,
@@ -73,7 +77,8 @@ impl Seen {
             forgotten: _,
         } = *self;
         let all = [
-            commits, aborts, unknown, fenced, crashes, losses, snapshots, replayed, changes, outputs,
+            commits, aborts, unknown, fenced, crashes, losses, snapshots, restored, replayed, changes,
+            outputs,
         ];
         assert!(all.iter().all(|times| *times > 100), "{self:?}");
     }

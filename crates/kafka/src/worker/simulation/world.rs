@@ -12,7 +12,7 @@ use crate::transaction::Failure;
 use crate::{Job, WorkerError};
 
 const WORKERS: usize = 2;
-const STEPS: usize = 90;
+const STEPS: usize = 160;
 /// More than any schedule needs to come to its end.
 const DRAIN_STEPS: usize = 10_000;
 
@@ -116,8 +116,8 @@ impl<'s, S: Scenario> Simulation<'s, S> {
 
     fn step(&mut self) {
         let (worker, partition) = (self.random.below(WORKERS), self.random.below(self.inputs.len()));
-        match self.random.below(25) {
-            0..5 => {
+        match self.random.below(60) {
+            0..8 => {
                 let count = if self.random.one_in(12) {
                     80
                 } else {
@@ -125,11 +125,11 @@ impl<'s, S: Scenario> Simulation<'s, S> {
                 };
                 self.produce(partition, count);
             }
-            5 => self.crash(worker),
-            6 => self.rebalance(partition, worker),
-            7 => self.lose(partition, worker),
-            8 => self.damage_snapshots(partition),
-            9 => {
+            8 => self.crash(worker),
+            9 => self.rebalance(partition, worker),
+            10 => self.lose(partition, worker),
+            11 => self.damage_snapshots(partition),
+            12 => {
                 // As of a start with other settings; the other worker is started again later, or
                 // never.
                 self.settings = self.random.next_u64();
@@ -286,7 +286,9 @@ impl<'s, S: Scenario> Simulation<'s, S> {
     }
 
     fn count(&mut self, worker: usize) {
-        self.seen.replayed += std::mem::take(&mut self.workers[worker].transaction.replayed);
+        let process = &mut self.workers[worker];
+        self.seen.replayed += std::mem::take(&mut process.transaction.replayed);
+        self.seen.restored += std::mem::take(&mut process.restored);
     }
 
     fn give(&mut self, partition: usize, worker: usize) {
