@@ -42,7 +42,8 @@ impl Kind for ShortId {
     type Value = Self;
     type Json<'de> = Text<'de>;
 
-    const MAX_LEN: usize = 1 + Self::MAX_LEN;
+    // The length of 64 bytes takes two.
+    const MAX_LEN: usize = 2 + Self::MAX_LEN;
 
     fn schema() -> Json {
         json!("string")

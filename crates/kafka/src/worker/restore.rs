@@ -130,6 +130,9 @@ impl<J: Job> Restorer<J> {
         let position = self.position(partition, committed, (low, end))?;
         if let Some(doubt) = position.doubt {
             self.lost(partition, doubt.what((&self.group, &self.topic, partition), low))?;
+        }
+        // Where a group has lost its offsets, a snapshot without a watermark proves nothing.
+        if position.doubt.is_some() || position.is_recovered {
             self.set_aside(partition, position.at)?;
         }
         let at = position.at;

@@ -211,6 +211,11 @@ impl<J: Job> Process<J> {
         self.partitions.tally.clear();
     }
 
+    /// It ends before it has written what it took of a partition.
+    pub(super) fn forget_frozen(&mut self, partition: i32) {
+        self.frozen.retain(|(number, ..)| *number != partition);
+    }
+
     /// Takes a snapshot of each partition that is due, or writes one that was taken.
     pub(super) fn snapshot(&mut self, cluster: &mut Cluster, random: &mut Random) {
         if !self.frozen.is_empty() {

@@ -59,7 +59,9 @@ fn direct(
             nth, before, policy, ..
         } => {
             assert_eq!(nth, directives);
-            assert!(before.as_ref().is_none_or(|before| *before == task.policy()));
+            if let Some(before) = before {
+                assert_eq!(*before, task.policy());
+            }
             *directives += 1;
             seen.changes += 1;
             task.configure(policy, outbox)

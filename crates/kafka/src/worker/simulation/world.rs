@@ -282,6 +282,9 @@ impl<'s, S: Scenario> Simulation<'s, S> {
             let proven = log.snapshot_offsets().max().map_or(told, |at| at.max(told));
             self.seen.forgotten += u64::from(log.committed != Some(proven));
             log.committed = Some(proven);
+            // A group loses its offsets when no member is left: nobody has a snapshot to store.
+            let number = partition as i32;
+            (self.workers.iter_mut()).for_each(|process| process.forget_frozen(number));
         }
     }
 
