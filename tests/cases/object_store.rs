@@ -19,7 +19,7 @@ pub(super) async fn serves_a_recovery(mut context: TestContext) -> Result<()> {
     let mut pipeline = Pipeline::start(&context).await?;
     // It sends until it is stopped: a snapshot is written, and can fail, only where there is
     // something new.
-    let producer = Service::start(&context, "producer", &["service", "producer", "--rate", "2000"])?;
+    let producer = Service::start(&context, "producer", &["service", "producer", "--rate", "500"])?;
     for (service, job) in [("aggregator", "aggregate-partial"), ("detector", "detect")] {
         let folder = format!("{}{job}", context.settings.kafka.topic_prefix);
         wait_until(

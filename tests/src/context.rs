@@ -48,6 +48,9 @@ impl TestContext {
         // Tests run at once, and so does a second run of them.
         let prefix = format!("t{}-{tidy}-", std::process::id());
         set_apart(&mut settings, &prefix, folder.path())?;
+        // Batches that are due behind slow brokers keep librdkafka's threads busy
+        // (docs/reliability.md), which makes a busy machine's brokers slower still.
+        settings.producer.linger_ms = 200;
         settings
             .kafka
             .bootstrap_servers
