@@ -148,8 +148,12 @@ pub fn find(location: &ShortId) -> Option<CityNumber> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::city::distance_km;
+
+    const LINES: &str = include_str!("../../data/cities.tsv");
 
     fn by_name(name: &str) -> Option<CityNumber> {
         find(&ShortId::new(name, "location").unwrap())
@@ -157,10 +161,9 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_is_a_city_with_names_of_its_own() {
-        let lines = include_str!("../../data/cities.tsv");
-        assert_eq!(TABLE.cities.len(), lines.lines().count());
+        assert_eq!(TABLE.cities.len(), LINES.lines().count());
         assert!(TABLE.cities.is_sorted_by(|a, b| a.geonames_id < b.geonames_id));
-        let names: Vec<_> = lines.lines().flat_map(|line| line.split('\t').skip(3)).collect();
+        let names: Vec<_> = LINES.lines().flat_map(|line| line.split('\t').skip(3)).collect();
         assert!(names.iter().all(|name| fold(name) == *name && name.len() <= 64));
         assert_eq!(TABLE.names.len(), names.len());
         for (index, city) in ALL.iter().enumerate() {
@@ -183,7 +186,8 @@ mod tests {
                 &["Sao Paulo", "São Paulo", "SÃO PAULO", "sao-paulo ", " sao  paulo"][..],
                 (-23.55, -46.63),
             ),
-            (&["London", "LONDON", "London ", "Londres"], (51.51, -0.13)),
+            (&["London", "LONDON", "London ", "Londyn"], (51.51, -0.13)),
+            (&["Rome", "ROMA"], (41.90, 12.50)),
             (&["Munich", "München", "MUENCHEN"], (48.14, 11.58)),
             (&["Vienna", "Wien"], (48.21, 16.37)),
             (&["Gothenburg", "Göteborg"], (57.71, 11.97)),
@@ -220,6 +224,66 @@ mod tests {
     fn what_is_no_city_is_not_found() {
         for name in ["Atlantis", "Atlantis ", " ", "-", "WWW.SHOP.COM"] {
             assert_eq!(by_name(name), None, "{name:?}");
+        }
+    }
+
+    /// Towns of GeoNames with fewer than 15,000 inhabitants that the table does not have, half of
+    /// them with a name that is one letter off one in the table.
+    #[test]
+    fn a_town_that_is_not_in_the_table_is_no_other_place() {
+        let towns = include_str!("../../data/towns.txt");
+        assert!(towns.lines().count() > 500 && towns.lines().any(|town| town == "Veen"));
+        let taken: Vec<_> = towns.lines().filter(|town| by_name(town).is_some()).collect();
+        assert!(taken.is_empty(), "{taken:?}");
+    }
+
+    /// Looked up in the lines themselves: nothing but a whole name leads to a city.
+    fn in_lines(name: &str) -> Option<Coordinates> {
+        let name = fold(name);
+        if let Some(listed) = ALL.iter().find(|city| fold(city.name) == name) {
+            return Some(listed.into());
+        }
+        LINES.lines().find_map(|line| {
+            let mut fields = line.split('\t').skip(1);
+            let mut degrees = || fields.next()?.parse().ok();
+            let place = Coordinates {
+                latitude: degrees()?,
+                longitude: degrees()?,
+            };
+            fields.any(|field| field == name).then_some(place)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn only_a_whole_name_is_found(
+            line in 0..LINES.lines().count(),
+            which: prop::sample::Index,
+            at: prop::sample::Index,
+            (other, change) in (any::<char>(), 0..4),
+        ) {
+            let names: Vec<_> = LINES.lines().nth(line).unwrap().split('\t').skip(3).collect();
+            prop_assume!(!names.is_empty());
+            let mut name: Vec<char> = which.get(&names).chars().collect();
+            let at = at.index(name.len());
+            match change {
+                0 => name.truncate(at),
+                1 => name.insert(at, other),
+                2 => name[at] = other,
+                _ => drop(name.remove(at)),
+            }
+            let name: String = name.into_iter().collect();
+            let Ok(location) = ShortId::new(&name, "location") else {
+                return Ok(());
+            };
+            let (found, wanted) = (find(&location), in_lines(&name));
+            prop_assert_eq!(found.is_some(), wanted.is_some(), "{}", name);
+            if let (Some(found), Some(wanted)) = (found, wanted) {
+                // A city of the generator's world is a little elsewhere than GeoNames has it.
+                prop_assert!(distance_km(found, wanted) < 20.0, "{}", name);
+            }
         }
     }
 }
