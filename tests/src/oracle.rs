@@ -53,6 +53,8 @@ pub fn expect(
                 continue;
             }
         };
+        // Said once more, and not by the method that the services call: this is what they are held
+        // to.
         let in_time = transaction
             .check_not_before(event_time.earliest_time.ms())
             .and_then(|()| {

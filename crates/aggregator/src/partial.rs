@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, partial};
-use millrace_domain::ShortId;
+use millrace_domain::{EventTimeLimits, ShortId};
 use millrace_engine::aggregate::{PartialAggregate, PartialOutput, PartialPolicy, partials};
 use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{
@@ -234,14 +234,11 @@ impl Task for PartialTask {
         if append_time_ms.is_none() && !outbox.is_replay() {
             self.job.metrics.create_time(record);
         }
-        let in_time = transaction
-            .check_not_before(self.bounds.earliest_ms.unwrap_or(i64::MIN))
-            .and_then(|()| {
-                append_time_ms.map_or(Ok(()), |append_ms| {
-                    transaction.check_not_far_future(append_ms, self.bounds.max_future_ms)
-                })
-            });
-        if let Err(error) = in_time {
+        let limits = EventTimeLimits {
+            earliest_ms: self.bounds.earliest_ms,
+            max_future_ms: self.bounds.max_future_ms,
+        };
+        if let Err(error) = transaction.check_event_time(append_time_ms, limits) {
             outbox.dead_letter(record, error.code(), &error.to_string());
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, anomaly};
-use millrace_domain::Anomaly;
+use millrace_domain::{Anomaly, EventTimeLimits};
 use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 use millrace_kafka::clock::now_ms;
@@ -230,14 +230,11 @@ impl Task for DetectTask {
         if append_time_ms.is_none() && !outbox.is_replay() {
             self.job.0.job.create_time(record);
         }
-        let in_time = transaction
-            .check_not_before(self.bounds.earliest_ms.unwrap_or(i64::MIN))
-            .and_then(|()| {
-                append_time_ms.map_or(Ok(()), |append_ms| {
-                    transaction.check_not_far_future(append_ms, self.bounds.max_future_ms)
-                })
-            });
-        if let Err(error) = in_time {
+        let limits = EventTimeLimits {
+            earliest_ms: self.bounds.earliest_ms,
+            max_future_ms: self.bounds.max_future_ms,
+        };
+        if let Err(error) = transaction.check_event_time(append_time_ms, limits) {
             self.skip(error.code(), outbox);
             return Ok(());
         }

@@ -28,4 +28,4 @@ pub use error::InvalidValue;
 pub use id::{IdText, ShortId, TransactionId, texts};
 pub use label::FraudLabel;
 pub use money::{Amount, Sum};
-pub use transaction::{PaymentMethod, Transaction, TransactionType};
+pub use transaction::{EventTimeLimits, PaymentMethod, Transaction, TransactionType};

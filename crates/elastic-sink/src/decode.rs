@@ -4,6 +4,7 @@ use millrace_codec::{
     AggregateReader, AnomalyReader, DecodeError, ReadError, Registry, RegistryError, SchemaFetcher,
     TransactionReader,
 };
+use millrace_domain::EventTimeLimits;
 use millrace_domain::texts::InFlight;
 use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_service::{registry, topics};
@@ -104,8 +105,7 @@ impl Readers {
 pub struct Decoder {
     readers: Readers,
     sample: Sample,
-    max_future_ms: i64,
-    earliest_ms: i64,
+    limits: EventTimeLimits,
     /// The partitions of the transactions, where those that are misplaced become dead letters.
     partitions: Option<SourcePartitions>,
 }
@@ -118,8 +118,10 @@ impl Decoder {
             partitions: readers.partitions.take(),
             readers,
             sample,
-            max_future_ms: settings.aggregator.event_time.max_future_ms,
-            earliest_ms: settings.aggregator.event_time.earliest_time.ms(),
+            limits: EventTimeLimits {
+                earliest_ms: Some(settings.aggregator.event_time.earliest_time.ms()),
+                max_future_ms: settings.aggregator.event_time.max_future_ms,
+            },
         }
     }
 
@@ -150,12 +152,7 @@ impl Decoder {
             return Ok(Decision::NotChosen);
         }
         // As the aggregator decides; and each far month would be an index more.
-        let in_time = transaction.check_not_before(self.earliest_ms).and_then(|()| {
-            record.append_time_ms.map_or(Ok(()), |append_ms| {
-                transaction.check_not_far_future(append_ms, self.max_future_ms)
-            })
-        });
-        if let Err(error) = in_time {
+        if let Err(error) = transaction.check_event_time(record.append_time_ms, self.limits) {
             return Ok(Decision::Skip { code: error.code() });
         }
         let user_id = transaction.user_id.text();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, json, transaction};
-use millrace_domain::Transaction;
+use millrace_domain::{EventTimeLimits, Transaction};
 use millrace_engine::snapshot::{StateReader, StateWriter};
 use millrace_engine::{FrozenState, RestoreError};
 use millrace_kafka::copies::header::TRUNCATED_HEADERS;
@@ -282,9 +282,9 @@ fn is_in_time(
     record: &InputRecord<'_>,
     transaction: &Transaction,
 ) -> Result<(), millrace_domain::InvalidValue> {
-    transaction.check_not_before(policy.earliest_ms)?;
-    match record.append_time_ms() {
-        Some(append_ms) => transaction.check_not_far_future(append_ms, policy.max_future_ms),
-        None => Ok(()),
-    }
+    let limits = EventTimeLimits {
+        earliest_ms: Some(policy.earliest_ms),
+        max_future_ms: policy.max_future_ms,
+    };
+    transaction.check_event_time(record.append_time_ms(), limits)
 }

@@ -1,6 +1,6 @@
 //! Which transactions the jobs have to refuse although they can be read.
 
-use millrace_domain::Transaction;
+use millrace_domain::{EventTimeLimits, Transaction};
 use millrace_kafka::Misplaced;
 use millrace_settings::{Aggregator, MisplacedRecords};
 use rdkafka::Timestamp;
@@ -9,8 +9,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 /// The aggregator's settings that make a dead letter of a transaction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refusals {
-    max_future_ms: i64,
-    earliest_ms: i64,
+    limits: EventTimeLimits,
     /// Number of the topic's partitions, where a transaction that lies elsewhere than those of its
     /// user is refused.
     partitions: Option<i32>,
@@ -21,8 +20,10 @@ impl Refusals {
     pub(super) fn of(settings: &Aggregator, partitions: i32) -> Self {
         let refuses_misplaced = settings.misplaced_records == MisplacedRecords::DeadLetter;
         Self {
-            max_future_ms: settings.event_time.max_future_ms,
-            earliest_ms: settings.event_time.earliest_time.ms(),
+            limits: EventTimeLimits {
+                earliest_ms: Some(settings.event_time.earliest_time.ms()),
+                max_future_ms: settings.event_time.max_future_ms,
+            },
             partitions: refuses_misplaced.then_some(partitions),
         }
     }
@@ -36,12 +37,7 @@ impl Refusals {
         };
         let user_id = transaction.user_id.text();
         let user_id = user_id.as_bytes();
-        transaction.check_not_before(self.earliest_ms).is_err()
-            || appended_ms.is_some_and(|appended_ms| {
-                transaction
-                    .check_not_far_future(appended_ms, self.max_future_ms)
-                    .is_err()
-            })
+        transaction.check_event_time(appended_ms, self.limits).is_err()
             || self.partitions.is_some_and(|partitions| {
                 Misplaced::of(user_id, message.key(), message.partition(), partitions).is_some()
             })
