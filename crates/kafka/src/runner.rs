@@ -1,16 +1,19 @@
 //! Runs a job: its worker threads, and the thread that follows the control topic.
 
+mod layout;
+mod threads;
+
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use crate::alignment::Alignment;
-use crate::client::{LogBridge, Timeouts, high_watermark_config, reader_config};
+use crate::client::{Timeouts, high_watermark_config};
 use crate::config::JobConfig;
 use crate::control::ControlRecord;
 use crate::metrics::JobMetrics;
@@ -22,9 +25,9 @@ use crate::source;
 use crate::status::{JobStatus, Subject};
 use crate::worker::{Ended, NO_WATERMARK, Worker};
 use crate::{Job, WorkerError};
+use layout::{Layout, follower};
+use threads::{FirstError, join, spawn};
 
-/// How long the cluster may take to answer at the start.
-const START: Duration = Duration::from_secs(60);
 /// How often in a row a worker may need new clients: what comes again and again is no coincidence.
 const MAX_FAILURES: u32 = 10;
 /// A worker that has run for this long has recovered.
@@ -272,135 +275,6 @@ fn run_worker<J: Job>(shared: &Shared<J>, thread: usize) -> Result<(), WorkerErr
             Err(error) => return Err(error),
         }
     }
-}
-
-type FirstError = Arc<Mutex<Option<WorkerError>>>;
-
-/// Takes a thread that has ended; its panic is an error.
-fn join(thread: JoinHandle<()>, first_error: &FirstError) {
-    let name = thread.thread().name().unwrap_or_default().to_owned();
-    if thread.join().is_err() {
-        let what = "panicked".to_owned();
-        fail(first_error, WorkerError::Thread { name, what });
-    }
-}
-
-fn fail(first_error: &FirstError, error: WorkerError) {
-    first_error
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get_or_insert(error);
-}
-
-/// Sets the stop flag when its thread ends, in whatever way.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn spawn<J: Job>(
-    name: &str,
-    shared: &Shared<J>,
-    first_error: &FirstError,
-    run: impl FnOnce() -> Result<(), WorkerError> + Send + 'static,
-) -> Result<JoinHandle<()>, WorkerError> {
-    let (stop, first_error) = (Arc::clone(&shared.stop), Arc::clone(first_error));
-    let body = move || {
-        let _stop = StopOnDrop(stop);
-        if let Err(error) = run() {
-            fail(&first_error, error);
-        }
-    };
-    Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
-        shared.stop.store(true, Ordering::Relaxed);
-        WorkerError::Thread {
-            name: name.to_owned(),
-            what: format!("cannot be started: {error}"),
-        }
-    })
-}
-
-/// What the cluster says of the job's topics.
-struct Layout {
-    cluster: String,
-    partitions: usize,
-    control_partitions: usize,
-    /// Who asked, and may ask more.
-    consumer: BaseConsumer<LogBridge>,
-}
-
-impl Layout {
-    fn look_up<J: Job>(job: &J, config: &JobConfig, shutdown: &AtomicBool) -> Result<Self, WorkerError> {
-        let consumer = follower(config, job.name())?;
-        let deadline = Instant::now() + START;
-        let partitions = partition_count(&consumer, job.input_topic(), deadline, shutdown)?;
-        let control_partitions = match job.control_topic() {
-            Some(topic) => partition_count(&consumer, topic, deadline, shutdown)?,
-            None => 0,
-        };
-        if let Some(control) = job.control_topic()
-            && control_partitions < partitions
-        {
-            return Err(WorkerError::Topic(format!(
-                "the control topic {control} has {control_partitions} partitions and must have at least the \
-                 {partitions} of {}: `millrace init` adds them",
-                job.input_topic()
-            )));
-        }
-        let cluster = consumer
-            .client()
-            .fetch_cluster_id(Duration::from_secs(10))
-            .unwrap_or_default();
-        Ok(Self {
-            cluster,
-            partitions,
-            control_partitions,
-            consumer,
-        })
-    }
-}
-
-fn partition_count(
-    consumer: &BaseConsumer<LogBridge>,
-    topic: &str,
-    deadline: Instant,
-    shutdown: &AtomicBool,
-) -> Result<usize, WorkerError> {
-    loop {
-        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5));
-        let count = metadata
-            .as_ref()
-            .ok()
-            .and_then(|all| all.topics().first())
-            .map_or(0, |it| it.partitions().len());
-        if count > 0 {
-            return Ok(count);
-        }
-        if Instant::now() > deadline || shutdown.load(Ordering::Relaxed) {
-            return Err(match metadata {
-                Ok(_) => WorkerError::Topic(format!(
-                    "the topic {topic} does not exist: `millrace init` creates it"
-                )),
-                Err(reason) => WorkerError::Kafka {
-                    action: format!("looking up the topic {topic}"),
-                    reason,
-                },
-            });
-        }
-        std::thread::park_timeout(Duration::from_millis(200));
-    }
-}
-
-fn follower(config: &JobConfig, job: &str) -> Result<BaseConsumer<LogBridge>, WorkerError> {
-    reader_config(&config.kafka, &config.group(job))?
-        .create_with_context(LogBridge)
-        .map_err(|reason| WorkerError::Client {
-            client: "reader",
-            reason,
-        })
 }
 
 /// Follows every partition of the control topic, for the highest watermark of the job.

@@ -26,7 +26,7 @@ use crate::snapshot_store::SnapshotStore;
 use crate::snapshot_writer::SnapshotWriter;
 use crate::status::{JobStatus, Subject};
 use crate::transaction::TransactionalProducer;
-use crate::{Job, WorkerError};
+use crate::{Job, Upstream, WorkerError};
 
 /// Everything of a worker but its consumer, from which records are borrowed.
 pub(super) struct Core<J: Job> {
@@ -81,17 +81,10 @@ impl<J: Job> Core<J> {
                 reason,
             }
         })?;
-        let upstream = match shared.job.upstream() {
-            Some(upstream) => {
-                let reader = Reader::new(&high_watermark_config(&config.kafka, &upstream.group)?);
-                let reader = reader.map_err(|reason| WorkerError::Client {
-                    client: "reader of the upstream job's offsets",
-                    reason,
-                })?;
-                Some(UpstreamProgress::new(upstream, Arc::new(reader)))
-            }
-            None => None,
-        };
+        let upstream = shared
+            .job
+            .upstream()
+            .map(|upstream| progress_of(upstream, &config));
         let restorer = Restorer {
             job: Arc::clone(&shared.job),
             reader,
@@ -105,7 +98,7 @@ impl<J: Job> Core<J> {
             lost_position: config.worker.lost_position,
             metrics: shared.metrics.clone(),
         };
-        let side = Side::start(restorer, upstream, format!("{name}-{thread}-side"))?;
+        let side = Side::start(restorer, upstream.transpose()?, format!("{name}-{thread}-side"))?;
         let start_writer =
             |store| SnapshotWriter::start(store, shared.metrics.clone(), format!("{name}-{thread}-snap"));
         Ok(Self {
@@ -197,4 +190,14 @@ impl<J: Job> Core<J> {
         self.partitions.tally.clear();
         self.busy = Duration::ZERO;
     }
+}
+
+/// Follows the job that writes the input.
+fn progress_of(upstream: Upstream, config: &JobConfig) -> Result<UpstreamProgress, WorkerError> {
+    let reader = Reader::new(&high_watermark_config(&config.kafka, &upstream.group)?);
+    let reader = reader.map_err(|reason| WorkerError::Client {
+        client: "reader of the upstream job's offsets",
+        reason,
+    })?;
+    Ok(UpstreamProgress::new(upstream, Arc::new(reader)))
 }

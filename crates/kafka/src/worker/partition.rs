@@ -7,6 +7,7 @@
 mod directives;
 mod looks;
 mod order;
+mod replay;
 mod snapshots;
 #[cfg(test)]
 mod tests;
@@ -14,19 +15,17 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use directives::repeat;
+use replay::Replay;
 pub(super) use snapshots::SnapshotTimes;
 
 use millrace_engine::FrozenState;
 
-use super::effects::{Effects, Replayed, Tally};
+use super::effects::{Effects, Tally};
 use super::envelope::Envelope;
 use super::restore::Restored;
 use super::terms::Terms;
 use super::waiting::Waiting;
-use crate::control::{ControlRecord, Directives};
-use crate::outbox::ReplayOutbox;
-use crate::refusals::KnownRefusals;
+use crate::control::ControlRecord;
 use crate::stall::Stall;
 use crate::transaction::Failure;
 use crate::{InputRecord, Task, TaskError, WorkerError};
@@ -37,21 +36,6 @@ const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
 /// Time between two statements of a partition's policy in the control topic: short to any time that
 /// logs are kept for.
 const STATE_INTERVAL: Duration = Duration::from_secs(3600);
-
-/// The records to replay after a restore: those below the committed offset.
-#[derive(Debug)]
-struct Replay {
-    /// The committed offset: the first record that is new.
-    until: i64,
-    /// What happened beside them.
-    directives: Directives,
-    /// Which of them were refused by word of somebody outside of the log.
-    refusals: KnownRefusals,
-    /// Records replayed so far.
-    records: u64,
-    /// How many there were at the last tick.
-    records_at_tick: u64,
-}
 
 /// Which records a partition gets.
 #[derive(Debug)]
@@ -213,86 +197,6 @@ impl<T: Task> Active<T> {
         self.last_record = now;
         tally.started.get_or_insert(now);
         Ok(())
-    }
-
-    /// Repeats what was done before with the records of a run, and the advances before them; gives
-    /// those that are new. What is behind the partition's position is passed over.
-    fn replay<'r, 'b>(
-        &mut self,
-        run: &'r [InputRecord<'b>],
-        effects: &mut impl Effects,
-    ) -> Result<&'r [InputRecord<'b>], Failure> {
-        let mut rest = run;
-        while let [record, after @ ..] = rest {
-            if record.offset < self.next {
-                rest = after;
-                continue;
-            }
-            let Phase::Replaying(replay) = &mut self.phase else {
-                break;
-            };
-            let until = replay.until;
-            if record.offset < until {
-                while let Some(directive) = replay.directives.take_before(record.offset) {
-                    repeat(&mut self.task, self.number, &self.terms, &directive)?;
-                }
-                // What was refused then has not touched the state, whatever would become of it now.
-                if !replay.refusals.contains(record.offset) {
-                    let mut outbox = ReplayOutbox {
-                        refusals_from: replay.refusals.whole_from,
-                    };
-                    let done = self.task.process(record, &mut outbox);
-                    done.map_err(|reason| stopped(record.topic, self.number, reason))?;
-                }
-                replay.records += 1;
-                self.go_to(record.offset + 1);
-                self.snapshots.state_changed();
-                rest = after;
-            }
-            if record.offset + 1 >= until {
-                self.end_replay(effects)?;
-            }
-        }
-        Ok(rest)
-    }
-
-    /// Ends the replay where nothing is left to read of it, and repeats the directives that are
-    /// left.
-    pub(super) fn end_replay(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
-        let Phase::Replaying(mut replay) = std::mem::replace(&mut self.phase, Phase::Live) else {
-            return Ok(());
-        };
-        debug_assert!(self.next <= replay.until, "a replay went beyond its end");
-        self.go_to(self.next.max(replay.until));
-        // Those from before markers of transactions that the group's offset has passed over are not
-        // at this offset.
-        while let Some(directive) = replay.directives.take_before(self.next - 1) {
-            repeat(&mut self.task, self.number, &self.terms, &directive)?;
-            self.snapshots.state_changed();
-        }
-        while let Some(directive) = replay.directives.take_before(i64::MAX) {
-            repeat(&mut self.task, self.number, &self.terms, &directive)?;
-            self.directives += 1;
-            self.snapshots.state_changed();
-        }
-        debug_assert!(self.committed.is_none_or(|committed| committed <= self.next));
-        self.is_to_configure = self.terms.control.is_some() && !self.terms.policy.is_empty();
-        self.last_record = Instant::now();
-        effects.went_live(&Replayed {
-            partition: self.number,
-            next: self.next,
-            records: replay.records,
-            since: self.since,
-        });
-        Ok(())
-    }
-
-    /// Ends a replay that has nothing to read from its start.
-    pub(super) fn end_empty_replay(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
-        match &self.phase {
-            Phase::Replaying(replay) if self.next >= replay.until => self.end_replay(effects),
-            _ => Ok(()),
-        }
     }
 
     fn go_to(&mut self, next: i64) {

@@ -5,13 +5,14 @@ mod patience;
 mod plan;
 mod position;
 mod proof;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_engine::snapshot::{Header, SnapshotError, SnapshotWriter, container};
+use millrace_engine::snapshot::SnapshotWriter;
 use millrace_settings::LostPosition;
 
 pub(super) use patience::Patience;
@@ -23,7 +24,7 @@ use crate::control::{ControlLog, ControlRecord, Directives, policy_at};
 use crate::metrics::JobMetrics;
 use crate::reader::{ControlError, Reader};
 use crate::refusals::KnownRefusals;
-use crate::snapshot_store::{SnapshotStore, StoreError};
+use crate::snapshot_store::SnapshotStore;
 use crate::{Beginning, Job, Task, WorkerError, processor_time};
 
 /// How long one look-up may take.
@@ -37,6 +38,19 @@ const AHEAD_ATTEMPTS: u32 = 20;
 pub(super) struct Attempt {
     ahead: u32,
     logged: bool,
+}
+
+impl Attempt {
+    /// Whether the log has all that is committed.
+    fn check_ahead(&mut self, committed: Option<i64>, end: i64) -> Result<(), Trouble> {
+        if committed.is_some_and(|committed| committed > end) && self.ahead < AHEAD_ATTEMPTS {
+            self.ahead += 1;
+            return Err(Trouble::Later(format!(
+                "{committed:?} is committed, and the log ends at {end}"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// A partition's state, and what to replay to be where the group has committed.
@@ -121,21 +135,8 @@ impl<J: Job> Restorer<J> {
         let started = processor_time::of_this_thread();
         let committed = self.reader.committed(&self.topic, partition)?;
         let (low, end) = self.reader.bounds(&self.topic, partition)?;
-        if committed.is_some_and(|committed| committed > end) && attempt.ahead < AHEAD_ATTEMPTS {
-            attempt.ahead += 1;
-            return Err(Trouble::Later(format!(
-                "{committed:?} is committed, and the log ends at {end}"
-            )));
-        }
-        let position = self.position(partition, committed, (low, end))?;
-        if let Some(doubt) = position.doubt {
-            self.lost(partition, doubt.what((&self.group, &self.topic, partition), low))?;
-        }
-        // Where a group has lost its offsets, a snapshot without a watermark proves nothing.
-        if position.doubt.is_some() || position.is_recovered {
-            self.set_aside(partition, position.at)?;
-        }
-        let at = position.at;
+        attempt.check_ahead(committed, end)?;
+        let at = self.position(partition, committed, (low, end))?;
         let begins_at_ms = match at {
             None => self.beginning(partition)?,
             Some(_) => None,
@@ -213,13 +214,14 @@ impl<J: Job> Restorer<J> {
         }
     }
 
-    /// Where the partition goes on, by the group and by what the job proves itself.
+    /// Where the partition goes on, by the group and by what the job proves itself; an error where
+    /// that is lost, unless the settings say to go on.
     fn position(
         &self,
         partition: i32,
         committed: Option<i64>,
         bounds: (i64, i64),
-    ) -> Result<Position, Trouble> {
+    ) -> Result<Option<i64>, Trouble> {
         let found = self.proof(partition, committed)?;
         let is_same_log = committed.is_some() || self.is_same_log(partition, found, bounds)?;
         let position = Position::of(committed, found.proof, bounds.1, is_same_log);
@@ -233,7 +235,17 @@ impl<J: Job> Restorer<J> {
                 "the group has no committed offset any more: the partition goes on where the job has left it"
             );
         }
-        Ok(position)
+        if let Some(doubt) = position.doubt {
+            self.lost(
+                partition,
+                doubt.what((&self.group, &self.topic, partition), bounds.0),
+            )?;
+        }
+        // Where a group has lost its offsets, a snapshot without a watermark proves nothing.
+        if position.doubt.is_some() || position.is_recovered {
+            self.set_aside(partition, position.at)?;
+        }
+        Ok(position.at)
     }
 
     /// Tells of a lost position; an error unless the settings say to go on.
@@ -247,37 +259,6 @@ impl<J: Job> Restorer<J> {
                 partition,
                 what,
             })),
-        }
-    }
-
-    /// Puts the snapshots of another history, those beyond `at`, out of the way: the log will pass
-    /// their offsets.
-    fn set_aside(&self, partition: i32, at: Option<i64>) -> Result<(), Trouble> {
-        let Some(store) = &self.store else { return Ok(()) };
-        let set_aside = || {
-            let offsets = store.list(partition)?.into_iter();
-            for offset in offsets.filter(|offset| at.is_none_or(|at| *offset > at)) {
-                store.set_aside(partition, offset)?;
-                tracing::warn!(partition, offset, "a snapshot of another history is set aside");
-            }
-            Ok(())
-        };
-        set_aside().map_err(|error: StoreError| Trouble::Later(error.to_string()))
-    }
-
-    /// The partition is about to be worked on: the mark of the last stop says nothing any more.
-    fn forget_mark(&self, partition: i32) -> Result<(), Trouble> {
-        let Some(store) = &self.store else { return Ok(()) };
-        match store.forget_mark(partition) {
-            Ok(()) => {
-                self.patience.renew();
-                Ok(())
-            }
-            Err(error) if !self.patience.is_over() => Err(Trouble::Later(error.to_string())),
-            Err(error) => {
-                tracing::error!(partition, %error, "the mark of the last stop could not be taken away");
-                Ok(())
-            }
         }
     }
 
@@ -329,117 +310,5 @@ impl<J: Job> Restorer<J> {
                 .map_err(|error| Trouble::Later(error.to_string()))?;
         }
         Ok(task)
-    }
-
-    pub(super) fn header(&self, partition: i32, offset: i64, watermark_ms: Option<i64>) -> Header<'_> {
-        Header {
-            job: self.job.name(),
-            partition,
-            offset,
-            watermark_ms,
-            fingerprint: &self.fingerprint,
-        }
-    }
-
-    /// The newest snapshot that is whole, ours, and not ahead of where the partition goes on. Those
-    /// ahead are left alone: they may prove what was committed.
-    fn newest_snapshot(
-        &self,
-        partition: i32,
-        at: Option<i64>,
-        refused: &mut Vec<String>,
-    ) -> Result<Option<(i64, J::Task, u32)>, Trouble> {
-        let Some(store) = &self.store else { return Ok(None) };
-        let offsets = match store.list(partition) {
-            Ok(offsets) => offsets,
-            Err(error) => {
-                if !self.patience.is_over() {
-                    return Err(Trouble::Later(error.to_string()));
-                }
-                self.metrics.snapshot_failed("store");
-                tracing::error!(partition, %error, "the snapshot store does not answer: the log serves");
-                return Ok(None);
-            }
-        };
-        let mut answers = true;
-        for offset in offsets {
-            if at.is_none_or(|at| offset > at) {
-                continue;
-            }
-            match self.read_snapshot(store, partition, offset) {
-                Ok((task, done)) => {
-                    self.patience.renew();
-                    return Ok(Some((offset, task, done)));
-                }
-                Err(("store", reason)) if !self.patience.is_over() => return Err(Trouble::Later(reason)),
-                Err((code, reason)) => {
-                    answers &= code != "store";
-                    self.refuse(partition, offset, code, &reason);
-                    refused.push(format!("that of offset {offset}, as {reason}"));
-                }
-            }
-        }
-        if answers {
-            self.patience.renew();
-        }
-        Ok(None)
-    }
-
-    fn read_snapshot(
-        &self,
-        store: &SnapshotStore,
-        partition: i32,
-        offset: i64,
-    ) -> Result<(J::Task, u32), (&'static str, String)> {
-        let bytes = store
-            .read(partition, offset)
-            .map_err(|error| (error.code(), error.to_string()))?;
-        let refused = |error: SnapshotError| (error.code(), error.to_string());
-        let snapshot = container::read_any(&bytes).map_err(refused)?;
-        let header = &snapshot.header;
-        if (header.job, header.partition, header.offset) != (self.job.name(), partition, offset) {
-            let found = format!(
-                "it is of partition {} of {:?}, offset {}",
-                header.partition, header.job, header.offset
-            );
-            return Err(("foreign", found));
-        }
-        let (envelope, state, before);
-        if header.fingerprint == self.fingerprint {
-            (envelope, state) = Envelope::read(snapshot.state).map_err(|error| refused(error.into()))?;
-        } else {
-            // Of a release that had no policies: what it was set to is in its fingerprint.
-            let layout = self.job.layout();
-            let place = self.fingerprint.strip_suffix(layout.as_str()).unwrap_or_default();
-            let settings = header.fingerprint.strip_prefix(place);
-            before = settings
-                .and_then(|settings| self.job.policy_of_fingerprint(settings))
-                .ok_or_else(|| {
-                    refused(SnapshotError::OtherConfiguration {
-                        found: header.fingerprint.to_owned(),
-                        expected: self.fingerprint.clone(),
-                    })
-                })?;
-            envelope = Envelope {
-                directives: 0,
-                policy: &before,
-            };
-            state = snapshot.state;
-        }
-        let task = self.job.task_under(partition, envelope.policy);
-        let mut task = task.map_err(|reason| ("other_configuration", reason))?;
-        task.restore(state).map_err(|error| refused(error.into()))?;
-        Ok((task, envelope.directives))
-    }
-
-    fn refuse(&self, partition: i32, offset: i64, code: &str, reason: &str) {
-        self.metrics.snapshot_failed(code);
-        tracing::warn!(
-            partition,
-            offset,
-            code,
-            reason,
-            "a snapshot is refused, and the next older one or the log serves"
-        );
     }
 }

@@ -1,6 +1,8 @@
 //! What the simulation has found, one by one.
 
 use super::*;
+use crate::control::Directives;
+use crate::refusals::KnownRefusals;
 use crate::worker::simulation::digest::Digest;
 use crate::worker::simulation::transaction::Transaction;
 

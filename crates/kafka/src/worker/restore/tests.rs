@@ -2,6 +2,7 @@
 
 mod refusals;
 
+use millrace_engine::snapshot::Header;
 use millrace_engine::{FrozenState, RestoreError};
 
 use super::position::Proof;
