@@ -55,6 +55,7 @@ fn trials(stack: Option<(&Arc<Runtime>, &Arc<Environment>)>) -> Vec<Trial> {
             let has_s3 = cfg!(feature = "cloud-stores") && s3::binary().is_some();
             let is_ignored = name.starts_with("object_store::") && !has_s3
                 || name.starts_with("tls::") && !environment::is_secure()
+                || name.starts_with("tokens::") && !(environment::is_secure() && cfg!(feature = "oidc"))
                 || cases::TOO_LONG_FOR_CI.contains(&name)
                 || alone && environment::is_borrowed();
             let trial = Trial::test(name, move || {

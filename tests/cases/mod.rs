@@ -20,6 +20,7 @@ mod retention;
 mod sink;
 mod time;
 mod tls;
+mod tokens;
 mod unreadable;
 mod upgrade;
 mod verification;
@@ -110,6 +111,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(early::results_grow_to_the_final_sums),
         case!(tls::services_log_in),
         case!(tls::what_is_wrong_is_told),
+        case!(tokens::services_log_in_and_renew_their_tokens),
+        case!(tokens::what_is_wrong_is_told),
         case!(time::idle_advances_are_repeated),
         case!(time::open_transactions_keep_windows_open),
         case!(time::producers_stamps_bound_nothing),

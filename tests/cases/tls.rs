@@ -17,7 +17,7 @@ pub(super) async fn services_log_in(mut context: TestContext) -> Result<()> {
         .context("the stack has no secure listener")?;
     let kafka = &mut context.settings.kafka;
     kafka.bootstrap_servers.clone_from(&secure.bootstrap_servers);
-    for mechanism in ["PLAIN", "SCRAM-SHA-256", "OAUTHBEARER", "SCRAM-SHA-512"] {
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
         kafka.properties = secure.properties(mechanism);
         let asked = kafka.clone();
         let brokers = tokio::task::spawn_blocking(move || Lookup::connect(&asked)?.brokers()).await?;

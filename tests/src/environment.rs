@@ -100,13 +100,8 @@ impl Environment {
             });
         }
         let folder = tempfile::Builder::new().prefix("millrace-stack-").tempdir()?;
-        let (listener, ca_file) = secure::listener(folder.path())?;
         let ports = Ports::free()?;
-        let servers = ports.secure_brokers.map(|port| format!("127.0.0.1:{port}"));
-        let secure = Secure {
-            bootstrap_servers: servers.join(","),
-            ca_file,
-        };
+        let (listener, secure) = secure::listener(folder.path(), &ports)?;
         let options = StackOptions {
             ports,
             secure: Some(listener),

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use millrace_stack::SecureListener;
+use millrace_stack::{Ports, SecureListener};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+use crate::token_provider::{self, Signer, TokenProvider};
 
 const USER: &str = "millrace";
 const PASSWORD: &str = "a-password-of-the-tests";
@@ -18,36 +20,59 @@ pub struct Secure {
     pub bootstrap_servers: String,
     /// The authority that has signed the brokers' certificate.
     pub ca_file: PathBuf,
+    /// The brokers' key and certificate.
+    pub(crate) key_store: PathBuf,
+    /// What signs the tokens that they take.
+    pub(crate) signer: Signer,
 }
 
 impl Secure {
-    /// librdkafka's properties of a client that logs in by `mechanism`.
+    /// librdkafka's properties of a client that logs in by `mechanism`, with the password.
     #[must_use]
     pub fn properties(&self, mechanism: &str) -> BTreeMap<String, String> {
         let ca_file = self.ca_file.display().to_string();
-        let mut pairs = vec![
+        owned(&[
             ("security.protocol", "SASL_SSL"),
             ("ssl.ca.location", &ca_file),
             ("sasl.mechanism", mechanism),
-        ];
-        if mechanism == "OAUTHBEARER" {
-            pairs.push(("enable.sasl.oauthbearer.unsecure.jwt", "true"));
-            pairs.push(("sasl.oauthbearer.config", "principal=millrace"));
-        } else {
-            pairs.push(("sasl.username", USER));
-            pairs.push(("sasl.password", PASSWORD));
-        }
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        pairs.into_iter().map(owned).collect()
+            ("sasl.username", USER),
+            ("sasl.password", PASSWORD),
+        ])
+    }
+
+    /// Those of a client that logs in with tokens of `provider`.
+    #[must_use]
+    pub fn token_properties(&self, provider: &TokenProvider) -> BTreeMap<String, String> {
+        let ca_file = self.ca_file.display().to_string();
+        owned(&[
+            ("security.protocol", "SASL_SSL"),
+            ("ssl.ca.location", &ca_file),
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.oauthbearer.method", "oidc"),
+            ("sasl.oauthbearer.token.endpoint.url", &provider.url()),
+            ("https.ca.location", &ca_file),
+            ("sasl.oauthbearer.client.id", token_provider::CLIENT),
+            ("sasl.oauthbearer.client.secret", token_provider::SECRET),
+            ("sasl.oauthbearer.scope", token_provider::SCOPE),
+            (
+                "sasl.oauthbearer.extensions",
+                "logicalCluster=lkc-1,identityPoolId=pool-1",
+            ),
+        ])
     }
 }
 
-/// Writes an authority and a certificate for 127.0.0.1 that it has signed into `folder`; gives the
-/// listener that uses them and the authority's file.
+fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(owned).collect()
+}
+
+/// Writes an authority and a certificate for 127.0.0.1 that it has signed into `folder`, and the
+/// key that tokens are checked with; gives the listener that uses them, and what its clients need.
 ///
 /// # Errors
 /// A key cannot be made or a file not be written.
-pub fn listener(folder: &Path) -> Result<(SecureListener, PathBuf)> {
+pub fn listener(folder: &Path, ports: &Ports) -> Result<(SecureListener, Secure)> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // Without a name of its own it would have that of the certificate, which would pass for signed
@@ -60,16 +85,29 @@ pub fn listener(folder: &Path) -> Result<(SecureListener, PathBuf)> {
     let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
     let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
     let (key_store, ca_file) = (folder.join("brokers.pem"), folder.join("ca.pem"));
+    let (token_keys, signer) = (folder.join("jwks.json"), Signer::new()?);
+    fs::write(&token_keys, signer.public_keys())?;
     fs::write(
         &key_store,
         format!("{}{}", key.serialize_pem(), certificate.pem()),
     )?;
     fs::write(&ca_file, authority.pem())?;
     let listener = SecureListener {
-        key_store,
+        key_store: key_store.clone(),
         trust_store: ca_file.clone(),
         user: USER.to_owned(),
         password: PASSWORD.to_owned(),
+        token_keys,
+        token_audience: token_provider::AUDIENCE.to_owned(),
     };
-    Ok((listener, ca_file))
+    let secure = Secure {
+        bootstrap_servers: ports
+            .secure_brokers
+            .map(|port| format!("127.0.0.1:{port}"))
+            .join(","),
+        ca_file,
+        key_store,
+        signer,
+    };
+    Ok((listener, secure))
 }

@@ -139,6 +139,9 @@ impl Launcher {
                 "-XX:InitiatingHeapOccupancyPercent=35",
             ]);
             java.args(self.class_archive(kafka, "broker", number == 1)?);
+            if let Some(secure) = &self.options.secure {
+                java.args(server_files::token_options(secure));
+            }
             java
         } else {
             let mut java = self.java(heaps.controller_mib);

@@ -121,7 +121,8 @@ pub struct PrometheusOptions {
 }
 
 /// A second listener of each broker, as a bank's cluster has: TLS and a login, by SCRAM-SHA-256 and
-/// -512, PLAIN, or OAUTHBEARER with unsigned tokens.
+/// -512, PLAIN, or OAUTHBEARER with signed tokens. A connection is closed when its token has
+/// expired, unless its client shows a newer one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecureListener {
     /// A PEM file with the brokers' private key (PKCS 8) and certificate, for 127.0.0.1.
@@ -133,6 +134,10 @@ pub struct SecureListener {
     pub user: String,
     /// The user's password.
     pub password: String,
+    /// A JWKS file with the public keys that the tokens of OAUTHBEARER are signed with.
+    pub token_keys: PathBuf,
+    /// Whom a token must be for, its claim `aud`.
+    pub token_audience: String,
 }
 
 /// Where and how the stack runs.

@@ -81,8 +81,25 @@ fn with_secure_listener(properties: &str, secure: &SecureListener, port: u16) ->
         .replace("@KEY_STORE@", &secure.key_store.display().to_string())
         .replace("@TRUST_STORE@", &secure.trust_store.display().to_string())
         .replace("@USER@", &secure.user)
-        .replace("@PASSWORD@", &secure.password);
+        .replace("@PASSWORD@", &secure.password)
+        .replace("@TOKEN_KEYS@", &file_url(&secure.token_keys))
+        .replace("@TOKEN_AUDIENCE@", &secure.token_audience);
     text + &filled
+}
+
+/// A file as a URL.
+fn file_url(path: &Path) -> String {
+    format!("file://{}", path.display())
+}
+
+/// The options of a broker's JVM that let it read the keys of its tokens: it takes no URL and no
+/// file that is not named.
+pub(crate) fn token_options(secure: &SecureListener) -> [String; 2] {
+    let allowed = "-Dorg.apache.kafka.sasl.oauthbearer.allowed";
+    [
+        format!("{allowed}.urls={}", file_url(&secure.token_keys)),
+        format!("{allowed}.files={}", secure.token_keys.display()),
+    ]
 }
 
 /// The users that formatting makes, as `kafka-storage format --add-scram` takes them.
@@ -169,6 +186,8 @@ mod tests {
             trust_store: PathBuf::from("/keys/ca.pem"),
             user: "millrace".to_owned(),
             password: "secret".to_owned(),
+            token_keys: PathBuf::from("/keys/jwks.json"),
+            token_audience: "brokers".to_owned(),
         };
         let plain = kafka_properties(&Ports::default(), Node::Broker(1), Path::new("/data"));
         let text = with_secure_listener(&plain, &secure, 19094);
@@ -177,10 +196,11 @@ mod tests {
             "advertised.listeners=PLAINTEXT://127.0.0.1:19092,SECURE://127.0.0.1:19094",
             "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL",
             "listener.name.secure.ssl.keystore.location=/keys/broker.pem",
+            "listener.name.secure.oauthbearer.sasl.oauthbearer.jwks.endpoint.url=file:///keys/jwks.json",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
-        assert!(!text.contains("@USER@") && !text.contains("@PASSWORD@"), "{text}");
+        assert!(!text.replace("@127.0.0.1", "").contains('@'), "{text}");
     }
 
     #[test]

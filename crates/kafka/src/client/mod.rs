@@ -4,6 +4,7 @@
 mod guard;
 mod leave;
 mod log_bridge;
+mod login;
 #[cfg(test)]
 mod tests;
 mod timeouts;
@@ -14,7 +15,6 @@ use millrace_domain::topic::MAX_COPY_BYTES;
 use millrace_settings::{Kafka, Worker};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
 
 pub use guard::ConfigError;
 pub use leave::leave_group;
@@ -23,6 +23,7 @@ pub(crate) use log_bridge::{LastError, bridge_error, bridge_log};
 pub use timeouts::Timeouts;
 
 use guard::{CONSUMER, Fixed, PRODUCER, TRANSACTIONAL, WORKER_CONSUMER, check};
+use login::{log_in_by_what_is_built, refused};
 
 /// Extra librdkafka properties.
 pub type Properties = BTreeMap<String, String>;
@@ -62,43 +63,6 @@ fn finish(
         return Err(refused(error, extras));
     }
     Ok(config)
-}
-
-/// Takes PLAIN where no mechanism of SASL is given: librdkafka's own default is Kerberos, which is
-/// not compiled in.
-fn log_in_by_what_is_built(config: &mut ClientConfig) -> Result<(), ConfigError> {
-    let is_sasl = |protocol: &str| protocol.to_ascii_uppercase().starts_with("SASL_");
-    if !config.get("security.protocol").is_some_and(is_sasl) {
-        return Ok(());
-    }
-    let mechanism = config.get("sasl.mechanism").or(config.get("sasl.mechanisms"));
-    if mechanism == Some("GSSAPI") {
-        return Err(ConfigError::Refused {
-            key: "kafka.properties.sasl.mechanism".to_owned(),
-            why: "GSSAPI (Kerberos) is not compiled in: take PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
-                .to_owned(),
-        });
-    }
-    if mechanism.is_none() {
-        config.set("sasl.mechanism", "PLAIN");
-    }
-    Ok(())
-}
-
-/// What librdkafka says of a property, with the section that it came from.
-fn refused(error: KafkaError, extras: &[(&str, &Properties)]) -> ConfigError {
-    let KafkaError::ClientConfig(_, why, name, _) = error else {
-        return ConfigError::Refused {
-            key: "the Kafka client".to_owned(),
-            why: error.to_string(),
-        };
-    };
-    let mut sections = extras.iter().rev();
-    let section = sections.find(|(_, properties)| properties.contains_key(&name));
-    ConfigError::Refused {
-        key: section.map_or_else(|| name.clone(), |(section, _)| format!("{section}.{name}")),
-        why,
-    }
 }
 
 /// A client for topic administration and look-ups.

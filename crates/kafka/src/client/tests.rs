@@ -158,3 +158,44 @@ fn every_configuration_is_one_that_librdkafka_takes() {
         config.unwrap().create_native_config().unwrap();
     }
 }
+
+/// A login with tokens of an OpenID provider.
+fn with_tokens(endpoint: &str) -> Kafka {
+    let wanted = properties(&[
+        ("security.protocol", "SASL_SSL"),
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.oauthbearer.method", "oidc"),
+        ("sasl.oauthbearer.token.endpoint.url", endpoint),
+        ("sasl.oauthbearer.client.id", "millrace"),
+        ("sasl.oauthbearer.client.secret", "secret"),
+        ("sasl.oauthbearer.scope", "kafka"),
+        ("sasl.oauthbearer.extensions", "logicalCluster=lkc-1"),
+    ]);
+    Kafka {
+        properties: wanted,
+        ..Kafka::default()
+    }
+}
+
+#[cfg(feature = "oidc")]
+#[test]
+fn a_client_that_asks_an_openid_provider_is_made() {
+    let make = |kafka: &Kafka| -> Result<BaseConsumer<LogBridge>, _> {
+        admin_config(kafka).unwrap().create_with_context(LogBridge)
+    };
+    make(&with_tokens("https://127.0.0.1:1/token")).unwrap();
+    let error = make(&with_tokens("")).err().unwrap().to_string();
+    assert!(error.contains("sasl.oauthbearer.token.endpoint.url"), "{error}");
+}
+
+#[cfg(not(feature = "oidc"))]
+#[test]
+fn tokens_of_an_openid_provider_are_refused_with_what_to_do() {
+    let error = admin_config(&with_tokens("https://127.0.0.1:1/token"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("kafka.properties.sasl.oauthbearer.") && error.contains("--features oidc"),
+        "{error}"
+    );
+}
