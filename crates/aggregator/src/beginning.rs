@@ -5,7 +5,7 @@
 //! once every partition of stage 2 waits for it, and with the watermark that closes all that was
 //! sent by then. From that moment on stage 2 sends no window without it.
 
-use millrace_engine::aggregate::{MergePolicy, PartialPolicy};
+use millrace_engine::windowed::{MergePolicy, PartialPolicy};
 use millrace_kafka::{Beginning, Controls};
 
 use crate::settings;

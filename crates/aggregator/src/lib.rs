@@ -3,7 +3,7 @@
 //! [`partial`] adds up each partition of transactions and sends one contribution for each window,
 //! merchant and currency, then its watermark; [`merge`] adds the contributions up once every
 //! partition has passed the window. Both are jobs on the worker loop of [`millrace_kafka`], around
-//! the pure operators of [`millrace_engine::aggregate`].
+//! the pure operators of [`millrace_engine::windowed`].
 
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use anyhow::ensure;
 use millrace_codec::{PartialReader, Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
-use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
+use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{JobMetrics, SourcePartitions, topic_name, transactions_topic};
 use millrace_service::{Instance, Jobs, handover, hash_seed, job_config, registry, source, topics};
 use millrace_settings::Settings;

@@ -3,10 +3,10 @@
 
 use millrace_codec::reader::ReadError;
 use millrace_codec::{PartialReader, aggregate};
-use millrace_domain::MerchantAggregate;
-use millrace_engine::aggregate::{MergeAggregate, MergePolicy};
+use millrace_engine::windowed::MergePolicy;
 use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
+use millrace_payments::{MerchantResult, MergeAggregate, PerMerchant, merchant_aggregate, record_of};
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};
 use crate::settings;
@@ -60,7 +60,7 @@ impl MergeJob {
     #[must_use]
     pub fn new(parts: MergeParts) -> Self {
         Self {
-            fresh: MergeAggregate::new(parts.policy, parts.seed),
+            fresh: MergeAggregate::new(PerMerchant, parts.policy, parts.seed),
             seed: parts.seed,
             topics: parts.topics,
             schema_id: parts.schema_id,
@@ -108,7 +108,7 @@ impl Job for MergeJob {
     }
 
     fn task_under(&self, partition: i32, policy: &str) -> Result<MergeTask, String> {
-        let operator = MergeAggregate::new(settings::of_text(policy)?, self.seed);
+        let operator = MergeAggregate::new(PerMerchant, settings::of_text(policy)?, self.seed);
         Ok(self.task_of(partition, operator))
     }
 }
@@ -133,7 +133,7 @@ pub struct MergeTask {
     operator: MergeAggregate,
     windows: PartitionMetrics,
     /// Reused from record to record.
-    outputs: Vec<MerchantAggregate>,
+    outputs: Vec<MerchantResult>,
     value: Vec<u8>,
     /// The log has said once that contributions come too late: each one is in the dead letters.
     told_of_late: bool,
@@ -166,6 +166,7 @@ impl MergeTask {
                 .count_closed(finals.map(|output| output.window_start_ms));
         }
         for output in self.outputs.drain(..) {
+            let output = merchant_aggregate(&output);
             let key = output.merchant_id.text();
             self.value.clear();
             aggregate::encode_framed(self.job.schema_id, &output, &mut self.value);
@@ -202,7 +203,7 @@ impl Task for MergeTask {
             outbox.dead_letter(record, "unknown_source_partition", &error);
             return Ok(());
         }
-        match self.operator.process(&partial, &mut self.outputs) {
+        match self.operator.process(&record_of(partial), &mut self.outputs) {
             Disposition::Accepted | Disposition::Duplicate => self.send_outputs(outbox),
             Disposition::Late { late_by_ms } => {
                 // Every source sends what it adds before the watermark that closes the window:

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use millrace_codec::reader::ReadError;
 use millrace_codec::{Ahead, TransactionReader, partial};
 use millrace_domain::{EventTimeLimits, ShortId};
-use millrace_engine::aggregate::{PartialAggregate, PartialOutput, PartialPolicy, partials};
+use millrace_engine::windowed::{PartialOutput, PartialPolicy, records};
 use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_kafka::{
     Beginning, Controls, InputRecord, Job, JobMetrics, Misplaced, OUTGROWN, Outbox, OutputRecord, Placement,
     SourcePartitions, Task, TaskError, Upstream, partition_for,
 };
+use millrace_payments::{MerchantOutput, PartialAggregate, PerMerchant, partial_of};
 use millrace_settings::MisplacedRecords;
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};
@@ -129,7 +130,7 @@ impl PartialJob {
     fn task_of(&self, partition: i32, policy: PartialPolicy) -> PartialTask {
         PartialTask {
             partition,
-            operator: PartialAggregate::new(policy, self.seed),
+            operator: PartialAggregate::new(PerMerchant, policy, self.seed),
             bounds: policy.bounds(),
             ahead: Ahead::new(self.reader.clone()),
             windows: self.windows.partition(partition),
@@ -155,7 +156,7 @@ pub struct PartialTask {
     placement: Placement,
     open_windows: usize,
     /// Reused from record to record.
-    outputs: Vec<PartialOutput>,
+    outputs: Vec<MerchantOutput>,
     value: Vec<u8>,
 }
 
@@ -176,7 +177,7 @@ impl PartialTask {
             self.windows.count_closed(starts_ms);
         }
         let partitions = self.job.partials_partitions;
-        for record in partials(self.partition, &self.outputs) {
+        for record in records(self.partition, &self.outputs).map(partial_of) {
             self.value.clear();
             partial::encode_framed(self.job.schema_id, &record, &mut self.value);
             let mut send = |partition, key| {

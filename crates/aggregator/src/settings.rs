@@ -1,6 +1,6 @@
 //! Policies as text, and what earlier releases called them.
 
-use millrace_engine::aggregate::{MergePolicy, PartialPolicy};
+use millrace_engine::windowed::{MergePolicy, PartialPolicy};
 use millrace_engine::{EventTimeBounds, Operator};
 use millrace_kafka::TaskError;
 use serde::Serialize;

@@ -16,10 +16,15 @@ impl Amount {
     /// within half a unit, so that every amount comes back from its double exactly.
     pub const MAX: Self = Self(2_000_000_000_000_000);
 
+    /// The smallest amount: one unit.
+    pub const MIN: Self = Self(1);
+
     /// Makes an amount of `units` of 1/10,000; `None` unless it is from 1 to [`Amount::MAX`].
     #[must_use]
     pub fn from_units(units: i64) -> Option<Self> {
-        (1..=Self::MAX.0).contains(&units).then_some(Self(units))
+        (Self::MIN.0..=Self::MAX.0)
+            .contains(&units)
+            .then_some(Self(units))
     }
 
     /// Reads the contract's double, which may have noise of arithmetic (0.1 + 0.2): see

@@ -7,7 +7,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod aggregate;
 pub mod chunks;
 pub mod dedup;
 pub mod hash;
@@ -21,6 +20,7 @@ pub mod snapshot;
 mod timeline;
 pub mod watermark;
 pub mod window;
+pub mod windowed;
 
 pub use hash::HashSeed;
 pub use operator::{Disposition, FrozenState, Operator, RestoreError};

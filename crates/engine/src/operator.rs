@@ -14,7 +14,7 @@ use crate::snapshot::StateWriter;
 pub enum Disposition {
     /// It changed the state.
     Accepted,
-    /// Its transaction id was seen before; it changed nothing.
+    /// Its id was seen before; it changed nothing.
     Duplicate,
     /// It came after its window had closed; it changed nothing and belongs on the late topic.
     Late {

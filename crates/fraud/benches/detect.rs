@@ -8,7 +8,7 @@
 #![allow(missing_docs, reason = "the macros make public functions")]
 #![allow(clippy::print_stderr, reason = "the memory is a result too")]
 
-#[path = "../../engine/benches/harness/mod.rs"]
+#[path = "../../payments/benches/harness/mod.rs"]
 mod harness;
 
 use std::time::Duration;

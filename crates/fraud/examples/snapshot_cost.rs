@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType, city,
 };
-use millrace_engine::aggregate::{PartialAggregate, PartialPolicy};
 use millrace_engine::dedup::RecentPayloads;
 use millrace_engine::snapshot::container::{self, Expected, Header, SnapshotWriter};
+use millrace_engine::windowed::PartialPolicy;
 use millrace_engine::{FrozenState, HashSeed, Operator};
 use millrace_fraud::{DetectOperator, DetectSettings};
+use millrace_payments::{PartialAggregate, PerMerchant};
 use nix::time::ClockId;
 
 const USERS: u64 = 1_000_000;
@@ -236,17 +237,9 @@ fn dedup() -> Outcome<()> {
     for number in 0..IDS {
         let id = u128::from(random(&mut state)) << 64 | u128::from(number);
         let time_ms = (number * 600_000 / IDS) as i64;
-        ids.check(
-            TransactionId::from_bytes(id.to_be_bytes()),
-            time_ms,
-            number as u32,
-        );
+        ids.check(id.to_be_bytes(), time_ms, number as u32);
         if number % 10 == 0 {
-            ids.check(
-                TransactionId::from_bytes(id.to_be_bytes()),
-                time_ms,
-                number as u32,
-            );
+            ids.check(id.to_be_bytes(), time_ms, number as u32);
             repeated += 1;
         }
     }
@@ -268,7 +261,7 @@ fn main() -> Outcome<()> {
         4_000_000,
     )?;
     let policy = PartialPolicy::new(60_000, 0, 5_000)?;
-    let partial = || Ok(PartialAggregate::new(policy, HashSeed::FIXED));
+    let partial = || Ok(PartialAggregate::new(PerMerchant, policy, HashSeed::FIXED));
     measure(
         "aggregate-partial, 3 million ids",
         partial,

@@ -3,6 +3,7 @@
 mod configure;
 
 use self::configure::Rules;
+use millrace_contract::Event as _;
 use millrace_domain::{Anomaly, Transaction, TransactionType};
 use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
 use millrace_engine::near;
@@ -146,7 +147,7 @@ impl DetectOperator {
     #[cold]
     fn replay(&mut self, transaction: &Transaction) -> Option<Finding> {
         let as_of_ms = self.max_event_time_ms()?.max(transaction.transaction_time_ms);
-        let is_first = self.replayed.insert(transaction.transaction_id, as_of_ms);
+        let is_first = self.replayed.insert(transaction.id(), as_of_ms);
         (self.policy.rules.replay && is_first)
             .then(|| replay::finding(transaction, self.policy.dedup_horizon_ms))
     }
@@ -293,7 +294,7 @@ impl Operator for DetectOperator {
         let hashes = &mut hashes[..transactions.len().min(near::GROUP)];
         for (hashes, transaction) in hashes.iter_mut().zip(transactions) {
             *hashes = (
-                self.payloads.hash(transaction.transaction_id),
+                self.payloads.hash(&transaction.id()),
                 self.profiles.hash(&transaction.user_id),
             );
         }
@@ -323,7 +324,7 @@ impl Operator for DetectOperator {
         let time_ms = transaction.transaction_time_ms;
         let seen = self
             .payloads
-            .check(transaction.transaction_id, time_ms, fingerprint::of(transaction));
+            .check(transaction.id(), time_ms, fingerprint::of(transaction));
         match seen {
             Seen::New => {}
             Seen::Duplicate => return Disposition::Duplicate,

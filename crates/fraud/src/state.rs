@@ -4,6 +4,7 @@ use millrace_domain::city::{self, CityNumber};
 use millrace_engine::dedup::Earlier;
 use millrace_engine::snapshot::{StateReader, StateWriter};
 use millrace_engine::{HashSeed, RestoreError, near};
+use millrace_payments::state::{ReadPayment as _, WritePayment as _};
 
 use crate::event_time::EventTime;
 use crate::habit::{CURRENCIES, Habit, Habits};

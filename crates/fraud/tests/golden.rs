@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
-#[path = "../../engine/tests/support/mod.rs"]
+#[path = "../../payments/tests/support/mod.rs"]
 mod support;
 
 use std::path::PathBuf;

@@ -7,9 +7,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
-#[path = "../../engine/tests/simulated/partition.rs"]
+#[path = "../../payments/tests/simulated/partition.rs"]
 mod partition;
-#[path = "../../engine/tests/support/mod.rs"]
+#[path = "../../payments/tests/support/mod.rs"]
 mod support;
 
 use std::collections::HashSet;

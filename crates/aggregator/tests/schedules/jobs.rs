@@ -7,7 +7,7 @@ use millrace_aggregator::metrics::WindowMetrics;
 use millrace_aggregator::partial::{PartialJob, PartialTopics};
 use millrace_codec::{PartialReader, RegistryConfig, SchemaFetcher, Tls, TransactionReader};
 use millrace_engine::HashSeed;
-use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
+use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::simulation::{Random, Scenario};
 use millrace_kafka::{JobMetrics, SourcePartitions};
 use millrace_settings::MisplacedRecords;

@@ -16,7 +16,7 @@ use millrace_domain::{
     Amount, Currency, PartialContent, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
-use millrace_engine::aggregate::{EarlyResults, MergePolicy, PartialPolicy};
+use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{
     InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, RecordHeaders, SourcePartitions, Task as _,
     partition_for,

@@ -1,4 +1,4 @@
-//! Deduplication by transaction id within a bounded horizon of event time.
+//! Deduplication by an event's id within a bounded horizon of event time.
 //!
 //! Ids are kept by span of event time, and a span is forgotten as a whole once the watermark is far
 //! enough past its end: memory is bounded by what the horizon holds. One index leads to the ids of
@@ -9,17 +9,15 @@
 mod arena;
 mod spans;
 
-use millrace_domain::TransactionId;
-
 use self::spans::{Remembered, Spans, Written};
 use crate::RestoreError;
-use crate::hash::HashSeed;
+use crate::hash::{HashSeed, Key};
 use crate::index::Index;
 use crate::snapshot::{StateReader, StateWriter};
 use crate::timeline::Timeline;
 use crate::window::TumblingWindows;
 
-/// Remembers transaction ids over the horizon, each with something of its first transaction.
+/// Remembers ids over the horizon, each with something of its first event.
 #[derive(Debug, Clone)]
 pub struct Recent<V>(Spans<V>);
 
@@ -33,8 +31,8 @@ impl<V: Remembered> Recent<V> {
     /// The hash of an id, to find its places in [`Self::index`].
     #[inline]
     #[must_use]
-    pub fn hash(&self, id: TransactionId) -> u64 {
-        self.0.hash(id.as_bytes())
+    pub fn hash(&self, id: &Key) -> u64 {
+        self.0.hash(id)
     }
 
     /// The index that an id is looked up in, to ask for its memory.
@@ -153,12 +151,12 @@ impl RecentIds {
     /// Remembers `id`; whether it was new. An id whose window is forgotten already is not
     /// remembered.
     #[inline]
-    pub fn insert(&mut self, id: TransactionId, event_time_ms: i64) -> bool {
-        self.0.insert(*id.as_bytes(), event_time_ms, ()).is_none()
+    pub fn insert(&mut self, id: Key, event_time_ms: i64) -> bool {
+        self.0.insert(id, event_time_ms, ()).is_none()
     }
 }
 
-/// Whether a transaction was seen before.
+/// Whether an event was seen before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
     /// No.
@@ -221,8 +219,8 @@ impl RecentPayloads {
 
     /// Remembers `id` with its first fingerprint, and compares.
     #[inline]
-    pub fn check(&mut self, id: TransactionId, event_time_ms: i64, fingerprint: u32) -> Seen {
-        match self.0.insert(*id.as_bytes(), event_time_ms, fingerprint) {
+    pub fn check(&mut self, id: Key, event_time_ms: i64, fingerprint: u32) -> Seen {
+        match self.0.insert(id, event_time_ms, fingerprint) {
             None => Seen::New,
             Some(known) if known == fingerprint => Seen::Duplicate,
             Some(_) => Seen::Changed,
@@ -246,8 +244,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashMap;
 
-    fn id(number: u8) -> TransactionId {
-        TransactionId::from_bytes([number; 16])
+    fn id(number: u8) -> Key {
+        [number; 16]
     }
 
     proptest! {
@@ -334,7 +332,7 @@ mod tests {
         for (start_ms, ids) in spans {
             writer.i64(*start_ms);
             writer.count(ids.len());
-            ids.iter().for_each(|number| writer.raw(id(*number).as_bytes()));
+            ids.iter().for_each(|number| writer.raw(&id(*number)));
             ids.iter()
                 .for_each(|number| writer.u64(u64::from(*number) << 32 | 99));
         }
@@ -375,7 +373,7 @@ mod tests {
     #[test]
     fn large_spans_are_known_until_they_are_forgotten_and_their_room_is_used_again() {
         const SPAN: i64 = 1_000;
-        let id = |number: u64| TransactionId::from_bytes((u128::from(number) << 40).to_be_bytes());
+        let id = |number: u64| (u128::from(number) << 40).to_be_bytes();
         let windows = TumblingWindows::new(SPAN).unwrap();
         let mut recent = RecentIds::new(windows, SPAN, HashSeed::FIXED);
         let mut oracle: HashMap<u64, i64> = HashMap::new();

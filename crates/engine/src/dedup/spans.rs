@@ -97,7 +97,7 @@ struct Cleaning {
 }
 
 /// In errors.
-const SPANS: &str = "span of transaction ids";
+const SPANS: &str = "span of ids";
 
 /// Ids whose place in the index is asked for at once where it is made anew.
 const GROUP: usize = 32;

@@ -1,6 +1,5 @@
 //! Reading an operator's state, as [`super::StateWriter`] wrote it.
 
-use millrace_domain::{Amount, Currency, ShortId, TransactionId};
 use serde::de::DeserializeOwned;
 
 use crate::RestoreError;
@@ -176,57 +175,6 @@ impl<'a> StateReader<'a> {
         })
     }
 
-    /// A user or merchant, with the text of a long one: it is in flight then, to be held.
-    ///
-    /// # Errors
-    /// The state ends before, or the bytes are no such name.
-    pub fn short_id(&mut self, what: &'static str) -> Result<ShortId, RestoreError> {
-        let at = self.at;
-        let id = self.id_alone(what)?;
-        if id.is_long() {
-            let text = self.text(what)?;
-            if ShortId::new(text, what) != Ok(id) {
-                return Err(RestoreError::Invalid { what, at });
-            }
-        }
-        Ok(id)
-    }
-
-    /// The twelve bytes of an id whose text nobody asks for.
-    ///
-    /// # Errors
-    /// The state ends before, or the bytes are no id.
-    pub fn id_alone(&mut self, what: &'static str) -> Result<ShortId, RestoreError> {
-        let at = self.at;
-        ShortId::from_padded(self.array()?).ok_or(RestoreError::Invalid { what, at })
-    }
-
-    /// A transaction id.
-    ///
-    /// # Errors
-    /// The state ends before.
-    pub fn transaction_id(&mut self) -> Result<TransactionId, RestoreError> {
-        Ok(TransactionId::from_bytes(self.array()?))
-    }
-
-    /// A currency.
-    ///
-    /// # Errors
-    /// The state ends before, or the bytes are no currency.
-    pub fn currency(&mut self) -> Result<Currency, RestoreError> {
-        let at = self.at;
-        Currency::parse(&self.array::<3>()?).map_err(|_| RestoreError::Invalid { what: "currency", at })
-    }
-
-    /// An amount.
-    ///
-    /// # Errors
-    /// The state ends before, or the number is no amount.
-    pub fn amount(&mut self) -> Result<Amount, RestoreError> {
-        let at = self.at;
-        Amount::from_units(self.i64()?).ok_or(RestoreError::Invalid { what: "amount", at })
-    }
-
     /// Checks that nothing is left.
     ///
     /// # Errors
@@ -246,8 +194,6 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_every_cut_is_noticed() {
-        let id = ShortId::new("m-17", "merchantId").unwrap();
-        let long = ShortId::new("6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11", "merchantId").unwrap();
         let mut bytes = Vec::new();
         let mut writer = StateWriter::new(&mut bytes);
         writer.u8(7);
@@ -255,8 +201,7 @@ mod tests {
         writer.option_i64(None);
         writer.i128(i128::MIN);
         writer.f64(0.1);
-        writer.short_id(id);
-        writer.short_id(long);
+        writer.text("m-17");
         writer.count(2);
         writer.raw(&[1, 2]);
 
@@ -267,8 +212,7 @@ mod tests {
             assert_eq!(reader.option_i64("second")?, None);
             assert_eq!(reader.i128()?, i128::MIN);
             assert_eq!(reader.f64()?.to_bits(), 0.1_f64.to_bits());
-            assert_eq!(reader.short_id("merchant")?, id);
-            assert_eq!(reader.short_id("merchant")?, long);
+            assert_eq!(reader.text("merchant")?, "m-17");
             let count = reader.count("elements", 1)?;
             assert_eq!(reader.raw(count)?, [1, 2]);
             reader.finish()
@@ -285,10 +229,7 @@ mod tests {
     fn a_count_beyond_the_rest_is_refused_before_memory_is_asked_for() {
         let mut bytes = Vec::new();
         StateWriter::new(&mut bytes).u64(u64::MAX);
-        let error = StateReader::new(&bytes).count("transaction ids", 16).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the state has an impossible transaction ids at byte 0"
-        );
+        let error = StateReader::new(&bytes).count("ids", 16).unwrap_err();
+        assert_eq!(error.to_string(), "the state has an impossible ids at byte 0");
     }
 }

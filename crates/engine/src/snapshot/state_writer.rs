@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use millrace_domain::{Amount, Currency, ShortId, TransactionId};
 use serde::Serialize;
 
 /// Takes what is written in parts: see [`StateWriter::in_parts`].
@@ -127,33 +126,5 @@ impl<'a> StateWriter<'a> {
         // Numbers, truth values and names of fields: nothing in a policy can fail to be written.
         let text = serde_json::to_string(policy).unwrap_or_default();
         self.text(&text);
-    }
-
-    /// Appends a user or merchant: twelve bytes, and of a long one its text, which has to be
-    /// [held](millrace_domain::texts::Held).
-    #[inline]
-    pub fn short_id(&mut self, id: ShortId) {
-        self.raw(&id.to_padded());
-        if id.is_long() {
-            self.text(id.text().as_str());
-        }
-    }
-
-    /// Appends a transaction id.
-    #[inline]
-    pub fn transaction_id(&mut self, id: TransactionId) {
-        self.raw(id.as_bytes());
-    }
-
-    /// Appends a currency.
-    #[inline]
-    pub fn currency(&mut self, currency: Currency) {
-        self.raw(currency.as_bytes());
-    }
-
-    /// Appends an amount.
-    #[inline]
-    pub fn amount(&mut self, amount: Amount) {
-        self.i64(amount.units());
     }
 }

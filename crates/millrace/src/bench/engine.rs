@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use millrace_domain::Transaction;
-use millrace_engine::aggregate::{PartialAggregate, PartialPolicy};
+use millrace_engine::windowed::PartialPolicy;
 use millrace_engine::{HashSeed, Operator, near};
 use millrace_fraud::DetectOperator;
 use millrace_kafka::partition_for;
+use millrace_payments::{PartialAggregate, PerMerchant};
 use millrace_settings::Settings;
 
 use super::command::Options;
@@ -84,7 +85,7 @@ pub(super) fn aggregation(
     )?;
     let two_windows_s = u64::try_from(aggregator.window_ms * 2 / 1_000).unwrap_or(0) + 10;
     let warm_up = (event_rate_per_s(users) * two_windows_s).min(20_000_000);
-    let operator = PartialAggregate::new(policy, HashSeed::FIXED);
+    let operator = PartialAggregate::new(PerMerchant, policy, HashSeed::FIXED);
     let mut operators = vec![operator; partitions];
     run(settings, (users, merchants), (warm_up, records), &mut operators)
 }

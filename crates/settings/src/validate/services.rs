@@ -1,7 +1,7 @@
 //! The producer, the aggregator, the detector, the sink and the snapshots.
 
-use millrace_engine::aggregate::policy::ALLOWED_LATENESS_MS;
 use millrace_engine::policy::DAY_MS;
+use millrace_engine::windowed::policy::ALLOWED_LATENESS_MS;
 use millrace_fraud::ranges::DEDUP_HORIZON_MS;
 
 use super::Check;

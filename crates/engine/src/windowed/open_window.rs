@@ -1,7 +1,6 @@
 //! A window of stage 1 while it is open.
 
-use millrace_domain::Transaction;
-
+use super::aggregation::Aggregation;
 use super::groups::Groups;
 use crate::RestoreError;
 use crate::hash::{HashSeed, Key, key_of_words};
@@ -11,28 +10,30 @@ use crate::timeline::{Cell, Timeline};
 
 /// An open window.
 #[derive(Debug, Clone)]
-pub(super) struct OpenWindow {
+pub(super) struct OpenWindow<A: Aggregation> {
     /// It closes once the watermark is here, whatever lateness is allowed since it was opened.
     pub(super) until_ms: i64,
-    pub(super) groups: Groups,
-    /// The distinct users of each group, by [`user_words`].
-    pub(super) users: KeyTable<()>,
-    /// How many transactions of each group its last early contribution had; of groups after the
+    pub(super) groups: Groups<A>,
+    /// The distinct members of each group, by [`member_words`].
+    pub(super) members: KeyTable<()>,
+    /// How many events of each group its last early contribution had; of groups after the
     /// end, none.
     pub(super) told: Vec<u64>,
 }
 
-impl OpenWindow {
+impl<A: Aggregation> OpenWindow<A> {
     /// An empty window over a cell, with room for what the one before it has and an eighth more:
     /// windows are much alike, and a table that is full just before its window closes would be made
     /// anew at twice its size for the rest.
-    pub(super) fn after(last: Option<&Self>, cell: Cell, seed: HashSeed) -> Self {
+    pub(super) fn after(last: Option<&Self>, aggregation: A, cell: Cell, seed: HashSeed) -> Self {
         let room = |len: usize| len + len / 8;
-        let (groups, users) = last.map_or((0, 0), |last| (room(last.groups.len()), room(last.users.len())));
+        let (groups, members) =
+            last.map_or((0, 0), |last| (room(last.groups.len()), room(last.members.len())));
+        let bounds = (cell.start_ms, cell.end_ms);
         Self {
             until_ms: cell.until_ms,
-            groups: Groups::with_capacity(cell.start_ms, cell.end_ms, groups, seed),
-            users: KeyTable::with_capacity(users, seed),
+            groups: Groups::with_capacity(aggregation, bounds, groups, seed),
+            members: KeyTable::with_capacity(members, seed),
             told: Vec::new(),
         }
     }
@@ -43,24 +44,27 @@ impl OpenWindow {
     }
 
     #[inline]
-    pub(super) fn add(&mut self, transaction: &Transaction, seed: HashSeed) {
-        let group = self.groups.add(transaction);
-        let user = user_words(transaction, group);
-        let key = key_of_words(user);
-        let (_, is_new) = self.users.find_or_insert(seed.hash_words(user), key, || ());
-        if is_new {
-            self.groups.count_user(group);
+    pub(super) fn add(&mut self, event: &A::Event, seed: HashSeed) {
+        let group = self.groups.add(event);
+        if let Some(member) = self.groups.member(event) {
+            let member = member_words(member, group);
+            let key = key_of_words(member);
+            let (_, is_new) = self.members.find_or_insert(seed.hash_words(member), key, || ());
+            if is_new {
+                self.groups.count_member(group);
+            }
         }
     }
 
     /// The state of this moment: what is given appends it.
-    pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
+    pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<A> {
         // Of what was told there are a few bytes a group: nothing that a copy could be long for.
-        let (groups, users, told) = (self.groups.freeze(), self.users.freeze().keys, self.told.clone());
+        let (groups, members) = (self.groups.freeze(), self.members.freeze().keys);
+        let told = self.told.clone();
         move |writer| {
             groups(writer);
-            writer.count(users.len());
-            users.for_each_page(|users| writer.raw(users.as_flattened()));
+            writer.count(members.len());
+            members.for_each_page(|members| writer.raw(members.as_flattened()));
             writer.count(told.len());
             told.iter().for_each(|count| writer.u64(*count));
         }
@@ -72,23 +76,23 @@ impl OpenWindow {
         reader: &mut StateReader<'_>,
         version: u8,
         timeline: &Timeline,
-        seed: HashSeed,
+        (aggregation, seed): (A, HashSeed),
     ) -> Result<Self, RestoreError> {
         let at = reader.position();
-        let groups = Groups::restore(reader, seed)?;
+        let groups = Groups::restore(reader, aggregation, seed)?;
         let cell = timeline.cell(groups.start_ms);
         if (cell.start_ms, cell.end_ms) != (groups.start_ms, groups.end_ms) {
             return Err(RestoreError::Invalid { what: "window", at });
         }
-        let count = reader.count("users", size_of::<Key>())?;
+        let count = reader.count("members", size_of::<Key>())?;
         let at = reader.position();
         let (keys, _) = reader.raw(count * size_of::<Key>())?.as_chunks::<16>();
-        let mut users = KeyTable::with_capacity(count + count / 8, seed);
+        let mut members = KeyTable::with_capacity(count + count / 8, seed);
         for key in keys {
             let [_, _, _, _, _, _, _, _, _, _, _, _, group @ ..] = *key;
             let is_known = (u32::from_le_bytes(group) as usize) < groups.len();
-            if !is_known || !users.find_or_insert(seed.hash(key), *key, || ()).1 {
-                return Err(RestoreError::Invalid { what: "user", at });
+            if !is_known || !members.find_or_insert(seed.hash(key), *key, || ()).1 {
+                return Err(RestoreError::Invalid { what: "member", at });
             }
         }
         let told = if version == 1 {
@@ -99,7 +103,7 @@ impl OpenWindow {
         Ok(Self {
             until_ms: cell.until_ms,
             groups,
-            users,
+            members,
             told,
         })
     }
@@ -120,9 +124,8 @@ fn restore_told(reader: &mut StateReader<'_>, groups: usize) -> Result<Vec<u64>,
     Ok(told)
 }
 
-/// The words of a user's key: the 12 bytes of the id, then the group's number.
+/// The words of a member's key: its 96 bits, then the group's number.
 #[inline]
-pub(super) fn user_words(transaction: &Transaction, group: usize) -> (u64, u64) {
-    let (low, high) = transaction.user_id.to_words();
+pub(super) fn member_words((low, high): (u64, u32), group: usize) -> (u64, u64) {
     (low, (group as u64) << 32 | u64::from(high))
 }

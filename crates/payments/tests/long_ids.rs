@@ -12,12 +12,11 @@ use std::panic;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use millrace_domain::texts::{self, InFlight};
-use millrace_domain::{MerchantAggregate, ShortId, Transaction};
-use millrace_engine::aggregate::{
-    self, MergeAggregate, MergePolicy, PartialAggregate, PartialOutput, PartialPolicy,
-};
+use millrace_domain::{ShortId, Transaction};
+use millrace_engine::windowed::{MergePolicy, PartialPolicy, Totals as _, records};
 use millrace_engine::{Disposition, HashSeed, Operator};
-use support::{short_id, transaction};
+use millrace_payments::{MerchantOutput, MergeAggregate, PartialAggregate};
+use support::{MerchantResult, short_id, transaction};
 
 const MERCHANTS: [&str; 4] = [
     "6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11",
@@ -34,11 +33,11 @@ fn policy() -> PartialPolicy {
 }
 
 fn stage_1() -> PartialAggregate {
-    PartialAggregate::new(policy(), HashSeed::FIXED)
+    support::stage_1(policy(), HashSeed::FIXED)
 }
 
 fn stage_2() -> MergeAggregate {
-    MergeAggregate::new(MergePolicy::new(1, 0).unwrap(), HashSeed::FIXED)
+    support::stage_2(MergePolicy::new(1, 0).unwrap(), HashSeed::FIXED)
 }
 
 /// Two users of each merchant, in one window; their UUIDs differ in the last digit.
@@ -73,14 +72,14 @@ fn is_forgotten(id: ShortId) -> bool {
 
 /// The name, the count and the distinct users of what the second stage makes of the first one's
 /// outputs.
-fn shown(outputs: &[MerchantAggregate]) -> Vec<(String, u64, u64)> {
+fn shown(outputs: &[MerchantResult]) -> Vec<(String, u64, u64)> {
     let mut shown: Vec<_> = outputs
         .iter()
         .map(|out| {
             (
-                out.merchant_id.to_string(),
+                out.key.merchant_id.to_string(),
                 out.totals.count(),
-                out.distinct_users,
+                out.totals.distinct_users,
             )
         })
         .collect();
@@ -141,11 +140,11 @@ fn texts_come_back_from_states_and_go_with_the_last_window_that_has_them() {
         for record in transactions() {
             assert_eq!(restored.process(&record, &mut Vec::new()), Disposition::Duplicate);
         }
-        let mut outputs: Vec<PartialOutput> = Vec::new();
+        let mut outputs: Vec<MerchantOutput> = Vec::new();
         restored.advance(20_000, &mut outputs);
-        for partial in aggregate::partials(0, &outputs) {
-            if partial.merchant_id().is_some() {
-                assert_eq!(second.process(&partial, &mut Vec::new()), Disposition::Accepted);
+        for record in records(0, &outputs) {
+            if record.key().is_some() {
+                assert_eq!(second.process(&record, &mut Vec::new()), Disposition::Accepted);
             }
         }
     }

@@ -19,7 +19,8 @@ use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
-use millrace_engine::aggregate::{EarlyResults, PartialAggregate, PartialPolicy};
+use millrace_engine::windowed::{EarlyResults, PartialPolicy};
+use millrace_payments::{PartialAggregate, PerMerchant};
 
 use harness::{busy, in_groups, one_by_one};
 
@@ -87,7 +88,7 @@ impl Feed {
             per_second,
             sent: 0,
             state: 7,
-            operator: PartialAggregate::new(policy, HashSeed::FIXED),
+            operator: PartialAggregate::new(PerMerchant, policy, HashSeed::FIXED),
         };
         for _ in 0..per_second * 130 / STRETCH as u64 {
             let stretch = feed.stretch();

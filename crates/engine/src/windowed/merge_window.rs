@@ -1,20 +1,26 @@
 //! The open windows of stage 2.
 
-use millrace_domain::{Contribution, MerchantAggregate};
-
+use super::aggregation::Aggregation;
 use super::early::Early;
-use super::groups::Groups;
+use super::groups::{ContributionOf, Groups};
+use super::records::{Aggregate, FINAL};
 use crate::RestoreError;
 use crate::hash::HashSeed;
 use crate::snapshot::{StateReader, StateWriter};
 
+/// What a window is made with.
+pub(super) type Of<A> = (A, HashSeed);
+
+/// A result of a job.
+pub(super) type AggregateOf<A> = Aggregate<<A as Aggregation>::Key, <A as Aggregation>::Totals>;
+
 /// An open window.
 #[derive(Debug, Clone)]
-pub(super) struct Window {
+pub(super) struct Window<A: Aggregation> {
     /// The contributions of the sources that have closed it.
-    groups: Groups,
+    groups: Groups<A>,
     /// What the sources have told so far; empty where early results are off.
-    early: Early,
+    early: Early<A>,
     /// The lateness that revisions of early results count with: as it was when the window was
     /// opened.
     lateness_ms: i64,
@@ -23,10 +29,11 @@ pub(super) struct Window {
     is_mixed: bool,
 }
 
-impl Window {
-    fn new((start_ms, end_ms): (i64, i64), groups: usize, lateness_ms: i64, seed: HashSeed) -> Self {
+impl<A: Aggregation> Window<A> {
+    fn new(bounds: (i64, i64), groups: usize, lateness_ms: i64, of: &Of<A>) -> Self {
+        let (aggregation, seed) = of.clone();
         Self {
-            groups: Groups::with_capacity(start_ms, end_ms, groups, seed),
+            groups: Groups::with_capacity(aggregation, bounds, groups, seed),
             early: Early::new(0, seed),
             lateness_ms,
             is_mixed: false,
@@ -46,62 +53,54 @@ impl Window {
         self.groups.len() == 0
     }
 
-    pub(super) fn merge(&mut self, contribution: &Contribution) {
-        self.groups.merge(contribution);
+    pub(super) fn merge(&mut self, contribution: &ContributionOf<A>) {
+        self.groups.merge(&contribution.key, &contribution.totals);
     }
 
     /// Takes a source's word on what it has so far.
-    pub(super) fn tell(&mut self, source: usize, contribution: &Contribution) {
+    pub(super) fn tell(&mut self, source: usize, contribution: &ContributionOf<A>) {
         if !self.is_mixed {
             self.early.tell(source, contribution);
         }
     }
 
-    /// To be called before a window that was sent is dropped: its merchants are in flight.
+    /// To be called before a window that was sent is dropped: its keys are in flight.
     pub(super) fn release(&self) {
         self.groups.release();
     }
 
-    /// The final results, by merchant and currency.
-    pub(super) fn results(&self) -> impl Iterator<Item = MerchantAggregate> {
-        self.groups.sorted().map(|group| MerchantAggregate {
-            merchant_id: group.merchant_id,
-            currency: group.currency,
+    /// The final results, by key.
+    pub(super) fn results(&self) -> impl Iterator<Item = AggregateOf<A>> {
+        self.groups.sorted().map(|group| Aggregate {
+            key: group.key,
             window_start_ms: group.window_start_ms,
             window_end_ms: group.window_end_ms,
             totals: group.totals,
-            distinct_users: group.distinct_users,
-            revision: MerchantAggregate::FINAL,
+            revision: FINAL,
         })
     }
 
     /// The early results of what has changed. Those of a window that is more than 24 days from
     /// closing have to wait, as a revision has 32 bits; those of one that is open for longer than
     /// was to be expected, for the final ones.
-    pub(super) fn early_results(&mut self, watermark_ms: i64) -> impl Iterator<Item = MerchantAggregate> {
+    pub(super) fn early_results(&mut self, watermark_ms: i64) -> impl Iterator<Item = AggregateOf<A>> {
         let (window_start_ms, window_end_ms) = self.bounds();
         let closes_ms = window_end_ms.saturating_add(self.lateness_ms);
         let revision = i32::try_from(watermark_ms.saturating_sub(closes_ms));
-        let revision = revision
-            .ok()
-            .filter(|revision| *revision < MerchantAggregate::FINAL);
+        let revision = revision.ok().filter(|revision| *revision < FINAL);
         let changed = revision.map_or_else(Vec::new, |_| self.early.take_changed());
         let revision = revision.unwrap_or_default();
-        changed
-            .into_iter()
-            .map(move |(merchant_id, currency, figures)| MerchantAggregate {
-                merchant_id,
-                currency,
-                window_start_ms,
-                window_end_ms,
-                totals: figures.totals,
-                distinct_users: figures.distinct_users,
-                revision,
-            })
+        changed.into_iter().map(move |(key, totals)| Aggregate {
+            key,
+            window_start_ms,
+            window_end_ms,
+            totals,
+            revision,
+        })
     }
 
     /// The state of this moment: what is given appends it.
-    pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
+    pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<A> {
         let (lateness_ms, is_mixed) = (self.lateness_ms, self.is_mixed);
         let (groups, early) = (self.groups.freeze(), self.early.freeze());
         move |writer| {
@@ -113,10 +112,11 @@ impl Window {
     }
 
     /// Reads what [`Window::freeze`] gave.
-    pub(super) fn restore(reader: &mut StateReader<'_>, seed: HashSeed) -> Result<Self, RestoreError> {
+    pub(super) fn restore(reader: &mut StateReader<'_>, of: &Of<A>) -> Result<Self, RestoreError> {
         let (lateness_ms, is_mixed) = (reader.i64()?, reader.bool("flag of a window")?);
+        let (aggregation, seed) = of.clone();
         Ok(Self {
-            groups: Groups::restore(reader, seed)?,
+            groups: Groups::restore(reader, aggregation, seed)?,
             early: Early::restore(reader, seed)?,
             lateness_ms,
             is_mixed,
@@ -128,9 +128,10 @@ impl Window {
         reader: &mut StateReader<'_>,
         version: u8,
         (sources, lateness_ms): (usize, i64),
-        seed: HashSeed,
+        of: &Of<A>,
     ) -> Result<Self, RestoreError> {
-        let groups = Groups::restore(reader, seed)?;
+        let (aggregation, seed) = of.clone();
+        let groups = Groups::restore(reader, aggregation, seed)?;
         let early = if version > 1 {
             Early::restore_of(reader, sources, seed)?
         } else {
@@ -146,15 +147,19 @@ impl Window {
 }
 
 /// The open windows, by start; no two overlap.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Windows(Vec<Window>);
+#[derive(Debug, Clone)]
+pub(super) struct Windows<A: Aggregation>(Vec<Window<A>>);
 
-impl Windows {
+impl<A: Aggregation> Windows<A> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Window> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Window<A>> {
         self.0.iter_mut()
     }
 
@@ -164,13 +169,13 @@ impl Windows {
     }
 
     /// Takes out those that end at or before a time.
-    pub(super) fn take_until(&mut self, end_ms: i64) -> impl Iterator<Item = Window> {
+    pub(super) fn take_until(&mut self, end_ms: i64) -> impl Iterator<Item = Window<A>> {
         let closed = self.0.partition_point(|window| window.end_ms() <= end_ms);
         self.0.drain(..closed)
     }
 
     /// Puts one at the end, if it is after the others.
-    pub(super) fn push(&mut self, window: Window) -> bool {
+    pub(super) fn push(&mut self, window: Window<A>) -> bool {
         let is_after = self
             .last_end_ms()
             .is_none_or(|end_ms| end_ms <= window.groups.start_ms);
@@ -190,7 +195,7 @@ impl Windows {
     /// The window that a contribution to `bounds` is merged into: of these bounds, or, where
     /// sources have contributed to windows of several sizes, the one that covers all of theirs that
     /// overlap. What was told early does not count.
-    pub(super) fn of_final(&mut self, bounds: (i64, i64), lateness_ms: i64, seed: HashSeed) -> &mut Window {
+    pub(super) fn of_final(&mut self, bounds: (i64, i64), lateness_ms: i64, of: &Of<A>) -> &mut Window<A> {
         let range = self.overlapping(bounds);
         if let [only] = &self.0[range.clone()]
             && only.bounds() == bounds
@@ -204,8 +209,8 @@ impl Windows {
             .filter(|window| !window.is_empty())
             .collect();
         let window = match overlapped.len() {
-            0 => Window::new(bounds, room, lateness_ms, seed),
-            _ => united(&overlapped, bounds, lateness_ms, seed),
+            0 => Window::new(bounds, room, lateness_ms, of),
+            _ => united(&overlapped, bounds, lateness_ms, of),
         };
         self.0.insert(range.start, window);
         &mut self.0[range.start]
@@ -217,12 +222,12 @@ impl Windows {
         &mut self,
         bounds: (i64, i64),
         lateness_ms: i64,
-        seed: HashSeed,
-    ) -> Option<&mut Window> {
+        of: &Of<A>,
+    ) -> Option<&mut Window<A>> {
         let range = self.overlapping(bounds);
         match &self.0[range.clone()] {
             [] => {
-                let window = Window::new(bounds, 0, lateness_ms, seed);
+                let window = Window::new(bounds, 0, lateness_ms, of);
                 self.0.insert(range.start, window);
             }
             [only] if only.bounds() == bounds => {}
@@ -233,17 +238,17 @@ impl Windows {
 }
 
 /// One window for several that overlap `bounds`, with all that was contributed to them.
-fn united(
-    windows: &[Window],
+fn united<A: Aggregation>(
+    windows: &[Window<A>],
     (mut start_ms, mut end_ms): (i64, i64),
     lateness_ms: i64,
-    seed: HashSeed,
-) -> Window {
+    of: &Of<A>,
+) -> Window<A> {
     for window in windows {
         start_ms = start_ms.min(window.groups.start_ms);
         end_ms = end_ms.max(window.end_ms());
     }
-    let mut united = Window::new((start_ms, end_ms), 0, lateness_ms, seed);
+    let mut united = Window::new((start_ms, end_ms), 0, lateness_ms, of);
     united.is_mixed = true;
     for group in windows.iter().flat_map(|window| window.groups.sorted()) {
         united.merge(&group);

@@ -7,23 +7,22 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use millrace_domain::{Contribution, Currency, MerchantAggregate, Partial, ShortId, Totals};
-use millrace_engine::aggregate::{
-    EarlyResults, MergeAggregate, MergePolicy, PartialAggregate, PartialOutput, PartialPolicy,
-    partials as records,
+use millrace_engine::windowed::{
+    EarlyResults, MergePolicy, PartialOutput, PartialPolicy, Totals as _, records,
 };
 use millrace_engine::{HashSeed, Operator};
+use millrace_payments::{MerchantKey, MerchantOutput, MerchantTotals, MergeAggregate, PartialAggregate};
 use proptest::prelude::*;
 use support::naive::Naive;
 use support::stream::{events, times};
-use support::{Event, Times, naive_aggregates};
+use support::{Contribution, Event, MerchantResult, Record, Times, naive_aggregates, stage_1, stage_2};
 
 const SOURCES: usize = 3;
 /// An advance that closes every window.
 const END_MS: i64 = 10_000;
 
 /// Window, merchant and currency.
-type Group = (i64, ShortId, Currency);
+type Group = (i64, MerchantKey);
 
 fn every(interval_ms: Option<i64>) -> Option<EarlyResults> {
     interval_ms.map(|interval_ms| EarlyResults::every_ms(interval_ms).unwrap())
@@ -36,15 +35,15 @@ fn interval() -> impl Strategy<Value = Option<i64>> {
 
 fn partial(times: Times, interval_ms: Option<i64>) -> PartialAggregate {
     let policy = PartialPolicy::new(times.window, times.lateness, times.disorder).unwrap();
-    PartialAggregate::new(policy.with_early(every(interval_ms)), HashSeed::FIXED)
+    stage_1(policy.with_early(every(interval_ms)), HashSeed::FIXED)
 }
 
 fn merge(times: Times, interval_ms: Option<i64>) -> MergeAggregate {
     let policy = MergePolicy::new(SOURCES, times.lateness).unwrap();
-    MergeAggregate::new(policy.with_early(every(interval_ms)), HashSeed::FIXED)
+    stage_2(policy.with_early(every(interval_ms)), HashSeed::FIXED)
 }
 
-fn feed(operator: &mut PartialAggregate, event: &Event) -> Vec<PartialOutput> {
+fn feed(operator: &mut PartialAggregate, event: &Event) -> Vec<MerchantOutput> {
     let mut outputs = Vec::new();
     support::feed(operator, event, &mut outputs);
     outputs
@@ -61,7 +60,7 @@ fn moved<O: Operator>(mut from: O, mut to: O) -> O {
     to
 }
 
-fn early_of(outputs: &[PartialOutput]) -> Vec<Contribution> {
+fn early_of(outputs: &[MerchantOutput]) -> Vec<Contribution> {
     let early = outputs.iter().filter_map(|output| match output {
         PartialOutput::Early { contribution, .. } => Some(*contribution),
         PartialOutput::Contribution { .. } | PartialOutput::Watermark { .. } => None,
@@ -69,9 +68,8 @@ fn early_of(outputs: &[PartialOutput]) -> Vec<Contribution> {
     early.collect()
 }
 
-fn group_of(aggregate: &MerchantAggregate) -> Group {
-    let group = aggregate;
-    (group.window_start_ms, group.merchant_id, group.currency)
+fn group_of(result: &MerchantResult) -> Group {
+    (result.window_start_ms, result.key)
 }
 
 /// Feeds the sources in `order`, then what is left of each; with other intervals from the half on,
@@ -81,7 +79,7 @@ fn run(
     intervals_ms: [Option<i64>; 2],
     streams: &[Vec<Event>; SOURCES],
     order: &[usize],
-) -> (Vec<Partial>, Vec<MerchantAggregate>) {
+) -> (Vec<Record>, Vec<MerchantResult>) {
     let mut sources = [(); SOURCES].map(|()| partial(times, intervals_ms[0]));
     let mut last = merge(times, intervals_ms[0]);
     let mut heads = [0; SOURCES];
@@ -110,37 +108,37 @@ fn run(
 }
 
 /// Every early result is the sum of what each source told last.
-fn check_early(partials: &[Partial], outputs: &[MerchantAggregate]) {
+fn check_early(partials: &[Record], outputs: &[MerchantResult]) {
     for early in outputs.iter().filter(|output| !output.is_final()) {
-        let mut told: BTreeMap<i32, (Totals, u64)> = BTreeMap::new();
+        let mut told: BTreeMap<i32, MerchantTotals> = BTreeMap::new();
         for partial in partials {
             for group in partial.content.contributions() {
-                if (group.window_start_ms, group.merchant_id, group.currency) == group_of(early) {
-                    told.insert(partial.source_partition, (group.totals, group.distinct_users));
+                if (group.window_start_ms, group.key) == group_of(early) {
+                    told.insert(partial.source_partition, group.totals);
                 }
             }
         }
-        let sum = told.into_values().reduce(|mut sum, (totals, users)| {
-            sum.0.merge(&totals);
-            (sum.0, sum.1 + users)
+        let sum = told.into_values().reduce(|mut sum, totals| {
+            sum.merge(&totals);
+            sum
         });
-        assert_eq!(sum, Some((early.totals, early.distinct_users)), "{early:?}");
+        assert_eq!(sum, Some(early.totals), "{early:?}");
     }
 }
 
 /// Revisions rise and nothing shrinks, up to the one final result.
-fn check_growth(aggregates: &[MerchantAggregate]) {
-    let mut newest: BTreeMap<Group, &MerchantAggregate> = BTreeMap::new();
+fn check_growth(aggregates: &[MerchantResult]) {
+    let mut newest: BTreeMap<Group, &MerchantResult> = BTreeMap::new();
     for next in aggregates {
         if let Some(last) = newest.insert(group_of(next), next) {
-            let (before, after) = (&last.totals, &next.totals);
+            let (before, after) = (&last.totals.sums, &next.totals.sums);
             assert!(last.revision < next.revision, "{last:?}, then {next:?}");
             assert!(
                 before.purchase_count <= after.purchase_count && before.refund_count <= after.refund_count
             );
             assert!(before.purchase_sum <= after.purchase_sum && before.refund_sum <= after.refund_sum);
             assert!(before.min_amount >= after.min_amount && before.max_amount <= after.max_amount);
-            assert!(last.distinct_users <= next.distinct_users);
+            assert!(last.totals.distinct_users <= next.totals.distinct_users);
         }
     }
     assert!(
@@ -149,7 +147,7 @@ fn check_growth(aggregates: &[MerchantAggregate]) {
     );
 }
 
-fn finals(aggregates: &[MerchantAggregate]) -> Vec<MerchantAggregate> {
+fn finals(aggregates: &[MerchantResult]) -> Vec<MerchantResult> {
     let finals = aggregates.iter().filter(|aggregate| aggregate.is_final());
     finals.copied().collect()
 }
@@ -179,7 +177,7 @@ proptest! {
                     let count = group.totals.count();
                     let is_open = watermark_ms < Some(closes_ms);
                     if is_open && told.insert(group_of(&group), count) != Some(count) {
-                        expected.push((group_of(&group), group.totals, group.distinct_users));
+                        expected.push((group_of(&group), group.totals));
                     }
                 }
                 let marked = outputs.last().is_some_and(|output| {
@@ -190,12 +188,10 @@ proptest! {
             let early = early_of(&outputs);
             let found: Vec<_> = early
                 .iter()
-                .map(|group| {
-                    ((group.window_start_ms, group.merchant_id, group.currency), group.totals, group.distinct_users)
-                })
+                .map(|group| ((group.window_start_ms, group.key), group.totals))
                 .collect();
             prop_assert_eq!(found, expected);
-            let closed = |output: &PartialOutput| matches!(output, PartialOutput::Contribution { .. });
+            let closed = |output: &MerchantOutput| matches!(output, PartialOutput::Contribution { .. });
             let closed_here: Vec<_> = outputs.into_iter().filter(closed).collect();
             let closed_there: Vec<_> = feed(&mut without, &stream[at]).into_iter().filter(closed).collect();
             prop_assert_eq!(closed_here, closed_there);

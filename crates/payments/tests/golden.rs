@@ -6,11 +6,12 @@ mod support;
 
 use std::path::PathBuf;
 
-use millrace_domain::{Partial, Transaction};
-use millrace_engine::aggregate::{self, MergeAggregate, MergePolicy, PartialAggregate, PartialPolicy};
+use millrace_domain::Transaction;
+use millrace_engine::windowed::{MergePolicy, PartialPolicy, records};
 use millrace_engine::{HashSeed, Operator};
+use millrace_payments::{MergeAggregate, PartialAggregate};
 use support::golden::{Golden, Step};
-use support::{Random, transaction};
+use support::{Random, Record, stage_1, stage_2, transaction};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -52,7 +53,7 @@ fn transactions(source: u64) -> Vec<Step<Transaction>> {
 
 fn fresh_partial() -> PartialAggregate {
     let policy = PartialPolicy::new(10_000, 2_000, 5_000).unwrap();
-    PartialAggregate::new(policy, HashSeed::FIXED)
+    stage_1(policy, HashSeed::FIXED)
 }
 
 fn partial() -> Golden<PartialAggregate> {
@@ -65,7 +66,7 @@ fn partial() -> Golden<PartialAggregate> {
 }
 
 /// What two sources send, in turns.
-fn partials() -> Vec<Step<Partial>> {
+fn partials() -> Vec<Step<Record>> {
     let mut sources = [fresh_partial(), fresh_partial()];
     let streams = transactions(1).into_iter().zip(transactions(2));
     let mut steps = Vec::new();
@@ -78,8 +79,8 @@ fn partials() -> Vec<Step<Partial>> {
             }
             // Each by itself, as when the files were made.
             let alone = outputs.chunks(1);
-            let records = alone.flat_map(|output| aggregate::partials(source as i32, output));
-            steps.extend(records.map(Step::Record));
+            let told = alone.flat_map(|output| records(source as i32, output));
+            steps.extend(told.map(Step::Record));
         }
     }
     steps
@@ -89,7 +90,7 @@ fn merge() -> Golden<MergeAggregate> {
     Golden {
         job: "aggregate-merge",
         folder: folder(),
-        fresh: || MergeAggregate::new(MergePolicy::new(2, 2_000).unwrap(), HashSeed::FIXED),
+        fresh: || stage_2(MergePolicy::new(2, 2_000).unwrap(), HashSeed::FIXED),
         steps: partials(),
     }
 }

@@ -5,12 +5,13 @@
 
 mod support;
 
-use millrace_engine::aggregate::{MergeAggregate, MergePolicy, PartialOutput, partials};
+use millrace_engine::windowed::{MergePolicy, PartialOutput, records};
 use millrace_engine::{FrozenState, HashSeed, Operator};
+use millrace_payments::MerchantOutput;
 use proptest::prelude::*;
 use support::naive::Naive;
 use support::stream::{events, partial, times};
-use support::{Event, Times, feed, naive_aggregates, partition_of, window_start};
+use support::{Event, Times, feed, naive_aggregates, partition_of, stage_2, window_start};
 
 const MERGE_PARTITIONS: usize = 2;
 
@@ -22,7 +23,7 @@ fn written(frozen: FrozenState) -> Vec<u8> {
 
 /// Outputs must come as the stages agree on: contributions by window, merchant and currency, then
 /// their watermark.
-fn check_order(times: Times, before_ms: Option<i64>, after_ms: Option<i64>, outputs: &[PartialOutput]) {
+fn check_order(times: Times, before_ms: Option<i64>, after_ms: Option<i64>, outputs: &[MerchantOutput]) {
     let boundary = |watermark: i64| window_start(times, watermark - times.lateness);
     let crossed = before_ms.map(boundary) != after_ms.map(boundary);
     let Some((last, contributions)) = outputs.split_last() else {
@@ -48,11 +49,7 @@ fn check_order(times: Times, before_ms: Option<i64>, after_ms: Option<i64>, outp
             };
             let closes_ms = contribution.window_end_ms + times.lateness;
             assert!(closes_ms <= watermark_ms && carried_ms < closes_ms);
-            (
-                contribution.window_start_ms,
-                contribution.merchant_id,
-                contribution.currency,
-            )
+            (contribution.window_start_ms, contribution.key)
         })
         .collect();
     assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
@@ -178,7 +175,7 @@ proptest! {
         let mut unchanged = Vec::new();
         other.snapshot(&mut unchanged);
         prop_assert_eq!(unchanged, empty);
-        let mut merge = MergeAggregate::new(MergePolicy::new(1, 0).unwrap(), HashSeed::FIXED);
+        let mut merge = stage_2(MergePolicy::new(1, 0).unwrap(), HashSeed::FIXED);
         prop_assert!(merge.restore(&state).is_err());
     }
 
@@ -196,7 +193,7 @@ proptest! {
         let runs = partitions.each_ref().map(|events| Naive::run(times, events));
         let mut sources = [(); 3].map(|()| partial(times, 7));
         let mut merges = [(); MERGE_PARTITIONS]
-            .map(|()| MergeAggregate::new(MergePolicy::new(3, times.lateness).unwrap(), HashSeed::FIXED));
+            .map(|()| stage_2(MergePolicy::new(3, times.lateness).unwrap(), HashSeed::FIXED));
         let mut aggregates = Vec::new();
         let mut heads = [0; 3];
         let rest = (0..3).flat_map(|source| std::iter::repeat_n(source, 81));
@@ -205,11 +202,11 @@ proptest! {
             heads[source] += 1;
             let mut outputs = Vec::new();
             feed(&mut sources[source], event, &mut outputs);
-            for record in partials(source as i32, &outputs) {
+            for record in records(source as i32, &outputs) {
                 for (at, merge) in merges.iter_mut().enumerate() {
                     let is_for = record
-                        .merchant_id()
-                        .is_none_or(|merchant_id| partition_of(*merchant_id, MERGE_PARTITIONS) == at);
+                        .key()
+                        .is_none_or(|key| partition_of(key.merchant_id, MERGE_PARTITIONS) == at);
                     if is_for {
                         let disposition = merge.process(&record, &mut aggregates);
                         prop_assert_eq!(disposition, millrace_engine::Disposition::Accepted);
@@ -219,7 +216,7 @@ proptest! {
         }
         let accepted = runs.iter().flat_map(|run| run.accepted.iter().copied());
         let expected = naive_aggregates(times, end_ms, accepted);
-        aggregates.sort_by_key(|out| (out.window_start_ms, out.merchant_id, out.currency));
+        aggregates.sort_by_key(|out| (out.window_start_ms, out.key));
         prop_assert_eq!(aggregates, expected);
         for merge in merges {
             prop_assert_eq!((merge.watermark_ms(), merge.open_windows()), (Some(end_ms), 0));

@@ -9,11 +9,27 @@ pub(crate) mod stream;
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_domain::{
-    Amount, Currency, MerchantAggregate, PaymentMethod, ShortId, Totals, Transaction, TransactionId,
-    TransactionType,
+    Amount, Currency, PaymentMethod, ShortId, Totals, Transaction, TransactionId, TransactionType,
 };
-use millrace_engine::aggregate::{PartialAggregate, PartialOutput, PartialPolicy};
-use millrace_engine::{Disposition, Operator};
+use millrace_engine::windowed::{FINAL, MergePolicy, PartialPolicy};
+use millrace_engine::{Disposition, HashSeed, Operator};
+use millrace_payments::{
+    MerchantKey, MerchantOutput, MerchantTotals, MergeAggregate, PartialAggregate, PerMerchant,
+};
+
+/// What stage 2 takes.
+pub(crate) type Record = millrace_engine::windowed::Record<MerchantKey, MerchantTotals>;
+/// What a source adds to a group.
+pub(crate) type Contribution = millrace_engine::windowed::Contribution<MerchantKey, MerchantTotals>;
+pub(crate) use millrace_payments::MerchantResult;
+
+pub(crate) fn stage_1(policy: PartialPolicy, seed: HashSeed) -> PartialAggregate {
+    PartialAggregate::new(PerMerchant, policy, seed)
+}
+
+pub(crate) fn stage_2(policy: MergePolicy, seed: HashSeed) -> MergeAggregate {
+    MergeAggregate::new(PerMerchant, policy, seed)
+}
 
 /// One event of a partition, in its order.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +43,7 @@ pub(crate) enum Event {
 pub(crate) fn feed(
     operator: &mut PartialAggregate,
     event: &Event,
-    outputs: &mut Vec<PartialOutput>,
+    outputs: &mut Vec<MerchantOutput>,
 ) -> Option<Disposition> {
     match event {
         Event::Record(record) => return Some(operator.process(record, outputs)),
@@ -91,7 +107,7 @@ pub(crate) fn naive_aggregates(
     times: Times,
     watermark_ms: i64,
     accepted: impl IntoIterator<Item = Transaction>,
-) -> Vec<MerchantAggregate> {
+) -> Vec<MerchantResult> {
     let mut groups: BTreeMap<_, (Totals, BTreeSet<ShortId>)> = BTreeMap::new();
     for record in accepted {
         let start_ms = window_start(times, record.transaction_time_ms);
@@ -109,14 +125,18 @@ pub(crate) fn naive_aggregates(
     groups
         .into_iter()
         .map(
-            |((window_start_ms, merchant_id, currency), (totals, users))| MerchantAggregate {
-                merchant_id,
-                currency,
+            |((window_start_ms, merchant_id, currency), (sums, users))| MerchantResult {
+                key: MerchantKey {
+                    merchant_id,
+                    currency,
+                },
                 window_start_ms,
                 window_end_ms: window_start_ms + times.window,
-                totals,
-                distinct_users: users.len() as u64,
-                revision: 0,
+                totals: MerchantTotals {
+                    sums,
+                    distinct_users: users.len() as u64,
+                },
+                revision: FINAL,
             },
         )
         .collect()

@@ -1,12 +1,10 @@
-//! Stage 2: what every source partition adds to a merchant's window is merged into the final
-//! aggregate.
-
-use millrace_domain::texts::InFlight;
-use millrace_domain::{MerchantAggregate, Partial, PartialContent};
+//! Stage 2: what every source partition adds to a group is merged into the final aggregate.
 
 use super::MergePolicy;
-use super::merge_window::{Window, Windows};
+use super::aggregation::{Aggregation, Key as _};
+use super::merge_window::{AggregateOf, Of, Window, Windows};
 use super::policy::SOURCES;
+use super::records::{Content, Record};
 use crate::hash::HashSeed;
 use crate::policy::PolicyRefused;
 use crate::snapshot::{StateReader, StateWriter};
@@ -17,6 +15,8 @@ use crate::{Disposition, FrozenState, Operator, RestoreError};
 const STATE_VERSION: u8 = 0x23;
 /// The first version that carries a policy.
 const WITH_POLICY: u8 = 3;
+
+type RecordOf<A> = Record<<A as Aggregation>::Key, <A as Aggregation>::Totals>;
 
 /// How far a source has come, or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,13 +65,13 @@ impl Progress {
 /// The operator of stage 2 over one partition of the partials topic.
 ///
 /// A source says with its watermark up to where all that it has was sent. A window closes when
-/// every source has said so of its end, and one aggregate for each merchant and currency comes out,
-/// by window, merchant and currency. As a source sends a window's contributions before it says so,
+/// every source has said so of its end, and one aggregate for each key comes out, by window and key.
+/// As a source sends a window's contributions before it says so,
 /// none can come later; one that does all the same is [`Disposition::Late`], for the caller to
 /// keep. The watermark is the lowest of the sources' last ones, once every source has sent one.
 ///
 /// With early results, what has changed in the windows still open comes out whenever the watermark
-/// passes a multiple of their interval, by window, merchant and currency, after what closed. A
+/// passes a multiple of their interval, by window and key, after what closed. A
 /// final result is the sum of the contributions alone: whatever becomes of early records, it is the
 /// same.
 ///
@@ -79,7 +79,7 @@ impl Progress {
 /// *Windows* take their bounds from the contributions, and close where these end: a change of stage
 /// 1's window or lateness needs no word here. Where two sources begin with a new size at different
 /// boundaries, their windows overlap in between: such windows become one, from the first one's
-/// start to the last one's end. Its sums are exact; a user may count once in its distinct users for
+/// start to the last one's end. Its sums are exact; a member may count once in a group's distinct ones for
 /// each of the windows that a source had sent.
 ///
 /// *Sources.* The policy's number of them is waited for: a source that is added by it holds windows
@@ -91,11 +91,11 @@ impl Progress {
 /// *Allowed lateness* says when a source of a release before, which told its watermark alone, has
 /// closed a window; the highest that the policy ever had counts.
 #[derive(Debug, Clone)]
-pub struct MergeAggregate {
+pub struct Merge<A: Aggregation> {
     policy: MergePolicy,
     /// The highest allowed lateness that there was.
     max_lateness_ms: i64,
-    seed: HashSeed,
+    of: Of<A>,
     /// What each source partition said last; as many as the policy says, or as have spoken.
     sources: Vec<Option<Progress>>,
     /// How far all have come.
@@ -103,21 +103,21 @@ pub struct MergeAggregate {
     /// Where the last window that was sent ends.
     sent_until_ms: i64,
     /// How far the sources are apart bounds how many there are.
-    windows: Windows,
+    windows: Windows<A>,
 }
 
-impl MergeAggregate {
+impl<A: Aggregation> Merge<A> {
     /// An operator before its first record. No output and no snapshot depends on the seed.
     #[must_use]
-    pub fn new(policy: MergePolicy, seed: HashSeed) -> Self {
+    pub fn new(aggregation: A, policy: MergePolicy, seed: HashSeed) -> Self {
         Self {
             policy,
             max_lateness_ms: policy.allowed_lateness_ms,
-            seed,
+            of: (aggregation, seed),
             sources: vec![None; policy.source_partitions],
             progress: None,
             sent_until_ms: i64::MIN,
-            windows: Windows::default(),
+            windows: Windows::new(),
         }
     }
 
@@ -140,7 +140,7 @@ impl MergeAggregate {
         self.windows.len()
     }
 
-    fn mark(&mut self, source: usize, record: &Partial, outputs: &mut Vec<MerchantAggregate>) {
+    fn mark(&mut self, source: usize, record: &RecordOf<A>, outputs: &mut Vec<AggregateOf<A>>) {
         let told = Progress {
             watermark_ms: record.watermark_ms,
             complete_ms: record
@@ -156,7 +156,7 @@ impl MergeAggregate {
     }
 
     /// Goes as far as all sources have come.
-    fn go_on(&mut self, outputs: &mut Vec<MerchantAggregate>) {
+    fn go_on(&mut self, outputs: &mut Vec<AggregateOf<A>>) {
         let (awaited, others) = self.sources.split_at(self.policy.source_partitions);
         if awaited.contains(&None) {
             return;
@@ -168,7 +168,7 @@ impl MergeAggregate {
     }
 
     /// Closes windows, and sends what is early.
-    fn reach(&mut self, to: Progress, outputs: &mut Vec<MerchantAggregate>) {
+    fn reach(&mut self, to: Progress, outputs: &mut Vec<AggregateOf<A>>) {
         let before = self.progress;
         let now = before.map_or(to, |before| before.merge(to, i64::max));
         if before == Some(now) {
@@ -191,6 +191,53 @@ impl MergeAggregate {
         }
     }
 
+    /// An operator with the state that the bytes are.
+    fn restored(&self, bytes: &[u8]) -> Result<Self, RestoreError> {
+        let mut reader = StateReader::new(bytes);
+        let version = reader.version(A::MERGE, STATE_VERSION)?;
+        let is_earlier = version < WITH_POLICY;
+        let policy = if is_earlier { self.policy } else { reader.policy()? };
+        let mut restored = Self::new(self.of.0.clone(), policy, self.of.1);
+        let earlier_lateness_ms = is_earlier.then_some(policy.allowed_lateness_ms);
+        if !is_earlier {
+            restored.max_lateness_ms = reader.i64()?;
+        }
+        let (at, what) = (reader.position(), "number of source partitions");
+        let sources = reader.count(what, 1)?;
+        let is_known = match is_earlier {
+            true => sources == policy.source_partitions,
+            false => sources >= policy.source_partitions && sources as u64 <= SOURCES.1.unsigned_abs(),
+        };
+        if !is_known {
+            return Err(RestoreError::Invalid { what, at });
+        }
+        restored.sources.clear();
+        for _ in 0..sources {
+            let source = Progress::read(&mut reader, "watermark of a source", earlier_lateness_ms)?;
+            restored.sources.push(source);
+        }
+        restored.progress = Progress::read(&mut reader, "watermark", earlier_lateness_ms)?;
+        if !is_earlier {
+            restored.sent_until_ms = reader.i64()?;
+        }
+        for _ in 0..reader.count("windows", 24)? {
+            let at = reader.position();
+            let window = if is_earlier {
+                let of = (sources, policy.allowed_lateness_ms);
+                Window::restore_earlier(&mut reader, version, of, &self.of)?
+            } else {
+                Window::restore(&mut reader, &self.of)?
+            };
+            let complete_ms = restored.progress.map(|progress| progress.complete_ms);
+            let is_open = complete_ms < Some(window.end_ms());
+            if !is_open || !restored.windows.push(window) {
+                return Err(RestoreError::Invalid { what: "window", at });
+            }
+        }
+        reader.finish()?;
+        Ok(restored)
+    }
+
     /// By how much a window has been closed for.
     fn late_by_ms(&self, start_ms: i64, end_ms: i64) -> Option<i64> {
         let complete_ms = self.progress?.complete_ms;
@@ -199,9 +246,9 @@ impl MergeAggregate {
     }
 }
 
-impl Operator for MergeAggregate {
-    type Record = Partial;
-    type Output = MerchantAggregate;
+impl<A: Aggregation> Operator for Merge<A> {
+    type Record = RecordOf<A>;
+    type Output = AggregateOf<A>;
     type Policy = MergePolicy;
 
     fn policy(&self) -> &MergePolicy {
@@ -226,7 +273,7 @@ impl Operator for MergeAggregate {
     /// Early results are due from the next multiple of the new interval on; what was told before
     /// they were switched off is known when they are on again. Windows may close where sources are
     /// left out that had never spoken.
-    fn configure(&mut self, policy: &MergePolicy, outputs: &mut Vec<MerchantAggregate>) {
+    fn configure(&mut self, policy: &MergePolicy, outputs: &mut Vec<AggregateOf<A>>) {
         if self.check_policy(policy).is_err() {
             return;
         }
@@ -241,7 +288,7 @@ impl Operator for MergeAggregate {
         self.go_on(outputs);
     }
 
-    fn process(&mut self, record: &Partial, outputs: &mut Vec<MerchantAggregate>) -> Disposition {
+    fn process(&mut self, record: &RecordOf<A>, outputs: &mut Vec<AggregateOf<A>>) -> Disposition {
         let Ok(source) = usize::try_from(record.source_partition) else {
             return Disposition::Accepted;
         };
@@ -255,9 +302,9 @@ impl Operator for MergeAggregate {
         let late_by_ms = self.late_by_ms(bounds.0, bounds.1);
         let (lateness_ms, has_early) = (self.policy.allowed_lateness_ms, self.policy.early.is_some());
         match (&record.content, late_by_ms) {
-            (PartialContent::Final(_), Some(late_by_ms)) => return Disposition::Late { late_by_ms },
-            (PartialContent::Final(_), None) => {
-                let window = self.windows.of_final(bounds, lateness_ms, self.seed);
+            (Content::Final(_), Some(late_by_ms)) => return Disposition::Late { late_by_ms },
+            (Content::Final(_), None) => {
+                let window = self.windows.of_final(bounds, lateness_ms, &self.of);
                 for contribution in contributions {
                     window.merge(contribution);
                     if has_early {
@@ -265,20 +312,20 @@ impl Operator for MergeAggregate {
                     }
                 }
             }
-            (PartialContent::Early(_), None) if has_early => {
-                if let Some(window) = self.windows.of_early(bounds, lateness_ms, self.seed) {
+            (Content::Early(_), None) if has_early => {
+                if let Some(window) = self.windows.of_early(bounds, lateness_ms, &self.of) {
                     contributions
                         .iter()
                         .for_each(|contribution| window.tell(source, contribution));
                 }
             }
             // A preview of what was sent, or one that nobody wants.
-            (PartialContent::Early(_) | PartialContent::Watermark, _) => {}
+            (Content::Early(_) | Content::Watermark, _) => {}
         }
         Disposition::Accepted
     }
 
-    fn advance(&mut self, watermark_ms: i64, outputs: &mut Vec<MerchantAggregate>) {
+    fn advance(&mut self, watermark_ms: i64, outputs: &mut Vec<AggregateOf<A>>) {
         let complete_ms = watermark_ms.saturating_sub(self.max_lateness_ms);
         let to = Progress {
             watermark_ms,
@@ -317,201 +364,7 @@ impl Operator for MergeAggregate {
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
-        let _round = InFlight::begin();
-        let mut reader = StateReader::new(bytes);
-        let version = reader.version("aggregate-merge", STATE_VERSION)?;
-        let is_earlier = version < WITH_POLICY;
-        let policy = if is_earlier { self.policy } else { reader.policy()? };
-        let mut restored = Self::new(policy, self.seed);
-        let earlier_lateness_ms = is_earlier.then_some(policy.allowed_lateness_ms);
-        if !is_earlier {
-            restored.max_lateness_ms = reader.i64()?;
-        }
-        let (at, what) = (reader.position(), "number of source partitions");
-        let sources = reader.count(what, 1)?;
-        let is_known = match is_earlier {
-            true => sources == policy.source_partitions,
-            false => sources >= policy.source_partitions && sources as u64 <= SOURCES.1.unsigned_abs(),
-        };
-        if !is_known {
-            return Err(RestoreError::Invalid { what, at });
-        }
-        restored.sources.clear();
-        for _ in 0..sources {
-            let source = Progress::read(&mut reader, "watermark of a source", earlier_lateness_ms)?;
-            restored.sources.push(source);
-        }
-        restored.progress = Progress::read(&mut reader, "watermark", earlier_lateness_ms)?;
-        if !is_earlier {
-            restored.sent_until_ms = reader.i64()?;
-        }
-        for _ in 0..reader.count("windows", 24)? {
-            let at = reader.position();
-            let window = if is_earlier {
-                let of = (sources, policy.allowed_lateness_ms);
-                Window::restore_earlier(&mut reader, version, of, self.seed)?
-            } else {
-                Window::restore(&mut reader, self.seed)?
-            };
-            let complete_ms = restored.progress.map(|progress| progress.complete_ms);
-            let is_open = complete_ms < Some(window.end_ms());
-            if !is_open || !restored.windows.push(window) {
-                return Err(RestoreError::Invalid { what: "window", at });
-            }
-        }
-        reader.finish()?;
-        *self = restored;
+        *self = A::Key::reading(|| self.restored(bytes))?;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use millrace_domain::{Amount, Contribution, Currency, ShortId, Totals, TransactionType};
-
-    fn contribution(source_partition: i32, merchant: &str, window_start_ms: i64, cents: i64) -> Partial {
-        let amount = Amount::from_units(cents * 100).unwrap();
-        Partial {
-            source_partition,
-            watermark_ms: 0,
-            complete_ms: None,
-            content: PartialContent::Final(vec![Contribution {
-                merchant_id: ShortId::new(merchant, "merchantId").unwrap(),
-                currency: Currency::parse(b"EUR").unwrap(),
-                window_start_ms,
-                window_end_ms: window_start_ms + 1_000,
-                totals: Totals::of(TransactionType::Purchase, amount),
-                distinct_users: 1,
-            }]),
-        }
-    }
-
-    fn merge_of(source_partitions: usize, allowed_lateness_ms: i64) -> MergeAggregate {
-        let policy = MergePolicy::new(source_partitions, allowed_lateness_ms).unwrap();
-        MergeAggregate::new(policy, HashSeed::FIXED)
-    }
-
-    fn marker(source_partition: i32, watermark_ms: i64) -> Partial {
-        Partial {
-            source_partition,
-            watermark_ms,
-            complete_ms: Some(watermark_ms),
-            content: PartialContent::Watermark,
-        }
-    }
-
-    #[test]
-    fn a_window_waits_for_every_source() {
-        let mut merge = merge_of(2, 0);
-        let mut outputs = Vec::new();
-        for record in [
-            contribution(0, "m-2", 0, 5),
-            contribution(0, "m-1", 0, 7),
-            marker(0, 9_000),
-        ] {
-            assert_eq!(merge.process(&record, &mut outputs), Disposition::Accepted);
-        }
-        assert_eq!((merge.watermark_ms(), outputs.len()), (None, 0));
-        merge.process(&contribution(1, "m-2", 0, 11), &mut outputs);
-        merge.process(&marker(1, 999), &mut outputs);
-        assert_eq!((merge.watermark_ms(), outputs.len()), (Some(999), 0));
-        merge.process(&marker(1, 1_000), &mut outputs);
-        let found: Vec<_> = outputs
-            .iter()
-            .map(|out| {
-                (
-                    out.merchant_id.to_string(),
-                    out.totals.purchase_sum.to_string(),
-                    out.distinct_users,
-                )
-            })
-            .collect();
-        assert_eq!(
-            found,
-            [("m-1", "0.07", 1), ("m-2", "0.16", 2)].map(|(id, sum, users)| (
-                id.to_owned(),
-                sum.to_owned(),
-                users
-            ))
-        );
-
-        let late = merge.process(&contribution(1, "m-2", 0, 1), &mut outputs);
-        assert_eq!(late, Disposition::Late { late_by_ms: 1 });
-        assert_eq!(merge.open_windows(), 0);
-    }
-
-    #[test]
-    fn windows_of_several_sizes_become_one_and_early_words_make_no_window_larger() {
-        let of = |source_partition, (start_ms, end_ms), is_early| {
-            let PartialContent::Final(mut groups) = contribution(0, "m-1", start_ms, 1).content else {
-                panic!("a contribution");
-            };
-            groups[0].window_end_ms = end_ms;
-            Partial {
-                source_partition,
-                watermark_ms: 0,
-                complete_ms: None,
-                content: match is_early {
-                    true => PartialContent::Early(groups),
-                    false => PartialContent::Final(groups),
-                },
-            }
-        };
-        let early = crate::aggregate::EarlyResults::every_ms(1).unwrap();
-        let policy = MergePolicy::new(2, 0).unwrap().with_early(Some(early));
-        let mut merge = MergeAggregate::new(policy, HashSeed::FIXED);
-        let mut outputs = Vec::new();
-        for record in [
-            of(0, (0, 10), false),
-            of(0, (20, 30), false),
-            of(1, (20, 60), true),
-            of(0, (60, 70), false),
-            marker(0, 70),
-            of(1, (0, 30), false),
-            marker(1, 30),
-        ] {
-            assert_eq!(merge.process(&record, &mut outputs), Disposition::Accepted);
-        }
-        let found: Vec<_> = outputs
-            .iter()
-            .map(|out| (out.window_start_ms, out.window_end_ms, out.totals.purchase_count))
-            .collect();
-        assert_eq!(found, [(0, 30, 3)]);
-        assert_eq!(merge.open_windows(), 1);
-        let late = merge.process(&of(1, (20, 90), false), &mut outputs);
-        assert_eq!(
-            late,
-            Disposition::Late { late_by_ms: 1 },
-            "it overlaps what was sent"
-        );
-    }
-
-    #[test]
-    fn a_source_of_a_release_before_closes_after_the_highest_lateness_that_there_was() {
-        let mut merge = merge_of(1, 500);
-        let old = |watermark_ms| Partial {
-            complete_ms: None,
-            ..marker(0, watermark_ms)
-        };
-        let mut outputs = Vec::new();
-        merge.process(&contribution(0, "m-1", 0, 5), &mut outputs);
-        merge.configure(&MergePolicy::new(1, 0).unwrap(), &mut outputs);
-        merge.process(&old(1_499), &mut outputs);
-        assert_eq!(outputs.len(), 0);
-        merge.process(&old(1_500), &mut outputs);
-        assert_eq!(outputs.len(), 1);
-    }
-
-    #[test]
-    fn a_source_is_any_partition_and_a_state_brings_their_number() {
-        let mut merge = merge_of(2, 0);
-        assert!(merge.knows_source(0) && merge.knows_source(2));
-        assert!(!merge.knows_source(10_000) && !merge.knows_source(-1));
-        let mut bytes = Vec::new();
-        merge.snapshot(&mut bytes);
-        let mut wider = merge_of(3, 0);
-        wider.restore(&bytes).unwrap();
-        assert_eq!(wider.policy(), merge.policy());
     }
 }

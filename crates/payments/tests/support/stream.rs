@@ -2,10 +2,11 @@
 
 use millrace_domain::Transaction;
 use millrace_engine::HashSeed;
-use millrace_engine::aggregate::{PartialAggregate, PartialPolicy};
+use millrace_engine::windowed::PartialPolicy;
+use millrace_payments::PartialAggregate;
 use proptest::prelude::*;
 
-use super::{Event, Times, short_id, transaction};
+use super::{Event, Times, short_id, stage_1, transaction};
 
 prop_compose! {
     pub(crate) fn times()(window in 1_i64..60, lateness in 0_i64..40, disorder in 0_i64..40) -> Times {
@@ -54,5 +55,5 @@ fn with_longer_ids(mut record: Transaction, merchant: u64) -> Transaction {
 /// Stage 1 without early results.
 pub(crate) fn partial(times: Times, seed: u64) -> PartialAggregate {
     let policy = PartialPolicy::new(times.window, times.lateness, times.disorder).unwrap();
-    PartialAggregate::new(policy, HashSeed::new(seed))
+    stage_1(policy, HashSeed::new(seed))
 }

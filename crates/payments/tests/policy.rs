@@ -12,14 +12,16 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use millrace_domain::{Contribution, MerchantAggregate, Partial, Totals};
-use millrace_engine::aggregate::{
-    EarlyResults, MergeAggregate, MergePolicy, PartialAggregate, PartialOutput, PartialPolicy, partials,
-};
+use millrace_domain::Totals;
+use millrace_engine::windowed::{Content, EarlyResults, MergePolicy, PartialOutput, PartialPolicy, records};
 use millrace_engine::{Disposition, HashSeed, Operator};
+use millrace_payments::{MerchantOutput, MergeAggregate, PartialAggregate};
 use support::naive::{Key, Naive, united};
 use support::schedules::{each_seed, variable};
-use support::{Event, Random, Times, feed, partition_of, transaction};
+use support::{
+    Contribution, Event, MerchantResult, Random, Record, Times, feed, partition_of, stage_1, stage_2,
+    transaction,
+};
 
 const MERGES: usize = 2;
 /// Two are there from the start.
@@ -51,14 +53,14 @@ struct Source {
 impl Source {
     fn new(times: Times, seed: u64) -> Self {
         Self {
-            operator: PartialAggregate::new(times.policy(), HashSeed::new(seed)),
+            operator: stage_1(times.policy(), HashSeed::new(seed)),
             naive: Naive::new(times),
             times,
         }
     }
 
     /// Gives both an event, and compares.
-    fn take(&mut self, event: &Event) -> Vec<PartialOutput> {
+    fn take(&mut self, event: &Event) -> Vec<MerchantOutput> {
         let before_ms = self.naive.watermark_ms;
         let mut outputs = Vec::new();
         let disposition = feed(&mut self.operator, event, &mut outputs);
@@ -82,7 +84,7 @@ impl Source {
     }
 
     /// What closed came out, in order, and then how far all is complete.
-    fn check_sent(&mut self, before_ms: Option<i64>, closes: bool, outputs: &[PartialOutput]) {
+    fn check_sent(&mut self, before_ms: Option<i64>, closes: bool, outputs: &[MerchantOutput]) {
         if !closes && outputs.is_empty() {
             return;
         }
@@ -96,7 +98,7 @@ impl Source {
             PartialOutput::Early { .. } | PartialOutput::Watermark { .. } => None,
         });
         let found: Vec<_> = found
-            .map(|group| (key_of(&group), (group.totals, group.distinct_users)))
+            .map(|group| (key_of(&group), (group.totals.sums, group.totals.distinct_users)))
             .collect();
         let expected: Vec<_> = expected
             .into_iter()
@@ -118,7 +120,7 @@ impl Source {
 
     /// Another operator takes its place, with the same state.
     fn restore(&mut self, random: &mut Random) {
-        let mut other = PartialAggregate::new(times(random).policy(), HashSeed::new(random.next()));
+        let mut other = stage_1(times(random).policy(), HashSeed::new(random.next()));
         let (mut state, mut again) = (Vec::new(), Vec::new());
         self.operator.snapshot(&mut state);
         other.restore(&state).unwrap();
@@ -128,7 +130,7 @@ impl Source {
         self.operator = other;
     }
 
-    fn configure(&mut self, times: Times, early: Option<EarlyResults>) -> Vec<PartialOutput> {
+    fn configure(&mut self, times: Times, early: Option<EarlyResults>) -> Vec<MerchantOutput> {
         let present: PartialPolicy = *self.operator.policy();
         self.operator
             .configure(&present.with_early(early), &mut Vec::new());
@@ -141,24 +143,24 @@ fn key_of(group: &Contribution) -> Key {
     (
         group.window_start_ms,
         group.window_end_ms,
-        group.merchant_id,
-        group.currency,
+        group.key.merchant_id,
+        group.key.currency,
     )
 }
 
 /// A partition of stage 2, with what waits for it.
 struct Merge {
     operator: MergeAggregate,
-    queue: Vec<Partial>,
+    queue: Vec<Record>,
     head: usize,
-    outputs: Vec<MerchantAggregate>,
-    late: Vec<Partial>,
+    outputs: Vec<MerchantResult>,
+    late: Vec<Record>,
 }
 
 impl Merge {
     fn new(policy: MergePolicy) -> Self {
         Self {
-            operator: MergeAggregate::new(policy, HashSeed::FIXED),
+            operator: stage_2(policy, HashSeed::FIXED),
             queue: Vec::new(),
             head: 0,
             outputs: Vec::new(),
@@ -182,7 +184,7 @@ impl Merge {
 
     fn restore(&mut self, random: &mut Random) {
         let policy = MergePolicy::new(1 + random.below(5), 9).unwrap();
-        let mut other = MergeAggregate::new(policy, HashSeed::new(random.next()));
+        let mut other = stage_2(policy, HashSeed::new(random.next()));
         let (mut state, mut again) = (Vec::new(), Vec::new());
         self.operator.snapshot(&mut state);
         other.restore(&state).unwrap();
@@ -200,14 +202,14 @@ impl Merge {
             let key = (
                 out.window_start_ms,
                 out.window_end_ms,
-                out.merchant_id,
-                out.currency,
+                out.key.merchant_id,
+                out.key.currency,
             );
             let before = newest.insert(key, out.revision);
             assert!(before < Some(out.revision), "{before:?}, then {out:?}");
             if out.is_final() {
                 spans.push((key.0, key.1));
-                finals.insert(key, (out.totals, out.distinct_users));
+                finals.insert(key, (out.totals.sums, out.totals.distinct_users));
             }
         }
         spans.sort_unstable();
@@ -242,11 +244,11 @@ impl World {
         }
     }
 
-    fn send(&mut self, source: usize, outputs: &[PartialOutput]) {
-        for record in partials(source as i32, outputs) {
+    fn send(&mut self, source: usize, outputs: &[MerchantOutput]) {
+        for record in records(source as i32, outputs) {
             for (at, merge) in self.merges.iter_mut().enumerate() {
-                let merchant_id = record.merchant_id();
-                if merchant_id.is_none_or(|merchant_id| partition_of(*merchant_id, MERGES) == at) {
+                let key = record.key();
+                if key.is_none_or(|key| partition_of(key.merchant_id, MERGES) == at) {
                     merge.queue.push(record.clone());
                 }
             }
@@ -410,12 +412,12 @@ fn whatever_changes_every_record_is_in_one_result() {
 #[test]
 fn a_smaller_number_of_sources_is_refused_once_they_have_spoken() {
     let policy = |sources| MergePolicy::new(sources, 0).unwrap();
-    let mut merge = MergeAggregate::new(policy(3), HashSeed::FIXED);
-    let marker = |source_partition, at_ms| Partial {
+    let mut merge = stage_2(policy(3), HashSeed::FIXED);
+    let marker = |source_partition, at_ms| Record {
         source_partition,
         watermark_ms: at_ms,
         complete_ms: Some(at_ms),
-        content: millrace_domain::PartialContent::Watermark,
+        content: Content::Watermark,
     };
     let mut outputs = Vec::new();
     merge.process(&marker(0, 100), &mut outputs);

@@ -1,9 +1,7 @@
 //! What the sources have told of an open window: the material of early results.
 
-use millrace_domain::texts::Held;
-use millrace_domain::{Contribution, Currency, ShortId};
-
-use super::groups::{Figures, KEY_LEN, put_figures, read_figures, words};
+use super::aggregation::{Aggregation, Key, Totals};
+use super::groups::{ContributionOf, HeldOf, order};
 use super::policy::SOURCES;
 use crate::RestoreError;
 use crate::hash::{HashSeed, key_of_words};
@@ -17,25 +15,24 @@ use crate::snapshot::{StateReader, StateWriter};
 /// lost, repeated or of another interval makes an early result older than it might be, and never
 /// wrong. Final results are not made of this.
 #[derive(Debug, Clone)]
-pub(super) struct Early {
+pub(super) struct Early<A: Aggregation> {
     sources: usize,
     seed: HashSeed,
-    groups: KeyTable<Group>,
+    groups: KeyTable<Group<A::Key>>,
     /// As many for each group, in their order, as there are sources.
-    told: Pages<Option<Figures>, { 64 * 1024 }>,
-    /// The texts of merchants with long ids.
-    texts: Pages<Held, { 64 * 1024 }>,
+    told: Pages<Option<A::Totals>, { 64 * 1024 }>,
+    /// What the keys need.
+    held: Pages<HeldOf<A>, { 64 * 1024 }>,
 }
 
 /// A group, and whether something was told of it since its last early result.
 #[derive(Debug, Clone, Copy)]
-struct Group {
-    merchant_id: ShortId,
-    currency: Currency,
+struct Group<K> {
+    key: K,
     has_changed: bool,
 }
 
-impl Early {
+impl<A: Aggregation> Early<A> {
     /// Nothing told yet, by that many sources.
     pub(super) fn new(sources: usize, seed: HashSeed) -> Self {
         Self {
@@ -43,22 +40,18 @@ impl Early {
             seed,
             groups: KeyTable::with_capacity(0, seed),
             told: Pages::new(),
-            texts: Pages::new(),
+            held: Pages::new(),
         }
     }
 
     /// Takes a source's word.
-    pub(super) fn tell(&mut self, source: usize, contribution: &Contribution) {
+    pub(super) fn tell(&mut self, source: usize, contribution: &ContributionOf<A>) {
         if source >= self.sources {
             self.widen(source + 1);
         }
-        let (merchant_id, currency) = (contribution.merchant_id, contribution.currency);
-        let group = self.insert(merchant_id, currency).0;
+        let group = self.insert(contribution.key).0;
         self.groups.value_mut(group).has_changed = true;
-        *self.told.get_mut(group * self.sources + source) = Some(Figures {
-            totals: contribution.totals,
-            distinct_users: contribution.distinct_users,
-        });
+        *self.told.get_mut(group * self.sources + source) = Some(contribution.totals);
     }
 
     /// Makes room for so many sources: there are hardly ever more than at first.
@@ -80,17 +73,18 @@ impl Early {
     }
 
     /// The position of a group, and whether it is new.
-    fn insert(&mut self, merchant_id: ShortId, currency: Currency) -> (usize, bool) {
-        let key = key_of_words(words(&merchant_id, currency));
-        let found = self.groups.find_or_insert(self.seed.hash(&key), key, || Group {
-            merchant_id,
-            currency,
-            has_changed: false,
-        });
+    fn insert(&mut self, key: A::Key) -> (usize, bool) {
+        let bytes = key_of_words(key.words());
+        let found = self
+            .groups
+            .find_or_insert(self.seed.hash(&bytes), bytes, || Group {
+                key,
+                has_changed: false,
+            });
         if found.1
-            && let Some(text) = Held::of(&merchant_id)
+            && let Some(held) = key.hold()
         {
-            self.texts.push(text);
+            self.held.push(held);
         }
         while self.told.len() < self.groups.len() * self.sources {
             self.told.push(None);
@@ -99,49 +93,48 @@ impl Early {
     }
 
     /// The groups of which something was told since the last call, added up over the sources, by
-    /// merchant and currency.
-    pub(super) fn take_changed(&mut self) -> Vec<(ShortId, Currency, Figures)> {
+    /// key.
+    pub(super) fn take_changed(&mut self) -> Vec<(A::Key, A::Totals)> {
         let mut changed = Vec::new();
         for at in 0..self.groups.len() {
             let group = self.groups.value_mut(at);
             if !std::mem::take(&mut group.has_changed) {
                 continue;
             }
+            let key = group.key;
             let places = at * self.sources..(at + 1) * self.sources;
             let told = places.filter_map(|place| *self.told.get(place));
-            let sum = told.reduce(|mut sum, figures| {
-                sum.totals.merge(&figures.totals);
-                sum.distinct_users += figures.distinct_users;
+            let sum = told.reduce(|mut sum, totals| {
+                sum.merge(&totals);
                 sum
             });
-            changed.extend(sum.map(|sum| (group.merchant_id, group.currency, sum)));
+            changed.extend(sum.map(|sum| (key, sum)));
         }
-        changed.sort_unstable_by_key(|&(merchant_id, currency, _)| (merchant_id, currency));
+        changed.sort_unstable_by_key(|(key, _)| order(key));
         changed
     }
 
     /// The state of this moment: what is given appends it, in the order in which the groups were
     /// first told of.
-    pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<> {
+    pub(super) fn freeze(&mut self) -> impl FnOnce(&mut StateWriter<'_>) + Send + use<A> {
         let (sources, groups, told) = (self.sources, self.groups.freeze().values, self.told.freeze());
-        let texts = self.texts.freeze();
+        let held = self.held.freeze();
         move |writer| {
             writer.count(sources);
             writer.count(groups.len());
             let mut told = told.iter();
             for group in groups.iter() {
-                writer.short_id(group.merchant_id);
-                writer.currency(group.currency);
+                group.key.write(writer);
                 writer.bool(group.has_changed);
-                for figures in told.by_ref().take(sources) {
-                    writer.bool(figures.is_some());
-                    if let Some(figures) = figures {
-                        put_figures(figures, writer);
+                for totals in told.by_ref().take(sources) {
+                    writer.bool(totals.is_some());
+                    if let Some(totals) = totals {
+                        totals.write(writer);
                     }
                 }
             }
             // Held until the last of them was written.
-            drop(texts);
+            drop(held);
         }
     }
 
@@ -165,17 +158,16 @@ impl Early {
     ) -> Result<Self, RestoreError> {
         let mut early = Self::new(sources, seed);
         let what = "group with early results";
-        for _ in 0..reader.count(what, KEY_LEN + 1 + sources)? {
+        for _ in 0..reader.count(what, A::Key::LEAST_LEN + 1 + sources)? {
             let at = reader.position();
-            let (merchant_id, currency) = (reader.short_id("merchant")?, reader.currency()?);
-            let (group, is_new) = early.insert(merchant_id, currency);
+            let (group, is_new) = early.insert(A::Key::read(reader)?);
             if !is_new {
                 return Err(RestoreError::Invalid { what, at });
             }
             early.groups.value_mut(group).has_changed = reader.bool(what)?;
             for place in group * sources..(group + 1) * sources {
                 if reader.bool(what)? {
-                    *early.told.get_mut(place) = Some(read_figures(reader)?);
+                    *early.told.get_mut(place) = Some(A::Totals::read(reader)?);
                 }
             }
         }

@@ -1,11 +1,11 @@
-//! Stage 1: one partition of transactions, keyed by user, is added up for each window, merchant and
-//! currency.
+//! Stage 1: one partition of events is added up for each window and key.
 
-use millrace_domain::texts::InFlight;
-use millrace_domain::{Contribution, Transaction};
+use millrace_contract::Event as _;
 
 use super::PartialPolicy;
-use super::open_window::{OpenWindow, user_words};
+use super::aggregation::{Aggregation, Key as _};
+use super::open_window::{OpenWindow, member_words};
+use super::records::PartialOutput;
 use crate::dedup::RecentIds;
 use crate::hash::HashSeed;
 use crate::key_table::KeyTable;
@@ -21,57 +21,30 @@ const STATE_VERSION: u8 = 0x13;
 /// The first version that carries a policy.
 const WITH_POLICY: u8 = 3;
 
-/// What stage 1 sends to the partials topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartialOutput {
-    /// For the merchant's partition.
-    Contribution {
-        /// The watermark before the step that closed the window: the new one is not true yet of
-        /// what follows.
-        watermark_ms: i64,
-        /// What the source partition adds to the window.
-        contribution: Contribution,
-    },
-    /// For the merchant's partition.
-    Early {
-        /// The watermark at which it is due: what it closes was sent before.
-        watermark_ms: i64,
-        /// What the source partition has of an open window so far, in full.
-        contribution: Contribution,
-    },
-    /// For every partition of the topic: what the source has closed was sent earlier.
-    Watermark {
-        /// The new watermark.
-        watermark_ms: i64,
-        /// Every record before this event time was sent in a contribution, and none before it comes
-        /// any more: where the last window ends before which none is open.
-        complete_ms: i64,
-    },
-}
-
 /// Where a record of an open window leads to: the hashes of its id and its group.
-struct Sought<'a> {
-    window: &'a OpenWindow,
+struct Sought<'a, A: Aggregation> {
+    window: &'a OpenWindow<A>,
     id: u64,
     group: u64,
 }
 
-/// Where it leads to from there: a place in the group, unless that is new, and the hash of the user
-/// in it.
-struct Found<'a> {
-    in_group: Option<&'a u64>,
-    users: &'a KeyTable<()>,
-    user: u64,
+/// Where it leads to from there: the group, unless that is new, and the hash of the member in it.
+struct Found<'a, A: Aggregation> {
+    line: Option<&'a A::Line>,
+    members: &'a KeyTable<()>,
+    member: Option<u64>,
 }
+
+type Output<A> = PartialOutput<<A as Aggregation>::Key, <A as Aggregation>::Totals>;
 
 /// The operator of stage 1 over one partition.
 ///
-/// A record is looked up by its transaction id first ([`Disposition::Duplicate`]), then compared
+/// A record is looked up by its id first ([`Disposition::Duplicate`]), then compared
 /// with the watermark ([`Disposition::Late`], its id remembered all the same), then added. Ids are
 /// remembered for one window's length after their window closed, until the next ones close.
 /// Whenever the watermark passes a point at which windows close (whether or not one was open), the
-/// contributions of what closed come out, by window, merchant and currency, then the watermark; so
-/// they do for the first watermark of all. With early results, so it does whenever the watermark
+/// contributions of what closed come out, by window and key, then the watermark; so they do for the
+/// first watermark of all. With early results, so it does whenever the watermark
 /// passes a multiple of their interval; what each group has so far that has grown since it was told
 /// last comes out between the two.
 ///
@@ -87,25 +60,27 @@ struct Found<'a> {
 /// [`Watermark::allow_disorder`] says; early results, from the next multiple of their interval, and
 /// where they were off, all is told anew.
 #[derive(Debug, Clone)]
-pub struct PartialAggregate {
+pub struct Partial<A: Aggregation> {
+    aggregation: A,
     policy: PartialPolicy,
     timeline: Timeline,
     seed: HashSeed,
     watermark: Watermark,
     ids: RecentIds,
     /// By start, the latest last. Disorder and lateness bound how many there are.
-    windows: Vec<OpenWindow>,
+    windows: Vec<OpenWindow<A>>,
     /// The watermark at which the next windows close or early results are due: a function of the
     /// watermark, kept to compare with. `None` before the first watermark.
     next_step_ms: Option<i64>,
 }
 
-impl PartialAggregate {
+impl<A: Aggregation> Partial<A> {
     /// An operator before its first record. No output and no snapshot depends on the seed.
     #[must_use]
-    pub fn new(policy: PartialPolicy, seed: HashSeed) -> Self {
+    pub fn new(aggregation: A, policy: PartialPolicy, seed: HashSeed) -> Self {
         let (windows, keep_ms) = remembered(policy);
         Self {
+            aggregation,
             policy,
             timeline: Timeline::new(windows, policy.allowed_lateness_ms),
             seed,
@@ -128,14 +103,14 @@ impl PartialAggregate {
         self.windows.len()
     }
 
-    /// Number of transaction ids remembered.
+    /// Number of ids remembered.
     #[must_use]
     pub fn remembered_ids(&self) -> usize {
         self.ids.len()
     }
 
     #[inline]
-    fn window(&mut self, time_ms: i64) -> &mut OpenWindow {
+    fn window(&mut self, time_ms: i64) -> &mut OpenWindow<A> {
         let at = self.windows.iter().rposition(|window| window.contains(time_ms));
         match at {
             Some(at) => &mut self.windows[at],
@@ -144,12 +119,12 @@ impl PartialAggregate {
     }
 
     #[cold]
-    fn open(&mut self, time_ms: i64) -> &mut OpenWindow {
+    fn open(&mut self, time_ms: i64) -> &mut OpenWindow<A> {
         let cell = self.timeline.cell(time_ms);
         let at = self
             .windows
             .partition_point(|window| window.groups.start_ms < cell.start_ms);
-        let window = OpenWindow::after(self.windows.last(), cell, self.seed);
+        let window = OpenWindow::after(self.windows.last(), self.aggregation.clone(), cell, self.seed);
         self.windows.insert(at, window);
         &mut self.windows[at]
     }
@@ -157,14 +132,14 @@ impl PartialAggregate {
     /// Closes what the watermark has reached, if it moved past a point where windows close, and
     /// tells what is early.
     #[inline]
-    fn moved(&mut self, before_ms: Option<i64>, outputs: &mut Vec<PartialOutput>) {
+    fn moved(&mut self, before_ms: Option<i64>, outputs: &mut Vec<Output<A>>) {
         if self.watermark.current_ms() >= self.next_step_ms {
             self.step(before_ms, outputs);
         }
     }
 
     #[cold]
-    fn step(&mut self, before_ms: Option<i64>, outputs: &mut Vec<PartialOutput>) {
+    fn step(&mut self, before_ms: Option<i64>, outputs: &mut Vec<Output<A>>) {
         let Some(watermark_ms) = self.watermark.current_ms() else {
             return;
         };
@@ -192,7 +167,7 @@ impl PartialAggregate {
         self.next_step_ms = Some(self.next_step_after(watermark_ms));
     }
 
-    fn close(&mut self, before_ms: Option<i64>, watermark_ms: i64, outputs: &mut Vec<PartialOutput>) {
+    fn close(&mut self, before_ms: Option<i64>, watermark_ms: i64, outputs: &mut Vec<Output<A>>) {
         let closed = self
             .windows
             .extract_if(.., |window| window.until_ms <= watermark_ms);
@@ -212,6 +187,44 @@ impl PartialAggregate {
         self.timeline.forget(watermark_ms);
     }
 
+    /// An operator with the state that the bytes are.
+    fn restored(&self, bytes: &[u8]) -> Result<Self, RestoreError> {
+        let mut reader = StateReader::new(bytes);
+        let version = reader.version(A::PARTIAL, STATE_VERSION)?;
+        let policy = if version < WITH_POLICY {
+            self.policy
+        } else {
+            reader.policy()?
+        };
+        let mut restored = Self::new(self.aggregation.clone(), policy, self.seed);
+        restored.watermark = Watermark::restore(policy.max_disorder_ms, &mut reader)?;
+        if version < WITH_POLICY {
+            restored.ids.restore_earlier(&mut reader, remembered(policy))?;
+        } else {
+            restored.timeline = Timeline::restore(&mut reader)?;
+            restored.ids.restore(&mut reader)?;
+        }
+        let current_ms = restored.watermark.current_ms();
+        for _ in 0..reader.count("windows", 32)? {
+            let at = reader.position();
+            let of = (self.aggregation.clone(), self.seed);
+            let mut window = OpenWindow::restore(&mut reader, version, &restored.timeline, of)?;
+            let last = restored.windows.last();
+            let is_after = last.is_none_or(|last| last.groups.end_ms <= window.groups.start_ms);
+            let is_open = current_ms.is_none_or(|now_ms| now_ms < window.until_ms);
+            if !is_after || !is_open {
+                return Err(RestoreError::Invalid { what: "window", at });
+            }
+            if policy.early.is_none() {
+                window.told.clear();
+            }
+            restored.windows.push(window);
+        }
+        reader.finish()?;
+        restored.next_step_ms = current_ms.map(|watermark_ms| restored.next_step_after(watermark_ms));
+        Ok(restored)
+    }
+
     /// The next watermark above this one at which windows close or early results are due.
     fn next_step_after(&self, watermark_ms: i64) -> i64 {
         let close_ms = self.timeline.next_close_ms(watermark_ms);
@@ -220,9 +233,9 @@ impl PartialAggregate {
     }
 }
 
-impl Operator for PartialAggregate {
-    type Record = Transaction;
-    type Output = PartialOutput;
+impl<A: Aggregation> Operator for Partial<A> {
+    type Record = A::Event;
+    type Output = Output<A>;
     type Policy = PartialPolicy;
 
     fn policy(&self) -> &PartialPolicy {
@@ -233,7 +246,7 @@ impl Operator for PartialAggregate {
         self.policy.bounds().check_change(&policy.bounds())
     }
 
-    fn configure(&mut self, policy: &PartialPolicy, _outputs: &mut Vec<PartialOutput>) {
+    fn configure(&mut self, policy: &PartialPolicy, _outputs: &mut Vec<Output<A>>) {
         let watermark_ms = self.watermark.current_ms();
         let reach_ms = self.windows.last().map(|window| window.groups.end_ms);
         let (windows, keep_ms) = remembered(*policy);
@@ -251,16 +264,16 @@ impl Operator for PartialAggregate {
     }
 
     /// In steps, each for what the one before has led to: the indexes of ids and groups, the groups
-    /// and the index of their users, the users.
-    fn prepare(&self, records: &[Transaction]) {
+    /// and the index of their members, the members.
+    fn prepare(&self, records: &[A::Event]) {
         let ids = self.ids.index();
-        let mut sought = [const { None }; near::GROUP];
+        let mut sought: [Option<Sought<'_, A>>; near::GROUP] = [const { None }; near::GROUP];
         for (sought, record) in sought.iter_mut().zip(records) {
-            let time_ms = record.transaction_time_ms;
+            let time_ms = record.time_ms();
             let window = self.windows.iter().rfind(|window| window.contains(time_ms));
             *sought = window.map(|window| Sought {
                 window,
-                id: self.ids.hash(record.transaction_id),
+                id: self.ids.hash(&record.id()),
                 group: window.groups.hash(record),
             });
         }
@@ -268,7 +281,7 @@ impl Operator for PartialAggregate {
             near::ask(ids.first_line(sought.id));
             near::ask(sought.window.groups.line(sought.group));
         }
-        let mut found = [const { None }; near::GROUP];
+        let mut found: [Option<Found<'_, A>>; near::GROUP] = [const { None }; near::GROUP];
         let mut new_groups = 0;
         for ((sought, record), found) in sought.iter().zip(records).zip(&mut found) {
             let Some(Sought { window, id, group }) = sought else {
@@ -280,30 +293,40 @@ impl Operator for PartialAggregate {
             let group = known.map_or(window.groups.len() + new_groups, |(group, _)| group);
             new_groups += usize::from(known.is_none());
             *found = Some(Found {
-                in_group: known.map(|(_, in_group)| in_group),
-                users: &window.users,
-                user: self.seed.hash_words(user_words(record, group)),
+                line: known.map(|(_, line)| line),
+                members: &window.members,
+                member: self
+                    .aggregation
+                    .member(record)
+                    .map(|member| self.seed.hash_words(member_words(member, group))),
             });
         }
         for found in found.iter().flatten() {
-            found.in_group.into_iter().for_each(near::ask);
-            near::ask(found.users.index().first_line(found.user));
+            found.line.into_iter().for_each(near::ask);
+            if let Some(member) = found.member {
+                near::ask(found.members.index().first_line(member));
+            }
         }
         let mut keys = [const { None }; near::GROUP];
         for (key, found) in keys.iter_mut().zip(&found) {
-            let Some(Found { users, user, .. }) = found else {
+            let Some(Found {
+                members,
+                member: Some(member),
+                ..
+            }) = found
+            else {
                 continue;
             };
-            near::ask(users.index().next_line(*user));
-            *key = users.guess(*user);
+            near::ask(members.index().next_line(*member));
+            *key = members.guess(*member);
         }
         keys.into_iter().flatten().for_each(near::ask);
     }
 
     #[inline]
-    fn process(&mut self, record: &Transaction, outputs: &mut Vec<PartialOutput>) -> Disposition {
-        let time_ms = record.transaction_time_ms;
-        if !self.ids.insert(record.transaction_id, time_ms) {
+    fn process(&mut self, record: &A::Event, outputs: &mut Vec<Output<A>>) -> Disposition {
+        let time_ms = record.time_ms();
+        if !self.ids.insert(record.id(), time_ms) {
             return Disposition::Duplicate;
         }
         let before_ms = self.watermark.current_ms();
@@ -322,7 +345,7 @@ impl Operator for PartialAggregate {
         Disposition::Accepted
     }
 
-    fn advance(&mut self, watermark_ms: i64, outputs: &mut Vec<PartialOutput>) {
+    fn advance(&mut self, watermark_ms: i64, outputs: &mut Vec<Output<A>>) {
         let before_ms = self.watermark.current_ms();
         if self.watermark.advance(watermark_ms) {
             self.moved(before_ms, outputs);
@@ -355,40 +378,7 @@ impl Operator for PartialAggregate {
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
-        let _round = InFlight::begin();
-        let mut reader = StateReader::new(bytes);
-        let version = reader.version("aggregate-partial", STATE_VERSION)?;
-        let policy = if version < WITH_POLICY {
-            self.policy
-        } else {
-            reader.policy()?
-        };
-        let mut restored = Self::new(policy, self.seed);
-        restored.watermark = Watermark::restore(policy.max_disorder_ms, &mut reader)?;
-        if version < WITH_POLICY {
-            restored.ids.restore_earlier(&mut reader, remembered(policy))?;
-        } else {
-            restored.timeline = Timeline::restore(&mut reader)?;
-            restored.ids.restore(&mut reader)?;
-        }
-        let current_ms = restored.watermark.current_ms();
-        for _ in 0..reader.count("windows", 32)? {
-            let at = reader.position();
-            let mut window = OpenWindow::restore(&mut reader, version, &restored.timeline, self.seed)?;
-            let last = restored.windows.last();
-            let is_after = last.is_none_or(|last| last.groups.end_ms <= window.groups.start_ms);
-            let is_open = current_ms.is_none_or(|now_ms| now_ms < window.until_ms);
-            if !is_after || !is_open {
-                return Err(RestoreError::Invalid { what: "window", at });
-            }
-            if policy.early.is_none() {
-                window.told.clear();
-            }
-            restored.windows.push(window);
-        }
-        reader.finish()?;
-        restored.next_step_ms = current_ms.map(|watermark_ms| restored.next_step_after(watermark_ms));
-        *self = restored;
+        *self = A::Key::reading(|| self.restored(bytes))?;
         Ok(())
     }
 }

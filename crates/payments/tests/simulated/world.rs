@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use millrace_domain::{MerchantAggregate, Totals, Transaction};
-use millrace_engine::aggregate::{
-    EarlyResults, MergeAggregate, MergePolicy, PartialAggregate, PartialOutput, PartialPolicy, partials,
-};
+use millrace_domain::{Totals, Transaction};
+use millrace_engine::windowed::{EarlyResults, FINAL, MergePolicy, PartialPolicy, Totals as _, records};
 use millrace_engine::{Disposition, HashSeed};
+use millrace_payments::{MerchantOutput, MergeAggregate, PartialAggregate};
 
 use super::partition::{Directive, Fate, Partition};
 use crate::support::naive::{Key, Naive, united};
-use crate::support::{Event, Random, Times, partition_of, transaction};
+use crate::support::{Event, MerchantResult, Random, Times, partition_of, stage_1, stage_2, transaction};
 
 const SOURCES: usize = 4;
 const MERGES: usize = 2;
@@ -33,22 +32,22 @@ const EARLY_EVERY_MS: i64 = 9;
 
 fn fresh_partial(seed: u64) -> PartialAggregate {
     let policy = PartialPolicy::new(TIMES.window, TIMES.lateness, TIMES.disorder).unwrap();
-    PartialAggregate::new(policy, HashSeed::new(seed))
+    stage_1(policy, HashSeed::new(seed))
 }
 
 fn fresh_partial_with_early(seed: u64) -> PartialAggregate {
     let policy = PartialPolicy::new(TIMES.window, TIMES.lateness, TIMES.disorder).unwrap();
     let early = EarlyResults::every_ms(EARLY_EVERY_MS).unwrap();
-    PartialAggregate::new(policy.with_early(Some(early)), HashSeed::new(seed))
+    stage_1(policy.with_early(Some(early)), HashSeed::new(seed))
 }
 
 fn fresh_merge(seed: u64) -> MergeAggregate {
-    MergeAggregate::new(merge_policy(), HashSeed::new(seed))
+    stage_2(merge_policy(), HashSeed::new(seed))
 }
 
 fn fresh_merge_with_early(seed: u64) -> MergeAggregate {
     let early = EarlyResults::every_ms(EARLY_EVERY_MS).unwrap();
-    MergeAggregate::new(merge_policy().with_early(Some(early)), HashSeed::new(seed))
+    stage_2(merge_policy().with_early(Some(early)), HashSeed::new(seed))
 }
 
 fn merge_policy() -> MergePolicy {
@@ -198,11 +197,11 @@ impl World {
     /// One transaction of a worker, over all of its partitions.
     fn commit(&mut self, worker: usize) {
         for source in (0..SOURCES).filter(|&source| self.owners[source] == worker) {
-            for record in partials(source as i32, &self.sources[source].commit()) {
+            for record in records(source as i32, &self.sources[source].commit()) {
                 for (at, merge) in self.merges.iter_mut().enumerate() {
                     if record
-                        .merchant_id()
-                        .is_none_or(|merchant_id| partition_of(*merchant_id, MERGES) == at)
+                        .key()
+                        .is_none_or(|key| partition_of(key.merchant_id, MERGES) == at)
                     {
                         merge.log.push(Some(record.clone()));
                     }
@@ -275,10 +274,10 @@ impl World {
     }
 
     /// The final results, by window, merchant and currency.
-    pub(crate) fn finals(&self) -> Vec<MerchantAggregate> {
+    pub(crate) fn finals(&self) -> Vec<MerchantResult> {
         let committed = self.merges.iter().flat_map(|merge| &merge.committed.outputs);
         let mut finals: Vec<_> = committed.filter(|out| out.is_final()).copied().collect();
-        finals.sort_by_key(|out| (out.window_start_ms, out.merchant_id, out.currency));
+        finals.sort_by_key(|out| (out.window_start_ms, out.key));
         finals
     }
 
@@ -294,7 +293,7 @@ impl World {
             let mut newest = BTreeMap::new();
             for out in &merge.committed.outputs {
                 let key = final_of(out).0;
-                let counts = (out.revision, out.totals.count(), out.distinct_users);
+                let counts = (out.revision, out.totals.count(), out.totals.distinct_users);
                 if let Some(before) = newest.insert(key, counts) {
                     assert!(before.0 < counts.0, "{before:?}, then {out:?}");
                     assert!(
@@ -305,7 +304,7 @@ impl World {
             }
             // Where sources were at windows of several sizes, the final result may be of a larger
             // one.
-            let is_final = |counts: &(i32, u64, u64)| counts.0 == MerchantAggregate::FINAL;
+            let is_final = |counts: &(i32, u64, u64)| counts.0 == FINAL;
             let finals: Vec<Key> = newest
                 .iter()
                 .filter(|(_, counts)| is_final(counts))
@@ -400,7 +399,7 @@ impl World {
     }
 
     /// What the sources have committed: outputs, and what became of each record.
-    pub(crate) fn of_sources(&self) -> Vec<(&[PartialOutput], &[Fate])> {
+    pub(crate) fn of_sources(&self) -> Vec<(&[MerchantOutput], &[Fate])> {
         let committed = self.sources.iter().map(|source| &source.committed);
         committed
             .map(|committed| (&committed.outputs[..], &committed.dispositions[..]))
@@ -430,12 +429,12 @@ impl World {
 }
 
 /// A result by its window, merchant and currency.
-fn final_of(out: &MerchantAggregate) -> (Key, (Totals, u64)) {
+fn final_of(out: &MerchantResult) -> (Key, (Totals, u64)) {
     let key = (
         out.window_start_ms,
         out.window_end_ms,
-        out.merchant_id,
-        out.currency,
+        out.key.merchant_id,
+        out.key.currency,
     );
-    (key, (out.totals, out.distinct_users))
+    (key, (out.totals.sums, out.totals.distinct_users))
 }
