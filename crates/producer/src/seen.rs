@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use millrace_codec::{SchemaFetcher, TransactionReader};
-use millrace_domain::topic;
+use millrace_domain::{Transaction, topic};
 use millrace_kafka::client::{LogBridge, reader_config};
-use millrace_kafka::topic_name;
-use millrace_settings::Settings;
+use millrace_kafka::{partition_for, topic_name, transactions_topic};
+use millrace_settings::{MisplacedRecords, Settings};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, Timestamp, TopicPartitionList};
 
-use crate::replay::Stream;
+use crate::replay::{Bounds, Stream};
 
 /// How long the brokers have to answer at the start.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(15);
@@ -33,40 +33,88 @@ const LAST_CONTROLS: i64 = 500;
 pub(crate) fn look(settings: &Settings) -> anyhow::Result<Stream> {
     let config = reader_config(&settings.kafka, "millrace-replay")?;
     let consumer: BaseConsumer<LogBridge> = config.create_with_context(LogBridge)?;
-    let transactions = topic_name(&settings.kafka, topic::TRANSACTIONS);
-    let control = topic_name(&settings.kafka, topic::AGGREGATES_CONTROL);
-    let partitions = count_partitions(&consumer, &transactions)?
-        .ok_or_else(|| anyhow!("there is no topic {transactions}: `millrace init` creates it"))?;
-    let mut ends = Ends::default();
-    ends.add(&consumer, &transactions, partitions, LAST_TRANSACTIONS)?;
+    let written = topic_name(&settings.kafka, topic::TRANSACTIONS);
+    let read = transactions_topic(settings);
+    let control = topic_name(
+        &settings.kafka,
+        match settings.rekeys() {
+            true => topic::AGGREGATES_KEYED_CONTROL,
+            false => topic::AGGREGATES_CONTROL,
+        },
+    );
+    let count = |topic: &str| {
+        count_partitions(&consumer, topic)?
+            .ok_or_else(|| anyhow!("there is no topic {topic}: `millrace init` creates it"))
+    };
+    let (partitions, mut ends) = (count(&read)?, Ends::default());
+    ends.add(&consumer, &read, partitions, LAST_TRANSACTIONS)?;
+    if read != written {
+        // What is not rekeyed yet.
+        ends.add(&consumer, &written, count(&written)?, LAST_TRANSACTIONS)?;
+    }
     if let Some(partitions) = count_partitions(&consumer, &control)? {
         ends.add(&consumer, &control, partitions, LAST_CONTROLS)?;
     }
     let schemas = SchemaFetcher::new(millrace_service::registry::config(&settings.schema_registry));
     let reader = TransactionReader::new(schemas);
-    let max_disorder_ms = settings.aggregator.event_time.max_disorder_ms;
+    let aggregator = Aggregator {
+        bounds: Bounds::from(settings),
+        misplaced_records: settings.aggregator.misplaced_records,
+        partitions,
+    };
     let mut watermarks: Vec<Option<i64>> = vec![None; partitions as usize];
     ends.read(&consumer, |message| {
         let payload = message.payload().unwrap_or_default();
-        let watermark_ms = if message.topic() == control {
-            control_watermark(payload)
+        let seen = if message.topic() == control {
+            control_watermark(payload).map(|watermark_ms| (message.partition(), watermark_ms))
         } else {
+            let append_ms = match message.timestamp() {
+                Timestamp::LogAppendTime(append_ms) => Some(append_ms),
+                Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+            };
             // What cannot be decoded has no event time for the aggregator either.
-            let time_ms = reader
-                .read(payload)
-                .ok()
-                .map(|transaction| transaction.transaction_time_ms);
-            time_ms.map(|time_ms| time_ms - max_disorder_ms)
+            let transaction = reader.read(payload).ok();
+            transaction.and_then(|it| aggregator.watermark(&it, message.partition(), append_ms))
         };
-        let partition = usize::try_from(message.partition()).unwrap_or_default();
-        if let Some(highest) = watermarks.get_mut(partition) {
-            *highest = (*highest).max(watermark_ms);
+        if let Some((partition, watermark_ms)) = seen
+            && let Some(highest) = watermarks.get_mut(partition as usize)
+        {
+            *highest = (*highest).max(Some(watermark_ms));
         }
     })?;
     Ok(Stream {
-        topic: transactions,
+        topic: read,
         watermarks,
     })
+}
+
+/// What the aggregator goes by.
+struct Aggregator {
+    bounds: Bounds,
+    misplaced_records: MisplacedRecords,
+    /// Of the topic that it reads.
+    partitions: i32,
+}
+
+impl Aggregator {
+    /// The partition whose watermark a record of `partition` moves, and where it is then at least;
+    /// `None` of one that is a dead letter. `append_ms` is the broker's stamp.
+    fn watermark(
+        &self,
+        transaction: &Transaction,
+        partition: i32,
+        append_ms: Option<i64>,
+    ) -> Option<(i32, i64)> {
+        self.bounds.check(transaction, append_ms).ok()?;
+        let of_user = partition_for(transaction.user_id.text().as_bytes(), self.partitions);
+        let partition = match self.misplaced_records {
+            MisplacedRecords::Count => partition,
+            MisplacedRecords::DeadLetter => (of_user == partition).then_some(partition)?,
+            MisplacedRecords::Rekey => of_user,
+        };
+        let watermark_ms = transaction.transaction_time_ms - self.bounds.max_disorder_ms;
+        Some((partition, watermark_ms))
+    }
 }
 
 /// The watermark that a record of the control topic tells, whatever else it is.
@@ -143,7 +191,58 @@ impl Ends {
 
 #[cfg(test)]
 mod tests {
+    use millrace_domain::{Amount, Currency, PaymentMethod, ShortId, TransactionId, TransactionType};
+
     use super::*;
+
+    const TIME_MS: i64 = 1_700_000_000_000;
+
+    fn transaction(transaction_time_ms: i64) -> Transaction {
+        let id = |text| ShortId::new(text, "test").unwrap();
+        Transaction {
+            transaction_id: TransactionId::from_bytes([7; 16]),
+            user_id: id("u-1"),
+            amount: Amount::from_units(571_600).unwrap(),
+            transaction_time_ms,
+            merchant_id: id("m-7"),
+            transaction_type: TransactionType::Purchase,
+            location: id("Oslo"),
+            payment_method: PaymentMethod::Paypal,
+            is_international: false,
+            currency: Currency::parse(b"NOK").unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_the_aggregator_refuses_moves_no_watermark() {
+        let aggregator = |misplaced_records| Aggregator {
+            bounds: Bounds::from(&Settings::default()),
+            misplaced_records,
+            partitions: 5,
+        };
+        let count = aggregator(MisplacedRecords::Count);
+        let good = transaction(TIME_MS);
+        assert_eq!(
+            count.watermark(&good, 3, Some(TIME_MS)),
+            Some((3, TIME_MS - 5_000))
+        );
+        // A clock that is a day ahead.
+        let ahead = transaction(TIME_MS + 86_400_000);
+        assert_eq!(count.watermark(&ahead, 3, Some(TIME_MS)), None);
+        assert!(
+            count.watermark(&ahead, 3, None).is_some(),
+            "a producer's stamp bounds nothing"
+        );
+        assert_eq!(count.watermark(&transaction(TIME_MS / 1_000), 3, None), None);
+
+        let own = partition_for(b"u-1", 5);
+        let other = (own + 1) % 5;
+        let refuses = aggregator(MisplacedRecords::DeadLetter);
+        assert_eq!(refuses.watermark(&good, other, None), None);
+        assert!(refuses.watermark(&good, own, None).is_some());
+        let rekeys = aggregator(MisplacedRecords::Rekey);
+        assert_eq!(rekeys.watermark(&good, other, None), Some((own, TIME_MS - 5_000)));
+    }
 
     #[test]
     fn a_control_record_of_any_kind_tells_its_watermark() {

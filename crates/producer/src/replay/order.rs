@@ -1,7 +1,7 @@
 //! Which rows would be late, before they are sent or while they are.
 
 use jiff::Timestamp;
-use millrace_domain::Transaction;
+use millrace_domain::{InvalidValue, Transaction};
 use millrace_kafka::partition_for;
 use millrace_settings::Settings;
 
@@ -16,6 +16,23 @@ pub struct Bounds {
     pub max_disorder_ms: i64,
     /// How far ahead of the clock an event time may be.
     pub max_future_ms: i64,
+    /// The earliest event time, since 1970.
+    pub earliest_ms: i64,
+}
+
+impl Bounds {
+    /// Whether the aggregator takes a transaction's event time, in a record that is appended at
+    /// `append_ms`: else the record is a dead letter, and no watermark moves by it. `None` where a
+    /// producer stamps it, which bounds nothing.
+    ///
+    /// # Errors
+    /// Before the earliest time, or too far ahead.
+    pub fn check(&self, transaction: &Transaction, append_ms: Option<i64>) -> Result<(), InvalidValue> {
+        transaction.check_not_before(self.earliest_ms)?;
+        append_ms.map_or(Ok(()), |append_ms| {
+            transaction.check_not_far_future(append_ms, self.max_future_ms)
+        })
+    }
 }
 
 impl From<&Settings> for Bounds {
@@ -26,11 +43,12 @@ impl From<&Settings> for Bounds {
             allowed_lateness_ms: aggregator.allowed_lateness_ms,
             max_disorder_ms: aggregator.event_time.max_disorder_ms,
             max_future_ms: aggregator.event_time.max_future_ms,
+            earliest_ms: aggregator.event_time.earliest_time.ms(),
         }
     }
 }
 
-/// What the transactions' topic has seen before a replay.
+/// What the topic that the aggregator reads has seen before a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stream {
     /// The topic's full name.

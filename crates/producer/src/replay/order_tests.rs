@@ -147,6 +147,48 @@ fn a_row_from_the_future_is_rejected_and_moves_nothing() {
 }
 
 #[test]
+fn a_row_of_before_the_earliest_time_is_rejected_and_sets_no_pace() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("early.csv");
+    // The first is in seconds where the others are in milliseconds, and is first by time too.
+    let text = "id,user,amount,time,merchant\n\
+                1,u1,1,1709287200,m\n\
+                2,u1,1,1709287200000,m\n\
+                3,u1,1,1709287200000,m\n";
+    fs::write(&path, text).unwrap();
+    let mapping = directory.path().join("map.yml");
+    let of_case = fs::read_to_string(case("C10/map.yml")).unwrap();
+    let with_epoch = of_case.replace("{column: time}", "{column: time, format: epoch_ms}");
+    assert_ne!(with_epoch, of_case);
+    fs::write(&mapping, with_epoch).unwrap();
+    let files: [PathBuf; 1] = [path];
+    for sort in [false, true] {
+        let with = ReplayOptions {
+            sort,
+            speed: Speed::Factor(1.0),
+            ..options(&files, &mapping, directory.path())
+        };
+        // Were the first to set the pace, the others would be due in 54 years.
+        let replayed = run(&with);
+        assert_eq!((replayed.sent.len(), replayed.rejected.len()), (2, 1));
+        let reason = replayed.rejected[0]["reason"].as_str().unwrap();
+        assert!(
+            reason.contains("before event_time.earliest_time")
+                && reason.ends_with("seconds for milliseconds?"),
+            "{reason}"
+        );
+        // A history that is moved may be as old as it is.
+        let moved = ReplayOptions {
+            shift_to: Some(ShiftTo::Time(1_000_000_000_000)),
+            count: Some(1),
+            ..with
+        };
+        let replayed = run(&moved);
+        assert_eq!((replayed.sent.len(), replayed.rejected.len()), (1, 0));
+    }
+}
+
+#[test]
 fn a_look_ahead_and_a_sort_can_be_stopped() {
     let directory = tempfile::tempdir().unwrap();
     let with = options(

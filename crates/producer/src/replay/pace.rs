@@ -86,6 +86,11 @@ impl Pace {
         })
     }
 
+    /// Whether event times are moved.
+    pub(super) fn moves(&self) -> bool {
+        self.shift_to.is_some()
+    }
+
     /// The event time after the shift.
     pub(super) fn shifted(&mut self, event_time_ms: i64) -> i64 {
         event_time_ms.saturating_add(self.first(event_time_ms).shift_ms)

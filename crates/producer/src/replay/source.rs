@@ -136,11 +136,27 @@ impl Replay {
         })
     }
 
+    /// Rejects the last transaction of the feed, for its time.
+    fn reject(&mut self, recorded: &Transaction, error: &InvalidValue) -> anyhow::Result<Next> {
+        self.feed
+            .reject(recorded, &error.to_string(), &mut self.rejects, &self.counts)?;
+        Ok(Next::Wait(Duration::ZERO))
+    }
+
     /// The transaction as it is sent: after the shift, and with a time that consumers take.
     fn at_its_time(&mut self, recorded: Transaction) -> Result<Transaction, InvalidValue> {
         let shifted = shifted(recorded, &mut self.pace)?;
-        shifted.check_not_far_future(now_ms(), self.order.bounds().max_future_ms)?;
+        self.order.bounds().check(&shifted, Some(now_ms()))?;
         Ok(shifted)
+    }
+}
+
+/// Whether a row is too early as it is recorded, where it is not moved. Such a row must set no pace:
+/// those after it would wait for decades.
+fn check_recorded(recorded: &Transaction, pace: &Pace, order: &Order) -> Result<(), InvalidValue> {
+    match pace.moves() {
+        true => Ok(()),
+        false => recorded.check_not_before(order.bounds().earliest_ms),
     }
 }
 
@@ -173,13 +189,15 @@ fn look_ahead(
             Ok(Read::Bad(_)) => continue,
             Ok(Read::End) | Err(_) => break,
         };
+        if check_recorded(&recorded, &pace, &order).is_err() {
+            continue;
+        }
         let sent_at = now.saturating_add(pace.due_ms(recorded.transaction_time_ms));
         let Ok(shifted) = shifted(recorded, &mut pace) else {
             continue;
         };
-        // One that is too far ahead is rejected when its turn comes.
-        let max_future_ms = order.bounds().max_future_ms;
-        if shifted.check_not_far_future(sent_at, max_future_ms).is_ok() {
+        // One that is too far ahead, or too early, is rejected when its turn comes.
+        if order.bounds().check(&shifted, Some(sent_at)).is_ok() {
             order.look(&shifted);
         }
     }
@@ -202,17 +220,16 @@ impl Source for Replay {
                 Read::End => return Ok(Next::End),
             },
         };
+        if let Err(error) = check_recorded(&recorded, &self.pace, &self.order) {
+            return self.reject(&recorded, &error);
+        }
         if let Some(wait) = self.pace.wait(recorded.transaction_time_ms) {
             self.pending = Some(recorded);
             return Ok(Next::Wait(wait));
         }
         let transaction = match self.at_its_time(recorded) {
             Ok(transaction) => transaction,
-            Err(error) => {
-                self.feed
-                    .reject(&recorded, &error.to_string(), &mut self.rejects, &self.counts)?;
-                return Ok(Next::Wait(Duration::ZERO));
-            }
+            Err(error) => return self.reject(&recorded, &error),
         };
         self.order.look(&transaction);
         let found = self.order.found();

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use millrace_domain::{Transaction, TransactionType};
 use millrace_settings::Format;
@@ -28,6 +29,9 @@ paymentMethod: {constant: credit_card}
 isInternational: {constant: false}
 currency: {constant: EUR}
 "#;
+
+/// No file of the tests has to be waited for as long.
+const LONG: Duration = Duration::from_secs(60);
 
 pub(super) fn mapping(text: &str) -> Result<Mapping, String> {
     Mapping::parse(Path::new("m.yml"), text).map_err(|error| error.to_string())
@@ -228,7 +232,7 @@ pub(super) fn run_on(options: &ReplayOptions, order: Order) -> Replayed {
                 assert_eq!(record.key, transaction.user_id);
                 sent.push((transaction, record.facts.class));
             }
-            Ok(Next::Wait(_)) => {}
+            Ok(Next::Wait(wait)) => assert!(wait < LONG, "a row waits for {wait:?}"),
             Ok(Next::End) => break None,
             Err(error) => break Some(format!("{error:#}")),
         }
