@@ -16,7 +16,9 @@ use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_fraud::DetectOperator;
 use millrace_kafka::{JobMetrics, SourcePartitions, topic_name, transactions_topic};
-use millrace_service::{Instance, Jobs, handover, hash_seed, job_config, registry, source, topics};
+use millrace_service::{
+    Instance, Jobs, check_clients, handover, hash_seed, job_config, registry, source, topics,
+};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 
@@ -32,6 +34,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let health = Health::new("detector");
     let component = health.component(job::NAME);
     let detector = &settings.detector;
+    check_clients(&settings.kafka, &detector.worker)?;
     let (host, port) = (&settings.telemetry.bind_host, detector.metrics_port);
     let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
     let instance = Instance::claim(

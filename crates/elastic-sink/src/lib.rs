@@ -30,6 +30,7 @@ pub mod writer;
 
 use anyhow::Context as _;
 use millrace_domain::plan::{Action, Item, State};
+use millrace_kafka::client::consumer_config;
 use millrace_service::Instance;
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
@@ -49,6 +50,12 @@ use crate::writer::Writer;
 /// # Errors
 /// Wrong settings, a port in use, or what a new start of the process may mend.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+    // A wrong property is wrong however long the servers are waited for.
+    consumer_config(
+        &settings.kafka,
+        "check",
+        &settings.elastic_sink.consumer_properties,
+    )?;
     let health = Health::new(metrics::OPERATOR);
     let (host, port) = (&settings.telemetry.bind_host, settings.elastic_sink.metrics_port);
     let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;

@@ -197,7 +197,7 @@ impl Placement {
             offset = record.offset,
             reason = misplaced.reason.as_str(),
             records = std::mem::take(&mut self.untold),
-            "{misplaced}; until that is mended, duplicates are not found and users are counted twice"
+            "{misplaced}; unless such records are refused, duplicates are not found and users are counted twice"
         );
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::{schema, topic};
 use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
-use millrace_service::{Instance, Jobs, handover, job_config, registry, source, topics};
+use millrace_service::{Instance, Jobs, check_clients, handover, job_config, registry, source, topics};
 use millrace_settings::{Format, Settings};
 use millrace_telemetry::{Health, Shutdown};
 
@@ -36,6 +36,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         "the job that rekeys runs where aggregator.misplaced_records and detector.misplaced_records are rekey: nobody else \
          would read what it writes"
     );
+    check_clients(&settings.kafka, &settings.rekey.worker)?;
     let health = Health::new("rekey");
     let component = health.component(job::NAME);
     let (host, port) = (&settings.telemetry.bind_host, settings.rekey.metrics_port);

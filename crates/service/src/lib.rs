@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod allocator;
+mod clients;
 pub mod handover;
 pub mod instance;
 mod jobs;
@@ -13,5 +14,6 @@ pub mod registry;
 pub mod source;
 pub mod topics;
 
+pub use clients::check_clients;
 pub use instance::Instance;
 pub use jobs::{Jobs, hash_seed, job_config};

@@ -39,6 +39,33 @@ fn impossible_connections() {
 }
 
 #[test]
+fn a_level_that_is_mistyped_is_no_part() {
+    for (text, word) in [
+        ("verbose", "\"verbose\""),
+        ("info,millrace_kafka", "\"millrace_kafka\""),
+        ("inf, warn", "\"inf\""),
+    ] {
+        let refused = refusal(&[("TELEMETRY__LOG_LEVEL", text)]);
+        assert!(
+            refused.contains(&format!("has {word}: must be a level"))
+                && refused.contains("millrace_kafka=debug"),
+            "{refused}"
+        );
+    }
+    for text in [
+        "INFO",
+        "3",
+        "off",
+        "info, millrace_kafka=debug",
+        "warn,[job]=info",
+        "info,[job{a,b}]=debug",
+    ] {
+        let variables = [("MILLRACE__TELEMETRY__LOG_LEVEL".to_owned(), text.to_owned())];
+        assert!(Settings::load_with(None, variables).is_ok(), "{text}");
+    }
+}
+
+#[test]
 fn impossible_services() {
     insta::assert_snapshot!(refusal(&[
         ("PRODUCER__METRICS_PORT", "9103"),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use millrace_settings::Settings;
+use millrace_settings::{MisplacedRecords, Settings};
 
 use super::report::{Check, Verdict};
 use crate::metrics;
@@ -13,8 +13,12 @@ use crate::up::Service;
 pub(crate) const METRIC: &str = "millrace_misplaced_records_total";
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The check; `None` where no aggregator answers on its port.
+/// The check; `None` where no aggregator answers on its port, and where such records are dead
+/// letters, which are compared as such.
 pub(super) async fn check(settings: &Settings) -> Option<Check> {
+    if settings.aggregator.misplaced_records == MisplacedRecords::DeadLetter {
+        return None;
+    }
     let http = crate::http::client(TIMEOUT).ok()?;
     let url = Service::Aggregator.url(settings, "/metrics");
     let text = http.get(url).send().await.ok()?.text().await.ok()?;
@@ -43,7 +47,28 @@ fn row(records: f64) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    #[tokio::test]
+    async fn records_that_are_refused_for_it_spoil_no_result() {
+        let text = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{METRIC}{{reason=\"no_key\"}} 3\n");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut settings = Settings::default();
+        settings.aggregator.metrics_port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = [0; 4_096];
+                let _ = stream.read(&mut asked).await;
+                let _ = stream.write_all(text.as_bytes()).await;
+            }
+        });
+        let counted = check(&settings).await.unwrap();
+        assert_eq!((counted.verdict, counted.actual.as_str()), (Verdict::Failed, "3"));
+        settings.aggregator.misplaced_records = MisplacedRecords::DeadLetter;
+        assert!(check(&settings).await.is_none());
+    }
 
     #[test]
     fn any_record_elsewhere_fails() {

@@ -51,7 +51,7 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
             );
         }
     }
-    check.not_empty("telemetry.log_level", &settings.telemetry.log_level);
+    log_level(check, &settings.telemetry.log_level);
     let host = &settings.telemetry.bind_host;
     if host != "localhost" && host.parse::<IpAddr>().is_err() {
         check.refuse(
@@ -155,6 +155,31 @@ fn elasticsearch(check: &mut Check, settings: &Settings) {
         1,
         MAX_TIMEOUT_MS,
     );
+}
+
+/// A word that is no level is one that somebody has mistyped: the filter would take it for the name
+/// of a part, and everything else would be silent. The filter itself reads the rest.
+fn log_level(check: &mut Check, text: &str) {
+    const KEY: &str = "telemetry.log_level";
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    check.not_empty(KEY, text);
+    // Commas may be within a span's fields.
+    if text.contains('{') {
+        return;
+    }
+    let is_level = |word: &str| {
+        LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word)) || matches!(word.parse(), Ok(0..=5_u8))
+    };
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    for word in words.filter(|word| !word.contains(['=', '[']) && !is_level(word)) {
+        check.refuse(
+            KEY,
+            format!(
+                "has {word:?}: must be a level (error, warn, info, debug, trace, off), or a part's, as \
+                 info,millrace_kafka=debug"
+            ),
+        );
+    }
 }
 
 /// An address of an HTTP API. The text is not shown where it may hold a password.
