@@ -1,7 +1,7 @@
 //! Which rows would be late, before they are sent or while they are.
 
 use jiff::Timestamp;
-use millrace_domain::{InvalidValue, Transaction};
+use millrace_domain::{EventTimeLimits, InvalidValue, Transaction};
 use millrace_kafka::partition_for;
 use millrace_settings::Settings;
 
@@ -28,10 +28,11 @@ impl Bounds {
     /// # Errors
     /// Before the earliest time, or too far ahead.
     pub fn check(&self, transaction: &Transaction, append_ms: Option<i64>) -> Result<(), InvalidValue> {
-        transaction.check_not_before(self.earliest_ms)?;
-        append_ms.map_or(Ok(()), |append_ms| {
-            transaction.check_not_far_future(append_ms, self.max_future_ms)
-        })
+        let limits = EventTimeLimits {
+            earliest_ms: Some(self.earliest_ms),
+            max_future_ms: self.max_future_ms,
+        };
+        transaction.check_event_time(append_ms, limits)
     }
 }
 
