@@ -49,6 +49,10 @@ impl Outbox for Kept {
 }
 
 fn job() -> DetectJob {
+    DetectJob::new(parts())
+}
+
+fn parts() -> DetectParts {
     let settings = DetectSettings::default();
     let fetcher = SchemaFetcher::new(RegistryConfig {
         url: "http://127.0.0.1:9".to_owned(),
@@ -57,7 +61,7 @@ fn job() -> DetectJob {
         timeout_ms: 100,
         tls: millrace_codec::Tls::default(),
     });
-    DetectJob::new(DetectParts {
+    DetectParts {
         operator: DetectOperator::new(&settings, HashSeed::FIXED).unwrap(),
         seed: HashSeed::FIXED,
         control: "t.transaction_anomalies.control".to_owned(),
@@ -71,7 +75,7 @@ fn job() -> DetectJob {
         reader: TransactionReader::new(fetcher).with_own_schema_id(TRANSACTION_SCHEMA_ID),
         job: JobMetrics::of(NAME).unwrap(),
         metrics: DetectMetrics::new(NAME).unwrap(),
-    })
+    }
 }
 
 fn purchase(number: u8) -> Transaction {
@@ -119,6 +123,36 @@ fn metric(line: &str) -> f64 {
     let text = String::from_utf8(text).unwrap();
     let value = text.lines().find_map(|found| found.strip_prefix(line));
     value.map_or(0.0, |value| value.trim().parse().unwrap())
+}
+
+/// After partitions were added, a start replays what was refused before, whatever is set now.
+#[test]
+fn a_replay_refuses_what_was_refused_before_partitions_were_added() {
+    let before = job().policy();
+    let grown = DetectJob::new(DetectParts {
+        source: std::sync::Arc::new(millrace_kafka::SourcePartitions::fixed(8)),
+        misplaced_records: MisplacedRecords::Count,
+        ..parts()
+    });
+    let partition = (partition_for(b"alice", 5) + 1) % 5;
+    let mut task = grown.task_under(partition, &before).unwrap();
+    let mut value = Vec::new();
+    transaction::encode_framed(TRANSACTION_SCHEMA_ID, &purchase(1), &mut value);
+    let record = InputRecord {
+        topic: "t.financial_transactions",
+        partition,
+        offset: 17,
+        timestamp_ms: NOW_MS,
+        is_append_time: true,
+        key: Some(b"alice"),
+        payload: Some(&value),
+        headers: RecordHeaders::NONE,
+    };
+    let mut outbox = Kept::default();
+    assert!(task.process(&record, &mut outbox).is_err());
+    outbox.is_replay = true;
+    task.process(&record, &mut outbox).unwrap();
+    assert_eq!(task.max_event_time_ms(), None, "it was refused");
 }
 
 /// One test, as the metrics are the process's.

@@ -117,3 +117,29 @@ fn a_record_elsewhere_than_its_users_is_counted_or_refused() {
         "lies in partition {elsewhere} and its user's records in {right}"
     )));
 }
+
+/// The advice to who has added partitions is to count misplaced records and to start again: after a
+/// crash that replays records which were refused before there were more.
+#[test]
+fn a_replay_refuses_what_was_refused_before_partitions_were_added() {
+    let elsewhere = (partition_for(b"u-1", 5) + 1) % 5;
+    let payload = value(1, "u-1", "m-1", 100, NOON_MS);
+    let record = InputRecord {
+        partition: elsewhere,
+        ..input(0, &payload)
+    };
+    let mut job = partial_job_counted_as("outgrown-in-a-test");
+    job.misplaced_records = MisplacedRecords::DeadLetter;
+    let before = job.policy();
+    job.source = std::sync::Arc::new(SourcePartitions::fixed(8));
+    job.misplaced_records = MisplacedRecords::Count;
+    let (mut task, mut kept) = (job.task_under(elsewhere, &before).unwrap(), Kept::default());
+    assert!(
+        task.process(&record, &mut kept).is_err(),
+        "a new one may lie right by the new number"
+    );
+    kept.is_replay = true;
+    task.process(&record, &mut kept).unwrap();
+    assert_eq!(task.max_event_time_ms(), None, "it was refused");
+    task.configure(&job.policy(), &mut kept).unwrap();
+}
