@@ -2,6 +2,7 @@
 //! every partition's watermark and policy.
 
 mod directives;
+mod history;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusals::RefusedRun;
 pub(crate) use directives::{Directive, Directives, policy_at};
+pub(crate) use history::Watermarks;
 
 /// One record of a control topic. It is written to the partition with the number of the input
 /// partition it is about, in the transaction that commits `offset` there.
@@ -185,6 +187,7 @@ impl ControlLog {
     pub(crate) fn add(&mut self, payload: &[u8]) -> Result<(), String> {
         let record = ControlRecord::parse(payload)?;
         let mark: Mark = serde_json::from_slice(payload).unwrap_or_default();
+        history::cut(self, &record);
         self.refusals_from = match (mark.refusals, self.refusals_from) {
             // Before its own commit, another release may have had the partition.
             (true, None) => Some(record.offset()),

@@ -15,7 +15,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use crate::alignment::Alignment;
 use crate::client::{Timeouts, high_watermark_config};
 use crate::config::JobConfig;
-use crate::control::ControlRecord;
+use crate::control::{ControlRecord, Watermarks};
 use crate::metrics::JobMetrics;
 use crate::ownership::{self, Rejoin};
 use crate::pulse::{Pulse, Watch};
@@ -294,6 +294,7 @@ fn follow_control<J: Job>(shared: &Shared<J>, partitions: usize) -> Result<(), W
             .map_err(failed)?;
     }
     consumer.assign(&list).map_err(failed)?;
+    let mut watermarks = Watermarks::default();
     while !shared.stop.load(Ordering::Relaxed) {
         // An error is logged already, and librdkafka's to mend.
         let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
@@ -301,10 +302,9 @@ fn follow_control<J: Job>(shared: &Shared<J>, partitions: usize) -> Result<(), W
         };
         match ControlRecord::parse(message.payload().unwrap_or_default()) {
             Ok(record) => {
-                if let Some(watermark_ms) = record.watermark_ms() {
-                    let highest = &shared.highest_watermark_ms;
-                    highest.fetch_max(watermark_ms, Ordering::Relaxed);
-                }
+                let highest_ms = watermarks.take(message.partition(), &record);
+                let highest_ms = highest_ms.unwrap_or(NO_WATERMARK);
+                shared.highest_watermark_ms.store(highest_ms, Ordering::Relaxed);
             }
             Err(reason) => {
                 let offset = message.offset();

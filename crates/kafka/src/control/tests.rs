@@ -73,8 +73,12 @@ fn refusals_are_known_from_the_first_mark_that_no_other_release_came_after() {
         from(&[&old, &new, &stated(7, "p").to_marked_json(false)]),
         Some(5)
     );
-    assert_eq!(from(&[&new, &old]), None);
-    assert_eq!(from(&[&new, &old, &stated(9, "p").to_marked_json(true)]), Some(9));
+    let again = stated(7, "p").to_json();
+    assert_eq!(from(&[&new, &again]), None);
+    assert_eq!(
+        from(&[&new, &again, &stated(9, "p").to_marked_json(true)]),
+        Some(9)
+    );
     assert!(ControlLog::default().add(b"{}").is_err());
 }
 

@@ -238,14 +238,7 @@ impl<T: Task> Active<T> {
             self.published = Some((watermark_ms, Instant::now()));
         }
         if !self.terms.policy.is_empty() && self.stated.is_none_or(|at| at.elapsed() >= STATE_INTERVAL) {
-            let (policy, closed_until_ms) = (self.task.policy(), self.task.closed_until_ms());
-            let record = ControlRecord::Policy {
-                offset,
-                policy,
-                closed_until_ms,
-            };
-            self.publish(&record, effects);
-            self.stated = Some(Instant::now());
+            self.state_policy(effects);
         }
         for refused in effects.take_refusals(self.number, offset) {
             self.publish(&refused, effects);

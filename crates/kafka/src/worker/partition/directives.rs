@@ -32,11 +32,13 @@ impl<T: Task> Active<T> {
     }
 
     /// Gives the task the job's policy where it has another, or has done nothing yet: a replay from
-    /// its beginning will need to know. Else the policy is only stated, with the commit that
-    /// follows.
+    /// its beginning will need to know. Else the policy is only stated, and by that the offset at
+    /// which the partition goes on.
     pub(super) fn configure(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
         if self.committed.is_none() || self.task.policy() != self.terms.policy {
             self.change_policy(effects)?;
+        } else {
+            self.state_policy(effects);
         }
         if let Some(watermark_ms) = self.begins_at_ms {
             self.move_watermark(watermark_ms, effects)?;
@@ -44,6 +46,17 @@ impl<T: Task> Active<T> {
         }
         self.is_to_configure = false;
         Ok(())
+    }
+
+    /// Says which policy the task has, and where it is.
+    pub(super) fn state_policy(&mut self, effects: &mut impl Effects) {
+        let record = ControlRecord::Policy {
+            offset: self.next,
+            policy: self.task.policy(),
+            closed_until_ms: self.task.closed_until_ms(),
+        };
+        self.publish(&record, effects);
+        self.stated = Some(Instant::now());
     }
 
     /// A change of policy is an event of the partition's order, as an advance is.
