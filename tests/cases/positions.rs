@@ -8,12 +8,13 @@ use millrace_settings::{LostPosition, Settings};
 use millrace_tests::checks::check_aggregates;
 use millrace_tests::pipeline::{self, LIMIT, metrics_text};
 use millrace_tests::service::Service;
-use millrace_tests::{TestContext, topics, wait_until};
+use millrace_tests::{TestContext, send, topics, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 const PARTIAL: &str = "millrace-aggregate-partial";
@@ -88,6 +89,55 @@ pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context:
         lost == Some(0.0),
         "with the right offset nothing is lost: {lost:?}"
     );
+    aggregator.stop().await
+}
+
+/// A transaction that is open holds back what the control topic shows, as one does whose end the
+/// broker of that log has not been told yet: the offset that was committed with its records can be
+/// seen already. A restore waits for them, as a replay without them would close windows again.
+pub(super) async fn a_replay_waits_for_what_its_control_topic_hides(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    settings.aggregator.window_ms = 10_000;
+    settings.aggregator.worker.threads = 1;
+    settings.aggregator.worker.idle_timeout_ms = 1_000;
+    settings.snapshots.enabled = false;
+    let (kafka, port) = (settings.kafka.clone(), settings.aggregator.metrics_port);
+    pipeline::init(&context).await?;
+    let mut aggregator = Service::start(&context, "aggregator", &["service", "aggregator"])?;
+    aggregator.ready(port).await?;
+    let id = format!("{}other", kafka.topic_prefix);
+    let properties = [
+        ("transactional.id", id.as_str()),
+        ("transaction.timeout.ms", "600000"),
+    ];
+    let other = send::producer(&kafka, &properties)?;
+    other.init_transactions(send::SEND)?;
+    other.begin_transaction()?;
+    let control = topic_name(&kafka, topic::AGGREGATES_CONTROL);
+    for partition in 0..5 {
+        let record = BaseRecord::<[u8], [u8]>::to(&control).partition(partition);
+        let told = record.payload(br#"{"kind":"watermark","offset":0,"watermark_ms":0}"#);
+        other.send(told).map_err(|(error, _)| error)?;
+    }
+    send::flush(&other)?;
+    // The last windows close by idle advances, which nobody can see.
+    produce_and_verify(&context, "1").await?;
+    aggregator.kill()?;
+
+    let mut aggregator = Service::start(&context, "waits", &["service", "aggregator"])?;
+    wait_until("a restore to wait, or to be done", LIMIT, || async {
+        let said = aggregator.output();
+        let is_over = said.contains("a transaction is open in partition") || said.contains("partition live");
+        Ok(is_over.then_some(()))
+    })
+    .await?;
+    other.abort_transaction(send::SEND)?;
+    aggregator.ready(port).await?;
+    produce_and_verify(&context, "2").await?;
+    for name in [topic::LATE.to_owned(), topic::dead_letter(topic::PARTIALS)] {
+        let found = topics::read(&context.settings, &name).await?;
+        ensure!(found.is_empty(), "{} records in {name}", found.len());
+    }
     aggregator.stop().await
 }
 

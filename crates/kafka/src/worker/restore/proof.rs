@@ -42,7 +42,7 @@ impl<J: Job> Restorer<J> {
     /// What the job proves to have committed of a partition of which the group has committed
     /// `committed`.
     pub(super) fn proof(&self, partition: i32, committed: Option<i64>) -> Result<Found, Trouble> {
-        let of_control = self.control_proof(partition, committed)?;
+        let of_control = self.control_proof(partition)?;
         let of_store = match &self.store {
             Some(store) => self.store_proof(store, partition, committed)?,
             None => NOTHING,
@@ -51,10 +51,11 @@ impl<J: Job> Restorer<J> {
     }
 
     /// The last record of the control topic is of a transaction that committed its offset.
-    fn control_proof(&self, partition: i32, committed: Option<i64>) -> Result<Found, Trouble> {
+    fn control_proof(&self, partition: i32) -> Result<Found, Trouble> {
         let Some(control) = self.job.control_topic() else {
             return Ok(NOTHING);
         };
+        self.is_settled(control, partition)?;
         let Some((offset, payload, at_ms)) = self.reader.last_record(control, partition)? else {
             return Ok(NOTHING);
         };
@@ -68,14 +69,13 @@ impl<J: Job> Restorer<J> {
             // One is written about once a second, not at each commit.
             false => Proof::AtLeast(record.offset()),
         };
-        if proof.offset() > committed {
-            self.is_settled(control, partition)?;
-        }
         Ok(Found { proof, at_ms })
     }
 
-    /// A commit is seen in the group before it is in the control topic, or after it. Where the two
-    /// differ, the transaction that may explain it must have ended.
+    /// Whether nothing of the control topic is hidden. The coordinator ends a transaction in each
+    /// log by itself: its offsets can be seen in the group while its control records cannot yet, as
+    /// long as the broker that leads their log is away. A replay without them would not do what was
+    /// done. To be asked after the committed offset.
     fn is_settled(&self, control: &str, partition: i32) -> Result<(), Trouble> {
         let highs = self.high_watermarks.ends(control, &[partition], super::CALL)?;
         let ends = self.reader.ends(control, &[partition], super::CALL)?;
