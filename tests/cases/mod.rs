@@ -108,6 +108,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(writers::are_read_or_named),
         case!(rekeying::copies_meet_in_one_partition),
         case!(rekeying::switching_over_a_run_is_refused),
+        case!(rekeying::a_users_records_keep_their_order),
         case!(end_to_end::sums_to_the_cent),
         case!(early::results_grow_to_the_final_sums),
         case!(tls::services_log_in),

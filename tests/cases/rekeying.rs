@@ -133,6 +133,57 @@ pub(super) async fn switching_over_a_run_is_refused(mut context: TestContext) ->
     Ok(())
 }
 
+/// Records of a user with headers and without, in turns, come out in the order in which they went
+/// in: of two with one id, the first is the one that counts.
+pub(super) async fn a_users_records_keep_their_order(mut context: TestContext) -> Result<()> {
+    rekey(&mut context);
+    let pipeline = Pipeline::start(&context).await?;
+    let start_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())? - 60_000;
+    let name = format!("{}{}", context.settings.kafka.topic_prefix, topic::TRANSACTIONS);
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &context.settings.kafka.bootstrap_servers)
+        .set("partitioner", "murmur2_random")
+        .create()?;
+    let mut sent = Vec::new();
+    for number in 0..PAYMENTS {
+        let one = Transaction {
+            user_id: ShortId::new("u-1", "test")?,
+            ..payment(0, "m-1", number, start_ms)
+        };
+        let mut value = Vec::new();
+        json::encode(&one, &mut value);
+        let mut record = BaseRecord::<[u8], [u8]>::to(&name).key(b"u-1").payload(&value);
+        if number % 7 == 3 {
+            let trace = Header {
+                key: "trace",
+                value: Some("good"),
+            };
+            record = record.headers(OwnedHeaders::new().insert(trace));
+        }
+        producer.send(record).map_err(|(error, _)| error)?;
+        sent.push(one.transaction_id);
+    }
+    producer.flush(Duration::from_secs(60))?;
+    topics::wait_for_records(&context.settings, topic::KEYED, sent.len()).await?;
+    let records = topics::read(&context.settings, topic::KEYED).await?;
+    let reader = TransactionReader::new(pipeline::schemas(&context));
+    let read = move || {
+        let ids = records
+            .iter()
+            .map(|record| Ok(reader.read(&record.payload)?.transaction_id));
+        ids.collect::<Result<Vec<_>>>()
+    };
+    let found = tokio::task::spawn_blocking(read).await??;
+    let first = sent.iter().zip(&found).position(|(sent, found)| sent != found);
+    ensure!(
+        sent.len() == found.len() && first.is_none(),
+        "{} of {} records; the first out of its order is {first:?}",
+        found.len(),
+        sent.len()
+    );
+    pipeline.stop().await
+}
+
 async fn schema_id(context: &TestContext) -> Result<u32> {
     let subject = format!(
         "{}{}-value",

@@ -26,10 +26,12 @@ impl TransactionalProducer {
     /// with others of its topic, by [`TransactionalProducer::hand_over`] at the latest; what the
     /// client refuses then fails as if it had been refused here.
     pub(crate) fn send(&mut self, record: &OutputRecord<'_>, metrics: &JobMetrics) -> Result<(), Failure> {
+        let at = self.gathered(record.topic)?;
         if !record.headers.is_empty() {
+            // What came before it must not come after it.
+            self.hand_over_topic(at, metrics)?;
             return self.send_alone(record, metrics);
         }
-        let at = self.gathered(record.topic)?;
         let topic = self.gathered[at].index;
         let partition = record
             .partition
