@@ -1,6 +1,7 @@
 //! Records that cannot become documents, on their topic's dead-letter topic.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use millrace_domain::topic;
 use millrace_kafka::client::idempotent_producer_config;
 use millrace_kafka::copies::{self, RecordCopy, SourceRecord, TopicLimits, header};
 use millrace_settings::Settings;
+use millrace_telemetry::Health;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
@@ -19,6 +21,12 @@ use crate::stream::Stream;
 /// How long one attempt waits for room in the producer's queue.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// From so many attempts on, the service is not ready: a new leader costs one or two.
+const PATIENCE_ATTEMPTS: u32 = 3;
+
+/// The name of the dead letters among the parts of the service; there once one could not be sent.
+const COMPONENT: &str = "dead-letters";
+
 /// Sends dead letters and waits for their acknowledgement by every in-sync replica.
 #[derive(Clone)]
 pub struct DeadLetters {
@@ -29,6 +37,9 @@ pub struct DeadLetters {
     transactions: String,
     backoff: Backoff,
     metrics: Metrics,
+    health: Health,
+    /// Whether the service is not ready for their sake.
+    is_told: Arc<AtomicBool>,
 }
 
 impl DeadLetters {
@@ -36,7 +47,12 @@ impl DeadLetters {
     ///
     /// # Errors
     /// The settings contradict what is needed, or the client refuses them.
-    pub fn new(settings: &Settings, backoff: Backoff, metrics: Metrics) -> anyhow::Result<Self> {
+    pub fn new(
+        settings: &Settings,
+        backoff: Backoff,
+        metrics: Metrics,
+        health: &Health,
+    ) -> anyhow::Result<Self> {
         let kafka = &settings.kafka;
         let config = idempotent_producer_config(kafka, &BTreeMap::new())?;
         Ok(Self {
@@ -46,6 +62,8 @@ impl DeadLetters {
             transactions: Stream::Transactions.read_topic(settings),
             backoff,
             metrics,
+            health: health.clone(),
+            is_told: Arc::default(),
         })
     }
 
@@ -93,7 +111,11 @@ impl DeadLetters {
             }
             self.backoff.wait(attempt).await;
             attempt = attempt.saturating_add(1);
+            self.tell(&target, &failure, attempt);
         };
+        if self.is_told.swap(false, Ordering::Relaxed) {
+            self.health.component(COMPONENT).ready();
+        }
         self.metrics.dead_lettered(code);
         if is_cut {
             self.metrics.truncated_copies.inc();
@@ -108,6 +130,17 @@ impl DeadLetters {
             "dead-lettered"
         );
         Ok(())
+    }
+
+    /// Says that a dead letter cannot be sent: its batch waits for it, and with it what is read.
+    fn tell(&self, target: &str, failure: &KafkaError, attempts: u32) {
+        if attempts < PATIENCE_ATTEMPTS {
+            return;
+        }
+        self.is_told.store(true, Ordering::Relaxed);
+        self.health.component(COMPONENT).not_ready(format!(
+            "a dead letter could not be sent to {target} in {attempts} attempts, and is tried again: {failure}"
+        ));
     }
 
     async fn send_once(&self, target: &str, copy: RecordCopy<'_>) -> Result<(), KafkaError> {

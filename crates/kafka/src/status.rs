@@ -19,6 +19,8 @@ pub struct WorkerState {
 pub(crate) enum Subject {
     /// The process as a whole, by its name.
     Instance,
+    /// A worker thread, by its number.
+    Worker(usize),
     /// A partition of the input.
     Partition(i32),
 }

@@ -11,6 +11,7 @@ mod flow;
 mod overtaken;
 mod pipeline;
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,6 +66,8 @@ pub struct Consumer {
     names: Vec<(String, Stream)>,
     flow: Flow,
     health: Health,
+    /// Whether the service is not ready as a record waits for the registry.
+    has_held: Cell<bool>,
     backoff: Backoff,
     metrics: Metrics,
     drain_timeout: Duration,
@@ -94,7 +97,7 @@ impl Consumer {
             .filter(|stream| *stream != Stream::Transactions || !sample.is_empty())
             .map(|stream| (stream.read_topic(settings), stream))
             .collect();
-        let dead_letters = DeadLetters::new(settings, backoff, metrics.clone())?;
+        let dead_letters = DeadLetters::new(settings, backoff, metrics.clone(), health)?;
         let limits = Limits {
             bytes: sink.bulk_bytes,
             actions: sink.bulk_actions,
@@ -138,6 +141,7 @@ impl Consumer {
             names,
             flow: Flow::default(),
             health: health.clone(),
+            has_held: Cell::new(false),
             backoff,
             metrics,
             drain_timeout,
@@ -322,6 +326,7 @@ impl Consumer {
 
     /// Keeps a record until the registry can be asked.
     fn hold(&self, mut held: Held, error: &RegistryError) {
+        self.has_held.set(true);
         self.health.component(REGISTRY).not_ready(error.to_string());
         held.until = Instant::now() + self.backoff.pause(held.failures, rand::random());
         held.failures = held.failures.saturating_add(1);
@@ -330,13 +335,17 @@ impl Consumer {
 
     /// Decides on the record that is held, if it is time to.
     fn ask_again(&self) {
-        let due = self
-            .consumer
-            .context()
-            .pipeline()
-            .held
-            .take_if(|held| held.until <= Instant::now());
-        let Some(held) = due else { return };
+        let mut pipeline = self.consumer.context().pipeline();
+        let due = pipeline.held.take_if(|held| held.until <= Instant::now());
+        let waits = pipeline.held.is_some();
+        drop(pipeline);
+        let Some(held) = due else {
+            // The partition of the one that waited may be another's by now.
+            if !waits && self.has_held.take() {
+                self.health.component(REGISTRY).ready();
+            }
+            return;
+        };
         let kept = &held.record;
         match self.decoder.decide(record(
             held.origin,
@@ -345,6 +354,7 @@ impl Consumer {
             kept.payload.as_deref(),
         )) {
             Ok(decision) => {
+                self.has_held.set(false);
                 self.health.component(REGISTRY).ready();
                 let len = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
                 let bytes = len(&kept.key) + len(&kept.payload);

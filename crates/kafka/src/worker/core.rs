@@ -135,6 +135,11 @@ impl<J: Job> Core<J> {
         self.partitions.active_of(number).map(|active| active.next())
     }
 
+    /// Whether it has no partition, and so nothing to commit.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.partitions.iter().next().is_none()
+    }
+
     /// Shows that a partition cannot be read, or that it can be again.
     pub(super) fn show_unreadable(&self, number: i32, unreadable: Option<&Unreadable>) {
         let topic = self.job.input_topic();

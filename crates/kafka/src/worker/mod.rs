@@ -12,6 +12,7 @@
 //!   the rebalance that may be waiting for one. They are therefore called for that alone; a restore
 //!   only seeks.
 
+mod aborts;
 mod assignment;
 mod commit;
 mod context;
@@ -42,8 +43,10 @@ use rdkafka::consumer::Consumer;
 
 use crate::client::{leave_group, worker_consumer_config};
 use crate::runner::Shared;
+use crate::status::Subject;
 use crate::transaction::Failure;
 use crate::{InputRecord, Job, WorkerError};
+use aborts::Aborts;
 use assignment::ABORT;
 use context::WorkerContext;
 use core::Core;
@@ -56,8 +59,6 @@ const MAX_BATCH: usize = 1_024;
 const WAIT: Duration = Duration::from_millis(20);
 /// How long a process that fences another takes to join the group, and the other to hear of it.
 const SUCCESSOR: Duration = Duration::from_secs(3);
-/// The longest pause after an abort.
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// How a worker's run ends well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub(crate) struct Worker<'s, J: Job> {
     consumer: BatchConsumer<WorkerContext>,
     core: Core<J>,
     unreadable: UnreadablePartitions,
-    aborts_in_a_row: u32,
+    aborts: Aborts,
 }
 
 impl<'s, J: Job> Worker<'s, J> {
@@ -97,7 +98,7 @@ impl<'s, J: Job> Worker<'s, J> {
             consumer,
             core,
             unreadable: UnreadablePartitions::default(),
-            aborts_in_a_row: 0,
+            aborts: Aborts::default(),
         })
     }
 
@@ -120,6 +121,7 @@ impl<'s, J: Job> Worker<'s, J> {
         for (number, _) in self.unreadable.iter() {
             self.core.show_unreadable(number, None);
         }
+        self.end_aborts();
         self.leave(result.is_ok());
         result
     }
@@ -160,11 +162,9 @@ impl<'s, J: Job> Worker<'s, J> {
                 return Ok(Ended::ToRejoin);
             }
             match self.step() {
-                Ok(committed) => {
-                    if committed {
-                        self.aborts_in_a_row = 0;
-                    }
-                }
+                Ok(true) => self.end_aborts(),
+                Ok(false) if self.core.has_nothing() => self.end_aborts(),
+                Ok(false) => {}
                 Err(Failure::Stop(error)) => return Err(error),
                 Err(Failure::Abort(reason)) => self.back_off(&reason)?,
             }
@@ -178,10 +178,22 @@ impl<'s, J: Job> Worker<'s, J> {
         let deadline = Instant::now() + Duration::from_millis(self.core.timeouts.transaction_ms);
         self.core
             .abort_and_rewind(self.consumer.consumer(), reason, deadline)?;
-        let pause = Duration::from_millis(50) * 2_u32.saturating_pow(self.aborts_in_a_row.min(10));
-        self.aborts_in_a_row += 1;
-        std::thread::sleep(pause.min(MAX_BACKOFF));
+        let (pause, told) = self.aborts.add(reason);
+        if told.is_some() {
+            self.core.status.set_problem(self.subject(), told);
+        }
+        std::thread::sleep(pause);
         Ok(())
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Worker(self.core.thread)
+    }
+
+    fn end_aborts(&mut self) {
+        if self.aborts.end() {
+            self.core.status.set_problem(self.subject(), None);
+        }
     }
 
     /// A batch of records, and then everything else that is due. Returns whether a transaction was
