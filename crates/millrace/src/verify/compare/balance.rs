@@ -135,13 +135,15 @@ impl Balance {
         for (start_ms, keys) in self.by_start() {
             let end_ms = start_ms.saturating_add(observed.window_ms);
             let is_closed = closed_until_ms.is_some_and(|until| end_ms <= until);
+            let Some((missing, exceeds)) = self.difference(&keys) else {
+                // Even the last one, which ends later than any of the windows in it where sizes
+                // have changed.
+                continue;
+            };
             if !is_closed && !is_before(start_ms, retention.aggregates_until_ms) {
                 self.open.insert(start_ms);
                 continue;
             }
-            let Some((missing, exceeds)) = self.difference(&keys) else {
-                continue;
-            };
             if is_before(start_ms, retention.source_until_ms) && !whole.contains(&start_ms)
                 || is_before(start_ms, retention.aggregates_until_ms) && !exceeds
             {
