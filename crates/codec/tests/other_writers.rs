@@ -30,6 +30,7 @@ const CENTS: u32 = 8;
 const FINE: u32 = 9;
 const NULLABLE_FIXED: u32 = 10;
 const BARE_BYTES: u32 = 11;
+const MORE_SYMBOLS: u32 = 12;
 /// Answered with [`Answers::of_one`].
 const REFUSED: u32 = 777_777;
 
@@ -102,6 +103,9 @@ async fn by_id(State(answers): State<Arc<Answers>>, Path(id): Path<u32>) -> Answ
             "type": "fixed", "name": "Money", "size": 20, "logicalType": "decimal", "precision": 40, "scale": 4
         }])),
         BARE_BYTES => money(&"bytes".into()),
+        MORE_SYMBOLS => found(json!({"schema": with_type("paymentMethod", &json!({
+            "type": "enum", "name": "PaymentMethod", "symbols": ["voucher", "credit_card", "paypal", "bank_transfer"]
+        }))})),
         REFUSED if of_one == 200 => found(json!({"schema": schema::TRANSACTION})),
         REFUSED => status(of_one),
         _ => status(404),
@@ -253,6 +257,28 @@ fn floats_and_decimals_are_read_as_the_amounts_they_mean() {
     assert_eq!(code(BARE_BYTES, &[2, 1]), "incompatible_schema");
     let cut = &with_amount(CENTS, &[4, 0x16, 0x54])[..50];
     assert_eq!(invalid(reader.read(cut)).code(), "unresolvable");
+}
+
+#[test]
+fn a_writer_with_a_symbol_more_is_read_but_for_that_symbol() {
+    let (reader, _) = serve();
+    let with_symbol = |index: u8| {
+        let mut value = framed(MORE_SYMBOLS);
+        // Before the boolean and the currency of three letters.
+        let at = value.len() - 6;
+        value[at] = 2 * index;
+        value
+    };
+    let ours = sample().payment_method as u8 + 1;
+    assert_eq!(reader.read(&with_symbol(ours)).unwrap(), sample());
+    let error = invalid(reader.read(&with_symbol(0)));
+    assert_eq!(error.code(), "unresolvable");
+    assert!(error.to_string().contains("voucher"), "{error}");
+    assert_eq!(
+        reader.read(&with_symbol(ours)).unwrap(),
+        sample(),
+        "the next is read"
+    );
 }
 
 #[test]

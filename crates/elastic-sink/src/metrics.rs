@@ -1,6 +1,7 @@
 //! What the sink counts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use millrace_telemetry::metrics::{
     DURATION_BUCKETS_S, MetricError, SIZE_BUCKETS_BYTES, counters, histogram, int_gauge, int_gauges,
@@ -40,6 +41,7 @@ pub struct Metrics {
     skipped: IntCounterVec,
     overtaken: IntCounterVec,
     lag: IntGaugeVec,
+    unreadable: IntGaugeVec,
 }
 
 /// What became of a document; the label `outcome`.
@@ -185,6 +187,11 @@ impl Metrics {
                 "Committed records in a partition that are not done.",
                 &["operator", "partition"],
             )?,
+            unreadable: int_gauges(
+                "millrace_unreadable_seconds",
+                "How long a partition could not be read: its next batch is corrupt, too large, or of an unknown codec.",
+                &["operator", "partition"],
+            )?,
         };
         metrics.start_series();
         Ok(metrics)
@@ -243,6 +250,21 @@ impl Metrics {
         self.lag
             .with_label_values(&[OPERATOR, &format!("{topic}-{partition}")])
             .set(records);
+    }
+
+    /// Sets for how long a partition could not be read.
+    pub fn set_unreadable(&self, topic: &str, partition: i32, time: Duration) {
+        self.unreadable
+            .with_label_values(&[OPERATOR, &format!("{topic}-{partition}")])
+            .set(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// Forgets that a partition could not be read.
+    pub fn forget_unreadable(&self, topic: &str, partition: i32) {
+        // Not there if it was never set.
+        let _ = self
+            .unreadable
+            .remove_label_values(&[OPERATOR, &format!("{topic}-{partition}")]);
     }
 
     /// Forgets the lag of a partition that is another's now.

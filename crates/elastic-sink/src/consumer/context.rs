@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use millrace_telemetry::{Component, Health};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Partition;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::stream::Stream;
 
 use super::pipeline::Pipeline;
+use super::unreadable::{self, Unreadable};
 
 /// Holds the pipeline, as a rebalance has to drain it. The lock is never held while the consumer is
 /// polled.
@@ -26,6 +27,7 @@ pub(super) struct SinkContext {
     drain_timeout: Duration,
     is_assigned: AtomicBool,
     has_changed: AtomicBool,
+    unreadable: Mutex<Unreadable>,
 }
 
 impl SinkContext {
@@ -44,7 +46,58 @@ impl SinkContext {
             drain_timeout,
             is_assigned: AtomicBool::new(false),
             has_changed: AtomicBool::new(false),
+            unreadable: Mutex::default(),
         }
+    }
+
+    /// Takes what the client reports in place of a record; whether it needs no line in the log.
+    pub(super) fn is_told(&self, error: &KafkaError) -> bool {
+        self.unreadable().report(error)
+    }
+
+    fn unreadable(&self) -> MutexGuard<'_, Unreadable> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds the partitions that cannot be read, and tells of them: the metric, the log, and what
+    /// readiness is to say.
+    fn look_for_unreadable(&self, statistics: &Statistics) -> Option<String> {
+        let now = Instant::now();
+        let mut unreadable = self.unreadable();
+        let before: Vec<_> = unreadable.found(now).map(|(key, ..)| key).collect();
+        let topics = statistics.topics.values();
+        let partitions = topics.flat_map(|topic| {
+            let partitions = topic.partitions.values();
+            partitions.filter_map(|partition| {
+                let key = self.key(&topic.topic, partition.partition)?;
+                Some((key, standing_at(partition)))
+            })
+        });
+        unreadable.look(partitions, now);
+        let found: Vec<_> = unreadable
+            .found(now)
+            .map(|(key, offset, reason, time)| {
+                let topic = self.topic(key.stream);
+                self.metrics.set_unreadable(topic, key.partition, time);
+                (key, unreadable::what(topic, key.partition, offset, reason))
+            })
+            .collect();
+        let is_found = |key| found.iter().any(|(found, _)| *found == key);
+        for key in before.into_iter().filter(|key| !is_found(*key)) {
+            self.metrics
+                .forget_unreadable(self.topic(key.stream), key.partition);
+        }
+        for (key, what) in &found {
+            if unreadable.is_to_be_told(*key, now) {
+                tracing::error!("{what}");
+            }
+        }
+        found.into_iter().next().map(|(_, what)| what)
+    }
+
+    fn topic(&self, stream: Stream) -> &str {
+        let named = self.names.iter().find(|(_, named)| *named == stream);
+        named.map_or(stream.topic(), |(name, _)| name)
     }
 
     pub(super) fn pipeline(&self) -> MutexGuard<'_, Pipeline> {
@@ -105,6 +158,14 @@ impl SinkContext {
     }
 }
 
+/// The next offset to fetch of a partition that is ours, where there is something to fetch and
+/// nothing of it waits to be taken. (A report waits in the queue too, and has no bytes.)
+fn standing_at(partition: &Partition) -> Option<i64> {
+    let is_ours = partition.desired && partition.fetch_state == "active";
+    let is_behind = partition.next_offset >= 0 && partition.next_offset < partition.ls_offset;
+    (is_ours && is_behind && partition.fetchq_size == 0).then_some(partition.next_offset)
+}
+
 /// Committed records that are not done, about: the end of what is committed less what is done.
 /// Markers of transactions take offsets too; where everything was fetched and done, what is left is
 /// such markers, and no lag. Of `open`, `held` records are below what is done.
@@ -128,8 +189,11 @@ impl ClientContext for SinkContext {
             .brokers
             .values()
             .any(|broker| broker.nodeid >= 0 && broker.state == "UP");
+        let unreadable = self.look_for_unreadable(&statistics);
         if !has_broker {
             self.component.not_ready("no Kafka broker is connected");
+        } else if let Some(unreadable) = unreadable {
+            self.component.not_ready(unreadable);
         } else if self.is_assigned.load(Ordering::Relaxed) {
             self.component.ready();
         }
@@ -188,6 +252,23 @@ mod tests {
             lo_offset: 10,
             ..Partition::default()
         }
+    }
+
+    #[test]
+    fn a_partition_stands_where_there_is_more_and_nothing_comes() {
+        let of = |next_offset, fetchq_size, fetch_state: &str| {
+            standing_at(&Partition {
+                desired: true,
+                fetch_state: fetch_state.to_owned(),
+                fetchq_size,
+                ..partition(next_offset, 100, 10)
+            })
+        };
+        assert_eq!(of(50, 0, "active"), Some(50));
+        assert_eq!(of(100, 0, "active"), None, "at its end");
+        assert_eq!(of(50, 300, "active"), None, "it has come");
+        assert_eq!(of(50, 0, "offset-query"), None);
+        assert_eq!(of(-1001, 0, "active"), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod context;
 mod flow;
 mod overtaken;
 mod pipeline;
+mod unreadable;
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -217,7 +218,9 @@ impl Consumer {
                     }
                 }
                 Some(Err(error)) => {
-                    failed(&error)?;
+                    if !self.consumer.context().is_told(&error) {
+                        failed(&error)?;
+                    }
                     break;
                 }
             }
