@@ -145,11 +145,12 @@ impl Placement {
         }
     }
 
-    /// Whether the source is known to have more partitions than are judged by: nothing is misplaced
-    /// for sure then.
+    /// Whether the source is known to have more partitions than this process was prepared for:
+    /// nothing new is misplaced for sure then. What a replay repeats under the policy of before
+    /// partitions were added, was.
     #[must_use]
     pub fn is_outgrown(&self) -> bool {
-        self.source.known() > self.partitions
+        self.source.have_grown()
     }
 
     /// Judges a record of a user, by the policy's number of partitions. What is misplaced is
@@ -180,7 +181,7 @@ impl Placement {
         if misplaced.reason == Reason::OtherPartitioner {
             self.source.look_for_record();
         }
-        self.is_outgrown() && is_right(self.source.known())
+        self.source.known() > self.partitions && is_right(self.source.known())
     }
 
     #[cold]
@@ -261,10 +262,10 @@ mod tests {
         let source = Arc::new(SourcePartitions::fixed(8));
         let mut placement = Placement::new(&source, Some(5), metrics);
         let (by_five, by_eight) = (partition_for(ALICE, 5), partition_for(ALICE, 8));
-        assert!(by_five != by_eight && placement.is_outgrown());
+        assert!(by_five != by_eight);
+        assert!(!placement.is_outgrown(), "it is a replay of before");
         assert_eq!(placement.check(&in_partition(by_five), ALICE, &Sink), None);
         placement.judge_by(Some(8));
-        assert!(!placement.is_outgrown());
         assert_eq!(placement.check(&in_partition(by_eight), ALICE, &Sink), None);
         let of_before = placement.check(&in_partition(by_five), ALICE, &Sink);
         assert_eq!(of_before.map(|misplaced| misplaced.expected), Some(by_eight));
@@ -274,5 +275,7 @@ mod tests {
             .unwrap();
         assert!(placement.check(&in_partition(elsewhere), ALICE, &Sink).is_some());
         assert!(placement.told.is_some());
+        source.found(9);
+        assert!(placement.is_outgrown());
     }
 }

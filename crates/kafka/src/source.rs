@@ -80,6 +80,12 @@ impl SourcePartitions {
         self.known() > self.at_start
     }
 
+    /// Finds so many, as if the cluster had said so.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn found(&self, partitions: i32) {
+        self.known.fetch_max(partitions, Ordering::Relaxed);
+    }
+
     /// Asks the cluster for a record's sake, which seems to lie in the wrong partition: now and
     /// then, and more seldom the more often nothing comes of it.
     pub fn look_for_record(&self) {
@@ -169,7 +175,7 @@ mod tests {
         source.look_for_record();
         assert_eq!((source.at_start(), source.known()), (5, 5));
         assert!(!source.have_grown());
-        source.known.store(8, Ordering::Relaxed);
+        source.found(8);
         assert!(source.have_grown());
         assert_eq!(source.at_start(), 5, "what was set up is for these");
     }
