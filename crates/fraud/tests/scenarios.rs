@@ -7,7 +7,7 @@ mod common;
 use common::{amount, currency, id, purchase, short};
 use millrace_domain::{Anomaly, PaymentMethod, Severity, Transaction, TransactionType};
 use millrace_engine::{Disposition, HashSeed, Operator, RestoreError};
-use millrace_fraud::{DetectOperator, DetectSettings};
+use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -365,4 +365,38 @@ fn a_foreign_or_cut_state_is_refused_and_changes_nothing() {
     large.amount = amount(1_000.0);
     detector.send(large);
     assert_eq!(detector.rules(), ["amount_outlier"]);
+}
+
+/// What a rule keeps is forgotten as it is switched off, not as it is switched on again.
+#[test]
+fn a_rule_that_is_switched_off_leaves_nothing_in_the_state() {
+    let off = |name: &str| {
+        let mut settings = DetectSettings::default();
+        match name {
+            "velocity" => settings.rules.velocity = None,
+            _ => settings.rules.impossible_travel = None,
+        }
+        settings
+    };
+    for name in ["velocity", "impossible_travel"] {
+        let (mut switched, mut never) = (Detector::new(), Detector::with(&off(name)));
+        for detector in [&mut switched, &mut never] {
+            detector.settle("u-1", 0);
+        }
+        let state = |detector: &mut Detector| {
+            let mut state = Vec::new();
+            detector.operator.snapshot(&mut state);
+            state
+        };
+        assert!(
+            state(&mut switched).len() > state(&mut never).len(),
+            "{name} keeps something"
+        );
+        let policy = DetectPolicy::new(off(name)).unwrap();
+        switched.operator.configure(&policy, &mut Vec::new());
+        assert!(
+            state(&mut switched) == state(&mut never),
+            "{name} is kept while it is off"
+        );
+    }
 }

@@ -8,10 +8,13 @@ use millrace_domain::{
 use millrace_kafka::partition_for;
 use millrace_kafka::simulation::{LoggedRecord, Random};
 
-pub(crate) const SOURCES: i32 = 3;
+/// Partitions, in the end.
+const SOURCES: usize = 3;
 pub(crate) const TRANSACTION_ID: u32 = 1;
 /// A day's beginning, so that windows of every size begin there.
 pub(crate) const BEGIN_MS: i64 = 1_760_054_400_000;
+/// Users whose records lie in a partition: some of them before and after one is added.
+const USERS: usize = 4;
 /// Records of a partition, before the last two, which close every window.
 const RECORDS: usize = 50;
 /// The last two: far behind each other, and behind all others.
@@ -28,49 +31,73 @@ pub(crate) struct Sent {
 
 pub(crate) struct Stream {
     logs: Vec<Vec<LoggedRecord>>,
+    /// Partitions that there are from the start.
+    sources: usize,
     pub(crate) sent: Vec<Sent>,
 }
 
 impl Stream {
     pub(crate) fn new(random: &mut Random) -> Self {
-        let users = (0..SOURCES).map(users_of).collect();
+        // One of them is added later, or is not.
+        let sources = SOURCES - usize::from(random.one_in(2));
+        let users_of = |partitions| (0..partitions).map(move |number| users_of(number, partitions));
         let mut writer = Writer {
             random,
-            users,
+            before: users_of(sources).collect(),
+            after: users_of(SOURCES).collect(),
+            are_all: false,
             sent: Vec::new(),
         };
-        let logs = (0..SOURCES as usize)
-            .map(|partition| writer.log(partition))
-            .collect();
+        let logs = (0..SOURCES).map(|partition| writer.log(partition)).collect();
         Self {
             logs,
+            sources,
             sent: writer.sent,
         }
     }
 
-    pub(crate) fn logs(&self) -> &[Vec<LoggedRecord>] {
-        &self.logs
+    /// How many partitions there are from the start.
+    pub(crate) fn sources(&self) -> usize {
+        self.sources
+    }
+
+    /// The partitions that there are from the start, and those that are added.
+    pub(crate) fn logs(&self) -> (Vec<Vec<LoggedRecord>>, Vec<Vec<LoggedRecord>>) {
+        let (now, later) = self.logs.split_at(self.sources);
+        (now.to_vec(), later.to_vec())
     }
 }
 
-/// Three users whose records lie in this partition.
-fn users_of(partition: i32) -> Vec<String> {
+/// Users whose records lie in this one of so many partitions.
+fn users_of(partition: usize, partitions: usize) -> Vec<String> {
     let names = (0..).map(|number| format!("u-{number}"));
-    let here = names.filter(|name| partition_for(name.as_bytes(), SOURCES) == partition);
-    here.take(3).collect()
+    let here = names.filter(|name| partition_for(name.as_bytes(), partitions as i32) == partition as i32);
+    here.take(USERS).collect()
 }
 
 struct Writer<'r> {
     random: &'r mut Random,
-    users: Vec<Vec<String>>,
+    /// By partition, while there are only those of the start.
+    before: Vec<Vec<String>>,
+    /// By partition, once there are all.
+    after: Vec<Vec<String>>,
+    /// Whether there are.
+    are_all: bool,
     sent: Vec<Sent>,
 }
 
 impl Writer<'_> {
     fn log(&mut self, partition: usize) -> Vec<LoggedRecord> {
         let mut log: Vec<LoggedRecord> = Vec::new();
-        let mut now_ms = BEGIN_MS;
-        for _ in 0..RECORDS {
+        let is_added = partition >= self.before.len();
+        let mut now_ms = BEGIN_MS
+            + if is_added {
+                self.random.below(300) as i64
+            } else {
+                0
+            };
+        for number in 0..RECORDS {
+            self.are_all = is_added || number >= RECORDS / 2;
             now_ms += self.random.below(12) as i64;
             let back_ms = if self.random.one_in(9) { 150 } else { 25 };
             let time_ms = now_ms - self.random.below(back_ms) as i64;
@@ -84,7 +111,7 @@ impl Writer<'_> {
                 }
                 (4, _) => LoggedRecord {
                     key: None,
-                    ..self.new_record((partition + 1) % self.users.len(), time_ms, now_ms)
+                    ..self.new_record(partition + 1, time_ms, now_ms)
                 },
                 (5, _) => LoggedRecord {
                     is_append_time: false,
@@ -94,8 +121,12 @@ impl Writer<'_> {
             };
             log.push(record);
         }
+        // Of one whose records have been there all the time: nobody takes these for misplaced.
+        let before = self.before.get(partition).unwrap_or(&self.after[partition]);
+        let is_steady = |user: &&String| self.after[partition].contains(user);
+        let user = before.iter().find(is_steady).unwrap().clone();
         for last_ms in LAST_MS {
-            let last = self.new_record(partition, last_ms, last_ms);
+            let last = self.record_of(&user, last_ms, last_ms);
             log.push(last);
         }
         log
@@ -117,12 +148,18 @@ impl Writer<'_> {
         }
     }
 
-    fn new_record(&mut self, users: usize, time_ms: i64, now_ms: i64) -> LoggedRecord {
-        let user = self.users[users][self.random.below(3)].clone();
+    /// Of a user whose records lie in a partition; in the first one, if it is too far.
+    fn new_record(&mut self, partition: usize, time_ms: i64, now_ms: i64) -> LoggedRecord {
+        let users = if self.are_all { &self.after } else { &self.before };
+        let user = users[partition % users.len()][self.random.below(USERS)].clone();
+        self.record_of(&user, time_ms, now_ms)
+    }
+
+    fn record_of(&mut self, user: &str, time_ms: i64, now_ms: i64) -> LoggedRecord {
         let amount = Amount::from_units(1 + self.random.below(1_000_000) as i64).unwrap();
         let record = Transaction {
             transaction_id: TransactionId::from_bytes((self.sent.len() as u128).to_be_bytes()),
-            user_id: ShortId::new(&user, "userId").unwrap(),
+            user_id: ShortId::new(user, "userId").unwrap(),
             amount,
             transaction_time_ms: time_ms,
             merchant_id: ShortId::new(&format!("m-{}", self.random.below(4)), "merchantId").unwrap(),
@@ -138,7 +175,7 @@ impl Writer<'_> {
             copies: vec![value.clone()],
             is_closed: time_ms < LAST_MS[1],
         });
-        logged(&user, value, now_ms)
+        logged(user, value, now_ms)
     }
 }
 

@@ -73,11 +73,12 @@ impl<J: Job> Core<J> {
                 .map_err(failed("pausing assigned partitions"))?;
         }
         self.joined = true;
+        let now = Instant::now();
         if let Some(alignment) = &self.alignment {
-            alignment.assigned(numbers, Instant::now());
+            alignment.assigned(numbers, now);
         }
         for number in numbers {
-            let (partition, epoch) = (*number, self.partitions.assign(*number));
+            let (partition, epoch) = (*number, self.partitions.assign(*number, now));
             self.side.ask(Request::Restore { partition, epoch });
         }
         tracing::info!(
@@ -172,7 +173,7 @@ impl<J: Job> Core<J> {
             let paused = list(self.job.input_topic(), [(partition, Offset::Invalid)]);
             let paused = paused.and_then(|list| consumer.pause(&list));
             paused.map_err(failed("pausing a partition to roll it back"))?;
-            let epoch = self.partitions.roll_back(partition);
+            let epoch = self.partitions.roll_back(partition, Instant::now());
             self.side.ask(Request::Restore { partition, epoch });
         }
         Ok(())

@@ -90,9 +90,10 @@ impl<J: Job> Core<J> {
         let Some(writer) = self.snapshots.as_ref().filter(|writer| writer.has_room()) else {
             return;
         };
+        let now = Instant::now();
         let due = |partition: &&mut Partition<J::Task>| {
             let active = partition.active();
-            active.is_some_and(|active| active.wants_snapshot(interval))
+            active.is_some_and(|active| active.wants_snapshot(interval, now))
         };
         let Some(partition) = self.partitions.iter_mut().find(due) else {
             return;
@@ -100,7 +101,7 @@ impl<J: Job> Core<J> {
         let number = partition.number();
         if let Some(active) = partition.active_mut() {
             let taken = take(self.job.name(), &self.fingerprint, number, active, &self.metrics);
-            active.snapshots.took(writer.store(taken));
+            active.snapshots.took(writer.store(taken), now);
         }
     }
 
@@ -116,7 +117,7 @@ impl<J: Job> Core<J> {
             let number = partition.number();
             let Some(active) = partition
                 .active_mut()
-                .filter(|active| active.wants_snapshot(Duration::ZERO))
+                .filter(|active| active.wants_snapshot(Duration::ZERO, Instant::now()))
             else {
                 continue;
             };
@@ -135,7 +136,7 @@ impl<J: Job> Core<J> {
                     &self.metrics,
                 ))
             {
-                active.snapshots.took(true);
+                active.snapshots.took(true, Instant::now());
             } else {
                 self.metrics.snapshot_failed("drain_timeout");
                 tracing::warn!(partition = number, "the last snapshot was not stored in time");

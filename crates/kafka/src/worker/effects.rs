@@ -10,6 +10,9 @@ use crate::{InputRecord, Outbox};
 
 /// The worker as its partitions see it: its transaction, and who is told of what.
 pub(super) trait Effects {
+    /// The clock by which control records are paced and silence is told.
+    fn now(&self) -> Instant;
+
     /// Begins a transaction if none is open.
     fn begin(&mut self) -> Result<(), Failure>;
 

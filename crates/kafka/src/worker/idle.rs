@@ -36,7 +36,7 @@ impl<J: Job> Core<J> {
     /// Asks for the ends of the partitions: for the lag, and to confirm that a quiet one has
     /// nothing to read.
     fn probe(&mut self, idle_timeout: Duration) {
-        let probes = self.partitions.probes(idle_timeout);
+        let probes = self.partitions.probes(idle_timeout, Instant::now());
         if !probes.is_empty() {
             self.probing = true;
             self.side.ask(Request::Probe(probes));
@@ -154,7 +154,7 @@ impl<J: Job> Core<J> {
                 continue;
             };
             let watermark_ms = active.watermark_ms();
-            let is_idle = advances_idle && active.is_quiet(idle_timeout);
+            let is_idle = advances_idle && active.is_quiet(idle_timeout, at);
             let stall = active.stall(at, is_idle);
             self.metrics.set_watermark_stall(number, stall.as_secs_f64());
             if let Some(watermark_ms) = watermark_ms {
@@ -172,7 +172,7 @@ impl<J: Job> Core<J> {
                     }
                 }
                 self.metrics
-                    .set_snapshot_age(number, active.snapshots.age().as_secs_f64());
+                    .set_snapshot_age(number, active.snapshots.age(at).as_secs_f64());
             }
         }
     }

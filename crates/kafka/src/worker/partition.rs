@@ -143,8 +143,8 @@ impl<T: Task> Active<T> {
     }
 
     /// Whether it has had no record for this long.
-    pub(super) fn is_quiet(&self, time: Duration) -> bool {
-        self.last_record.elapsed() >= time
+    pub(super) fn is_quiet(&self, time: Duration, now: Instant) -> bool {
+        self.quiet_until(now) >= time
     }
 
     /// Tells the task which records come next.
@@ -230,14 +230,15 @@ impl<T: Task> Active<T> {
         let closed = self.task.before_commit(effects.outbox());
         closed.map_err(|reason| stopped(&self.terms.topic, self.number, reason))?;
         self.has_output |= effects.sent() != sent;
-        let (offset, sent) = (self.next, effects.sent());
+        let (offset, sent, now) = (self.next, effects.sent(), effects.now());
         if self.terms.advances_idle
-            && let Some(watermark_ms) = self.unpublished_watermark_ms()
+            && let Some(watermark_ms) = self.unpublished_watermark_ms(now)
         {
             self.publish(&ControlRecord::Watermark { offset, watermark_ms }, effects);
-            self.published = Some((watermark_ms, Instant::now()));
+            self.published = Some((watermark_ms, now));
         }
-        if !self.terms.policy.is_empty() && self.stated.is_none_or(|at| at.elapsed() >= STATE_INTERVAL) {
+        let is_due = |at| now.saturating_duration_since(at) >= STATE_INTERVAL;
+        if !self.terms.policy.is_empty() && self.stated.is_none_or(is_due) {
             self.state_policy(effects);
         }
         for refused in effects.take_refusals(self.number, offset) {
@@ -263,10 +264,11 @@ impl<T: Task> Active<T> {
 
     /// The watermark, if it has changed since it was last written to the control topic, about a
     /// second ago or more.
-    fn unpublished_watermark_ms(&self) -> Option<i64> {
+    fn unpublished_watermark_ms(&self, now: Instant) -> Option<i64> {
         let watermark_ms = self.task.watermark_ms()?;
+        let is_recent = |at| now.saturating_duration_since(at) < PUBLISH_INTERVAL;
         match self.published {
-            Some((ms, at)) if ms == watermark_ms || at.elapsed() < PUBLISH_INTERVAL => None,
+            Some((ms, at)) if ms == watermark_ms || is_recent(at) => None,
             _ => Some(watermark_ms),
         }
     }
@@ -289,8 +291,8 @@ impl<T: Task> Active<T> {
     }
 
     /// Whether a snapshot is due: of a committed state, and of one that has changed since the last.
-    pub(super) fn wants_snapshot(&self, interval: Duration) -> bool {
-        self.is_snapshot() && self.snapshots.is_due(interval)
+    pub(super) fn wants_snapshot(&self, interval: Duration, now: Instant) -> bool {
+        self.is_snapshot() && self.snapshots.is_due(interval, now)
     }
 
     /// Freezes the state right after a commit, with what the worker writes before it into

@@ -107,13 +107,13 @@ impl<T: Task> Partitions<T> {
     }
 
     /// Adds a partition that is to be restored; the epoch to restore it for.
-    pub(super) fn assign(&mut self, number: i32) -> u64 {
+    pub(super) fn assign(&mut self, number: i32, now: Instant) -> u64 {
         debug_assert!(self.all.iter().all(|partition| partition.number != number));
         self.last_epoch += 1;
         self.all.push(Partition {
             number,
             epoch: self.last_epoch,
-            since: Instant::now(),
+            since: now,
             state: State::Restoring,
         });
         self.last_epoch
@@ -135,11 +135,11 @@ impl<T: Task> Partitions<T> {
     }
 
     /// Throws a partition's state away; the epoch to restore it for.
-    pub(super) fn roll_back(&mut self, number: i32) -> u64 {
+    pub(super) fn roll_back(&mut self, number: i32, now: Instant) -> u64 {
         self.last_epoch += 1;
         for partition in self.all.iter_mut().filter(|partition| partition.number == number) {
             partition.epoch = self.last_epoch;
-            partition.since = Instant::now();
+            partition.since = now;
             partition.state = State::Restoring;
         }
         self.last_epoch
@@ -162,7 +162,7 @@ impl<T: Task> Partitions<T> {
             matches!(partition.state, State::Restoring),
             "it was restored twice"
         );
-        let mut active = Active::restored(restored, &self.terms, partition.since, Instant::now());
+        let mut active = Active::restored(restored, &self.terms, partition.since, effects.now());
         active.end_empty_replay(effects)?;
         partition.state = State::Restored(Box::new(active));
         Ok(())
@@ -183,7 +183,7 @@ impl<T: Task> Partitions<T> {
             }
             self.prepare(&group);
             // Once for all of them: a look at the clock costs as much as a good part of a record.
-            let now = Instant::now();
+            let now = effects.now();
             let mut runs = runs(&group);
             while let Some(run) = runs.next() {
                 if let Err(failure) = self.run(run, now, effects) {
@@ -312,7 +312,7 @@ impl<T: Task> Partitions<T> {
 
     /// What to ask about the partitions' ends. The end of a live one that has been silent for
     /// `idle_timeout` matters where such partitions are advanced.
-    pub(super) fn probes(&mut self, idle_timeout: Duration) -> Vec<Probe> {
+    pub(super) fn probes(&mut self, idle_timeout: Duration, now: Instant) -> Vec<Probe> {
         let (advances, aligns) = (self.terms.advances_idle, self.terms.aligns);
         let probe = |partition: &mut Partition<T>| {
             let (number, epoch) = (partition.number, partition.epoch);
@@ -325,8 +325,8 @@ impl<T: Task> Partitions<T> {
                 live,
                 // Where others wait for it, it matters soon whether one has anything left.
                 quiet: match live && aligns {
-                    true => active.is_quiet(SOON.min(idle_timeout)),
-                    false => active.tick_is_quiet(idle_timeout) && (advances || !live),
+                    true => active.is_quiet(SOON.min(idle_timeout), now),
+                    false => active.tick_is_quiet(idle_timeout, now) && (advances || !live),
                 },
             })
         };

@@ -74,6 +74,10 @@ pub(super) struct WorkerEffects<'a> {
 }
 
 impl Effects for WorkerEffects<'_> {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
     fn begin(&mut self) -> Result<(), Failure> {
         self.outbox.producer.begin()
     }

@@ -9,9 +9,11 @@
 //! `MILLRACE_SIMULATION_SCHEDULES` sets the number of schedules, `MILLRACE_SIMULATION_SEED` the
 //! first one's seed; a failure names its seed.
 
+mod clock;
 mod cluster;
 #[cfg(test)]
 pub(in crate::worker) mod digest;
+mod disturbed;
 mod numbered;
 #[cfg(test)]
 mod outside;
@@ -19,13 +21,16 @@ mod process;
 mod random;
 mod schedules;
 mod seen;
+mod trace;
 pub(in crate::worker) mod transaction;
 mod undisturbed;
+mod verify;
 mod world;
 
 pub use cluster::{LoggedRecord, Output};
 pub use random::Random;
-pub use schedules::run_schedules;
+pub use schedules::{assert_repeats, run_schedules};
 pub use seen::Seen;
+pub use trace::Trace;
 pub use transaction::{CODE, DEAD_LETTERS};
 pub use world::{Scenario, Simulation};

@@ -1,8 +1,6 @@
 //! What happens to a partition beside its records: advances of its watermark and changes of policy,
 //! each an event of its order with a control record.
 
-use std::time::Instant;
-
 use super::{Active, Effects, Tally, Terms, Work, stopped};
 use crate::Task;
 use crate::control::{ControlRecord, Directive};
@@ -27,7 +25,7 @@ impl<T: Task> Active<T> {
         self.work = Work::Torn;
         self.configure(effects)?;
         self.work = Work::Uncommitted;
-        tally.started.get_or_insert_with(Instant::now);
+        tally.started.get_or_insert_with(|| effects.now());
         Ok(())
     }
 
@@ -56,7 +54,7 @@ impl<T: Task> Active<T> {
             closed_until_ms: self.task.closed_until_ms(),
         };
         self.publish(&record, effects);
-        self.stated = Some(Instant::now());
+        self.stated = Some(effects.now());
     }
 
     /// A change of policy is an event of the partition's order, as an advance is.
@@ -85,7 +83,7 @@ impl<T: Task> Active<T> {
             return Err(failure);
         }
         self.directives += 1;
-        self.stated = Some(Instant::now());
+        self.stated = Some(effects.now());
         self.snapshots.state_changed();
         Ok(())
     }
@@ -103,7 +101,7 @@ impl<T: Task> Active<T> {
         self.work = Work::Torn;
         self.move_watermark(watermark_ms, effects)?;
         self.work = Work::Uncommitted;
-        tally.started.get_or_insert_with(Instant::now);
+        tally.started.get_or_insert_with(|| effects.now());
         // What it closes is awaited, however old the last record is.
         tally.newest_append_ms = -1;
         Ok(())
@@ -123,7 +121,7 @@ impl<T: Task> Active<T> {
         }
         self.directives += 1;
         self.snapshots.state_changed();
-        self.published = Some((watermark_ms, Instant::now()));
+        self.published = Some((watermark_ms, effects.now()));
         Ok(())
     }
 

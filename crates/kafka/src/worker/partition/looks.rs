@@ -11,12 +11,12 @@ use crate::stall::Look;
 impl<T: Task> Active<T> {
     /// Whether nothing was read since the last tick in a replay, or, of a live partition, for
     /// `idle_timeout`.
-    pub(in crate::worker) fn tick_is_quiet(&mut self, idle_timeout: Duration) -> bool {
+    pub(in crate::worker) fn tick_is_quiet(&mut self, idle_timeout: Duration, now: Instant) -> bool {
         match &mut self.phase {
             Phase::Replaying(replay) => {
                 replay.records == std::mem::replace(&mut replay.records_at_tick, replay.records)
             }
-            Phase::Live => self.is_quiet(idle_timeout),
+            Phase::Live => self.is_quiet(idle_timeout, now),
         }
     }
 

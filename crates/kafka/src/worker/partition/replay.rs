@@ -1,8 +1,6 @@
 //! The replay of a partition: what was done before the committed offset, done again with its outputs
 //! dropped.
 
-use std::time::Instant;
-
 use super::directives::repeat;
 use super::{Active, Phase, stopped};
 use crate::control::Directives;
@@ -90,7 +88,7 @@ impl<T: Task> Active<T> {
         }
         debug_assert!(self.committed.is_none_or(|committed| committed <= self.next));
         self.is_to_configure = self.terms.control.is_some() && !self.terms.policy.is_empty();
-        self.last_record = Instant::now();
+        self.last_record = effects.now();
         effects.went_live(&Replayed {
             partition: self.number,
             next: self.next,

@@ -31,13 +31,13 @@ impl SnapshotTimes {
         self.has_changed = true;
     }
 
-    pub(super) fn is_due(&self, interval: Duration) -> bool {
-        self.has_changed && self.taken.elapsed() >= interval
+    pub(super) fn is_due(&self, interval: Duration, now: Instant) -> bool {
+        self.has_changed && now.saturating_duration_since(self.taken) >= interval
     }
 
     /// One is taken, and waits for the store where that has room.
-    pub(in crate::worker) fn took(&mut self, is_queued: bool) {
-        self.taken = Instant::now();
+    pub(in crate::worker) fn took(&mut self, is_queued: bool, now: Instant) {
+        self.taken = now;
         self.has_changed &= !is_queued;
     }
 
@@ -57,7 +57,7 @@ impl SnapshotTimes {
     }
 
     /// Time since the last was stored.
-    pub(in crate::worker) fn age(&self) -> Duration {
-        self.stored.elapsed()
+    pub(in crate::worker) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.stored)
     }
 }

@@ -10,7 +10,7 @@ use crate::control::{ControlRecord, Directives, policy_at};
 use crate::refusals::KnownRefusals;
 use crate::worker::envelope::Envelope;
 use crate::worker::restore::Restored;
-use crate::{Beginning, InputRecord, Job, OutputRecord, RecordHeaders, Task as _};
+use crate::{Beginning, Controls, InputRecord, Job, OutputRecord, RecordHeaders, Task as _};
 
 /// Snapshots that are kept of a partition.
 const KEPT: usize = 3;
@@ -89,6 +89,8 @@ pub(super) struct Log {
     pub(super) records: Vec<Option<LoggedRecord>>,
     pub(super) committed: Option<i64>,
     pub(super) control: Vec<ControlRecord>,
+    /// How many of those retention has deleted: a restore does not find them.
+    pub(super) control_from: usize,
     pub(super) snapshots: Vec<Vec<u8>>,
     /// The worker that the group has given it to, and that worker's generation.
     pub(super) owner: (usize, u64),
@@ -117,46 +119,44 @@ impl Log {
         all.filter_map(|bytes| container::read_any(bytes).ok().map(|it| it.header.offset))
     }
 
-    /// What a restore by a worker of `job` finds.
+    /// What a restore by a worker of `job` finds; `None` if it has to wait.
     pub(super) fn restore<J: Job>(
         &self,
-        partition: i32,
-        epoch: u64,
+        (partition, epoch): (i32, u64),
         job: &J,
         speaker: &Speaker,
-    ) -> Restored<Numbered<J::Task>> {
+        controls: &mut Controls<'_>,
+    ) -> Option<Restored<Numbered<J::Task>>> {
+        let begins_at_ms = match self.committed {
+            None => begins_at_ms(job, partition, controls)?,
+            Some(_) => None,
+        };
+        let control = &self.control[self.control_from..];
         let layout = job.layout();
         let expected = Expected {
             job: job.name(),
             partition,
             fingerprint: &layout,
         };
-        let read = |bytes: &Vec<u8>| {
+        let usable = self.snapshots.iter().filter_map(|bytes| {
             let snapshot = container::read(bytes, &expected).ok()?;
             let (envelope, state) = Envelope::read(snapshot.state).ok()?;
-            let (offset, done) = (snapshot.header.offset, envelope.directives);
-            if Some(offset) > self.committed {
-                return None;
-            }
-            let mut task = task_under(job, partition, envelope.policy);
-            let restored = task.restore(state);
-            restored.unwrap_or_else(|reason| panic!("a whole snapshot is refused: {reason}"));
-            assert_eq!(task.watermark_ms(), snapshot.header.watermark_ms);
-            assert_eq!(task.policy(), envelope.policy);
-            Some((offset, done, task))
-        };
-        let newest = self.snapshots.iter().filter_map(read);
-        let newest = newest.max_by_key(|(offset, done, _)| (*offset, *done));
-        let (start, directives_done, task) = newest.unwrap_or_else(|| {
-            let known = self.committed.and_then(|_| policy_at(&self.control, 0));
-            let task = known.map_or_else(
-                || job.task(partition),
-                |policy| task_under(job, partition, policy),
-            );
-            (0, 0, task)
+            (Some(snapshot.header.offset) <= self.committed).then_some((snapshot.header, envelope, state))
         });
+        let newest = usable.max_by_key(|(header, envelope, _)| (header.offset, envelope.directives));
+        let (start, directives_done, task) = match newest {
+            Some((header, envelope, state)) => {
+                let task = task_of_state(job, partition, envelope.policy, state);
+                assert_eq!(task.watermark_ms(), header.watermark_ms);
+                (header.offset, envelope.directives, task)
+            }
+            None => {
+                let known = self.committed.and_then(|_| policy_at(control, 0));
+                (0, 0, fresh(job, partition, known))
+            }
+        };
         let replay_until = self.committed.unwrap_or(start);
-        Restored {
+        Some(Restored {
             partition,
             epoch,
             task: Numbered::new(partition, speaker, task),
@@ -164,30 +164,55 @@ impl Log {
             committed: self.committed,
             replay_until,
             directives_done,
-            directives: Directives::between(&self.control, start, directives_done, replay_until),
-            begins_at_ms: match self.committed {
-                None => begins_at_ms(job, partition),
-                Some(_) => None,
-            },
-            refusals: KnownRefusals::of(&self.control, Some(0)),
+            directives: Directives::between(control, start, directives_done, replay_until),
+            begins_at_ms,
+            refusals: KnownRefusals::of(control, Some(0)),
             cost: Duration::ZERO,
-        }
+        })
     }
 }
 
-/// The watermark that a partition begins with, where the job needs to know no other's control topic
-/// to say so.
-fn begins_at_ms(job: &impl Job, partition: i32) -> Option<i64> {
-    match job.beginning(partition, &mut |_, _| Ok(Vec::new())) {
-        Ok(Beginning::At(watermark_ms)) => Some(watermark_ms),
-        _ => None,
+/// The watermark that a partition begins with, if any; `None` if it has to wait.
+fn begins_at_ms(job: &impl Job, partition: i32, controls: &mut Controls<'_>) -> Option<Option<i64>> {
+    match job.beginning(partition, controls) {
+        Ok(Beginning::Anywhere) => Some(None),
+        Ok(Beginning::At(watermark_ms)) => Some(Some(watermark_ms)),
+        Ok(Beginning::NotYet(_)) => None,
+        Err(reason) => panic!("{reason}"),
     }
+}
+
+/// A task with the state of a snapshot, which has the same bytes again: nothing is forgotten.
+fn task_of_state<J: Job>(job: &J, partition: i32, policy: &str, state: &[u8]) -> J::Task {
+    let mut task = task_under(job, partition, policy);
+    let restored = task.restore(state);
+    restored.unwrap_or_else(|reason| panic!("a whole snapshot is refused: {reason}"));
+    assert_eq!(task.policy(), policy);
+    let mut again = Vec::with_capacity(state.len());
+    task.freeze().write(&mut again);
+    assert!(
+        again == state,
+        "partition {partition} is restored to another state"
+    );
+    task
+}
+
+/// A task without a state, with the policy that the log begins with, or with the job's.
+fn fresh<J: Job>(job: &J, partition: i32, known: Option<&str>) -> J::Task {
+    if let Some(policy) = known {
+        return task_under(job, partition, policy);
+    }
+    let task = job.task(partition);
+    assert_eq!(task.policy(), job.policy(), "a fresh task has another policy");
+    task
 }
 
 /// A fresh task with a policy that the job has written.
 pub(super) fn task_under<J: Job>(job: &J, partition: i32, policy: &str) -> J::Task {
     let task = job.task_under(partition, policy);
-    task.unwrap_or_else(|reason| panic!("{policy} is no policy: {reason}"))
+    let task = task.unwrap_or_else(|reason| panic!("{policy} is no policy: {reason}"));
+    assert_eq!(task.policy(), policy, "a fresh task has another policy");
+    task
 }
 
 /// The header of a snapshot.

@@ -6,7 +6,7 @@ use millrace_engine::{FrozenState, RestoreError};
 
 use super::outside;
 use super::random::mix;
-use super::{LoggedRecord, Random, Scenario, Simulation, run_schedules};
+use super::{LoggedRecord, Random, Scenario, Simulation, assert_repeats, run_schedules};
 use crate::{Beginning, Controls, InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 
 const CONFIGURED: u64 = 1 << 62;
@@ -22,18 +22,36 @@ const REFUSED: (u64, u64) = (2, 1);
 #[test]
 fn random_schedules_commit_what_an_undisturbed_run_commits() {
     let seen = run_schedules(SCHEDULES, |seed| {
-        let mut random = Random::new(seed);
-        let inputs = (0..PARTITIONS).map(|_| (0..RECORDS).map(|_| record(&mut random)).collect());
-        let inputs = inputs.collect();
-        let mut simulation = Simulation::new(&Digests, random.next_u64(), inputs);
-        outside::begin(seed);
-        simulation.run();
+        let mut simulation = run(seed);
         outside::agree();
         simulation.verify();
         simulation.seen()
     });
-    let has_all = seen.advances > 0 && seen.refused > 0 && seen.recalled > 0 && seen.forgotten > 0;
+    let of_some = [
+        seen.advances,
+        seen.refused,
+        seen.recalled,
+        seen.forgotten,
+        seen.grown,
+    ];
+    let has_all = of_some.iter().all(|times| *times > 0);
     assert!(has_all || seen.commits < 10_000, "{seen:?}");
+}
+
+#[test]
+fn one_seed_is_one_schedule() {
+    assert_repeats(|seed| vec![run(seed).into_trace()]);
+}
+
+fn run(seed: u64) -> Simulation<'static, Digests> {
+    let mut random = Random::new(seed);
+    let mut log = || (0..RECORDS).map(|_| record(&mut random)).collect();
+    let inputs = (0..PARTITIONS).map(|_| log()).collect();
+    let later = vec![log()];
+    let mut simulation = Simulation::new(&Digests, random.next_u64(), inputs).with_later(later);
+    outside::begin(seed);
+    simulation.run();
+    simulation
 }
 
 fn record(random: &mut Random) -> LoggedRecord {
@@ -159,6 +177,9 @@ impl Task for Digest {
         let policy = policy.parse().map_err(|_| TaskError::new(policy))?;
         if (self.policy, policy) == REFUSED {
             return Err(TaskError::new(format!("{policy} cannot follow {}", self.policy)));
+        }
+        if self.policy == policy {
+            return Ok(());
         }
         self.policy = policy;
         self.take(CONFIGURED, outbox);

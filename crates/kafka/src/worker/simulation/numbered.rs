@@ -37,6 +37,10 @@ impl<T: Task> Task for Numbered<T> {
         self.task.prepare(records);
     }
 
+    fn event_time_ms(&mut self, record: &InputRecord<'_>) -> Option<i64> {
+        self.task.event_time_ms(record)
+    }
+
     fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
         self.speaking().process(record, outbox)
     }
@@ -67,6 +71,10 @@ impl<T: Task> Task for Numbered<T> {
 
     fn open_until_ms(&self) -> Option<i64> {
         self.task.open_until_ms()
+    }
+
+    fn closed_until_ms(&self) -> Option<i64> {
+        self.task.closed_until_ms()
     }
 
     fn freeze(&mut self) -> FrozenState {

@@ -9,18 +9,21 @@ use millrace_engine::snapshot::SnapshotWriter;
 use millrace_kafka_batch::Report;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::clock::Clock;
 use super::cluster::{Cluster, Output, container_of};
 use super::numbered::{Numbered, Speaker};
 use super::random::Random;
+use super::trace::digest;
 use super::transaction::{Faults, Transaction};
 use crate::transaction::Failure;
 use crate::worker::effects::Effects as _;
+use crate::worker::envelope::Envelope;
 use crate::worker::partition::Active;
 use crate::worker::partitions::{Confirmed, Partitions};
 use crate::worker::restore::Restored;
 use crate::worker::side::Probed;
 use crate::worker::terms::Terms;
-use crate::{InputRecord, Job};
+use crate::{Controls, InputRecord, Job};
 
 /// The longest step of an idle partition's watermark.
 const MOST_ADVANCE_MS: usize = 30;
@@ -36,6 +39,7 @@ pub(super) struct Process<J: Job> {
     pub(super) generation: u64,
     job: Arc<J>,
     speaker: Speaker,
+    clock: Clock,
     pub(super) partitions: Partitions<Numbered<J::Task>>,
     pub(super) transaction: Transaction,
     /// Partitions that it has taken over from a snapshot.
@@ -50,14 +54,15 @@ pub(super) struct Process<J: Job> {
 }
 
 impl<J: Job> Process<J> {
-    pub(super) fn new(generation: u64, job: J) -> Self {
+    pub(super) fn new(generation: u64, job: J, clock: &Clock) -> Self {
         let speaker = Speaker::default();
         Self {
             generation,
             partitions: Partitions::new(Terms::of(&job)),
-            transaction: Transaction::of(&speaker),
+            transaction: Transaction::of(&speaker, clock),
             restored: 0,
             speaker,
+            clock: clock.clone(),
             job: Arc::new(job),
             positions: BTreeMap::new(),
             requests: Vec::new(),
@@ -71,12 +76,37 @@ impl<J: Job> Process<J> {
         self.job.control_topic()
     }
 
+    pub(super) fn tells_outputs(&self) -> bool {
+        self.job.tells_outputs()
+    }
+
+    /// Whether so many partitions of the input are more than it was prepared for.
+    pub(super) fn has_grown(&self, partitions: usize) -> bool {
+        self.job.source().is_some_and(|source| {
+            source.found(partitions as i32);
+            source.have_grown()
+        })
+    }
+
+    /// The state of a partition, which has the job's policy; `None` while it is being restored.
+    ///
+    /// # Panics
+    /// It has another policy.
+    pub(super) fn state(&mut self, partition: i32) -> Option<Vec<u8>> {
+        let active = self.partitions.active_of(partition)?;
+        let (mut container, mut state) = (Vec::new(), Vec::new());
+        active.freeze(&mut container).write(&mut state);
+        let envelope = Envelope::read(&container).map(|(envelope, _)| envelope.policy.to_owned());
+        assert_eq!(envelope, Ok(self.job.policy()), "partition {partition}");
+        Some(state)
+    }
+
     pub(super) fn has(&self, partition: i32) -> bool {
         self.positions.contains_key(&partition)
     }
 
     pub(super) fn assign(&mut self, partition: i32) {
-        let epoch = self.partitions.assign(partition);
+        let epoch = self.partitions.assign(partition, self.clock.now());
         self.requests.push((partition, epoch));
         let waiting = Position {
             at: 0,
@@ -92,12 +122,19 @@ impl<J: Job> Process<J> {
     }
 
     /// Begins or ends a restore, in any order.
-    pub(super) fn restore(&mut self, cluster: &Cluster, random: &mut Random) -> Result<(), Failure> {
+    pub(super) fn restore(
+        &mut self,
+        cluster: &Cluster,
+        random: &mut Random,
+        controls: &mut Controls<'_>,
+    ) -> Result<(), Failure> {
         if !self.requests.is_empty() && random.one_in(2) {
             let (partition, epoch) = self.requests.swap_remove(random.below(self.requests.len()));
             let log = &cluster.logs[partition as usize];
-            self.answers
-                .push(log.restore(partition, epoch, &*self.job, &self.speaker));
+            match log.restore((partition, epoch), &*self.job, &self.speaker, controls) {
+                Some(restored) => self.answers.push(restored),
+                None => self.requests.push((partition, epoch)),
+            }
         }
         if self.answers.is_empty() {
             return Ok(());
@@ -179,7 +216,7 @@ impl<J: Job> Process<J> {
             if let Some(position) = self.positions.get_mut(&number) {
                 position.is_paused = true;
             }
-            let epoch = self.partitions.roll_back(number);
+            let epoch = self.partitions.roll_back(number, self.clock.now());
             self.requests.retain(|(requested, _)| *requested != number);
             self.requests.push((number, epoch));
         }
@@ -216,13 +253,17 @@ impl<J: Job> Process<J> {
         self.frozen.retain(|(number, ..)| *number != partition);
     }
 
-    /// Takes a snapshot of each partition that is due, or writes one that was taken.
-    pub(super) fn snapshot(&mut self, cluster: &mut Cluster, random: &mut Random) {
+    /// Takes a snapshot of each partition that is due, or writes one that was taken: a number that
+    /// stands for what is stored.
+    pub(super) fn snapshot(&mut self, cluster: &mut Cluster, random: &mut Random) -> Option<u64> {
+        let mut stored = None;
         if !self.frozen.is_empty() {
             let (number, mut container, state) = self.frozen.swap_remove(random.below(self.frozen.len()));
             if !random.one_in(6) {
                 state.write(container.state());
-                cluster.log(number).store(container.finish());
+                let container = container.finish();
+                stored = Some(digest(&container));
+                cluster.log(number).store(container);
             } else if let Some(active) = self.partitions.active_of(number) {
                 active.snapshots.failed();
             }
@@ -230,14 +271,15 @@ impl<J: Job> Process<J> {
         for partition in self.partitions.iter_mut() {
             let number = partition.number();
             if let Some(active) = partition.active_mut()
-                && active.wants_snapshot(Duration::ZERO)
+                && active.wants_snapshot(Duration::ZERO, self.clock.now())
             {
                 let mut container = container_of(&*self.job, number, active.next(), active.watermark_ms());
                 let state = active.freeze(container.state());
-                active.snapshots.took(true);
+                active.snapshots.took(true, self.clock.now());
                 self.frozen.push((number, container, state));
             }
         }
+        stored
     }
 
     /// Sets the policy of partitions that have gone live with another.
@@ -277,7 +319,7 @@ impl<J: Job> Process<J> {
                 }
             }
         }
-        let probes = self.partitions.probes(Duration::ZERO);
+        let probes = self.partitions.probes(Duration::ZERO, self.clock.now());
         let probed = probes.into_iter().map(|probe| {
             let log = &cluster.logs[probe.partition as usize];
             Probed {
@@ -285,7 +327,7 @@ impl<J: Job> Process<J> {
                 end: log.end(),
                 at_end: log.is_empty_from(probe.next),
                 high: Some(log.end()),
-                written_until: Some(std::time::Instant::now()),
+                written_until: Some(self.clock.now()),
             }
         });
         self.probed = probed.collect();

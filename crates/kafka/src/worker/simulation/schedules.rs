@@ -4,7 +4,10 @@ use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Seen;
+use super::{Seen, Trace};
+
+/// Seeds that are run twice.
+const REPEATED: u64 = 20;
 
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| {
@@ -46,6 +49,20 @@ pub fn run_schedules(default_count: u64, run: impl Fn(u64) -> Seen + Sync) -> Se
         seen.assert_everything_happened();
     }
     seen
+}
+
+/// Runs some seeds twice each: a seed is one schedule, whatever the clock of the machine says.
+///
+/// # Panics
+/// Two runs of a seed are not the same.
+pub fn assert_repeats(run: impl Fn(u64) -> Vec<Trace>) {
+    for seed in 1..=REPEATED {
+        let (once, again) = (run(seed), run(seed));
+        assert_eq!(once.len(), again.len());
+        for (once, again) in once.iter().zip(&again) {
+            once.assert_is(again);
+        }
+    }
 }
 
 fn named(seed: u64, run: &impl Fn(u64) -> Seen) -> Seen {

@@ -32,6 +32,8 @@ pub struct Seen {
     /// Offsets that the group forgot, and that were found again at an earlier place from which
     /// nothing had come.
     pub forgotten: u64,
+    /// Partitions that were added to the input.
+    pub grown: u64,
     /// Outputs that were committed.
     pub outputs: u64,
 }
@@ -53,6 +55,7 @@ impl Seen {
         self.refused += other.refused;
         self.recalled += other.recalled;
         self.forgotten += other.forgotten;
+        self.grown += other.grown;
         self.outputs += other.outputs;
     }
 
@@ -75,6 +78,7 @@ impl Seen {
             refused: _,
             recalled: _,
             forgotten: _,
+            grown: _,
         } = *self;
         let all = [
             commits, aborts, unknown, fenced, crashes, losses, snapshots, restored, replayed, changes,

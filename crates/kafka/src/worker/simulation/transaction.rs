@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use rdkafka::error::KafkaError;
 
+use super::clock::Clock;
 use super::cluster::Output;
 use super::numbered::Speaker;
 use crate::control::ControlRecord;
@@ -44,6 +46,7 @@ pub(in crate::worker) struct Transaction {
     pub(super) faults: Faults,
     pub(super) replayed: u64,
     speaker: Speaker,
+    clock: Clock,
 }
 
 fn failure(is_fatal: bool, what: &str) -> Failure {
@@ -55,9 +58,10 @@ fn failure(is_fatal: bool, what: &str) -> Failure {
 }
 
 impl Transaction {
-    pub(super) fn of(speaker: &Speaker) -> Self {
+    pub(super) fn of(speaker: &Speaker, clock: &Clock) -> Self {
         Self {
             speaker: Arc::clone(speaker),
+            clock: clock.clone(),
             ..Self::default()
         }
     }
@@ -72,7 +76,7 @@ impl Transaction {
         *self = Self {
             replayed: self.replayed,
             total: self.total,
-            ..Self::of(&self.speaker)
+            ..Self::of(&self.speaker, &self.clock)
         };
     }
 
@@ -84,6 +88,10 @@ impl Transaction {
 }
 
 impl Effects for Transaction {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     fn begin(&mut self) -> Result<(), Failure> {
         if std::mem::take(&mut self.faults.begin) {
             return Err(failure(self.faults.is_fatal, "begin"));

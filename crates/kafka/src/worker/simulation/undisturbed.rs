@@ -9,8 +9,13 @@ use crate::worker::effects::Effects as _;
 use crate::{Job, Task};
 
 /// The outputs of one task over all that a log has, with the directives of its control topic by
-/// offset. What the control topic says besides must be true of this task too.
-pub(super) fn undisturbed<J: Job>(job: &J, partition: i32, log: &Log, seen: &mut Seen) -> Vec<Output> {
+/// offset, and its state. What the control topic says besides must be true of this task too.
+pub(super) fn undisturbed<J: Job>(
+    job: &J,
+    partition: i32,
+    log: &Log,
+    seen: &mut Seen,
+) -> (Vec<Output>, Vec<u8>) {
     let first = policy_at(&log.control, 0).unwrap_or_else(|| panic!("every partition is given a policy"));
     let mut task = task_under(job, partition, first);
     let mut outbox = Transaction::default();
@@ -34,7 +39,9 @@ pub(super) fn undisturbed<J: Job>(job: &J, partition: i32, log: &Log, seen: &mut
         }
     }
     assert!(records.next().is_none(), "a directive beyond the log's end");
-    outbox.take_sent()
+    let mut state = Vec::new();
+    task.freeze().write(&mut state);
+    (outbox.take_sent(), state)
 }
 
 /// Gives a task what a control record says, or holds it to it.
@@ -77,4 +84,7 @@ fn direct(
         }
     };
     done.unwrap_or_else(|reason| panic!("what was done cannot be repeated: {reason}"));
+    if let Some((_, closed_until_ms)) = record.policy() {
+        assert_eq!(closed_until_ms, task.closed_until_ms());
+    }
 }

@@ -1,20 +1,27 @@
-//! Workers over one cluster, and what happens to them.
+//! Workers over one cluster, and what they do.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use super::clock::Clock;
 use super::cluster::{Cluster, Log, LoggedRecord, Output};
 use super::process::Process;
 use super::random::Random;
 use super::seen::Seen;
+use super::trace::{Happening, digest};
 use super::transaction::Faults;
-use super::undisturbed::undisturbed;
+use crate::control::ControlRecord;
 use crate::transaction::Failure;
 use crate::{Job, WorkerError};
 
-const WORKERS: usize = 2;
+pub(super) const WORKERS: usize = 2;
 const STEPS: usize = 160;
 /// More than any schedule needs to come to its end.
 const DRAIN_STEPS: usize = 10_000;
+/// How long a step may take.
+const STEP_MS: [u64; 4] = [1, 20, 200, 700];
+/// A pause in which a partition's policy is to be stated anew.
+const PAUSE: Duration = Duration::from_secs(3_700);
 
 /// A job, whatever it is set to.
 pub trait Scenario {
@@ -27,22 +34,39 @@ pub trait Scenario {
 
     /// Takes from an output what another run of the same input would write otherwise.
     fn normalize(&self, _output: &mut Output) {}
+
+    /// What a partition of another job's control topic says, for [`Job::beginning`].
+    fn controls(&self, _topic: &str, _partition: i32) -> Vec<ControlRecord> {
+        Vec::new()
+    }
+
+    /// The input has so many partitions from now on.
+    fn grew(&self, _partitions: usize) {}
+
+    /// Whether the bytes of a state depend on its events alone, not on when it was restored.
+    fn has_one_state(&self) -> bool {
+        true
+    }
 }
 
 /// Two workers of a job over one cluster, disturbed by a schedule.
 pub struct Simulation<'s, S: Scenario> {
-    scenario: &'s S,
-    random: Random,
-    cluster: Cluster,
+    pub(super) scenario: &'s S,
+    pub(super) random: Random,
+    pub(super) clock: Clock,
+    pub(super) cluster: Cluster,
     /// What is to be written to each log.
-    inputs: Vec<VecDeque<LoggedRecord>>,
-    workers: Vec<Process<S::Job>>,
-    generation: u64,
+    pub(super) inputs: Vec<VecDeque<LoggedRecord>>,
+    /// The same, of partitions that are added later.
+    pub(super) later: VecDeque<Vec<LoggedRecord>>,
+    pub(super) workers: Vec<Process<S::Job>>,
+    pub(super) generation: u64,
     /// The settings that the next process starts with.
-    settings: u64,
+    pub(super) settings: u64,
     /// Whether failures are made.
-    is_calm: bool,
-    seen: Seen,
+    pub(super) is_calm: bool,
+    pub(super) seen: Seen,
+    pub(super) happenings: Vec<Happening>,
 }
 
 impl<'s, S: Scenario> Simulation<'s, S> {
@@ -52,16 +76,19 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         let settings = random.next_u64();
         let mut simulation = Self {
             scenario,
+            clock: Clock::default(),
             cluster: Cluster {
                 logs: inputs.iter().map(|_| Log::default()).collect(),
                 outputs: Vec::new(),
             },
             inputs: inputs.into_iter().map(VecDeque::from).collect(),
+            later: VecDeque::new(),
             workers: Vec::new(),
             generation: 0,
             settings,
             is_calm: false,
             seen: Seen::default(),
+            happenings: Vec::new(),
             random,
         };
         for _ in 0..WORKERS {
@@ -74,10 +101,17 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         simulation
     }
 
+    /// With partitions that are added to the input at some time of the schedule.
+    #[must_use]
+    pub fn with_later(mut self, inputs: Vec<Vec<LoggedRecord>>) -> Self {
+        self.later = inputs.into();
+        self
+    }
+
     /// A worker's process that begins.
-    fn process(&mut self) -> Process<S::Job> {
+    pub(super) fn process(&mut self) -> Process<S::Job> {
         let job = self.scenario.job(self.settings, self.random.next_u64());
-        Process::new(self.generation, job)
+        Process::new(self.generation, job, &self.clock)
     }
 
     /// What happened so far.
@@ -92,6 +126,16 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         &self.cluster.outputs
     }
 
+    /// What a partition's control topic says.
+    #[must_use]
+    pub fn controls(&self, partition: usize) -> &[ControlRecord] {
+        &self.cluster.logs[partition].control
+    }
+
+    pub(super) fn note(&mut self, what: &'static str, whose: usize, digest: u64) {
+        self.happenings.push(Happening { what, whose, digest });
+    }
+
     /// Runs the schedule, and lets everything come to its end.
     ///
     /// # Panics
@@ -100,13 +144,9 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         for _ in 0..STEPS {
             self.step();
         }
-        for partition in 0..self.inputs.len() {
-            self.produce(partition, usize::MAX);
-        }
-        self.is_calm = true;
-        (0..WORKERS).for_each(|worker| self.learn_losses(worker));
+        self.calm_down();
         for _ in 0..DRAIN_STEPS {
-            if self.workers.iter().all(|worker| worker.is_done(&self.cluster)) {
+            if self.is_done() {
                 return;
             }
             self.work();
@@ -114,7 +154,34 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         panic!("it does not come to an end");
     }
 
-    fn step(&mut self) {
+    /// Whether all there is was processed and committed.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let is_written = self.inputs.iter().all(VecDeque::is_empty);
+        is_written && self.workers.iter().all(|worker| worker.is_done(&self.cluster))
+    }
+
+    /// Writes all that is left, and disturbs nothing any more.
+    pub fn calm_down(&mut self) {
+        while self.grow() {}
+        self.is_calm = true;
+        (0..WORKERS).for_each(|worker| self.learn_losses(worker));
+        (0..WORKERS).for_each(|worker| self.look_for_partitions(worker));
+        for partition in 0..self.inputs.len() {
+            self.produce(partition, usize::MAX);
+        }
+    }
+
+    /// Adds to what is to be written to a log.
+    pub fn feed(&mut self, partition: usize, records: impl IntoIterator<Item = LoggedRecord>) {
+        self.inputs[partition].extend(records);
+        if self.is_calm {
+            self.produce(partition, usize::MAX);
+        }
+    }
+
+    /// A step of the schedule.
+    pub fn step(&mut self) {
         let (worker, partition) = (self.random.below(WORKERS), self.random.below(self.inputs.len()));
         match self.random.below(60) {
             0..8 => {
@@ -135,29 +202,47 @@ impl<'s, S: Scenario> Simulation<'s, S> {
                 self.settings = self.random.next_u64();
                 self.crash(worker);
             }
+            13 => self.cut_controls(partition),
+            14 if self.random.one_in(2) => _ = self.grow(),
+            15 => self.look_for_partitions(worker),
             _ => self.work(),
         }
     }
 
     /// What a worker does by itself.
-    fn work(&mut self) {
+    pub fn work(&mut self) {
         let worker = self.random.below(WORKERS);
+        self.clock.pass(match self.random.one_in(300) {
+            true => PAUSE,
+            false => Duration::from_millis(self.random.pick(&STEP_MS)),
+        });
         let faults = self.faults();
         let process = &mut self.workers[worker];
         let result = match self.random.below(13) {
             0..5 => process.batch(&self.cluster, &mut self.random, faults),
-            5..8 => process.restore(&self.cluster, &mut self.random),
+            5..8 => {
+                let scenario = self.scenario;
+                let mut controls = |topic: &str, number| Ok(scenario.controls(topic, number));
+                process.restore(&self.cluster, &mut self.random, &mut controls)
+            }
             8 if self.is_calm && self.random.one_in(2) => Ok(()),
             8 => process.probe(&self.cluster, &mut self.random, faults),
             12 => process.configure(faults),
             9 => {
-                process.snapshot(&mut self.cluster, &mut self.random);
-                self.seen.snapshots += 1;
+                self.snapshot(worker);
                 Ok(())
             }
             _ => return self.commit(worker),
         };
         self.settle(worker, &result);
+    }
+
+    pub(super) fn snapshot(&mut self, worker: usize) {
+        self.seen.snapshots += 1;
+        let stored = self.workers[worker].snapshot(&mut self.cluster, &mut self.random);
+        if let Some(stored) = stored {
+            self.note("snapshot", worker, stored);
+        }
     }
 
     fn faults(&mut self) -> Faults {
@@ -178,14 +263,16 @@ impl<'s, S: Scenario> Simulation<'s, S> {
     fn settle(&mut self, worker: usize, result: &Result<(), Failure>) {
         match result {
             Ok(()) => {}
-            Err(Failure::Abort(_)) => {
+            Err(Failure::Abort(reason)) => {
                 self.seen.aborts += 1;
+                self.note("abort", worker, digest(reason.as_bytes()));
                 self.workers[worker].roll_back();
             }
-            Err(Failure::Stop(WorkerError::Task { .. })) => {
+            Err(Failure::Stop(WorkerError::Task { reason, .. })) => {
                 // A policy that cannot take the present one's place: nothing is written, and other
                 // settings are tried.
                 self.seen.refused += 1;
+                self.note("refusal", worker, digest(reason.to_string().as_bytes()));
                 self.settings = self.random.next_u64();
                 self.crash(worker);
             }
@@ -204,7 +291,7 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         }
     }
 
-    fn commit(&mut self, worker: usize) {
+    pub(super) fn commit(&mut self, worker: usize) {
         let faults = self.faults();
         let process = &mut self.workers[worker];
         let offsets = match process.close(faults) {
@@ -240,153 +327,8 @@ impl<'s, S: Scenario> Simulation<'s, S> {
         let normalize = |output: &mut Output| self.scenario.normalize(output);
         self.cluster
             .commit(process.control_topic(), sent, normalize, offsets);
-    }
-
-    /// The worker is gone; another of its name has its partitions.
-    fn crash(&mut self, worker: usize) {
-        self.seen.crashes += 1;
-        let generation = self.workers[worker].generation;
-        self.count(worker);
-        self.generation += 1;
-        self.workers[worker] = self.process();
-        for partition in 0..self.inputs.len() {
-            if self.cluster.logs[partition].owner == (worker, generation) {
-                self.pass_over_markers(partition);
-                self.forget_offset(partition);
-                self.give(partition, worker);
-            }
-        }
-    }
-
-    /// Somebody commits the group's offset as a plain consumer does: beyond the markers that
-    /// follow.
-    fn pass_over_markers(&mut self, partition: usize) {
-        let log = &mut self.cluster.logs[partition];
-        while let Some(committed) = log.committed
-            && log.records.get(committed as usize) == Some(&None)
-            && self.random.one_in(2)
-        {
-            log.committed = Some(committed + 1);
-        }
-    }
-
-    /// The group forgets its offset, and a restore takes the one that the job proves: that of the
-    /// last control record, or of a snapshot, which is of a commit.
-    fn forget_offset(&mut self, partition: usize) {
-        let is_forgotten = self.random.one_in(4) && self.scenario.job(self.settings, 0).tells_outputs();
-        let log = &mut self.cluster.logs[partition];
-        let Some(told) = log.control.last().map(crate::control::ControlRecord::offset) else {
-            return;
-        };
-        if is_forgotten && log.committed.is_some() {
-            let proven = log.snapshot_offsets().max().map_or(told, |at| at.max(told));
-            self.seen.forgotten += u64::from(log.committed != Some(proven));
-            log.committed = Some(proven);
-            // A group loses its offsets when no member is left: nobody has a snapshot to store.
-            let number = partition as i32;
-            (self.workers.iter_mut()).for_each(|process| process.forget_frozen(number));
-        }
-    }
-
-    fn count(&mut self, worker: usize) {
-        let process = &mut self.workers[worker];
-        self.seen.replayed += std::mem::take(&mut process.transaction.replayed);
-        self.seen.restored += std::mem::take(&mut process.restored);
-    }
-
-    fn give(&mut self, partition: usize, worker: usize) {
-        let number = partition as i32;
-        let process = &mut self.workers[worker];
-        self.cluster.logs[partition].owner = (worker, process.generation);
-        if process.has(number) {
-            // It had lost the partition and did not know: it learns that before it is given it
-            // again.
-            process.roll_back();
-            process.give_up(number);
-        }
-        process.assign(number);
-    }
-
-    /// A worker hears which partitions are no longer its own.
-    fn learn_losses(&mut self, worker: usize) {
-        let process = &mut self.workers[worker];
-        for (partition, log) in self.cluster.logs.iter().enumerate() {
-            if process.has(partition as i32) && log.owner != (worker, process.generation) {
-                process.roll_back();
-                process.give_up(partition as i32);
-            }
-        }
-    }
-
-    /// A partition goes to another worker, after a commit.
-    fn rebalance(&mut self, partition: usize, to: usize) {
-        let (from, _) = self.cluster.logs[partition].owner;
-        self.commit(from);
-        let process = &mut self.workers[from];
-        process.snapshot(&mut self.cluster, &mut self.random);
-        process.give_up(partition as i32);
-        self.give(partition, to);
-    }
-
-    /// A partition goes to another worker, and the one that has it does not know.
-    fn lose(&mut self, partition: usize, to: usize) {
-        self.seen.losses += 1;
-        let (from, _) = self.cluster.logs[partition].owner;
-        self.give(partition, to);
-        if self.random.one_in(2) {
-            self.learn_losses(from);
-        }
-    }
-
-    /// Tears, damages or loses what lies in the store.
-    fn damage_snapshots(&mut self, partition: usize) {
-        let random = &mut self.random;
-        let snapshots = &mut self.cluster.logs[partition].snapshots;
-        let Some(last) = snapshots.last_mut() else { return };
-        match random.below(4) {
-            0 => last.truncate(random.below(last.len().max(1))),
-            1 => {
-                let (at, bit) = (random.below(last.len().max(1)), random.below(8));
-                if let Some(byte) = last.get_mut(at) {
-                    *byte ^= 1 << bit;
-                }
-            }
-            2 => _ = snapshots.pop(),
-            _ => snapshots.clear(),
-        }
-    }
-
-    /// Compares what was committed with what one task for each partition writes that never stopped
-    /// and has had the same directives: every output and every control record.
-    ///
-    /// # Panics
-    /// They are not the same, or a record was left.
-    pub fn verify(&mut self) {
-        (0..WORKERS).for_each(|worker| self.count(worker));
-        let job = self.scenario.job(0, 0);
-        for (number, log) in (0..).zip(&self.cluster.logs) {
-            assert!(log.is_empty_from(log.committed.unwrap_or(0)), "a record was left");
-            let mut expected = undisturbed(&job, number, log, &mut self.seen);
-            expected
-                .iter_mut()
-                .for_each(|output| self.scenario.normalize(output));
-            let found = self
-                .cluster
-                .outputs
-                .iter()
-                .filter(|output| output.source == number);
-            let mut count = 0;
-            for (nth, (found, expected)) in found.clone().zip(&expected).enumerate() {
-                assert_eq!(found, expected, "output {nth} of partition {number}");
-                count += 1;
-            }
-            let counts = (found.count(), expected.len());
-            assert_eq!(
-                counts,
-                (count, count),
-                "outputs of partition {number}, and expected"
-            );
-            self.seen.outputs += count as u64;
+        for (partition, offset) in offsets {
+            self.note("commit", worker, (*partition as u64) << 32 | *offset as u64);
         }
     }
 }
