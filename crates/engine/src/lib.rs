@@ -12,6 +12,7 @@ pub mod dedup;
 pub mod hash;
 pub mod index;
 mod key_table;
+pub mod keyed;
 pub mod near;
 pub mod operator;
 pub mod pages;

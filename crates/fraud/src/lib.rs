@@ -25,7 +25,6 @@ mod recent;
 pub mod rules;
 mod settings;
 mod state;
-mod table;
 
 pub use operator::DetectOperator;
 pub use policy::DetectPolicy;

@@ -6,6 +6,7 @@ use self::configure::Rules;
 use millrace_contract::Event as _;
 use millrace_domain::{Anomaly, Transaction, TransactionType};
 use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
+use millrace_engine::keyed::{Slot as _, Sweep};
 use millrace_engine::near;
 use millrace_engine::snapshot::StateReader;
 use millrace_engine::{Disposition, FrozenState, HashSeed, Operator, PolicyRefused, RestoreError, Watermark};
@@ -15,12 +16,11 @@ use crate::event_time::EventTime;
 use crate::finding::Finding;
 use crate::fingerprint;
 use crate::policy::DetectPolicy;
-use crate::profile::Profile;
+use crate::profile::{Profile, ProfileTable, UserKey};
 use crate::recent::RecentPool;
 use crate::rules::replay;
 use crate::settings::{DetectSettings, SettingError};
 use crate::state;
-use crate::table::ProfileTable;
 
 /// Places of the table that are swept for each accepted transaction. More than one, as each
 /// transaction may add a place, and the sweep has to catch up with the end.
@@ -65,7 +65,7 @@ pub struct DetectOperator {
     /// Ids of event times before this are not all remembered, whatever the horizon has become
     /// since.
     known_from_ms: i64,
-    sweep_at: u32,
+    sweep: Sweep,
     unknown_locations: u64,
 }
 
@@ -94,7 +94,7 @@ impl DetectOperator {
             replayed,
             profiles: ProfileTable::new(seed),
             known_from_ms: i64::MIN,
-            sweep_at: 0,
+            sweep: Sweep::default(),
             unknown_locations: 0,
         }
     }
@@ -157,7 +157,8 @@ impl DetectOperator {
         let forgotten_before_ms = self.watermark_less(self.policy.profile_retention_ms);
         let time_ms = transaction.transaction_time_ms;
         let time = EventTime::of_ms(time_ms);
-        let (place, _) = self.profiles.find_or_insert(&transaction.user_id, time);
+        let user = UserKey::of(&transaction.user_id);
+        let (place, _) = self.profiles.find_or_insert(user, || Profile::new(user, time));
         let profile = self.profiles.at(place);
         if profile.newest.ms() < forgotten_before_ms {
             let run = &mut profile.run;
@@ -214,11 +215,7 @@ impl DetectOperator {
 
     /// Looks at the next place of the table.
     fn sweep(&mut self) {
-        if self.sweep_at >= self.profiles.places() {
-            self.sweep_at = 0;
-        }
-        let place = self.sweep_at;
-        self.sweep_at += 1;
+        let place = self.sweep.next_of(self.profiles.places());
         self.sweep_place(place);
     }
 
@@ -295,7 +292,7 @@ impl Operator for DetectOperator {
         for (hashes, transaction) in hashes.iter_mut().zip(transactions) {
             *hashes = (
                 self.payloads.hash(&transaction.id()),
-                self.profiles.hash(&transaction.user_id),
+                self.profiles.hash(&UserKey::of(&transaction.user_id)),
             );
         }
         for &(id, user) in &*hashes {
@@ -418,7 +415,7 @@ impl Operator for DetectOperator {
         self.profiles = profiles;
         self.recent = recent;
         self.known_from_ms = known_from_ms;
-        self.sweep_at = 0;
+        self.sweep = Sweep::default();
         Ok(())
     }
 }

@@ -4,12 +4,18 @@ use std::mem::offset_of;
 
 use millrace_domain::city::CityNumber;
 use millrace_domain::{ShortId, TransactionId};
+use millrace_engine::keyed::{FrozenSlots, Slot, Table};
 use millrace_engine::snapshot::StateWriter;
 use millrace_engine::{HashSeed, near};
 
 use crate::event_time::EventTime;
 use crate::habit::Habits;
 use crate::recent::Run;
+
+/// The profiles of a partition's users.
+pub(crate) type ProfileTable = Table<Profile>;
+/// Every place of a table when it was frozen, free ones too.
+pub(crate) type FrozenProfiles = FrozenSlots<Profile>;
 
 /// A user's behaviour: two cache lines, whatever the user does. Recent purchases but the last are
 /// in a pool beside it, for as long as the velocity rule needs them.
@@ -73,11 +79,6 @@ impl UserKey {
         Self { low, high }
     }
 
-    #[inline]
-    pub(crate) fn hash(self, seed: HashSeed) -> u64 {
-        seed.hash_words((self.low, u64::from(self.high)))
-    }
-
     /// Appends the padded id.
     #[inline]
     pub(crate) fn write(self, writer: &mut StateWriter<'_>) {
@@ -105,9 +106,20 @@ impl Profile {
         near::ask(&self.user);
         near::ask(&self.place);
     }
+}
 
-    /// Whether the place in the table is free.
-    pub(crate) fn is_free(&self) -> bool {
-        self.user == UserKey::NOBODY
+impl Slot for Profile {
+    type Key = UserKey;
+
+    const FREE: Self = Self::new(UserKey::NOBODY, EventTime::NEVER);
+
+    #[inline]
+    fn key(&self) -> UserKey {
+        self.user
+    }
+
+    #[inline]
+    fn hash(user: &UserKey, seed: HashSeed) -> u64 {
+        seed.hash_words((user.low, u64::from(user.high)))
     }
 }

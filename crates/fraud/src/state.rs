@@ -2,15 +2,15 @@
 
 use millrace_domain::city::{self, CityNumber};
 use millrace_engine::dedup::Earlier;
+use millrace_engine::keyed::Slot as _;
 use millrace_engine::snapshot::{StateReader, StateWriter};
 use millrace_engine::{HashSeed, RestoreError, near};
 use millrace_payments::state::{ReadPayment as _, WritePayment as _};
 
 use crate::event_time::EventTime;
 use crate::habit::{CURRENCIES, Habit, Habits};
-use crate::profile::{Place, Profile};
+use crate::profile::{FrozenProfiles, Place, Profile, ProfileTable, UserKey};
 use crate::recent::{Entries, FrozenRecent, Recent, RecentPool, Run};
-use crate::table::{FrozenProfiles, ProfileTable};
 
 /// First byte of the state; see [`StateReader::version`].
 pub(crate) const VERSION: u8 = 0x24;
@@ -47,7 +47,7 @@ pub(crate) fn write_profiles(
             // Recent purchases lie anywhere: each look at them would wait for memory.
             let ahead = profiles.get(at + AHEAD);
             if let Some(first) = ahead.and_then(|profile| recent.earlier(&profile.run).first()) {
-                near::ask(&first.time_low);
+                near::ask(first);
             }
             if is_live(&profile) {
                 write_profile(writer, profile, recent.entries(&profile.run));
@@ -141,7 +141,8 @@ pub(crate) fn read_profiles(
         let at = reader.position();
         let user = reader.id_alone("user")?;
         let newest = read_event_time(reader, "time of a user")?;
-        let (place, is_new) = profiles.find_or_insert(&user, newest);
+        let (place, is_new) =
+            profiles.find_or_insert(UserKey::of(&user), || Profile::new(UserKey::of(&user), newest));
         if !is_new {
             return Err(RestoreError::Invalid {
                 what: "user, a second time",

@@ -1,5 +1,7 @@
 //! The rules of a policy, and what becomes of the state as it changes.
 
+use millrace_engine::keyed::Slot as _;
+
 use super::DetectOperator;
 use crate::event_time::EventTime;
 use crate::policy::DetectPolicy;

@@ -1,0 +1,13 @@
+//! State by key, for as long as it is needed: a table of slots of fixed size, and runs of what came
+//! last for some of the keys.
+//!
+//! A slot is what a job keeps of a key, a cache line or two whatever the key does ([`Table`]). What
+//! has no fixed size, as the events of a short span, is a run: its last entry lies in the slot, the
+//! earlier ones in a pool beside the table ([`Runs`]). Both are frozen for a snapshot page by page,
+//! and places that were freed are used again.
+
+mod runs;
+mod table;
+
+pub use runs::{Entries, Entry, FrozenRuns, Run, Runs};
+pub use table::{FrozenSlots, Slot, Sweep, Table};
