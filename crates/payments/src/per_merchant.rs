@@ -136,6 +136,17 @@ pub struct MerchantTotals {
 
 impl Totals for MerchantTotals {
     const LEN: usize = 8 + 16 + 8 + 16 + 8 + 8 + 8;
+    const EMPTY: Self = Self {
+        sums: Sums {
+            purchase_count: 0,
+            purchase_sum: Sum::ZERO,
+            refund_count: 0,
+            refund_sum: Sum::ZERO,
+            min_amount: Amount::MAX,
+            max_amount: Amount::MIN,
+        },
+        distinct_users: 0,
+    };
 
     #[inline]
     fn count(&self) -> u64 {

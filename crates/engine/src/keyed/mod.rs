@@ -5,9 +5,13 @@
 //! has no fixed size, as the events of a short span, is a run: its last entry lies in the slot, the
 //! earlier ones in a pool beside the table ([`Runs`]). Both are frozen for a snapshot page by page,
 //! and places that were freed are used again.
+//!
+//! [`Sessions`] are made of both.
 
 mod runs;
+pub mod sessions;
 mod table;
 
 pub use runs::{Entries, Entry, FrozenRuns, Run, Runs};
+pub use sessions::{Fold, SessionPolicy, Sessions};
 pub use table::{FrozenSlots, Slot, Sweep, Table};

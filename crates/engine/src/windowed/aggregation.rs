@@ -153,6 +153,8 @@ impl RareSlot {
 pub trait Totals: Copy + PartialEq + Debug + Send + Sync + 'static {
     /// The bytes that they have in a state.
     const LEN: usize;
+    /// Of no events: neutral where totals are merged.
+    const EMPTY: Self;
 
     /// How many events were added: whether a group has grown is told by it.
     fn count(&self) -> u64;

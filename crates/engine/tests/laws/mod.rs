@@ -86,6 +86,14 @@ where
     let (whole, sums) = stage_1(aggregation, events);
     let counted: u64 = sums.values().map(Totals::count).sum();
     assert_eq!(counted, events.len() as u64, "each event counts once");
+    for event in events.iter().take(5) {
+        let line = aggregation.open(aggregation.key(event));
+        assert_eq!(aggregation.totals(&line, None), A::Totals::EMPTY);
+    }
+    for totals in sums.values() {
+        assert_eq!(merged(A::Totals::EMPTY, totals), *totals);
+        assert_eq!(merged(*totals, &A::Totals::EMPTY), *totals);
+    }
     for output in &whole {
         if let PartialOutput::Contribution { contribution, .. } = output {
             check_form(&contribution.key, &contribution.totals);
