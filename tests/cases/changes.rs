@@ -3,8 +3,8 @@
 //! at the same places of the log.
 
 use anyhow::{Context, Result, ensure};
+use millrace_catalog::payments::topic;
 use millrace_codec::AnomalyReader;
-use millrace_domain::topic;
 use millrace_kafka::admin::Lookup;
 use millrace_kafka::topic_name;
 use millrace_settings::{Emit, Settings};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::executor::block_on;
+use millrace_catalog::{dead_letter, payments::topic};
 use millrace_codec::AggregateReader;
-use millrace_domain::topic;
 use millrace_kafka::topic_name;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
@@ -135,7 +135,7 @@ pub(super) async fn keep_headers_and_time(context: TestContext) -> Result<()> {
     writer
         .send(source, "u-1", &transaction(2, now_ms - 3_600_000), &own)
         .await?;
-    let dead = letters(&context, &topic::dead_letter(source), 1).await?;
+    let dead = letters(&context, &dead_letter(source), 1).await?;
     let late = letters(&context, topic::LATE, 1).await?;
     let sent = topics::read(&context.settings, source).await?;
     for (copies, original, said) in [
@@ -213,7 +213,7 @@ pub(super) async fn are_cut_and_never_the_end(mut context: TestContext) -> Resul
     })
     .await?;
     for (service, topic) in [("aggregator", source), ("elastic-sink", topic::AGGREGATES)] {
-        let letters = topics::read(&context.settings, &topic::dead_letter(topic)).await?;
+        let letters = topics::read(&context.settings, &dead_letter(topic)).await?;
         let is_cut = |letter: &&Record| {
             let mut names = letter.headers.iter().map(|(name, _)| name);
             names.any(|name| name.starts_with("truncated"))
@@ -244,7 +244,7 @@ async fn what_fits_is_whole(context: &TestContext, writer: &Writer) -> Result<()
     writer.send(source, "u-1", &noise(600_000), &own).await?;
     writer.send(results, "m-1", &noise(1_040_000), &own[1..]).await?;
     for (topic, count) in [(source, 3), (results, 1)] {
-        let found = letters(context, &topic::dead_letter(topic), count).await?;
+        let found = letters(context, &dead_letter(topic), count).await?;
         for letter in &found {
             ensure!(
                 letter.header("truncated").is_none(),
@@ -265,8 +265,8 @@ async fn what_fits_is_whole(context: &TestContext, writer: &Writer) -> Result<()
 /// Somebody makes the topics of letters take less, while the services run.
 async fn what_does_not_is_cut(context: &TestContext, writer: &Writer) -> Result<()> {
     let source = topic::TRANSACTIONS;
-    let dead = topic::dead_letter(source);
-    for topic in [&dead, &topic::dead_letter(topic::AGGREGATES)] {
+    let dead = dead_letter(source);
+    for topic in [&dead, &dead_letter(topic::AGGREGATES)] {
         limit_topic(context, topic, SMALL_LIMIT).await?;
     }
     let cut = cut_letter(context, writer, source, "u-1").await?;
@@ -305,7 +305,7 @@ async fn what_does_not_is_cut(context: &TestContext, writer: &Writer) -> Result<
 /// Sends a large record until one of its letters was cut: brokers take a while to hear of a topic's
 /// new limit.
 async fn cut_letter(context: &TestContext, writer: &Writer, source: &str, key: &str) -> Result<Record> {
-    let dead = topic::dead_letter(source);
+    let dead = dead_letter(source);
     wait_until("a letter that was cut", LIMIT, || async {
         let before = topics::read(&context.settings, &dead).await?.len();
         writer.send(source, key, &noise(900_000), &[]).await?;
@@ -342,7 +342,7 @@ pub(super) fn sent(report: &Value) -> u64 {
 pub(super) async fn are_replayed_once(context: TestContext) -> Result<()> {
     const COUNT: usize = 200;
     pipeline::init(&context).await?;
-    let (source, dead) = (topic::TRANSACTIONS, topic::dead_letter(topic::TRANSACTIONS));
+    let (source, dead) = (topic::TRANSACTIONS, dead_letter(topic::TRANSACTIONS));
     limit_topic(&context, &dead, SMALL_LIMIT).await?;
     let writer = Writer::new(&context)?;
     let mut aggregator = Service::start(&context, "aggregator", &["service", "aggregator"])?;
@@ -415,7 +415,7 @@ pub(super) async fn are_replayed_once(context: TestContext) -> Result<()> {
 
 /// A letter that was cut, whose source is deleted.
 async fn refuses_what_is_gone(context: &TestContext, writer: &Writer) -> Result<()> {
-    let (source, dead) = (topic::TRANSACTIONS, topic::dead_letter(topic::TRANSACTIONS));
+    let (source, dead) = (topic::TRANSACTIONS, dead_letter(topic::TRANSACTIONS));
     let before = topics::read(&context.settings, &dead).await?.len();
     let mut aggregator = Service::start(context, "aggregator", &["service", "aggregator"])?;
     writer.send(source, "u-gone", &noise(300_000), &[]).await?;

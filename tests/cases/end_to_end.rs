@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context, Result, ensure};
+use millrace_catalog::payments::topic;
 use millrace_codec::{AnomalyReader, LabelReader};
-use millrace_domain::{TransactionId, topic};
+use millrace_domain::TransactionId;
 use millrace_tests::checks::{check_aggregates, check_undisturbed};
 use millrace_tests::oracle::Expected;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use millrace::chaos::hasten;
 use millrace::metrics;
-use millrace_domain::topic;
+use millrace_catalog::{payments::topic, topic_spec};
 use millrace_kafka::client::{Properties, consumer_config};
 use millrace_kafka::topic_name;
 use millrace_settings::{Kafka, Settings};
@@ -32,7 +32,7 @@ pub(super) async fn is_found_for_every_partition(mut context: TestContext) -> Re
     context.settings.detector.worker.threads = 1;
     pipeline::init(&context).await?;
     let settings = &context.settings;
-    let spec = topic::ALL.iter().find(|spec| spec.name == topic::TRANSACTIONS);
+    let spec = topic_spec(topic::TRANSACTIONS);
     let partitions = usize::try_from(spec.context("the source topic")?.partitions)?;
 
     let first = Member::join(settings, Answers::OnlyAssignments)?;

@@ -1,7 +1,7 @@
 //! Partitions that are added to topics of a running pipeline.
 
 use anyhow::{Result, ensure};
-use millrace_domain::topic;
+use millrace_catalog::{dead_letter, payments::topic};
 use millrace_kafka::admin::Lookup;
 use millrace_kafka::topic_name;
 use millrace_settings::MisplacedRecords;
@@ -70,7 +70,7 @@ pub(super) async fn are_added_while_it_runs(mut context: TestContext) -> Result<
     let found = check_spans(&context).await?;
     eprintln!("partitions: {found:?}");
     check_undisturbed(&context).await?;
-    let dead = topics::read(&context.settings, &topic::dead_letter(topic::PARTIALS)).await?;
+    let dead = topics::read(&context.settings, &dead_letter(topic::PARTIALS)).await?;
     ensure!(dead.is_empty(), "{} contributions came too late", dead.len());
     let between = topics::read(&context.settings, topic::PARTIALS).await?;
     ensure!(

@@ -1,7 +1,7 @@
 //! Committed offsets that are lost, or set by hand.
 
 use anyhow::{Result, ensure};
-use millrace_domain::topic;
+use millrace_catalog::payments::topic;
 use millrace_kafka::client::{Properties, consumer_config};
 use millrace_kafka::topic_name;
 use millrace_settings::{LostPosition, Settings};

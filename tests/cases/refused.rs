@@ -1,7 +1,8 @@
 //! Transactions that are refused because of the registry's word, which it takes back.
 
 use anyhow::{Result, ensure};
-use millrace_domain::{Transaction, schema, topic};
+use millrace_catalog::{dead_letter, payments::topic};
+use millrace_domain::{Transaction, schema};
 use millrace_tests::pipeline::{LIMIT, Pipeline};
 use millrace_tests::registry_proxy::RegistryProxy;
 use millrace_tests::service::Service;
@@ -61,7 +62,7 @@ impl Scene {
 
     /// Waits until so many transactions in the writer's schema are dead letters.
     async fn letters(&self, count: usize) -> Result<Vec<Record>> {
-        let dead = topic::dead_letter(topic::TRANSACTIONS);
+        let dead = dead_letter(topic::TRANSACTIONS);
         wait_until(&format!("{count} refused transactions"), LIMIT, || async {
             let mut found = topics::read(&self.context.settings, &dead).await?;
             found.retain(|letter| letter.header("error.code").as_deref() == Some("refused_schema"));

@@ -1,12 +1,13 @@
 //! The codec against the real registry.
 
 use anyhow::{Context, Result, ensure};
+use millrace_catalog::payments::topic;
 use millrace_codec::reader::ReadError;
 use millrace_codec::registry::Compatibility;
 use millrace_codec::{
     DecodeError, Registry, RegistryError, SchemaFetcher, TransactionReader, framing, transaction,
 };
-use millrace_domain::{schema, topic};
+use millrace_domain::schema;
 use millrace_tests::pipeline::registry_config;
 use millrace_tests::{TestContext, sample};
 

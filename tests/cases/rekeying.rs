@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
+use millrace_catalog::{dead_letter, payments::topic};
 use millrace_codec::{AggregateReader, TransactionReader, framing, json, transaction};
-use millrace_domain::{ShortId, Transaction, TransactionId, topic};
+use millrace_domain::{ShortId, Transaction, TransactionId};
 use millrace_kafka::partition_for;
 use millrace_settings::MisplacedRecords;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
@@ -78,7 +79,7 @@ pub(super) async fn copies_meet_in_one_partition(mut context: TestContext) -> Re
     }
     check_keyed(&context).await?;
     let settings = &context.settings;
-    let letters = topics::read(settings, &topic::dead_letter(topic::TRANSACTIONS)).await?;
+    let letters = topics::read(settings, &dead_letter(topic::TRANSACTIONS)).await?;
     let sources: BTreeSet<_> = letters
         .iter()
         .map(|letter| (letter.header("source.partition"), letter.header("source.offset")))
@@ -95,8 +96,8 @@ pub(super) async fn copies_meet_in_one_partition(mut context: TestContext) -> Re
     }
     for name in [
         topic::LATE.to_owned(),
-        topic::dead_letter(topic::KEYED),
-        topic::dead_letter(topic::PARTIALS),
+        dead_letter(topic::KEYED),
+        dead_letter(topic::PARTIALS),
     ] {
         let found = topics::read(settings, &name).await?;
         ensure!(found.is_empty(), "{name} has {found:?}");

@@ -6,8 +6,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::{env, fs};
 
 use anyhow::{Result, ensure};
+use millrace_catalog::payments::topic;
 use millrace_codec::AggregateReader;
-use millrace_domain::{ShortId, Sum, topic};
+use millrace_domain::{ShortId, Sum};
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, topics};

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use millrace::metrics;
-use millrace_domain::topic;
+use millrace_catalog::payments::topic;
 use millrace_settings::LostPosition;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use millrace::metrics;
+use millrace_catalog::{payments::topic, topics};
 use millrace_codec::TransactionReader;
-use millrace_domain::topic;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 use millrace_tests::checks::{check_aggregates, check_undisturbed, source};
@@ -42,7 +42,7 @@ pub(super) async fn idle_advances_are_repeated(mut context: TestContext) -> Resu
     // A window waits for every source partition, and none has a record beyond the last one's end.
     let advanced = advanced_partitions(&context).await?;
     ensure!(
-        advanced == topic::ALL[0].partitions.unsigned_abs() as usize,
+        advanced == topics(false)[0].partitions.unsigned_abs() as usize,
         "{advanced} partitions were advanced to close the last windows"
     );
     let closed = check_aggregates(&context, 0).await?;

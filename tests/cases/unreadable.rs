@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use millrace::metrics;
-use millrace_domain::{Transaction, topic};
+use millrace_catalog::payments::topic;
+use millrace_domain::Transaction;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 use millrace_tests::checks::check_aggregates;

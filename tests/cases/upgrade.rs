@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use millrace_catalog::{dead_letter, payments::topic};
 use millrace_codec::{AggregateReader, Registry, transaction};
-use millrace_domain::{Transaction, schema, topic};
+use millrace_domain::{Transaction, schema};
 use millrace_tests::pipeline::{self, LIMIT, Pipeline, registry_config};
 use millrace_tests::{TestContext, sample, topics, wait_until};
 use rdkafka::ClientConfig;
@@ -61,7 +62,7 @@ pub(super) async fn a_new_field_passes_through(mut context: TestContext) -> Resu
         Ok((count == u64::from(3 * COUNT)).then_some(()))
     })
     .await?;
-    let dead = topics::read(&context.settings, &topic::dead_letter(topic::TRANSACTIONS)).await?;
+    let dead = topics::read(&context.settings, &dead_letter(topic::TRANSACTIONS)).await?;
     ensure!(dead.is_empty(), "{} dead letters", dead.len());
     pipeline.stop().await
 }

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::{Result, ensure};
+use millrace_catalog::payments::topic;
 use millrace_codec::TransactionReader;
-use millrace_domain::topic;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::verification::{Report, verified};

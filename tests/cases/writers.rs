@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use millrace_catalog::{dead_letter, payments::topic};
 use millrace_codec::{AggregateReader, framing, json, transaction};
-use millrace_domain::{Transaction, schema, topic};
+use millrace_domain::{Transaction, schema};
 use millrace_kafka::partition_for;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::registry_proxy::RegistryProxy;
@@ -87,7 +88,7 @@ pub(super) async fn are_read_or_named(mut context: TestContext) -> Result<()> {
 /// Each bad record is one dead letter whose text says what would be right.
 async fn check_reasons(context: &TestContext) -> Result<()> {
     let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for letter in topics::read(&context.settings, &topic::dead_letter(topic::TRANSACTIONS)).await? {
+    for letter in topics::read(&context.settings, &dead_letter(topic::TRANSACTIONS)).await? {
         let header = |name: &str| letter.header(name).context("a dead letter has its reason");
         reasons
             .entry(header("error.code")?)

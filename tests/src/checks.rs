@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use anyhow::{Context, Result, ensure};
+use millrace_catalog::{dead_letter, payments::topic};
 use millrace_codec::{AggregateReader, TransactionReader};
-use millrace_domain::topic;
 
 use crate::oracle::{self, Expected};
 use crate::topics::Record;
@@ -21,7 +21,7 @@ pub async fn check_aggregates(context: &TestContext, count: u64) -> Result<Expec
     let settings = &context.settings;
     let sent = topics::read(settings, topic::TRANSACTIONS).await?;
     let late = topics::read(settings, topic::LATE).await?;
-    let dead = topics::read(settings, &topic::dead_letter(topic::TRANSACTIONS)).await?;
+    let dead = topics::read(settings, &dead_letter(topic::TRANSACTIONS)).await?;
     let aggregates = topics::read(settings, topic::AGGREGATES).await?;
     let (window_ms, event_time) = (
         settings.aggregator.window_ms,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use millrace_domain::{Transaction, topic};
+use millrace_catalog::payments::topic;
+use millrace_domain::Transaction;
 use millrace_settings::Kafka;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use millrace::metrics;
-use millrace_domain::{Transaction, topic};
+use millrace_catalog::{dead_letter, payments::topic};
+use millrace_domain::Transaction;
 use millrace_settings::Settings;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -200,7 +201,7 @@ pub async fn must(
 /// # Errors
 /// Some were.
 pub async fn no_dead_letters(context: &TestContext) -> Result<()> {
-    let found = topics::read(&context.settings, &topic::dead_letter(topic::TRANSACTIONS)).await?;
+    let found = topics::read(&context.settings, &dead_letter(topic::TRANSACTIONS)).await?;
     let first = found.first().and_then(|record| record.header("error"));
     ensure!(
         found.is_empty(),

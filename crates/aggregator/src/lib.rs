@@ -16,10 +16,12 @@ mod settings;
 use std::sync::Arc;
 
 use anyhow::ensure;
+use millrace_catalog::payments::{AGGREGATE_MERGE, AGGREGATE_PARTIAL, topic};
+use millrace_catalog::topic_spec;
 use millrace_codec::{PartialReader, Registry, SchemaFetcher};
-use millrace_domain::{schema, topic};
+use millrace_domain::schema;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
-use millrace_kafka::{JobMetrics, SourcePartitions, topic_name, transactions_topic};
+use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
 use millrace_service::{
     Instance, Jobs, check_clients, handover, hash_seed, job_config, registry, source, topics,
 };
@@ -50,7 +52,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         aggregator.worker.instance.as_deref(),
         server.address().port(),
     )?;
-    source::warn_of_create_time(&settings.kafka, &transactions_topic(&settings));
+    source::warn_of_create_time(&settings.kafka, &source::transactions_topic(&settings));
     let config = job_config(&settings, &aggregator.worker, &aggregator.event_time, &instance);
     loop {
         let prepared = tokio::select! {
@@ -87,7 +89,7 @@ async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Res
 /// Wrong settings, a schema or a topic that is missing, brokers that do not answer, or `shutdown`.
 pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(PartialJob, MergeJob)> {
     let name = |topic| topic_name(&settings.kafka, topic);
-    let (transactions, partials) = (transactions_topic(settings), name(topic::PARTIALS));
+    let (transactions, partials) = (source::transactions_topic(settings), name(topic::PARTIALS));
     let aggregates = name(topic::AGGREGATES);
     let registry_config = registry::config(&settings.schema_registry);
     let client = Registry::new(registry_config.clone())?;
@@ -115,17 +117,14 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         seed,
         topics: PartialTopics {
             input: transactions,
-            control: name(match settings.rekeys() {
-                true => topic::AGGREGATES_KEYED_CONTROL,
-                false => topic::AGGREGATES_CONTROL,
-            }),
+            control: name(AGGREGATE_PARTIAL.control(settings.rekeys())),
             partials: partials.clone(),
-            partials_control: name(topic::PARTIALS_CONTROL),
+            partials_control: name(AGGREGATE_MERGE.control),
             late: name(topic::LATE),
         },
         source: Arc::new(SourcePartitions::new(
             &settings.kafka,
-            &transactions_topic(settings),
+            &source::transactions_topic(settings),
             source_partitions,
         )),
         upstream: settings.rekeys().then(|| source::rekeying(&settings.kafka)),
@@ -141,7 +140,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         seed,
         topics: MergeTopics {
             input: partials,
-            control: name(topic::PARTIALS_CONTROL),
+            control: name(AGGREGATE_MERGE.control),
             aggregates,
         },
         schema_id: aggregate_id,
@@ -155,7 +154,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
 /// stay empty, as a window of a merchant would be in two parts, each an aggregate of its own, where
 /// a merchant's partition changed in its midst.
 fn of_contract(name: &str, found: i32, topic: &str) -> anyhow::Result<i32> {
-    let partitions = topic::spec_of(name).map_or(found, |spec| spec.partitions);
+    let partitions = topic_spec(name).map_or(found, |spec| spec.partitions);
     ensure!(
         found >= partitions,
         "the topic {topic} has {found} partitions and must have {partitions}: `millrace init` makes it so"

@@ -12,7 +12,7 @@ use crate::metrics::{PartitionMetrics, WindowMetrics};
 use crate::settings;
 
 /// The name of stage 2.
-pub const NAME: &str = "aggregate-merge";
+pub const NAME: &str = millrace_catalog::payments::AGGREGATE_MERGE.name;
 
 /// The job of stage 2.
 #[derive(Debug, Clone)]

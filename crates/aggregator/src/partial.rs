@@ -19,7 +19,7 @@ use crate::metrics::{PartitionMetrics, WindowMetrics};
 use crate::{beginning, settings};
 
 /// The name of stage 1.
-pub const NAME: &str = "aggregate-partial";
+pub const NAME: &str = millrace_catalog::payments::AGGREGATE_PARTIAL.name;
 
 /// What the job of stage 1 is made of.
 #[derive(Debug, Clone)]

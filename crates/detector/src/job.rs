@@ -18,7 +18,7 @@ use crate::metrics::{DetectMetrics, PartitionMetrics};
 use crate::policy;
 
 /// The job's name.
-pub const NAME: &str = "detect";
+pub const NAME: &str = millrace_catalog::payments::DETECT.name;
 
 /// What the job is made of.
 #[derive(Debug, Clone)]

@@ -12,10 +12,11 @@ pub mod rules;
 
 use std::sync::Arc;
 
+use millrace_catalog::payments::{DETECT, topic};
 use millrace_codec::{Registry, SchemaFetcher};
-use millrace_domain::{schema, topic};
+use millrace_domain::schema;
 use millrace_fraud::DetectOperator;
-use millrace_kafka::{JobMetrics, SourcePartitions, topic_name, transactions_topic};
+use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
 use millrace_service::{
     Instance, Jobs, check_clients, handover, hash_seed, job_config, registry, source, topics,
 };
@@ -44,7 +45,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         detector.worker.instance.as_deref(),
         server.address().port(),
     )?;
-    source::warn_of_create_time(&settings.kafka, &transactions_topic(&settings));
+    source::warn_of_create_time(&settings.kafka, &source::transactions_topic(&settings));
     let config = job_config(&settings, &detector.worker, &detector.event_time, &instance);
     loop {
         let job = tokio::select! {
@@ -80,18 +81,12 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     let registry_config = registry::config(&settings.schema_registry);
     let client = Registry::new(registry_config.clone())?;
     let fetcher = SchemaFetcher::new(registry_config);
-    let input = transactions_topic(settings);
+    let input = source::transactions_topic(settings);
     let seed = hash_seed();
     Ok(DetectJob::new(DetectParts {
         operator: DetectOperator::new(&detect, seed)?,
         seed,
-        control: topic_name(
-            &settings.kafka,
-            match settings.rekeys() {
-                true => topic::ANOMALIES_KEYED_CONTROL,
-                false => topic::ANOMALIES_CONTROL,
-            },
-        ),
+        control: topic_name(&settings.kafka, DETECT.control(settings.rekeys())),
         max_future_ms: settings.detector.event_time.max_future_ms,
         source: Arc::new(SourcePartitions::new(
             &settings.kafka,

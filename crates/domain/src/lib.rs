@@ -18,7 +18,6 @@ pub mod label;
 pub mod money;
 pub mod plan;
 pub mod schema;
-pub mod topic;
 pub mod transaction;
 
 pub use aggregate::{Contribution, MerchantAggregate, Partial, PartialContent, Totals};

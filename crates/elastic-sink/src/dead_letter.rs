@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use millrace_domain::topic;
+use millrace_catalog::dead_letter;
 use millrace_kafka::client::idempotent_producer_config;
 use millrace_kafka::copies::{self, RecordCopy, SourceRecord, TopicLimits, header};
 use millrace_settings::Settings;
@@ -74,7 +74,7 @@ impl DeadLetters {
     /// The producer can never send again.
     pub async fn send(&self, entry: &Entry, code: &str, error: &str) -> anyhow::Result<()> {
         let topic = self.source_topic(entry.origin.partition.stream);
-        let target = topic::dead_letter(&topic);
+        let target = dead_letter(&topic);
         let headers = entry.record.headers();
         let source = SourceRecord {
             topic: &topic,

@@ -61,7 +61,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
     let instance = Instance::claim(
         &settings.kafka,
-        "elastic-sink",
+        metrics::OPERATOR,
         "elastic_sink.instance",
         settings.elastic_sink.instance.as_deref(),
         server.address().port(),

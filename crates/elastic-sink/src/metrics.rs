@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use millrace_catalog::Service;
 use millrace_telemetry::metrics::{
     DURATION_BUCKETS_S, MetricError, SIZE_BUCKETS_BYTES, counters, histogram, int_gauge, int_gauges,
 };
@@ -12,7 +13,7 @@ use crate::bulk::{IndexFault, RetryReason};
 use crate::stream::Stream;
 
 /// The value of the label `operator`.
-pub const OPERATOR: &str = "elastic-sink";
+pub const OPERATOR: &str = Service::ElasticSink.name();
 
 /// Every metric of the sink.
 #[derive(Debug, Clone)]

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use millrace_domain::{Transaction, topic};
-use millrace_kafka::{topic_name, transactions_topic};
+use millrace_catalog::{DocumentSpec, payments, stream};
+use millrace_domain::Transaction;
+use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 
 /// One of the topics, with its place in Elasticsearch.
@@ -21,33 +22,32 @@ impl Stream {
     /// Every stream.
     pub const ALL: [Self; 3] = [Self::Transactions, Self::Aggregates, Self::Anomalies];
 
+    /// The documents, as the catalog has them.
+    #[must_use]
+    pub const fn spec(self) -> &'static DocumentSpec {
+        match self {
+            Self::Transactions => &payments::TRANSACTION_DOCUMENTS,
+            Self::Aggregates => &payments::AGGREGATE_DOCUMENTS,
+            Self::Anomalies => &payments::ANOMALY_DOCUMENTS,
+        }
+    }
+
     /// The topic, before any prefix.
     #[must_use]
     pub const fn topic(self) -> &'static str {
-        match self {
-            Self::Transactions => topic::TRANSACTIONS,
-            Self::Aggregates => topic::AGGREGATES,
-            Self::Anomalies => topic::ANOMALIES,
-        }
+        self.spec().stream
     }
 
     /// The full name of the topic that is read: rekeyed transactions where there are such.
     #[must_use]
     pub fn read_topic(self, settings: &Settings) -> String {
-        match self {
-            Self::Transactions => transactions_topic(settings),
-            Self::Aggregates | Self::Anomalies => topic_name(&settings.kafka, self.topic()),
-        }
+        topic_name(&settings.kafka, stream(self.topic(), settings.rekeys()))
     }
 
     /// The name of the index template and of the indices, before the prefix and the month.
     #[must_use]
     pub const fn index(self) -> &'static str {
-        match self {
-            Self::Transactions => "millrace-transactions",
-            Self::Aggregates => "millrace-aggregates",
-            Self::Anomalies => "millrace-anomalies",
-        }
+        self.spec().index
     }
 }
 

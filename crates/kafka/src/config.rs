@@ -1,7 +1,6 @@
 //! What a job is run with.
 
-use millrace_domain::topic;
-use millrace_settings::{Kafka, Settings, Snapshots, Worker};
+use millrace_settings::{Kafka, Snapshots, Worker};
 
 /// What a job is run with, beside the job itself.
 #[derive(Debug, Clone)]
@@ -23,6 +22,9 @@ pub struct JobConfig {
     /// How far a partition's watermark stays behind its highest event time; an idle partition keeps
     /// that distance.
     pub max_disorder_ms: i64,
+    /// The full name of the topic that may stand in the place of a job's input, rekeyed: its
+    /// offsets are of another log, so that what is made of it has snapshots of its own.
+    pub rekeyed_topic: String,
 }
 
 impl JobConfig {
@@ -54,7 +56,7 @@ impl JobConfig {
     #[must_use]
     pub fn snapshot_folder(&self, job: &str, input: &str) -> String {
         let prefix = &self.kafka.topic_prefix;
-        match input == topic_name(&self.kafka, topic::KEYED) {
+        match input == self.rekeyed_topic {
             true => format!("{prefix}{job}.keyed"),
             false => format!("{prefix}{job}"),
         }
@@ -65,15 +67,4 @@ impl JobConfig {
 #[must_use]
 pub fn topic_name(kafka: &Kafka, name: &str) -> String {
     format!("{}{name}", kafka.topic_prefix)
-}
-
-/// The full name of the topic that transactions are read from: what producers write, or what the
-/// rekeying job makes of it.
-#[must_use]
-pub fn transactions_topic(settings: &Settings) -> String {
-    let name = match settings.rekeys() {
-        true => topic::KEYED,
-        false => topic::TRANSACTIONS,
-    };
-    topic_name(&settings.kafka, name)
 }

@@ -34,7 +34,7 @@ pub mod status;
 mod transaction;
 mod worker;
 
-pub use config::{JobConfig, topic_name, transactions_topic};
+pub use config::{JobConfig, topic_name};
 pub use error::WorkerError;
 pub use job::{Beginning, Controls, InputRecord, Job, Outbox, OutputRecord, Task, TaskError, Upstream};
 pub use metrics::JobMetrics;

@@ -23,7 +23,7 @@ impl OutboxState {
     pub(crate) fn new(job: &str, input_topic: &str) -> Self {
         Self {
             service: job.to_owned(),
-            dead_letter_topic: millrace_domain::topic::dead_letter(input_topic),
+            dead_letter_topic: millrace_contract::topic::dead_letter(input_topic),
             produced: Vec::new(),
             sent: 0,
             refusals: NewRefusals::default(),

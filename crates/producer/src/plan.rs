@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
+use millrace_catalog::{payments::topic, value_subject};
 use millrace_codec::Registry;
-use millrace_domain::{schema, topic};
+use millrace_domain::schema;
 use millrace_kafka::topic_name;
 use millrace_settings::{Format, Producer, Settings};
 use tracing::warn;
@@ -59,11 +60,11 @@ pub(crate) async fn encoder(
     }
     let registry = Registry::new(millrace_service::registry::config(&settings.schema_registry))?;
     if format == Format::Avro {
-        let subject = format!("{}-value", topics.transactions);
+        let subject = value_subject(&topics.transactions);
         encoder.transaction_schema_id = registry.register(&subject, schema::TRANSACTION).await?;
     }
     if with_labels {
-        let subject = format!("{}-value", topics.labels);
+        let subject = value_subject(&topics.labels);
         encoder.label_schema_id = registry.register(&subject, schema::FRAUD_LABEL).await?;
     }
     Ok(encoder)

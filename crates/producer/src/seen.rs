@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use millrace_catalog::payments::{AGGREGATE_PARTIAL, topic};
+use millrace_catalog::stream;
 use millrace_codec::{SchemaFetcher, TransactionReader};
-use millrace_domain::{Transaction, topic};
+use millrace_domain::Transaction;
 use millrace_kafka::client::{LogBridge, reader_config};
-use millrace_kafka::{partition_for, topic_name, transactions_topic};
+use millrace_kafka::{partition_for, topic_name};
 use millrace_settings::{MisplacedRecords, Settings};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -34,14 +36,8 @@ pub(crate) fn look(settings: &Settings) -> anyhow::Result<Stream> {
     let config = reader_config(&settings.kafka, "millrace-replay")?;
     let consumer: BaseConsumer<LogBridge> = config.create_with_context(LogBridge)?;
     let written = topic_name(&settings.kafka, topic::TRANSACTIONS);
-    let read = transactions_topic(settings);
-    let control = topic_name(
-        &settings.kafka,
-        match settings.rekeys() {
-            true => topic::AGGREGATES_KEYED_CONTROL,
-            false => topic::AGGREGATES_CONTROL,
-        },
-    );
+    let read = topic_name(&settings.kafka, stream(topic::TRANSACTIONS, settings.rekeys()));
+    let control = topic_name(&settings.kafka, AGGREGATE_PARTIAL.control(settings.rekeys()));
     let count = |topic: &str| {
         count_partitions(&consumer, topic)?
             .ok_or_else(|| anyhow!("there is no topic {topic}: `millrace init` creates it"))

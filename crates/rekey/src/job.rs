@@ -19,7 +19,7 @@ use crate::metrics::RekeyMetrics;
 use crate::policy::RekeyPolicy;
 
 /// The job's name.
-pub const NAME: &str = millrace_service::source::REKEY;
+pub const NAME: &str = millrace_catalog::payments::REKEY.name;
 
 /// How values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

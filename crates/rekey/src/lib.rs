@@ -14,8 +14,9 @@ pub mod policy;
 
 use std::sync::Arc;
 
+use millrace_catalog::payments::topic;
 use millrace_codec::{Registry, SchemaFetcher};
-use millrace_domain::{schema, topic};
+use millrace_domain::schema;
 use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
 use millrace_service::{Instance, Jobs, check_clients, handover, job_config, registry, source, topics};
 use millrace_settings::{Format, Settings};

@@ -8,19 +8,18 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use millrace_domain::topic;
+use millrace_catalog::payments::{self, topic};
 use millrace_kafka::admin::Lookup;
 use millrace_kafka::topic_name;
 use millrace_settings::{Kafka, Settings};
 use millrace_telemetry::Shutdown;
 
-use crate::source::REKEY;
-
 /// How long the offsets may take: a transaction may be about to change them.
 const LIMIT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 /// The jobs that read transactions, or what is made of them.
-const READERS: [&str; 2] = ["aggregate-partial", "detect"];
+const READERS: [&str; 2] = [payments::AGGREGATE_PARTIAL.name, payments::DETECT.name];
+const REKEY: &str = payments::REKEY.name;
 
 /// Offsets by partition.
 type Offsets = Vec<Option<i64>>;

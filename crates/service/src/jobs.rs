@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use millrace_catalog::payments::topic;
 use millrace_engine::HashSeed;
-use millrace_kafka::{Job, JobConfig, JobStatus, run_job};
+use millrace_kafka::{Job, JobConfig, JobStatus, run_job, topic_name};
 use millrace_settings::{EventTime, Settings, Worker};
 use millrace_telemetry::{Component, Shutdown};
 use tokio::task::JoinSet;
@@ -95,6 +96,7 @@ pub fn job_config(
         instance: instance.name().to_owned(),
         instance_key: instance.key(),
         max_disorder_ms: event_time.max_disorder_ms,
+        rekeyed_topic: topic_name(&settings.kafka, topic::KEYED),
     }
 }
 

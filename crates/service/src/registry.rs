@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use millrace_catalog::value_subject;
 use millrace_codec::reader::Contract;
 use millrace_codec::registry::Found;
 use millrace_codec::{Reader, Registry, RegistryConfig, RegistryError, SchemaFetcher};
@@ -44,7 +45,7 @@ pub fn tls(settings: &millrace_settings::Tls) -> millrace_http::Tls {
 /// # Errors
 /// The subject is not registered, or our schema is not compatible with what it has.
 pub async fn schema_id(registry: &Registry, topic: &str, schema: &str) -> anyhow::Result<u32> {
-    let subject = format!("{topic}-value");
+    let subject = value_subject(topic);
     let mut was_away: Option<Instant> = None;
     loop {
         match look_up(registry, &subject, schema).await {
@@ -82,7 +83,7 @@ pub async fn reader<T: Contract>(
 ) -> anyhow::Result<Reader<T>> {
     let reader = Reader::new(fetcher.clone());
     loop {
-        match registry.newest_writer_schema(&format!("{topic}-value")).await {
+        match registry.newest_writer_schema(&value_subject(topic)).await {
             Ok(Some((id, Found::Whole(schema)))) => return Ok(reader.with_schema(id, &schema)),
             Ok(_) => return Ok(reader),
             Err(error) if error.is_retriable() => {

@@ -1,9 +1,10 @@
 //! What has to be true of the source topic.
 
-use millrace_domain::topic;
+use millrace_catalog::payments::{REKEY, topic};
+use millrace_catalog::stream;
 use millrace_kafka::admin::{TimestampType, timestamp_type};
 use millrace_kafka::{Upstream, topic_name};
-use millrace_settings::Kafka;
+use millrace_settings::{Kafka, Settings};
 
 /// What a topic is told by that leaves its records' time to producers, in the log and by
 /// `millrace status`.
@@ -28,14 +29,18 @@ pub fn warn_of_create_time(kafka: &Kafka, topic: &str) {
     }
 }
 
-/// The name of the job that rekeys.
-pub const REKEY: &str = "rekey";
+/// The full name of the topic that transactions are read from: what producers write, or what the
+/// rekeying job makes of it.
+#[must_use]
+pub fn transactions_topic(settings: &Settings) -> String {
+    topic_name(&settings.kafka, stream(topic::TRANSACTIONS, settings.rekeys()))
+}
 
 /// The job that rekeys, as those see it that read what it writes.
 #[must_use]
 pub fn rekeying(kafka: &Kafka) -> Upstream {
     Upstream {
-        topic: topic_name(kafka, topic::TRANSACTIONS),
-        group: topic_name(kafka, &format!("millrace-{REKEY}")),
+        topic: topic_name(kafka, REKEY.input),
+        group: topic_name(kafka, &REKEY.group()),
     }
 }

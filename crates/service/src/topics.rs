@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use millrace_catalog::controls;
 use millrace_kafka::SourcePartitions;
 use millrace_kafka::admin::{self, Extended};
 use millrace_kafka::client::admin_config;
@@ -31,8 +32,9 @@ pub async fn partition_count(kafka: &Kafka, topic: &str, shutdown: &Shutdown) ->
 /// # Errors
 /// The cluster does not answer, or refuses: with what somebody has to do who may.
 pub async fn extend_controls(settings: &Settings) -> anyhow::Result<()> {
-    let (kafka, rekeys) = (settings.kafka.clone(), settings.rekeys());
-    for extended in tokio::task::spawn_blocking(move || admin::extend_controls(&kafka, rekeys)).await?? {
+    let (kafka, controls) = (settings.kafka.clone(), controls(settings.rekeys()));
+    let extend = move || admin::extend_controls(&kafka, &controls);
+    for extended in tokio::task::spawn_blocking(extend).await?? {
         let Extended {
             topic,
             from,

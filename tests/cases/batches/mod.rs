@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use millrace_domain::topic::TopicSpec;
+use millrace_catalog::TopicSpec;
 use millrace_kafka::admin::ensure_topics;
 use millrace_kafka::client::idempotent_producer_config;
 use millrace_kafka::topic_name;

@@ -5,8 +5,8 @@ mod templates;
 mod topics;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use millrace_catalog::{TopicSpec, payments::topic, topic_spec, topics};
 use millrace_codec::Registry;
-use millrace_domain::topic;
 use millrace_kafka::{admin, topic_name};
 use millrace_tests::pipeline::registry_config;
 use millrace_tests::service::Service;
@@ -44,10 +44,10 @@ pub(super) async fn is_idempotent(context: TestContext) -> Result<()> {
 
 /// A topic with other partitions is refused with both numbers, until it is deleted.
 pub(super) async fn refuses_other_partitions(context: TestContext) -> Result<()> {
-    let spec = topic::ALL[0];
+    let spec = topics(false)[0];
     let ensure_with = async |partitions: i32| {
         let kafka = context.settings.kafka.clone();
-        let wanted = topic::TopicSpec { partitions, ..spec };
+        let wanted = TopicSpec { partitions, ..spec };
         tokio::task::spawn_blocking(move || admin::ensure_topics(&kafka, &[wanted])).await
     };
     ensure_with(2).await??;
@@ -61,7 +61,7 @@ pub(super) async fn refuses_other_partitions(context: TestContext) -> Result<()>
         "the error names the topic and both numbers: {message}"
     );
     let kafka = context.settings.kafka.clone();
-    tokio::task::spawn_blocking(move || admin::delete_topics(&kafka, &topic::ALL)).await??;
+    tokio::task::spawn_blocking(move || admin::delete_topics(&kafka, topics(false))).await??;
     ensure_with(2).await??;
     Ok(())
 }
@@ -96,8 +96,8 @@ async fn ensure_settings(context: &TestContext, wanted: &[(&str, &str, &str)]) -
     Ok(())
 }
 
-fn named(name: &str) -> Result<&'static topic::TopicSpec> {
-    let found = topic::ALL.iter().find(|spec| spec.name == name);
+fn named(name: &str) -> Result<&'static TopicSpec> {
+    let found = topic_spec(name);
     found.with_context(|| format!("no topic {name}"))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
-use millrace_domain::topic;
+use millrace_catalog::payments::topic;
 use millrace_tests::{TestContext, pipeline};
 
 use super::{command, ensure_nothing_was_made, ensure_settings, prepare, setting};
@@ -18,7 +18,7 @@ const LEFT: [(&str, &str, &str); 8] = [
     (topic::TRANSACTIONS, "compression.type", "zstd"),
     (topic::TRANSACTIONS, "segment.bytes", "1048576"),
     (topic::TRANSACTIONS, "max.message.bytes", "2000000"),
-    (topic::MERCHANTS, "cleanup.policy", "delete"),
+    (topic::DEAD_LETTER_REPLAYS, "cleanup.policy", "delete"),
     (LETTERS, "max.message.bytes", "200000"),
     (OTHER_LETTERS, "segment.bytes", "1048576"),
 ];
@@ -86,7 +86,7 @@ pub(in crate::cases) async fn leaves_topics_of_others_alone(context: TestContext
     ensure!(forced.contains("retention.ms from -1 to 604800000"), "{forced}");
     let now = [
         (topic::TRANSACTIONS, "retention.ms", "604800000"),
-        (topic::MERCHANTS, "cleanup.policy", "compact"),
+        (topic::DEAD_LETTER_REPLAYS, "cleanup.policy", "compact"),
     ];
     ensure_settings(&context, &now).await?;
     ensure_settings(&context, &LEFT[2..5]).await

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use millrace_catalog::Service;
 use millrace_codec::RegistryError;
 use millrace_kafka::client::{consumer_config, leave_group};
 use millrace_kafka::copies::KeptRecord;
@@ -44,9 +45,6 @@ use crate::writer::Writer;
 use context::SinkContext;
 use flow::{Flow, Held};
 use pipeline::Pipeline;
-
-/// The consumer group, before any prefix.
-pub const GROUP: &str = "millrace-elastic-sink";
 
 /// The longest wait for a record, so that what is due by time is seen to.
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
@@ -113,7 +111,7 @@ impl Consumer {
             sink.set_aside_bytes,
             runtime.clone(),
         );
-        let group = topic_name(&settings.kafka, GROUP);
+        let group = topic_name(&settings.kafka, &Service::ElasticSink.group());
         let mut config = consumer_config(&settings.kafka, &group, &sink.consumer_properties)?;
         // A new group reads all there is: what is indexed already is answered 409.
         for (name, value) in [

@@ -32,14 +32,10 @@ use crate::stream::Stream;
 /// Above the built-in templates (100), as Elastic advises for one's own.
 const PRIORITY: u32 = 200;
 
-/// The mapping of a stream's documents, as the JSON files beside this module have it.
+/// The mapping of a stream's documents.
 #[must_use]
 pub const fn mapping_text(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Transactions => include_str!("transactions.json"),
-        Stream::Aggregates => include_str!("aggregates.json"),
-        Stream::Anomalies => include_str!("anomalies.json"),
-    }
+    stream.spec().mapping
 }
 
 /// The name of a stream's template.

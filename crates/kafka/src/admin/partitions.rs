@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use millrace_domain::topic::{CONTROLS, CONTROLS_OF_REKEYING};
+use millrace_contract::topic::ControlTopic;
 use millrace_settings::Kafka;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::error::RDKafkaErrorCode;
@@ -38,11 +38,11 @@ pub struct Extended {
 ///
 /// # Errors
 /// The cluster does not answer, or refuses.
-pub fn plan_controls(kafka: &Kafka) -> Result<Vec<Extended>, AdminError> {
+pub fn plan_controls(kafka: &Kafka, controls: &[ControlTopic]) -> Result<Vec<Extended>, AdminError> {
     let lookup = Lookup::connect(kafka)?;
     let mut all = Vec::new();
-    for (control, input) in CONTROLS.into_iter().chain(CONTROLS_OF_REKEYING) {
-        match behind(kafka, &lookup, control, input) {
+    for control in controls {
+        match behind(kafka, &lookup, *control) {
             // Each is made as it should be.
             Err(AdminError::UnknownTopic(_)) => {}
             found => all.extend(found?),
@@ -52,18 +52,16 @@ pub fn plan_controls(kafka: &Kafka) -> Result<Vec<Extended>, AdminError> {
 }
 
 /// Gives each control topic as many partitions as the topic has that its job reads, and waits until
-/// they have leaders. Of topics that have enough, nothing is changed. `rekeys`: those of rekeying
-/// too.
+/// they have leaders. Of topics that have enough, nothing is changed.
 ///
 /// # Errors
 /// The cluster does not answer, or refuses: it takes the right to alter these topics. A topic does
 /// not exist.
-pub fn extend_controls(kafka: &Kafka, rekeys: bool) -> Result<Vec<Extended>, AdminError> {
+pub fn extend_controls(kafka: &Kafka, controls: &[ControlTopic]) -> Result<Vec<Extended>, AdminError> {
     let lookup = Lookup::connect(kafka)?;
     let mut all = Vec::new();
-    let of_rekeying = CONTROLS_OF_REKEYING.into_iter().filter(|_| rekeys);
-    for (control, input) in CONTROLS.into_iter().chain(of_rekeying) {
-        if let Some(extended) = behind(kafka, &lookup, control, input)? {
+    for control in controls {
+        if let Some(extended) = behind(kafka, &lookup, *control)? {
             extend(kafka, &lookup, &extended)?;
             all.push(extended);
         }
@@ -72,13 +70,8 @@ pub fn extend_controls(kafka: &Kafka, rekeys: bool) -> Result<Vec<Extended>, Adm
 }
 
 /// How a control topic is to be extended, where it is.
-fn behind(
-    kafka: &Kafka,
-    lookup: &Lookup,
-    control: &str,
-    input: &str,
-) -> Result<Option<Extended>, AdminError> {
-    let (topic, input) = (topic_name(kafka, control), topic_name(kafka, input));
+fn behind(kafka: &Kafka, lookup: &Lookup, control: ControlTopic) -> Result<Option<Extended>, AdminError> {
+    let (topic, input) = (topic_name(kafka, control.topic), topic_name(kafka, control.input));
     let from = lookup.topic(&topic)?.partitions.len();
     let to = lookup.topic(&input)?.partitions.len();
     Ok((from < to).then_some(Extended {

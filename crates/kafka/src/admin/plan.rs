@@ -2,8 +2,8 @@
 //!
 //! docs/operations.md has the table for those who run it.
 
+use millrace_contract::topic::{MAX_COPY_BYTES, TopicSpec};
 use millrace_domain::plan::{Consent, Difference, Need};
-use millrace_domain::topic::{MAX_COPY_BYTES, TopicSpec};
 use millrace_settings::Kafka;
 
 /// What a broker's own default takes, in bytes: a batch of the client's default size fits into it.

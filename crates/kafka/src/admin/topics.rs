@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
+use millrace_contract::topic::TopicSpec;
 use millrace_domain::plan::{Action, Consent, Difference, State};
-use millrace_domain::topic::TopicSpec;
 use millrace_settings::Kafka;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigResource, ConfigSource, NewTopic, ResourceSpecifier,

@@ -11,7 +11,7 @@ mod timeouts;
 
 use std::collections::BTreeMap;
 
-use millrace_domain::topic::MAX_COPY_BYTES;
+use millrace_contract::topic::MAX_COPY_BYTES;
 use millrace_settings::{Kafka, Worker};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;

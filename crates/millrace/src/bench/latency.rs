@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use millrace_catalog::payments::topic;
 use millrace_codec::{AnomalyReader, SchemaFetcher, TransactionReader};
-use millrace_domain::{TransactionId, topic};
+use millrace_domain::TransactionId;
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;

@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
-use millrace_domain::topic;
+use millrace_catalog::topics;
 use millrace_kafka::admin::delete_topics;
 use millrace_settings::{MisplacedRecords, Settings};
 use millrace_stack::{LocalStack, Node};
@@ -82,7 +82,7 @@ impl Session {
     pub(super) async fn clear(&self, settings: &Settings, fleet: &mut Fleet) -> Result<()> {
         fleet.stop_all().await?;
         let kafka = settings.kafka.clone();
-        tokio::task::spawn_blocking(move || delete_topics(&kafka, &topic::ALL)).await??;
+        tokio::task::spawn_blocking(move || delete_topics(&kafka, topics(false))).await??;
         Ok(())
     }
 

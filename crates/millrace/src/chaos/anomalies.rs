@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
+use millrace_catalog::payments::topic;
 use millrace_codec::{AnomalyReader, DecodedAnomaly, SchemaFetcher};
-use millrace_domain::topic;
 use millrace_kafka::{InputRecord, OutputRecord, topic_name};
 use millrace_service::registry;
 use millrace_settings::Settings;

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use millrace_domain::topic;
+use millrace_catalog::{groups, topics};
 use millrace_kafka::admin::{Lookup, bounds};
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_kafka::topic_name;
 use millrace_settings::{Kafka, Settings};
 use rdkafka::consumer::BaseConsumer;
 
-use crate::status::GROUPS;
 use crate::wait::wait_until;
 
 const CALL: Duration = Duration::from_secs(10);
@@ -47,7 +46,7 @@ fn look(kafka: &Kafka) -> Result<Vec<String>> {
     };
     let (stable, all) = (reader("read_committed")?, reader("read_uncommitted")?);
     let mut open = Vec::new();
-    for spec in topic::ALL {
+    for spec in topics(false) {
         let name = topic_name(kafka, spec.name);
         for partition in lookup.topic(&name)?.partitions {
             let end = |reader: &BaseConsumer<LogBridge>| {
@@ -62,8 +61,8 @@ fn look(kafka: &Kafka) -> Result<Vec<String>> {
             }
         }
     }
-    for (group, topics) in GROUPS {
-        let group = topic_name(kafka, group);
+    for group in groups(false) {
+        let (group, topics) = (topic_name(kafka, &group.name), &group.topics);
         for topic in topics {
             // An offset that a transaction is about to change is an error.
             if let Err(error) = lookup.committed_offsets(&group, &topic_name(kafka, topic)) {

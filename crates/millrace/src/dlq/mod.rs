@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use millrace_catalog::{dead_letter, payments::topic};
 use millrace_codec::Registry;
-use millrace_domain::topic;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 
@@ -86,7 +86,7 @@ impl Letters {
     fn topics(&self, settings: &Settings) -> Topics {
         let name = match source_of(&self.topic) {
             Some(_) => self.topic.clone(),
-            None => topic::dead_letter(&self.topic),
+            None => dead_letter(&self.topic),
         };
         let source = match name == topic::LATE && settings.rekeys() {
             // The aggregator, whose late records they are, reads what was rekeyed.

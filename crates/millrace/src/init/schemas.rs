@@ -1,10 +1,12 @@
 //! The schemas, each as `<topic>-value`: with the compatibility FULL_TRANSITIVE where others write
 //! and Millrace reads, and BACKWARD where Millrace writes. A level is raised and never lowered.
 
+use millrace_catalog::payments::topic;
+use millrace_catalog::{TopicSpec, topics, value_subject};
 use millrace_codec::registry::{Compatibility, Found};
 use millrace_codec::{Registry, SchemaFetcher, TransactionReader};
 use millrace_domain::plan::{Consent, Difference, Item, Need, State};
-use millrace_domain::topic::{self, TopicSpec};
+
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 
@@ -41,9 +43,9 @@ impl Plan {
         let reader = TransactionReader::new(SchemaFetcher::new(config));
         let default = registry.default_compatibility().await?;
         let mut subjects = Vec::new();
-        for spec in &topic::all(settings.rekeys()) {
+        for spec in topics(settings.rekeys()) {
             let Some(schema) = spec.value_schema else { continue };
-            let name = format!("{}-value", topic_name(&settings.kafka, spec.name));
+            let name = value_subject(&topic_name(&settings.kafka, spec.name));
             let mut subject = subject(&registry, (spec, schema), name, (default.as_deref(), consent)).await?;
             if spec.name == topic::TRANSACTIONS && subject.exists {
                 subject

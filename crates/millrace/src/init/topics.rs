@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use millrace_catalog::{controls, topics};
 use millrace_domain::plan::{Consent, Difference, Item, Need, State};
-use millrace_domain::topic;
+
 use millrace_kafka::admin::{
     AdminError, Extended, Lookup, TopicPlan, apply_topics, extend_controls, plan_controls, plan_topics,
 };
@@ -20,17 +21,22 @@ pub(super) struct Plan {
 
 /// Looks at the topics that are there.
 pub(super) async fn plan(settings: &Settings, consent: Consent, deadline: &Deadline) -> anyhow::Result<Plan> {
-    let (kafka, specs) = (&settings.kafka, topic::all(settings.rekeys()));
+    let (kafka, specs) = (&settings.kafka, topics(settings.rekeys()));
     let service = format!("Kafka at {}", kafka.bootstrap_servers);
     deadline
         .until_final(&service, || enough_brokers(kafka, deadline.left()))
         .await?;
     let kafka = kafka.clone();
-    let look = move || Ok::<_, AdminError>((plan_topics(&kafka, &specs, consent)?, plan_controls(&kafka)?));
-    let (topics, controls) = tokio::task::spawn_blocking(look).await??;
+    let look = move || {
+        Ok::<_, AdminError>((
+            plan_topics(&kafka, specs, consent)?,
+            plan_controls(&kafka, &controls(true))?,
+        ))
+    };
+    let (topics, behind) = tokio::task::spawn_blocking(look).await??;
     let item = |topic: &TopicPlan| Item {
         name: format!("topic {}", topic.name),
-        state: match controls.iter().find(|control| control.topic == topic.name) {
+        state: match behind.iter().find(|control| control.topic == topic.name) {
             Some(control) => extended(topic.state.clone(), control, consent),
             None => topic.state.clone(),
         },
@@ -60,7 +66,7 @@ impl Plan {
         let (kafka, rekeys) = (settings.kafka.clone(), settings.rekeys());
         let work = move || {
             apply_topics(&kafka, &self.topics)?;
-            extend_controls(&kafka, rekeys)
+            extend_controls(&kafka, &controls(rekeys))
         };
         tokio::task::spawn_blocking(work).await??;
         self.items.iter().for_each(|item| steps.add_item(item));

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use millrace_aggregator::merge::{MergeJob, NAME};
+use millrace_catalog::{dead_letter, payments::topic};
 use millrace_codec::{AggregateReader, SchemaFetcher};
-use millrace_domain::topic;
 use millrace_kafka::{InputRecord, OutputRecord, topic_name};
 use millrace_service::registry;
 use millrace_settings::Settings;
@@ -70,7 +70,7 @@ pub(super) fn compare(settings: &Settings, job: &MergeJob) -> Result<Vec<Differe
         aggregates.found(&identity(&reader, payload)?, digest((message.key(), payload)));
         Ok(())
     })?;
-    let topic = topic_name(kafka, &topic::dead_letter(topic::PARTIALS));
+    let topic = topic_name(kafka, &dead_letter(topic::PARTIALS));
     copies::compare(kafka, topic, CODE, NAME, &mut dead_letters)?;
     Ok(vec![aggregates.end(), dead_letters.end()])
 }

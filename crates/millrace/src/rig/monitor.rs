@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
+use millrace_catalog::{Service, payments};
 use millrace_settings::Settings;
 
 use super::offsets::Offsets;
@@ -25,7 +26,7 @@ const BEFORE: Duration = Duration::from_secs(3);
 /// A lag that is low again must stay so for this long.
 const STEADY: Duration = Duration::from_secs(1);
 
-/// A consumer group of the pipeline. The order is that of `crate::status::GROUPS`.
+/// A consumer group of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// The aggregator's first stage.
@@ -43,6 +44,17 @@ impl Group {
     pub const ALL: [Self; 4] = [Self::Partial, Self::Merge, Self::Detect, Self::Sink];
     /// Those that read transactions and must never wait for Elasticsearch.
     pub const JOBS: [Self; 3] = [Self::Partial, Self::Merge, Self::Detect];
+
+    /// The job, or the service of documents, that it is of.
+    #[must_use]
+    pub const fn reader(self) -> &'static str {
+        match self {
+            Self::Partial => payments::AGGREGATE_PARTIAL.name,
+            Self::Merge => payments::AGGREGATE_MERGE.name,
+            Self::Detect => payments::DETECT.name,
+            Self::Sink => Service::ElasticSink.name(),
+        }
+    }
 }
 
 /// Where one group is.
@@ -64,7 +76,7 @@ impl Position {
 #[derive(Debug, Clone, Copy)]
 struct Look {
     at: SystemTime,
-    positions: [Option<Position>; 4],
+    positions: [Option<Position>; Group::ALL.len()],
 }
 
 /// The state just before a fault.
@@ -72,9 +84,9 @@ struct Look {
 pub struct Mark {
     /// When.
     pub at: SystemTime,
-    ends: [i64; 4],
+    ends: [i64; Group::ALL.len()],
     /// The lag at which a group is at the head.
-    levels: [i64; 4],
+    levels: [i64; Group::ALL.len()],
 }
 
 impl Mark {
@@ -215,8 +227,8 @@ impl Monitor {
         let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let mut mark = Mark {
             at,
-            ends: [0; 4],
-            levels: [self.slack; 4],
+            ends: [0; Group::ALL.len()],
+            levels: [self.slack; Group::ALL.len()],
         };
         for look in looks.iter().filter(|look| look.at + BEFORE >= at) {
             for (index, position) in look.positions.iter().enumerate() {

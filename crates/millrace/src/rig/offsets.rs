@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use millrace_catalog::groups;
 use millrace_kafka::admin::Lookup;
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_kafka::topic_name;
@@ -10,8 +11,7 @@ use millrace_settings::Settings;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::monitor::Position;
-use crate::status::GROUPS;
+use super::monitor::{Group, Position};
 
 type Client = BaseConsumer<LogBridge>;
 
@@ -30,14 +30,17 @@ impl Offsets {
     /// The settings are wrong, or a topic is missing.
     pub(super) fn new(settings: &Settings) -> Result<Self> {
         let lookup = Lookup::connect(&settings.kafka)?;
-        let group = |(group, topics): &(&str, &[&str])| {
-            let mut config = reader_config(&settings.kafka, &topic_name(&settings.kafka, group))?;
+        let group = |group: Group| {
+            let mut groups = groups(settings.rekeys()).iter();
+            let found = groups.find(|found| found.reader == group.reader());
+            let group = found.with_context(|| format!("there is no group of {}", group.reader()))?;
+            let mut config = reader_config(&settings.kafka, &topic_name(&settings.kafka, &group.name))?;
             // What is committed is told at once, also while a transaction is about to change it;
             // and the end is the log's, not that of the last transaction that has ended.
             config.set("isolation.level", "read_uncommitted");
             let client = config.create_with_context(LogBridge).context("a reader")?;
             let mut list = TopicPartitionList::new();
-            for topic in *topics {
+            for topic in &group.topics {
                 let topic = topic_name(&settings.kafka, topic);
                 for partition in lookup.topic(&topic)?.partitions {
                     list.add_partition_offset(&topic, partition.number, Offset::End)?;
@@ -46,13 +49,13 @@ impl Offsets {
             anyhow::Ok((client, list))
         };
         Ok(Self {
-            groups: GROUPS.iter().map(group).collect::<Result<_>>()?,
+            groups: Group::ALL.into_iter().map(group).collect::<Result<_>>()?,
         })
     }
 
     /// Where each group is; `None` where not every leader and coordinator answers.
-    pub(super) fn positions(&self) -> [Option<Position>; 4] {
-        let mut positions = [None; 4];
+    pub(super) fn positions(&self) -> [Option<Position>; Group::ALL.len()] {
+        let mut positions = [None; Group::ALL.len()];
         for (position, (client, list)) in positions.iter_mut().zip(&self.groups) {
             *position = look(client, list);
             if position.is_none() {

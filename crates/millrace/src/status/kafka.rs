@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use millrace_domain::topic;
+use millrace_catalog::groups;
 use millrace_kafka::admin::{Lookup, TimestampType, bounds, timestamp_type};
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_kafka::topic_name;
@@ -15,37 +15,6 @@ use serde::Serialize;
 use super::services::Part;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Who reads what: the group, before any prefix, and its topics.
-pub(crate) const GROUPS: [(&str, &[&str]); 4] = [
-    ("millrace-aggregate-partial", &[topic::TRANSACTIONS]),
-    ("millrace-aggregate-merge", &[topic::PARTIALS]),
-    ("millrace-detect", &[topic::TRANSACTIONS]),
-    (
-        millrace_elastic_sink::consumer::GROUP,
-        &[topic::TRANSACTIONS, topic::AGGREGATES, topic::ANOMALIES],
-    ),
-];
-
-/// [`GROUPS`] where transactions are rekeyed: their readers read what one more group makes of them.
-const GROUPS_OF_REKEYING: [(&str, &[&str]); 5] = [
-    ("millrace-rekey", &[topic::TRANSACTIONS]),
-    ("millrace-aggregate-partial", &[topic::KEYED]),
-    GROUPS[1],
-    ("millrace-detect", &[topic::KEYED]),
-    (
-        millrace_elastic_sink::consumer::GROUP,
-        &[topic::KEYED, topic::AGGREGATES, topic::ANOMALIES],
-    ),
-];
-
-/// Who reads what in an installation of these settings.
-pub(crate) fn groups_of(settings: &Settings) -> &'static [(&'static str, &'static [&'static str])] {
-    match settings.rekeys() {
-        true => &GROUPS_OF_REKEYING,
-        false => &GROUPS,
-    }
-}
 
 /// The cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -133,7 +102,7 @@ fn look_blocking(settings: &Settings) -> anyhow::Result<KafkaState> {
         .collect();
     brokers.sort_unstable();
     let mut topics = Vec::new();
-    for spec in topic::all(settings.rekeys()) {
+    for spec in millrace_catalog::topics(settings.rekeys()) {
         let name = topic_name(kafka, spec.name);
         let Some(found) = metadata.topics().iter().find(|topic| topic.name() == name) else {
             continue;
@@ -161,7 +130,7 @@ fn look_blocking(settings: &Settings) -> anyhow::Result<KafkaState> {
         }
         topics.push(topic);
     }
-    let groups = groups(settings, &topics)?;
+    let groups = lags(settings, &topics)?;
     Ok(KafkaState {
         brokers,
         topics,
@@ -169,24 +138,24 @@ fn look_blocking(settings: &Settings) -> anyhow::Result<KafkaState> {
     })
 }
 
-fn groups(settings: &Settings, topics: &[Topic]) -> anyhow::Result<Vec<Group>> {
+fn lags(settings: &Settings, known: &[Topic]) -> anyhow::Result<Vec<Group>> {
     let kafka = &settings.kafka;
     let lookup = Lookup::connect(kafka)?;
-    let mut groups = Vec::new();
-    for (group, read) in groups_of(settings) {
-        for name in *read {
+    let mut lags = Vec::new();
+    for group in groups(settings.rekeys()) {
+        for name in &group.topics {
             let topic = topic_name(kafka, name);
-            if !topics
+            if !known
                 .iter()
                 .any(|known| known.name == topic && known.offline == 0)
             {
                 continue;
             }
-            let name = format!("{}{group}", kafka.topic_prefix);
+            let name = topic_name(kafka, &group.name);
             let ends = lookup.end_offsets(&topic)?;
             let committed = lookup.committed_offsets(&name, &topic)?;
             let (lag, committed_partitions) = lag(&ends, &committed);
-            groups.push(Group {
+            lags.push(Group {
                 name,
                 topic,
                 lag,
@@ -194,7 +163,7 @@ fn groups(settings: &Settings, topics: &[Topic]) -> anyhow::Result<Vec<Group>> {
             });
         }
     }
-    Ok(groups)
+    Ok(lags)
 }
 
 /// The records between what is committed and the ends, and how many partitions have a commit.

@@ -11,7 +11,6 @@ use millrace_settings::Settings;
 use serde::Serialize;
 
 use kafka::KafkaState;
-pub(crate) use kafka::{GROUPS, groups_of};
 use services::{Part, Watermark};
 
 /// How to show it.

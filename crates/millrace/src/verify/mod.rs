@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use millrace_domain::topic;
+use millrace_catalog::payments::topic;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 

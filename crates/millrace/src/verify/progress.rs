@@ -1,12 +1,12 @@
 //! Which jobs have not read all there is: what they would bring cannot be called lost.
 
-use millrace_domain::topic;
+use millrace_catalog::payments::{DETECT, topic};
+use millrace_catalog::{Service, groups};
 use millrace_kafka::admin::Lookup;
 use millrace_kafka::topic_name;
 use millrace_settings::{Kafka, Settings};
 
 use super::log::TopicLog;
-use crate::status::groups_of;
 
 /// What is behind, each as `GROUP on TOPIC partitions 0, 2`.
 #[derive(Debug, Default)]
@@ -25,18 +25,18 @@ pub(super) fn behind(settings: &Settings) -> anyhow::Result<Behind> {
     let kafka = &settings.kafka;
     let lookup = Lookup::connect(kafka)?;
     let mut behind = Behind::default();
-    let (mut sink, detector) = (None, "millrace-detect");
-    for (group, topics) in groups_of(settings) {
-        match *group {
-            millrace_elastic_sink::consumer::GROUP => sink = Some(*group),
-            group if group == detector => {}
-            group => look(kafka, &lookup, group, topics, &mut behind.jobs)?,
-        }
+    let jobs = groups(settings.rekeys()).iter().filter(|group| group.is_job);
+    for group in jobs.filter(|group| group.reader != DETECT.name) {
+        look(kafka, &lookup, &group.name, &group.topics, &mut behind.jobs)?;
     }
     let compared = [topic::AGGREGATES, topic::ANOMALIES];
-    if let Some(sink) = sink {
-        look(kafka, &lookup, sink, &compared, &mut behind.sink)?;
-    }
+    look(
+        kafka,
+        &lookup,
+        &Service::ElasticSink.group(),
+        &compared,
+        &mut behind.sink,
+    )?;
     Ok(behind)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::Context;
+use millrace_catalog::Service;
 use millrace_codec::{AggregateReader, AnomalyReader, ReadError, SchemaFetcher, TransactionReader};
 use millrace_domain::{Currency, MerchantAggregate, ShortId};
 use millrace_kafka::copies;
@@ -17,7 +18,7 @@ use super::totals::{Totals, Windows, add_to};
 
 /// The service that may write a dead letter twice, as it writes outside transactions, and whose
 /// dead letters are good transactions for everybody else.
-const AT_LEAST_ONCE: &str = "elastic-sink";
+const AT_LEAST_ONCE: &str = Service::ElasticSink.name();
 
 pub(super) struct State {
     aggregate_reader: AggregateReader,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use millrace_catalog::{dead_letter, payments::topic, stream};
 use millrace_codec::SchemaFetcher;
-use millrace_domain::topic;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 
@@ -60,10 +60,7 @@ impl Topics {
     pub fn open(settings: &Settings) -> anyhow::Result<Self> {
         let kafka = &settings.kafka;
         let open = |name: &str| TopicLog::open(kafka, topic_name(kafka, name));
-        let source = match settings.rekeys() {
-            true => topic::KEYED,
-            false => topic::TRANSACTIONS,
-        };
+        let source = stream(topic::TRANSACTIONS, settings.rekeys());
         let fetcher = SchemaFetcher::new(millrace_service::registry::config(&settings.schema_registry));
         let transactions = open(source)?;
         let refusals = Refusals::of(&settings.aggregator, transactions.partitions());
@@ -72,14 +69,14 @@ impl Topics {
                 transactions,
                 origin: match settings.rekeys() {
                     true => {
-                        let letters = topic::dead_letter(topic::TRANSACTIONS);
+                        let letters = dead_letter(topic::TRANSACTIONS);
                         Some((open(topic::TRANSACTIONS)?, open(&letters)?))
                     }
                     false => None,
                 },
                 aggregates: open(topic::AGGREGATES)?,
                 late: open(topic::LATE)?,
-                dead_letters: open(&topic::dead_letter(source))?,
+                dead_letters: open(&dead_letter(source))?,
                 anomalies: open(topic::ANOMALIES)?,
                 labels: open(topic::FRAUD_LABELS)?,
             },

@@ -1,10 +1,11 @@
+use millrace_catalog::payments::topic::{DEAD_LETTER_REPLAYS, LATE, PARTIALS, TRANSACTIONS};
+use millrace_catalog::{topic_spec, topics};
 use millrace_domain::plan::Action;
-use millrace_domain::topic::{ALL, DEAD_LETTER_REPLAYS, LATE, MERCHANTS, PARTIALS, TRANSACTIONS};
 
 use super::*;
 
 fn spec(name: &str) -> &'static TopicSpec {
-    ALL.iter().find(|spec| spec.name == name).unwrap()
+    topic_spec(name).unwrap()
 }
 
 fn own(value: &str) -> Found {
@@ -54,13 +55,16 @@ fn the_source_is_stamped_by_the_broker_and_kept_for_seven_days() {
 
 #[test]
 fn reference_data_is_compacted_and_never_deleted() {
-    assert_eq!(setting(MERCHANTS, "cleanup.policy").as_deref(), Some("compact"));
-    assert_eq!(setting(MERCHANTS, "retention.ms"), None);
+    assert_eq!(
+        setting(DEAD_LETTER_REPLAYS, "cleanup.policy").as_deref(),
+        Some("compact")
+    );
+    assert_eq!(setting(DEAD_LETTER_REPLAYS, "retention.ms"), None);
 }
 
 #[test]
 fn what_a_new_topic_is_made_with_is_as_it_should_be() {
-    for spec in &ALL {
+    for spec in topics(false) {
         for (key, value) in settings_of_existing(&Kafka::default(), spec) {
             let found = own(&value);
             assert_eq!(difference(spec, key, &found, &value, Consent::default()), None);
@@ -115,7 +119,7 @@ fn a_compacted_topic_is_refused_with_what_to_do() {
             "{said}"
         );
     }
-    for topic in [MERCHANTS, DEAD_LETTER_REPLAYS] {
+    for topic in [DEAD_LETTER_REPLAYS] {
         let (action, _) = planned(topic, "cleanup.policy", &broker_default("delete"), "compact").unwrap();
         assert_eq!(action, Action::Keep);
     }
@@ -162,7 +166,7 @@ fn replicas_in_sync_stay() {
 
 #[test]
 fn fewer_partitions_are_refused_and_replicas_told() {
-    let (source, merchants) = (spec(TRANSACTIONS), spec(MERCHANTS));
+    let (source, merchants) = (spec(TRANSACTIONS), spec(DEAD_LETTER_REPLAYS));
     let said = partitions(source, 2).unwrap();
     assert_eq!(said.action, Action::Refuse);
     assert!(said.to_string().contains("is 2 and must be 5"), "{said}");

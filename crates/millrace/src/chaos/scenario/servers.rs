@@ -177,14 +177,14 @@ pub(super) async fn restart_all(pipeline: &mut Pipeline) -> Result<()> {
 
 /// Waits until every replica of the transactions is in sync: the next broker may go.
 async fn in_sync(pipeline: &Pipeline) -> Result<()> {
-    use millrace_domain::topic;
+    use millrace_catalog::topics;
     use millrace_kafka::{admin::Lookup, topic_name};
     wait_until("every replica in sync", LIMIT, || async {
         let kafka = pipeline.settings.kafka.clone();
         let look = move || {
             let lookup = Lookup::connect(&kafka)?;
             let mut behind = 0;
-            for spec in topic::ALL {
+            for spec in topics(false) {
                 let partitions = lookup.topic(&topic_name(&kafka, spec.name))?.partitions;
                 let lags = |it: &&millrace_kafka::admin::PartitionState| it.in_sync < it.replicas;
                 behind += partitions.iter().filter(lags).count();

@@ -1,0 +1,116 @@
+//! The services: their names, ports, and when they run.
+
+use crate::{PIPELINES, When};
+
+/// A service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// The generator.
+    Producer,
+    /// The aggregator.
+    Aggregator,
+    /// The detector.
+    Detector,
+    /// The Elasticsearch sink.
+    ElasticSink,
+    /// The job that rekeys, where the settings ask for it.
+    Rekey,
+}
+
+/// What is known of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceSpec {
+    /// Its command, container, log, Prometheus job, and the name in its metrics.
+    pub name: &'static str,
+    /// Port of `/metrics` and `/health/*`, by default.
+    pub port: u16,
+    /// Where it runs.
+    pub when: When,
+    /// What it does, in a line.
+    pub about: &'static str,
+}
+
+impl Service {
+    /// Every service.
+    pub const ALL: [Self; 5] = [
+        Self::Producer,
+        Self::Aggregator,
+        Self::Detector,
+        Self::ElasticSink,
+        Self::Rekey,
+    ];
+
+    /// What is known of it.
+    #[must_use]
+    pub const fn spec(self) -> &'static ServiceSpec {
+        match self {
+            Self::Producer => &ServiceSpec {
+                name: "producer",
+                port: 9101,
+                when: When::Always,
+                about: "Generates transactions, or replays files of them",
+            },
+            Self::Aggregator => &ServiceSpec {
+                name: "aggregator",
+                port: 9102,
+                when: When::Always,
+                about: "Adds transactions up for each merchant, currency and minute, exactly once",
+            },
+            Self::Detector => &ServiceSpec {
+                name: "detector",
+                port: 9103,
+                when: When::Always,
+                about: "Raises an alert for each fraud pattern in a user's transactions, exactly once",
+            },
+            Self::ElasticSink => &ServiceSpec {
+                name: "elastic-sink",
+                port: 9104,
+                when: When::Always,
+                about: "Writes transactions, aggregates and anomalies to Elasticsearch",
+            },
+            Self::Rekey => &ServiceSpec {
+                name: "rekey",
+                port: 9105,
+                when: When::Rekeyed,
+                about: "Writes each transaction in one form into its user's partition, exactly once",
+            },
+        }
+    }
+
+    /// Those of an installation that rekeys, or does not.
+    pub fn of(rekeys: bool) -> impl Iterator<Item = Self> {
+        let all = Self::ALL.into_iter();
+        all.filter(move |service| service.spec().when.holds(rekeys))
+    }
+
+    /// The service of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.name() == name)
+    }
+
+    /// Its command, container, log, Prometheus job, and the name in its metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// Its section of the settings.
+    #[must_use]
+    pub fn section(self) -> String {
+        self.name().replace('-', "_")
+    }
+
+    /// The consumer group of a service whose records are no job's, before any prefix.
+    #[must_use]
+    pub fn group(self) -> String {
+        format!("millrace-{}", self.name())
+    }
+
+    /// Whether it runs exactly-once jobs.
+    #[must_use]
+    pub fn has_jobs(self) -> bool {
+        let mut jobs = PIPELINES.iter().flat_map(|pipeline| pipeline.jobs);
+        jobs.any(|job| job.service == self)
+    }
+}

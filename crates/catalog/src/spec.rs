@@ -1,0 +1,170 @@
+//! What a pipeline is described by.
+
+use crate::Service;
+
+/// In which installations something is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// In all.
+    Always,
+    /// Where the transactions are read as they were written.
+    NotRekeyed,
+    /// Where the transactions are rekeyed first (`misplaced_records: rekey`).
+    Rekeyed,
+}
+
+impl When {
+    /// Whether it is there in an installation that rekeys, or does not.
+    #[must_use]
+    pub const fn holds(self, rekeys: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::NotRekeyed => !rekeys,
+            Self::Rekeyed => rekeys,
+        }
+    }
+}
+
+/// A pipeline: what flows, what is made of it, and where it can be searched.
+#[derive(Debug, Clone, Copy)]
+pub struct Pipeline {
+    /// Its name.
+    pub name: &'static str,
+    /// Its topics of records. Dead-letter and control topics follow from these and the jobs.
+    pub streams: &'static [StreamSpec],
+    /// Its exactly-once jobs.
+    pub jobs: &'static [JobSpec],
+    /// Its documents in Elasticsearch.
+    pub documents: &'static [DocumentSpec],
+}
+
+/// How long a stream is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// For `kafka.retention_ms`.
+    Time,
+    /// The newest record of each key, for ever.
+    Compacted,
+}
+
+/// Who writes a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// Any producer that keeps to the schema.
+    Others,
+    /// The jobs that name it among what they write.
+    Jobs,
+    /// A service, beside its jobs.
+    Service(Service),
+    /// A command of `millrace`.
+    Command(&'static str),
+}
+
+/// Who sends the records of a stream that cannot be decoded to its dead-letter topic. All others
+/// that read the stream count and skip them: one bad record is one dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadLetterOwner {
+    /// Where that holds.
+    pub when: When,
+    /// The job, or the service of documents, by name.
+    pub name: &'static str,
+}
+
+/// A topic of records, and what holds for whoever reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamSpec {
+    /// The topic's name, before any prefix.
+    pub name: &'static str,
+    /// Where there is such a topic.
+    pub when: When,
+    /// The stream that its readers would read if it were not there.
+    pub in_place_of: Option<&'static str>,
+    /// Partitions that it is made with.
+    pub partitions: i32,
+    /// How long it is kept.
+    pub retention: Retention,
+    /// Whether the broker stamps its records: as of every stream whose event times are bounded.
+    pub log_append_time: bool,
+    /// Whether its records are copies of another stream's, with headers.
+    pub takes_copies: bool,
+    /// The Avro schema of its values, where they have one.
+    pub value_schema: Option<&'static str>,
+    /// Who writes it.
+    pub writer: Writer,
+    /// Commands of `millrace` that read it, beside jobs and documents.
+    pub commands: &'static [&'static str],
+    /// Who owns its dead letters: of a stream that jobs or documents read, exactly one in every
+    /// installation.
+    pub dead_letters: &'static [DeadLetterOwner],
+}
+
+impl StreamSpec {
+    /// A stream that the pipeline's jobs write.
+    #[must_use]
+    pub const fn of_jobs(name: &'static str, partitions: i32) -> Self {
+        Self {
+            name,
+            when: When::Always,
+            in_place_of: None,
+            partitions,
+            retention: Retention::Time,
+            log_append_time: false,
+            takes_copies: false,
+            value_schema: None,
+            writer: Writer::Jobs,
+            commands: &[],
+            dead_letters: &[],
+        }
+    }
+}
+
+/// An exactly-once job.
+#[derive(Debug, Clone, Copy)]
+pub struct JobSpec {
+    /// Its name, as metrics, snapshots and its consumer group have it.
+    pub name: &'static str,
+    /// The service that runs it.
+    pub service: Service,
+    /// Where it runs.
+    pub when: When,
+    /// The stream that it reads, or what stands in its place.
+    pub input: &'static str,
+    /// Its control topic: idle advances and changes of its settings, one partition for each of its
+    /// input.
+    pub control: &'static str,
+    /// Its control topic where another stream stands in the input's place, whose offsets are of
+    /// another log.
+    pub control_in_place: Option<&'static str>,
+    /// The streams that it writes.
+    pub writes: &'static [&'static str],
+}
+
+impl JobSpec {
+    /// The job's consumer group, before any prefix.
+    #[must_use]
+    pub fn group(&self) -> String {
+        format!("millrace-{}", self.name)
+    }
+
+    /// The control topic, before any prefix.
+    #[must_use]
+    pub const fn control(&self, rekeys: bool) -> &'static str {
+        match self.control_in_place {
+            Some(control) if rekeys => control,
+            _ => self.control,
+        }
+    }
+}
+
+/// Documents made of a stream, in indices of their own by month.
+#[derive(Debug, Clone, Copy)]
+pub struct DocumentSpec {
+    /// The stream, or what stands in its place.
+    pub stream: &'static str,
+    /// The service that writes them.
+    pub service: Service,
+    /// Name of the index template, and of the indices before the month, before any prefix.
+    pub index: &'static str,
+    /// The mapping of the indices, as Elasticsearch takes it.
+    pub mapping: &'static str,
+}

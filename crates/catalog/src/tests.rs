@@ -1,0 +1,214 @@
+use millrace_contract::topic::ControlTopic;
+
+use crate::payments::{self, topic};
+use crate::{
+    DeadLetterOwner, PIPELINES, Pipeline, Service, StreamSpec, TopicSpec, When, Writer, check, controls,
+    groups, topics,
+};
+
+#[test]
+fn the_table_is_in_order() {
+    let services = Service::ALL.map(|service| *service.spec());
+    assert_eq!(check::of_services(&services), [""; 0]);
+    for rekeys in [false, true] {
+        assert_eq!(check::of_pipelines(PIPELINES, rekeys), [""; 0]);
+        assert_eq!(check::of_topics(topics(rekeys)), [""; 0]);
+    }
+}
+
+#[test]
+fn a_service_with_the_name_or_port_of_another_is_found() {
+    let [producer, aggregator, ..] = Service::ALL.map(|service| *service.spec());
+    let mut other = aggregator;
+    other.port = producer.port;
+    assert_eq!(
+        check::of_services(&[producer, aggregator, other]),
+        [
+            "producer and aggregator have port 9101",
+            "two services are called aggregator"
+        ]
+    );
+}
+
+/// What is found of a pipeline of one stream, that nobody rekeys.
+fn found(stream: StreamSpec, documents: &'static [crate::DocumentSpec]) -> Vec<String> {
+    let pipeline = Pipeline {
+        name: "one",
+        streams: Vec::leak(vec![stream]),
+        jobs: &[],
+        documents,
+    };
+    check::of_pipelines(&[&pipeline], false)
+}
+
+#[test]
+fn a_stream_that_nobody_reads_writes_or_answers_for_is_found() {
+    const SINK: &[DeadLetterOwner] = &[DeadLetterOwner {
+        when: When::Always,
+        name: "elastic-sink",
+    }];
+    const DOCUMENTS: &[crate::DocumentSpec] = &[payments::TRANSACTION_DOCUMENTS];
+    let good = StreamSpec {
+        writer: Writer::Others,
+        dead_letters: SINK,
+        ..StreamSpec::of_jobs(topic::TRANSACTIONS, 5)
+    };
+    assert_eq!(found(good, DOCUMENTS), [""; 0]);
+    let unread = StreamSpec {
+        dead_letters: &[],
+        ..good
+    };
+    assert_eq!(found(unread, &[]), ["nobody reads financial_transactions"]);
+    let unwritten = StreamSpec {
+        writer: Writer::Jobs,
+        ..good
+    };
+    assert_eq!(
+        found(unwritten, DOCUMENTS),
+        ["financial_transactions is said to be written by Jobs, and a job writes it: false"]
+    );
+    let unowned = "financial_transactions has 0 owners of its dead letters";
+    assert_eq!(found(unread, DOCUMENTS), [unowned]);
+    let of_another = StreamSpec {
+        dead_letters: &[DeadLetterOwner {
+            when: When::Always,
+            name: "detect",
+        }],
+        ..good
+    };
+    assert_eq!(
+        found(of_another, DOCUMENTS),
+        ["detect owns the dead letters of financial_transactions, and does not read it"]
+    );
+    let elsewhere = StreamSpec {
+        name: "other",
+        ..good
+    };
+    let problems = found(elsewhere, DOCUMENTS);
+    assert!(
+        problems.contains(&"elastic-sink reads financial_transactions, which there is not".to_owned()),
+        "{problems:?}"
+    );
+}
+
+fn kind(topic: &TopicSpec) -> &'static str {
+    match topic {
+        TopicSpec { compacted: true, .. } => "compacted",
+        TopicSpec {
+            takes_copies: true, ..
+        } => "copies",
+        TopicSpec {
+            value_schema: Some(_),
+            ..
+        } => "records",
+        _ => "control",
+    }
+}
+
+/// The names are a contract: clusters have them. In the order in which `init` tells of them.
+#[test]
+fn payments_have_these_topics() {
+    let found = |rekeys| -> Vec<_> {
+        let all = topics(rekeys).iter();
+        all.map(|topic| (topic.name, topic.partitions, kind(topic)))
+            .collect()
+    };
+    let all = [
+        ("financial_transactions", 5, "records"),
+        ("transaction_aggregates", 3, "records"),
+        ("transaction_anomalies", 3, "records"),
+        ("transaction_aggregates.partials", 3, "records"),
+        ("transaction_aggregates.control", 5, "control"),
+        ("transaction_aggregates.partials.control", 3, "control"),
+        ("transaction_anomalies.control", 5, "control"),
+        ("financial_transactions.late", 5, "copies"),
+        ("dead_letter_replays", 1, "compacted"),
+        ("fraud_labels", 1, "records"),
+        ("financial_transactions.dlq", 1, "copies"),
+        ("transaction_aggregates.dlq", 1, "copies"),
+        ("transaction_anomalies.dlq", 1, "copies"),
+        ("transaction_aggregates.partials.dlq", 1, "copies"),
+    ];
+    let of_rekeying = [
+        ("financial_transactions.keyed", 5, "records"),
+        ("financial_transactions.keyed.control", 5, "control"),
+        ("transaction_aggregates.keyed.control", 5, "control"),
+        ("transaction_anomalies.keyed.control", 5, "control"),
+        ("financial_transactions.keyed.dlq", 1, "copies"),
+    ];
+    assert_eq!(found(false), all);
+    assert_eq!(found(true), [&all[..], &of_rekeying].concat());
+    let stamped = topics(true).iter().filter(|topic| topic.log_append_time);
+    let stamped: Vec<_> = stamped.map(|topic| topic.name).collect();
+    assert_eq!(stamped, [topic::TRANSACTIONS, topic::KEYED]);
+    let by_others = topics(true).iter().filter(|topic| topic.is_written_by_others);
+    let by_others: Vec<_> = by_others.map(|topic| topic.name).collect();
+    assert_eq!(by_others, [topic::TRANSACTIONS]);
+}
+
+#[test]
+fn control_topics_follow_what_their_jobs_read() {
+    let pairs = |rekeys| -> Vec<_> {
+        let all = controls(rekeys).into_iter();
+        all.map(|ControlTopic { topic, input }| (topic, input)).collect()
+    };
+    let all = [
+        (topic::AGGREGATES_CONTROL, topic::TRANSACTIONS),
+        (topic::PARTIALS_CONTROL, topic::PARTIALS),
+        (topic::ANOMALIES_CONTROL, topic::TRANSACTIONS),
+    ];
+    let of_rekeying = [
+        (topic::KEYED_CONTROL, topic::TRANSACTIONS),
+        (topic::AGGREGATES_KEYED_CONTROL, topic::KEYED),
+        (topic::ANOMALIES_KEYED_CONTROL, topic::KEYED),
+    ];
+    assert_eq!(pairs(false), all);
+    assert_eq!(pairs(true), [&all[..], &of_rekeying].concat());
+}
+
+#[test]
+fn groups_read_what_stands_in_the_place_of_their_input() {
+    let found = |rekeys| -> Vec<_> {
+        let all = groups(rekeys).iter();
+        all.map(|group| (&*group.name, group.topics.clone())).collect()
+    };
+    assert_eq!(
+        found(false),
+        [
+            ("millrace-aggregate-partial", vec!["financial_transactions"]),
+            (
+                "millrace-aggregate-merge",
+                vec!["transaction_aggregates.partials"]
+            ),
+            ("millrace-detect", vec!["financial_transactions"]),
+            (
+                "millrace-elastic-sink",
+                vec![
+                    "financial_transactions",
+                    "transaction_aggregates",
+                    "transaction_anomalies"
+                ]
+            ),
+        ]
+    );
+    assert_eq!(
+        found(true),
+        [
+            ("millrace-rekey", vec!["financial_transactions"]),
+            ("millrace-aggregate-partial", vec!["financial_transactions.keyed"]),
+            (
+                "millrace-aggregate-merge",
+                vec!["transaction_aggregates.partials"]
+            ),
+            ("millrace-detect", vec!["financial_transactions.keyed"]),
+            (
+                "millrace-elastic-sink",
+                vec![
+                    "financial_transactions.keyed",
+                    "transaction_aggregates",
+                    "transaction_anomalies"
+                ]
+            ),
+        ]
+    );
+}
