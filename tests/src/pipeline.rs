@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use millrace::metrics::{self, Sample};
+use millrace_catalog as catalog;
 use millrace_codec::{RegistryConfig, SchemaFetcher};
 
 use crate::TestContext;
@@ -30,21 +31,16 @@ impl Pipeline {
     pub async fn start(context: &TestContext) -> Result<Self> {
         init(context).await?;
         let settings = &context.settings;
-        let rekey = ("rekey", settings.rekey.metrics_port);
-        let ports = [
-            ("aggregator", settings.aggregator.metrics_port),
-            ("detector", settings.detector.metrics_port),
-            ("elastic-sink", settings.elastic_sink.metrics_port),
-        ];
-        let start = |(name, port)| {
+        let start = |kind: catalog::Service| {
+            let name = kind.name();
             Ok(Part {
                 name,
-                port,
+                port: settings.metrics_port(kind),
                 service: Service::start(context, name, &["service", name])?,
             })
         };
-        let ports = ports.into_iter().chain(settings.rekeys().then_some(rekey));
-        let mut parts = ports.map(start).collect::<Result<Vec<_>>>()?;
+        let readers = settings.services().filter(|it| *it != catalog::Service::Producer);
+        let mut parts = readers.map(start).collect::<Result<Vec<_>>>()?;
         for part in &mut parts {
             part.service.ready(part.port).await?;
         }

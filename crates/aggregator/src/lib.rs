@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use millrace_catalog::payments::{AGGREGATE_MERGE, AGGREGATE_PARTIAL, topic};
-use millrace_catalog::topic_spec;
+use millrace_catalog::{Service, topic_spec};
 use millrace_codec::{PartialReader, Registry, SchemaFetcher};
 use millrace_domain::schema;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
@@ -39,7 +39,7 @@ use crate::partial::{PartialJob, PartialTopics};
 /// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
 /// goes on from the last commit.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let health = Health::new("aggregator");
+    let health = Health::new(Service::Aggregator.name());
     let (first, second) = (health.component(partial::NAME), health.component(merge::NAME));
     let aggregator = &settings.aggregator;
     check_clients(&settings.kafka, &aggregator.worker)?;
@@ -47,7 +47,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
     let instance = Instance::claim(
         &settings.kafka,
-        "aggregator",
+        Service::Aggregator.name(),
         "aggregator.worker.instance",
         aggregator.worker.instance.as_deref(),
         server.address().port(),

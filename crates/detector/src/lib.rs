@@ -12,6 +12,7 @@ pub mod rules;
 
 use std::sync::Arc;
 
+use millrace_catalog::Service;
 use millrace_catalog::payments::{DETECT, topic};
 use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::schema;
@@ -32,7 +33,7 @@ use crate::metrics::DetectMetrics;
 /// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
 /// goes on from the last commit.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let health = Health::new("detector");
+    let health = Health::new(Service::Detector.name());
     let component = health.component(job::NAME);
     let detector = &settings.detector;
     check_clients(&settings.kafka, &detector.worker)?;
@@ -40,7 +41,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
     let instance = Instance::claim(
         &settings.kafka,
-        "detector",
+        Service::Detector.name(),
         "detector.worker.instance",
         detector.worker.instance.as_deref(),
         server.address().port(),

@@ -35,13 +35,14 @@ enum Service {
 
 impl Service {
     fn name(&self) -> &'static str {
-        match self {
-            Self::Producer(_) => "producer",
-            Self::Aggregator => "aggregator",
-            Self::Detector => "detector",
-            Self::ElasticSink => "elastic-sink",
-            Self::Rekey => "rekey",
-        }
+        let service = match self {
+            Self::Producer(_) => millrace_catalog::Service::Producer,
+            Self::Aggregator => millrace_catalog::Service::Aggregator,
+            Self::Detector => millrace_catalog::Service::Detector,
+            Self::ElasticSink => millrace_catalog::Service::ElasticSink,
+            Self::Rekey => millrace_catalog::Service::Rekey,
+        };
+        service.name()
     }
 }
 

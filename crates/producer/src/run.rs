@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::HumanCount;
+use millrace_catalog::Service;
 use millrace_kafka::client::idempotent_producer_config;
 use millrace_kafka::clock::now_ms;
 use millrace_settings::Settings;
@@ -119,7 +120,7 @@ impl fmt::Display for Summary {
 /// [`Summary::failed`].
 pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> anyhow::Result<Summary> {
     let metrics = Metrics::register()?;
-    let health = Health::new("producer");
+    let health = Health::new(Service::Producer.name());
     let kafka_health = health.component("kafka");
     let telemetry = &settings.telemetry;
     let _server = serve(

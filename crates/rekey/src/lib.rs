@@ -14,7 +14,7 @@ pub mod policy;
 
 use std::sync::Arc;
 
-use millrace_catalog::payments::topic;
+use millrace_catalog::{Service, payments::topic};
 use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::schema;
 use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
@@ -38,13 +38,13 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
          would read what it writes"
     );
     check_clients(&settings.kafka, &settings.rekey.worker)?;
-    let health = Health::new("rekey");
+    let health = Health::new(Service::Rekey.name());
     let component = health.component(job::NAME);
     let (host, port) = (&settings.telemetry.bind_host, settings.rekey.metrics_port);
     let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
     let instance = Instance::claim(
         &settings.kafka,
-        "rekey",
+        Service::Rekey.name(),
         "rekey.worker.instance",
         settings.rekey.worker.instance.as_deref(),
         server.address().port(),

@@ -57,22 +57,7 @@ impl Ports {
     /// # Errors
     /// Fewer than fourteen ports are free.
     pub fn free() -> Result<Self, StackError> {
-        let mut held: Vec<(u16, TcpListener)> = Vec::with_capacity(COUNT);
-        // RandomState is seeded anew for each process and call: two runs at once look in different
-        // places.
-        let mut candidate =
-            RandomState::new().build_hasher().finish() % u64::from(FREE_PORTS.end - FREE_PORTS.start);
-        for _ in FREE_PORTS {
-            if held.len() == COUNT {
-                break;
-            }
-            let port = FREE_PORTS.start + u16::try_from(candidate).unwrap_or_default();
-            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-                held.push((port, listener));
-            }
-            candidate = (candidate + 1) % u64::from(FREE_PORTS.end - FREE_PORTS.start);
-        }
-        let mut ports = held.iter().map(|(port, _)| *port);
+        let mut ports = Self::take(COUNT)?.into_iter();
         let mut next = || ports.next().ok_or(StackError::NoFreePorts { range: FREE_PORTS });
         Ok(Self {
             brokers: [next()?, next()?, next()?],
@@ -84,6 +69,32 @@ impl Ports {
             elasticsearch_transport: next()?,
             prometheus: next()?,
         })
+    }
+
+    /// `count` ports that are free now, each another, for what runs beside a stack.
+    ///
+    /// # Errors
+    /// Fewer are free.
+    pub fn take(count: usize) -> Result<Vec<u16>, StackError> {
+        let mut held: Vec<(u16, TcpListener)> = Vec::with_capacity(count);
+        // RandomState is seeded anew for each process and call: two runs at once look in different
+        // places.
+        let mut candidate =
+            RandomState::new().build_hasher().finish() % u64::from(FREE_PORTS.end - FREE_PORTS.start);
+        for _ in FREE_PORTS {
+            if held.len() == count {
+                break;
+            }
+            let port = FREE_PORTS.start + u16::try_from(candidate).unwrap_or_default();
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                held.push((port, listener));
+            }
+            candidate = (candidate + 1) % u64::from(FREE_PORTS.end - FREE_PORTS.start);
+        }
+        if held.len() < count {
+            return Err(StackError::NoFreePorts { range: FREE_PORTS });
+        }
+        Ok(held.into_iter().map(|(port, _)| port).collect())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
+use millrace_catalog::Service;
 use millrace_settings::Settings;
 
 use super::anomalies;
@@ -18,7 +19,6 @@ use crate::rig::monitor::{Group, Mark, Monitor, OFTEN};
 use crate::rig::processor::Busy;
 use crate::rig::program::Program;
 use crate::rig::worker::{PRODUCER, READERS, Worker};
-use crate::up::Service;
 use crate::verify;
 
 /// Longest wait for one condition.

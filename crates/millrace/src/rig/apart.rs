@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use millrace_catalog::Service;
 use millrace_settings::Settings;
 use millrace_stack::{LocalStack, Ports};
 
@@ -21,14 +22,10 @@ pub fn set_apart(settings: &mut Settings, prefix: &str, folder: &Path) -> anyhow
     prefix.clone_into(&mut settings.elasticsearch.index_prefix);
     settings.snapshots.url = folder.join("snapshots");
     settings.producer.ledger_dir = folder.join("ledger");
-    let ports = Ports::free()?;
-    [
-        settings.producer.metrics_port,
-        settings.aggregator.metrics_port,
-        settings.detector.metrics_port,
-    ] = ports.brokers;
-    settings.elastic_sink.metrics_port = ports.registry;
-    settings.rekey.metrics_port = ports.elasticsearch;
+    let ports = Ports::take(Service::ALL.len())?;
+    for (service, port) in Service::ALL.into_iter().zip(ports) {
+        settings.set_metrics_port(service, port);
+    }
     Ok(())
 }
 

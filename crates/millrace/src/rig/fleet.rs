@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
+use millrace_catalog::Service;
 use millrace_settings::Settings;
 use millrace_stack::{ManagedProcess, Ports, ProcessSpec, StackError};
 use nix::sys::signal::Signal;
@@ -14,7 +15,6 @@ use reqwest::Client;
 use super::program::Program;
 use super::worker::Worker;
 use crate::metrics;
-use crate::up::Service;
 
 /// How long a service may take to get ready on a busy machine.
 const READY_LIMIT: Duration = Duration::from_secs(180);
@@ -23,6 +23,8 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 /// How long one may take to stop: the producer's flush, or a drain.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
+/// Workers of one service.
+const MOST_OF_A_SERVICE: u8 = 3;
 /// Lines of a log that are shown of each worker.
 const TAIL: usize = 12;
 
@@ -38,7 +40,7 @@ pub struct Fleet {
     program: Program,
     folder: PathBuf,
     /// For the workers beyond the first of each service.
-    ports: Ports,
+    ports: Vec<u16>,
     members: Vec<Member>,
     http: Client,
 }
@@ -53,7 +55,7 @@ impl Fleet {
             settings: settings.clone(),
             program,
             folder: folder.to_owned(),
-            ports: Ports::free()?,
+            ports: Ports::take(usize::from(MOST_OF_A_SERVICE - 1) * Service::ALL.len())?,
             members: Vec::new(),
             http: crate::http::client(Duration::from_secs(3))?,
         })
@@ -65,13 +67,12 @@ impl Fleet {
     }
 
     fn port(&self, Worker(service, number): Worker) -> Result<u16> {
-        let extra = match (service, number) {
-            (_, 1) => return Ok(service.port(&self.settings)),
-            (Service::Aggregator, 2 | 3) => self.ports.brokers[usize::from(number) - 1],
-            (Service::Detector, 2 | 3) => self.ports.controllers[usize::from(number) - 1],
+        let beyond = match number {
+            1 => return Ok(self.settings.metrics_port(service)),
+            2..=MOST_OF_A_SERVICE => usize::from(number) - 2,
             _ => bail!("there is no port for {service:?} {number}"),
         };
-        Ok(extra)
+        Ok(self.ports[service as usize + beyond * Service::ALL.len()])
     }
 
     /// Starts a worker; `within` is put before its command.
@@ -90,13 +91,7 @@ impl Fleet {
         ensure!(self.find(worker).is_err(), "{worker} runs already");
         let port = self.port(worker)?;
         let mut settings = self.settings.clone();
-        match worker.0 {
-            Service::Producer => settings.producer.metrics_port = port,
-            Service::Aggregator => settings.aggregator.metrics_port = port,
-            Service::Detector => settings.detector.metrics_port = port,
-            Service::ElasticSink => settings.elastic_sink.metrics_port = port,
-            Service::Rekey => settings.rekey.metrics_port = port,
-        }
+        settings.set_metrics_port(worker.0, port);
         let mut command = match within {
             [] => Command::new(&self.program.path),
             [program, arguments @ ..] => {

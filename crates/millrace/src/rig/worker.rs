@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::up::Service;
+use millrace_catalog::Service;
 
 /// One process of a service; number 1 has the port of the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

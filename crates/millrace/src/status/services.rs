@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use millrace_catalog::Service;
 use millrace_kafka::clock::now_ms;
 use millrace_settings::Settings;
 use reqwest::Client;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::metrics;
-use crate::up::Service;
+use crate::up::url;
 use crate::verify::misplaced::METRIC as MISPLACED;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -76,7 +77,9 @@ pub(super) async fn look(settings: &Settings) -> anyhow::Result<(Vec<Part>, Vec<
     let (mut parts, services, optional, watermarks) = tokio::join!(
         servers(&http, settings),
         futures::future::join_all(
-            Service::of(settings).map(|service| self::service(&http, settings, service))
+            settings
+                .services()
+                .map(|service| self::service(&http, settings, service))
         ),
         optional(&http, settings),
         watermarks(&http, settings),
@@ -144,10 +147,10 @@ fn reason(error: &reqwest::Error) -> String {
 }
 
 async fn service(http: &Client, settings: &Settings, service: Service) -> Part {
-    let url = service.url(settings, "/health/ready");
-    let address = service.url(settings, "");
+    let ready = url(service, settings, "/health/ready");
+    let address = url(service, settings, "");
     let name = service.name();
-    let answer = match http.get(&url).send().await {
+    let answer = match http.get(&ready).send().await {
         Ok(answer) => answer,
         Err(error) => return Part::down(name, &address, reason(&error)),
     };
@@ -155,7 +158,7 @@ async fn service(http: &Client, settings: &Settings, service: Service) -> Part {
     let is_ready = answer.status().is_success();
     let body: Value = answer.json().await.unwrap_or_default();
     if is_ready {
-        let text = match http.get(service.url(settings, "/metrics")).send().await {
+        let text = match http.get(url(service, settings, "/metrics")).send().await {
             Ok(answer) => answer.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         };
@@ -217,10 +220,9 @@ async fn optional(http: &Client, settings: &Settings) -> Vec<Part> {
 
 async fn watermarks(http: &Client, settings: &Settings) -> Vec<Watermark> {
     let mut all = Vec::new();
-    let jobs = [Service::Rekey, Service::Aggregator, Service::Detector];
-    for service in Service::of(settings).filter(|service| jobs.contains(service)) {
+    for service in settings.services().filter(|service| service.has_jobs()) {
         let text = async {
-            http.get(service.url(settings, "/metrics"))
+            http.get(url(service, settings, "/metrics"))
                 .send()
                 .await
                 .ok()?

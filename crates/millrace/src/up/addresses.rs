@@ -3,7 +3,7 @@
 use comfy_table::{Table, presets};
 use millrace_settings::Settings;
 
-use super::services::Service;
+use super::services::url;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +38,10 @@ pub(super) fn core(settings: &Settings) -> Vec<Address> {
         ),
         Address::new("Elasticsearch", settings.elasticsearch.url.as_str(), ""),
     ];
-    for service in Service::of(settings) {
+    for service in settings.services() {
         rows.push(Address::new(
             service.name(),
-            service.url(settings, "/metrics"),
+            url(service, settings, "/metrics"),
             "also /health/ready, /health/live",
         ));
     }

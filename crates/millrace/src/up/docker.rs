@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use millrace_catalog::When;
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
 use super::addresses::{self, Address};
 use super::compose::{Compose, Container};
-use super::plan::{CORE, INIT, Plan};
+use super::plan::{INIT, Plan, core};
 use super::reporter::Reporter;
-use super::services::Service;
 use super::summary::Summary;
 use super::{Options, Wake};
 use crate::env::{self, Written};
@@ -36,10 +36,10 @@ pub(super) async fn run(
     write_env(configured, &plan.compose, reporter)?;
     plan.compose
         .set("MILLRACE_RATE", settings.producer.rate_per_s.to_string());
-    if settings.rekeys() {
-        // Named, it starts although it has a profile.
-        plan.services.push(Service::Rekey.name().to_owned());
-    }
+    // Named, they start although they have a profile.
+    let optional = settings.services().filter(|it| it.spec().when != When::Always);
+    plan.services
+        .extend(optional.map(|service| service.name().to_owned()));
     let is_run = options.duration.is_some();
     if is_run {
         plan.compose
@@ -240,7 +240,7 @@ impl Run<'_> {
         let (before, looks_down) = known
             .entry(container.service.clone())
             .or_insert_with(|| (now.clone(), 0));
-        let is_core = CORE.contains(&container.service.as_str());
+        let is_core = core().any(|core| core == container.service);
         *looks_down = if is_well(container) || !is_core {
             0
         } else {

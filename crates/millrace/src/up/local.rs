@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use millrace_catalog::Service;
 use millrace_settings::Settings;
 use millrace_stack::{LocalStack, Node, Progress, PrometheusOptions, StackOptions};
 use millrace_telemetry::Shutdown;
@@ -14,7 +15,7 @@ use tokio::sync::Notify;
 use super::addresses::{self, Address};
 use super::feed::Feed;
 use super::reporter::Reporter;
-use super::services::{Service, Services};
+use super::services::Services;
 use super::summary::Summary;
 use super::{Options, Wake, conclude, ports};
 use crate::init::{self, Outcome};
@@ -95,12 +96,12 @@ pub(super) async fn run(
 /// What Prometheus scrapes: the services, at the ports they are configured with.
 fn prometheus(settings: &Settings) -> PrometheusOptions {
     let target = |service: Service| {
-        let address = format!("127.0.0.1:{}", service.port(settings));
+        let address = format!("127.0.0.1:{}", settings.metrics_port(service));
         (service.name().to_owned(), address)
     };
     let rules = std::path::absolute(RULES).ok().filter(|path| path.is_file());
     PrometheusOptions {
-        targets: Service::of(settings).map(target).collect(),
+        targets: settings.services().map(target).collect(),
         rule_files: rules.into_iter().collect(),
     }
 }
@@ -161,7 +162,9 @@ impl Pipeline<'_> {
             () = shutdown.wait() => return Ok(None),
         }
         // The producer last: whatever it sends finds its readers in place.
-        let first: Vec<_> = Service::of(self.settings)
+        let first: Vec<_> = self
+            .settings
+            .services()
             .filter(|service| *service != Service::Producer)
             .collect();
         if !self.start_services(&first).await? || !self.start_producer().await? {

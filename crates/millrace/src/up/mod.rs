@@ -26,7 +26,7 @@ use crate::state::{DEFAULT_DIR, State};
 use crate::verify;
 use feed::Feed;
 use reporter::Reporter;
-pub use services::Service;
+pub(crate) use services::url;
 
 /// How to start, and for how long.
 ///

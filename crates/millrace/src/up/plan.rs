@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use millrace_catalog::{self as catalog, When};
 use millrace_telemetry::Shutdown;
 
 use super::Options;
@@ -12,8 +13,8 @@ use super::reporter::Reporter;
 
 /// The one-shot service, which ends when it is done: Compose starts it for those that wait for it.
 pub(super) const INIT: &str = "init";
-/// Without one of these there is no pipeline.
-pub(super) const CORE: [&str; 13] = [
+/// The servers without one of which there is no pipeline.
+const SERVERS: [&str; 8] = [
     "controller-1",
     "controller-2",
     "controller-3",
@@ -22,12 +23,19 @@ pub(super) const CORE: [&str; 13] = [
     "broker-3",
     "schema-registry",
     "elasticsearch",
-    INIT,
-    "producer",
-    "aggregator",
-    "detector",
-    "elastic-sink",
 ];
+
+/// Without one of these there is no pipeline.
+pub(super) fn core() -> impl Iterator<Item = &'static str> {
+    let services = catalog::Service::ALL
+        .into_iter()
+        .filter(|service| service.spec().when == When::Always);
+    SERVERS
+        .into_iter()
+        .chain([INIT])
+        .chain(services.map(catalog::Service::name))
+}
+
 /// Building all Rust services on a small machine.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -77,7 +85,7 @@ async fn choose(
     options: &Options,
     reporter: &Reporter,
 ) -> anyhow::Result<Choice> {
-    let is_core = |name: &str| CORE.contains(&name);
+    let is_core = |name: &str| core().any(|core| core == name);
     let pulled = |wanted_core: bool| -> BTreeSet<String> {
         let wanted = services.iter().filter(|(name, service)| {
             service.is_default() && !service.is_built() && is_core(name) == wanted_core
@@ -102,10 +110,7 @@ async fn choose(
     for (name, reason) in &left_out {
         reporter.line(&format!("{name} is left out: {reason}"));
     }
-    if let Some(name) = CORE
-        .iter()
-        .find(|name| !chosen.iter().any(|chosen| chosen == *name))
-    {
+    if let Some(name) = core().find(|name| !chosen.iter().any(|chosen| chosen == name)) {
         return Ok(Choice::Cannot(format!(
             "the compose file has no service {name} that can be started"
         )));

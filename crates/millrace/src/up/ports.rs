@@ -7,8 +7,6 @@ use millrace_settings::Settings;
 use millrace_stack::{Ports, listening_process};
 use reqwest::Url;
 
-use super::services::Service;
-
 /// The ports that make the configured addresses true.
 ///
 /// # Errors
@@ -82,8 +80,8 @@ fn next(port: u16) -> anyhow::Result<u16> {
 /// One is; the message names all of them.
 pub(super) fn check_services(settings: &Settings) -> anyhow::Result<()> {
     let mut problems = Vec::new();
-    for service in Service::of(settings) {
-        let port = service.port(settings);
+    for service in settings.services() {
+        let port = settings.metrics_port(service);
         if port == 0 {
             problems.push(format!(
                 "{}.metrics_port must not be 0 for `up`, which asks it for its health",

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use millrace_catalog::Service;
 use millrace_settings::Settings;
 use millrace_stack::{ManagedProcess, ProcessSpec, StackError};
 use millrace_telemetry::Shutdown;
@@ -20,85 +21,16 @@ const STOP_MARGIN: Duration = Duration::from_secs(10);
 /// Most new starts of one service within one `up`.
 const MAX_RESTARTS: u32 = 3;
 
-/// A service of Millrace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
-    /// The generator.
-    Producer,
-    /// The aggregator.
-    Aggregator,
-    /// The detector.
-    Detector,
-    /// The Elasticsearch sink.
-    ElasticSink,
-    /// The job that rekeys, where the settings ask for it.
-    Rekey,
+/// The address of a service's endpoint.
+pub(crate) fn url(service: Service, settings: &Settings, path: &str) -> String {
+    format!("http://127.0.0.1:{}{path}", settings.metrics_port(service))
 }
 
-impl Service {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Producer,
-        Self::Aggregator,
-        Self::Detector,
-        Self::ElasticSink,
-        Self::Rekey,
-    ];
-
-    /// Those that run by these settings.
-    pub(crate) fn of(settings: &Settings) -> impl Iterator<Item = Self> + use<> {
-        let rekeys = settings.rekeys();
-        Self::ALL
-            .into_iter()
-            .filter(move |service| rekeys || *service != Self::Rekey)
-    }
-
-    /// Its command, log and container.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Producer => "producer",
-            Self::Aggregator => "aggregator",
-            Self::Detector => "detector",
-            Self::ElasticSink => "elastic-sink",
-            Self::Rekey => "rekey",
-        }
-    }
-
-    /// Its section of the configuration.
-    pub(crate) fn section(self) -> &'static str {
-        match self {
-            Self::ElasticSink => "elastic_sink",
-            other => other.name(),
-        }
-    }
-
-    /// Port of its metrics and health.
-    pub(crate) fn port(self, settings: &Settings) -> u16 {
-        match self {
-            Self::Producer => settings.producer.metrics_port,
-            Self::Aggregator => settings.aggregator.metrics_port,
-            Self::Detector => settings.detector.metrics_port,
-            Self::ElasticSink => settings.elastic_sink.metrics_port,
-            Self::Rekey => settings.rekey.metrics_port,
-        }
-    }
-
-    /// The address of its endpoint.
-    pub(crate) fn url(self, settings: &Settings, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port(settings))
-    }
-
-    fn stop_timeout(self, settings: &Settings) -> Duration {
-        let drain_ms = match self {
-            // It waits for the outcome of what is in flight, as long as librdkafka tries: by
-            // default this.
-            Self::Producer => 120_000,
-            Self::Aggregator => settings.aggregator.worker.drain_timeout_ms,
-            Self::Detector => settings.detector.worker.drain_timeout_ms,
-            Self::ElasticSink => settings.elastic_sink.drain_timeout_ms,
-            Self::Rekey => settings.rekey.worker.drain_timeout_ms,
-        };
-        Duration::from_millis(drain_ms) + STOP_MARGIN
-    }
+fn stop_timeout(service: Service, settings: &Settings) -> Duration {
+    // The producer waits for the outcome of what is in flight, as long as librdkafka tries: by
+    // default 120 s.
+    let drain_ms = settings.drain_timeout_ms(service).unwrap_or(120_000);
+    Duration::from_millis(drain_ms) + STOP_MARGIN
 }
 
 /// A service that runs, and how often it was started anew.
@@ -158,14 +90,14 @@ impl<'a> Services<'a> {
             logs_dir: self.state.logs(),
             pids_dir: self.state.pids(),
             stop_order: u8::from(service != Service::Producer),
-            stop_timeout: service.stop_timeout(self.settings),
+            stop_timeout: stop_timeout(service, self.settings),
         })?)
     }
 
     /// Waits until `service` says that it is ready. `false`: a stop was asked for.
     pub(super) async fn wait_ready(&mut self, service: Service, shutdown: &Shutdown) -> anyhow::Result<bool> {
         let deadline = Instant::now() + READY_TIMEOUT;
-        let url = service.url(self.settings, "/health/ready");
+        let url = url(service, self.settings, "/health/ready");
         let http = self.http.clone();
         let running = self.get(service)?;
         while !shutdown.is_triggered() {

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use indicatif::HumanCount;
+use millrace_catalog::Service;
 use millrace_settings::Settings;
 use reqwest::Client;
 
-use super::services::Service;
+use super::services::url;
 use crate::metrics;
 
 /// A slow answer must not hold up the watch over the processes.
@@ -31,40 +32,37 @@ impl<'a> Summary<'a> {
 
     /// The line. What a service does not tell is left out.
     pub(super) async fn look(&mut self) -> String {
-        let [producer, aggregator, detector, sink] = {
-            let shown = [
-                Service::Producer,
-                Service::Aggregator,
-                Service::Detector,
-                Service::ElasticSink,
-            ];
-            let texts = shown.map(|service| self.metrics(service));
-            let texts = futures::future::join_all(texts).await;
-            let mut texts = texts.into_iter().map(Option::unwrap_or_default);
-            std::array::from_fn(|_| texts.next().unwrap_or_default())
+        let texts = self.settings.services().map(|service| self.metrics(service));
+        let texts = futures::future::join_all(texts).await;
+        let of = |wanted: Service| {
+            let mut all = self.settings.services().zip(&texts);
+            let found = all.find(|(service, _)| *service == wanted);
+            found.and_then(|(_, text)| text.as_deref()).unwrap_or_default()
         };
+        let (producer, aggregator) = (of(Service::Producer), of(Service::Aggregator));
         let mut parts = Vec::new();
-        if let Some(acknowledged) = metrics::sum(&producer, "millrace_producer_acknowledged_total") {
+        if let Some(acknowledged) = metrics::sum(producer, "millrace_producer_acknowledged_total") {
             let rate = self
                 .rate(acknowledged)
                 .map_or_else(String::new, |rate| format!(" ({}/s)", count(rate)));
             parts.push(format!("{} acknowledged{rate}", count(acknowledged)));
         }
-        let closed = metrics::samples(&aggregator, "millrace_windows_closed_total")
+        let closed = metrics::samples(aggregator, "millrace_windows_closed_total")
             .filter(|sample| sample.label("operator") == Some("aggregate-merge"))
             .map(|sample| sample.value)
             .sum::<f64>();
         if !aggregator.is_empty() {
             parts.push(format!("{} windows closed", count(closed)));
         }
-        if let Some(alerts) = metrics::sum(&detector, "millrace_anomalies_total") {
+        if let Some(alerts) = metrics::sum(of(Service::Detector), "millrace_anomalies_total") {
             parts.push(format!("{} anomalies", count(alerts)));
         }
-        if let Some(documents) = metrics::sum(&sink, "millrace_sink_documents_total") {
+        if let Some(documents) = metrics::sum(of(Service::ElasticSink), "millrace_sink_documents_total") {
             parts.push(format!("{} documents", count(documents)));
         }
-        let lag = [&aggregator, &detector, &sink]
-            .into_iter()
+        let lag = texts
+            .iter()
+            .flatten()
             .filter_map(|text| metrics::sum(text, "millrace_consumer_lag_records"))
             .fold(None, |most: Option<f64>, lag| {
                 Some(most.map_or(lag, |most| most.max(lag)))
@@ -80,7 +78,7 @@ impl<'a> Summary<'a> {
     }
 
     async fn metrics(&self, service: Service) -> Option<String> {
-        let url = service.url(self.settings, "/metrics");
+        let url = url(service, self.settings, "/metrics");
         self.http.get(url).send().await.ok()?.text().await.ok()
     }
 

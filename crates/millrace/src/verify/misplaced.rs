@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use millrace_catalog::Service;
 use millrace_settings::{MisplacedRecords, Settings};
 
 use super::report::{Check, Verdict};
 use crate::metrics;
-use crate::up::Service;
+use crate::up::url;
 
 /// The aggregator's count since its start; `status` shows it too.
 pub(crate) const METRIC: &str = "millrace_misplaced_records_total";
@@ -20,7 +21,7 @@ pub(super) async fn check(settings: &Settings) -> Option<Check> {
         return None;
     }
     let http = crate::http::client(TIMEOUT).ok()?;
-    let url = Service::Aggregator.url(settings, "/metrics");
+    let url = url(Service::Aggregator, settings, "/metrics");
     let text = http.get(url).send().await.ok()?.text().await.ok()?;
     metrics::sum(&text, METRIC).map(row)
 }

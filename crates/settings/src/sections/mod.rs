@@ -5,6 +5,7 @@ mod earliest;
 mod emit;
 mod producer;
 mod rules;
+mod services;
 mod sink;
 mod telemetry;
 mod worker;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use millrace_catalog::Service;
 use serde::{Deserialize, Serialize};
 
 use crate::redact::redacted_debug;
@@ -66,7 +67,7 @@ pub struct Producer {
 impl Default for Producer {
     fn default() -> Self {
         Self {
-            metrics_port: 9101,
+            metrics_port: Service::Producer.spec().port,
             rate_per_s: 1_000,
             threads: 0,
             format: Format::Avro,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use millrace_catalog::Service;
 use serde::{Deserialize, Serialize};
 
 use crate::redact::redacted_debug;
@@ -46,7 +47,7 @@ pub struct ElasticSink {
 impl Default for ElasticSink {
     fn default() -> Self {
         Self {
-            metrics_port: 9104,
+            metrics_port: Service::ElasticSink.spec().port,
             instance: None,
             transaction_share: 0.01,
             bulk_bytes: 5_000_000,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use millrace_catalog::Service;
 use serde::{Deserialize, Serialize};
 
 use super::earliest::EarliestTime;
@@ -133,7 +134,7 @@ pub struct Aggregator {
 impl Default for Aggregator {
     fn default() -> Self {
         Self {
-            metrics_port: 9102,
+            metrics_port: Service::Aggregator.spec().port,
             window_ms: 60_000,
             allowed_lateness_ms: 0,
             emit: Emit::OnClose,
@@ -165,7 +166,7 @@ pub struct Detector {
 impl Default for Detector {
     fn default() -> Self {
         Self {
-            metrics_port: 9103,
+            metrics_port: Service::Detector.spec().port,
             dedup_horizon_ms: 120_000,
             misplaced_records: MisplacedRecords::Count,
             event_time: EventTime::default(),
@@ -193,7 +194,7 @@ pub struct Rekey {
 impl Default for Rekey {
     fn default() -> Self {
         Self {
-            metrics_port: 9105,
+            metrics_port: Service::Rekey.spec().port,
             format: Format::Avro,
             max_skew_ms: 1_000,
             worker: Worker::default(),

@@ -1,5 +1,6 @@
 //! The producer, the aggregator, the detector, the sink and the snapshots.
 
+use millrace_catalog::Service;
 use millrace_engine::policy::DAY_MS;
 use millrace_engine::windowed::policy::ALLOWED_LATENESS_MS;
 use millrace_fraud::ranges::DEDUP_HORIZON_MS;
@@ -66,15 +67,12 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
 
 /// Ports of services on one machine differ; 0 is any free one.
 fn ports(check: &mut Check, settings: &Settings) {
-    let ports = [
-        ("producer.metrics_port", settings.producer.metrics_port),
-        ("aggregator.metrics_port", settings.aggregator.metrics_port),
-        ("detector.metrics_port", settings.detector.metrics_port),
-        ("elastic_sink.metrics_port", settings.elastic_sink.metrics_port),
-        ("rekey.metrics_port", settings.rekey.metrics_port),
-    ];
     // A service that does not run takes no port.
-    let ports = &ports[..ports.len() - usize::from(!settings.rekeys())];
+    let port = |service: Service| {
+        let key = format!("{}.metrics_port", service.section());
+        (key, settings.metrics_port(service))
+    };
+    let ports: Vec<_> = settings.services().map(port).collect();
     for (index, (key, port)) in ports.iter().enumerate() {
         if let Some((other, _)) = ports[..index]
             .iter()

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use millrace_catalog::Service;
 use millrace_stack::Node;
 
 use crate::chaos::cluster::nodes;
 use crate::chaos::pipeline::{LIMIT, Pipeline};
 use crate::rig::monitor::Group;
 use crate::rig::worker::{DETECTOR, READERS};
-use crate::up::Service;
 use crate::wait::wait_until;
 
 /// How long the commits must have ceased to say that they wait.

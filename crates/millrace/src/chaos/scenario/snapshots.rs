@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use millrace_catalog::Service;
 
 use super::workers;
 use crate::chaos::pipeline::{LIMIT, Pipeline};
 use crate::rig::monitor::Group;
 use crate::rig::worker::Worker;
-use crate::up::Service;
 use crate::wait::wait_until;
 
 /// The worker whose state is the largest.

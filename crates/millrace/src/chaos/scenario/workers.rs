@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
+use millrace_catalog::Service;
 
 use crate::chaos::pipeline::{LIMIT, Pipeline};
 use crate::rig::monitor::Group;
 use crate::rig::worker::{READERS, Worker};
-use crate::up::Service;
 use crate::wait::wait_until;
 
 /// The two services of the exactly-once jobs, and the groups that each carries.
