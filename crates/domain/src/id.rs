@@ -92,13 +92,14 @@ impl ShortId {
         (!self.is_long()).then(|| &self.0[..self.inline_len()])
     }
 
-    /// Length of a short id's text.
+    /// Length of a short id's text: the padding is all the NUL there is.
     #[inline]
     fn inline_len(&self) -> usize {
-        self.0
-            .iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or(Self::MAX_INLINE_LEN)
+        let (first, last) = self.to_words();
+        match last {
+            0 => 8 - first.leading_zeros() as usize / 8,
+            _ => 12 - last.leading_zeros() as usize / 8,
+        }
     }
 
     /// The twelve bytes with their padding: a fixed-size form for tables and snapshots.
@@ -130,7 +131,7 @@ impl ShortId {
             return (padded != [0; 12]).then_some(id);
         }
         let length = id.inline_len();
-        let valid = padded[length..].iter().all(|&byte| byte == 0);
+        let valid = !padded[..length].contains(&0);
         (valid && std::str::from_utf8(&padded[..length]).is_ok()).then_some(id)
     }
 }
@@ -292,6 +293,22 @@ mod tests {
             prop_assert_eq!(id.is_long(), text.len() > 12);
             prop_assert_eq!(ShortId::from_padded(id.to_padded()), Some(id));
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_padded_text_are_no_id() {
+        for text in ["a", "12345678", "123456789", "é1234567890"] {
+            let padded = ShortId::new(text, "id").unwrap().to_padded();
+            assert_eq!(ShortId::from_padded(padded).unwrap().to_string(), text);
+            for at in 1..text.len().min(12) {
+                let mut torn = padded;
+                torn[at - 1] = 0;
+                let found = ShortId::from_padded(torn);
+                assert!(at == 1 || found.is_none(), "{torn:?}");
+            }
+        }
+        assert_eq!(ShortId::from_padded([0; 12]), None);
+        assert_eq!(ShortId::from_padded([0xff; 12]), None);
     }
 
     #[test]

@@ -29,10 +29,17 @@ pub fn encode(transaction: &Transaction, bytes: &mut Vec<u8>) {
 
 #[inline]
 fn put_id(id: &ShortId, bytes: &mut Vec<u8>) {
-    match id.inline_text() {
-        Some(text) => put_bytes(text, bytes),
-        None => put_long_id(id, bytes),
-    }
+    const ALL: usize = ShortId::MAX_INLINE_LEN;
+    let Some(text) = id.inline_text() else {
+        return put_long_id(id, bytes);
+    };
+    // The length in a byte, and the padding that is taken back: to copy so many bytes as are known
+    // here is a store or two, and to copy as many as the text has is a call.
+    let mut padded = [0; 1 + ALL];
+    padded[0] = 2 * text.len() as u8;
+    padded[1..].copy_from_slice(&id.to_padded());
+    bytes.extend_from_slice(&padded);
+    bytes.truncate(bytes.len() - (ALL - text.len()));
 }
 
 #[cold]
