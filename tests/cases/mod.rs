@@ -8,6 +8,7 @@ mod end_to_end;
 mod faults;
 mod init;
 mod instances;
+mod long_ids;
 mod object_store;
 mod ownership;
 mod partitions;
@@ -110,6 +111,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(rekeying::switching_over_a_run_is_refused),
         case!(rekeying::a_users_records_keep_their_order),
         case!(end_to_end::sums_to_the_cent),
+        case!(long_ids::come_back_in_full),
         case!(early::results_grow_to_the_final_sums),
         case!(tls::services_log_in),
         case!(tls::what_is_wrong_is_told),

@@ -1,7 +1,7 @@
 //! Committed offsets that are lost, or set by hand.
 
 use anyhow::{Result, ensure};
-use millrace_catalog::payments::topic;
+use millrace_catalog::{dead_letter, payments::topic};
 use millrace_kafka::client::{Properties, consumer_config};
 use millrace_kafka::topic_name;
 use millrace_settings::{LostPosition, Settings};
@@ -134,7 +134,7 @@ pub(super) async fn a_replay_waits_for_what_its_control_topic_hides(mut context:
     other.abort_transaction(send::SEND)?;
     aggregator.ready(port).await?;
     produce_and_verify(&context, "2").await?;
-    for name in [topic::LATE.to_owned(), topic::dead_letter(topic::PARTIALS)] {
+    for name in [topic::LATE.to_owned(), dead_letter(topic::PARTIALS)] {
         let found = topics::read(&context.settings, &name).await?;
         ensure!(found.is_empty(), "{} records in {name}", found.len());
     }

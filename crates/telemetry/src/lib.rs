@@ -11,6 +11,7 @@ pub mod metrics;
 mod process;
 mod serve;
 mod shutdown;
+mod texts;
 
 pub use health::{Component, Health, Report, State};
 pub use logs::{InitError, init};

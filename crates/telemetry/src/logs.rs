@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::metrics::{self, MetricError};
-use crate::process;
+use crate::{process, texts};
 
 /// Why logs or metrics cannot be set up.
 #[derive(Debug, Error)]
@@ -70,6 +70,7 @@ pub fn init(service: &'static str, settings: &Telemetry) -> Result<(), InitError
     std::panic::set_hook(Box::new(log_panic));
     metrics::build_info()?;
     process::register()?;
+    texts::register()?;
     tracing::info!(version = metrics::VERSION, "{service} starts");
     Ok(())
 }

@@ -67,6 +67,8 @@ struct Table {
     new: AtomicUsize,
     /// What is left of the last collection.
     left: AtomicUsize,
+    /// Bytes of all texts.
+    bytes: AtomicUsize,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(Table::default);
@@ -122,8 +124,11 @@ impl Table {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let made = AtomicU64::new(self.epoch.load(Ordering::Acquire));
-        let text = Arc::from(text);
-        shard.entry(surrogate).or_insert(Entry { text, made });
+        shard.entry(surrogate).or_insert_with(|| {
+            self.bytes.fetch_add(text.len(), Ordering::AcqRel);
+            let text = Arc::from(text);
+            Entry { text, made }
+        });
         drop(shard);
         let new = self.new.fetch_add(1, Ordering::AcqRel) + 1;
         if new == self.left.load(Ordering::Acquire).max(NEW_BEFORE_COLLECTION) {
@@ -146,7 +151,12 @@ impl Table {
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             shard.retain(|_, entry| {
-                Arc::strong_count(&entry.text) > 1 || entry.made.load(Ordering::Acquire) >= oldest
+                let stays =
+                    Arc::strong_count(&entry.text) > 1 || entry.made.load(Ordering::Acquire) >= oldest;
+                if !stays {
+                    self.bytes.fetch_sub(entry.text.len(), Ordering::AcqRel);
+                }
+                stays
             });
             left += shard.len();
         }
@@ -195,6 +205,12 @@ pub fn count() -> usize {
     shards
         .map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len())
         .sum()
+}
+
+/// How many bytes these texts have.
+#[must_use]
+pub fn bytes() -> usize {
+    TABLE.bytes.load(Ordering::Acquire)
 }
 
 /// A round of this thread: see the module. Ids that are made in it are not used after it, but for

@@ -33,8 +33,8 @@ struct Standing {
 }
 
 impl Unreadable {
-    /// Takes what the client reports in place of a record. Whether it needs no line in the log: it is
-    /// about reading one partition, and so was one since the last look.
+    /// Takes what the client reports in place of a record. Whether it needs no line in the log: it
+    /// is about reading one partition, and so was one since the last look.
     pub(super) fn report(&mut self, error: &KafkaError) -> bool {
         use RDKafkaErrorCode as Code;
         let KafkaError::MessageConsumption(code) = error else {

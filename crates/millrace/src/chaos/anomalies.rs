@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use anyhow::{Context as _, Result};
 use millrace_catalog::payments::topic;
 use millrace_codec::{AnomalyReader, DecodedAnomaly, SchemaFetcher};
+use millrace_domain::texts::InFlight;
 use millrace_kafka::{InputRecord, OutputRecord, topic_name};
 use millrace_service::registry;
 use millrace_settings::Settings;
@@ -45,6 +46,8 @@ pub async fn compare(settings: &Settings) -> Result<Difference> {
 
 /// Without the time of detection, which is the clock's.
 fn read(reader: &AnomalyReader, bytes: &[u8]) -> Result<DecodedAnomaly> {
+    // Ids are compared by their hashes.
+    let _round = InFlight::begin();
     Ok(DecodedAnomaly {
         detection_time_ms: 0,
         ..reader.read(bytes).context("an anomaly")?

@@ -4,6 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use millrace_domain::texts::InFlight;
 use millrace_kafka::control::ControlRecord;
 use millrace_kafka::copies::header;
 use millrace_kafka::refusals::RefusedRun;
@@ -135,6 +136,7 @@ pub(crate) fn run(kafka: &Kafka, job: &impl Job, events: &Events, collect: &mut 
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(begin(job, partition, &left)?),
         };
+        let _round = InFlight::begin();
         let mut outbox = Collecting::new(partition, collect);
         for (_, event) in left {
             repeat(task, &event, &mut outbox)?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use millrace_domain::texts::InFlight;
 use millrace_kafka::admin::bounds;
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_settings::Kafka;
@@ -95,7 +96,8 @@ impl TopicLog {
     }
 
     /// Hands over every committed record that was not handed over before, up to the end of each
-    /// partition.
+    /// partition. The texts of long ids are there as long as `take` has the record, unless somebody
+    /// [holds](millrace_domain::texts::Held) them.
     ///
     /// # Errors
     /// The brokers are away, or `take` fails.
@@ -155,6 +157,8 @@ impl TopicLog {
             match self.consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
                     let partition = message.partition();
+                    // Of a long id, what is made of a record keeps the hash: a log has any number.
+                    let _round = InFlight::begin();
                     if reading.contains(&partition) && !take(&message)? {
                         reading.remove(&partition);
                     }

@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 use anyhow::bail;
 use millrace_codec::json;
 use millrace_domain::Transaction;
+use millrace_domain::texts::InFlight;
 use serde_json::value::RawValue;
 
 use super::inputs::{Inputs, Row};
+use super::kept::Kept;
 use super::raw::raw_of;
 use super::reject::Rejects;
 use super::sort::{Sorted, Sorter};
@@ -104,11 +106,15 @@ impl Feed {
             if row.is_multiple_of(1_000) && stop() {
                 bail!("stopped while the rows were sorted: nothing was sent");
             }
-            match self.next(rejects, counts)? {
-                Read::Transaction(transaction) => sorter.push(transaction)?,
-                Read::Bad(_) => {}
+            let round = InFlight::begin();
+            let kept = match self.next(rejects, counts)? {
+                Read::Transaction(transaction) => Kept::new(transaction),
+                Read::Bad(_) => continue,
                 Read::End => break,
-            }
+            };
+            // A run that is full is written, and perhaps merged: in rounds of its own.
+            drop(round);
+            sorter.push(kept)?;
         }
         Ok(Self::Sorted(sorter.finish()?))
     }

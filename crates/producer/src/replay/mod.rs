@@ -8,6 +8,7 @@ mod feed;
 mod field;
 mod input;
 mod inputs;
+mod kept;
 mod mapping;
 mod ndjson_rows;
 mod number;

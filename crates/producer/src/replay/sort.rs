@@ -9,6 +9,9 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use anyhow::Context;
 use millrace_codec::json;
 use millrace_domain::Transaction;
+use millrace_domain::texts::InFlight;
+
+use super::kept::Kept;
 
 /// Transactions of one run, which is sorted in memory.
 const RUN_ROWS: usize = 200_000;
@@ -24,7 +27,7 @@ type Key = (i64, u64);
 pub(super) struct Sorter {
     run_rows: usize,
     max_runs: usize,
-    rows: Vec<(Key, Transaction)>,
+    rows: Vec<(Key, Kept)>,
     runs: Vec<Run>,
     count: u64,
 }
@@ -34,7 +37,7 @@ pub(super) struct Sorted {
     runs: Vec<Run>,
     /// The next transaction of each run.
     heads: BinaryHeap<Reverse<(Key, usize)>>,
-    values: Vec<Option<Transaction>>,
+    values: Vec<Option<Kept>>,
     given: u64,
 }
 
@@ -60,9 +63,8 @@ impl Sorter {
     ///
     /// # Errors
     /// A temporary file cannot be written (in `TMPDIR`).
-    pub(super) fn push(&mut self, transaction: Transaction) -> anyhow::Result<()> {
-        self.rows
-            .push(((transaction.transaction_time_ms, self.count), transaction));
+    pub(super) fn push(&mut self, kept: Kept) -> anyhow::Result<()> {
+        self.rows.push(((kept.time_ms(), self.count), kept));
         self.count += 1;
         if self.rows.len() == self.run_rows {
             self.end_run()?;
@@ -72,11 +74,13 @@ impl Sorter {
 
     fn end_run(&mut self) -> anyhow::Result<()> {
         self.rows.sort_unstable_by_key(|(key, _)| *key);
-        let run = Run::write(self.rows.drain(..).map(Ok))?;
+        let mut rows = self.rows.drain(..);
+        let run = Run::write(|| Ok(rows.next().map(|(key, kept)| (key, kept.into_inner()))))?;
+        drop(rows);
         self.runs.push(run);
         if self.runs.len() == self.max_runs {
             let mut merged = Sorted::new(std::mem::take(&mut self.runs))?;
-            self.runs = vec![Run::write(std::iter::from_fn(|| merged.next_pair().transpose()))?];
+            self.runs = vec![Run::write(|| merged.next_pair())?];
         }
         Ok(())
     }
@@ -96,10 +100,11 @@ impl Sorter {
 impl Sorted {
     fn new(mut runs: Vec<Run>) -> anyhow::Result<Self> {
         let (mut heads, mut values) = (BinaryHeap::new(), Vec::new());
+        let _round = InFlight::begin();
         for (at, run) in runs.iter_mut().enumerate() {
             let head = run.read()?;
             heads.extend(head.map(|(key, _)| Reverse((key, at))));
-            values.push(head.map(|(_, transaction)| transaction));
+            values.push(head.map(|(_, transaction)| Kept::new(transaction)));
         }
         Ok(Self {
             runs,
@@ -143,15 +148,15 @@ impl Sorted {
         let value = self.values[at].take();
         if let Some((key, transaction)) = self.runs[at].read()? {
             self.heads.push(Reverse((key, at)));
-            self.values[at] = Some(transaction);
+            self.values[at] = Some(Kept::new(transaction));
         }
-        Ok(value.map(|transaction| (key, transaction)))
+        Ok(value.map(|kept| (key, kept.into_inner())))
     }
 }
 
 impl Run {
     /// Each transaction as its number, its length and its JSON.
-    fn write(rows: impl Iterator<Item = anyhow::Result<(Key, Transaction)>>) -> anyhow::Result<Self> {
+    fn write(mut next: impl FnMut() -> anyhow::Result<Option<(Key, Transaction)>>) -> anyhow::Result<Self> {
         let refused = "a temporary file to sort in cannot be written; TMPDIR says where";
         let mut writer = BufWriter::with_capacity(BUFFER_BYTES, tempfile::tempfile().context(refused)?);
         let mut value = Vec::new();
@@ -160,8 +165,11 @@ impl Run {
             writer.write_all(&(value.len() as u32).to_le_bytes())?;
             writer.write_all(value)
         };
-        for row in rows {
-            let ((_, number), transaction) = row?;
+        loop {
+            let _round = InFlight::begin();
+            let Some(((_, number), transaction)) = next()? else {
+                break;
+            };
             value.clear();
             json::encode(&transaction, &mut value);
             put(number, &value).context(refused)?;
@@ -228,7 +236,7 @@ mod tests {
             let mut expected: Vec<Transaction> = Vec::new();
             for (number, &time_ms) in times.iter().enumerate() {
                 expected.push(transaction(time_ms, number as u128));
-                sorter.push(expected[number]).unwrap();
+                sorter.push(Kept::new(expected[number])).unwrap();
             }
             expected.sort_by_key(|transaction| transaction.transaction_time_ms);
             let mut sorted = sorter.finish().unwrap();

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::bail;
+use millrace_domain::texts::InFlight;
 use millrace_domain::{InvalidValue, Transaction};
 use millrace_kafka::clock::now_ms;
 
 use super::feed::{Feed, Read};
 use super::inputs::Inputs;
+use super::kept::Kept;
 use super::mapping::Mapping;
 use super::order::Order;
 use super::pace::{Pace, ShiftTo, Speed};
@@ -68,7 +70,7 @@ pub struct Replay {
     /// Whether nobody has looked at the rows' order before, and it matters.
     is_unseen: bool,
     /// A row that is not due yet.
-    pending: Option<Transaction>,
+    pending: Option<Kept>,
 }
 
 impl Replay {
@@ -95,7 +97,10 @@ impl Replay {
                  refuse: give --speed 1, or a --shift-to far enough in the past"
             );
         }
+        // The constants of a mapping are tried out as it is loaded.
+        let round = InFlight::begin();
         let mapping = Arc::new(Mapping::load(&options.mapping)?);
+        drop(round);
         let first = options.files.first().map_or(Path::new(""), PathBuf::as_path);
         let open = || Inputs::open(&options.files, options.file_format, Arc::clone(&mapping));
         let mut rejects = Rejects::create(options.rejects.as_deref(), first)?;
@@ -181,6 +186,7 @@ fn look_ahead(
 ) -> anyhow::Result<()> {
     let (mut order, now) = (order.clone(), now_ms());
     while count.is_none_or(|count| order.found().rows < count) {
+        let _round = InFlight::begin();
         if order.found().rows.is_multiple_of(1_000) && stop() {
             bail!("stopped while the order of the rows was looked at: nothing was sent");
         }
@@ -213,7 +219,7 @@ impl Source for Replay {
             return Ok(Next::End);
         }
         let recorded = match self.pending.take() {
-            Some(transaction) => transaction,
+            Some(kept) => kept.into_inner(),
             None => match self.feed.next(&mut self.rejects, &self.counts)? {
                 Read::Transaction(transaction) => transaction,
                 Read::Bad(_) => return Ok(Next::Wait(Duration::ZERO)),
@@ -224,7 +230,7 @@ impl Source for Replay {
             return self.reject(&recorded, &error);
         }
         if let Some(wait) = self.pace.wait(recorded.transaction_time_ms) {
-            self.pending = Some(recorded);
+            self.pending = Some(Kept::new(recorded));
             return Ok(Next::Wait(wait));
         }
         let transaction = match self.at_its_time(recorded) {

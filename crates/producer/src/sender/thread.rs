@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use millrace_domain::texts::InFlight;
 use millrace_domain::{FraudLabel, TransactionId};
 use millrace_kafka_batch::{BatchProducer, Outcome, TopicIndex};
 use rdkafka::error::KafkaError;
@@ -173,6 +174,8 @@ impl Sender {
 
     /// Takes records from the source, as long as it has some at once.
     fn gather(&mut self, gathered: &mut Gathered, value: &mut Vec<u8>) -> anyhow::Result<Pause> {
+        // What is gathered is bytes: no id is used after this.
+        let _round = InFlight::begin();
         while gathered.records < GATHERED_RECORDS {
             let mut room = self.deliveries.room();
             if room.is_empty() {
