@@ -39,7 +39,7 @@ pub(super) async fn services_log_in_and_renew_their_tokens(mut context: TestCont
 }
 
 /// `init` says what is wrong: the client's secret, a provider that is not there, one whose
-/// certificate is not trusted, and tokens that are for somebody else.
+/// certificate is not trusted, and a token that the provider has not signed.
 pub(super) async fn what_is_wrong_is_told(mut context: TestContext) -> Result<()> {
     let (secure, provider) = start(&mut context, LIFETIME).await?;
     let good = secure.token_properties(&provider);
@@ -66,17 +66,32 @@ pub(super) async fn what_is_wrong_is_told(mut context: TestContext) -> Result<()
             properties.remove(property);
         }
         context.settings.kafka.properties = properties;
-        let mut init = Service::start(&context, name, &["init", "--timeout", "6s"])?;
-        if init.succeed(LIMIT).await.is_ok() {
-            bail!("{name}: init succeeded");
-        }
-        let output = init.output();
-        let last = output.lines().last().unwrap_or_default();
-        ensure!(
-            last.contains(words),
-            "{name}: {words:?} is not at the end of\n{output}"
-        );
+        init_says(&context, name, words).await?;
     }
+    // The brokers check who has signed.
+    let properties = &mut context.settings.kafka.properties;
+    properties.clone_from(&good);
+    properties.retain(|name, _| !name.starts_with("sasl.oauthbearer.") && name != "https.ca.location");
+    let unsigned = [
+        ("enable.sasl.oauthbearer.unsecure.jwt", "true"),
+        ("sasl.oauthbearer.config", "principal=millrace"),
+    ];
+    properties.extend(unsigned.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    init_says(&context, "unsigned", "invalid_token").await
+}
+
+/// `init` fails, and its last line has these words.
+async fn init_says(context: &TestContext, name: &str, words: &str) -> Result<()> {
+    let mut init = Service::start(context, name, &["init", "--timeout", "6s"])?;
+    if init.succeed(LIMIT).await.is_ok() {
+        bail!("{name}: init succeeded");
+    }
+    let output = init.output();
+    let last = output.lines().last().unwrap_or_default();
+    ensure!(
+        last.contains(words),
+        "{name}: {words:?} is not at the end of\n{output}"
+    );
     Ok(())
 }
 
