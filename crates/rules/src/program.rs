@@ -1,0 +1,403 @@
+//! Terms as flat programs for a stack of doubles, in which NaN is unknown.
+
+use std::collections::HashMap;
+
+use millrace_domain::city::{self, CityNumber};
+
+use crate::catalogue::Function;
+use crate::term::{Arithmetic, Term, TextTerm};
+
+/// The deepest stack that an expression needs: one place a level, and two for a choice.
+const STACK: usize = 2 * crate::syntax::MAX_DEPTH as usize + 8;
+
+const SMALL_STACK: usize = 6;
+
+/// A text: a field of the record, a constant, or the value of a feature.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum TextSource {
+    Field(u8),
+    Code(u32),
+    Last(u16),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Op {
+    Number(f64),
+    Money(f64, u32),
+    Amount,
+    Time,
+    International,
+    Place,
+    Feature(u16),
+    Not,
+    Negative,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Less,
+    AtMost,
+    Equal,
+    And,
+    Or,
+    If,
+    Same(TextSource, TextSource),
+    /// One of the codes from the first index to the second.
+    In(TextSource, u32, u32),
+    Call(Function),
+}
+
+/// A term as it is computed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Program {
+    ops: Vec<Op>,
+    codes: Vec<u128>,
+    /// Places of the stack that it needs.
+    depth: usize,
+}
+
+/// What a program asks for.
+pub(crate) trait Inputs {
+    fn amount(&self) -> f64;
+    fn time_ms(&self) -> f64;
+    fn is_international(&self) -> bool;
+    /// The currency's letters.
+    fn currency(&self) -> u32;
+    /// The number of the location's city.
+    fn place(&self) -> f64;
+    /// A field that is a text, by its number.
+    fn field(&self, field: u8) -> u128;
+    fn feature(&self, slot: u16) -> f64;
+    /// The value of a feature that is a text; `None` while it is unknown.
+    fn last(&self, slot: u16) -> Option<u128>;
+}
+
+impl Program {
+    /// Those that cost less come first: what looks at the record alone before what looks at
+    /// features.
+    pub(crate) fn rank(&self) -> (usize, usize) {
+        let features = self
+            .ops
+            .iter()
+            .filter(|op| {
+                matches!(op, Op::Feature(_))
+                    || matches!(op, Op::Same(a, b) if is_last(a) || is_last(b))
+                    || matches!(op, Op::In(text, ..) if is_last(text))
+            })
+            .count();
+        (features, self.ops.len())
+    }
+
+    /// Whether it asks where the record's city is.
+    pub(crate) fn needs_place(&self) -> bool {
+        self.ops.contains(&Op::Place)
+    }
+
+    /// Operations in it.
+    pub(crate) fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Its value.
+    #[inline]
+    pub(crate) fn run(&self, inputs: &impl Inputs) -> f64 {
+        // Most need few places, and clearing many takes longer than what is computed.
+        if self.depth <= SMALL_STACK {
+            self.run_within::<SMALL_STACK>(inputs)
+        } else {
+            self.run_within::<STACK>(inputs)
+        }
+    }
+
+    #[inline]
+    fn run_within<const PLACES: usize>(&self, inputs: &impl Inputs) -> f64 {
+        let mut stack = [0.0_f64; PLACES];
+        let mut top = 0;
+        for op in &self.ops {
+            let pushed = match *op {
+                Op::Number(number) => number,
+                Op::Money(units, currency) => {
+                    if currency == inputs.currency() {
+                        units
+                    } else {
+                        f64::NAN
+                    }
+                }
+                Op::Amount => inputs.amount(),
+                Op::Time => inputs.time_ms(),
+                Op::International => f64::from(u8::from(inputs.is_international())),
+                Op::Place => inputs.place(),
+                Op::Feature(slot) => inputs.feature(slot),
+                Op::Same(a, b) => match (self.text(a, inputs), self.text(b, inputs)) {
+                    (Some(a), Some(b)) => truth(a == b),
+                    _ => f64::NAN,
+                },
+                Op::In(text, first, end) => match self.text(text, inputs) {
+                    Some(code) => {
+                        let codes = &self.codes[first as usize..end as usize];
+                        truth(codes.binary_search(&code).is_ok())
+                    }
+                    None => f64::NAN,
+                },
+                Op::Not => {
+                    top -= 1;
+                    1.0 - stack[top]
+                }
+                Op::Negative => {
+                    top -= 1;
+                    -stack[top]
+                }
+                Op::If => {
+                    top -= 3;
+                    choose(stack[top], stack[top + 1], stack[top + 2])
+                }
+                Op::Call(function) if is_unary(function) => {
+                    top -= 1;
+                    unary(function, stack[top])
+                }
+                binary_op => {
+                    top -= 2;
+                    binary(binary_op, stack[top], stack[top + 1])
+                }
+            };
+            stack[top] = pushed;
+            top += 1;
+        }
+        stack[0]
+    }
+
+    #[inline]
+    fn text(&self, source: TextSource, inputs: &impl Inputs) -> Option<u128> {
+        match source {
+            TextSource::Field(field) => Some(inputs.field(field)),
+            TextSource::Code(at) => self.codes.get(at as usize).copied(),
+            TextSource::Last(slot) => inputs.last(slot),
+        }
+    }
+}
+
+fn is_last(source: &TextSource) -> bool {
+    matches!(source, TextSource::Last(_))
+}
+
+#[inline]
+fn truth(is_true: bool) -> f64 {
+    f64::from(u8::from(is_true))
+}
+
+#[inline]
+fn known(a: f64, b: f64, is_true: bool) -> f64 {
+    if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        truth(is_true)
+    }
+}
+
+#[inline]
+fn choose(condition: f64, then: f64, otherwise: f64) -> f64 {
+    if condition.is_nan() {
+        f64::NAN
+    } else if condition == 0.0 {
+        otherwise
+    } else {
+        then
+    }
+}
+
+#[inline]
+fn binary(op: Op, a: f64, b: f64) -> f64 {
+    match op {
+        Op::Add => a + b,
+        Op::Subtract => a - b,
+        Op::Multiply => a * b,
+        Op::Divide if b == 0.0 => f64::NAN,
+        Op::Divide => a / b,
+        Op::Less => known(a, b, a < b),
+        Op::AtMost => known(a, b, a <= b),
+        Op::Equal => known(a, b, a == b),
+        // By Kleene: false and unknown is false, true or unknown is true.
+        Op::And if a == 0.0 || b == 0.0 => 0.0,
+        Op::And => a * b,
+        Op::Or if a == 1.0 || b == 1.0 => 1.0,
+        Op::Or => a + b,
+        Op::Call(Function::Least) if a.is_nan() || b.is_nan() => f64::NAN,
+        Op::Call(Function::Least) => a.min(b),
+        Op::Call(Function::Greatest) if a.is_nan() || b.is_nan() => f64::NAN,
+        Op::Call(Function::Greatest) => a.max(b),
+        Op::Call(Function::DistanceKm) => distance_km(a, b),
+        _ => f64::NAN,
+    }
+}
+
+fn is_unary(function: Function) -> bool {
+    !matches!(
+        function,
+        Function::Least | Function::Greatest | Function::DistanceKm
+    )
+}
+
+fn unary(function: Function, x: f64) -> f64 {
+    const DAY_MS: f64 = 86_400_000.0;
+    const HOUR_MS: f64 = 3_600_000.0;
+    match function {
+        Function::Log if x > 0.0 => x.ln(),
+        Function::Exp => x.exp(),
+        Function::Sqrt => x.sqrt(),
+        Function::Abs => x.abs(),
+        Function::Hour => (x.rem_euclid(DAY_MS) / HOUR_MS).floor(),
+        // 1970 began on a Thursday.
+        Function::Weekday => ((x / DAY_MS).floor() + 3.0).rem_euclid(7.0) + 1.0,
+        Function::Has => truth(!x.is_nan()),
+        _ => f64::NAN,
+    }
+}
+
+/// The number of a city as it is kept in states: of GeoNames, or below 0 for the generator's.
+pub(crate) fn place_number(city: CityNumber) -> f64 {
+    match city.listed() {
+        Some(index) => -1.0 - index as f64,
+        None => city.geonames_id().map_or(f64::NAN, f64::from),
+    }
+}
+
+/// The city that a number is of.
+pub(crate) fn city_of(number: f64) -> Option<CityNumber> {
+    if number.is_nan() {
+        None
+    } else if number < 0.0 {
+        CityNumber::of_listed((-1.0 - number) as usize)
+    } else {
+        CityNumber::of_geonames_id(number as u32)
+    }
+}
+
+fn distance_km(a: f64, b: f64) -> f64 {
+    match (city_of(a), city_of(b)) {
+        (Some(a), Some(b)) => city::distance_km(a, b),
+        _ => f64::NAN,
+    }
+}
+
+/// How many places of the stack are in use at once.
+fn depth(ops: &[Op]) -> usize {
+    let (mut now, mut most) = (0_usize, 0);
+    for op in ops {
+        let taken = match op {
+            Op::Not | Op::Negative => 1,
+            Op::Call(function) if is_unary(*function) => 1,
+            Op::If => 3,
+            Op::Number(_) | Op::Money(..) | Op::Amount | Op::Time | Op::International => 0,
+            Op::Place | Op::Feature(_) | Op::Same(..) | Op::In(..) => 0,
+            _ => 2,
+        };
+        now = now + 1 - taken;
+        most = most.max(now);
+    }
+    most
+}
+
+/// Makes programs of terms whose features have their slots.
+pub(crate) struct Compiler<'a> {
+    slots: &'a HashMap<String, u16>,
+    program: Program,
+}
+
+impl<'a> Compiler<'a> {
+    pub(crate) fn new(slots: &'a HashMap<String, u16>) -> Self {
+        Self {
+            slots,
+            program: Program {
+                ops: Vec::new(),
+                codes: Vec::new(),
+                depth: 0,
+            },
+        }
+    }
+
+    pub(crate) fn compile(mut self, term: &Term) -> Program {
+        self.term(term);
+        self.program.depth = depth(&self.program.ops);
+        self.program
+    }
+
+    fn term(&mut self, term: &Term) {
+        let op = match term {
+            Term::Number(number) => Op::Number(*number),
+            Term::Money(units, currency) => {
+                let [a, b, c] = *currency.as_bytes();
+                Op::Money(*units as f64, u32::from_le_bytes([a, b, c, 0]))
+            }
+            Term::Amount => Op::Amount,
+            Term::Time => Op::Time,
+            Term::International => Op::International,
+            Term::Place => Op::Place,
+            Term::Feature(feature) => Op::Feature(self.slot(&feature.to_string())),
+            Term::Not(inner) => self.after(&[inner], Op::Not),
+            Term::Negative(inner) => self.after(&[inner], Op::Negative),
+            Term::Arithmetic(arithmetic, a, b) => self.after(
+                &[a, b],
+                match arithmetic {
+                    Arithmetic::Add => Op::Add,
+                    Arithmetic::Subtract => Op::Subtract,
+                    Arithmetic::Multiply => Op::Multiply,
+                    Arithmetic::Divide => Op::Divide,
+                },
+            ),
+            Term::Less(a, b) => self.after(&[a, b], Op::Less),
+            Term::AtMost(a, b) => self.after(&[a, b], Op::AtMost),
+            Term::Equal(a, b) => self.after(&[a, b], Op::Equal),
+            Term::And(terms) => return self.fold(terms, Op::And),
+            Term::Or(terms) => return self.fold(terms, Op::Or),
+            Term::If(parts) => self.after(&[&parts[0], &parts[1], &parts[2]], Op::If),
+            Term::Same(a, b) => Op::Same(self.text(a), self.text(b)),
+            Term::In(text, codes) => {
+                let text = self.text(text);
+                let first = self.program.codes.len();
+                let mut values: Vec<u128> = codes.iter().map(|code| code.value).collect();
+                values.sort_unstable();
+                self.program.codes.extend(values);
+                Op::In(text, index(first), index(self.program.codes.len()))
+            }
+            Term::Call(function, terms) => {
+                terms.iter().for_each(|term| self.term(term));
+                Op::Call(*function)
+            }
+        };
+        self.program.ops.push(op);
+    }
+
+    fn after(&mut self, terms: &[&Term], op: Op) -> Op {
+        terms.iter().for_each(|term| self.term(term));
+        op
+    }
+
+    fn fold(&mut self, terms: &[Term], op: Op) {
+        for (at, term) in terms.iter().enumerate() {
+            self.term(term);
+            if at > 0 {
+                self.program.ops.push(op);
+            }
+        }
+    }
+
+    fn text(&mut self, text: &TextTerm) -> TextSource {
+        match text {
+            TextTerm::Field(field) => TextSource::Field(*field as u8),
+            TextTerm::Code(code) => {
+                self.program.codes.push(code.value);
+                TextSource::Code(index(self.program.codes.len() - 1))
+            }
+            TextTerm::Last(feature) => TextSource::Last(self.slot(&feature.to_string())),
+        }
+    }
+
+    fn slot(&self, text: &str) -> u16 {
+        self.slots.get(text).copied().unwrap_or(u16::MAX)
+    }
+}
+
+/// Lists and texts are bounded far below what 32 bits hold.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
