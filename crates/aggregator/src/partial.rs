@@ -247,7 +247,7 @@ impl Task for PartialTask {
         if let Some(misplaced) = self.placement.check(record, user_id.as_bytes(), outbox)
             && self.bounds.refuses_misplaced
         {
-            if self.placement.is_outgrown() && !outbox.is_replay() {
+            if self.placement.is_outgrown() {
                 return Err(TaskError::new(OUTGROWN.to_owned()));
             }
             outbox.dead_letter(record, Misplaced::CODE, &misplaced.to_string());

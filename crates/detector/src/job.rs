@@ -241,7 +241,7 @@ impl Task for DetectTask {
         let user_id = transaction.user_id.text();
         if self.placement.check(record, user_id.as_bytes(), outbox).is_some() && self.bounds.refuses_misplaced
         {
-            if self.placement.is_outgrown() && !outbox.is_replay() {
+            if self.placement.is_outgrown() {
                 return Err(TaskError::new(OUTGROWN.to_owned()));
             }
             self.skip(Misplaced::CODE, outbox);
