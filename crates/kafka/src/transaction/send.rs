@@ -135,7 +135,10 @@ impl TransactionalProducer {
         self.base().poll(Duration::ZERO);
         self.check()
             .err()
-            .unwrap_or_else(|| self.failure("produce", error))
+            .unwrap_or_else(|| match self.failure("produce", error) {
+                Failure::Abort(reason) => Failure::Abort(format!("{reason}, for {topic}")),
+                stop @ Failure::Stop(_) => stop,
+            })
     }
 
     /// Room comes with acknowledgements or, at the latest, when the message timeout gives records
