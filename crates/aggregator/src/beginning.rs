@@ -87,6 +87,8 @@ mod tests {
         assert!(not_yet(begins(5, &[&[old.clone(), new.clone()], from_ref(&old)])));
         let both: [&[ControlRecord]; 2] = [&[old.clone(), new], &[old.clone(), further]];
         assert_eq!(begins(5, &both), Beginning::At(181_000));
+        let reversed = [both[1], both[0]];
+        assert_eq!(begins(5, &reversed), Beginning::At(181_000), "after the furthest");
         assert!(not_yet(begins(8, &both)), "one more");
         assert_eq!(
             begins(0, &[from_ref(&old), from_ref(&old)]),

@@ -69,7 +69,7 @@ fn made(pipeline: &Pipeline, of_rekeying: bool) -> Vec<TopicSpec> {
         !stream.takes_copies && jobs.any(is_named)
     };
     let (of_jobs, others): (Vec<_>, Vec<_>) = streams.iter().partition(|stream| is_of_jobs(stream));
-    let mut topics: Vec<_> = of_jobs.into_iter().map(|stream| spec(stream)).collect();
+    let mut topics: Vec<_> = of_jobs.into_iter().map(spec).collect();
     topics.extend(controls_of(pipeline, of_rekeying).into_iter().map(|control| {
         let input = pipeline
             .streams
@@ -77,7 +77,7 @@ fn made(pipeline: &Pipeline, of_rekeying: bool) -> Vec<TopicSpec> {
             .find(|stream| stream.name == control.input);
         plain(control.topic, input.map_or(1, |input| input.partitions))
     }));
-    topics.extend(others.into_iter().map(|stream| spec(stream)));
+    topics.extend(others.into_iter().map(spec));
     let with_letters = streams.iter().filter(|stream| !stream.dead_letters.is_empty());
     topics.extend(with_letters.map(|stream| TopicSpec {
         takes_copies: true,

@@ -18,14 +18,14 @@ const ORDER: &[&[&str]] = &[
     ],
     &["millrace-service"],
     &["millrace-kafka", "millrace-telemetry"],
-    &["millrace-settings"],
+    &["millrace-settings", "millrace-rules"],
     &[
         "millrace-catalog",
         "millrace-codec",
         "millrace-fraud",
         "millrace-stack",
     ],
-    &["millrace-payments", "millrace-rules"],
+    &["millrace-payments"],
     &["millrace-engine", "millrace-domain"],
     &["millrace-contract", "millrace-http", "millrace-kafka-batch"],
 ];

@@ -239,7 +239,7 @@ impl DetectOperator {
         let newest_ms = profile.newest.ms();
         let is_forgotten = newest_ms < forgotten_before_ms;
         // Nothing is written without need: a write to a page that a snapshot still has copies it.
-        if (is_forgotten || newest_ms < useless_before_ms) && profile.run.len() > 0 {
+        if (is_forgotten || newest_ms < useless_before_ms) && !profile.run.is_empty() {
             let run = &mut self.profiles.at(place).run;
             self.recent.drop_first(run, run.len());
         }

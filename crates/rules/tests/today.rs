@@ -67,8 +67,11 @@ fn transactions(drafts: &[Draft]) -> Vec<Transaction> {
     made.collect()
 }
 
+/// The number of a transaction, and the rule that fired.
+type Fired = Vec<(usize, String)>;
+
 /// What each finds for one transaction after the other.
-fn both(transactions: &[Transaction]) -> (Vec<(usize, String)>, Vec<(usize, String)>) {
+fn both(transactions: &[Transaction]) -> (Fired, Fired) {
     let mut operator = DetectOperator::new(&DetectSettings::default(), HashSeed::FIXED).unwrap();
     let rules = parse_rules(TODAY).unwrap();
     let version = Arc::new(Version::new(rules, &Budget::default()).unwrap());

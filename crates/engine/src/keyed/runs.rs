@@ -148,7 +148,6 @@ pub struct FrozenRuns<E> {
 
 impl<E: Entry> FrozenRuns<E> {
     /// As [`Runs::entries`].
-    #[must_use]
     pub fn entries<'a>(&'a self, run: &'a Run<E>) -> Entries<'a, E> {
         run.entries(self.earlier(run))
     }
@@ -205,7 +204,6 @@ impl<E: Entry> Runs<E> {
 
     /// The entries of a run.
     #[inline]
-    #[must_use]
     pub fn entries<'a>(&'a self, run: &'a Run<E>) -> Entries<'a, E> {
         run.entries(self.earlier(run))
     }

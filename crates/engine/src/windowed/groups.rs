@@ -34,7 +34,7 @@ pub(super) struct Groups<A: Aggregation> {
 
 /// A group, to be changed.
 #[derive(Debug)]
-pub struct Group<'a, A: Aggregation + ?Sized> {
+pub struct Group<'a, A: Aggregation> {
     /// The group in memory.
     pub line: &'a mut A::Line,
     rares: &'a mut Pages<A::Rare, PAGE_BYTES>,

@@ -54,7 +54,7 @@ impl Velocity {
     /// `newest_ms`. To be called for every transaction of the user.
     #[inline]
     pub(crate) fn expire(&self, run: &mut Run, pool: &mut RecentPool, before_ms: i64, newest_ms: i64) {
-        if run.len() == 0 || before_ms == newest_ms {
+        if run.is_empty() || before_ms == newest_ms {
             return;
         }
         self.cut(run, pool, before_ms, newest_ms);

@@ -82,51 +82,31 @@ impl Checker<'_> {
                 other => Err(wrong(first, other.ty(), "`location`")
                     .fix("write `place(location)`, and `last(place(location))` for the one before")),
             },
-            Function::DistanceKm => {
-                let mut places = Vec::new();
-                for argument in arguments {
-                    match self.check(argument)? {
-                        Checked::Value(term, Type::Place) => places.push(term),
-                        other => {
-                            return Err(wrong(argument, other.ty(), "a place")
-                                .fix("write `distance_km(place(location), last(place(location)))`"));
-                        }
-                    }
-                }
-                places.sort_by_cached_key(ToString::to_string);
-                made(places, Type::Ratio)
-            }
+            Function::DistanceKm => made(self.places(arguments)?, Type::Ratio),
             Function::Has => match self.of(first)? {
                 (Of::Value(term), _) => made(vec![term], Type::Bool),
                 (Of::Text(TextTerm::Last(feature)), _) => made(vec![Term::Feature(feature)], Type::Bool),
                 _ => Err(Problem::new(first.span.clone(), "this is always known")),
             },
-            Function::Duration => {
-                let ms = match &first.node {
-                    Node::Text(text) => duration_ms(text),
-                    _ => None,
-                };
-                let ms = ms.ok_or_else(|| {
-                    Problem::new(first.span.clone(), "this is no duration")
-                        .expected("a text as \"10m\" or \"1h30m\"")
-                })?;
-                Ok(Checked::Value(Term::Number(ms as f64), Type::Duration))
-            }
-            Function::Timestamp => {
-                let instant = match &first.node {
-                    Node::Text(text) => text.parse::<jiff::Timestamp>().ok(),
-                    _ => None,
-                };
-                let instant = instant.ok_or_else(|| {
-                    Problem::new(first.span.clone(), "this is no instant")
-                        .expected("a text as \"2026-01-31T00:00:00Z\"")
-                })?;
-                Ok(Checked::Value(
-                    Term::Number(instant.as_millisecond() as f64),
-                    Type::Instant,
-                ))
+            Function::Duration => duration(first),
+            Function::Timestamp => timestamp(first),
+        }
+    }
+
+    /// Places in one order, as a distance is the same both ways.
+    fn places(&self, arguments: &[Expr]) -> Result<Vec<Term>, Problem> {
+        let mut places = Vec::new();
+        for argument in arguments {
+            match self.check(argument)? {
+                Checked::Value(term, Type::Place) => places.push(term),
+                other => {
+                    return Err(wrong(argument, other.ty(), "a place")
+                        .fix("write `distance_km(place(location), last(place(location)))`"));
+                }
             }
         }
+        places.sort_by_cached_key(ToString::to_string);
+        Ok(places)
     }
 
     fn extreme(&self, entry: &FunctionEntry, arguments: &[Expr], whole: &Expr) -> Outcome {
@@ -157,4 +137,28 @@ impl Checker<'_> {
 
 fn wrong(argument: &Expr, ty: Type, expected: &str) -> Problem {
     Problem::new(argument.span.clone(), format!("this is {ty}")).expected(expected)
+}
+
+fn duration(argument: &Expr) -> Outcome {
+    let ms = match &argument.node {
+        Node::Text(text) => duration_ms(text),
+        _ => None,
+    };
+    let ms = ms.ok_or_else(|| {
+        Problem::new(argument.span.clone(), "this is no duration").expected("a text as \"10m\" or \"1h30m\"")
+    })?;
+    Ok(Checked::Value(Term::Number(ms as f64), Type::Duration))
+}
+
+fn timestamp(argument: &Expr) -> Outcome {
+    let instant = match &argument.node {
+        Node::Text(text) => text.parse::<jiff::Timestamp>().ok(),
+        _ => None,
+    };
+    let instant = instant.ok_or_else(|| {
+        Problem::new(argument.span.clone(), "this is no instant")
+            .expected("a text as \"2026-01-31T00:00:00Z\"")
+    })?;
+    let ms = instant.as_millisecond() as f64;
+    Ok(Checked::Value(Term::Number(ms), Type::Instant))
 }

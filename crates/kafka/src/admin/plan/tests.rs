@@ -119,7 +119,8 @@ fn a_compacted_topic_is_refused_with_what_to_do() {
             "{said}"
         );
     }
-    for topic in [DEAD_LETTER_REPLAYS] {
+    {
+        let topic = DEAD_LETTER_REPLAYS;
         let (action, _) = planned(topic, "cleanup.policy", &broker_default("delete"), "compact").unwrap();
         assert_eq!(action, Action::Keep);
     }

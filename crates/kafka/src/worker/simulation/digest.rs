@@ -10,7 +10,8 @@ use super::{LoggedRecord, Random, Scenario, Simulation, assert_repeats, run_sche
 use crate::{Beginning, Controls, InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 
 const CONFIGURED: u64 = 1 << 62;
-const PARTITIONS: usize = 3;
+/// Another one is added later.
+const PARTITIONS: usize = 2;
 /// Records of a partition.
 const RECORDS: usize = 60;
 const SCHEDULES: u64 = 100_000;

@@ -126,11 +126,12 @@ impl<S: Scenario> Simulation<'_, S> {
         }
     }
     /// Retention deletes the oldest records of a control topic that tell of a policy which a later
-    /// one tells of too. What a replay of the whole log has to repeat stays.
+    /// one tells of too. What a replay of the whole log has to repeat stays, and what is told of
+    /// the last offset.
     pub(super) fn cut_controls(&mut self, partition: usize) {
         let log = &mut self.cluster.logs[partition];
         while let [first, later @ ..] = &log.control[log.control_from..]
-            && Some(first.offset()) < log.committed
+            && later.last().is_some_and(|last| last.offset() > first.offset())
             && later.iter().any(|record| record.policy().is_some())
             && match first {
                 ControlRecord::Configure { before, .. } => before.is_none(),

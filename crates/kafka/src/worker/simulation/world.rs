@@ -19,7 +19,7 @@ const STEPS: usize = 160;
 /// More than any schedule needs to come to its end.
 const DRAIN_STEPS: usize = 10_000;
 /// How long a step may take.
-const STEP_MS: [u64; 4] = [1, 20, 200, 700];
+const STEP_MS: [u64; 4] = [1, 20, 100, 300];
 /// A pause in which a partition's policy is to be stated anew.
 const PAUSE: Duration = Duration::from_secs(3_700);
 
