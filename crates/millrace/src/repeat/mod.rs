@@ -14,6 +14,8 @@ mod merge;
 pub(crate) mod offline;
 mod partial;
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
@@ -32,8 +34,10 @@ pub async fn all(settings: &Settings) -> Result<Vec<Difference>> {
     Ok(differences)
 }
 
-/// Looks that are taken while idle partitions still advance.
-const ATTEMPTS: usize = 5;
+/// How long idle partitions may still advance: what they write meanwhile is expected of no run.
+const SETTLING: Duration = Duration::from_secs(120);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Repeats both stages of aggregation over the whole logs and compares all they have written.
 /// Nothing may be sent meanwhile, and everything must have been worked off.
@@ -45,17 +49,18 @@ pub async fn compare(settings: &Settings) -> Result<Vec<Difference>> {
     let (first, second) = millrace_aggregator::prepare(settings, &Shutdown::new()).await?;
     let settings = settings.clone();
     tokio::task::spawn_blocking(move || {
-        for attempt in 1.. {
+        let start = Instant::now();
+        loop {
             let before = offline::events(&settings.kafka, &first)?;
             let mut differences = partial::compare(&settings, &first, &before)?;
             differences.extend(merge::compare(&settings, &second)?);
             // A partition that was advanced in between has outputs that were not expected.
             let is_still = offline::events(&settings.kafka, &first)? == before;
-            if is_still || attempt == ATTEMPTS {
+            if is_still || start.elapsed() > SETTLING {
                 return Ok(differences);
             }
+            std::thread::sleep(PAUSE);
         }
-        Ok(Vec::new())
     })
     .await?
 }
