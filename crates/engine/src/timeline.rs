@@ -247,12 +247,7 @@ fn common_boundary_ms(one: TumblingWindows, other: TumblingWindows, from_ms: i64
         (divisor, rest) = (rest, divisor % rest);
     }
     let both = TumblingWindows::at_least_1_ms((a / divisor).saturating_mul(b));
-    let start_ms = both.start_of(from_ms);
-    if start_ms == from_ms {
-        from_ms
-    } else {
-        both.end_of(start_ms)
-    }
+    both.boundary_from(from_ms)
 }
 
 #[cfg(test)]

@@ -42,6 +42,18 @@ impl TumblingWindows {
     pub fn end_of(self, start_ms: i64) -> i64 {
         start_ms.saturating_add(self.size_ms)
     }
+
+    /// The first boundary between windows at or after a time.
+    #[inline]
+    #[must_use]
+    pub fn boundary_from(self, time_ms: i64) -> i64 {
+        let start_ms = self.start_of(time_ms);
+        if start_ms == time_ms {
+            start_ms
+        } else {
+            self.end_of(start_ms)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -60,6 +72,8 @@ mod tests {
             prop_assert!(start <= time && time < windows.end_of(start));
             prop_assert_eq!(start % size, 0);
             prop_assert_eq!(windows.start_of(windows.end_of(start)), windows.end_of(start));
+            prop_assert_eq!(windows.boundary_from(start), start);
+            prop_assert!(start == time || windows.boundary_from(time) == windows.end_of(start));
         }
 
         #[test]

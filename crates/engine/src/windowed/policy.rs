@@ -64,13 +64,9 @@ impl PartialPolicy {
     #[must_use]
     pub fn begins_at_ms(&self, closed_until_ms: i64) -> i64 {
         let windows = TumblingWindows::at_least_1_ms(self.window_ms);
-        let start_ms = windows.start_of(closed_until_ms);
-        let boundary_ms = if start_ms == closed_until_ms {
-            start_ms
-        } else {
-            windows.end_of(start_ms)
-        };
-        boundary_ms.saturating_add(self.allowed_lateness_ms)
+        windows
+            .boundary_from(closed_until_ms)
+            .saturating_add(self.allowed_lateness_ms)
     }
 
     /// Size of the tumbling window, in milliseconds.

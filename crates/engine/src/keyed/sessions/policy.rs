@@ -80,16 +80,6 @@ impl SessionPolicy {
         TumblingWindows::at_least_1_ms(self.gap_ms / STEPS)
     }
 
-    /// The first multiple of a step at or above a time.
-    fn up(&self, time_ms: i64) -> i64 {
-        let start_ms = self.steps().start_of(time_ms);
-        if start_ms == time_ms {
-            start_ms
-        } else {
-            self.steps().end_of(start_ms)
-        }
-    }
-
     /// The horizon of a watermark.
     #[inline]
     pub(super) fn horizon_ms(&self, watermark_ms: i64) -> i64 {
@@ -106,7 +96,7 @@ impl SessionPolicy {
     /// The horizon at which a session is over whose last event has this time.
     #[inline]
     pub(super) fn closes_at_ms(&self, last_ms: i64) -> i64 {
-        self.up(last_ms.saturating_add(self.gap_ms))
+        self.steps().boundary_from(last_ms.saturating_add(self.gap_ms))
     }
 
     /// The watermark at which that is so.
