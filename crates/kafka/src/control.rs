@@ -4,7 +4,7 @@
 mod directives;
 mod history;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -67,34 +67,9 @@ impl Watermarks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::tests::{advance, configure, stated};
     use crate::control::{Directive, Directives, policy_at};
     use crate::refusals::{KnownRefusals, RefusedRun};
-
-    const fn advance(offset: i64, nth: u32, watermark_ms: i64) -> ControlRecord {
-        ControlRecord::Advance {
-            offset,
-            watermark_ms,
-            nth,
-        }
-    }
-
-    fn configure(offset: i64, before: Option<&str>, policy: &str) -> ControlRecord {
-        ControlRecord::Configure {
-            offset,
-            nth: 0,
-            before: before.map(str::to_owned),
-            policy: policy.to_owned(),
-            closed_until_ms: None,
-        }
-    }
-
-    fn stated(offset: i64, policy: &str) -> ControlRecord {
-        ControlRecord::Policy {
-            offset,
-            policy: policy.to_owned(),
-            closed_until_ms: None,
-        }
-    }
 
     fn refused(offset: i64, runs: &[(i64, i64)]) -> ControlRecord {
         let run = |(first, last): &(i64, i64)| RefusedRun {
@@ -133,11 +108,11 @@ mod tests {
     #[test]
     fn a_replay_repeats_nothing_of_a_topic_that_was_made_anew_since() {
         let log = log_of(&[
-            configure(0, None, "old"),
+            configure(0, 0, None, "old"),
             advance(5, 0, 9_000),
             refused(8, &[(6, 7)]),
             advance(900, 0, 9_900),
-            configure(0, None, "new"),
+            configure(0, 0, None, "new"),
             advance(6, 0, 40),
             advance(20, 0, 70),
         ]);
@@ -150,11 +125,11 @@ mod tests {
     #[test]
     fn a_replay_repeats_nothing_of_what_an_offset_was_set_back_over() {
         let log = log_of(&[
-            configure(0, None, "a"),
+            configure(0, 0, None, "a"),
             advance(5, 0, 10),
             advance(8, 0, 20),
             refused(9, &[(4, 4), (6, 8)]),
-            configure(9, Some("a"), "b"),
+            configure(9, 0, Some("a"), "b"),
             advance(12, 0, 90),
             stated(8, "a"),
             advance(9, 0, 30),
@@ -170,11 +145,11 @@ mod tests {
     #[test]
     fn a_history_that_is_no_more_holds_no_watermark_up() {
         let mut all = Watermarks::default();
-        assert_eq!(all.take(0, &configure(0, None, "a")), None);
+        assert_eq!(all.take(0, &configure(0, 0, None, "a")), None);
         assert_eq!(all.take(0, &advance(7, 0, 900)), Some(900));
         assert_eq!(all.take(1, &advance(3, 0, 500)), Some(900));
         assert_eq!(all.take(0, &stated(9, "a")), Some(900), "it tells none");
-        assert_eq!(all.take(0, &configure(0, None, "a")), Some(500));
+        assert_eq!(all.take(0, &configure(0, 0, None, "a")), Some(500));
         assert_eq!(all.take(1, &stated(2, "a")), None);
         assert_eq!(all.take(1, &advance(2, 0, 40)), Some(40));
     }

@@ -1,6 +1,6 @@
 use super::*;
 
-const fn advance(offset: i64, nth: u32, watermark_ms: i64) -> ControlRecord {
+pub(crate) const fn advance(offset: i64, nth: u32, watermark_ms: i64) -> ControlRecord {
     ControlRecord::Advance {
         offset,
         watermark_ms,
@@ -8,7 +8,7 @@ const fn advance(offset: i64, nth: u32, watermark_ms: i64) -> ControlRecord {
     }
 }
 
-fn configure(offset: i64, nth: u32, before: Option<&str>, policy: &str) -> ControlRecord {
+pub(crate) fn configure(offset: i64, nth: u32, before: Option<&str>, policy: &str) -> ControlRecord {
     ControlRecord::Configure {
         offset,
         nth,
@@ -18,7 +18,7 @@ fn configure(offset: i64, nth: u32, before: Option<&str>, policy: &str) -> Contr
     }
 }
 
-fn stated(offset: i64, policy: &str) -> ControlRecord {
+pub(crate) fn stated(offset: i64, policy: &str) -> ControlRecord {
     ControlRecord::Policy {
         offset,
         policy: policy.to_owned(),

@@ -2,17 +2,10 @@
 
 use super::*;
 use crate::control::Directives;
+use crate::control::tests::advance;
 use crate::refusals::KnownRefusals;
 use crate::worker::simulation::digest::Digest;
 use crate::worker::simulation::transaction::Transaction;
-
-const fn advance(offset: i64, nth: u32, watermark_ms: i64) -> ControlRecord {
-    ControlRecord::Advance {
-        offset,
-        watermark_ms,
-        nth,
-    }
-}
 
 /// A tool may commit the group's offset beyond markers of transactions. An event from before them
 /// is not one at that offset: a snapshot that says so hides the next event there from a replay.
