@@ -4,8 +4,8 @@
 //! [`wire`], [`decimal`] and [`json`] are what a codec is made of, also one that is written by
 //! hand. [`framing`] is what Confluent's clients put before a value. A [`Reader`] decodes what
 //! comes from a topic, whatever schema it was written with, and asks a [`SchemaSource`] for the
-//! schemas that it does not know, and [`topic`] says what a topic is made with. Nothing here does I/O
-//! or knows a domain.
+//! schemas that it does not know, and [`topic`] says what a topic is made with. Nothing here does
+//! I/O or knows a domain.
 
 #![forbid(unsafe_code)]
 

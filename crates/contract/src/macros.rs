@@ -15,7 +15,8 @@
 /// use uuid::Uuid;
 ///
 /// contract! {
-///     schema "shop.Visit" = r#"{"type": "record", "name": "Visit", "namespace": "shop", "fields": [
+///     schema "shop.Visit" = r#"{"type": "record", "name": "Visit", "namespace": "shop",
+///       "fields": [
 ///         {"name": "visit_id", "type": {"type": "string", "logicalType": "uuid"}},
 ///         {"name": "page", "type": "string"},
 ///         {"name": "user_id", "type": ["null", "string"], "default": null},

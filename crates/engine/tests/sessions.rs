@@ -1,5 +1,5 @@
-//! Sessions against their definition: chains of accepted events with less than a gap from one to the
-//! next, whatever order these come in.
+//! Sessions against their definition: chains of accepted events with less than a gap from one to
+//! the next, whatever order these come in.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
@@ -48,7 +48,8 @@ enum Step {
 }
 
 /// Time goes on by a bit, with disorder; pages are few, so that each has many sessions, and now and
-/// then there is a copy or an advance. One step in `one_in` is a change of policy, if that is not 0.
+/// then there is a copy or an advance. One step in `one_in` is a change of policy, if that is
+/// not 0.
 fn steps(one_in: u32) -> impl Strategy<Value = Vec<Step>> {
     let step = (
         0_u32..24,

@@ -1,8 +1,8 @@
 //! The language of fraud rules (docs/rules.md): from a file to what fires.
 //!
 //! [`parse_rules`] reads a file and checks it; [`Problem`] says what is wrong, where, and what to
-//! write. [`Version`] plans the rules: equal features once, cheap conditions first, at a known cost.
-//! [`Evaluator`] runs a version over records.
+//! write. [`Version`] plans the rules: equal features once, cheap conditions first, at a known
+//! cost. [`Evaluator`] runs a version over records.
 //!
 //! Nothing in this crate does I/O, reads a clock or draws a random number.
 

@@ -4,7 +4,8 @@ use millrace_kafka::client::{ConfigError, transactional_producer_config, worker_
 use millrace_settings::{Kafka, Worker};
 
 /// Checks the properties of a worker's clients. A property that librdkafka does not know is wrong
-/// however long a registry or a cluster that is away is waited for, so a service looks first of all.
+/// however long a registry or a cluster that is away is waited for, so a service looks first of
+/// all.
 ///
 /// # Errors
 /// The property, by its key, and what is wrong with it.

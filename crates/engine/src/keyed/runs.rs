@@ -3,8 +3,8 @@
 //!
 //! Most keys have a few at any time, and a few have many: so what is earlier lies in a chunk of one
 //! of several lengths, moves to a longer one as it grows, and to the shortest that it fits when it
-//! would fill no more than half of its own. The chunk goes back to the pool when a run has one entry
-//! or none. A key's share is bounded, and memory is in proportion to what happens.
+//! would fill no more than half of its own. The chunk goes back to the pool when a run has one
+//! entry or none. A key's share is bounded, and memory is in proportion to what happens.
 
 use std::fmt::Debug;
 use std::iter::Chain;

@@ -69,9 +69,9 @@ const STATE_VERSION: u8 = 0x31;
 /// Ids are remembered for a gap behind the horizon.
 ///
 /// # A change of policy
-/// Another gap holds at once: open sessions stay what they are, and close by it. What was sent stays
-/// as it was sent, though an event may come that is nearer to it than a larger gap. The horizon does
-/// not go back.
+/// Another gap holds at once: open sessions stay what they are, and close by it. What was sent
+/// stays as it was sent, though an event may come that is nearer to it than a larger gap. The
+/// horizon does not go back.
 #[derive(Debug, Clone)]
 pub struct Sessions<F: Fold> {
     fold: F,

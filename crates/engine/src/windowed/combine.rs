@@ -5,8 +5,8 @@ use std::mem::discriminant;
 use super::aggregation::Key;
 use super::records::{Content, Contribution, PartialOutput, Record};
 
-/// The most contributions in a record: with sums of 16 bytes, some 6 KiB. What has more keys that go
-/// together in a window has several records.
+/// The most contributions in a record: with sums of 16 bytes, some 6 KiB. What has more keys that
+/// go together in a window has several records.
 const MOST_CONTRIBUTIONS: usize = 64;
 
 /// The records that tell a source partition's outputs, in their order. What it has of one window's

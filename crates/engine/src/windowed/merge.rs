@@ -65,10 +65,10 @@ impl Progress {
 /// The operator of stage 2 over one partition of the partials topic.
 ///
 /// A source says with its watermark up to where all that it has was sent. A window closes when
-/// every source has said so of its end, and one aggregate for each key comes out, by window and key.
-/// As a source sends a window's contributions before it says so,
-/// none can come later; one that does all the same is [`Disposition::Late`], for the caller to
-/// keep. The watermark is the lowest of the sources' last ones, once every source has sent one.
+/// every source has said so of its end, and one aggregate for each key comes out, by window and
+/// key. As a source sends a window's contributions before it says so, none can come later; one that
+/// does all the same is [`Disposition::Late`], for the caller to keep. The watermark is the lowest
+/// of the sources' last ones, once every source has sent one.
 ///
 /// With early results, what has changed in the windows still open comes out whenever the watermark
 /// passes a multiple of their interval, by window and key, after what closed. A
@@ -79,8 +79,8 @@ impl Progress {
 /// *Windows* take their bounds from the contributions, and close where these end: a change of stage
 /// 1's window or lateness needs no word here. Where two sources begin with a new size at different
 /// boundaries, their windows overlap in between: such windows become one, from the first one's
-/// start to the last one's end. Its sums are exact; a member may count once in a group's distinct ones for
-/// each of the windows that a source had sent.
+/// start to the last one's end. Its sums are exact; a member may count once in a group's distinct
+/// ones for each of the windows that a source had sent.
 ///
 /// *Sources.* The policy's number of them is waited for: a source that is added by it holds windows
 /// back from then on until it has spoken, so that none closes short, and it speaks with its first

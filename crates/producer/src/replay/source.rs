@@ -156,8 +156,8 @@ impl Replay {
     }
 }
 
-/// Whether a row is too early as it is recorded, where it is not moved. Such a row must set no pace:
-/// those after it would wait for decades.
+/// Whether a row is too early as it is recorded, where it is not moved. Such a row must set no
+/// pace: those after it would wait for decades.
 fn check_recorded(recorded: &Transaction, pace: &Pace, order: &Order) -> Result<(), InvalidValue> {
     match pace.moves() {
         true => Ok(()),

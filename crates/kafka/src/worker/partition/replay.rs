@@ -1,5 +1,5 @@
-//! The replay of a partition: what was done before the committed offset, done again with its outputs
-//! dropped.
+//! The replay of a partition: what was done before the committed offset, done again with its
+//! outputs dropped.
 
 use super::directives::repeat;
 use super::{Active, Phase, stopped};
