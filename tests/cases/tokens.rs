@@ -82,7 +82,7 @@ pub(super) async fn what_is_wrong_is_told(mut context: TestContext) -> Result<()
 
 /// `init` fails, and its last line has these words.
 async fn init_says(context: &TestContext, name: &str, words: &str) -> Result<()> {
-    let mut init = Service::start(context, name, &["init", "--timeout", "6s"])?;
+    let mut init = Service::start(context, name, &["init", "--timeout", "12s"])?;
     if init.succeed(LIMIT).await.is_ok() {
         bail!("{name}: init succeeded");
     }

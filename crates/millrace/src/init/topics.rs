@@ -83,9 +83,10 @@ async fn enough_brokers(kafka: &Kafka, left: Duration) -> Result<(), Failure> {
     let brokers = tokio::task::spawn_blocking(move || Lookup::connect(&asked)?.within(limit).brokers())
         .await
         .map_err(Failure::passing)?
-        .map_err(|error| match error.is_final() {
-            true => Failure::Final(error.into()),
-            false => Failure::passing(error),
+        .map_err(|error| match error {
+            error if error.is_final() => Failure::Final(error.into()),
+            AdminError::Kafka { .. } => Failure::Silence(error.to_string()),
+            error => Failure::passing(error),
         })?;
     let wanted = usize::try_from(kafka.replication_factor).unwrap_or(1);
     if brokers.len() < wanted {

@@ -11,7 +11,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Why an attempt failed.
 pub(super) enum Failure {
-    /// The next may succeed.
+    /// The next may succeed. Why this one did not is not known: nobody answered.
+    Silence(String),
+    /// The next may succeed. The service or its client has said why this one did not.
     Passing(String),
     /// It would fail in the same way: what is wrong is the configuration.
     Final(anyhow::Error),
@@ -68,7 +70,7 @@ impl Deadline {
         attempt: impl Fn() -> F,
     ) -> anyhow::Result<T> {
         // A reason that was given says more than the silence of the last attempt, which had less
-        // time.
+        // time than a client needs to be told it.
         let mut given = None;
         loop {
             let left = self.left();
@@ -76,6 +78,7 @@ impl Deadline {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(Failure::Final(error))) => return Err(error),
                 Ok(Err(Failure::Passing(reason))) => given.insert(reason).clone(),
+                Ok(Err(Failure::Silence(words))) => given.clone().unwrap_or(words),
                 Err(_) => given
                     .clone()
                     .unwrap_or_else(|| format!("no answer in {:.1} s", left.as_secs_f64())),
@@ -109,6 +112,19 @@ mod tests {
             .until_answer("Kafka at x", || async { Err::<(), _>("refused") })
             .await
             .unwrap_err();
+        // The last attempt has too little time to be told what the one before was.
+        let told = Cell::new(false);
+        let short = Deadline::after(PAUSE * 2);
+        let silent = short.until_final("Kafka at x", || async {
+            Err::<(), _>(match told.replace(true) {
+                true => Failure::Silence("transport failure".to_owned()),
+                false => Failure::passing("no trusted certificate"),
+            })
+        });
+        assert_eq!(
+            silent.await.unwrap_err().to_string(),
+            "Kafka at x did not answer within 1s: is it running? The last attempt: no trusted certificate"
+        );
         let refused = deadline.until_final("Kafka at x", || async {
             Err::<(), _>(Failure::Final(anyhow::anyhow!("kafka.properties.a: unknown")))
         });
