@@ -179,7 +179,27 @@ fn rekeying_is_for_both_jobs_or_neither() {
     // Its port counts where it runs alone.
     let port = ("MILLRACE__REKEY__METRICS_PORT".to_owned(), "9103".to_owned());
     Settings::load_with(None, [port.clone()]).expect("valid");
-    let all = both.into_iter().chain([port]);
+    let all = both.clone().into_iter().chain([port]);
     let refused = Settings::load_with(None, all).expect_err("a refusal").to_string();
     assert!(refused.contains("rekey.metrics_port: is 9103"), "{refused}");
+
+    // Its skew is disorder to both jobs, where it runs.
+    let skew = ("MILLRACE__REKEY__MAX_SKEW_MS".to_owned(), "3001".to_owned());
+    let disorder = (
+        "MILLRACE__DETECTOR__EVENT_TIME__MAX_DISORDER_MS".to_owned(),
+        "3000".to_owned(),
+    );
+    Settings::load_with(None, [skew.clone(), disorder.clone()]).expect("valid");
+    let all = || both.clone().into_iter().chain([disorder.clone()]);
+    let refused = Settings::load_with(None, all().chain([skew]))
+        .expect_err("a refusal")
+        .to_string();
+    assert!(
+        refused.contains(
+            "rekey.max_skew_ms: is 3001: must be at most detector.event_time.max_disorder_ms, which is 3000"
+        ),
+        "{refused}"
+    );
+    let equal = ("MILLRACE__REKEY__MAX_SKEW_MS".to_owned(), "3000".to_owned());
+    Settings::load_with(None, all().chain([equal])).expect("valid");
 }

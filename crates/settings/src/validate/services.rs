@@ -104,8 +104,33 @@ fn rekey(check: &mut Check, settings: &Settings) {
             ),
         );
     }
-    check.range("rekey.max_skew_ms", settings.rekey.max_skew_ms, 0, DAY_MS);
+    skew(check, settings);
     worker(check, "rekey.worker", &settings.rekey.worker);
+}
+
+/// What rekeying adds to the disorder of its topic is within the disorder that its readers allow.
+fn skew(check: &mut Check, settings: &Settings) {
+    let (key, skew_ms) = ("rekey.max_skew_ms", settings.rekey.max_skew_ms);
+    check.range(key, skew_ms, 0, DAY_MS);
+    if !settings.rekeys() {
+        return;
+    }
+    for (job, event_time) in [
+        ("aggregator", &settings.aggregator.event_time),
+        ("detector", &settings.detector.event_time),
+    ] {
+        if skew_ms > event_time.max_disorder_ms {
+            check.refuse(
+                key,
+                format!(
+                    "is {skew_ms}: must be at most {job}.event_time.max_disorder_ms, which is {}; \
+                     what is further ahead than that makes others late",
+                    event_time.max_disorder_ms
+                ),
+            );
+            return;
+        }
+    }
 }
 
 fn producer(check: &mut Check, settings: &Settings) {
