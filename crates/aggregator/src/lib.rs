@@ -23,7 +23,7 @@ use millrace_domain::schema;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
 use millrace_service::{
-    Instance, Jobs, check_clients, handover, hash_seed, job_config, registry, source, topics,
+    Instance, Jobs, check_settings, handover, hash_seed, job_config, registry, source, topics,
 };
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
@@ -42,7 +42,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let health = Health::new(Service::Aggregator.name());
     let (first, second) = (health.component(partial::NAME), health.component(merge::NAME));
     let aggregator = &settings.aggregator;
-    check_clients(&settings.kafka, &aggregator.worker)?;
+    check_settings(&settings, &aggregator.worker)?;
     let (host, port) = (&settings.telemetry.bind_host, aggregator.metrics_port);
     let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
     let instance = Instance::claim(

@@ -19,7 +19,7 @@ use millrace_domain::schema;
 use millrace_fraud::DetectOperator;
 use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
 use millrace_service::{
-    Instance, Jobs, check_clients, handover, hash_seed, job_config, registry, source, topics,
+    Instance, Jobs, check_settings, handover, hash_seed, job_config, registry, source, topics,
 };
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
@@ -36,7 +36,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let health = Health::new(Service::Detector.name());
     let component = health.component(job::NAME);
     let detector = &settings.detector;
-    check_clients(&settings.kafka, &detector.worker)?;
+    check_settings(&settings, &detector.worker)?;
     let (host, port) = (&settings.telemetry.bind_host, detector.metrics_port);
     let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
     let instance = Instance::claim(

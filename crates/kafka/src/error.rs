@@ -115,7 +115,7 @@ pub enum WorkerError {
     #[error("{0}")]
     Topic(String),
     /// The snapshot store cannot be used at all.
-    #[error("the snapshot store {url:?} cannot be opened: {reason}")]
+    #[error("snapshots.url: {url} cannot be opened: {reason}")]
     SnapshotStore {
         /// Its address.
         url: String,

@@ -92,10 +92,7 @@ impl SnapshotStore {
     /// # Errors
     /// The directory cannot be made, or the URL or an option is none that the store knows.
     pub fn open(settings: &Snapshots, folder: &str) -> Result<Self, WorkerError> {
-        let failed = |reason: String| WorkerError::SnapshotStore {
-            url: settings.url.to_string_lossy().into_owned(),
-            reason,
-        };
+        let failed = |reason: String| Self::failed(settings, reason);
         let (store, root) = object_url::open(&settings.url, &settings.store_options).map_err(failed)?;
         let helpers_ns = Arc::new(AtomicU64::new(0));
         let ended_ns = Arc::clone(&helpers_ns);
@@ -120,6 +117,26 @@ impl SnapshotStore {
             helpers_ns,
             stale_marks: Arc::default(),
         })
+    }
+
+    /// Whether [`Self::open`] will open it: a wrong address is wrong however long a registry or a
+    /// cluster that is away is waited for, so a service asks first of all.
+    ///
+    /// # Errors
+    /// As of [`Self::open`].
+    pub fn check(settings: &Snapshots) -> Result<(), WorkerError> {
+        if settings.enabled {
+            object_url::open(&settings.url, &settings.store_options)
+                .map_err(|reason| Self::failed(settings, reason))?;
+        }
+        Ok(())
+    }
+
+    fn failed(settings: &Snapshots, reason: String) -> WorkerError {
+        WorkerError::SnapshotStore {
+            url: settings.url.to_string_lossy().into_owned(),
+            reason,
+        }
     }
 
     /// The processor time of threads that have done the store's work beside its callers, of those

@@ -18,7 +18,7 @@ use millrace_catalog::{Service, payments::topic};
 use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::schema;
 use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
-use millrace_service::{Instance, Jobs, check_clients, handover, job_config, registry, source, topics};
+use millrace_service::{Instance, Jobs, check_settings, handover, job_config, registry, source, topics};
 use millrace_settings::{Format, Settings};
 use millrace_telemetry::{Health, Shutdown};
 
@@ -37,7 +37,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         "the job that rekeys runs where aggregator.misplaced_records and detector.misplaced_records are rekey: nobody else \
          would read what it writes"
     );
-    check_clients(&settings.kafka, &settings.rekey.worker)?;
+    check_settings(&settings, &settings.rekey.worker)?;
     let health = Health::new(Service::Rekey.name());
     let component = health.component(job::NAME);
     let (host, port) = (&settings.telemetry.bind_host, settings.rekey.metrics_port);

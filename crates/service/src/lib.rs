@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod allocator;
-mod clients;
+mod check;
 pub mod handover;
 pub mod instance;
 mod jobs;
@@ -14,6 +14,6 @@ pub mod registry;
 pub mod source;
 pub mod topics;
 
-pub use clients::check_clients;
+pub use check::check_settings;
 pub use instance::Instance;
 pub use jobs::{Jobs, hash_seed, job_config};

@@ -1,15 +1,21 @@
-//! What a service's Kafka clients are made of, before anything is waited for.
+//! What is wrong in a job's settings, before anything is waited for.
 
 use millrace_kafka::client::{ConfigError, transactional_producer_config, worker_consumer_config};
-use millrace_settings::{Kafka, Worker};
+use millrace_kafka::snapshot_store::SnapshotStore;
+use millrace_settings::{Kafka, Settings, Worker};
 
-/// Checks the properties of a worker's clients. A property that librdkafka does not know is wrong
-/// however long a registry or a cluster that is away is waited for, so a service looks first of
-/// all.
+/// Checks what no wait can mend: a property that librdkafka does not know, or an address of
+/// snapshots that is none, is wrong however long a registry or a cluster that is away is waited
+/// for, so a service looks first of all.
 ///
 /// # Errors
-/// The property, by its key, and what is wrong with it.
-pub fn check_clients(kafka: &Kafka, worker: &Worker) -> Result<(), ConfigError> {
+/// The key, and what is wrong with it.
+pub fn check_settings(settings: &Settings, worker: &Worker) -> anyhow::Result<()> {
+    check_clients(&settings.kafka, worker)?;
+    Ok(SnapshotStore::check(&settings.snapshots)?)
+}
+
+fn check_clients(kafka: &Kafka, worker: &Worker) -> Result<(), ConfigError> {
     worker_consumer_config(kafka, worker, "check", "check")?;
     transactional_producer_config(kafka, worker, "check").map(drop)
 }
@@ -53,5 +59,17 @@ mod tests {
             let error = checked.unwrap_err();
             assert!(error.starts_with(&format!("{key}: ")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_wrong_address_of_snapshots_is_named_before_anything_is_asked_for() {
+        let mut settings = Settings::default();
+        settings.snapshots.url = "ftp://backup/snapshots".into();
+        let checked = check_settings(&settings, &settings.aggregator.worker);
+        let error = checked.unwrap_err().to_string();
+        assert!(error.starts_with("snapshots.url: "), "{error}");
+        assert!(error.contains("ftp://backup/snapshots"), "{error}");
+        settings.snapshots.enabled = false;
+        check_settings(&settings, &settings.aggregator.worker).unwrap();
     }
 }
