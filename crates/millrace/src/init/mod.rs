@@ -13,6 +13,7 @@ pub mod topics;
 
 mod report;
 mod wait;
+mod writers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -124,7 +125,8 @@ fn refusals(item: &Item) -> Vec<String> {
         .collect()
 }
 
-/// Runs the command and prints a line for each thing that is not as it was.
+/// Runs the command and prints a line for each thing that is not as it was, and what writers need
+/// where their topic is new.
 ///
 /// # Errors
 /// As for [`run`].
@@ -135,6 +137,7 @@ pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<E
     };
     let report = run(settings, &options).await?;
     print_unchanged(report.steps.len() - report.news().count());
+    print_advice(settings, &report);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -149,5 +152,12 @@ fn print_news(step: &Step) {
 fn print_unchanged(count: usize) {
     if count > 0 {
         println!("{count} topics, schemas, templates and saved objects: unchanged");
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the command's output")]
+fn print_advice(settings: &Settings, report: &Report) {
+    if let Some(advice) = writers::advice(settings, report) {
+        println!("{advice}");
     }
 }
