@@ -22,7 +22,7 @@ const MERGE: &str = "millrace-aggregate-merge";
 
 /// The groups' offsets are gone, as when they have expired. The aggregator, which had stopped in
 /// good order, goes on where it was: nothing comes twice, nothing is late, no snapshot is deleted.
-/// Then the offset is set back and forward by hand: it refuses, and says which offset is right.
+/// Then the offset is set back by hand: it refuses, and says which offset is right.
 pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     settings.aggregator.window_ms = 10_000;

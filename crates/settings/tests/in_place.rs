@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-/// The sections whose jobs have state, and what in them no result depends on.
-const SECTIONS: [&str; 2] = ["aggregator", "detector"];
+/// The sections whose jobs write results, and what in them no result depends on.
+const SECTIONS: [&str; 3] = ["aggregator", "detector", "rekey"];
 const WITHOUT: [&str; 2] = ["metrics_port", "worker"];
 
 /// Each key with a value, by its path, and whether the comment right above it has the rule.
