@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant as Clock};
 
@@ -13,18 +14,21 @@ use millrace_settings::Kafka;
 /// its successor has been started.
 const PATIENCE: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_millis(50);
+/// How often a file may be gone by the time it is locked.
+const MAX_DELETED: u32 = 1_000;
 
 /// A process's name, which no other of its service has on this machine as long as this value lives.
 ///
 /// Two processes of one name would take transactional ids and group memberships from each other
-/// without end. On one machine a locked file in the folder for temporary files tells them apart; on
-/// several, whoever is fenced waits until the other has gone (`millrace_kafka::wait_while_taken`).
+/// without end. On one machine a locked file in the folder for temporary files tells them apart,
+/// which is deleted at the end; on several, whoever is fenced waits until the other has gone
+/// (`millrace_kafka::wait_while_taken`).
 #[derive(Debug)]
 pub struct Instance {
     name: String,
     key: &'static str,
     /// Held, not read. `None` where the machine has no such locks.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 impl Instance {
@@ -43,7 +47,7 @@ impl Instance {
     ) -> anyhow::Result<Self> {
         let name = configured.map_or_else(|| default_name(&host_name(), port), str::to_owned);
         let file = lock_file(&std::env::temp_dir(), kafka, service, &name);
-        let lock = match lock(&file, PATIENCE) {
+        let lock = match Lock::take(&file, PATIENCE) {
             Ok(lock) => Some(lock),
             Err(TryLockError::WouldBlock) => bail!(
                 "another {service} on this machine runs with the instance name {name:?}, which is {key}, or else host \
@@ -101,31 +105,72 @@ fn lock_file(folder: &Path, kafka: &Kafka, service: &str, name: &str) -> PathBuf
     folder.join(format!("millrace-{service}-{:016x}.lock", hasher.finish()))
 }
 
-/// Locks a file, which is made if it is missing. The system unlocks it when the process ends, in
-/// whatever way.
-fn lock(file: &Path, patience: Duration) -> Result<File, TryLockError> {
-    let opened = File::options()
-        .create(true)
-        .append(true)
-        .open(file)
-        // One that another user has made can be locked all the same.
-        .or_else(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => File::open(file),
-            _ => Err(error),
-        });
-    let opened = opened.map_err(TryLockError::Error)?;
-    let deadline = Clock::now() + patience;
-    loop {
-        match opened.try_lock() {
-            Ok(()) => return Ok(opened),
-            Err(TryLockError::WouldBlock) if Clock::now() < deadline => std::thread::sleep(RETRY),
-            Err(error) => return Err(error),
+/// A locked file. The system unlocks it when the process ends, in whatever way; who ends in good
+/// order deletes it first.
+#[derive(Debug)]
+struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Locks a file, which is made if it is missing.
+    fn take(path: &Path, patience: Duration) -> Result<Self, TryLockError> {
+        let deadline = Clock::now() + patience;
+        let mut deleted = 0;
+        loop {
+            let file = open(path).map_err(TryLockError::Error)?;
+            match file.try_lock() {
+                Ok(()) if is_at(&file, path) => {
+                    let path = path.to_owned();
+                    return Ok(Self { file, path });
+                }
+                // Whoever had it has deleted it since it was opened: the next one makes another.
+                Ok(()) if deleted < MAX_DELETED => deleted += 1,
+                Ok(()) => {
+                    let reason = "the file that was locked is never the one at its path";
+                    return Err(TryLockError::Error(io::Error::other(reason)));
+                }
+                Err(TryLockError::WouldBlock) if Clock::now() < deadline => std::thread::sleep(RETRY),
+                Err(error) => return Err(error),
+            }
         }
     }
 }
 
+impl Drop for Lock {
+    /// While it is locked, nobody else has the name, so nobody else's file is deleted.
+    fn drop(&mut self) {
+        if is_at(&self.file, &self.path)
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            tracing::debug!(%error, file = %self.path.display(), "the lock's file stays");
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let opened = File::options().create(true).append(true).open(path);
+    // One that another user has made can be locked all the same.
+    opened.or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => File::open(path),
+        _ => Err(error),
+    })
+}
+
+/// Whether the path still leads to this file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let there = std::fs::metadata(path);
+    let (Ok(own), Ok(there)) = (file.metadata(), there) else {
+        return false;
+    };
+    (own.dev(), own.ino()) == (there.dev(), there.ino())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     fn kafka(prefix: &str) -> Kafka {
@@ -180,17 +225,59 @@ mod tests {
     #[test]
     fn a_killed_predecessor_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("name.lock");
-        let held = lock(&file, Duration::ZERO).unwrap();
+        let path = folder.path().join("name.lock");
+        // What a kill leaves behind.
+        let held = open(&path).unwrap();
+        held.lock().unwrap();
         assert!(matches!(
-            lock(&file, Duration::ZERO),
+            Lock::take(&path, Duration::ZERO),
             Err(TryLockError::WouldBlock)
         ));
         let waiting = std::thread::spawn({
-            let file = file.clone();
-            move || lock(&file, Duration::from_secs(60)).is_ok()
+            let path = path.clone();
+            move || Lock::take(&path, Duration::from_secs(60)).map(drop).is_ok()
         });
         drop(held);
         assert!(waiting.join().unwrap());
+    }
+
+    #[test]
+    fn a_name_that_is_given_up_leaves_no_file_and_takes_none_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("name.lock");
+        drop(Lock::take(&path, Duration::ZERO).unwrap());
+        assert!(!path.exists());
+        let first = Lock::take(&path, Duration::ZERO).unwrap();
+        // As somebody does who cleans the folder up.
+        std::fs::remove_file(&path).unwrap();
+        let second = Lock::take(&path, Duration::ZERO).unwrap();
+        drop(first);
+        assert!(path.exists(), "it is the second one's");
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    /// One that opens the file just before it is deleted must not hold a lock that nobody sees.
+    #[test]
+    fn a_name_is_never_had_twice_however_often_it_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("name.lock");
+        let holders = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let Ok(lock) = Lock::take(&path, Duration::ZERO) else {
+                            continue;
+                        };
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        std::thread::yield_now();
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                        drop(lock);
+                    }
+                });
+            }
+        });
+        assert!(!path.exists());
     }
 }
