@@ -215,7 +215,11 @@ impl Task for RekeyTask {
         let transaction = match self.ahead.read(record.offset, value) {
             Ok(transaction) => *transaction,
             Err(ReadError::Invalid(error)) => {
-                outbox.dead_letter(record, error.code(), &error.to_string());
+                let why = error.to_string();
+                if error.is_of_registry() {
+                    outbox.note_refusal(record, error.code(), &why)?;
+                }
+                outbox.dead_letter(record, error.code(), &why);
                 return Ok(());
             }
             Err(ReadError::Registry(error)) => return Err(TaskError::new(error)),

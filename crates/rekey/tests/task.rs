@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
-use millrace_codec::{RegistryConfig, SchemaFetcher, TransactionReader, json, transaction};
+use millrace_codec::{TransactionReader, json, transaction};
+use millrace_contract::source::{Found, RegistryError, SchemaKind, SchemaSource, WriterSchema};
 use millrace_domain::{
-    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
+    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType, schema,
 };
 use millrace_kafka::{
     InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, RecordHeaders, SourcePartitions, Task as _,
-    partition_for,
+    TaskError, partition_for,
 };
 use millrace_rekey::job::{Encoding, NAME, RekeyJob, RekeyParts, RekeyTask};
 use millrace_rekey::metrics::RekeyMetrics;
@@ -24,6 +25,8 @@ struct Kept {
     is_replay: bool,
     sent: Vec<(Vec<u8>, Vec<u8>)>,
     letters: Vec<&'static str>,
+    /// Offsets of records that were refused by the registry's word.
+    refused: Vec<i64>,
 }
 
 impl Outbox for Kept {
@@ -43,19 +46,48 @@ impl Outbox for Kept {
         self.letters.push(code);
     }
 
+    fn note_refusal(
+        &mut self,
+        record: &InputRecord<'_>,
+        _code: &'static str,
+        _why: &str,
+    ) -> Result<(), TaskError> {
+        self.refused.push(record.offset);
+        Ok(())
+    }
+
     fn is_replay(&self) -> bool {
         self.is_replay
     }
 }
 
+/// A registry that has the writer's schema and no other.
+#[derive(Debug)]
+struct OfTheWriter;
+
+impl SchemaSource for OfTheWriter {
+    fn schema(&self, id: u32) -> Result<Found, RegistryError> {
+        let schema = || WriterSchema {
+            kind: SchemaKind::Avro,
+            text: schema::TRANSACTION.to_owned(),
+            references: Vec::new(),
+        };
+        Ok(match id {
+            WRITERS_ID => Found::Whole(schema()),
+            _ => Found::Nothing,
+        })
+    }
+
+    fn check_that_it_answers(&self) -> Result<(), RegistryError> {
+        Ok(())
+    }
+
+    fn unavailable(&self, action: &str, cause: &str) -> RegistryError {
+        panic!("it answers: {action}, {cause}")
+    }
+}
+
 fn job(encoding: Encoding) -> RekeyJob {
-    let fetcher = SchemaFetcher::new(RegistryConfig {
-        url: "http://127.0.0.1:9".to_owned(),
-        username: None,
-        password: None,
-        timeout_ms: 100,
-        tls: millrace_codec::Tls::default(),
-    });
     RekeyJob::new(RekeyParts {
         policy: RekeyPolicy {
             max_future_ms: 60_000,
@@ -68,7 +100,7 @@ fn job(encoding: Encoding) -> RekeyJob {
         control: "control".to_owned(),
         output: "keyed".to_owned(),
         encoding,
-        reader: TransactionReader::new(fetcher).with_own_schema_id(WRITERS_ID),
+        reader: TransactionReader::new(OfTheWriter).with_own_schema_id(WRITERS_ID),
         job: JobMetrics::of(NAME).unwrap(),
         metrics: RekeyMetrics::new(NAME).unwrap(),
     })
@@ -179,4 +211,17 @@ fn a_replay_is_silent_and_a_look_ahead_changes_nothing() {
         (outbox.sent.len(), outbox.letters.as_slice()),
         (1, &["bad_json"][..])
     );
+}
+
+/// A registry learns, so what it refused is a part of what was done; what a record refuses by
+/// itself is not.
+#[test]
+fn what_the_registry_refused_is_noted() {
+    let (mut task, mut outbox) = (job(Encoding::Json).task(0), Kept::default());
+    let mut unknown = Vec::new();
+    transaction::encode_framed(WRITERS_ID + 1, &purchase(NOW_MS), &mut unknown);
+    task.process(&record(17, &unknown), &mut outbox).unwrap();
+    task.process(&record(18, b"{"), &mut outbox).unwrap();
+    assert_eq!(outbox.letters, ["unknown_schema", "bad_json"]);
+    assert_eq!(outbox.refused, [17]);
 }
