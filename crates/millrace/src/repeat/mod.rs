@@ -21,20 +21,42 @@ use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
 use crate::chaos::anomalies;
+use crate::verify::progress;
 
 pub use difference::Difference;
 
-/// The anomalies and all that both stages of aggregation have written, against an undisturbed run.
+/// The anomalies and all that both stages of aggregation have written, against an undisturbed run,
+/// once every job has read all there is.
 ///
 /// # Errors
 /// As for [`compare`].
 pub async fn all(settings: &Settings) -> Result<Vec<Difference>> {
-    let mut differences = compare(settings).await?;
-    differences.push(anomalies::compare(settings).await?);
-    Ok(differences)
+    let start = Instant::now();
+    let asked = settings.clone();
+    tokio::task::spawn_blocking(move || {
+        // What a job that is behind has not made yet is no difference.
+        while !progress::jobs_behind(&asked)?.is_empty() && start.elapsed() < SETTLING {
+            std::thread::sleep(PAUSE);
+        }
+        anyhow::Ok(())
+    })
+    .await??;
+    let mut last = None;
+    loop {
+        let mut differences = compare(settings).await?;
+        differences.push(anomalies::compare(settings).await?);
+        // The group tells of a transaction's offsets a moment before its records are seen.
+        let is_still = last.as_ref() == Some(&differences);
+        if is_still || differences.iter().all(Difference::is_none) || start.elapsed() > SETTLING {
+            return Ok(differences);
+        }
+        last = Some(differences);
+        tokio::time::sleep(PAUSE * 4).await;
+    }
 }
 
-/// How long idle partitions may still advance: what they write meanwhile is expected of no run.
+/// How long jobs may be behind and idle partitions advance: what they write meanwhile is expected
+/// of no run.
 const SETTLING: Duration = Duration::from_secs(120);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -15,7 +15,7 @@ pub mod ledger;
 pub(crate) mod misplaced;
 mod once;
 mod places;
-mod progress;
+pub(crate) mod progress;
 mod refusals;
 mod rekeyed;
 pub mod report;
@@ -93,7 +93,8 @@ pub struct Command {
     pub json: bool,
 }
 
-/// Compares until everything passes, nothing can get better, or the timeout is over.
+/// Compares until everything passes, nothing is on its way any more, or the timeout is over. What
+/// has failed for good does not end the wait: what else is missing then may only be late.
 ///
 /// # Errors
 /// Settings that cannot work, or a topic that does not exist. What cannot be read until the timeout
@@ -110,7 +111,7 @@ pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Repor
 /// say nothing.
 async fn with_repeat(settings: &Settings, options: &Options, report: Report) -> Report {
     const NAME: &str = "undisturbed run";
-    if report.outcome == Outcome::NotFinished {
+    if !report.is_settled(options.allow_open) {
         return report.with_unread(NAME, "not before everything is worked off");
     }
     match repeat::all(settings).await {
@@ -165,7 +166,7 @@ async fn compare_in_time(settings: &Settings, options: &Options) -> anyhow::Resu
                 report
             }
         };
-        if report.passed || !report.may_change() {
+        if report.passed || report.is_settled(options.allow_open) {
             return Ok(report);
         }
         if Instant::now() >= deadline {

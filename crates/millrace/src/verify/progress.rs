@@ -40,6 +40,19 @@ pub(super) fn behind(settings: &Settings) -> anyhow::Result<Behind> {
     Ok(behind)
 }
 
+/// As [`behind`], of every job: nothing that one of these makes is missing for good.
+///
+/// # Errors
+/// The brokers do not answer.
+pub(crate) fn jobs_behind(settings: &Settings) -> anyhow::Result<Vec<String>> {
+    let lookup = Lookup::connect(&settings.kafka)?;
+    let mut behind = Vec::new();
+    for group in groups(settings.rekeys()).iter().filter(|group| group.is_job) {
+        look(&settings.kafka, &lookup, &group.name, &group.topics, &mut behind)?;
+    }
+    Ok(behind)
+}
+
 fn look(
     kafka: &Kafka,
     lookup: &Lookup,

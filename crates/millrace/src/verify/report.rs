@@ -140,14 +140,16 @@ impl Report {
         }
     }
 
-    /// Whether looking again later may turn a report that has not passed into a passed one.
+    /// Whether nothing is on its way any more: what is missing of a report that is not settled may
+    /// only be late, whatever else has failed for good.
     #[must_use]
-    pub fn may_change(&self) -> bool {
-        let mut bad = self
-            .checks
-            .iter()
-            .filter(|check| check.verdict == Verdict::Failed);
-        !self.passed && bad.all(|check| check.may_change)
+    pub fn is_settled(&self, allow_open: bool) -> bool {
+        !self.checks.iter().any(|check| match check.verdict {
+            Verdict::Failed => check.may_change,
+            Verdict::Open => check.may_change && !allow_open,
+            Verdict::Unread => true,
+            Verdict::Passed | Verdict::Info => false,
+        })
     }
 
     /// With what differs from an undisturbed run.

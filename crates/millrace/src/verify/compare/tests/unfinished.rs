@@ -6,7 +6,7 @@ use super::*;
 fn what_could_not_be_read_is_neither_passed_nor_failed() {
     let report = after(|_, _, _| {}).with_unread("Elasticsearch", "it is away");
     assert_eq!((report.outcome, report.passed), (Outcome::NotFinished, false));
-    assert!(report.may_change());
+    assert!(!report.is_settled(false));
     assert!(report.to_table().contains("it is away"));
     let failed = after(|_, observed, _| cent(observed, 1)).with_unread("Elasticsearch", "it is away");
     assert_eq!(failed.outcome, Outcome::Failed);
