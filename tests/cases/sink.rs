@@ -70,7 +70,10 @@ pub(super) async fn one_blocked_month_holds_up_no_other(mut context: TestContext
     .await?;
     indexed(settings, &old, 4).await?;
     sink.ready().await?;
-    ensure!(sink.metric(BLOCKED, "").await? == 0.0, "none waits");
+    wait_until("none to wait", LIMIT, || async {
+        Ok((sink.metric(BLOCKED, "").await? == 0.0).then_some(()))
+    })
+    .await?;
     no_dead_letters(&context).await?;
     sink.stop().await
 }
@@ -269,7 +272,7 @@ pub(super) async fn other_content_is_told(mut context: TestContext) -> Result<()
     sink.stop().await
 }
 
-/// Waits until so many documents had an outcome.
+/// Waits until so many documents had an outcome; a request whose answer was late is sent again.
 async fn counted(sink: &Sink, outcome: &str, count: f64) -> Result<()> {
     wait_until(
         &format!("{count} documents with outcome {outcome}"),
@@ -280,7 +283,7 @@ async fn counted(sink: &Sink, outcome: &str, count: f64) -> Result<()> {
                 .metric("millrace_sink_documents_total", outcome)
                 .await
                 .unwrap_or(0.0);
-            Ok((found == count).then_some(()))
+            Ok((found >= count).then_some(()))
         },
     )
     .await
@@ -325,10 +328,12 @@ pub(super) async fn a_proxy_spoils_no_document(mut context: TestContext) -> Resu
     let direct = context.settings.clone();
     let proxy = Proxy::start(&direct.elasticsearch.url).await?;
     context.settings.elasticsearch.url.clone_from(&proxy.url);
-    context.settings.elasticsearch.timeout_ms = 2_000;
+    pipeline::init(&context).await?;
+    context.settings.elasticsearch.timeout_ms = 6_000;
     context.settings.elastic_sink.bulk_bytes = 300_000;
     let now = now_ms()?;
-    let mut sink = Sink::start(&context).await?;
+    let mut sink = Sink::again(&context)?;
+    sink.ready().await?;
     let mut sent = 0;
     for (mood, words) in [
         (Mood::Status(413), "413 Payload Too Large"),
@@ -352,7 +357,7 @@ pub(super) async fn a_proxy_spoils_no_document(mut context: TestContext) -> Resu
     // Of these, 100 kB are answered in time.
     let _ = proxy.set(Mood::Fine);
     grown(&sink, &direct, &mut sent, now).await?;
-    let _ = proxy.set(Mood::BytesPerSecond(50_000));
+    let _ = proxy.set(Mood::BytesPerSecond(17_000));
     send(&direct, batch(sent..sent + 1_500, now)).await?;
     sent += 1_500;
     sink.blocked(&["timeout"]).await?;
@@ -371,7 +376,8 @@ pub(super) async fn a_proxy_spoils_no_document(mut context: TestContext) -> Resu
 
 /// Sends until requests may be as large as configured again.
 async fn grown(sink: &Sink, settings: &Settings, sent: &mut u32, now: i64) -> Result<()> {
-    for _ in 0..40 {
+    let start = std::time::Instant::now();
+    while start.elapsed() < LIMIT {
         if sink.metric("millrace_sink_bulk_limit_bytes", "").await? == 300_000.0 {
             return Ok(());
         }

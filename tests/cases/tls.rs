@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use millrace_kafka::admin::Lookup;
-use millrace_tests::TestContext;
+use millrace_settings::Kafka;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
+use millrace_tests::{TestContext, wait_until};
 
 /// The whole pipeline logs in by SCRAM, and what comes out is verified; a client gets in by each of
 /// the other ways.
@@ -19,8 +20,7 @@ pub(super) async fn services_log_in(mut context: TestContext) -> Result<()> {
     kafka.bootstrap_servers.clone_from(&secure.bootstrap_servers);
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
         kafka.properties = secure.properties(mechanism);
-        let asked = kafka.clone();
-        let brokers = tokio::task::spawn_blocking(move || Lookup::connect(&asked)?.brokers()).await?;
+        let brokers = brokers(kafka).await;
         let brokers = brokers.with_context(|| format!("by {mechanism}"))?;
         ensure!(brokers.len() == 3, "{mechanism} finds the brokers {brokers:?}");
     }
@@ -35,6 +35,25 @@ pub(super) async fn services_log_in(mut context: TestContext) -> Result<()> {
     pipeline.stop().await
 }
 
+/// The brokers that a client of these settings finds; one look is short, for a slow machine.
+pub(super) async fn brokers(kafka: &Kafka) -> Result<Vec<i32>> {
+    wait_until("the brokers to answer", LIMIT, || {
+        let asked = kafka.clone();
+        async move {
+            let look = tokio::task::spawn_blocking(move || Lookup::connect(&asked)?.brokers());
+            match look.await? {
+                Ok(brokers) => Ok(Some(brokers)),
+                Err(error) if error.is_final() => Err(error.into()),
+                Err(error) => {
+                    eprintln!("the brokers do not answer yet: {error}");
+                    Ok(None)
+                }
+            }
+        }
+    })
+    .await
+}
+
 /// `init` says what is wrong with a connection: an authority that is not trusted, a wrong password,
 /// and at once a property that librdkafka does not know or a file that is not there.
 pub(super) async fn what_is_wrong_is_told(mut context: TestContext) -> Result<()> {
@@ -44,7 +63,9 @@ pub(super) async fn what_is_wrong_is_told(mut context: TestContext) -> Result<()
         .context("the stack has no secure listener")?;
     let kafka = &mut context.settings.kafka;
     kafka.bootstrap_servers.clone_from(&secure.bootstrap_servers);
-    let waited = Duration::from_secs(6);
+    // A slow machine's client needs a while to hear of what is wrong; what cannot be mended is told
+    // before any wait is over.
+    let (short, long) = (Duration::from_secs(30), Duration::from_secs(120));
     for (name, property, value, words, is_final) in [
         (
             "authority",
@@ -90,7 +111,9 @@ pub(super) async fn what_is_wrong_is_told(mut context: TestContext) -> Result<()
         }
         context.settings.kafka.properties = properties;
         let started = Instant::now();
-        let mut init = Service::start(&context, name, &["init", "--timeout", "6s"])?;
+        let waited = if is_final { long } else { short };
+        let timeout = format!("{}s", waited.as_secs());
+        let mut init = Service::start(&context, name, &["init", "--timeout", &timeout])?;
         if init.succeed(LIMIT).await.is_ok() {
             bail!("{name}: init succeeded");
         }

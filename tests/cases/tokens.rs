@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use millrace_kafka::admin::Lookup;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::secure::Secure;
 use millrace_tests::service::Service;
 use millrace_tests::token_provider::TokenProvider;
 use millrace_tests::{TestContext, wait_until};
 
+use super::tls::brokers;
+
 /// How long a token holds. Clients renew it after four fifths, and brokers close a connection whose
 /// token has expired.
-const LIFETIME: Duration = Duration::from_secs(20);
+const LIFETIME: Duration = Duration::from_secs(30);
 
 /// The whole pipeline logs in with tokens that expire while it runs, and what comes out is
 /// verified.
@@ -44,8 +45,7 @@ pub(super) async fn what_is_wrong_is_told(mut context: TestContext) -> Result<()
     let (secure, provider) = start(&mut context, LIFETIME).await?;
     let good = secure.token_properties(&provider);
     context.settings.kafka.properties.clone_from(&good);
-    let asked = context.settings.kafka.clone();
-    let brokers = tokio::task::spawn_blocking(move || Lookup::connect(&asked)?.brokers()).await??;
+    let brokers = brokers(&context.settings.kafka).await?;
     ensure!(brokers.len() == 3, "with all right, the brokers are {brokers:?}");
     let url = "sasl.oauthbearer.token.endpoint.url";
     for (name, property, value, words) in [
@@ -82,7 +82,7 @@ pub(super) async fn what_is_wrong_is_told(mut context: TestContext) -> Result<()
 
 /// `init` fails, and its last line has these words.
 async fn init_says(context: &TestContext, name: &str, words: &str) -> Result<()> {
-    let mut init = Service::start(context, name, &["init", "--timeout", "12s"])?;
+    let mut init = Service::start(context, name, &["init", "--timeout", "30s"])?;
     if init.succeed(LIMIT).await.is_ok() {
         bail!("{name}: init succeeded");
     }

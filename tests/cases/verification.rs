@@ -26,11 +26,16 @@ pub(super) async fn tells_the_truth(mut context: TestContext) -> Result<()> {
     // So that an id is there twice only if two runs send it.
     settings.producer.duplicate_share = 0.0;
     settings.producer.fraud_share = 0.0;
-    let pipeline = Pipeline::start(&context).await?;
-
     let rows = shop(ROWS, "EUR", "12.34", 8)?;
+    // The first time it is all there before it is read: of a file under way, partitions that wait
+    // for a slow broker follow the others, and their rows are late.
+    pipeline::init(&context).await?;
+    replay(&context, "shop", &rows).await?;
+    let pipeline = Pipeline::start(&context).await?;
     for time in ["first", "second"] {
-        replay(&context, "shop", &rows).await?;
+        if time == "second" {
+            replay(&context, "shop", &rows).await?;
+        }
         let report = verified(&context, 0).await?;
         let copies = if time == "first" { 0 } else { ROWS as u64 };
         ensure!(
@@ -77,7 +82,7 @@ pub(super) async fn what_nobody_has_worked_off_is_not_finished(mut context: Test
     Service::start(&context, "producer", &produce)?
         .succeed(LIMIT)
         .await?;
-    let arguments = ["verify", "--json", "--timeout", "3s", "--without-elasticsearch"];
+    let arguments = ["verify", "--json", "--timeout", "15s", "--without-elasticsearch"];
     let report = Report::of(&context, &arguments, 3).await?;
     ensure!(report.0["outcome"] == "not_finished", "{report:?}");
     ensure!(report.row("windows not closed yet")? != "0", "{report:?}");

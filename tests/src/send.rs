@@ -20,6 +20,8 @@ pub fn producer(kafka: &Kafka, properties: &[(&str, &str)]) -> Result<BaseProduc
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &kafka.bootstrap_servers)
+        // Each record once and in order, also where an answer is late.
+        .set("enable.idempotence", "true")
         .set("partitioner", "murmur2_random");
     for (name, value) in properties {
         config.set(*name, *value);
