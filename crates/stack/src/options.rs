@@ -1,9 +1,11 @@
 //! Where and how the stack runs.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::StackError;
 
@@ -48,6 +50,9 @@ impl Default for Ports {
 /// connections, so that none is taken between the look and the server's bind.
 const FREE_PORTS: std::ops::Range<u16> = 20_000..32_000;
 
+/// What this process has been given: a port that nobody listens on yet is somebody's all the same.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 /// How many ports a stack has.
 const COUNT: usize = 14;
 
@@ -71,11 +76,13 @@ impl Ports {
         })
     }
 
-    /// `count` ports that are free now, each another, for what runs beside a stack.
+    /// `count` ports that are free now, each another, for what runs beside a stack. None is given
+    /// twice by one process.
     ///
     /// # Errors
     /// Fewer are free.
     pub fn take(count: usize) -> Result<Vec<u16>, StackError> {
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut held: Vec<(u16, TcpListener)> = Vec::with_capacity(count);
         // RandomState is seeded anew for each process and call: two runs at once look in different
         // places.
@@ -86,7 +93,9 @@ impl Ports {
                 break;
             }
             let port = FREE_PORTS.start + u16::try_from(candidate).unwrap_or_default();
-            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            if !given.contains(&port)
+                && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            {
                 held.push((port, listener));
             }
             candidate = (candidate + 1) % u64::from(FREE_PORTS.end - FREE_PORTS.start);
@@ -94,7 +103,9 @@ impl Ports {
         if held.len() < count {
             return Err(StackError::NoFreePorts { range: FREE_PORTS });
         }
-        Ok(held.into_iter().map(|(port, _)| port).collect())
+        let ports: Vec<u16> = held.into_iter().map(|(port, _)| port).collect();
+        given.extend(&ports);
+        Ok(ports)
     }
 }
 
@@ -238,5 +249,14 @@ mod tests {
             .map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).unwrap())
             .collect();
         assert_eq!(held.len(), 11, "binding all at once shows that they are distinct");
+    }
+
+    #[test]
+    fn a_port_is_given_once_although_nobody_listens_yet() {
+        let mut all = BTreeSet::new();
+        for _ in 0..40 {
+            all.extend(Ports::take(50).unwrap());
+        }
+        assert_eq!(all.len(), 2_000);
     }
 }
