@@ -163,7 +163,7 @@ fn serve() -> (TransactionReader, Arc<Answers>) {
         url: format!("http://{address}"),
         username: None,
         password: None,
-        timeout_ms: 5_000,
+        timeout_ms: 60_000,
         tls: millrace_codec::Tls::default(),
     });
     (TransactionReader::new(fetcher), answers)

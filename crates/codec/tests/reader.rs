@@ -72,7 +72,7 @@ fn config(url: String) -> RegistryConfig {
         url,
         username: None,
         password: None,
-        timeout_ms: 5_000,
+        timeout_ms: 60_000,
         tls: millrace_codec::Tls::default(),
     }
 }

@@ -228,7 +228,7 @@ mod tests {
         let metrics = JobMetrics::of("writer-test").unwrap();
         let writer = SnapshotWriter::start(store.clone(), metrics, "writer".to_owned()).unwrap();
         assert!(writer.store(taken(1, 10)));
-        assert!(writer.wait(<[i32]>::is_empty, Instant::now() + Duration::from_secs(10)));
+        assert!(writer.wait(<[i32]>::is_empty, Instant::now() + Duration::from_secs(180)));
         let done = writer.take_done();
         assert!(matches!(
             done[..],
@@ -262,7 +262,7 @@ mod tests {
         }));
         assert!(!writer.has_room() && !other.has_room());
         go.send(()).unwrap();
-        assert!(writer.wait(<[i32]>::is_empty, Instant::now() + Duration::from_secs(10)));
+        assert!(writer.wait(<[i32]>::is_empty, Instant::now() + Duration::from_secs(180)));
         assert!(writer.has_room() && other.has_room());
         let bytes = store.read(1, 10).unwrap();
         let read = container::read_any(&bytes).unwrap();
@@ -282,7 +282,7 @@ mod tests {
         let writer = SnapshotWriter::start(store, metrics, "writer".to_owned()).unwrap();
         assert!(writer.store(taken(1, 10)));
         assert!(writer.store(taken(2, 10)));
-        assert!(writer.wait(<[i32]>::is_empty, Instant::now() + Duration::from_secs(10)));
+        assert!(writer.wait(<[i32]>::is_empty, Instant::now() + Duration::from_secs(180)));
         let done = writer.take_done();
         let sizes: Vec<_> = done
             .iter()

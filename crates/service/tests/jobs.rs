@@ -96,7 +96,7 @@ async fn one_that_fails_stops_the_others_and_is_named() -> Result<()> {
     // No cluster is asked before timeouts are found to contradict each other.
     wrong.aggregator.worker.transaction_timeout_ms = 1;
     start(&mut jobs, &wrong, &health, "wrong")?;
-    let ended = tokio::time::timeout(Duration::from_secs(60), jobs.finish()).await?;
+    let ended = tokio::time::timeout(Duration::from_secs(180), jobs.finish()).await?;
     let text = format!("{:#}", ended.unwrap_err());
     assert!(text.contains("the job wrong has stopped"), "{text}");
     Ok(())
@@ -111,7 +111,7 @@ async fn nothing_is_ready_without_a_cluster_and_a_stop_is_obeyed() -> Result<()>
     let report = health.report();
     assert!(report.live && !report.ready, "{report:?}");
     shutdown.trigger();
-    tokio::time::timeout(Duration::from_secs(60), jobs.finish()).await??;
+    tokio::time::timeout(Duration::from_secs(180), jobs.finish()).await??;
     assert!(!health.report().ready);
     Ok(())
 }

@@ -40,9 +40,8 @@ impl Scripted {
                     0 | 1 => answers.front().copied(),
                     _ => answers.pop_front(),
                 };
-                if let Ok(line) = serve(stream, answer.unwrap_or(OUTAGE)).await {
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-                }
+                // A connection that breaks is seen by its client.
+                let _ = serve(stream, answer.unwrap_or(OUTAGE), &seen).await;
             }
         });
         Ok(Self { url, asked })
@@ -61,8 +60,8 @@ impl Scripted {
     }
 }
 
-/// Answers one request and closes; gives the request's first line.
-async fn serve(stream: TcpStream, (status, body): Answer) -> Result<String> {
+/// Notes one request's first line, answers it, and closes.
+async fn serve(stream: TcpStream, (status, body): Answer, seen: &Mutex<Vec<String>>) -> Result<()> {
     let mut stream = BufReader::new(stream);
     let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
     stream.read_line(&mut first).await?;
@@ -75,14 +74,14 @@ async fn serve(stream: TcpStream, (status, body): Answer) -> Result<String> {
         line.clear();
     }
     stream.read_exact(&mut vec![0; length]).await?;
+    seen.lock().unwrap_or_else(PoisonError::into_inner).push(first);
     let head = format!(
         "HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
-    stream.shutdown().await?;
-    Ok(first)
+    Ok(stream.shutdown().await?)
 }
 
 #[tokio::test]

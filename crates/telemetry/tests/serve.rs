@@ -6,7 +6,7 @@ use millrace_telemetry::{Health, Server, Shutdown, metrics, serve};
 use serde_json::{Value, json};
 
 async fn get(server: &Server, path: &str) -> (u16, String) {
-    let client = millrace_http::local_client(Duration::from_secs(10)).expect("a client");
+    let client = millrace_http::local_client(Duration::from_secs(120)).expect("a client");
     let url = format!("http://{}{path}", server.address());
     let answer = client.get(url).send().await.expect("an answer");
     (answer.status().as_u16(), answer.text().await.expect("a body"))
