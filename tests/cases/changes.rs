@@ -5,14 +5,12 @@
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::payments::topic;
 use millrace_codec::AnomalyReader;
-use millrace_kafka::admin::Lookup;
-use millrace_kafka::topic_name;
 use millrace_settings::{Emit, Settings};
 use millrace_tests::checks::check_undisturbed;
 use millrace_tests::pipeline::{self, LIMIT, metrics_text};
 use millrace_tests::service::Service;
 use millrace_tests::spans::check_spans;
-use millrace_tests::{TestContext, sample, send, topics, wait_until};
+use millrace_tests::{TestContext, groups, sample, send, topics, wait_until};
 
 /// Records that are sent between a change and the kill after it, and from there to the next change.
 const BETWEEN: i64 = 2_500;
@@ -121,6 +119,7 @@ pub(super) async fn hold_from_where_they_say(mut context: TestContext) -> Result
     let mut producer = Service::start(&context, "producer", &["service", "producer"])?;
     for (number, (what, change)) in CHANGES.iter().enumerate() {
         sent_since(&context, BETWEEN).await?;
+        worked_off(&context).await?;
         eprintln!("changes: {what}");
         jobs.kill()?;
         change(&mut context.settings);
@@ -160,6 +159,15 @@ pub(super) async fn hold_from_where_they_say(mut context: TestContext) -> Result
     jobs.stop().await
 }
 
+/// Waits until the jobs have committed what is in the log by now: so each change has records of its
+/// own, however far behind a busy machine's jobs are.
+async fn worked_off(context: &TestContext) -> Result<()> {
+    for group in ["millrace-aggregate-partial", "millrace-detect"] {
+        groups::wait_until_read(&context.settings, group, topic::TRANSACTIONS).await?;
+    }
+    Ok(())
+}
+
 /// `millrace verify` of all but Elasticsearch.
 pub(super) async fn verify(context: &TestContext) -> Result<()> {
     let arguments = ["verify", "--without-elasticsearch", "--timeout", "180s"];
@@ -179,12 +187,8 @@ pub(super) async fn sent_since(context: &TestContext, count: i64) -> Result<()> 
 
 /// How many transactions are in the log.
 async fn sent(context: &TestContext) -> Result<i64> {
-    let kafka = context.settings.kafka.clone();
-    let look = move || {
-        let topic = topic_name(&kafka, topic::TRANSACTIONS);
-        anyhow::Ok(Lookup::connect(&kafka)?.end_offsets(&topic)?.iter().sum())
-    };
-    tokio::task::spawn_blocking(look).await?
+    let ends = groups::ends(&context.settings, topic::TRANSACTIONS).await?;
+    Ok(ends.iter().sum())
 }
 
 /// How many changes of policy a control topic has.
@@ -212,7 +216,8 @@ pub(super) async fn thresholds_hold_after_retention(mut context: TestContext) ->
     detector.ready(port).await?;
     wait_until("four records in the detector", LIMIT, || async {
         let consumed = millrace::metrics::sum(&metrics_text(port).await?, "millrace_records_consumed_total");
-        Ok((consumed == Some(4.0)).then_some(()))
+        // After an abort they are counted once more.
+        Ok((consumed >= Some(4.0)).then_some(()))
     })
     .await?;
     detector.stop().await?;

@@ -113,7 +113,7 @@ async fn limit_topic(context: &TestContext, topic: &str, bytes: usize) -> Result
     for result in results {
         result.map_err(|(_, code)| code)?;
     }
-    Ok(())
+    topics::known_to_all_brokers(&context.settings).await
 }
 
 /// A copy keeps the headers of its record, beside those that say why it was made, and the record's
@@ -193,14 +193,16 @@ pub(super) async fn are_cut_and_never_the_end(mut context: TestContext) -> Resul
     what_does_not_is_cut(&context, &writer).await?;
 
     let (source, now_ms) = (topic::TRANSACTIONS, now_ms()?);
-    for number in 0..100 {
+    let writer = &writer;
+    let sending = (0..100).map(async |number| {
         let key = format!("u-{number}");
-        writer
-            .send(source, &key, &transaction(number, now_ms), &[])
-            .await?;
-    }
+        writer.send(source, &key, &transaction(number, now_ms), &[]).await
+    });
+    futures::future::try_join_all(sending).await?;
     wait_until("the aggregates of 100 purchases", LIMIT, || async {
         let found = topics::read(&context.settings, topic::AGGREGATES).await?;
+        // Of partitions that a busy machine's sender has left idle, some may be late.
+        let late = topics::read(&context.settings, topic::LATE).await?.len() as u64;
         let reader = AggregateReader::new(pipeline::schemas(&context));
         let count = tokio::task::spawn_blocking(move || {
             let good = found
@@ -209,7 +211,7 @@ pub(super) async fn are_cut_and_never_the_end(mut context: TestContext) -> Resul
             good.map(|aggregate| aggregate.totals.purchase_count).sum::<u64>()
         })
         .await?;
-        Ok((count == 100).then_some(()))
+        Ok((count > 0 && count + late == 100).then_some(()))
     })
     .await?;
     for (service, topic) in [("aggregator", source), ("elastic-sink", topic::AGGREGATES)] {
@@ -323,10 +325,13 @@ pub(super) async fn dlq(context: &TestContext, name: &str, arguments: &[&str], f
     let ended = service.succeed(LIMIT).await;
     let output = service.output();
     ensure!(ended.is_err() == fails, "{name}: {output}");
-    let start = output
-        .find(['{', '['])
-        .with_context(|| format!("{name} says nothing: {output}"))?;
-    let value = serde_json::Deserializer::from_str(&output[start..])
+    // A line of the log may come before, and none begins so.
+    let mut lines = output.split_inclusive('\n');
+    let before: usize = (lines.by_ref())
+        .take_while(|line| !line.starts_with(['{', '[']))
+        .map(str::len)
+        .sum();
+    let value = serde_json::Deserializer::from_str(&output[before..])
         .into_iter()
         .next();
     Ok(value.with_context(|| output.clone())??)

@@ -2,9 +2,10 @@
 //! alert or a duplicate.
 
 use anyhow::{Result, ensure};
-use millrace::chaos::{Fault, Pipeline, hasten, scenario};
+use millrace::chaos::{Fault, Pipeline, scenario};
 use millrace_tests::TestContext;
 use millrace_tests::checks::check_aggregates;
+use millrace_tests::pipeline::hasten;
 use millrace_tests::service;
 
 /// Transactions a second.

@@ -1,9 +1,8 @@
 //! Processes whose names are the same, or would have been.
 
 use anyhow::{Context as _, Result, ensure};
-use millrace::chaos::hasten;
 use millrace::metrics;
-use millrace_tests::pipeline::{self, LIMIT};
+use millrace_tests::pipeline::{self, LIMIT, hasten};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, wait_until};
 
@@ -30,7 +29,7 @@ pub(super) async fn any_port_makes_a_name(mut context: TestContext) -> Result<()
     Service::start(&context, "producer", &produce)?
         .succeed(LIMIT)
         .await?;
-    let verify = ["verify", "--without-elasticsearch", "--timeout", "120s"];
+    let verify = ["verify", "--without-elasticsearch", "--timeout", "180s"];
     Service::start(&context, "verify", &verify)?
         .succeed(LIMIT)
         .await?;

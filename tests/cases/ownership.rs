@@ -6,13 +6,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use millrace::chaos::hasten;
 use millrace::metrics;
 use millrace_catalog::{payments::topic, topic_spec};
 use millrace_kafka::client::{Properties, consumer_config};
 use millrace_kafka::topic_name;
 use millrace_settings::{Kafka, Settings};
-use millrace_tests::pipeline::{self, LIMIT};
+use millrace_tests::pipeline::{self, LIMIT, hasten};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, wait_until};
 use rdkafka::ClientContext;

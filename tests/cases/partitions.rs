@@ -9,7 +9,7 @@ use millrace_tests::checks::check_undisturbed;
 use millrace_tests::pipeline::{self, LIMIT};
 use millrace_tests::service::Service;
 use millrace_tests::spans::check_spans;
-use millrace_tests::{TestContext, topics, wait_until};
+use millrace_tests::{TestContext, groups, topics, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
@@ -48,7 +48,12 @@ pub(super) async fn are_added_while_it_runs(mut context: TestContext) -> Result<
     early.stop().await?;
     // The jobs know for this one start where records of before lie: after it, they count them as
     // misplaced.
-    worked_off(&context).await?;
+    groups::wait_until_read(
+        &context.settings,
+        "millrace-aggregate-partial",
+        topic::TRANSACTIONS,
+    )
+    .await?;
     sent_since(&context, 500).await?;
     jobs.kill()?;
     let jobs = Jobs::start(&context).await?;
@@ -118,30 +123,6 @@ pub(super) async fn are_refused_where_records_would_be(mut context: TestContext)
     jobs.stop().await
 }
 
-/// Waits until the first stage has committed all that is in the log by now.
-async fn worked_off(context: &TestContext) -> Result<()> {
-    let kafka = context.settings.kafka.clone();
-    let (topic, group) = (
-        topic_name(&kafka, topic::TRANSACTIONS),
-        topic_name(&kafka, "millrace-aggregate-partial"),
-    );
-    let ends = {
-        let (kafka, topic) = (kafka.clone(), topic.clone());
-        tokio::task::spawn_blocking(move || Lookup::connect(&kafka)?.end_offsets(&topic)).await??
-    };
-    wait_until("the first stage to have read all", LIMIT, || async {
-        let (kafka, topic, group) = (kafka.clone(), topic.clone(), group.clone());
-        let look = move || Lookup::connect(&kafka)?.committed_offsets(&group, &topic);
-        let committed = tokio::task::spawn_blocking(look).await??;
-        let is_done = ends
-            .iter()
-            .zip(&committed)
-            .all(|(end, committed)| *committed >= Some(*end));
-        Ok(is_done.then_some(()))
-    })
-    .await
-}
-
 /// Adds partitions to a topic, as an administrator would, and waits until they are there.
 async fn add(context: &TestContext, name: &str, partitions: usize) -> Result<()> {
     let settings = &context.settings;
@@ -157,9 +138,11 @@ async fn add(context: &TestContext, name: &str, partitions: usize) -> Result<()>
     wait_until("the partitions to have leaders", LIMIT, || async {
         let (kafka, name) = (kafka.clone(), name.clone());
         let look = move || anyhow::Ok(Lookup::connect(&kafka)?.topic(&name)?.partitions);
-        let found = tokio::task::spawn_blocking(look).await??;
+        // A broker that has not heard of them, or is busy, is asked again.
+        let found = tokio::task::spawn_blocking(look).await?.unwrap_or_default();
         let is_done = found.len() == partitions && found.iter().all(|partition| partition.leader.is_some());
         Ok(is_done.then_some(()))
     })
-    .await
+    .await?;
+    topics::known_to_all_brokers(settings).await
 }

@@ -14,6 +14,7 @@ pub mod elastic;
 pub mod environment;
 #[cfg(test)]
 mod errors;
+pub mod groups;
 pub mod oracle;
 pub mod pipeline;
 pub mod proxy;

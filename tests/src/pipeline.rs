@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use millrace::metrics::{self, Sample};
 use millrace_catalog as catalog;
 use millrace_codec::{RegistryConfig, SchemaFetcher};
+use millrace_settings::Settings;
 
-use crate::TestContext;
 use crate::service::Service;
+use crate::{TestContext, topics};
 
 /// How long one command may take on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(240);
@@ -119,13 +120,26 @@ impl Pipeline {
     }
 }
 
-/// Runs `millrace init`; returns what it printed.
+/// Short windows, as `millrace chaos` has them, with sessions and transactions that a busy machine
+/// keeps up: a worker that had no processor for longer would end, and no test counts on that.
+pub fn hasten(settings: &mut Settings) {
+    millrace::chaos::hasten(settings);
+    for worker in [&mut settings.aggregator.worker, &mut settings.detector.worker] {
+        worker.session_timeout_ms = 25_000;
+        worker.transaction_timeout_ms = 20_000;
+        worker.drain_timeout_ms = 10_000;
+    }
+}
+
+/// Runs `millrace init`, and waits until every broker knows what it has made; returns what it
+/// printed.
 ///
 /// # Errors
 /// It fails; with the end of its log.
 pub async fn init(context: &TestContext) -> Result<String> {
     let mut service = Service::start(context, "init", &["init", "--kibana-timeout", "0s"])?;
     service.succeed(LIMIT).await?;
+    topics::known_to_all_brokers(&context.settings).await?;
     Ok(service.output())
 }
 

@@ -10,7 +10,7 @@ use rdkafka::metadata::MetadataBroker;
 use crate::wait_until;
 
 /// How long one request may take.
-const ATTEMPT: Duration = Duration::from_secs(5);
+const ATTEMPT: Duration = Duration::from_secs(20);
 
 /// Waits until `count` brokers are in the cluster.
 ///
@@ -45,7 +45,7 @@ async fn known(
     wait_until(what, limit, || {
         let client = client.clone();
         async move {
-            let look = move || client.fetch_metadata(None, Duration::from_secs(1));
+            let look = move || client.fetch_metadata(None, Duration::from_secs(5));
             let found = tokio::task::spawn_blocking(look).await?;
             let ids: Vec<i32> = found.map_or_else(
                 |_| Vec::new(),

@@ -1,12 +1,12 @@
 //! A real S3 server for one test: Versity's S3 gateway over a folder, where it is installed.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use millrace_stack::Ports;
 
 use crate::wait_until;
 
@@ -15,6 +15,8 @@ pub const INSTALL: &str = "go install github.com/versity/versitygw/cmd/versitygw
 const BINARY: &str = "versitygw";
 const BUCKET: &str = "snapshots";
 const KEY: &str = "millrace-test";
+/// How long it may take to start on a busy machine.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A running server; dropped, it is killed.
 pub struct S3Server {
@@ -40,7 +42,7 @@ impl S3Server {
     /// Starts the server with one bucket, in `folder`.
     ///
     /// # Errors
-    /// It is not installed, or does not answer within half a minute.
+    /// It is not installed, or does not answer in time.
     pub async fn start(folder: &Path) -> Result<Self> {
         let binary = binary().with_context(|| format!("{BINARY} is not installed: `{INSTALL}`"))?;
         let (root, metadata) = (folder.join("objects"), folder.join("metadata"));
@@ -48,7 +50,8 @@ impl S3Server {
         std::fs::create_dir_all(&metadata)?;
         let log = folder.join("s3.log");
         let output = std::fs::File::create(&log)?;
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        // Below those that the system gives outgoing connections meanwhile.
+        let port = *Ports::take(1)?.first().context("a port")?;
         let child = Command::new(binary)
             .args([
                 "--quiet",
@@ -70,7 +73,7 @@ impl S3Server {
             .context("starting the S3 server")?;
         let server = Self { child, port, root };
         let client = reqwest::Client::new();
-        wait_until("an answer of the S3 server", Duration::from_secs(30), || async {
+        wait_until("an answer of the S3 server", LIMIT, || async {
             let answer = client.get(server.endpoint()).send().await;
             Ok(answer.is_ok().then_some(()))
         })

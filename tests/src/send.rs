@@ -10,7 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 /// How long the brokers may take to acknowledge.
-pub const SEND: Duration = Duration::from_secs(60);
+pub const SEND: Duration = Duration::from_secs(180);
 
 /// A producer with the properties that a client of the topics needs, and `properties`.
 ///
@@ -60,7 +60,7 @@ pub fn send(
 /// Waits until everything is acknowledged.
 ///
 /// # Errors
-/// It is not, within a minute.
+/// It is not, within [`SEND`].
 pub fn flush(producer: &BaseProducer) -> Result<()> {
     Ok(producer.flush(SEND)?)
 }

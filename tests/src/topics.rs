@@ -1,14 +1,15 @@
 //! Reading whole topics, as a naive consumer would.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use millrace_settings::Settings;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -17,6 +18,10 @@ use crate::wait_until;
 
 /// How long reading one topic may take.
 const READ_LIMIT: Duration = Duration::from_secs(120);
+/// How long one question to a broker may take.
+const CALL: Duration = Duration::from_secs(60);
+/// How long one look for a topic may take, of several.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// One record, owned.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +94,60 @@ pub async fn wait_for_records(settings: &Settings, topic: &str, count: usize) ->
     .await
 }
 
+/// Waits until every broker knows all that has been done to topics by now: made, changed, or
+/// deleted. A client asks any of them, and one may hear of it later than the others.
+///
+/// Each follows one log of such changes, in its order. So one that knows a topic made just now
+/// knows all that came before. Where clients log in, nobody is asked: those here do not.
+///
+/// # Errors
+/// One does not hear of it within [`LIMIT`].
+pub async fn known_to_all_brokers(settings: &Settings) -> Result<()> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    if !settings.kafka.properties.is_empty() {
+        return Ok(());
+    }
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{}known-to-all-{number}", settings.kafka.topic_prefix);
+    let topic = NewTopic::new(&name, 1, TopicReplication::Fixed(1));
+    let (admin, options) = (admin(settings)?, AdminOptions::new().request_timeout(Some(CALL)));
+    wait_until(&format!("{name} to be made"), LIMIT, || async {
+        let made = admin.create_topics([&topic], &options).await;
+        // It is there already where an answer got lost.
+        let is_made = made.is_ok_and(|made| {
+            let mut made = made.iter();
+            made.all(|made| matches!(made, Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))))
+        });
+        Ok(is_made.then_some(()))
+    })
+    .await?;
+    for server in settings.kafka.bootstrap_servers.split(',') {
+        wait_until(&format!("{server} to know {name}"), LIMIT, || async {
+            let (server, name) = (server.to_owned(), name.clone());
+            let is_known = tokio::task::spawn_blocking(move || knows(&server, &name));
+            Ok(is_known.await??.then_some(()))
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Whether a broker knows a topic. The client is a new one, which has no other to ask.
+fn knows(server: &str, topic: &str) -> Result<bool> {
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", server)
+        .set("log_level", "0")
+        .create()?;
+    let found = client.fetch_metadata(Some(topic), LOOK);
+    Ok(found.is_ok_and(|found| found.topics().iter().any(|found| !found.partitions().is_empty())))
+}
+
+fn admin(settings: &Settings) -> Result<AdminClient<DefaultClientContext>> {
+    Ok(ClientConfig::new()
+        .set("bootstrap.servers", &settings.kafka.bootstrap_servers)
+        .create()?)
+}
+
 /// Deletes the records before an offset of each of these partitions.
 ///
 /// # Errors
@@ -103,10 +162,9 @@ pub async fn delete_before(
     for (partition, offset) in offsets {
         list.add_partition_offset(&name, partition, Offset::Offset(offset))?;
     }
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", &settings.kafka.bootstrap_servers)
-        .create()?;
-    let outcome = admin.delete_records(&list, &AdminOptions::new()).await?;
+    let outcome = admin(settings)?
+        .delete_records(&list, &AdminOptions::new())
+        .await?;
     for element in outcome.elements() {
         element.error()?;
     }
@@ -132,6 +190,8 @@ fn read_blocking(bootstrap_servers: &str, topic: &str) -> Result<Vec<Record>> {
             None => {}
             Some(Ok(message)) => records.push(Record::from(&message)),
             Some(Err(KafkaError::PartitionEOF(partition))) => at_end[usize::try_from(partition)?] = true,
+            // The client's to mend, and told of nevertheless.
+            Some(Err(error)) if is_of_the_connection(&error) => {}
             Some(Err(error)) => return Err(error).with_context(|| format!("reading {topic}")),
         }
     }
@@ -139,8 +199,19 @@ fn read_blocking(bootstrap_servers: &str, topic: &str) -> Result<Vec<Record>> {
     Ok(records)
 }
 
+fn is_of_the_connection(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+        )
+    )
+}
+
 fn assign_all(consumer: &BaseConsumer, topic: &str) -> Result<usize> {
-    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
+    let metadata = consumer.fetch_metadata(Some(topic), CALL)?;
     let partitions = metadata
         .topics()
         .first()

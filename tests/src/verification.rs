@@ -1,6 +1,6 @@
 //! What `millrace verify` says.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::TestContext;
 use crate::pipeline::LIMIT;
@@ -24,7 +24,9 @@ impl Report {
         );
         // Its progress, and what another said before, are in the same file.
         let last = output.rfind("\n{\n").map_or(0, |at| at + 1);
-        Ok(Self(serde_json::from_str(&output[last..])?))
+        let mut reports = serde_json::Deserializer::from_str(&output[last..]).into_iter();
+        let report = reports.next().with_context(|| output.clone())?;
+        Ok(Self(report.with_context(|| output.clone())?))
     }
 
     fn rows(&self) -> impl Iterator<Item = &serde_json::Value> {

@@ -10,7 +10,7 @@ use millrace_codec::Registry;
 use millrace_kafka::{admin, topic_name};
 use millrace_tests::pipeline::registry_config;
 use millrace_tests::service::Service;
-use millrace_tests::{TestContext, elastic, pipeline};
+use millrace_tests::{TestContext, elastic, pipeline, topics as logs};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -48,7 +48,9 @@ pub(super) async fn refuses_other_partitions(context: TestContext) -> Result<()>
     let ensure_with = async |partitions: i32| {
         let kafka = context.settings.kafka.clone();
         let wanted = TopicSpec { partitions, ..spec };
-        tokio::task::spawn_blocking(move || admin::ensure_topics(&kafka, &[wanted])).await
+        let done = tokio::task::spawn_blocking(move || admin::ensure_topics(&kafka, &[wanted])).await?;
+        logs::known_to_all_brokers(&context.settings).await?;
+        anyhow::Ok(done)
     };
     ensure_with(2).await??;
     let Err(refused) = ensure_with(spec.partitions).await? else {
@@ -62,6 +64,7 @@ pub(super) async fn refuses_other_partitions(context: TestContext) -> Result<()>
     );
     let kafka = context.settings.kafka.clone();
     tokio::task::spawn_blocking(move || admin::delete_topics(&kafka, topics(false))).await??;
+    logs::known_to_all_brokers(&context.settings).await?;
     ensure_with(2).await??;
     Ok(())
 }
@@ -118,7 +121,7 @@ async fn prepare(context: &TestContext, name: &str, config: &[(&str, &str)]) -> 
     {
         made.map_err(|(name, code)| anyhow::anyhow!("{name}: {code}"))?;
     }
-    Ok(())
+    logs::known_to_all_brokers(&context.settings).await
 }
 
 async fn setting(context: &TestContext, topic: &str, key: &str) -> Result<String> {
@@ -133,11 +136,13 @@ async fn setting(context: &TestContext, topic: &str, key: &str) -> Result<String
     value.with_context(|| format!("{topic} has no {key}"))
 }
 
-/// Runs `millrace init` with these arguments; what it printed.
+/// Runs `millrace init` with these arguments, and waits until every broker knows what it has done;
+/// what it printed.
 async fn command(context: &TestContext, name: &str, arguments: &[&str], fails: bool) -> Result<String> {
     let arguments = [&["init", "--kibana-timeout", "0s"], arguments].concat();
     let mut service = Service::start(context, name, &arguments)?;
     let ended = service.succeed(pipeline::LIMIT).await;
     ensure!(ended.is_err() == fails, "{name}: {}", service.output());
+    logs::known_to_all_brokers(&context.settings).await?;
     Ok(service.output())
 }

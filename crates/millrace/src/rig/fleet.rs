@@ -20,8 +20,8 @@ use crate::metrics;
 const READY_LIMIT: Duration = Duration::from_secs(180);
 /// Pause between two looks at a service that starts.
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
-/// How long one may take to stop: the producer's flush, or a drain.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// How long one may take to stop on a busy machine: the producer's flush, or a drain.
+const STOP_LIMIT: Duration = Duration::from_secs(180);
 
 /// Workers of one service.
 const MOST_OF_A_SERVICE: u8 = 3;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use millrace_catalog::Service;
 use millrace_stack::Node;
 
@@ -68,8 +68,7 @@ pub(super) async fn kill_two_brokers(pipeline: &mut Pipeline) -> Result<()> {
 /// The controller that leads dies: another is elected, and the stream does not notice.
 pub(super) async fn kill_controller(pipeline: &mut Pipeline) -> Result<()> {
     let cluster = pipeline.cluster.clone();
-    let active = cluster.active_controller().await?;
-    let active = active.context("no controller is active")?;
+    let active = wait_until("an active controller", LIMIT, || cluster.active_controller()).await?;
     let before = pipeline.mark();
     cluster.kill(active).await?;
     wait_until("another active controller", LIMIT, || async {
@@ -98,12 +97,16 @@ pub(super) async fn kill_elasticsearch(pipeline: &mut Pipeline) -> Result<()> {
     pipeline
         .recovered("loss of Elasticsearch, the jobs", while_away, &Group::JOBS, None)
         .await?;
+    // What the detector has caught up with, the sink may have read before.
+    let monitor = &pipeline.monitor;
+    wait_until(
+        "a sink that commits nothing without Elasticsearch",
+        LIMIT,
+        || async { Ok((monitor.lag(Group::Sink) > enough / 2).then_some(())) },
+    )
+    .await
+    .with_context(|| format!("it lags {} records", monitor.lag(Group::Sink)))?;
     let away = pipeline.monitor.mark();
-    ensure!(
-        pipeline.monitor.lag(Group::Sink) > enough / 2,
-        "the sink commits without Elasticsearch: it lags {} records",
-        pipeline.monitor.lag(Group::Sink)
-    );
     let before = (
         away.with_levels_of(&while_away.0),
         crate::rig::processor::Busy::now(),
