@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use millrace_producer::replay;
 use serde_json::Value;
 
 use super::Options;
@@ -21,7 +22,8 @@ impl Feed {
     /// What the options say.
     ///
     /// # Errors
-    /// A file is not there.
+    /// A file is not there, the mapping is wrong, or it names columns that a file does not have:
+    /// better said now than when everything has been started.
     pub(super) fn of(options: &Options) -> anyhow::Result<Self> {
         if options.no_producer {
             return Ok(Self::Others);
@@ -42,6 +44,7 @@ impl Feed {
                 }
             );
         }
+        replay::check(mapping, &options.files)?;
         let mut arguments = vec!["replay".to_owned()];
         arguments.extend(options.files.iter().map(PathBuf::as_path).map(text));
         arguments.extend(["--mapping".to_owned(), text(mapping)]);
@@ -76,6 +79,12 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
 
+    const MAPPING: &str = "transactionId: {uuid5: \"case/{id}\"}\nuserId: {column: user}\n\
+                           amount: {column: amount}\ntransactionTime: {column: time}\n\
+                           merchantId: {column: merchant}\ntransactionType: {constant: purchase}\n\
+                           location: {constant: Oslo}\npaymentMethod: {constant: credit_card}\n\
+                           isInternational: {constant: false}\ncurrency: {constant: EUR}\n";
+
     fn feed(line: &str) -> anyhow::Result<Feed> {
         match Cli::try_parse_from(line.split(' '))?.command {
             Command::Up(options) => Feed::of(&options),
@@ -86,12 +95,16 @@ mod tests {
     #[test]
     fn files_become_a_replay() {
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| {
+        let path = |name: &str, content: &str| {
             let path = folder.path().join(name);
-            std::fs::write(&path, "").unwrap();
+            std::fs::write(&path, content).unwrap();
             path.display().to_string()
         };
-        let (a, b, m) = (path("a.csv"), path("b.csv"), path("m.yml"));
+        let rows = "id,user,amount,time,merchant\n1,u,1,2024-03-01T10:00:00Z,m\n";
+        let (a, b) = (path("a.csv", rows), path("b.csv", rows));
+        let m = path("m.yml", MAPPING);
+        let unknown = path("unknown.yml", &MAPPING.replace("column: user", "column: \"?\""));
+        let wrong = path("wrong.yml", &MAPPING.replace("constant: EUR", "constant: euro"));
         assert_eq!(feed("millrace up").unwrap(), Feed::Generator);
         assert_eq!(feed("millrace up --no-producer").unwrap(), Feed::Others);
         let found = feed(&format!(
@@ -123,6 +136,11 @@ mod tests {
                 format!("millrace up --file /nowhere.csv --mapping {m}"),
                 "there is no file /nowhere.csv",
             ),
+            (
+                format!("millrace up --file {a} --mapping {unknown}"),
+                "there is no column ?, which the mapping names; the file has id, user",
+            ),
+            (format!("millrace up --file {a} --mapping {wrong}"), "currency"),
             (
                 format!("millrace up --file - --mapping {m}"),
                 "service producer replay -",

@@ -34,7 +34,7 @@ pub use pace::{ShiftTo, Speed};
 pub use propose::propose;
 pub use raw::Raw;
 pub use rows::{Cell, FileFormat, Rows};
-pub use source::{Replay, ReplayCounts, ReplayOptions};
+pub use source::{Replay, ReplayCounts, ReplayOptions, check};
 pub use time::parse_time;
 
 #[cfg(test)]

@@ -73,6 +73,20 @@ pub struct Replay {
     pending: Option<Kept>,
 }
 
+fn load(mapping: &Path) -> anyhow::Result<Arc<Mapping>> {
+    // The constants of a mapping are tried out as it is loaded.
+    let _round = InFlight::begin();
+    Ok(Arc::new(Mapping::load(mapping)?))
+}
+
+/// Looks whether files can be read by a mapping, for who starts more than a replay with them.
+///
+/// # Errors
+/// As of [`Replay::open`], but for the rows, at which nobody looks yet.
+pub fn check(mapping: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
+    Inputs::open(files, None, load(mapping)?).map(drop)
+}
+
 impl Replay {
     /// Opens everything that a replay needs, sorts the rows if asked to, and looks at the order of
     /// all of them, where they can be read twice. `stop` says whether to give up meanwhile.
@@ -97,10 +111,7 @@ impl Replay {
                  refuse: give --speed 1, or a --shift-to far enough in the past"
             );
         }
-        // The constants of a mapping are tried out as it is loaded.
-        let round = InFlight::begin();
-        let mapping = Arc::new(Mapping::load(&options.mapping)?);
-        drop(round);
+        let mapping = load(&options.mapping)?;
         let first = options.files.first().map_or(Path::new(""), PathBuf::as_path);
         let open = || Inputs::open(&options.files, options.file_format, Arc::clone(&mapping));
         let mut rejects = Rejects::create(options.rejects.as_deref(), first)?;

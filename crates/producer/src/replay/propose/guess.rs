@@ -125,6 +125,12 @@ pub(super) fn marks(column: &Column) -> Vec<Marks> {
         .collect()
 }
 
+/// Whether a column's values are numbers with signs or marks, and so no ids.
+pub(super) fn is_quantity(column: &Column) -> bool {
+    let is_plain = |text: String| text.bytes().all(|byte| byte.is_ascii_digit());
+    !marks(column).is_empty() && !column.texts().all(is_plain)
+}
+
 /// The different values of a column, if they are few.
 pub(super) fn few(column: &Column) -> Option<BTreeSet<String>> {
     let mut values = BTreeSet::new();
@@ -148,12 +154,25 @@ const WORDS: [Words; 3] = [
             (
                 "purchase",
                 &[
-                    "purchase", "payment", "sale", "debit", "buy", "pos", "d", "charge",
+                    "purchase", "payment", "sale", "debit", "buy", "pos", "d", "dr", "charge", "soll", "s",
+                    "kauf",
                 ],
             ),
             (
                 "refund",
-                &["refund", "credit", "return", "reversal", "chargeback", "c"],
+                &[
+                    "refund",
+                    "credit",
+                    "return",
+                    "reversal",
+                    "chargeback",
+                    "c",
+                    "cr",
+                    "haben",
+                    "h",
+                    "gutschrift",
+                    "erstattung",
+                ],
             ),
         ],
     ),
@@ -172,6 +191,8 @@ const WORDS: [Words; 3] = [
                     "visa",
                     "mastercard",
                     "amex",
+                    "kreditkarte",
+                    "karte",
                 ],
             ),
             ("paypal", &["paypal"]),
@@ -184,6 +205,9 @@ const WORDS: [Words; 3] = [
                     "sepa",
                     "wire",
                     "ach",
+                    "überweisung",
+                    "ueberweisung",
+                    "lastschrift",
                 ],
             ),
         ],

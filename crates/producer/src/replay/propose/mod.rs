@@ -37,6 +37,9 @@ pub fn propose(path: &Path, format: Option<FileFormat>) -> anyhow::Result<String
     Ok(proposal.text(path))
 }
 
+/// From how many rows on a column that tells them apart may be their id.
+const ROWS_OF_AN_ID: usize = 20;
+
 struct Proposal<'a> {
     sample: &'a Sample,
     stem: String,
@@ -231,11 +234,8 @@ impl<'a> Proposal<'a> {
     }
 
     fn transaction_id(&mut self) -> String {
-        let column = self.pick("transactionId", |column| {
-            let values: BTreeSet<String> = column.texts().collect();
-            column.is_filled() && values.len() == column.cells.len()
-        });
-        if let Some(column) = column {
+        let named = self.pick("transactionId", Column::tells_rows_apart);
+        if let Some(column) = named.or_else(|| self.pick_by_values()) {
             if column
                 .texts()
                 .all(|text| TransactionId::parse(text.as_bytes()).is_ok())
@@ -256,6 +256,27 @@ impl<'a> Proposal<'a> {
             "uuid5: {}, default: none",
             quoted(&format!("{}/{}", self.stem, pieces.join("/")))
         )
+    }
+
+    /// A column that nobody would know for an id by its name, and whose values are one.
+    fn pick_by_values(&mut self) -> Option<&'a Column> {
+        let sample = self.sample;
+        // Of a few rows anything tells them apart.
+        if sample.rows < ROWS_OF_AN_ID {
+            return None;
+        }
+        let column = sample.columns.iter().find(|column| {
+            !self.taken.contains(column.name.as_str())
+                && column.tells_rows_apart()
+                && guess::time(column).is_none()
+                && !guess::is_quantity(column)
+        })?;
+        self.taken.insert(&column.name);
+        self.note(format!(
+            "transactionId: no column has a name that suits; {} tells the first {} rows apart, but does it in all of them?",
+            column.name, sample.rows
+        ));
+        Some(column)
     }
 
     fn currency(&mut self) -> String {

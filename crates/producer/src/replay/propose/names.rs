@@ -15,6 +15,9 @@ const NAMES: [(&str, &[&str]); 10] = [
             "orderid",
             "uuid",
             "id",
+            "buchungsnr",
+            "buchungsnummer",
+            "referenz",
             "reference",
             "nr",
             "number",
@@ -63,6 +66,8 @@ const NAMES: [(&str, &[&str]); 10] = [
             "card",
             "payer",
             "kunde",
+            "konto",
+            "iban",
             "sender",
             "nameorig",
         ],
@@ -85,6 +90,7 @@ const NAMES: [(&str, &[&str]); 10] = [
             "vendor",
             "haendler",
             "laden",
+            "empfaenger",
             "recipient",
             "namedest",
         ],
@@ -95,7 +101,16 @@ const NAMES: [(&str, &[&str]); 10] = [
     ),
     (
         "transactionType",
-        &["transactiontype", "txtype", "type", "kind", "direction"],
+        &[
+            "transactiontype",
+            "txtype",
+            "type",
+            "kind",
+            "direction",
+            "debitcredit",
+            "sollhaben",
+            "art",
+        ],
     ),
     (
         "location",
@@ -103,7 +118,7 @@ const NAMES: [(&str, &[&str]); 10] = [
     ),
     (
         "paymentMethod",
-        &["paymentmethod", "paymenttype", "method", "channel"],
+        &["paymentmethod", "paymenttype", "method", "channel", "zahlungsart"],
     ),
     (
         "isInternational",

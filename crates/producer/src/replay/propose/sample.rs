@@ -1,5 +1,6 @@
 //! The columns and first rows of a file.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::BufRead;
 use std::path::Path;
@@ -36,6 +37,11 @@ impl Column {
 
     pub(super) fn is_filled(&self) -> bool {
         !self.cells.contains(&Cell::Empty)
+    }
+
+    pub(super) fn tells_rows_apart(&self) -> bool {
+        let values: BTreeSet<String> = self.texts().collect();
+        self.is_filled() && values.len() == self.cells.len()
     }
 }
 

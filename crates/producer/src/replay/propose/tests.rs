@@ -23,6 +23,24 @@ const NESTED: &str = "{\"id\":\"6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11\",\"payer\"
     {\"id\":\"6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a12\",\"payer\":{\"id\":2},\"merchant\":\"m\",\"amount\":2,\
     \"currency\":\"EUR\",\"ts\":1709287201123}\n";
 
+/// As an export of a bank's is: a mark before it, lines as on Windows, the newest first.
+fn export(id: &str) -> String {
+    let mut text = format!(
+        "\u{feff}{id};Buchungszeit (lokal);Konto/IBAN;Händler;Betrag;Währung;Soll/Haben;Saldo;Zahlungsart;Ausland?\r\n"
+    );
+    for row in (10..40).rev() {
+        let (way, method) = if row % 7 == 0 {
+            ("Haben", "Überweisung")
+        } else {
+            ("Soll", "Kreditkarte")
+        };
+        text += &format!(
+            "2026-BU-{row};27.03.2026 09:00:{row};DE02;\"Bahn; Fern\";1.234,{row};EUR;{way};{row},50;{method};nein\r\n"
+        );
+    }
+    text
+}
+
 /// The proposal for a file, which then is replayed by it: how many rows were sent.
 fn propose_and_replay(path: &Path, folder: &Path) -> (String, usize) {
     let text = propose(path, None).unwrap();
@@ -87,6 +105,32 @@ fn a_bank_s_file_keeps_its_marks_words_and_delimiter() {
             "\nuserId: {column: \"Kunde\"}\n",
         ],
     );
+}
+
+#[test]
+fn an_id_is_known_by_its_name_or_by_its_values() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, id, guessed) in [
+        ("named.csv", "Buchungs-Nr.", false),
+        ("unnamed.csv", "Beleg", true),
+    ] {
+        let (text, sent) = propose_and_replay(&write(folder.path(), name, &export(id)), folder.path());
+        assert_eq!(sent, 30);
+        let stem = name.trim_end_matches(".csv");
+        has(
+            &text,
+            &[
+                &format!("\ntransactionId: {{uuid5: \"{stem}/{{{id}}}\"}}\n"),
+                "\nuserId: {column: \"Konto/IBAN\"}\n",
+                "\ntransactionType: {column: \"Soll/Haben\", values: {\"Haben\": refund, \"Soll\": purchase}}\n",
+                "\npaymentMethod: {column: \"Zahlungsart\", values: {\"Kreditkarte\": credit_card, \"Überweisung\": \
+                 bank_transfer}}\n",
+                "# Columns that are not used: Saldo\n",
+            ],
+        );
+        let told = text.contains("Beleg tells the first 30 rows apart, but does it in all of them?");
+        assert_eq!(told, guessed, "{text}");
+    }
 }
 
 #[test]
