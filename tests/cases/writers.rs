@@ -80,7 +80,7 @@ pub(super) async fn are_read_or_named(mut context: TestContext) -> Result<()> {
         })
         .await?;
     }
-    // It ends as not ready, as no producer runs. A table may break the line anywhere.
+    // A table may break the line anywhere.
     let status = Service::start(&context, "status", &["status"])?;
     wait_until("status to tell of records elsewhere", LIMIT, || async {
         let shown = status.output();

@@ -33,7 +33,8 @@ pub enum WorkerError {
     /// transaction's coordinator.
     #[error(
         "{action}: this worker is fenced ({reason}). Another process runs with the instance name {instance:?}, or this \
-         one was away for longer than its transaction timeout"
+         one could not reach the brokers for longer than its transaction timeout: it stood still, or the network or its \
+         login failed"
     )]
     Fenced {
         /// What was tried.

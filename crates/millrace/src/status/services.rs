@@ -152,7 +152,7 @@ async fn service(http: &Client, settings: &Settings, service: Service) -> Part {
     let name = service.name();
     let answer = match http.get(&ready).send().await {
         Ok(answer) => answer,
-        Err(error) => return Part::down(name, &address, reason(&error)),
+        Err(error) => return silent(service, &address, reason(&error)),
     };
     // Not ready is a 503 with the same body.
     let is_ready = answer.status().is_success();
@@ -171,6 +171,21 @@ async fn service(http: &Client, settings: &Settings, service: Service) -> Part {
         .filter_map(|(component, state)| Some(format!("{component}: {}", state["reason"].as_str()?)))
         .collect();
     Part::down(name, &address, reasons.join("; "))
+}
+
+/// A service that does not answer. A producer is there only while something is generated or
+/// replayed, and others' programs write too.
+fn silent(service: Service, address: &str, reason: String) -> Part {
+    let is_producer = service == Service::Producer;
+    let note = if is_producer {
+        format!("nothing is generated or replayed here ({reason})")
+    } else {
+        reason
+    };
+    Part {
+        optional: is_producer,
+        ..Part::down(service.name(), address, note)
+    }
 }
 
 /// What a service has counted of records that lie elsewhere than those of their user; empty where
@@ -278,6 +293,15 @@ fn parse_watermarks(text: &str, now_ms: i64) -> Vec<Watermark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_producer_need_not_run_and_every_other_service_must() {
+        for service in Settings::default().services() {
+            let part = silent(service, "http://127.0.0.1:9", "refused".to_owned());
+            assert!(!part.ready && part.note.contains("refused"), "{part:?}");
+            assert_eq!(part.optional, service == Service::Producer, "{part:?}");
+        }
+    }
 
     #[test]
     fn records_elsewhere_are_told_by_reason() {

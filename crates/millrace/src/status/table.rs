@@ -57,7 +57,11 @@ pub(super) fn render(status: &Status) -> String {
 fn parts(status: &Status) -> Table {
     let mut table = table(&["service", "address", "state", ""]);
     for part in &status.parts {
-        let state = if part.ready { "ready" } else { "NOT READY" };
+        let state = match (part.ready, part.optional) {
+            (true, _) => "ready",
+            (false, true) => "not ready",
+            (false, false) => "NOT READY",
+        };
         table.add_row([&part.name, &part.address, state, &part.note]);
     }
     table

@@ -247,7 +247,9 @@ fn tell(report: &Report) {
         .iter()
         .filter(|check| matches!(check.verdict, Verdict::Failed | Verdict::Open | Verdict::Unread));
     let names: Vec<_> = missing.map(|check| check.check.as_str()).collect();
-    if let [first, rest @ ..] = names.as_slice() {
-        eprintln!("waiting: {first}, and {} more checks", rest.len());
+    match names.as_slice() {
+        [] => {}
+        [name] => eprintln!("waiting: {name}"),
+        [first, rest @ ..] => eprintln!("waiting: {first}, and {} more", rest.len()),
     }
 }
