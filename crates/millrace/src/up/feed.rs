@@ -44,11 +44,14 @@ impl Feed {
                 }
             );
         }
-        replay::check(mapping, &options.files)?;
+        replay::check(mapping, &options.files, options.file_format)?;
         let mut arguments = vec!["replay".to_owned()];
         arguments.extend(options.files.iter().map(PathBuf::as_path).map(text));
         arguments.extend(["--mapping".to_owned(), text(mapping)]);
         arguments.extend(["--speed".to_owned(), options.speed.clone()]);
+        if let Some(format) = options.file_format {
+            arguments.extend(["--file-format", format.name()].map(str::to_owned));
+        }
         if options.sort {
             arguments.push("--sort".to_owned());
         }
@@ -113,7 +116,27 @@ mod tests {
         .unwrap();
         let expected = ["replay", &a, &b, "--mapping", &m, "--speed", "max", "--sort"];
         assert_eq!(found, Feed::Files(expected.map(str::to_owned).to_vec()));
+        let dat = path("bank.dat", rows);
+        let found = feed(&format!(
+            "millrace up --file {dat} --file-format csv --mapping {m}"
+        ))
+        .unwrap();
+        let expected = [
+            "replay",
+            &dat,
+            "--mapping",
+            &m,
+            "--speed",
+            "max",
+            "--file-format",
+            "csv",
+        ];
+        assert_eq!(found, Feed::Files(expected.map(str::to_owned).to_vec()));
         for (line, expected) in [
+            (
+                format!("millrace up --file {dat} --mapping {m}"),
+                "give --file-format csv",
+            ),
             (format!("millrace up --file {a}"), "--mapping"),
             (format!("millrace up --mapping {m}"), "--file"),
             (

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use millrace_producer::replay::Speed;
+use millrace_producer::replay::{FileFormat, Speed};
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
@@ -58,6 +58,9 @@ pub struct Options {
     /// `millrace map FILE` proposes one
     #[arg(long, value_name = "FILE", requires = "files")]
     mapping: Option<PathBuf>,
+    /// With --file: csv, ndjson or parquet, if the extension does not say
+    #[arg(long, value_name = "FORMAT", requires = "files")]
+    file_format: Option<FileFormat>,
     /// With --file: how many times the recorded pace, or max
     #[arg(long, default_value = "max", value_parser = parse_speed)]
     speed: String,

@@ -18,6 +18,8 @@ pub(super) struct CsvOptions {
     pub(super) columns: Option<Vec<String>>,
 }
 
+pub(super) const NOT_UTF8: &str = "not UTF-8: convert the file, as by iconv -f WINDOWS-1252 -t UTF-8";
+
 pub(super) struct CsvRows {
     path: PathBuf,
     reader: CsvReader<Box<dyn BufRead + Send>>,
@@ -38,6 +40,9 @@ impl CsvRows {
             Some(delimiter) => error.context(format!(
                 "the header seems to be separated by {delimiter:?}: give file: {{delimiter: {delimiter:?}}} in the mapping"
             )),
+            None if header.iter().any(|name| name.contains('\u{fffd}')) => {
+                error.context(format!("the header line is {NOT_UTF8}"))
+            }
             None => error,
         })?;
         Ok(Self {

@@ -131,6 +131,10 @@ fn what_is_no_text_is_named_with_what_to_do() {
         (b"id,user\rx,y\r", "end with CR alone"),
         (b"id;user;amount;time;merchant\n", "give file: {delimiter: ';'}"),
         (
+            b"id,user,amount,time,h\xe4ndler\n",
+            "not UTF-8: convert the file, as by iconv -f WINDOWS-1252",
+        ),
+        (
             b"id,user,amount,time,time,merchant\n",
             "column time, which the mapping names, is there twice",
         ),
@@ -145,6 +149,8 @@ fn what_is_no_text_is_named_with_what_to_do() {
         let error = mapping.open(&path, FileFormat::of(&path).unwrap()).err().unwrap();
         assert!(format!("{error:#}").contains(expected), "{error:#}");
     }
+    let error = FileFormat::of(Path::new("bank.xlsx")).unwrap_err().to_string();
+    assert!(error.contains("save it as CSV"), "{error}");
     let error = FileFormat::of(Path::new("-")).unwrap_err().to_string();
     assert!(error.contains("--file-format"), "{error}");
 }

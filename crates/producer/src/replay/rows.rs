@@ -77,6 +77,18 @@ pub enum FileFormat {
     Parquet,
 }
 
+impl FileFormat {
+    /// As [`FileFormat::from_str`] takes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
 impl FromStr for FileFormat {
     type Err = String;
 
@@ -109,6 +121,12 @@ impl FileFormat {
         };
         match inner.parse() {
             Ok(format) => Ok(format),
+            Err(_) if matches!(inner.as_str(), "xlsx" | "xls" | "ods") => {
+                bail!(
+                    "{} is a workbook of a spreadsheet: save it as CSV",
+                    path.display()
+                )
+            }
             Err(_) => bail!(
                 "{}: the extension {inner:?} says no format; give --file-format csv, ndjson or parquet",
                 path.display()

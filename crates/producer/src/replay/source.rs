@@ -83,8 +83,8 @@ fn load(mapping: &Path) -> anyhow::Result<Arc<Mapping>> {
 ///
 /// # Errors
 /// As of [`Replay::open`], but for the rows, at which nobody looks yet.
-pub fn check(mapping: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
-    Inputs::open(files, None, load(mapping)?).map(drop)
+pub fn check(mapping: &Path, files: &[PathBuf], format: Option<FileFormat>) -> anyhow::Result<()> {
+    Inputs::open(files, format, load(mapping)?).map(drop)
 }
 
 impl Replay {

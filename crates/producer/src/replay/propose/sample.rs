@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::super::csv_reader::{CsvReader, Dialect, Outcome};
-use super::super::csv_rows::CsvOptions;
+use super::super::csv_rows::{CsvOptions, NOT_UTF8};
 use super::super::input::{is_standard_input, open_text};
 use super::super::parquet_rows;
 use super::super::rows::{Cell, FileFormat, open};
@@ -95,11 +95,14 @@ impl Sample {
             })
             .collect();
         let mut file = open(path, format, &csv, &names)?;
-        let (mut cells, mut rows, mut bad) = (Vec::new(), 0, 0);
+        let (mut cells, mut rows, mut bad, mut why) = (Vec::new(), 0, 0, None);
         while rows < ROWS && bad < ROWS {
             match file.next_row(&mut cells)? {
                 None => break,
-                Some(Err(_)) => bad += 1,
+                Some(Err(reason)) => {
+                    bad += 1;
+                    why = why.or(Some(reason));
+                }
                 Some(Ok(())) => {
                     rows += 1;
                     for (column, cell) in columns.iter_mut().zip(&cells) {
@@ -111,8 +114,11 @@ impl Sample {
         if rows == 0 {
             bail!("{} has no row that can be read", path.display());
         }
-        if bad > 0 {
-            notes.push(format!("{bad} of the first {} rows cannot be read", rows + bad));
+        if let Some(reason) = why {
+            notes.push(format!(
+                "{bad} of the first {} rows cannot be read, the first because {reason}",
+                rows + bad
+            ));
         }
         Ok(Self {
             columns,
@@ -155,6 +161,9 @@ fn csv_header(path: &Path) -> anyhow::Result<(Vec<String>, Dialect)> {
         }
     }
     let (_, names, dialect) = best.with_context(|| format!("{} is empty", path.display()))?;
+    if names.iter().any(|name| name.contains('\u{fffd}')) {
+        bail!("{}: its header line is {NOT_UTF8}", path.display());
+    }
     Ok((names, dialect))
 }
 

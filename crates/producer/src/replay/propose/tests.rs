@@ -184,6 +184,20 @@ fn what_cannot_be_decided_is_said() {
             "transactionId: no column tells rows apart",
         ],
     );
+    let latin = folder.path().join("latin.csv");
+    let bytes = [
+        b"date,amount,user,shop\n01/02/2024,5,u,s\n01/02/2024,5,M".as_slice(),
+        b"\xfcller,s\n",
+    ];
+    fs::write(&latin, bytes.concat()).unwrap();
+    let text = propose(&latin, None).unwrap();
+    has(
+        &text,
+        &["# - 1 of the first 2 rows cannot be read, the first because column user is not UTF-8\n"],
+    );
+    fs::write(&latin, b"date,amount,user,h\xe4ndler\n01/02/2024,5,u,s\n").unwrap();
+    let error = propose(&latin, None).unwrap_err().to_string();
+    assert!(error.ends_with("iconv -f WINDOWS-1252 -t UTF-8"), "{error}");
     let error = propose(Path::new("-"), Some(super::FileFormat::Csv)).unwrap_err();
     assert!(error.to_string().contains("give its name"), "{error}");
 }
