@@ -162,13 +162,24 @@ pub async fn delete_before(
     for (partition, offset) in offsets {
         list.add_partition_offset(&name, partition, Offset::Offset(offset))?;
     }
-    let outcome = admin(settings)?
-        .delete_records(&list, &AdminOptions::new())
-        .await?;
-    for element in outcome.elements() {
-        element.error()?;
-    }
-    Ok(())
+    let (admin, options) = (admin(settings)?, AdminOptions::new().request_timeout(Some(CALL)));
+    // A broker that is busy does not always answer in time. What is deleted may be deleted again.
+    wait_until(&format!("the start of {topic} to be deleted"), LIMIT, || async {
+        let outcome = match admin.delete_records(&list, &options).await {
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) => {
+                return Ok(None);
+            }
+            outcome => outcome?,
+        };
+        for element in outcome.elements() {
+            match element.error() {
+                Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OperationTimedOut)) => return Ok(None),
+                outcome => outcome?,
+            }
+        }
+        Ok(Some(()))
+    })
+    .await
 }
 
 fn read_blocking(bootstrap_servers: &str, topic: &str) -> Result<Vec<Record>> {

@@ -88,6 +88,15 @@ mod tests {
                            location: {constant: Oslo}\npaymentMethod: {constant: credit_card}\n\
                            isInternational: {constant: false}\ncurrency: {constant: EUR}\n";
 
+    const ROWS: &str = "id,user,amount,time,merchant\n1,u,1,2024-03-01T10:00:00Z,m\n";
+
+    /// Writes a file, and gives its path.
+    fn put(folder: &tempfile::TempDir, name: &str, content: &str) -> String {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    }
+
     fn feed(line: &str) -> anyhow::Result<Feed> {
         match Cli::try_parse_from(line.split(' '))?.command {
             Command::Up(options) => Feed::of(&options),
@@ -98,40 +107,36 @@ mod tests {
     #[test]
     fn files_become_a_replay() {
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str, content: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, content).unwrap();
-            path.display().to_string()
-        };
-        let rows = "id,user,amount,time,merchant\n1,u,1,2024-03-01T10:00:00Z,m\n";
-        let (a, b) = (path("a.csv", rows), path("b.csv", rows));
-        let m = path("m.yml", MAPPING);
-        let unknown = path("unknown.yml", &MAPPING.replace("column: user", "column: \"?\""));
-        let wrong = path("wrong.yml", &MAPPING.replace("constant: EUR", "constant: euro"));
+        let (a, b) = (put(&folder, "a.csv", ROWS), put(&folder, "b.csv", ROWS));
+        let (dat, m) = (put(&folder, "bank.dat", ROWS), put(&folder, "m.yml", MAPPING));
         assert_eq!(feed("millrace up").unwrap(), Feed::Generator);
         assert_eq!(feed("millrace up --no-producer").unwrap(), Feed::Others);
-        let found = feed(&format!(
-            "millrace up --file {a} --file {b} --mapping {m} --sort --for 60s"
-        ))
-        .unwrap();
+        let line = format!("millrace up --file {a} --file {b} --mapping {m} --sort --for 60s");
         let expected = ["replay", &a, &b, "--mapping", &m, "--speed", "max", "--sort"];
-        assert_eq!(found, Feed::Files(expected.map(str::to_owned).to_vec()));
-        let dat = path("bank.dat", rows);
-        let found = feed(&format!(
-            "millrace up --file {dat} --file-format csv --mapping {m}"
-        ))
-        .unwrap();
-        let expected = [
-            "replay",
-            &dat,
-            "--mapping",
-            &m,
-            "--speed",
-            "max",
-            "--file-format",
-            "csv",
-        ];
-        assert_eq!(found, Feed::Files(expected.map(str::to_owned).to_vec()));
+        let expected = Feed::Files(expected.map(str::to_owned).to_vec());
+        assert_eq!(feed(&line).unwrap(), expected);
+        let line = format!("millrace up --file {dat} --file-format csv --mapping {m}");
+        let found = feed(&line).unwrap();
+        let format = ["--file-format", "csv"].map(str::to_owned);
+        let expected = ["replay", &dat, "--mapping", &m, "--speed", "max"].map(str::to_owned);
+        assert_eq!(found, Feed::Files([&expected[..], &format].concat()));
+    }
+
+    #[test]
+    fn what_cannot_be_a_replay_is_told_before_anything_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, dat) = (put(&folder, "a.csv", ROWS), put(&folder, "bank.dat", ROWS));
+        let m = put(&folder, "m.yml", MAPPING);
+        let unknown = put(
+            &folder,
+            "unknown.yml",
+            &MAPPING.replace("column: user", "column: \"?\""),
+        );
+        let wrong = put(
+            &folder,
+            "wrong.yml",
+            &MAPPING.replace("constant: EUR", "constant: euro"),
+        );
         for (line, expected) in [
             (
                 format!("millrace up --file {dat} --mapping {m}"),
