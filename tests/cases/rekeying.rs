@@ -9,6 +9,7 @@ use millrace_codec::{AggregateReader, TransactionReader, framing, json, transact
 use millrace_domain::{ShortId, Transaction, TransactionId};
 use millrace_kafka::partition_for;
 use millrace_settings::MisplacedRecords;
+use millrace_tests::checks::check_undisturbed;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, sample, topics, wait_until};
@@ -104,6 +105,7 @@ pub(super) async fn copies_meet_in_one_partition(mut context: TestContext) -> Re
         let found = topics::read(settings, &name).await?;
         ensure!(found.is_empty(), "{name} has {found:?}");
     }
+    check_undisturbed(&context).await?;
     pipeline.stop().await
 }
 

@@ -4,15 +4,16 @@
 //! more from its start, by one task for each partition and without groups and transactions, with
 //! those events merged by their offsets, gives what a run gives that nothing ever disturbed: each
 //! contribution and watermark of the first stage, each late record and dead letter, each result of
-//! the second stage, early ones too. Nothing may be missing on the topics, nothing may be there
-//! beside it, and nothing may differ: a recovery that makes good records late, which no sum shows,
-//! is found here.
+//! the second stage, early ones too, and each record that is rekeyed. Nothing may be missing on the
+//! topics, nothing may be there beside it, and nothing may differ: a recovery that makes good
+//! records late, which no sum shows, is found here.
 
 mod copies;
 mod difference;
 mod merge;
 pub(crate) mod offline;
 mod partial;
+mod rekey;
 
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,8 @@ use crate::verify::progress;
 
 pub use difference::Difference;
 
-/// The anomalies and all that both stages of aggregation have written, against an undisturbed run,
-/// once every job has read all there is.
+/// The anomalies and all that the other jobs have written, against an undisturbed run, once every
+/// job has read all there is.
 ///
 /// # Errors
 /// As for [`compare`].
@@ -61,16 +62,23 @@ const SETTLING: Duration = Duration::from_secs(120);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Repeats both stages of aggregation over the whole logs and compares all they have written.
-/// Nothing may be sent meanwhile, and everything must have been worked off.
+/// Repeats both stages of aggregation, and the job that rekeys where there is one, over the whole
+/// logs and compares all they have written. Nothing may be sent meanwhile, and everything must have
+/// been worked off.
 ///
 /// # Errors
 /// The brokers or the registry are away, or retention has removed a part of a log, so that it
 /// cannot be repeated.
 pub async fn compare(settings: &Settings) -> Result<Vec<Difference>> {
-    let (first, second) = millrace_aggregator::prepare(settings, &Shutdown::new()).await?;
+    let shutdown = Shutdown::new();
+    let (first, second) = millrace_aggregator::prepare(settings, &shutdown).await?;
+    let rekey = match settings.rekeys() {
+        true => Some(millrace_rekey::prepare(settings, &shutdown).await?),
+        false => None,
+    };
     let settings = settings.clone();
     tokio::task::spawn_blocking(move || {
+        let rekeyed = rekey.map(|job| rekey::compare(&settings, &job)).transpose()?;
         let start = Instant::now();
         loop {
             let before = offline::events(&settings.kafka, &first)?;
@@ -79,6 +87,7 @@ pub async fn compare(settings: &Settings) -> Result<Vec<Difference>> {
             // A partition that was advanced in between has outputs that were not expected.
             let is_still = offline::events(&settings.kafka, &first)? == before;
             if is_still || start.elapsed() > SETTLING {
+                differences.extend(rekeyed.unwrap_or_default());
                 return Ok(differences);
             }
             std::thread::sleep(PAUSE);

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use millrace_aggregator::partial::{NAME, PartialJob};
 use millrace_catalog::{dead_letter, payments::topic};
 use millrace_codec::{PartialReader, SchemaFetcher};
-use millrace_kafka::{InputRecord, OutputRecord, topic_name};
+use millrace_kafka::{InputRecord, Job as _, OutputRecord, topic_name};
 use millrace_service::registry;
 use millrace_settings::Settings;
 use rdkafka::message::Message as _;
@@ -62,7 +62,7 @@ fn source_and_target(source: i32, target: i32) -> Vec<u8> {
 pub(super) fn compare(settings: &Settings, job: &PartialJob, events: &Events) -> Result<Vec<Difference>> {
     let kafka = &settings.kafka;
     let late_topic = topic_name(kafka, topic::LATE);
-    let dead_letter_topic = topic_name(kafka, &dead_letter(topic::TRANSACTIONS));
+    let dead_letter_topic = dead_letter(job.input_topic());
     let partials_topic = topic_name(kafka, topic::PARTIALS);
     let mut stage = Stage {
         partials: Comparison::of("contributions and watermarks"),
