@@ -16,7 +16,7 @@ const ORDER: &[&[&str]] = &[
         "millrace-detector",
         "millrace-elastic-sink",
     ],
-    &["millrace-service"],
+    &["millrace-service", "millrace-sink"],
     &["millrace-kafka", "millrace-telemetry"],
     &["millrace-settings", "millrace-rules"],
     &[
@@ -38,6 +38,17 @@ const NEVER: &[(&str, &[&str])] = &[
         &[
             "millrace-catalog",
             "millrace-codec",
+            "millrace-fraud",
+            "millrace-payments",
+        ],
+    ),
+    // A store's crate gives it the names too, and says what a record is.
+    (
+        "millrace-sink",
+        &[
+            "millrace-catalog",
+            "millrace-codec",
+            "millrace-domain",
             "millrace-fraud",
             "millrace-payments",
         ],

@@ -9,27 +9,12 @@ use millrace_domain::texts::InFlight;
 use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_service::{registry, topics};
 use millrace_settings::{MisplacedRecords, Settings};
+use millrace_sink::{Decision, Work};
 use millrace_telemetry::Shutdown;
 
-use crate::bulk::Work;
 use crate::document::{self, Document, NoDocument};
 use crate::sample::Sample;
 use crate::stream::Stream;
-
-/// What is to be done with a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// Work on it.
-    Work(Work),
-    /// A transaction outside the sample.
-    NotChosen,
-    /// A bad transaction: the aggregator reads the same topic and sends it to the dead letters, so
-    /// that doing it here too would have it there twice.
-    Skip {
-        /// The bounded name of the reason.
-        code: &'static str,
-    },
-}
 
 /// A record's parts that matter here.
 #[derive(Debug, Clone, Copy)]
@@ -129,7 +114,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Nothing is known of the record, as the registry cannot be asked for its schema.
-    pub fn decide(&self, record: Record<'_>) -> Result<Decision, RegistryError> {
+    pub fn decide(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
         let _round = InFlight::begin();
         match record.stream {
             Stream::Transactions => self.transaction(record),
@@ -142,9 +127,10 @@ impl Decoder {
         }
     }
 
-    fn transaction(&self, record: Record<'_>) -> Result<Decision, RegistryError> {
+    fn transaction(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
         let transaction = match self.readers.transactions.read(value(record)) {
             Ok(transaction) => transaction,
+            // The aggregator reads the same topic, and sends it to the dead letters.
             Err(ReadError::Invalid(error)) => return Ok(Decision::Skip { code: error.code() }),
             Err(ReadError::Registry(error)) => return Err(error),
         };
@@ -176,7 +162,7 @@ impl Decoder {
             });
         }
         Ok(match document::transaction(&transaction, record.offset) {
-            Ok(document) => Decision::Work(Work::Index(document)),
+            Ok(document) => Decision::Work(Work::Write(document)),
             Err(error) => Decision::Skip { code: error.code() },
         })
     }
@@ -189,12 +175,12 @@ fn value(record: Record<'_>) -> &[u8] {
 fn decided<T>(
     read: Result<T, ReadError>,
     document: impl FnOnce(T) -> Result<Document, Fault>,
-) -> Result<Decision, RegistryError> {
+) -> Result<Decision<Document>, RegistryError> {
     let fault = match read {
         Err(ReadError::Registry(error)) => return Err(error),
         Err(ReadError::Invalid(error)) => Fault::Undecodable(error),
         Ok(value) => match document(value) {
-            Ok(document) => return Ok(Decision::Work(Work::Index(document))),
+            Ok(document) => return Ok(Decision::Work(Work::Write(document))),
             Err(fault) => fault,
         },
     };
@@ -234,11 +220,11 @@ mod tests {
         bytes
     }
 
-    fn decide(share: f64, stream: Stream, payload: Option<&[u8]>) -> Decision {
+    fn decide(share: f64, stream: Stream, payload: Option<&[u8]>) -> Decision<Document> {
         decide_in(partition_for(b"u-1", 5), share, stream, payload)
     }
 
-    fn decide_in(partition: i32, share: f64, stream: Stream, payload: Option<&[u8]>) -> Decision {
+    fn decide_in(partition: i32, share: f64, stream: Stream, payload: Option<&[u8]>) -> Decision<Document> {
         let settings = Settings::default();
         let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
         let readers = Readers {
@@ -264,7 +250,7 @@ mod tests {
     fn a_chosen_transaction_is_indexed() {
         let decision = decide(1.0, Stream::Transactions, Some(&json(APPENDED_MS)));
         assert!(
-            matches!(&decision, Decision::Work(Work::Index(document)) if document.id == "07070707-0707-0707-0707-070707070707"),
+            matches!(&decision, Decision::Work(Work::Write(document)) if document.id == "07070707-0707-0707-0707-070707070707"),
             "{decision:?}"
         );
         assert_eq!(

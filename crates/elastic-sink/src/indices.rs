@@ -20,9 +20,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::bulk::fault::Fault;
-use crate::bulk::{IndexFault, RetryReason};
+use crate::bulk::{IndexFault, Reason, RetryReason};
 use crate::client::Elasticsearch;
-use crate::set_aside::Reason;
 use crate::stream::{IndexKey, Stream};
 use crate::templates::put::{Fields, add_fields, checked, mapping, put_stream, sent};
 use crate::templates::{TemplateError, index_pattern};

@@ -1,47 +1,40 @@
 //! Transactions, aggregates and anomalies into Elasticsearch, so that a replay changes nothing.
 //!
-//! [`consumer`] reads the three topics on a thread of its own and decides by [`decode`] what each
-//! record becomes: a [`document`], a dead letter, or nothing. [`bulk`] collects documents and gives
-//! meaning to the answers, [`writer`] sends them until they are taken or refused, and
-//! [`acknowledgement`] says which offsets may be committed then. [`indices`] makes sure of an index
-//! before it is written to, [`set_aside`] keeps the documents of one that takes none. [`templates`]
-//! is for whoever sets the server up. docs/elasticsearch.md says what becomes of every error.
+//! The loop is `millrace_sink`'s; [`sink`] is what it asks of a store. [`decode`] says what each
+//! record of the three topics becomes: a [`document`], a dead letter, or nothing. [`bulk`] gives
+//! meaning to the answers, [`writer`] sends documents until they are taken or refused, or their
+//! index takes none. [`indices`] makes sure of an index before it is written to. [`templates`] is
+//! for whoever sets the server up. docs/elasticsearch.md says what becomes of every error.
 
 #![forbid(unsafe_code)]
 
-pub mod acknowledgement;
 pub mod bulk;
 pub mod client;
 pub mod conflict;
-pub mod consumer;
-pub mod dead_letter;
 pub mod decode;
 pub mod document;
 pub mod indices;
 pub mod metrics;
-pub mod reachability;
+pub mod probe;
 pub mod refusals;
-pub mod retry;
 pub mod sample;
-pub mod set_aside;
+pub mod sink;
 pub mod stream;
 pub mod templates;
 pub mod writer;
 
-use anyhow::Context as _;
 use millrace_domain::plan::{Action, Item, State};
 use millrace_kafka::client::consumer_config;
 use millrace_service::Instance;
 use millrace_settings::Settings;
+use millrace_sink::{Backoff, Consumer, Reachability, Sink as _};
 use millrace_telemetry::{Health, Shutdown};
 use tokio::runtime::Handle;
 
 use crate::client::Elasticsearch;
-use crate::consumer::Consumer;
 use crate::decode::Readers;
 use crate::metrics::Metrics;
-use crate::reachability::Reachability;
-use crate::retry::Backoff;
+use crate::sink::ElasticSink;
 use crate::writer::Writer;
 
 /// Runs the sink until `shutdown`, then drains it. Readiness: `kafka` is ready with an assignment
@@ -66,13 +59,16 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         settings.elastic_sink.instance.as_deref(),
         server.address().port(),
     )?;
-    let metrics = Metrics::register()?;
+    let (metrics, of_loop) = (
+        Metrics::register()?,
+        millrace_sink::Metrics::register(ElasticSink::NAMES)?,
+    );
     let client = client::connect(&settings.elasticsearch)?;
     let reachability = Reachability::new(health.component("elasticsearch"));
     let writer = Writer::new(&client, &settings, metrics, reachability.clone());
     // Aborted when it is dropped, at the end of this function.
     let mut watch = tokio::task::JoinSet::new();
-    watch.spawn(reachability.clone().watch(client.clone()));
+    watch.spawn(probe::watch(reachability.clone(), client.clone()));
     let readers = tokio::select! {
         readers = async {
             set_up(&client, &settings, &reachability, writer.backoff).await;
@@ -81,13 +77,20 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         } => readers?,
         () = shutdown.wait() => return Ok(()),
     };
-    let consumer = Consumer::new(&settings, &instance, readers, writer, &Handle::current(), &health)?;
-    let (sender, ended) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new()
-        .name("elastic-sink".to_owned())
-        .spawn(move || sender.send(consumer.run(&shutdown)))
-        .context("starting the consumer's thread")?;
-    ended.await.context("the consumer's thread has panicked")?
+    let spec = sink::spec(&settings, &instance);
+    let group = spec.group.clone();
+    let topics: Vec<String> = spec.topics().into_iter().map(str::to_owned).collect();
+    let consumer = Consumer::new(
+        ElasticSink::new(&settings, readers, writer),
+        spec,
+        of_loop,
+        reachability,
+        &Handle::current(),
+        &health,
+    )?;
+    let share = settings.elastic_sink.transaction_share;
+    tracing::info!(group, ?topics, share, "reading");
+    consumer.run(shutdown).await
 }
 
 /// Puts the templates, however long the server is away: without them it would make up mappings of

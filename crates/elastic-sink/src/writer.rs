@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use millrace_settings::Settings;
+use millrace_sink::{Backoff, Reachability};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 
-use crate::bulk::{Answer, BulkSize, IndexFault, RefusedItem, RequestOutcome, RetryReason, classify, encode};
+use crate::bulk::{
+    Answer, BulkSize, IndexFault, Reason, RefusedItem, RequestOutcome, RetryReason, classify, encode,
+};
 use crate::client::{Elasticsearch, explain, without_documents};
 use crate::conflict::Conflicts;
 use crate::document::Document;
 use crate::indices::{Indices, NoPlace, Place};
 use crate::metrics::{Metrics, Outcome};
-use crate::reachability::Reachability;
 use crate::refusals::Refusals;
-use crate::retry::Backoff;
-use crate::set_aside::Reason;
 use crate::stream::IndexKey;
 
 mod progress;

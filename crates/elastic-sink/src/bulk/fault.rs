@@ -112,6 +112,25 @@ impl IndexFault {
     }
 }
 
+/// Why an index takes no documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// What is the matter.
+    pub fault: IndexFault,
+    /// The server's words.
+    pub message: String,
+}
+
+impl From<Reason> for millrace_sink::Reason {
+    fn from(reason: Reason) -> Self {
+        Self {
+            code: reason.fault.as_str(),
+            message: reason.message,
+            remedy: reason.fault.remedy(),
+        }
+    }
+}
+
 /// An error in Elasticsearch's own words.
 #[derive(Debug, Deserialize, Default)]
 #[serde(default)]

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::bulk::RefusedItem;
 use crate::bulk::encode::size_of;
+use crate::bulk::{Reason, RefusedItem};
 use crate::document::Document;
-use crate::set_aside::Reason;
 use crate::stream::IndexKey;
 
 /// A document with its place among those given.

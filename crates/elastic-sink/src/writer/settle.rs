@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use super::progress::{Placed, Progress};
 use super::{PATIENCE_ATTEMPTS, Writer};
-use crate::bulk::{IndexFault, ItemOutcome, RetryReason};
+use crate::bulk::{IndexFault, ItemOutcome, Reason, RetryReason};
 use crate::client::without_documents;
 use crate::document::Document;
 use crate::metrics::Outcome;
-use crate::set_aside::Reason;
 use crate::stream::{IndexKey, Stream};
 
 /// What is to be done after an answer was read.

@@ -108,10 +108,10 @@ impl Unreadable {
 }
 
 /// What a person is to know and to do.
-pub(super) fn what(topic: &str, partition: i32, offset: i64, reason: &str) -> String {
+pub(super) fn what(section: &str, (topic, partition): (&str, i32), offset: i64, reason: &str) -> String {
     format!(
         "partition {partition} of {topic} cannot be read at offset {offset}: {reason}. The other partitions go on. A batch \
-         that is larger than the client takes needs a higher receive.message.max.bytes in elastic_sink.consumer_properties; \
+         that is larger than the client takes needs a higher receive.message.max.bytes in {section}.consumer_properties; \
          a codec or format that it does not know, a newer release; for a corrupt one see docs/operations.md"
     )
 }
@@ -119,13 +119,13 @@ pub(super) fn what(topic: &str, partition: i32, offset: i64, reason: &str) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::Stream;
+    use crate::spec::SourceId;
 
     const BAD: KafkaError = KafkaError::MessageConsumption(RDKafkaErrorCode::BadCompression);
 
     fn key(partition: i32) -> PartitionKey {
         PartitionKey {
-            stream: Stream::Transactions,
+            source: SourceId(0),
             partition,
         }
     }
@@ -188,7 +188,12 @@ mod tests {
 
     #[test]
     fn a_person_is_told_the_place_and_what_to_do() {
-        let what = what("financial_transactions", 3, 10, "BadCompression");
+        let what = what(
+            "elastic_sink",
+            ("financial_transactions", 3),
+            10,
+            "BadCompression",
+        );
         for part in [
             "partition 3 of financial_transactions cannot be read at offset 10: BadCompression",
             "receive.message.max.bytes in elastic_sink.consumer_properties",

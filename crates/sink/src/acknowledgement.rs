@@ -9,13 +9,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::stream::Stream;
+use crate::spec::SourceId;
 
 /// A partition of one of the topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartitionKey {
     /// The topic.
-    pub stream: Stream,
+    pub source: SourceId,
     /// The partition's number.
     pub partition: i32,
 }
@@ -59,7 +59,7 @@ impl Progress {
 
 /// Keeps the progress of every assigned partition.
 #[derive(Debug, Default)]
-pub struct Tracker {
+pub(crate) struct Tracker {
     partitions: BTreeMap<PartitionKey, Progress>,
     assignments: u64,
 }
@@ -68,7 +68,7 @@ impl Tracker {
     /// Notes that the record at `offset` was read, and gives the span from the partition's last
     /// record to it. Offsets rise; gaps (markers of transactions, compacted records) belong to the
     /// record after them.
-    pub fn read(&mut self, partition: PartitionKey, offset: i64) -> Span {
+    pub(crate) fn read(&mut self, partition: PartitionKey, offset: i64) -> Span {
         let to = offset + 1;
         let progress = self.partitions.entry(partition).or_insert_with(|| {
             self.assignments += 1;
@@ -92,7 +92,7 @@ impl Tracker {
     }
 
     /// Notes that everything in `span`, a row of spans given by [`Tracker::read`], is done.
-    pub fn acknowledge(&mut self, span: Span) {
+    pub(crate) fn acknowledge(&mut self, span: Span) {
         let Some(progress) = self.partitions.get_mut(&span.partition) else {
             return;
         };
@@ -107,7 +107,7 @@ impl Tracker {
 
     /// Notes that the record at `offset` waits, though its span will be acknowledged; whether the
     /// assignment is the present one, so that it may wait.
-    pub fn hold(&mut self, partition: PartitionKey, assignment: u64, offset: i64) -> bool {
+    pub(crate) fn hold(&mut self, partition: PartitionKey, assignment: u64, offset: i64) -> bool {
         let Some(progress) = self.current(partition, assignment) else {
             return false;
         };
@@ -116,7 +116,7 @@ impl Tracker {
     }
 
     /// Notes that a record that was held is done.
-    pub fn release(&mut self, partition: PartitionKey, assignment: u64, offset: i64) {
+    pub(crate) fn release(&mut self, partition: PartitionKey, assignment: u64, offset: i64) {
         if let Some(progress) = self.current(partition, assignment) {
             progress.held.remove(&offset);
         }
@@ -129,7 +129,7 @@ impl Tracker {
     }
 
     /// The partitions of which more is done than was committed, with the offset to commit.
-    pub fn committable(&self) -> impl Iterator<Item = (PartitionKey, i64)> + '_ {
+    pub(crate) fn committable(&self) -> impl Iterator<Item = (PartitionKey, i64)> + '_ {
         self.partitions
             .iter()
             .map(|(&partition, progress)| (partition, progress.committable(), progress.committed))
@@ -138,54 +138,49 @@ impl Tracker {
     }
 
     /// Notes that a commit was asked for.
-    pub fn committed(&mut self, partition: PartitionKey, offset: i64) {
+    pub(crate) fn committed(&mut self, partition: PartitionKey, offset: i64) {
         if let Some(progress) = self.partitions.get_mut(&partition) {
             progress.committed = progress.committed.max(offset);
         }
     }
 
     /// Notes that a commit failed: what is done is to be committed once more.
-    pub fn not_committed(&mut self, partition: PartitionKey) {
+    pub(crate) fn not_committed(&mut self, partition: PartitionKey) {
         if let Some(progress) = self.partitions.get_mut(&partition) {
             progress.committed = i64::MIN;
         }
     }
 
     /// The offset after the last record that was read of a partition; `None` if nothing was.
-    #[must_use]
-    pub fn next(&self, partition: PartitionKey) -> Option<i64> {
+    pub(crate) fn next(&self, partition: PartitionKey) -> Option<i64> {
         self.partitions.get(&partition).map(|progress| progress.read)
     }
 
     /// The offset below which everything of a partition is done but for what is held; `None` if
     /// nothing was read of it.
-    #[must_use]
-    pub fn done(&self, partition: PartitionKey) -> Option<i64> {
+    pub(crate) fn done(&self, partition: PartitionKey) -> Option<i64> {
         self.partitions.get(&partition).map(|progress| progress.done)
     }
 
     /// How many offsets of a partition were read and are not done, those held among them.
-    #[must_use]
-    pub fn open(&self, partition: PartitionKey) -> i64 {
+    pub(crate) fn open(&self, partition: PartitionKey) -> i64 {
         self.partitions.get(&partition).map_or(0, open)
     }
 
     /// How many records of a partition are held.
-    #[must_use]
-    pub fn held(&self, partition: PartitionKey) -> i64 {
+    pub(crate) fn held(&self, partition: PartitionKey) -> i64 {
         self.partitions
             .get(&partition)
             .map_or(0, |progress| progress.held.len() as i64)
     }
 
     /// How many offsets were read and are not done, of all partitions.
-    #[must_use]
-    pub fn all_open(&self) -> i64 {
+    pub(crate) fn all_open(&self) -> i64 {
         self.partitions.values().map(open).sum()
     }
 
     /// Forgets a partition that was revoked.
-    pub fn forget(&mut self, partition: PartitionKey) {
+    pub(crate) fn forget(&mut self, partition: PartitionKey) {
         self.partitions.remove(&partition);
     }
 }
@@ -202,7 +197,7 @@ mod tests {
 
     fn key(partition: i32) -> PartitionKey {
         PartitionKey {
-            stream: Stream::Aggregates,
+            source: SourceId(1),
             partition,
         }
     }

@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use millrace_kafka::copies::KeptRecord;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
-use crate::bulk::Origin;
+use crate::batch::Origin;
+use crate::sink::Sink;
 
 use super::context::SinkContext;
 
@@ -14,15 +15,15 @@ use super::context::SinkContext;
 /// it. (Seeking back would not do: a pause makes librdkafka go on after the record it handed out
 /// last, whatever was sought between.)
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) origin: Origin,
+pub(crate) struct Held {
+    pub(crate) origin: Origin,
     /// When the broker appended it to the log; `None` if only a producer says when.
-    pub(super) append_time_ms: Option<i64>,
-    pub(super) record: KeptRecord,
+    pub(crate) append_time_ms: Option<i64>,
+    pub(crate) record: KeptRecord,
     /// How often the registry could not be asked.
-    pub(super) failures: u32,
+    pub(crate) failures: u32,
     /// When it is asked again.
-    pub(super) until: Instant,
+    pub(crate) until: Instant,
 }
 
 /// Pauses while nothing more is to be read.
@@ -33,7 +34,11 @@ pub(super) struct Flow {
 
 impl Flow {
     /// Pauses or resumes what is assigned.
-    pub(super) fn update(&mut self, consumer: &BaseConsumer<SinkContext>, pause: bool) -> anyhow::Result<()> {
+    pub(super) fn update<S: Sink>(
+        &mut self,
+        consumer: &BaseConsumer<SinkContext<S>>,
+        pause: bool,
+    ) -> anyhow::Result<()> {
         // Partitions just assigned are not paused, whatever the others are.
         let is_new = consumer.context().take_changed();
         if pause && (is_new || !self.is_paused) {

@@ -1,30 +1,38 @@
 use millrace_kafka::copies::KeptRecord;
 
 use super::*;
-use crate::bulk::{Origin, Work};
-use crate::document::Document;
-use crate::stream::{Month, Stream};
+use crate::batch::{Origin, Work};
+use crate::spec::SourceId;
+
+/// A document of a month, and its bytes.
+#[derive(Debug, PartialEq, Eq)]
+struct Document(i64, usize);
+
+impl Item for Document {
+    type Target = i64;
+
+    fn target(&self) -> i64 {
+        self.0
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.1
+    }
+}
 
 const BACKOFF: Backoff = Backoff {
     initial: Duration::from_millis(100),
     max: Duration::from_secs(30),
 };
 
-fn key(month: i64) -> IndexKey {
-    IndexKey {
-        stream: Stream::Transactions,
-        month: Month::of(month * 31 * 86_400_000).unwrap(),
-    }
-}
-
 fn partition(number: i32) -> PartitionKey {
     PartitionKey {
-        stream: Stream::Transactions,
+        source: SourceId(0),
         partition: number,
     }
 }
 
-fn waiting(key: IndexKey, offset: i64) -> Waiting {
+fn waiting(month: i64, offset: i64) -> Waiting<Document> {
     Waiting {
         entry: Entry {
             origin: Origin {
@@ -35,46 +43,41 @@ fn waiting(key: IndexKey, offset: i64) -> Waiting {
                 payload: Some(vec![0; 100]),
                 ..KeptRecord::default()
             },
-            work: Work::Index(Document {
-                stream: key.stream,
-                month: key.month,
-                id: offset.to_string(),
-                version: 1,
-                source: "x".repeat(200),
-            }),
+            work: Work::Write(Document(month, 320)),
         },
-        key,
+        target: month,
         assignment: 1,
     }
 }
 
-fn reason(fault: IndexFault) -> Reason {
+fn reason(code: &'static str) -> Reason {
     Reason {
-        fault,
+        code,
         message: "why".to_owned(),
+        remedy: "mend it",
     }
 }
 
-fn offsets(taken: &[Waiting]) -> Vec<i64> {
+fn offsets(taken: &[Waiting<Document>]) -> Vec<i64> {
     taken.iter().map(|waiting| waiting.entry.origin.offset).collect()
 }
 
-fn filled(count: i64, now: Instant) -> SetAside {
+fn filled(count: i64, now: Instant) -> SetAside<Document> {
     let mut aside = SetAside::new(1_000_000, BACKOFF);
     for offset in 0..count {
-        aside.add(waiting(key(0), offset), Some(&reason(IndexFault::ReadOnly)), now);
+        aside.add(waiting(0, offset), Some(&reason("read_only")), now);
     }
     aside
 }
 
 #[test]
-fn an_index_is_tried_by_a_few_and_then_by_all() {
+fn a_target_is_tried_by_a_few_and_then_by_all() {
     let start = Instant::now();
     let mut aside = filled(1_000, start);
     assert_eq!(aside.take_due(start, usize::MAX, 10_000).len(), 0, "not due yet");
     let later = start + Duration::from_secs(1);
     let probe = aside.take_due(later, usize::MAX, 10_000);
-    assert_eq!(probe.len(), PROBE_DOCUMENTS);
+    assert_eq!(probe.len(), PROBE_ITEMS);
     aside.tried(&probe, Vec::new(), &BTreeMap::new(), later);
     let rest = aside.take_due(later, usize::MAX, 10_000);
     assert_eq!(rest.len(), 900);
@@ -84,10 +87,10 @@ fn an_index_is_tried_by_a_few_and_then_by_all() {
 }
 
 #[test]
-fn an_index_that_stays_blocked_is_tried_ever_more_seldom_and_by_others() {
+fn a_target_that_stays_blocked_is_tried_ever_more_seldom_and_by_others() {
     let mut now = Instant::now();
     let mut aside = filled(150, now);
-    let news = BTreeMap::from([(key(0), reason(IndexFault::Closed))]);
+    let news = BTreeMap::from([(0, reason("closed"))]);
     let mut firsts = Vec::new();
     for attempt in 0..9 {
         // The longest pause at this attempt, and none before half of it.
@@ -103,20 +106,20 @@ fn an_index_that_stays_blocked_is_tried_ever_more_seldom_and_by_others() {
     assert_eq!(firsts, [0, 100, 50, 0, 100, 50, 0, 100, 50]);
     let blocked: Vec<_> = aside.blocked(now).collect();
     assert_eq!(blocked.len(), 1);
-    assert_eq!((blocked[0].1.fault, blocked[0].2), (IndexFault::Closed, 150));
+    assert_eq!((blocked[0].1.code, blocked[0].2), ("closed", 150));
 }
 
 #[test]
-fn one_index_does_not_wait_for_another() {
+fn one_target_does_not_wait_for_another() {
     let start = Instant::now();
     let mut aside = filled(1, start);
-    aside.add(waiting(key(5), 7), Some(&reason(IndexFault::NoRoom)), start);
+    aside.add(waiting(5, 7), Some(&reason("no_room")), start);
     let later = start + Duration::from_secs(1);
     let mut both = aside.take_due(later, usize::MAX, 10_000);
     assert_eq!(offsets(&both), [0, 7]);
     let done = both.split_off(1);
     aside.tried(&done, both, &BTreeMap::new(), later);
-    assert!(aside.is_blocked(key(0)) && !aside.is_blocked(key(5)));
+    assert!(aside.is_blocked(0) && !aside.is_blocked(5));
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn it_is_full_by_bytes_until_some_are_through() {
     let mut aside = SetAside::new(1_000, BACKOFF);
     let mut count = 0;
     while !aside.is_full() {
-        aside.add(waiting(key(0), count), None, start);
+        aside.add(waiting(0, count), None, start);
         count += 1;
     }
     assert!((2..4).contains(&count), "{count}");
@@ -137,7 +140,7 @@ fn it_is_full_by_bytes_until_some_are_through() {
 }
 
 #[test]
-fn a_partition_that_went_takes_its_documents_along() {
+fn a_partition_that_went_takes_its_items_along() {
     let start = Instant::now();
     let mut aside = filled(3, start);
     let later = start + Duration::from_secs(1);

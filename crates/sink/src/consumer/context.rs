@@ -11,17 +11,23 @@ use rdkafka::statistics::Partition;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 use crate::acknowledgement::PartitionKey;
+use crate::dead_letter::DeadLetters;
 use crate::metrics::Metrics;
-use crate::stream::Stream;
+use crate::pipeline::Pipeline;
+use crate::sink::Sink;
+use crate::spec::{Source, Spec, find, source};
 
-use super::pipeline::Pipeline;
+use super::commits;
 use super::unreadable::{self, Unreadable};
+
+/// What is between reading and committing, with dead letters that go to Kafka.
+pub(super) type Running<S> = Pipeline<S, DeadLetters>;
 
 /// Holds the pipeline, as a rebalance has to drain it. The lock is never held while the consumer is
 /// polled.
-pub(super) struct SinkContext {
-    pipeline: Mutex<Pipeline>,
-    names: Vec<(String, Stream)>,
+pub(super) struct SinkContext<S: Sink> {
+    pipeline: Mutex<Running<S>>,
+    sources: Vec<Source>,
     metrics: Metrics,
     component: Component,
     drain_timeout: Duration,
@@ -30,20 +36,14 @@ pub(super) struct SinkContext {
     unreadable: Mutex<Unreadable>,
 }
 
-impl SinkContext {
-    pub(super) fn new(
-        pipeline: Pipeline,
-        names: Vec<(String, Stream)>,
-        metrics: Metrics,
-        health: &Health,
-        drain_timeout: Duration,
-    ) -> Self {
+impl<S: Sink> SinkContext<S> {
+    pub(super) fn new(pipeline: Running<S>, spec: &Spec, metrics: Metrics, health: &Health) -> Self {
         Self {
             pipeline: Mutex::new(pipeline),
-            names,
+            sources: spec.sources.clone(),
             metrics,
             component: health.component("kafka"),
-            drain_timeout,
+            drain_timeout: spec.drain_timeout,
             is_assigned: AtomicBool::new(false),
             has_changed: AtomicBool::new(false),
             unreadable: Mutex::default(),
@@ -62,7 +62,7 @@ impl SinkContext {
     /// Finds the partitions that cannot be read, and tells of them: the metric, the log, and what
     /// readiness is to say.
     fn look_for_unreadable(&self, statistics: &Statistics) -> Option<String> {
-        let now = Instant::now();
+        let (now, section) = (Instant::now(), S::NAMES.section);
         let mut unreadable = self.unreadable();
         let before: Vec<_> = unreadable.found(now).map(|(key, ..)| key).collect();
         let topics = statistics.topics.values();
@@ -77,15 +77,17 @@ impl SinkContext {
         let found: Vec<_> = unreadable
             .found(now)
             .map(|(key, offset, reason, time)| {
-                let topic = self.topic(key.stream);
+                let topic = self.topic(key);
                 self.metrics.set_unreadable(topic, key.partition, time);
-                (key, unreadable::what(topic, key.partition, offset, reason))
+                (
+                    key,
+                    unreadable::what(section, (topic, key.partition), offset, reason),
+                )
             })
             .collect();
         let is_found = |key| found.iter().any(|(found, _)| *found == key);
         for key in before.into_iter().filter(|key| !is_found(*key)) {
-            self.metrics
-                .forget_unreadable(self.topic(key.stream), key.partition);
+            self.metrics.forget_unreadable(self.topic(key), key.partition);
         }
         for (key, what) in &found {
             if unreadable.is_to_be_told(*key, now) {
@@ -95,12 +97,11 @@ impl SinkContext {
         found.into_iter().next().map(|(_, what)| what)
     }
 
-    fn topic(&self, stream: Stream) -> &str {
-        let named = self.names.iter().find(|(_, named)| *named == stream);
-        named.map_or(stream.topic(), |(name, _)| name)
+    fn topic(&self, partition: PartitionKey) -> &str {
+        &source(&self.sources, partition).topic
     }
 
-    pub(super) fn pipeline(&self) -> MutexGuard<'_, Pipeline> {
+    pub(super) fn pipeline(&self) -> MutexGuard<'_, Running<S>> {
         // A panic ends the thread that polls, and the process with it.
         self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,16 +112,33 @@ impl SinkContext {
     }
 
     fn key(&self, topic: &str, partition: i32) -> Option<PartitionKey> {
-        let (_, stream) = self.names.iter().find(|(name, _)| name == topic)?;
-        Some(PartitionKey {
-            stream: *stream,
-            partition,
-        })
+        let source = find(&self.sources, topic)?;
+        Some(PartitionKey { source, partition })
+    }
+
+    /// Writes everything read so far and commits it, within the drain's timeout; gives the number
+    /// of offsets that were not done by then.
+    pub(super) fn drain(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        pipeline: &mut Running<S>,
+    ) -> anyhow::Result<i64> {
+        pipeline.drain(Instant::now() + self.drain_timeout)?;
+        commits::at_once(consumer, &self.sources, pipeline)?;
+        Ok(pipeline.open())
+    }
+
+    /// Asks for a commit of what is done, now and again; [`Self::commit_callback`] hears how it
+    /// went.
+    pub(super) fn commit(&self, consumer: &BaseConsumer<Self>, pipeline: &mut Running<S>) {
+        if pipeline.is_commit_due() {
+            commits::ask(consumer, &self.sources, pipeline);
+        }
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
         let mut pipeline = self.pipeline();
-        match pipeline.drain(consumer, Instant::now() + self.drain_timeout) {
+        match self.drain(consumer, &mut pipeline) {
             Ok(0) => {}
             Ok(left) => tracing::warn!(records = left, "not written in time: they will be read again"),
             // The next step of the thread meets it as well, and ends.
@@ -178,7 +196,7 @@ fn lag(partition: &Partition, done: Option<i64>, open: i64, held: i64) -> i64 {
     (partition.ls_offset - from).max(0) + held
 }
 
-impl ClientContext for SinkContext {
+impl<S: Sink> ClientContext for SinkContext<S> {
     fn stats(&self, statistics: Statistics) {
         for topic in statistics.topics.values() {
             for partition in topic.partitions.values() {
@@ -200,7 +218,7 @@ impl ClientContext for SinkContext {
     }
 }
 
-impl ConsumerContext for SinkContext {
+impl<S: Sink> ConsumerContext for SinkContext<S> {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(partitions) = rebalance {
             tracing::info!(partitions = partitions.count(), "partitions are given up");

@@ -1,4 +1,4 @@
-//! The records that wait for their index, seen from the consumer's thread: what is tried again and
+//! The records that wait for their target, seen from the consumer's thread: what is tried again and
 //! when, and what offsets they hold back.
 
 use std::collections::BTreeMap;
@@ -9,64 +9,53 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::acknowledgement::{PartitionKey, Span, Tracker};
-use crate::bulk::{Batch, Entry, Limits, Work};
-use crate::dead_letter::DeadLetters;
+use crate::batch::{Batch, Entry, Limits, Work};
+use crate::delivery::{Delivered, Delivery, Letters};
 use crate::metrics::Metrics;
-use crate::reachability::Reachability;
-use crate::set_aside::{Reason, SetAside, Waiting};
-use crate::stream::IndexKey;
-use crate::writer::Writer;
+use crate::set_aside::{SetAside, Waiting};
+use crate::sink::{Item, Reason, Sink, TargetOf};
 
-use super::pipeline::deliver_entries;
-
-/// Indices that the readiness names; of more it gives the number.
+/// Targets that the readiness names; of more it gives the number.
 const NAMED: usize = 3;
 
 /// How trying again ended.
-struct Tried {
-    done: Vec<Waiting>,
-    left: Vec<Waiting>,
-    reasons: BTreeMap<IndexKey, Reason>,
-}
+type Tried<S> = Delivered<S, Waiting<<S as Sink>::Item>>;
 
-/// What waits, and the one request that tries some of it again.
-pub(super) struct Aside {
-    waiting: SetAside,
-    trying: JoinSet<anyhow::Result<Tried>>,
+/// What waits, and the one write that tries some of it again.
+pub(crate) struct Aside<S: Sink, L> {
+    waiting: SetAside<S::Item>,
+    trying: JoinSet<anyhow::Result<Tried<S>>>,
+    delivery: Arc<Delivery<S, L>>,
     limits: Limits,
     max_bytes: usize,
-    index_prefix: String,
     metrics: Metrics,
-    reachability: Reachability,
     told_at: Instant,
 }
 
-impl Aside {
-    pub(super) fn new(limits: Limits, max_bytes: usize, writer: &Writer) -> Self {
+impl<S: Sink, L: Letters> Aside<S, L> {
+    pub(crate) fn new(
+        delivery: Arc<Delivery<S, L>>,
+        limits: Limits,
+        max_bytes: usize,
+        metrics: Metrics,
+    ) -> Self {
         Self {
-            waiting: SetAside::new(max_bytes, writer.backoff),
+            waiting: SetAside::new(max_bytes, delivery.backoff),
             trying: JoinSet::new(),
+            delivery,
             limits,
             max_bytes,
-            index_prefix: writer.index_prefix().to_owned(),
-            metrics: writer.metrics.clone(),
-            reachability: writer.reachability.clone(),
+            metrics,
             told_at: Instant::now(),
         }
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.waiting.is_full()
     }
 
     /// Takes what has been tried, and tries what is due.
-    pub(super) fn progress(
-        &mut self,
-        writer: &Arc<Writer>,
-        dead_letters: &DeadLetters,
-        runtime: &Handle,
-        tracker: &mut Tracker,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn progress(&mut self, runtime: &Handle, tracker: &mut Tracker) -> anyhow::Result<()> {
         while let Some(ended) = self.trying.try_join_next() {
             self.end(ended??, tracker);
         }
@@ -74,9 +63,10 @@ impl Aside {
             return Ok(());
         }
         let (now, limits) = (Instant::now(), self.limits);
-        let due = self.waiting.take_due(now, limits.bytes, limits.actions);
+        let due = self.waiting.take_due(now, limits.bytes, limits.items);
         if !due.is_empty() {
-            let task = try_again(Arc::clone(writer), dead_letters.clone(), due);
+            let delivery = Arc::clone(&self.delivery);
+            let task = async move { delivery.deliver(&[], due).await };
             self.trying.spawn_on(task, runtime);
         }
         if now.saturating_duration_since(self.told_at).as_secs() >= 1 {
@@ -85,12 +75,13 @@ impl Aside {
         Ok(())
     }
 
-    /// Takes documents out of a batch whose index is known to take none.
-    pub(super) fn divert(&mut self, batch: &mut Batch, tracker: &mut Tracker) {
+    /// Takes items out of a batch whose target is known to take none.
+    pub(crate) fn divert(&mut self, batch: &mut Batch<S::Item>, tracker: &mut Tracker) {
         if self.waiting.is_empty() {
             return;
         }
-        let is_blocked = |entry: &Entry| key_of(entry).is_some_and(|key| self.waiting.is_blocked(key));
+        let is_blocked =
+            |entry: &Entry<S::Item>| target_of(entry).is_some_and(|target| self.waiting.is_blocked(target));
         let (blocked, free) = std::mem::take(&mut batch.entries)
             .into_iter()
             .partition(is_blocked);
@@ -99,11 +90,11 @@ impl Aside {
     }
 
     /// Sets records aside, which are in `spans`.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         spans: &[Span],
-        blocked: Vec<Entry>,
-        reasons: &BTreeMap<IndexKey, Reason>,
+        blocked: Vec<Entry<S::Item>>,
+        reasons: &BTreeMap<TargetOf<S>, Reason>,
         tracker: &mut Tracker,
     ) {
         if blocked.is_empty() {
@@ -115,26 +106,26 @@ impl Aside {
             // The newest, if a partition went and came back within a batch.
             let holds = |span: &&Span| span.partition == partition && (span.from..span.to).contains(&offset);
             let assignment = spans.iter().filter(holds).map(|span| span.assignment).max();
-            let (Some(key), Some(assignment)) = (key_of(&entry), assignment) else {
+            let (Some(target), Some(assignment)) = (target_of(&entry), assignment) else {
                 debug_assert!(false, "a record outside its batch's spans waits");
                 continue;
             };
             if tracker.hold(partition, assignment, offset) {
                 let waiting = Waiting {
                     entry,
-                    key,
+                    target,
                     assignment,
                 };
-                self.waiting.add(waiting, reasons.get(&key), now);
+                self.waiting.add(waiting, reasons.get(&target), now);
             }
         }
         self.tell(now);
     }
 
-    fn end(&mut self, tried: Tried, tracker: &mut Tracker) {
-        let Tried {
+    fn end(&mut self, tried: Tried<S>, tracker: &mut Tracker) {
+        let Delivered {
             mut done,
-            left,
+            blocked,
             reasons,
         } = tried;
         for waiting in &done {
@@ -142,7 +133,7 @@ impl Aside {
             tracker.release(origin.partition, waiting.assignment, origin.offset);
         }
         // A partition that is another's by now takes its records along.
-        let (left, gone): (Vec<_>, Vec<_>) = left.into_iter().partition(|waiting| {
+        let (left, gone): (Vec<_>, Vec<_>) = blocked.into_iter().partition(|waiting| {
             let origin = waiting.entry.origin;
             tracker.hold(origin.partition, waiting.assignment, origin.offset)
         });
@@ -153,13 +144,13 @@ impl Aside {
     }
 
     /// Forgets a partition that is another member's from now on.
-    pub(super) fn forget(&mut self, partition: PartitionKey) {
+    pub(crate) fn forget(&mut self, partition: PartitionKey) {
         self.waiting.forget(partition);
         self.tell(Instant::now());
     }
 
     /// Ends what is tried and forgets everything.
-    pub(super) fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.trying = JoinSet::new();
         self.waiting.clear();
         self.tell(Instant::now());
@@ -168,17 +159,17 @@ impl Aside {
     /// Tells the metrics and the readiness what waits.
     fn tell(&mut self, now: Instant) {
         self.told_at = now;
+        let names = S::NAMES;
+        let (items, targets) = (names.items, names.targets);
         let (mut counts, mut age_s, mut said) = (BTreeMap::new(), 0, Vec::new());
-        for (key, reason, documents, age) in self.waiting.blocked(now) {
-            *counts.entry((key.stream, reason.fault)).or_insert(0) += documents;
+        for (target, reason, waiting, age) in self.waiting.blocked(now) {
+            *counts.entry((S::label(target), reason.code)).or_insert(0) += waiting;
             age_s = age_s.max(age.as_secs());
             if said.len() < NAMED {
-                let name = key.name(&self.index_prefix);
+                let name = self.delivery.sink.name(target);
                 said.push(format!(
-                    "{name} takes no documents ({}): {}; {}",
-                    reason.fault.as_str(),
-                    reason.message,
-                    reason.fault.remedy()
+                    "{name} takes no {items} ({}): {}; {}",
+                    reason.code, reason.message, reason.remedy
                 ));
             } else {
                 said.push(String::new());
@@ -187,36 +178,27 @@ impl Aside {
         let more = said.len().saturating_sub(NAMED);
         said.truncate(NAMED);
         if more > 0 {
-            said.push(format!("and {more} more indices"));
+            said.push(format!("and {more} more {targets}"));
         }
         if self.waiting.is_full() {
-            let max = self.max_bytes;
+            let (section, max) = (names.section, self.max_bytes);
             said.push(format!(
-                "nothing is read, as documents of elastic_sink.set_aside_bytes = {max} wait"
+                "nothing is read, as {items} of {section}.set_aside_bytes = {max} wait"
             ));
         }
         let metrics = &self.metrics.blocked;
-        metrics.set_documents(&counts);
+        metrics.set_items(&counts);
         metrics.bytes.set(self.waiting.bytes() as i64);
         metrics.age.set(age_s as i64);
         metrics.full.set(i64::from(self.waiting.is_full()));
-        self.reachability
-            .blocked((!said.is_empty()).then(|| said.join("; ")));
+        let reason = (!said.is_empty()).then(|| said.join("; "));
+        self.delivery.reachability.blocked(reason);
     }
 }
 
-fn key_of(entry: &Entry) -> Option<IndexKey> {
+fn target_of<I: Item>(entry: &Entry<I>) -> Option<I::Target> {
     match &entry.work {
-        Work::Index(document) => Some(document.key()),
+        Work::Write(item) => Some(item.target()),
         Work::DeadLetter { .. } => None,
     }
-}
-
-async fn try_again(
-    writer: Arc<Writer>,
-    dead_letters: DeadLetters,
-    waiting: Vec<Waiting>,
-) -> anyhow::Result<Tried> {
-    let (done, left, reasons) = deliver_entries(&writer, &dead_letters, waiting).await?;
-    Ok(Tried { done, left, reasons })
 }

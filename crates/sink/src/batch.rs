@@ -1,13 +1,11 @@
-//! Batches: what goes into one bulk request, and which offsets it stands for.
+//! Batches: what is written as one, and which offsets it stands for.
 
 use std::time::{Duration, Instant};
 
 use millrace_kafka::copies::KeptRecord;
 
 use crate::acknowledgement::{PartitionKey, Span};
-use crate::document::Document;
-
-use super::encode::size_of;
+use crate::sink::Item;
 
 /// Where a record was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +18,9 @@ pub struct Origin {
 
 /// What is to be done with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
-    /// Write it to Elasticsearch.
-    Index(Document),
+pub enum Work<I> {
+    /// Write it to the store.
+    Write(I),
     /// Send it to its topic's dead letters.
     DeadLetter {
         /// The bounded name of the reason.
@@ -34,27 +32,26 @@ pub enum Work {
 
 /// A record with the bytes it had, which a dead letter needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry<I> {
     /// Where it was read.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// What a dead letter is made of.
-    pub record: KeptRecord,
+    pub(crate) record: KeptRecord,
     /// What is to be done.
-    pub work: Work,
+    pub(crate) work: Work<I>,
 }
 
-impl AsRef<Entry> for Entry {
-    fn as_ref(&self) -> &Entry {
+impl<I> AsRef<Entry<I>> for Entry<I> {
+    fn as_ref(&self) -> &Self {
         self
     }
 }
 
-impl Entry {
+impl<I: Item> Entry<I> {
     /// About how many bytes it takes in a request.
-    #[must_use]
-    pub fn size_bytes(&self) -> usize {
+    pub(crate) fn size_bytes(&self) -> usize {
         match &self.work {
-            Work::Index(document) => size_of(document),
+            Work::Write(item) => item.size_bytes(),
             Work::DeadLetter { .. } => self.record.size_bytes(),
         }
     }
@@ -63,36 +60,44 @@ impl Entry {
 /// When a batch is complete. Each is at least 1.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes of the request, about.
+    /// Bytes of its items, about.
     pub bytes: usize,
-    /// Documents.
-    pub actions: usize,
+    /// Items.
+    pub items: usize,
     /// Age since its first record was read.
     pub age: Duration,
 }
 
 /// What is written as one, and the offsets that are done when it is.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Batch {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Batch<I> {
     /// What is to be done, in the order read.
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry<I>>,
     /// One span for each partition and assignment, over records without work too.
-    pub spans: Vec<Span>,
+    pub(crate) spans: Vec<Span>,
+}
+
+impl<I> Default for Batch<I> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            spans: Vec::new(),
+        }
+    }
 }
 
 /// Collects records up to the limits.
 #[derive(Debug)]
-pub struct Batcher {
+pub(crate) struct Batcher<I> {
     limits: Limits,
-    batch: Batch,
+    batch: Batch<I>,
     bytes: usize,
     since: Option<Instant>,
 }
 
-impl Batcher {
+impl<I: Item> Batcher<I> {
     /// An empty one.
-    #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             batch: Batch::default(),
@@ -102,7 +107,7 @@ impl Batcher {
     }
 
     /// Notes that a record was read: `span` is from the partition's last record to this one.
-    pub fn cover(&mut self, span: Span, now: Instant) {
+    pub(crate) fn cover(&mut self, span: Span, now: Instant) {
         self.since.get_or_insert(now);
         let same =
             |known: &&mut Span| (known.partition, known.assignment) == (span.partition, span.assignment);
@@ -113,45 +118,40 @@ impl Batcher {
     }
 
     /// Adds a record that is to be worked on, already covered.
-    pub fn push(&mut self, entry: Entry) {
+    pub(crate) fn push(&mut self, entry: Entry<I>) {
         self.bytes += entry.size_bytes();
         self.batch.entries.push(entry);
     }
 
     /// Whether a limit of size is reached, so that nothing more should be read before the batch is
     /// taken.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.bytes >= self.limits.bytes || self.batch.entries.len() >= self.limits.actions
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes >= self.limits.bytes || self.batch.entries.len() >= self.limits.items
     }
 
     /// Whether it is time to send what is there.
-    #[must_use]
-    pub fn is_due(&self, now: Instant) -> bool {
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.is_full() || self.due_in(now).is_some_and(|wait| wait.is_zero())
     }
 
     /// How long until age makes the batch due; `None` if nothing was read.
-    #[must_use]
-    pub fn due_in(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn due_in(&self, now: Instant) -> Option<Duration> {
         let age = now.saturating_duration_since(self.since?);
         Some(self.limits.age.saturating_sub(age))
     }
 
     /// Whether nothing was read since the last was taken.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.since.is_none()
     }
 
     /// Whether there is work to do, not offsets alone.
-    #[must_use]
-    pub fn has_work(&self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         !self.batch.entries.is_empty()
     }
 
     /// Takes the batch and starts the next.
-    pub fn take(&mut self) -> Batch {
+    pub(crate) fn take(&mut self) -> Batch<I> {
         self.bytes = 0;
         self.since = None;
         std::mem::take(&mut self.batch)
@@ -161,22 +161,33 @@ impl Batcher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{Month, Stream};
+    use crate::spec::SourceId;
+
+    #[derive(Debug)]
+    struct Text(String);
+
+    impl Item for Text {
+        type Target = ();
+        fn target(&self) {}
+        fn size_bytes(&self) -> usize {
+            self.0.len()
+        }
+    }
 
     const PARTITION: PartitionKey = PartitionKey {
-        stream: Stream::Aggregates,
+        source: SourceId(1),
         partition: 1,
     };
 
-    fn limits(bytes: usize, actions: usize) -> Limits {
+    fn limits(bytes: usize, items: usize) -> Limits {
         Limits {
             bytes,
-            actions,
+            items,
             age: Duration::from_millis(500),
         }
     }
 
-    fn entry(offset: i64) -> Entry {
+    fn entry(offset: i64) -> Entry<Text> {
         Entry {
             origin: Origin {
                 partition: PARTITION,
@@ -186,13 +197,7 @@ mod tests {
                 payload: Some(vec![0; 100]),
                 ..KeptRecord::default()
             },
-            work: Work::Index(Document {
-                stream: Stream::Aggregates,
-                month: Month::of(0).unwrap(),
-                id: offset.to_string(),
-                version: 1,
-                source: "x".repeat(200),
-            }),
+            work: Work::Write(Text("x".repeat(320))),
         }
     }
 
@@ -206,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn actions_fill_it() {
+    fn items_fill_it() {
         let mut batcher = Batcher::new(limits(usize::MAX, 3));
         for offset in 0..3 {
             assert!(!batcher.is_full());
@@ -231,7 +236,7 @@ mod tests {
 
     #[test]
     fn age_counts_from_the_first_record_even_one_without_work() {
-        let mut batcher = Batcher::new(limits(usize::MAX, usize::MAX));
+        let mut batcher = Batcher::<Text>::new(limits(usize::MAX, usize::MAX));
         let start = Instant::now();
         assert_eq!(batcher.due_in(start), None);
         assert!(!batcher.is_due(start + Duration::from_secs(9)));

@@ -6,6 +6,8 @@ use millrace_kafka_batch::fetched_log_start;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::sink::Sink;
+
 use super::context::SinkContext;
 
 /// How long the group's coordinator may take to answer.
@@ -14,8 +16,8 @@ const CALL: Duration = Duration::from_secs(5);
 /// The offsets from `expected`, where a partition was to go on, to `next`, that of its next record,
 /// of which the log no longer has anything; `None` without any. Other gaps are markers of
 /// transactions and what was aborted.
-pub(super) fn deleted(
-    consumer: &BaseConsumer<SinkContext>,
+pub(super) fn deleted<S: Sink>(
+    consumer: &BaseConsumer<SinkContext<S>>,
     (topic, partition): (&str, i32),
     expected: Option<i64>,
     next: i64,
@@ -38,7 +40,7 @@ fn gap(expected: i64, next: i64, log_start: i64) -> Option<(i64, i64)> {
     (expected < end).then_some((expected, end))
 }
 
-fn committed(consumer: &BaseConsumer<SinkContext>, topic: &str, partition: i32) -> Option<i64> {
+fn committed<S: Sink>(consumer: &BaseConsumer<SinkContext<S>>, topic: &str, partition: i32) -> Option<i64> {
     let mut list = TopicPartitionList::new();
     list.add_partition(topic, partition);
     let answer = consumer.committed_offsets(list, CALL);

@@ -5,11 +5,10 @@
 //! read. Short waits block the thread; in a longer one the partitions are paused and the thread
 //! goes on polling, so that the group keeps its member.
 
-mod aside;
+mod commits;
 mod context;
 mod flow;
 mod overtaken;
-mod pipeline;
 mod unreadable;
 
 use std::cell::Cell;
@@ -18,13 +17,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use millrace_catalog::Service;
-use millrace_codec::RegistryError;
+use millrace_contract::RegistryError;
 use millrace_kafka::client::{consumer_config, leave_group};
 use millrace_kafka::copies::KeptRecord;
-use millrace_kafka::{topic_name, wait_while_taken};
-use millrace_service::Instance;
-use millrace_settings::{Kafka, Settings};
+use millrace_kafka::wait_while_taken;
 use millrace_telemetry::{Health, Shutdown};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -33,18 +29,18 @@ use rdkafka::{Message as _, Timestamp};
 use tokio::runtime::Handle;
 
 use crate::acknowledgement::PartitionKey;
-use crate::bulk::{Entry, Limits, Origin};
+use crate::batch::Origin;
 use crate::dead_letter::DeadLetters;
-use crate::decode::{Decision, Decoder, Readers, Record};
+use crate::delivery::Delivery;
 use crate::metrics::Metrics;
-use crate::retry::Backoff;
-use crate::sample::Sample;
-use crate::stream::Stream;
-use crate::writer::Writer;
+use crate::pipeline::Pipeline;
+use crate::reachability::Reachability;
+use crate::sink::{Decision, Record, Sink};
+use crate::spec::{Spec, find, source};
 
 use context::SinkContext;
-use flow::{Flow, Held};
-use pipeline::Pipeline;
+use flow::Flow;
+pub(crate) use flow::Held;
 
 /// The longest wait for a record, so that what is due by time is seen to.
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
@@ -59,103 +55,87 @@ const REGISTRY: &str = "schema-registry";
 const STATISTICS_INTERVAL_MS: &str = "5000";
 
 /// What the thread works with.
-pub struct Consumer {
-    consumer: BaseConsumer<SinkContext>,
-    decoder: Decoder,
-    names: Vec<(String, Stream)>,
+pub struct Consumer<S: Sink> {
+    consumer: BaseConsumer<SinkContext<S>>,
+    sink: Arc<S>,
+    spec: Spec,
     flow: Flow,
     health: Health,
     /// Whether the service is not ready as a record waits for the registry.
     has_held: Cell<bool>,
-    backoff: Backoff,
     metrics: Metrics,
-    drain_timeout: Duration,
-    kafka: Kafka,
-    group: String,
-    instance: String,
-    instance_key: &'static str,
 }
 
-impl Consumer {
-    /// Joins the group. `runtime` runs the writes.
+impl<S: Sink> Consumer<S> {
+    /// Joins the group. `runtime` runs the writes; `reachability` is told of what they meet, and
+    /// the parts `kafka` and, once there is reason to, `schema-registry` and `dead-letters` of
+    /// `health` of the rest.
     ///
     /// # Errors
     /// The settings contradict what is needed, or the client refuses them.
     pub fn new(
-        settings: &Settings,
-        instance: &Instance,
-        readers: Readers,
-        writer: Writer,
+        sink: S,
+        spec: Spec,
+        metrics: Metrics,
+        reachability: Reachability,
         runtime: &Handle,
         health: &Health,
     ) -> anyhow::Result<Self> {
-        let (sink, metrics, backoff) = (&settings.elastic_sink, writer.metrics.clone(), writer.backoff);
-        let sample = Sample::of(sink.transaction_share);
-        let names: Vec<(String, Stream)> = Stream::ALL
-            .into_iter()
-            .filter(|stream| *stream != Stream::Transactions || !sample.is_empty())
-            .map(|stream| (stream.read_topic(settings), stream))
-            .collect();
-        let dead_letters = DeadLetters::new(settings, backoff, metrics.clone(), health)?;
-        let limits = Limits {
-            bytes: sink.bulk_bytes,
-            actions: sink.bulk_actions,
-            age: Duration::from_millis(sink.bulk_interval_ms),
+        let sink = Arc::new(sink);
+        let delivery = Delivery {
+            sink: Arc::clone(&sink),
+            letters: DeadLetters::new(&spec, S::NAMES.service, metrics.clone(), health)?,
+            backoff: spec.backoff,
+            reachability,
         };
-        let drain_timeout = Duration::from_millis(sink.drain_timeout_ms);
-        let pipeline = Pipeline::new(
-            Arc::new(writer),
-            dead_letters,
-            limits,
-            sink.bulks_in_flight,
-            sink.set_aside_bytes,
-            runtime.clone(),
-        );
-        let group = topic_name(&settings.kafka, &Service::ElasticSink.group());
-        let mut config = consumer_config(&settings.kafka, &group, &sink.consumer_properties)?;
-        // A new group reads all there is: what is indexed already is answered 409.
+        let pipeline = Pipeline::new(delivery, &spec, metrics.clone(), runtime.clone());
+        let mut config = consumer_config(&spec.kafka, &spec.group, &spec.consumer_properties)?;
+        // A new group reads all there is: a store makes nothing of what it has already.
         for (name, value) in [
             ("auto.offset.reset", "earliest"),
             ("statistics.interval.ms", STATISTICS_INTERVAL_MS),
         ] {
-            if !sink.consumer_properties.contains_key(name) {
+            if !spec.consumer_properties.contains_key(name) {
                 config.set(name, value);
             }
         }
         // A static member: a sink that dies and is started again gets its partitions back at once,
         // in place of waiting for the end of its predecessor's session.
-        config.set("group.instance.id", instance.name());
-        let context = SinkContext::new(pipeline, names.clone(), metrics.clone(), health, drain_timeout);
-        let consumer: BaseConsumer<SinkContext> = config
+        config.set("group.instance.id", &spec.instance);
+        let context = SinkContext::new(pipeline, &spec, metrics.clone(), health);
+        let consumer: BaseConsumer<SinkContext<S>> = config
             .create_with_context(context)
             .context("the Kafka consumer")?;
-        let topics: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+        let topics = spec.topics();
         consumer
             .subscribe(&topics)
             .with_context(|| format!("subscribing to {}", topics.join(", ")))?;
-        tracing::info!(group, ?topics, share = sink.transaction_share, "reading");
         Ok(Self {
             consumer,
-            decoder: Decoder::new(readers, settings, sample),
-            names,
+            sink,
+            spec,
             flow: Flow::default(),
             health: health.clone(),
             has_held: Cell::new(false),
-            backoff,
             metrics,
-            drain_timeout,
-            kafka: settings.kafka.clone(),
-            group,
-            instance: instance.name().to_owned(),
-            instance_key: instance.key(),
         })
     }
 
-    /// Works until `shutdown`; then writes and commits what was read, within the drain's timeout.
+    /// Works on a thread of its own until `shutdown`; then writes and commits what was read, within
+    /// the drain's timeout.
     ///
     /// # Errors
     /// What a new start of the process may mend.
-    pub fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+    pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let (sender, ended) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name(S::NAMES.service.to_owned())
+            .spawn(move || sender.send(self.work(&shutdown)))
+            .context("starting the consumer's thread")?;
+        ended.await.context("the consumer's thread has panicked")?
+    }
+
+    fn work(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         while !shutdown.is_triggered() {
             if let Err(error) = self.step() {
                 if let Some((code, _)) = self.consumer.client().fatal_error() {
@@ -165,7 +145,7 @@ impl Consumer {
             }
         }
         let mut pipeline = self.consumer.context().pipeline();
-        let left = pipeline.drain(&self.consumer, Instant::now() + self.drain_timeout)?;
+        let left = self.consumer.context().drain(&self.consumer, &mut pipeline)?;
         // Leaving the group gives the partitions up, which would drain once more.
         pipeline.abandon();
         drop(pipeline);
@@ -179,7 +159,7 @@ impl Consumer {
     /// Ends when the other process of this one's name has gone: a restart before that would take
     /// the name back.
     fn stand_back(&self, code: RDKafkaErrorCode, shutdown: &Shutdown) -> anyhow::Result<()> {
-        let (name, key) = (&self.instance, self.instance_key);
+        let (name, key) = (&self.spec.instance, self.spec.instance_key);
         let reason = format!(
             "another process has the instance name {name:?}, and has taken this one's place in the group ({code}). Each \
              needs a name of its own: set {key}, which by default is host name and port of the metrics. This one stands \
@@ -190,7 +170,9 @@ impl Consumer {
         // What is under way is the other's now.
         self.consumer.context().pipeline().abandon();
         let members = std::slice::from_ref(name);
-        wait_while_taken(&self.kafka, &self.group, members, || shutdown.is_triggered())?;
+        wait_while_taken(&self.spec.kafka, &self.spec.group, members, || {
+            shutdown.is_triggered()
+        })?;
         anyhow::bail!(reason)
     }
 
@@ -198,7 +180,7 @@ impl Consumer {
         let (pause, wait) = {
             let mut pipeline = self.consumer.context().pipeline();
             pipeline.progress()?;
-            pipeline.commit(&self.consumer);
+            self.consumer.context().commit(&self.consumer, &mut pipeline);
             let is_blocked = pipeline.is_blocked_after_waiting()?;
             (
                 is_blocked || pipeline.held.is_some() || pipeline.is_full(),
@@ -230,12 +212,12 @@ impl Consumer {
 
     /// Takes a record; breaks where nothing more should be read for now.
     fn take(&self, message: &BorrowedMessage<'_>) -> ControlFlow<()> {
-        let Some(&(_, stream)) = self.names.iter().find(|(name, _)| name == message.topic()) else {
+        let Some(source) = find(&self.spec.sources, message.topic()) else {
             return ControlFlow::Continue(());
         };
         let origin = Origin {
             partition: PartitionKey {
-                stream,
+                source,
                 partition: message.partition(),
             },
             offset: message.offset(),
@@ -246,11 +228,12 @@ impl Consumer {
             // What a producer says bounds nothing.
             Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
         };
-        let payload = message.payload();
-        match self
-            .decoder
-            .decide(record(origin, append_time_ms, message.key(), payload))
-        {
+        match self.sink.decide(&Record {
+            origin,
+            append_time_ms,
+            key: message.key(),
+            payload: message.payload(),
+        }) {
             Ok(decision) => {
                 let bytes = message.key_len() + message.payload_len();
                 self.settle(origin, bytes, decision, || KeptRecord::of(message))
@@ -273,7 +256,7 @@ impl Consumer {
 
     /// Counts and tells what retention deleted between the record before and this one.
     fn look_for_deleted(&self, topic: &str, origin: Origin) {
-        let PartitionKey { stream, partition } = origin.partition;
+        let partition = origin.partition.partition;
         let expected = self
             .consumer
             .context()
@@ -282,13 +265,14 @@ impl Consumer {
             .next(origin.partition);
         let place = (topic, partition);
         if let Some((from, to)) = overtaken::deleted(&self.consumer, place, expected, origin.offset) {
-            self.metrics.overtaken(stream, to - from);
+            let (store, label) = (S::NAMES.store, source(&self.spec.sources, origin.partition).label);
+            self.metrics.overtaken(label, to - from);
             tracing::error!(
                 topic,
                 partition,
                 from,
                 to,
-                "retention has deleted what the sink had not read yet: the offsets from … to … are not in Elasticsearch. \
+                "retention has deleted what the sink had not read yet: the offsets from … to … are not in {store}. \
                  Replay their source, or keep the topic longer than the sink may be away (kafka.retention_ms)"
             );
         }
@@ -299,25 +283,14 @@ impl Consumer {
         &self,
         origin: Origin,
         bytes: usize,
-        decision: Decision,
+        decision: Decision<S::Item>,
         keep: impl FnOnce() -> KeptRecord,
     ) -> ControlFlow<()> {
-        self.metrics.consumed.inc();
-        self.metrics.consumed_bytes.inc_by(bytes as u64);
-        let work = match decision {
-            Decision::Work(work) => Some(work),
-            Decision::NotChosen => None,
-            Decision::Skip { code } => {
-                self.metrics.skipped(code);
-                None
-            }
-        };
-        let entry = work.map(|work| Entry {
-            origin,
-            record: keep(),
-            work,
-        });
-        let is_full = self.consumer.context().pipeline().add(origin, entry);
+        let is_full = self
+            .consumer
+            .context()
+            .pipeline()
+            .add(origin, bytes, decision, keep);
         if is_full {
             ControlFlow::Break(())
         } else {
@@ -329,7 +302,7 @@ impl Consumer {
     fn hold(&self, mut held: Held, error: &RegistryError) {
         self.has_held.set(true);
         self.health.component(REGISTRY).not_ready(error.to_string());
-        held.until = Instant::now() + self.backoff.pause(held.failures, rand::random());
+        held.until = Instant::now() + self.spec.backoff.pause(held.failures, rand::random());
         held.failures = held.failures.saturating_add(1);
         self.consumer.context().pipeline().held = Some(held);
     }
@@ -348,12 +321,12 @@ impl Consumer {
             return;
         };
         let kept = &held.record;
-        match self.decoder.decide(record(
-            held.origin,
-            held.append_time_ms,
-            kept.key.as_deref(),
-            kept.payload.as_deref(),
-        )) {
+        match self.sink.decide(&Record {
+            origin: held.origin,
+            append_time_ms: held.append_time_ms,
+            key: kept.key.as_deref(),
+            payload: kept.payload.as_deref(),
+        }) {
             Ok(decision) => {
                 self.has_held.set(false);
                 self.health.component(REGISTRY).ready();
@@ -364,22 +337,6 @@ impl Consumer {
             }
             Err(error) => self.hold(held, &error),
         }
-    }
-}
-
-fn record<'a>(
-    origin: Origin,
-    append_time_ms: Option<i64>,
-    key: Option<&'a [u8]>,
-    payload: Option<&'a [u8]>,
-) -> Record<'a> {
-    Record {
-        stream: origin.partition.stream,
-        partition: origin.partition.partition,
-        offset: origin.offset,
-        append_time_ms,
-        key,
-        payload,
     }
 }
 
