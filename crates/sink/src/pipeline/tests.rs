@@ -157,7 +157,7 @@ impl Memory {
         let mut tries = self.seen.tries.lock().unwrap();
         let tried = tries.entry(place).or_default();
         *tried += 1;
-        *tried % 3 != 0
+        !(*tried).is_multiple_of(3)
     }
 }
 
