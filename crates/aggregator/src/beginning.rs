@@ -6,7 +6,7 @@
 //! sent by then. From that moment on stage 2 sends no window without it.
 
 use millrace_engine::windowed::{MergePolicy, PartialPolicy};
-use millrace_kafka::{Beginning, Controls};
+use millrace_runtime::{Beginning, Controls};
 
 use crate::settings;
 
@@ -50,7 +50,7 @@ mod tests {
     use std::slice::from_ref;
 
     use super::*;
-    use millrace_kafka::control::ControlRecord;
+    use millrace_runtime::control::ControlRecord;
 
     fn configured(sources: usize, closed_until_ms: Option<i64>) -> ControlRecord {
         let policy = MergePolicy::new(sources, 0).unwrap();

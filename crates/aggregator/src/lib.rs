@@ -2,8 +2,8 @@
 //!
 //! [`partial`] adds up each partition of transactions and sends one contribution for each window,
 //! merchant and currency, then its watermark; [`merge`] adds the contributions up once every
-//! partition has passed the window. Both are jobs on the worker loop of [`millrace_kafka`], around
-//! the pure operators of [`millrace_engine::windowed`].
+//! partition has passed the window. Both are jobs on the worker loop of [`millrace_runtime`],
+//! around the pure operators of [`millrace_engine::windowed`].
 
 #![forbid(unsafe_code)]
 
@@ -21,10 +21,9 @@ use millrace_catalog::{Service, topic_spec};
 use millrace_codec::{PartialReader, Registry, SchemaFetcher};
 use millrace_domain::schema;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
-use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
-use millrace_service::{
-    Instance, Jobs, check_settings, handover, hash_seed, job_config, registry, source, topics,
-};
+use millrace_kafka::{SourcePartitions, topic_name};
+use millrace_runtime::{JobMetrics, Jobs, check_settings, hash_seed};
+use millrace_service::{Instance, handover, job_config, registry, source, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 

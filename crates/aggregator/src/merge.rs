@@ -5,8 +5,8 @@ use millrace_codec::reader::ReadError;
 use millrace_codec::{PartialReader, aggregate};
 use millrace_engine::windowed::MergePolicy;
 use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
-use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 use millrace_payments::{MerchantResult, MergeAggregate, PerMerchant, merchant_aggregate, record_of};
+use millrace_runtime::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};
 use crate::settings;

@@ -8,11 +8,12 @@ use millrace_codec::{Ahead, TransactionReader, partial};
 use millrace_domain::{EventTimeLimits, ShortId};
 use millrace_engine::windowed::{PartialOutput, PartialPolicy, records};
 use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Operator as _, RestoreError};
-use millrace_kafka::{
-    Beginning, Controls, InputRecord, Job, JobMetrics, Misplaced, OUTGROWN, Outbox, OutputRecord, Placement,
-    SourcePartitions, Task, TaskError, Upstream, partition_for,
-};
+use millrace_kafka::{Misplaced, SourcePartitions, partition_for};
 use millrace_payments::{MerchantOutput, PartialAggregate, PerMerchant, partial_of};
+use millrace_runtime::{
+    Beginning, Controls, InputRecord, Job, JobMetrics, OUTGROWN, Outbox, OutputRecord, Placement, Task,
+    TaskError, Upstream,
+};
 use millrace_settings::MisplacedRecords;
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};

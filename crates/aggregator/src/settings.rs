@@ -2,7 +2,7 @@
 
 use millrace_engine::windowed::{MergePolicy, PartialPolicy};
 use millrace_engine::{EventTimeBounds, Operator};
-use millrace_kafka::TaskError;
+use millrace_runtime::TaskError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -8,9 +8,9 @@ use millrace_domain::{Anomaly, EventTimeLimits};
 use millrace_engine::{Disposition, EventTimeBounds, FrozenState, HashSeed, Operator as _, RestoreError};
 use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 use millrace_kafka::clock::now_ms;
-use millrace_kafka::{
-    InputRecord, Job, JobMetrics, Misplaced, OUTGROWN, Outbox, OutputRecord, Placement, SourcePartitions,
-    Task, TaskError,
+use millrace_kafka::{Misplaced, SourcePartitions};
+use millrace_runtime::{
+    InputRecord, Job, JobMetrics, OUTGROWN, Outbox, OutputRecord, Placement, Task, TaskError,
 };
 use millrace_settings::MisplacedRecords;
 

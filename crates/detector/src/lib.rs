@@ -1,7 +1,7 @@
 //! Fraud and anomaly detection, exactly once.
 //!
 //! One job, [`job::NAME`], reads the transactions and writes anomalies: [`job`] is the edge around
-//! the pure operator of [`millrace_fraud`], on the worker loop of [`millrace_kafka`].
+//! the pure operator of [`millrace_fraud`], on the worker loop of [`millrace_runtime`].
 
 #![forbid(unsafe_code)]
 
@@ -17,10 +17,9 @@ use millrace_catalog::payments::{DETECT, topic};
 use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::schema;
 use millrace_fraud::DetectOperator;
-use millrace_kafka::{JobMetrics, SourcePartitions, topic_name};
-use millrace_service::{
-    Instance, Jobs, check_settings, handover, hash_seed, job_config, registry, source, topics,
-};
+use millrace_kafka::{SourcePartitions, topic_name};
+use millrace_runtime::{JobMetrics, Jobs, check_settings, hash_seed};
+use millrace_service::{Instance, handover, job_config, registry, source, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 

@@ -3,7 +3,7 @@
 //! and added partitions between them. The anomalies that are committed, and the control topic, are,
 //! record by record, what an undisturbed run writes that reads the same directives.
 //!
-//! The variables are those of [`millrace_kafka::simulation`].
+//! The variables are those of [`millrace_runtime::simulation`].
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
@@ -21,10 +21,11 @@ use millrace_domain::{
 };
 use millrace_engine::HashSeed;
 use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
-use millrace_kafka::simulation::{
+use millrace_kafka::{SourcePartitions, partition_for};
+use millrace_runtime::JobMetrics;
+use millrace_runtime::simulation::{
     LoggedRecord, Output, Random, Scenario, Simulation, assert_repeats, run_schedules,
 };
-use millrace_kafka::{JobMetrics, SourcePartitions, partition_for};
 use millrace_settings::MisplacedRecords;
 
 const SCHEDULES: u64 = 10_000;

@@ -10,9 +10,8 @@ use millrace_domain::{
 };
 use millrace_engine::HashSeed;
 use millrace_fraud::{DetectOperator, DetectSettings};
-use millrace_kafka::{
-    InputRecord, Job, JobMetrics, Outbox, OutputRecord, RecordHeaders, Task, partition_for,
-};
+use millrace_kafka::{RecordHeaders, partition_for};
+use millrace_runtime::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task};
 use millrace_settings::MisplacedRecords;
 use prometheus::Encoder as _;
 

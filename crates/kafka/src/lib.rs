@@ -1,48 +1,25 @@
-//! Kafka at the edge: client settings, topic administration, and the exactly-once worker loop.
-//!
-//! A service implements [`Job`] and calls [`run_job`], which blocks until it is told to stop or a
-//! worker fails. Topics that a job names are full names, made by [`topic_name`]; a job's own name
-//! has no prefix.
+//! Kafka at the edge: client settings, topic administration, look-ups in the log, transactions, and
+//! copies of records. It knows no job and no record's content.
 
 #![forbid(unsafe_code)]
 
 pub mod admin;
-mod alignment;
 pub mod client;
 pub mod clock;
-pub mod config;
-pub mod control;
 pub mod copies;
-pub mod error;
-mod idle;
-pub mod job;
-pub mod metrics;
-mod object_url;
-mod outbox;
-mod ownership;
+mod error;
+mod members;
 pub mod placement;
-mod processor_time;
-mod pulse;
-mod reader;
-pub mod refusals;
-pub mod runner;
-pub mod snapshot_store;
-mod snapshot_writer;
+pub mod reader;
+mod record;
 mod source;
-mod stall;
-pub mod status;
-mod transaction;
-mod worker;
+mod topic;
+pub mod transaction;
 
-pub use config::{JobConfig, topic_name};
-pub use error::WorkerError;
-pub use job::{Beginning, Controls, InputRecord, Job, Outbox, OutputRecord, Task, TaskError, Upstream};
-pub use metrics::JobMetrics;
+pub use error::ClientError;
+pub use members::{is_static_member, wait_while_taken};
 pub use millrace_kafka_batch::{RecordHeader, RecordHeaders, partition_for};
-pub use ownership::wait_while_taken;
-pub use placement::{Misplaced, OUTGROWN, Placement};
-pub use runner::run_job;
+pub use placement::Misplaced;
+pub use record::{InputRecord, OutputRecord};
 pub use source::SourcePartitions;
-pub use status::{JobStatus, WorkerState};
-#[cfg(any(test, feature = "simulation"))]
-pub use worker::simulation;
+pub use topic::topic_name;

@@ -7,31 +7,30 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
-use thiserror::Error;
 
 use crate::client::LogBridge;
-use crate::control::ControlLog;
 
 /// How long one look-up may take.
 const CALL: Duration = Duration::from_secs(5);
 /// How long reading to the end of a partition may go without getting anything.
 const STALLED: Duration = Duration::from_secs(10);
-/// How many records from the end the search for a control offset starts.
-const FIRST_STEP: i64 = 2_000;
-
 /// How many offsets from the end the search for the last record starts.
 const LAST_STEP: i64 = 32;
 
 /// A record's offset, value and time.
-pub(crate) type LastRecord = (i64, Vec<u8>, Option<i64>);
+pub type LastRecord = (i64, Vec<u8>, Option<i64>);
 
 /// A consumer that joins no group and assigns itself one partition at a time.
-pub(crate) struct Reader {
+pub struct Reader {
     consumer: BaseConsumer<LogBridge>,
 }
 
 impl Reader {
-    pub(crate) fn new(config: &ClientConfig) -> KafkaResult<Self> {
+    /// A reader with this configuration, as [`crate::client::reader_config`] makes it.
+    ///
+    /// # Errors
+    /// librdkafka refuses the configuration.
+    pub fn new(config: &ClientConfig) -> KafkaResult<Self> {
         Ok(Self {
             consumer: config.create_with_context(LogBridge)?,
         })
@@ -39,7 +38,10 @@ impl Reader {
 
     /// The group's committed offset. One that a transaction is about to change is an error, to be
     /// tried again: the answer must be what the next owner can rely on.
-    pub(crate) fn committed(&self, topic: &str, partition: i32) -> KafkaResult<Option<i64>> {
+    ///
+    /// # Errors
+    /// The cluster does not answer, or refuses.
+    pub fn committed(&self, topic: &str, partition: i32) -> KafkaResult<Option<i64>> {
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, partition);
         let list = self.consumer.committed_offsets(list, CALL)?;
@@ -54,7 +56,10 @@ impl Reader {
     }
 
     /// The first offset and the end of a partition, by word of its leader.
-    pub(crate) fn bounds(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
+    ///
+    /// # Errors
+    /// The cluster does not answer, or refuses.
+    pub fn bounds(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
         let bounds = self.consumer.fetch_watermarks(topic, partition, CALL);
         if bounds.is_err() {
             self.refresh_leaders(topic);
@@ -63,7 +68,10 @@ impl Reader {
     }
 
     /// The number of a topic's partitions.
-    pub(crate) fn partitions(&self, topic: &str) -> KafkaResult<i32> {
+    ///
+    /// # Errors
+    /// The cluster does not answer, or refuses.
+    pub fn partitions(&self, topic: &str) -> KafkaResult<i32> {
         let metadata = self.consumer.fetch_metadata(Some(topic), CALL)?;
         let count = metadata.topics().first().map_or(0, |it| it.partitions().len());
         i32::try_from(count).map_err(|_| KafkaError::Canceled)
@@ -80,12 +88,10 @@ impl Reader {
     /// The ends of several partitions, each by word of its leader; `None` for one whose leader did
     /// not answer. An end is the last stable offset, or, of a client that reads what is not
     /// committed too, the high watermark.
-    pub(crate) fn ends(
-        &self,
-        topic: &str,
-        partitions: &[i32],
-        timeout: Duration,
-    ) -> KafkaResult<Vec<Option<i64>>> {
+    ///
+    /// # Errors
+    /// The cluster does not answer, or refuses.
+    pub fn ends(&self, topic: &str, partitions: &[i32], timeout: Duration) -> KafkaResult<Vec<Option<i64>>> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             // A list-offsets request takes "end" in place of a timestamp.
@@ -111,7 +117,10 @@ impl Reader {
 
     /// Reads the committed records from `from` to the present end of the partition. `visit` returns
     /// whether to go on.
-    pub(crate) fn read(
+    ///
+    /// # Errors
+    /// As of the other look-ups; also a batch that is there and cannot be read.
+    pub fn read(
         &self,
         topic: &str,
         partition: i32,
@@ -157,7 +166,10 @@ impl Reader {
 
     /// The last committed record of a partition: its offset, value and time in milliseconds
     /// since 1970.
-    pub(crate) fn last_record(&self, topic: &str, partition: i32) -> KafkaResult<Option<LastRecord>> {
+    ///
+    /// # Errors
+    /// The cluster does not answer, or refuses.
+    pub fn last_record(&self, topic: &str, partition: i32) -> KafkaResult<Option<LastRecord>> {
         let (low, end) = self.bounds(topic, partition)?;
         let mut step = LAST_STEP;
         loop {
@@ -177,47 +189,16 @@ impl Reader {
 
     /// Whether no committed record is at or after `from`: what is between there and the end is
     /// markers of transactions, or was aborted.
-    pub(crate) fn is_empty_from(&self, topic: &str, partition: i32, from: i64) -> KafkaResult<bool> {
+    ///
+    /// # Errors
+    /// The cluster does not answer, or refuses.
+    pub fn is_empty_from(&self, topic: &str, partition: i32, from: i64) -> KafkaResult<bool> {
         let mut empty = true;
         self.read(topic, partition, from, |message| {
             empty = message.offset() < from;
             empty
         })?;
         Ok(empty)
-    }
-
-    /// The control records about offsets from `from` on, in order, and perhaps some before.
-    ///
-    /// Their offsets rise with the log, so it is enough to read back from the end until one is
-    /// below `from`: the whole topic may hold days.
-    pub(crate) fn control_log(
-        &self,
-        topic: &str,
-        partition: i32,
-        from: i64,
-    ) -> Result<ControlLog, ControlError> {
-        let (low, high) = self.bounds(topic, partition)?;
-        let mut step = FIRST_STEP;
-        loop {
-            let start = high.saturating_sub(step).max(low);
-            let mut log = ControlLog::default();
-            let mut broken = None;
-            self.read(topic, partition, start, |message| {
-                if let Err(reason) = log.add(message.payload().unwrap_or_default()) {
-                    broken = Some((message.offset(), reason));
-                }
-                broken.is_none()
-            })?;
-            if let Some((offset, reason)) = broken {
-                // An event that is not understood cannot be left out of a replay.
-                return Err(ControlError::Broken { offset, reason });
-            }
-            let reaches_back = log.records.first().is_some_and(|first| first.offset() < from);
-            if reaches_back || start == low {
-                return Ok(log);
-            }
-            step = step.saturating_mul(8);
-        }
     }
 }
 
@@ -233,21 +214,4 @@ fn is_unreadable(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::NotImplemented
         )
     )
-}
-
-/// Why the control records could not be read.
-#[derive(Debug, Error)]
-pub(crate) enum ControlError {
-    /// The cluster did not answer.
-    #[error("{0}")]
-    Kafka(KafkaError),
-    /// A record that is none.
-    #[error("at offset {offset}: {reason}")]
-    Broken { offset: i64, reason: String },
-}
-
-impl From<KafkaError> for ControlError {
-    fn from(error: KafkaError) -> Self {
-        Self::Kafka(error)
-    }
 }

@@ -8,18 +8,12 @@ use std::time::{Duration, Instant};
 
 use millrace_settings::Kafka;
 
-use crate::Job;
 use crate::admin::{AdminError, Lookup};
-use crate::runner::Shared;
 
 /// How long the cluster may take to answer.
 const CALL: Duration = Duration::from_secs(2);
-/// Time between two looks of the job.
-const INTERVAL: Duration = Duration::from_secs(10);
 /// Time between two looks that records give rise to: the first, and the longest that it doubles to.
 const AFTER_RECORD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// How long the stop flag may go unseen.
-const NAP: Duration = Duration::from_millis(100);
 
 /// The partitions of a topic, as one process knows them.
 pub struct SourcePartitions {
@@ -80,9 +74,8 @@ impl SourcePartitions {
         self.known() > self.at_start
     }
 
-    /// Finds so many, as if the cluster had said so.
-    #[cfg(any(test, feature = "simulation"))]
-    pub(crate) fn found(&self, partitions: i32) {
+    /// Takes the word of somebody else that there are so many, as if the cluster had said so.
+    pub fn found(&self, partitions: i32) {
         self.known.fetch_max(partitions, Ordering::Relaxed);
     }
 
@@ -139,28 +132,6 @@ impl fmt::Debug for SourcePartitions {
             .field("at_start", &self.at_start)
             .field("known", &self.known())
             .finish_non_exhaustive()
-    }
-}
-
-/// Ends the job in good order once its source has got more partitions: whoever runs it prepares it
-/// anew for them.
-pub(crate) fn watch<J: Job>(shared: &Shared<J>, source: &SourcePartitions) {
-    let mut next = Instant::now() + INTERVAL;
-    while !shared.stop.load(Ordering::Relaxed) {
-        std::thread::park_timeout(NAP);
-        if Instant::now() >= next {
-            source.look();
-            next = Instant::now() + INTERVAL;
-        }
-        if source.have_grown() {
-            tracing::warn!(
-                operator = shared.job.name(),
-                before = source.at_start(),
-                partitions = source.known(),
-                "the job ends, to be prepared for the partitions that were added"
-            );
-            return;
-        }
     }
 }
 

@@ -9,10 +9,8 @@ use millrace_domain::{EventTimeLimits, Transaction};
 use millrace_engine::snapshot::{StateReader, StateWriter};
 use millrace_engine::{FrozenState, RestoreError};
 use millrace_kafka::copies::header::TRUNCATED_HEADERS;
-use millrace_kafka::{
-    InputRecord, Job, JobMetrics, Misplaced, Outbox, OutputRecord, RecordHeader, SourcePartitions, Task,
-    TaskError,
-};
+use millrace_kafka::{Misplaced, RecordHeader, SourcePartitions};
+use millrace_runtime::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task, TaskError};
 
 use crate::headers;
 use crate::metrics::RekeyMetrics;

@@ -7,13 +7,11 @@ use millrace_contract::source::{Found, RegistryError, SchemaKind, SchemaSource, 
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType, schema,
 };
-use millrace_kafka::{
-    InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, RecordHeaders, SourcePartitions, Task as _,
-    TaskError, partition_for,
-};
+use millrace_kafka::{RecordHeaders, SourcePartitions, partition_for};
 use millrace_rekey::job::{Encoding, NAME, RekeyJob, RekeyParts, RekeyTask};
 use millrace_rekey::metrics::RekeyMetrics;
 use millrace_rekey::policy::RekeyPolicy;
+use millrace_runtime::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _, TaskError};
 
 const NOW_MS: i64 = 1_760_000_000_000;
 const WRITERS_ID: u32 = 7;

@@ -3,7 +3,8 @@
 use millrace_catalog::payments::{REKEY, topic};
 use millrace_catalog::stream;
 use millrace_kafka::admin::{TimestampType, timestamp_type};
-use millrace_kafka::{Upstream, topic_name};
+use millrace_kafka::topic_name;
+use millrace_runtime::Upstream;
 use millrace_settings::{Kafka, Settings};
 
 /// What a topic is told by that leaves its records' time to producers, in the log and by

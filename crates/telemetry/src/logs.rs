@@ -46,7 +46,7 @@ pub enum InitError {
 /// A wrong `telemetry.log_level`; a second call.
 pub fn init(service: &'static str, settings: &Telemetry) -> Result<(), InitError> {
     let filter = EnvFilter::builder()
-        .parse(&settings.log_level)
+        .parse(with_runtime(&settings.log_level))
         .map_err(|reason| InitError::Level {
             given: settings.log_level.clone(),
             reason: reason.to_string(),
@@ -73,6 +73,24 @@ pub fn init(service: &'static str, settings: &Telemetry) -> Result<(), InitError
     texts::register()?;
     tracing::info!(version = metrics::VERSION, "{service} starts");
     Ok(())
+}
+
+/// The directives, with those of `millrace_kafka` for `millrace_runtime` too, which was a part of
+/// it in earlier releases; not where that has one of its own.
+fn with_runtime(directives: &str) -> String {
+    const KAFKA: &str = "millrace_kafka";
+    const RUNTIME: &str = "millrace_runtime";
+    // Commas may be within a span's fields.
+    if directives.contains(RUNTIME) || directives.contains('{') {
+        return directives.to_owned();
+    }
+    let of_kafka = directives
+        .split(',')
+        .filter_map(|it| it.trim().strip_prefix(KAFKA));
+    let of_runtime = of_kafka
+        .filter(|rest| rest.starts_with("::") || rest.starts_with('='))
+        .map(|rest| format!(",{RUNTIME}{rest}"));
+    std::iter::once(directives.to_owned()).chain(of_runtime).collect()
 }
 
 /// A line of JSON with the service's name in it.
@@ -115,4 +133,34 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         %backtrace,
         "panic: {message}"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_runtime;
+
+    #[test]
+    fn a_level_of_the_kafka_crate_holds_for_the_loop_that_was_in_it() {
+        for (given, expected) in [
+            ("info", "info"),
+            (
+                "info,millrace_kafka=debug",
+                "info,millrace_kafka=debug,millrace_runtime=debug",
+            ),
+            (
+                "millrace_kafka::worker=trace, warn",
+                "millrace_kafka::worker=trace, warn,millrace_runtime::worker=trace",
+            ),
+            (
+                "info,millrace_kafka_batch=debug",
+                "info,millrace_kafka_batch=debug",
+            ),
+            (
+                "millrace_kafka=debug,millrace_runtime=info",
+                "millrace_kafka=debug,millrace_runtime=info",
+            ),
+        ] {
+            assert_eq!(with_runtime(given), expected);
+        }
+    }
 }

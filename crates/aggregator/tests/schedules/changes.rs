@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use millrace_codec::{framing, partial};
 use millrace_domain::PartialContent;
 use millrace_engine::windowed::MergePolicy;
-use millrace_kafka::control::ControlRecord;
-use millrace_kafka::simulation::Output;
+use millrace_runtime::control::ControlRecord;
+use millrace_runtime::simulation::Output;
 
 use crate::jobs::{PARTIALS, WINDOW_MS};
 

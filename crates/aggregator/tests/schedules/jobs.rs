@@ -9,9 +9,10 @@ use millrace_aggregator::partial::{PartialJob, PartialTopics};
 use millrace_codec::{PartialReader, RegistryConfig, SchemaFetcher, Tls, TransactionReader};
 use millrace_engine::HashSeed;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
-use millrace_kafka::control::ControlRecord;
-use millrace_kafka::simulation::{Random, Scenario};
-use millrace_kafka::{JobMetrics, SourcePartitions};
+use millrace_kafka::SourcePartitions;
+use millrace_runtime::JobMetrics;
+use millrace_runtime::control::ControlRecord;
+use millrace_runtime::simulation::{Random, Scenario};
 use millrace_settings::MisplacedRecords;
 
 use crate::stream::{BEGIN_MS, TRANSACTION_ID};

@@ -4,7 +4,7 @@
 //! control topics) is, record by record, what an undisturbed run writes that reads the same
 //! directives; and no transaction's money is missing or counted twice in the end.
 //!
-//! The variables are those of [`millrace_kafka::simulation`].
+//! The variables are those of [`millrace_runtime::simulation`].
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
@@ -17,7 +17,7 @@ mod world;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jobs::{Cluster, Jobs, MERGE_PARTITIONS, Stage1, Stage2};
-use millrace_kafka::simulation::{Random, Seen, Trace, assert_repeats, run_schedules};
+use millrace_runtime::simulation::{Random, Seen, Trace, assert_repeats, run_schedules};
 use money::Outcome;
 use stream::Stream;
 use world::World;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use millrace_codec::{aggregate, framing, partial};
 use millrace_domain::{PartialContent, Totals};
-use millrace_kafka::simulation::{CODE, DEAD_LETTERS, Output};
+use millrace_runtime::simulation::{CODE, DEAD_LETTERS, Output};
 
 use crate::jobs::{AGGREGATES, LATE};
 use crate::stream::{LAST_MS, Stream};

@@ -6,7 +6,7 @@ use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_kafka::partition_for;
-use millrace_kafka::simulation::{LoggedRecord, Random};
+use millrace_runtime::simulation::{LoggedRecord, Random};
 
 /// Partitions, in the end.
 const SOURCES: usize = 3;

@@ -1,7 +1,7 @@
 //! Both stages over one cluster, step by step beside each other: what stage 1 commits, stage 2
 //! reads, and what the control topic of stage 2 says, a partition of stage 1 begins by.
 
-use millrace_kafka::simulation::{LoggedRecord, Output, Random, Simulation};
+use millrace_runtime::simulation::{LoggedRecord, Output, Random, Simulation};
 
 use crate::jobs::{Cluster, MERGE_PARTITIONS, PARTIALS, Stage1, Stage2};
 use crate::stream::Stream;

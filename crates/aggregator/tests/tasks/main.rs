@@ -17,10 +17,8 @@ use millrace_domain::{
 };
 use millrace_engine::HashSeed;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
-use millrace_kafka::{
-    InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, RecordHeaders, SourcePartitions, Task as _,
-    partition_for,
-};
+use millrace_kafka::{RecordHeaders, SourcePartitions, partition_for};
+use millrace_runtime::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _};
 use millrace_settings::{EarliestTime, MisplacedRecords};
 
 const TRANSACTION_ID: u32 = 1;

@@ -53,7 +53,7 @@ impl ClientContext for LastError {
 impl ConsumerContext for LastError {}
 
 /// Passes a line of librdkafka's log on.
-pub(crate) fn bridge_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub fn bridge_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
@@ -69,7 +69,7 @@ pub(crate) fn bridge_log(level: RDKafkaLogLevel, facility: &str, message: &str) 
 
 /// Passes an error event on. The end of a partition is reported as one and is none; a lost
 /// connection is librdkafka's to mend, and is a warning.
-pub(crate) fn bridge_error(error: &KafkaError, reason: &str) {
+pub fn bridge_error(error: &KafkaError, reason: &str) {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::PartitionEOF) => {}
         Some(

@@ -18,8 +18,9 @@ use rdkafka::config::RDKafkaLogLevel;
 
 pub use guard::ConfigError;
 pub use leave::leave_group;
+pub(crate) use log_bridge::LastError;
 pub use log_bridge::LogBridge;
-pub(crate) use log_bridge::{LastError, bridge_error, bridge_log};
+pub use log_bridge::{bridge_error, bridge_log};
 pub use timeouts::Timeouts;
 
 use guard::{CONSUMER, Fixed, PRODUCER, TRANSACTIONAL, WORKER_CONSUMER, check};
@@ -163,7 +164,7 @@ pub fn worker_consumer_config(
 ///
 /// # Errors
 /// A property that contradicts the settings.
-pub(crate) fn high_watermark_config(kafka: &Kafka, group: &str) -> Result<ClientConfig, ConfigError> {
+pub fn high_watermark_config(kafka: &Kafka, group: &str) -> Result<ClientConfig, ConfigError> {
     let extras = [("kafka.properties", &kafka.properties)];
     let mut config = finish(base(kafka), &extras, &[&guard::ANY])?;
     // librdkafka asks for ends by it: read_committed is answered with the last stable offset.

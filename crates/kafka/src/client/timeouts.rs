@@ -79,7 +79,8 @@ impl Timeouts {
 
     /// librdkafka's `max.poll.interval.ms`: how long a worker may be away from its consumer. It is
     /// always between two polls for less than a commit and an abort take; the rest is a margin.
-    pub(crate) fn max_poll_interval(&self) -> Duration {
+    #[must_use]
+    pub fn max_poll_interval(&self) -> Duration {
         Duration::from_millis((self.session_ms * 2).max(90_000))
     }
 

@@ -94,7 +94,8 @@ pub struct SourceRecord<'a> {
 
 impl<'a> SourceRecord<'a> {
     /// An input record with its headers.
-    pub(crate) fn of(record: &InputRecord<'a>, headers: &'a [RecordHeader<'a>]) -> Self {
+    #[must_use]
+    pub fn of(record: &InputRecord<'a>, headers: &'a [RecordHeader<'a>]) -> Self {
         Self {
             topic: record.topic,
             partition: record.partition,

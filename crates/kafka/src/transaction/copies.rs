@@ -5,18 +5,20 @@ use std::time::{Duration, Instant};
 use millrace_kafka_batch::flush;
 use rdkafka::producer::{BaseRecord, Producer as _};
 
-use super::{Failure, TransactionalProducer, WAIT};
+use super::{Failure, TransactionMetrics, TransactionalProducer, WAIT};
 use crate::copies::{SourceRecord, copy};
-use crate::metrics::JobMetrics;
 
 impl TransactionalProducer {
     /// Sends a copy of `source` to `topic`, with the headers `said` first.
-    pub(crate) fn send_copy(
+    ///
+    /// # Errors
+    /// As of [`Failure`].
+    pub fn send_copy(
         &mut self,
         topic: &str,
         source: &SourceRecord<'_>,
         said: &[(&str, &[u8])],
-        metrics: &JobMetrics,
+        metrics: &TransactionMetrics,
     ) -> Result<(), Failure> {
         let limit = self.limits.of(topic, source.size_bytes());
         let copy = copy(source, said, limit);

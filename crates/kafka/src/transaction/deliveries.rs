@@ -20,7 +20,7 @@ pub(super) struct Undelivered {
 
 /// Keeps the first failed delivery of a transaction.
 #[derive(Default)]
-pub(crate) struct Deliveries {
+pub(super) struct Deliveries {
     failed: Mutex<Option<Undelivered>>,
 }
 

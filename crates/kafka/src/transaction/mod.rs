@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use millrace_kafka_batch::BatchProducer;
+use prometheus::IntCounter;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{ClientConfig, TopicPartitionList};
 
-use crate::WorkerError;
+use crate::ClientError;
 use crate::copies::TopicLimits;
-use crate::metrics::JobMetrics;
 use deliveries::{Deliveries, is_permanent};
 use send::Gathered;
 
@@ -32,31 +32,40 @@ const BATCH_BYTES: usize = 1_000_000;
 
 /// What to do after a failure.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// Abort the transaction, go back to the committed offsets, and process again.
     Abort(String),
     /// Give up.
-    Stop(WorkerError),
+    Stop(ClientError),
 }
 
 impl Failure {
     /// A record that `topic` will never take.
     fn output(topic: &str, reason: &impl ToString) -> Self {
-        Self::Stop(WorkerError::Output {
+        Self::Stop(ClientError::Output {
             topic: topic.to_owned(),
             reason: reason.to_string(),
         })
     }
 }
 
-impl From<WorkerError> for Failure {
-    fn from(error: WorkerError) -> Self {
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
         Self::Stop(error)
     }
 }
 
+/// What a transactional producer counts, by metrics of whoever has it.
+#[derive(Debug, Clone)]
+pub struct TransactionMetrics {
+    /// Times that an output waited for room in the producer's queue.
+    pub queue_full: IntCounter,
+    /// Copies that were cut to what their topic takes.
+    pub truncated_copies: IntCounter,
+}
+
 /// A transactional producer and whether it has a transaction open.
-pub(crate) struct TransactionalProducer {
+pub struct TransactionalProducer {
     producer: BatchProducer<Deliveries>,
     /// A handful: the topics that the job writes to.
     gathered: Vec<Gathered>,
@@ -75,16 +84,21 @@ pub(crate) struct TransactionalProducer {
 }
 
 impl TransactionalProducer {
-    pub(crate) fn new(
+    /// A producer with this configuration, as [`crate::client::transactional_producer_config`]
+    /// makes it, that names its process `instance` where it is fenced.
+    ///
+    /// # Errors
+    /// librdkafka refuses the configuration.
+    pub fn new(
         config: &ClientConfig,
         limits: TopicLimits,
         transaction_timeout: Duration,
         instance: &str,
-    ) -> Result<Self, WorkerError> {
+    ) -> Result<Self, ClientError> {
         let producer = config
             .create_with_context(Deliveries::default())
             .and_then(BatchProducer::new)
-            .map_err(|reason| WorkerError::Client {
+            .map_err(|reason| ClientError::Create {
                 client: "transactional producer",
                 reason,
             })?;
@@ -106,7 +120,10 @@ impl TransactionalProducer {
 
     /// Fences whoever had the transactional id and ends the transaction it left open. Waits for the
     /// cluster until `stop` is set.
-    pub(crate) fn init(&self, stop: &AtomicBool) -> Result<(), WorkerError> {
+    ///
+    /// # Errors
+    /// The producer is fenced or broken, or `stop` was set before the cluster answered.
+    pub fn init(&self, stop: &AtomicBool) -> Result<(), ClientError> {
         let started = Instant::now();
         loop {
             let error = match self.base().init_transactions(SLICE * 5) {
@@ -124,12 +141,17 @@ impl TransactionalProducer {
         }
     }
 
-    pub(crate) fn is_open(&self) -> bool {
+    /// Whether a transaction is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         self.open
     }
 
     /// Begins a transaction if none is open.
-    pub(crate) fn begin(&mut self) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// As of [`Failure`].
+    pub fn begin(&mut self) -> Result<(), Failure> {
         if !self.open {
             self.base()
                 .begin_transaction()
@@ -166,12 +188,15 @@ impl TransactionalProducer {
     }
 
     /// Sends what is gathered and queued, adds the offsets, and commits, all within `limit`.
-    pub(crate) fn commit(
+    ///
+    /// # Errors
+    /// As of [`Failure`]. A commit that is not answered in time has an unknown outcome, and stops.
+    pub fn commit(
         &mut self,
         offsets: &TopicPartitionList,
         group: &ConsumerGroupMetadata,
         limit: Duration,
-        metrics: &JobMetrics,
+        metrics: &TransactionMetrics,
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + limit.min(self.transaction_timeout);
         self.hand_over(metrics)?;
@@ -193,7 +218,10 @@ impl TransactionalProducer {
     }
 
     /// Aborts the open transaction, if there is one, within `limit`: what it sent is never seen.
-    pub(crate) fn abort(&mut self, limit: Duration) -> Result<(), WorkerError> {
+    ///
+    /// # Errors
+    /// The producer is fenced or broken, or the cluster does not answer in time.
+    pub fn abort(&mut self, limit: Duration) -> Result<(), ClientError> {
         self.producer.clear(|()| ());
         self.unsent_copy_bytes = 0;
         if !self.open {
@@ -273,7 +301,7 @@ impl TransactionalProducer {
         }
     }
 
-    fn fatal(&self, action: &'static str, error: &KafkaError) -> WorkerError {
+    fn fatal(&self, action: &'static str, error: &KafkaError) -> ClientError {
         let (code, reason) = match self.base().client().fatal_error() {
             Some((code, text)) => (Some(code), format!("{code:?}: {text}")),
             None => (error.rdkafka_error_code(), error.to_string()),
@@ -288,13 +316,13 @@ impl TransactionalProducer {
         );
         if fenced {
             let instance = self.instance.clone();
-            WorkerError::Fenced {
+            ClientError::Fenced {
                 action,
                 instance,
                 reason,
             }
         } else {
-            WorkerError::Fatal { action, reason }
+            ClientError::Fatal { action, reason }
         }
     }
 }
@@ -309,8 +337,8 @@ fn is_retriable(error: &KafkaError) -> bool {
     }
 }
 
-fn unanswered(action: &'static str, started: Instant, error: &KafkaError) -> WorkerError {
-    WorkerError::Unanswered {
+fn unanswered(action: &'static str, started: Instant, error: &KafkaError) -> ClientError {
+    ClientError::Unanswered {
         action,
         waited_ms: started.elapsed().as_millis(),
         reason: error.to_string(),

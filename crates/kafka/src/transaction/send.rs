@@ -8,9 +8,8 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseRecord, Producer};
 
 use super::deliveries::is_permanent;
-use super::{Failure, TransactionalProducer, WAIT};
-use crate::job::OutputRecord;
-use crate::metrics::JobMetrics;
+use super::{Failure, TransactionMetrics, TransactionalProducer, WAIT};
+use crate::OutputRecord;
 
 /// Records of a topic that are gathered at most.
 const MAX_GATHERED: usize = 1_024;
@@ -25,7 +24,10 @@ impl TransactionalProducer {
     /// Adds a record to the transaction, waiting for room in the client's queue. It is handed over
     /// with others of its topic, by [`TransactionalProducer::hand_over`] at the latest; what the
     /// client refuses then fails as if it had been refused here.
-    pub(crate) fn send(&mut self, record: &OutputRecord<'_>, metrics: &JobMetrics) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// As of [`Failure`].
+    pub fn send(&mut self, record: &OutputRecord<'_>, metrics: &TransactionMetrics) -> Result<(), Failure> {
         let at = self.gathered(record.topic)?;
         if !record.headers.is_empty() {
             // What came before it must not come after it.
@@ -45,7 +47,10 @@ impl TransactionalProducer {
     }
 
     /// Hands everything gathered to the client, which sends it as its linger says.
-    pub(crate) fn hand_over(&mut self, metrics: &JobMetrics) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// As of [`Failure`].
+    pub fn hand_over(&mut self, metrics: &TransactionMetrics) -> Result<(), Failure> {
         for at in 0..self.gathered.len() {
             self.hand_over_topic(at, metrics)?;
         }
@@ -69,7 +74,7 @@ impl TransactionalProducer {
         Ok(self.gathered.len() - 1)
     }
 
-    fn hand_over_topic(&mut self, at: usize, metrics: &JobMetrics) -> Result<(), Failure> {
+    fn hand_over_topic(&mut self, at: usize, metrics: &TransactionMetrics) -> Result<(), Failure> {
         let topic = self.gathered[at].index;
         if self.producer.waiting(topic) == 0 {
             return Ok(());
@@ -93,7 +98,7 @@ impl TransactionalProducer {
     }
 
     /// A record with headers.
-    fn send_alone(&mut self, record: &OutputRecord<'_>, metrics: &JobMetrics) -> Result<(), Failure> {
+    fn send_alone(&mut self, record: &OutputRecord<'_>, metrics: &TransactionMetrics) -> Result<(), Failure> {
         let message = BaseRecord {
             topic: record.topic,
             partition: record.partition,
@@ -110,7 +115,7 @@ impl TransactionalProducer {
     pub(super) fn send_by_itself(
         &mut self,
         mut message: BaseRecord<'_, [u8], [u8]>,
-        metrics: &JobMetrics,
+        metrics: &TransactionMetrics,
     ) -> Result<(), Failure> {
         let mut counted = false;
         loop {
@@ -143,7 +148,7 @@ impl TransactionalProducer {
 
     /// Room comes with acknowledgements or, at the latest, when the message timeout gives records
     /// up.
-    fn wait_for_room(&mut self, counted: &mut bool, metrics: &JobMetrics) -> Result<(), Failure> {
+    fn wait_for_room(&mut self, counted: &mut bool, metrics: &TransactionMetrics) -> Result<(), Failure> {
         if !std::mem::replace(counted, true) {
             metrics.queue_full.inc();
         }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use millrace_domain::texts::InFlight;
-use millrace_kafka::control::ControlRecord;
+use millrace_kafka::RecordHeaders;
 use millrace_kafka::copies::header;
-use millrace_kafka::refusals::RefusedRun;
-use millrace_kafka::{InputRecord, Job, Outbox, OutputRecord, RecordHeaders, Task};
+use millrace_runtime::control::ControlRecord;
+use millrace_runtime::refusals::RefusedRun;
+use millrace_runtime::{InputRecord, Job, Outbox, OutputRecord, Task};
 use millrace_settings::Kafka;
 use rdkafka::message::Message as _;
 

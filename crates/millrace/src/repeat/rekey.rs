@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use millrace_catalog::{dead_letter, payments::topic};
-use millrace_kafka::{InputRecord, OutputRecord, topic_name};
+use millrace_kafka::topic_name;
 use millrace_rekey::job::{NAME, RekeyJob};
+use millrace_runtime::{InputRecord, OutputRecord};
 use millrace_settings::Settings;
 use rdkafka::message::{Headers as _, Message as _};
 

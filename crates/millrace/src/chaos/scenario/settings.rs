@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use millrace_kafka::Job;
+use millrace_runtime::Job;
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 

@@ -1,0 +1,27 @@
+//! What the settings say of how jobs are run.
+
+use millrace_catalog::payments::topic;
+use millrace_kafka::topic_name;
+use millrace_runtime::JobConfig;
+use millrace_settings::{EventTime, Settings, Worker};
+
+use crate::Instance;
+
+/// What the jobs of a service are run with.
+#[must_use]
+pub fn job_config(
+    settings: &Settings,
+    worker: &Worker,
+    event_time: &EventTime,
+    instance: &Instance,
+) -> JobConfig {
+    JobConfig {
+        kafka: settings.kafka.clone(),
+        worker: worker.clone(),
+        snapshots: settings.snapshots.clone(),
+        instance: instance.name().to_owned(),
+        instance_key: instance.key(),
+        max_disorder_ms: event_time.max_disorder_ms,
+        rekeyed_topic: topic_name(&settings.kafka, topic::KEYED),
+    }
+}
