@@ -17,6 +17,14 @@ pub struct Budget {
     pub ns_a_record: f64,
 }
 
+impl Budget {
+    /// Whatever it costs.
+    pub const UNLIMITED: Self = Self {
+        bytes_a_user: f64::INFINITY,
+        ns_a_record: f64::INFINITY,
+    };
+}
+
 impl Default for Budget {
     /// 16 KiB, 10 µs.
     fn default() -> Self {

@@ -11,6 +11,7 @@ mod check;
 mod cost;
 mod evaluator;
 mod file;
+mod library;
 mod plan;
 mod problem;
 mod program;
@@ -23,8 +24,9 @@ mod version;
 
 pub use catalogue::{Entity, WINDOWS};
 pub use cost::{Budget, CostCard, FeatureCost, RECORDS_A_DAY};
-pub use evaluator::{Evaluator, Fired, Tally};
+pub use evaluator::{Evaluator, Evidence, Fired, Tally, Unit};
 pub use file::{MAX_FILE_LEN, MAX_LISTS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_RULES, Mode, Rule, parse_rules};
+pub use library::{LIBRARY, library};
 pub use problem::Problem;
 pub use reference::reference;
 pub use state::StateError;

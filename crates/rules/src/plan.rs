@@ -7,6 +7,7 @@ use crate::catalogue::{Entity, What};
 use crate::file::{Mode, Rule};
 use crate::program::{Compiler, Program, TextSource};
 use crate::term::{Feature, Of, Term, TextTerm};
+use crate::types::Type;
 
 /// What is kept of an entity for a measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +64,7 @@ pub(crate) struct Slot {
     pub(crate) measure: usize,
     pub(crate) window_ms: i64,
     pub(crate) is_excluding: bool,
+    pub(crate) ty: Type,
 }
 
 /// A rule as it runs.
@@ -75,6 +77,8 @@ pub(crate) struct Step {
     pub(crate) score: Option<Program>,
     /// The quiet time, and where it is kept.
     pub(crate) quiet: Option<(Program, usize)>,
+    /// The features that it asks for, by their slots.
+    pub(crate) features: Vec<u16>,
 }
 
 /// All that is computed for a record.
@@ -160,7 +164,15 @@ impl Planner {
             let keeps = (Keeps::Quiet, format!("quiet({})", rule.name));
             (program, self.measure(keeps, Entity::User, None))
         });
+        let mut features = Vec::new();
+        for term in rule.terms() {
+            term.features(&mut |feature: &Arc<Feature>| {
+                let slot = self.slots.get(&feature.to_string()).copied();
+                features.extend(slot.filter(|slot| !features.contains(slot)));
+            });
+        }
         self.plan.steps.push(Step {
+            features,
             rule: at,
             conditions,
             score,
@@ -205,6 +217,7 @@ impl Planner {
             measure,
             window_ms: feature.window_ms.unwrap_or(0),
             is_excluding: feature.is_excluding,
+            ty: feature.ty,
         });
     }
 

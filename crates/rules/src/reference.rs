@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::LIBRARY;
 use crate::catalogue::{Entity, FEATURES, FIELDS, FUNCTIONS, WINDOWS, WindowNeed};
+use crate::file::parse_rules;
 
 const INTRODUCTION: &str = include_str!("reference/introduction.md");
 const BOUNDS: &str = include_str!("reference/bounds.md");
+const LIBRARY_INTRODUCTION: &str = include_str!("reference/library.md");
 
 /// The reference of the language, in Markdown: `docs/rules.md` is this text.
 #[must_use]
@@ -16,7 +19,30 @@ pub fn reference() -> String {
     let _ = features(&mut page);
     let _ = functions(&mut page);
     page += BOUNDS;
+    let _ = shipped(&mut page);
     page
+}
+
+/// The rules of the library, by file.
+fn shipped(page: &mut String) -> std::fmt::Result {
+    page.push_str(LIBRARY_INTRODUCTION);
+    writeln!(
+        page,
+        "\n| file | rule | severity | fires for | source |\n|---|---|---|---|---|"
+    )?;
+    for (name, text) in LIBRARY {
+        for rule in parse_rules(text).unwrap_or_default() {
+            writeln!(
+                page,
+                "| [{name}](../crates/rules/rules/{name}) | `{}` | {} | {} | {} |",
+                rule.name(),
+                rule.severity().as_str(),
+                rule.reason(),
+                rule.source().unwrap_or_default()
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn fields(page: &mut String) -> std::fmt::Result {

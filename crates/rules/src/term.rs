@@ -7,7 +7,7 @@ use std::sync::Arc;
 use millrace_domain::Currency;
 
 use crate::catalogue::{Entity, Function, WINDOWS, What};
-use crate::types::TextField;
+use crate::types::{TextField, Type};
 
 /// A value that is computed for each transaction. Bools are 0 and 1; money is in units of 1/10,000,
 /// durations and instants are in milliseconds; unknown is NaN.
@@ -72,6 +72,8 @@ pub(crate) struct Feature {
     pub(crate) is_excluding: bool,
     /// Times what values are kept as integers: 1,000,000 for ratios.
     pub(crate) scale: f64,
+    /// What it gives.
+    pub(crate) ty: Type,
 }
 
 /// What a feature is of.

@@ -33,6 +33,7 @@ pub(super) fn usual() -> Arc<Feature> {
             window_ms: None,
             is_excluding: true,
             scale: 1.0,
+            ty: Type::Money(None),
         })
     });
     Arc::clone(&USUAL)
@@ -226,6 +227,7 @@ fn finish(entry: &FeatureEntry, parts: Parts, whole: &Span) -> Outcome {
         window_ms: parts.window_ms,
         is_excluding: parts.is_excluding,
         scale,
+        ty: given,
     });
     if feature.depth() > MAX_FEATURE_DEPTH {
         return Err(Problem::new(whole.clone(), "features are nested too deep")

@@ -1,5 +1,6 @@
 //! Runs a version over records: learns the features, and says which rules fire.
 
+mod evidence;
 mod feature;
 mod record;
 mod snapshot;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use millrace_domain::{Severity, Transaction};
 
+pub use self::evidence::{Evidence, Unit};
 use self::feature::{Before, Scratch};
 use self::record::{Cities, Record};
 use self::table::Table;
