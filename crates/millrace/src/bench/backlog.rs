@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
-use millrace_settings::Settings;
+use millrace_settings::{MisplacedRecords, Settings};
 
 use super::command::Options;
 use super::figure::{Figure, Measure, Target};
@@ -12,7 +12,7 @@ use super::session::{CLUSTER, ELASTICSEARCH, Session, produced};
 use super::stream::event_rate_per_s;
 use crate::rig::fleet::Fleet;
 use crate::rig::monitor::{Group, Monitor, SELDOM};
-use crate::rig::worker::{AGGREGATOR, DETECTOR, PRODUCER, SINK, Worker};
+use crate::rig::worker::{AGGREGATOR, DETECTOR, PRODUCER, REKEY, SINK, Worker};
 
 /// Longest time for one backlog.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -34,8 +34,16 @@ impl Backlog {
             Line::Sink => options.records.min(SINK_RECORDS),
             _ => options.records,
         };
-        let name = if line == Line::Sink { "sink" } else { "backlog" };
+        let name = match line {
+            Line::Sink => "sink",
+            Line::Rekey => "rekey",
+            _ => "backlog",
+        };
         let mut settings = session.settings(name)?;
+        if line == Line::Rekey {
+            settings.aggregator.misplaced_records = MisplacedRecords::Rekey;
+            settings.detector.misplaced_records = MisplacedRecords::Rekey;
+        }
         settings.producer.rate_per_s = 0;
         settings.elastic_sink.transaction_share = 1.0;
         let mut fleet = session.pipeline(&settings, name).await?;
@@ -87,6 +95,7 @@ impl Backlog {
         let (worker, group) = match line {
             Line::Aggregator => (AGGREGATOR, Group::Partial),
             Line::Sink => (SINK, Group::Sink),
+            Line::Rekey => (REKEY, Group::Rekey),
             _ => (DETECTOR, Group::Detect),
         };
         let monitor = Monitor::start(&self.settings, SELDOM)?;
@@ -119,6 +128,7 @@ fn judge(figure: Figure, line: Line, worker: Worker) -> Figure {
     let name = worker.0.name();
     match line {
         Line::Aggregator => figure.per_cpu_second(name, Some(Target::AtLeast(1.6e6))),
+        Line::Rekey => figure.per_cpu_second(name, None),
         Line::Sink => {
             let share = figure.cpu_s(name) / figure.cpu_s(ELASTICSEARCH).max(f64::MIN_POSITIVE);
             let share = Measure::new(

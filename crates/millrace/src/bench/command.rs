@@ -150,7 +150,7 @@ async fn from_backlog(
     session: &Session,
     backlog: &mut Option<Backlog>,
 ) -> Result<Vec<Figure>> {
-    if line == Line::Sink {
+    if matches!(line, Line::Sink | Line::Rekey) {
         let (mut backlog, _) = Backlog::fill(session, options, line).await?;
         let figure = backlog.work_off(session, line).await?;
         backlog.clear(session).await?;

@@ -21,6 +21,8 @@ pub enum Line {
     Aggregator,
     /// The detector, from a backlog
     Detector,
+    /// The job that rekeys, from a backlog
+    Rekey,
     /// The Elasticsearch sink with every transaction, from a backlog
     Sink,
     /// From a transaction's timestamp to its anomaly read by a read_committed consumer, at a steady

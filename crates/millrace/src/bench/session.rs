@@ -57,7 +57,7 @@ impl Session {
         let mut settings = self.settings.clone();
         set_apart(&mut settings, &format!("bench-{name}-"), &self.root.join(name))?;
         connect(&mut settings, &self.stack);
-        // Its producer's records lie right: there is nothing to rekey.
+        // Its producer's records lie right: but for the line that measures it, nothing is rekeyed.
         settings.aggregator.misplaced_records = MisplacedRecords::Count;
         settings.detector.misplaced_records = MisplacedRecords::Count;
         settings.producer.users = self.options.users;
@@ -81,8 +81,8 @@ impl Session {
     /// whenever they fetch, and the next line needs the disk.
     pub(super) async fn clear(&self, settings: &Settings, fleet: &mut Fleet) -> Result<()> {
         fleet.stop_all().await?;
-        let kafka = settings.kafka.clone();
-        tokio::task::spawn_blocking(move || delete_topics(&kafka, topics(false))).await??;
+        let (kafka, topics) = (settings.kafka.clone(), topics(settings.rekeys()));
+        tokio::task::spawn_blocking(move || delete_topics(&kafka, topics)).await??;
         Ok(())
     }
 

@@ -130,9 +130,13 @@ async fn try_fault(
     let mut settings = settings.clone();
     set_apart(&mut settings, &format!("{fault}-"), &folder)?;
     hasten(&mut settings);
-    // Its producer's records lie right: there is nothing to rekey.
-    settings.aggregator.misplaced_records = MisplacedRecords::Count;
-    settings.detector.misplaced_records = MisplacedRecords::Count;
+    let misplaced_records = match fault.rekeys() {
+        true => MisplacedRecords::Rekey,
+        // Its producer's records lie right: there is nothing to rekey.
+        false => MisplacedRecords::Count,
+    };
+    settings.aggregator.misplaced_records = misplaced_records;
+    settings.detector.misplaced_records = misplaced_records;
     connect(&mut settings, &*stack.lock().await);
     settings.producer.rate_per_s = options.rate;
     settings.producer.users = options.users.unwrap_or(settings.producer.users);

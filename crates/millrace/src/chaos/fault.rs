@@ -39,6 +39,9 @@ pub enum Fault {
     /// SIGKILL of the only worker of each job, which is started with other settings: window,
     /// lateness, disorder, thresholds; then a restart with the old ones
     SettingsChange,
+    /// With `misplaced_records: rekey`: SIGKILL of the only worker that rekeys, then SIGSTOP of one
+    /// of two past its session timeout: it must be fenced
+    RekeyKill,
     /// Every service and every server stopped in good order and started again, one by one
     RollingRestart,
 }
@@ -51,6 +54,12 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
+    /// Whether it is done to a pipeline that rekeys its transactions.
+    #[must_use]
+    pub fn rekeys(self) -> bool {
+        self == Self::RekeyKill
+    }
+
     /// What is done, in one sentence.
     #[must_use]
     pub fn describe(self) -> String {

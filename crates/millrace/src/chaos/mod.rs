@@ -30,7 +30,11 @@ pub use pipeline::Pipeline;
 pub fn hasten(settings: &mut Settings) {
     settings.aggregator.window_ms = 10_000;
     settings.snapshots.interval_ms = 2_000;
-    for worker in [&mut settings.aggregator.worker, &mut settings.detector.worker] {
+    for worker in [
+        &mut settings.aggregator.worker,
+        &mut settings.detector.worker,
+        &mut settings.rekey.worker,
+    ] {
         worker.session_timeout_ms = 8_000;
         worker.transaction_timeout_ms = 6_000;
         worker.drain_timeout_ms = 5_000;

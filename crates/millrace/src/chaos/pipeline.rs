@@ -18,8 +18,9 @@ use crate::rig::fleet::Fleet;
 use crate::rig::monitor::{Group, Mark, Monitor, OFTEN};
 use crate::rig::processor::Busy;
 use crate::rig::program::Program;
-use crate::rig::worker::{PRODUCER, READERS, Worker};
-use crate::verify;
+use crate::rig::worker::{PRODUCER, READERS, REKEY, Worker};
+use crate::verify::{self, progress};
+use crate::wait::wait_until;
 
 /// Longest wait for one condition.
 pub const LIMIT: Duration = Duration::from_secs(300);
@@ -55,10 +56,11 @@ impl Pipeline {
         folder: &Path,
     ) -> Result<Self> {
         let mut fleet = prepare(settings, program, folder).await?;
-        for worker in READERS {
+        let readers = || READERS.into_iter().chain(settings.rekeys().then_some(REKEY));
+        for worker in readers() {
             fleet.start(worker, &[])?;
         }
-        for worker in READERS {
+        for worker in readers() {
             fleet.ready(worker).await?;
         }
         fleet.start(PRODUCER, &[])?;
@@ -133,6 +135,22 @@ impl Pipeline {
         Ok(at)
     }
 
+    /// Waits until the detector has read all that was sent.
+    async fn worked_off(&self) -> Result<()> {
+        if !self.settings.rekeys() {
+            return self.monitor.drained(Group::Detect, LIMIT).await;
+        }
+        self.monitor.drained(Group::Rekey, LIMIT).await?;
+        // The log of what was rekeyed ends with markers of transactions, which are never committed
+        // as read: only its records tell whether a group is at its end.
+        wait_until("every job to have read all that was rekeyed", LIMIT, || async {
+            let settings = self.settings.clone();
+            let behind = tokio::task::spawn_blocking(move || progress::jobs_behind(&settings)).await??;
+            Ok(behind.is_empty().then_some(()))
+        })
+        .await
+    }
+
     /// Stops the stream, waits until everything is worked off, and judges it; then stops the
     /// services.
     ///
@@ -141,7 +159,7 @@ impl Pipeline {
     /// [`Judgement::passed`].
     pub async fn finish(mut self) -> Result<(Judgement, Vec<Recovery>)> {
         self.fleet.stop(PRODUCER).await?;
-        self.monitor.drained(Group::Detect, LIMIT).await?;
+        self.worked_off().await?;
         let options = verify::Options {
             timeout: LIMIT,
             ..verify::Options::default()

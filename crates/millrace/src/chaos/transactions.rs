@@ -7,7 +7,7 @@ use millrace_catalog::{groups, topics};
 use millrace_kafka::admin::{Lookup, bounds};
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_kafka::topic_name;
-use millrace_settings::{Kafka, Settings};
+use millrace_settings::Settings;
 use rdkafka::consumer::BaseConsumer;
 
 use crate::wait::wait_until;
@@ -23,8 +23,8 @@ const CALL: Duration = Duration::from_secs(10);
 pub async fn lingering(settings: &Settings, limit: Duration) -> Result<Vec<String>> {
     let open = std::cell::RefCell::new(Vec::new());
     let waited = wait_until("the end of every transaction", limit, || async {
-        let kafka = settings.kafka.clone();
-        let found = tokio::task::spawn_blocking(move || look(&kafka)).await??;
+        let settings = settings.clone();
+        let found = tokio::task::spawn_blocking(move || look(&settings)).await??;
         let none = found.is_empty();
         open.replace(found);
         Ok(none.then_some(()))
@@ -37,7 +37,8 @@ pub async fn lingering(settings: &Settings, limit: Duration) -> Result<Vec<Strin
     }
 }
 
-fn look(kafka: &Kafka) -> Result<Vec<String>> {
+fn look(settings: &Settings) -> Result<Vec<String>> {
+    let (kafka, rekeys) = (&settings.kafka, settings.rekeys());
     let lookup = Lookup::connect(kafka)?;
     let reader = |isolation: &str| -> Result<BaseConsumer<LogBridge>> {
         let mut config = reader_config(kafka, &format!("{}millrace-chaos", kafka.topic_prefix))?;
@@ -46,7 +47,7 @@ fn look(kafka: &Kafka) -> Result<Vec<String>> {
     };
     let (stable, all) = (reader("read_committed")?, reader("read_uncommitted")?);
     let mut open = Vec::new();
-    for spec in topics(false) {
+    for spec in topics(rekeys) {
         let name = topic_name(kafka, spec.name);
         for partition in lookup.topic(&name)?.partitions {
             let end = |reader: &BaseConsumer<LogBridge>| {
@@ -61,7 +62,7 @@ fn look(kafka: &Kafka) -> Result<Vec<String>> {
             }
         }
     }
-    for group in groups(false) {
+    for group in groups(rekeys) {
         let (group, topics) = (topic_name(kafka, &group.name), &group.topics);
         for topic in topics {
             // An offset that a transaction is about to change is an error.

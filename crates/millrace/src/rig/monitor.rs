@@ -37,13 +37,23 @@ pub enum Group {
     Detect,
     /// The sink.
     Sink,
+    /// The job that rekeys, where transactions are rekeyed.
+    Rekey,
 }
 
+/// How many groups there are at most.
+pub(super) const GROUPS: usize = 5;
+
 impl Group {
-    /// All of them.
+    /// Those that every pipeline has.
     pub const ALL: [Self; 4] = [Self::Partial, Self::Merge, Self::Detect, Self::Sink];
     /// Those that read transactions and must never wait for Elasticsearch.
     pub const JOBS: [Self; 3] = [Self::Partial, Self::Merge, Self::Detect];
+
+    /// Those of a pipeline that rekeys, or does not.
+    pub(super) fn of(rekeys: bool) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(rekeys.then_some(Self::Rekey))
+    }
 
     /// The job, or the service of documents, that it is of.
     #[must_use]
@@ -53,6 +63,7 @@ impl Group {
             Self::Merge => payments::AGGREGATE_MERGE.name,
             Self::Detect => payments::DETECT.name,
             Self::Sink => Service::ElasticSink.name(),
+            Self::Rekey => payments::REKEY.name,
         }
     }
 }
@@ -76,7 +87,7 @@ impl Position {
 #[derive(Debug, Clone, Copy)]
 struct Look {
     at: SystemTime,
-    positions: [Option<Position>; Group::ALL.len()],
+    positions: [Option<Position>; GROUPS],
 }
 
 /// The state just before a fault.
@@ -84,9 +95,9 @@ struct Look {
 pub struct Mark {
     /// When.
     pub at: SystemTime,
-    ends: [i64; Group::ALL.len()],
+    ends: [i64; GROUPS],
     /// The lag at which a group is at the head.
-    levels: [i64; Group::ALL.len()],
+    levels: [i64; GROUPS],
 }
 
 impl Mark {
@@ -108,6 +119,7 @@ pub struct Monitor {
     /// A lag below this is none: two seconds of the stream, as groups commit once a second and ends
     /// move on meanwhile.
     slack: i64,
+    rekeys: bool,
 }
 
 impl Monitor {
@@ -130,6 +142,7 @@ impl Monitor {
             slack: i64::try_from(settings.producer.rate_per_s)?
                 .saturating_mul(2)
                 .max(100),
+            rekeys: settings.rekeys(),
         })
     }
 
@@ -160,9 +173,9 @@ impl Monitor {
     /// It takes longer than `limit`.
     pub async fn flows(&self, records: i64, limit: Duration) -> Result<()> {
         wait_until("a stream that flows", limit, || async {
-            let flows = Group::ALL.iter().all(|group| {
-                let least = if *group == Group::Detect { records } else { 1 };
-                self.position(*group)
+            let flows = Group::of(self.rekeys).all(|group| {
+                let least = if group == Group::Detect { records } else { 1 };
+                self.position(group)
                     .is_some_and(|position| position.committed >= least)
             });
             Ok(flows.then_some(()))
@@ -227,8 +240,8 @@ impl Monitor {
         let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let mut mark = Mark {
             at,
-            ends: [0; Group::ALL.len()],
-            levels: [self.slack; Group::ALL.len()],
+            ends: [0; GROUPS],
+            levels: [self.slack; GROUPS],
         };
         for look in looks.iter().filter(|look| look.at + BEFORE >= at) {
             for (index, position) in look.positions.iter().enumerate() {
@@ -257,7 +270,7 @@ impl Monitor {
     /// Where every group is, for an error.
     fn describe(&self) -> String {
         let mut parts = Vec::new();
-        for group in Group::ALL {
+        for group in Group::of(self.rekeys) {
             parts.push(match self.position(group) {
                 Some(Position { committed, end }) => format!("{group:?} at {committed} of {end}"),
                 None => format!("{group:?} unknown"),
@@ -318,7 +331,7 @@ mod tests {
     fn look(second: u64, committed: i64, end: i64) -> Look {
         Look {
             at: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
-            positions: [Some(Position { committed, end }); 4],
+            positions: [Some(Position { committed, end }); GROUPS],
         }
     }
 
@@ -326,8 +339,8 @@ mod tests {
     fn a_recovery_begins_with_the_first_look_of_a_steady_second() {
         let mark = Mark {
             at: SystemTime::UNIX_EPOCH + Duration::from_secs(10),
-            ends: [1_000; 4],
-            levels: [50; 4],
+            ends: [1_000; GROUPS],
+            levels: [50; GROUPS],
         };
         // Low at first, as nothing has come since the fault; then behind, back for a moment,
         // behind, and back.
@@ -345,7 +358,7 @@ mod tests {
         let since = SystemTime::UNIX_EPOCH + Duration::from_secs(15);
         assert_eq!(steady_since(&looks, &mark, &Group::ALL), Some(since));
         looks.push_back(Look {
-            positions: [None; 4],
+            positions: [None; GROUPS],
             ..look(17, 0, 0)
         });
         assert_eq!(

@@ -11,7 +11,7 @@ use millrace_settings::Settings;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::monitor::{Group, Position};
+use super::monitor::{GROUPS, Group, Position};
 
 type Client = BaseConsumer<LogBridge>;
 
@@ -20,7 +20,7 @@ const CALL: Duration = Duration::from_millis(1_500);
 
 /// A client for each group, and the partitions it reads.
 pub(super) struct Offsets {
-    groups: Vec<(Client, TopicPartitionList)>,
+    groups: Vec<(Group, Client, TopicPartitionList)>,
 }
 
 impl Offsets {
@@ -30,10 +30,10 @@ impl Offsets {
     /// The settings are wrong, or a topic is missing.
     pub(super) fn new(settings: &Settings) -> Result<Self> {
         let lookup = Lookup::connect(&settings.kafka)?;
-        let group = |group: Group| {
+        let reader = |reader: Group| {
             let mut groups = groups(settings.rekeys()).iter();
-            let found = groups.find(|found| found.reader == group.reader());
-            let group = found.with_context(|| format!("there is no group of {}", group.reader()))?;
+            let found = groups.find(|found| found.reader == reader.reader());
+            let group = found.with_context(|| format!("there is no group of {}", reader.reader()))?;
             let mut config = reader_config(&settings.kafka, &topic_name(&settings.kafka, &group.name))?;
             // What is committed is told at once, also while a transaction is about to change it;
             // and the end is the log's, not that of the last transaction that has ended.
@@ -46,17 +46,19 @@ impl Offsets {
                     list.add_partition_offset(&topic, partition.number, Offset::End)?;
                 }
             }
-            anyhow::Ok((client, list))
+            anyhow::Ok((reader, client, list))
         };
         Ok(Self {
-            groups: Group::ALL.into_iter().map(group).collect::<Result<_>>()?,
+            groups: Group::of(settings.rekeys()).map(reader).collect::<Result<_>>()?,
         })
     }
 
-    /// Where each group is; `None` where not every leader and coordinator answers.
-    pub(super) fn positions(&self) -> [Option<Position>; Group::ALL.len()] {
-        let mut positions = [None; Group::ALL.len()];
-        for (position, (client, list)) in positions.iter_mut().zip(&self.groups) {
+    /// Where each group is; `None` where not every leader and coordinator answers, or nothing is
+    /// rekeyed.
+    pub(super) fn positions(&self) -> [Option<Position>; GROUPS] {
+        let mut positions = [None; GROUPS];
+        for (group, client, list) in &self.groups {
+            let position = &mut positions[*group as usize];
             *position = look(client, list);
             if position.is_none() {
                 // librdkafka goes on asking the leader it has once heard of, and that may be the

@@ -22,5 +22,7 @@ pub const AGGREGATOR: Worker = Worker(Service::Aggregator, 1);
 pub const DETECTOR: Worker = Worker(Service::Detector, 1);
 /// The sink.
 pub const SINK: Worker = Worker(Service::ElasticSink, 1);
+/// The first of those that rekey, where transactions are rekeyed.
+pub const REKEY: Worker = Worker(Service::Rekey, 1);
 /// The first of each service that reads what the producer sends.
 pub const READERS: [Worker; 3] = [AGGREGATOR, DETECTOR, SINK];

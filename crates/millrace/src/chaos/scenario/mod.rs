@@ -1,5 +1,6 @@
 //! What is done for each fault. Every step waits for a condition, and each recovery is measured.
 
+mod rekey;
 mod servers;
 mod settings;
 mod snapshots;
@@ -22,10 +23,10 @@ pub async fn apply(fault: Fault, pipeline: &mut Pipeline) -> Result<()> {
 
 async fn act(fault: Fault, pipeline: &mut Pipeline) -> Result<()> {
     match fault {
-        Fault::WorkerKill => workers::kill(pipeline).await,
+        Fault::WorkerKill => workers::kill(pipeline, &workers::JOBS).await,
         Fault::WorkerLoss => workers::lose(pipeline).await,
         Fault::AllWorkersKill => workers::kill_all(pipeline).await,
-        Fault::WorkerPause => workers::pause(pipeline).await,
+        Fault::WorkerPause => workers::pause(pipeline, &workers::JOBS).await,
         Fault::WorkersJoinLeave => workers::join_and_leave(pipeline).await,
         Fault::BrokerKill => servers::kill_broker(pipeline).await,
         Fault::TwoBrokersKill => servers::kill_two_brokers(pipeline).await,
@@ -36,6 +37,7 @@ async fn act(fault: Fault, pipeline: &mut Pipeline) -> Result<()> {
         Fault::SnapshotsDeleted => snapshots::delete(pipeline).await,
         Fault::SnapshotsTorn => snapshots::tear(pipeline).await,
         Fault::SettingsChange => settings::change(pipeline).await,
+        Fault::RekeyKill => rekey::kill_and_pause(pipeline).await,
         Fault::RollingRestart => servers::restart_all(pipeline).await,
     }
 }

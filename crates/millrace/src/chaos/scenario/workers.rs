@@ -10,8 +10,11 @@ use crate::rig::monitor::Group;
 use crate::rig::worker::{READERS, Worker};
 use crate::wait::wait_until;
 
-/// The two services of the exactly-once jobs, and the groups that each carries.
-pub(super) const JOBS: [(Service, &[Group]); 2] = [
+/// A service of exactly-once jobs, and the groups that are at the head again when it has recovered.
+pub(super) type Job = (Service, &'static [Group]);
+
+/// The two services of every pipeline, and the groups that each carries.
+pub(super) const JOBS: [Job; 2] = [
     (Service::Detector, &[Group::Detect]),
     (Service::Aggregator, &[Group::Partial, Group::Merge]),
 ];
@@ -19,8 +22,8 @@ pub(super) const JOBS: [(Service, &[Group]); 2] = [
 const SESSION_MARGIN: Duration = Duration::from_secs(2);
 
 /// Each job's only worker dies and is started again at once, as a restart policy does.
-pub(super) async fn kill(pipeline: &mut Pipeline) -> Result<()> {
-    for (service, groups) in JOBS {
+pub(super) async fn kill(pipeline: &mut Pipeline, jobs: &[Job]) -> Result<()> {
+    for &(service, groups) in jobs {
         let worker = Worker(service, 1);
         let before = pipeline.mark();
         pipeline.fleet.kill(worker)?;
@@ -50,18 +53,23 @@ pub(super) async fn kill_all(pipeline: &mut Pipeline) -> Result<()> {
     Ok(())
 }
 
+/// Those of all these jobs.
+fn groups(jobs: &[Job]) -> Vec<Group> {
+    jobs.iter().flat_map(|(_, groups)| *groups).copied().collect()
+}
+
 /// Starts worker `number` of each job beside those that run, and waits until it has its share.
-async fn join(pipeline: &mut Pipeline, number: u8) -> Result<()> {
+async fn join(pipeline: &mut Pipeline, jobs: &[Job], number: u8) -> Result<()> {
     let before = pipeline.mark();
-    for (service, _) in JOBS {
+    for &(service, _) in jobs {
         pipeline.fleet.start(Worker(service, number), &[])?;
     }
-    for (service, _) in JOBS {
+    for &(service, _) in jobs {
         pipeline.fleet.ready(Worker(service, number)).await?;
         has_partitions(pipeline, Worker(service, number)).await?;
     }
     let what = format!("worker {number} of each job joining");
-    pipeline.recovered(what, before, &Group::JOBS, None).await?;
+    pipeline.recovered(what, before, &groups(jobs), None).await?;
     Ok(())
 }
 
@@ -89,19 +97,19 @@ async fn has_partitions(pipeline: &Pipeline, worker: Worker) -> Result<()> {
 
 /// From one worker of each job to three, and back to one that was not there at first.
 pub(super) async fn join_and_leave(pipeline: &mut Pipeline) -> Result<()> {
-    join(pipeline, 2).await?;
-    join(pipeline, 3).await?;
+    join(pipeline, &JOBS, 2).await?;
+    join(pipeline, &JOBS, 3).await?;
     leave(pipeline, 1).await?;
     leave(pipeline, 3).await?;
     // As the others find it.
-    join(pipeline, 1).await?;
+    join(pipeline, &JOBS, 1).await?;
     leave(pipeline, 2).await
 }
 
 /// One of two workers of each job dies for good: the other one takes its partitions over when the
 /// session has ended.
 pub(super) async fn lose(pipeline: &mut Pipeline) -> Result<()> {
-    join(pipeline, 2).await?;
+    join(pipeline, &JOBS, 2).await?;
     let before = pipeline.mark();
     for (service, _) in JOBS {
         pipeline.fleet.kill(Worker(service, 2))?;
@@ -110,41 +118,42 @@ pub(super) async fn lose(pipeline: &mut Pipeline) -> Result<()> {
     pipeline
         .recovered(what, before, &Group::JOBS, Some(Service::Detector))
         .await?;
-    join(pipeline, 2).await?;
+    join(pipeline, &JOBS, 2).await?;
     leave(pipeline, 2).await
 }
 
 /// One of two workers of each job hangs for longer than its session, and then wakes: it must
 /// neither commit nor stay outside.
-pub(super) async fn pause(pipeline: &mut Pipeline) -> Result<()> {
-    join(pipeline, 2).await?;
-    let zombies = JOBS.map(|(service, _)| Worker(service, 2));
+pub(super) async fn pause(pipeline: &mut Pipeline, jobs: &[Job]) -> Result<()> {
+    join(pipeline, jobs, 2).await?;
+    let groups = groups(jobs);
+    let zombies: Vec<_> = jobs.iter().map(|(service, _)| Worker(*service, 2)).collect();
     let before = pipeline.mark();
     let paused = SystemTime::now();
-    for zombie in zombies {
+    for &zombie in &zombies {
         pipeline.fleet.pause(zombie)?;
     }
     let what = "SIGSTOP of one of two workers, taken over by the other";
     pipeline
-        .recovered(what, before, &Group::JOBS, Some(Service::Detector))
+        .recovered(what, before, &groups, jobs.first().map(|(service, _)| *service))
         .await?;
-    let session = Duration::from_millis(
-        pipeline
-            .settings
-            .detector
-            .worker
-            .session_timeout_ms
-            .max(pipeline.settings.aggregator.worker.session_timeout_ms),
-    );
+    let settings = &pipeline.settings;
+    let workers = [
+        &settings.detector.worker,
+        &settings.aggregator.worker,
+        &settings.rekey.worker,
+    ];
+    let longest_ms = workers.map(|worker| worker.session_timeout_ms).into_iter().max();
+    let session = Duration::from_millis(longest_ms.unwrap_or_default());
     wait_until("the end of the session of those that hang", LIMIT, || async {
         Ok((paused.elapsed()? > session + SESSION_MARGIN).then_some(()))
     })
     .await?;
     let before = pipeline.mark();
-    for zombie in zombies {
+    for &zombie in &zombies {
         pipeline.fleet.resume(zombie)?;
     }
-    for zombie in zombies {
+    for &zombie in &zombies {
         let what = format!("{zombie} to notice that it was away");
         let sign = wait_until(&what, LIMIT, || async {
             let log = pipeline.fleet.log(zombie);
@@ -159,16 +168,16 @@ pub(super) async fn pause(pipeline: &mut Pipeline) -> Result<()> {
             pipeline.fleet.start(zombie, &[])?;
         }
     }
-    for zombie in zombies {
+    for &zombie in &zombies {
         rejoined(pipeline, zombie).await?;
     }
-    pipeline.recovered("SIGCONT", before, &Group::JOBS, None).await?;
+    pipeline.recovered("SIGCONT", before, &groups, None).await?;
     let before = pipeline.mark();
-    for zombie in zombies {
+    for &zombie in &zombies {
         stop_fenced(pipeline, zombie).await?;
     }
     pipeline
-        .recovered("the workers that hung leaving", before, &Group::JOBS, None)
+        .recovered("the workers that hung leaving", before, &groups, None)
         .await?;
     Ok(())
 }
