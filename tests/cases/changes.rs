@@ -215,7 +215,10 @@ pub(super) async fn thresholds_hold_after_retention(mut context: TestContext) ->
     let mut detector = start()?;
     detector.ready(port).await?;
     wait_until("four records in the detector", LIMIT, || async {
-        let consumed = millrace::metrics::sum(&metrics_text(port).await?, "millrace_records_consumed_total");
+        let consumed = millrace_telemetry::exposition::sum(
+            &metrics_text(port).await?,
+            "millrace_records_consumed_total",
+        );
         // After an abort they are counted once more.
         Ok((consumed >= Some(4.0)).then_some(()))
     })
@@ -231,7 +234,8 @@ pub(super) async fn thresholds_hold_after_retention(mut context: TestContext) ->
     send::send(&producer, &kafka, [purchase(4)], None, None)?;
     send::flush(&producer)?;
     topics::wait_for_records(&context.settings, topic::ANOMALIES, 1).await?;
-    let lost = millrace::metrics::sum(&metrics_text(port).await?, "millrace_lost_positions_total");
+    let lost =
+        millrace_telemetry::exposition::sum(&metrics_text(port).await?, "millrace_lost_positions_total");
     ensure!(lost == Some(0.0), "nothing is lost: {lost:?}");
     detector.kill()?;
     let mut detector = start()?;

@@ -1,8 +1,8 @@
-//! Faults under load, by the scenarios of `millrace chaos`: time is lost, and never a cent, an
+//! Faults under load, by the scenarios of `millrace-lab chaos`: time is lost, and never a cent, an
 //! alert or a duplicate.
 
 use anyhow::{Result, ensure};
-use millrace::chaos::{Fault, Pipeline, scenario};
+use millrace_lab::chaos::{Fault, Pipeline, scenario};
 use millrace_settings::MisplacedRecords;
 use millrace_tests::TestContext;
 use millrace_tests::checks::check_aggregates;

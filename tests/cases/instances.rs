@@ -1,7 +1,7 @@
 //! Processes whose names are the same, or would have been.
 
 use anyhow::{Context as _, Result, ensure};
-use millrace::metrics;
+use millrace_telemetry::exposition;
 use millrace_tests::pipeline::{self, LIMIT, hasten};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, wait_until};
@@ -103,7 +103,7 @@ async fn held(port: u16) -> Result<f64> {
     let Ok(text) = pipeline::metrics_text(port).await else {
         return Ok(0.0);
     };
-    Ok(metrics::samples(&text, "millrace_assigned_partitions")
+    Ok(exposition::samples(&text, "millrace_assigned_partitions")
         .filter(|sample| sample.label("operator") == Some("aggregate-partial"))
         .map(|sample| sample.value)
         .sum())

@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use millrace::metrics;
 use millrace_catalog::{payments::topic, topic_spec};
 use millrace_kafka::client::{Properties, consumer_config};
 use millrace_kafka::topic_name;
 use millrace_settings::{Kafka, Settings};
+use millrace_telemetry::exposition;
 use millrace_tests::pipeline::{self, LIMIT, hasten};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, wait_until};
@@ -69,7 +69,7 @@ pub(super) async fn is_found_for_every_partition(mut context: TestContext) -> Re
 /// How many partitions the detector has.
 async fn held_by(settings: &Settings) -> Result<usize> {
     let text = pipeline::metrics_text(settings.detector.metrics_port).await?;
-    let held: f64 = metrics::samples(&text, "millrace_assigned_partitions")
+    let held: f64 = exposition::samples(&text, "millrace_assigned_partitions")
         .map(|sample| sample.value)
         .sum();
     Ok(held as usize)

@@ -85,7 +85,8 @@ pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context:
     context.settings.aggregator.worker.lost_position = LostPosition::Continue;
     let mut aggregator = Service::start(&context, "goes-on", &["service", "aggregator"])?;
     aggregator.ready(port).await?;
-    let lost = millrace::metrics::sum(&metrics_text(port).await?, "millrace_lost_positions_total");
+    let lost =
+        millrace_telemetry::exposition::sum(&metrics_text(port).await?, "millrace_lost_positions_total");
     ensure!(
         lost == Some(0.0),
         "with the right offset nothing is lost: {lost:?}"
@@ -146,7 +147,7 @@ pub(super) async fn a_replay_waits_for_what_its_control_topic_hides(mut context:
 /// Every partition of both stages was found again, and none given up.
 async fn all_are_recovered(port: u16) -> Result<()> {
     let text = metrics_text(port).await?;
-    let sum = |name: &str| millrace::metrics::sum(&text, name);
+    let sum = |name: &str| millrace_telemetry::exposition::sum(&text, name);
     // A restore that had to wait, for a broker or a transaction's end, counts once more.
     let recovered = sum("millrace_recovered_positions_total");
     ensure!(

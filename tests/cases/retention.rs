@@ -1,9 +1,9 @@
 //! A log whose beginning retention has deleted, and with it what a recovery needs.
 
 use anyhow::{Result, ensure};
-use millrace::metrics;
 use millrace_catalog::payments::topic;
 use millrace_settings::LostPosition;
+use millrace_telemetry::exposition;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, sample, send, topics, wait_until};
@@ -41,7 +41,7 @@ pub(super) async fn a_lost_beginning_is_no_silent_loss(mut context: TestContext)
     detector.ready(port).await?;
     wait_until("the counted loss", LIMIT, || async {
         let text = pipeline::metrics_text(port).await?;
-        let lost = metrics::sum(&text, "millrace_lost_positions_total");
+        let lost = exposition::sum(&text, "millrace_lost_positions_total");
         Ok(lost.filter(|lost| *lost > 0.0).map(drop))
     })
     .await?;
@@ -62,7 +62,7 @@ pub(super) async fn an_overtaken_sink_tells_what_it_missed(context: TestContext)
     sink.ready(port).await?;
     wait_until("the sink to have read all", LIMIT, || async {
         let text = pipeline::metrics_text(port).await?;
-        let consumed = metrics::sum(&text, "millrace_records_consumed_total");
+        let consumed = exposition::sum(&text, "millrace_records_consumed_total");
         Ok(consumed.filter(|consumed| *consumed >= 200.0).map(drop))
     })
     .await?;
@@ -83,7 +83,7 @@ pub(super) async fn an_overtaken_sink_tells_what_it_missed(context: TestContext)
     sink.ready(port).await?;
     wait_until("the count of what the sink has missed", LIMIT, || async {
         let text = pipeline::metrics_text(port).await?;
-        let overtaken = metrics::sum(&text, "millrace_overtaken_offsets_total");
+        let overtaken = exposition::sum(&text, "millrace_overtaken_offsets_total");
         Ok((overtaken == Some(missed as f64)).then_some(()))
     })
     .await?;

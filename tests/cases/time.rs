@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
-use millrace::metrics;
 use millrace_catalog::{payments::topic, topics};
 use millrace_codec::TransactionReader;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
+use millrace_telemetry::exposition;
 use millrace_tests::checks::{check_aggregates, check_undisturbed, source};
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
@@ -164,7 +164,7 @@ async fn told_of_open_transactions(port: u16) -> Result<()> {
         LIMIT,
         || async {
             let text = pipeline::metrics_text(port).await?;
-            let held_back = metrics::samples(&text, "millrace_open_transaction_seconds")
+            let held_back = exposition::samples(&text, "millrace_open_transaction_seconds")
                 .filter(|sample| sample.label("operator") == Some("aggregate-partial"))
                 .filter(|sample| sample.value > 3.0);
             Ok((held_back.count() == 5).then_some(()))
@@ -195,7 +195,7 @@ pub(super) async fn producers_stamps_bound_nothing(mut context: TestContext) -> 
         service.ready(port).await?;
         wait_until("a count of what producers have stamped", LIMIT, || async {
             let text = pipeline::metrics_text(port).await?;
-            let count = metrics::sum(&text, "millrace_create_time_records_total");
+            let count = exposition::sum(&text, "millrace_create_time_records_total");
             // What is read again after a commit that failed counts again.
             Ok(count.filter(|count| *count >= stamped as f64).map(drop))
         })

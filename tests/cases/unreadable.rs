@@ -1,11 +1,11 @@
 //! Compressed batches: of every codec, and one that a client cannot read.
 
 use anyhow::{Context as _, Result, ensure};
-use millrace::metrics;
 use millrace_catalog::payments::topic;
 use millrace_domain::Transaction;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
+use millrace_telemetry::exposition;
 use millrace_tests::checks::check_aggregates;
 use millrace_tests::pipeline::{self, LIMIT};
 use millrace_tests::service::Service;
@@ -108,7 +108,7 @@ async fn tells_of_the_place(context: &TestContext, name: &str, port: u16) -> Res
         let Ok(text) = pipeline::metrics_text(port).await else {
             return Ok(None);
         };
-        let consumed: f64 = metrics::samples(&text, "millrace_records_consumed_total")
+        let consumed: f64 = exposition::samples(&text, "millrace_records_consumed_total")
             .filter(|sample| sample.label("operator") != Some("aggregate-merge"))
             .map(|sample| sample.value)
             .sum();
@@ -126,7 +126,7 @@ async fn tells_of_the_place(context: &TestContext, name: &str, port: u16) -> Res
     })
     .await?;
     let text = pipeline::metrics_text(port).await?;
-    let unreadable: Vec<_> = metrics::samples(&text, "millrace_unreadable_seconds").collect();
+    let unreadable: Vec<_> = exposition::samples(&text, "millrace_unreadable_seconds").collect();
     ensure!(
         unreadable.len() == 1 && unreadable[0].label("partition") == Some("0"),
         "one partition: {unreadable:?}"

@@ -116,7 +116,7 @@ fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record]) -> 
 /// # Errors
 /// Something differs, or a log cannot be read.
 pub async fn check_undisturbed(context: &TestContext) -> Result<()> {
-    for difference in millrace::repeat::all(&context.settings).await? {
+    for difference in millrace_verify::repeat::all(&context.settings).await? {
         ensure!(difference.is_none(), "{difference}");
         eprintln!("as undisturbed: {difference}");
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, try_join_all};
-use millrace::chaos::Cluster;
-use millrace::chaos::cluster::nodes;
+use millrace_lab::chaos::Cluster;
+use millrace_lab::chaos::cluster::nodes;
 use millrace_stack::{Node, Ports, quorum};
 
 mod run;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use millrace::chaos::Cluster;
-use millrace::rig::apart::set_apart;
+use millrace_lab::chaos::Cluster;
+use millrace_lab::harness::apart::set_apart;
 use millrace_settings::Settings;
 use tempfile::TempDir;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use millrace::chaos::Cluster;
+use millrace_lab::chaos::Cluster;
 use millrace_settings::Settings;
 use millrace_stack::{LocalStack, Node, Ports, Progress, StackOptions};
 use tempfile::TempDir;

@@ -33,4 +33,4 @@ pub mod verification;
 
 pub use context::TestContext;
 pub use environment::Environment;
-pub use millrace::wait::wait_until;
+pub use millrace_lab::wait::wait_until;

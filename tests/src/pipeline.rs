@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use millrace::metrics::{self, Sample};
 use millrace_catalog as catalog;
 use millrace_codec::{RegistryConfig, SchemaFetcher};
 use millrace_settings::Settings;
+use millrace_telemetry::exposition::{self, Sample};
 
 use crate::service::Service;
 use crate::{TestContext, topics};
@@ -99,7 +99,7 @@ impl Pipeline {
     pub async fn metric(&self, name: &str, metric: &str, operator: Option<&str>) -> Result<f64> {
         let text = metrics_text(self.part(name)?.port).await?;
         let is_wanted = |sample: &Sample<'_>| operator.is_none() || sample.label("operator") == operator;
-        let wanted = metrics::samples(&text, metric).filter(is_wanted);
+        let wanted = exposition::samples(&text, metric).filter(is_wanted);
         Ok(wanted.map(|sample| sample.value).sum())
     }
 
@@ -120,11 +120,16 @@ impl Pipeline {
     }
 }
 
-/// Short windows, as `millrace chaos` has them, with sessions and transactions that a busy machine
-/// keeps up: a worker that had no processor for longer would end, and no test counts on that.
+/// Short windows, as `millrace-lab chaos` has them, with sessions and transactions that a busy
+/// machine keeps up: a worker that had no processor for longer would end, and no test counts on
+/// that.
 pub fn hasten(settings: &mut Settings) {
-    millrace::chaos::hasten(settings);
-    for worker in [&mut settings.aggregator.worker, &mut settings.detector.worker] {
+    millrace_lab::chaos::hasten(settings);
+    for worker in [
+        &mut settings.aggregator.worker,
+        &mut settings.detector.worker,
+        &mut settings.rekey.worker,
+    ] {
         worker.session_timeout_ms = 25_000;
         worker.transaction_timeout_ms = 20_000;
         worker.drain_timeout_ms = 10_000;

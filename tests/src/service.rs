@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use millrace::chaos::Program;
+use millrace_lab::chaos::Program;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

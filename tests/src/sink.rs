@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use millrace::metrics;
 use millrace_catalog::{dead_letter, payments::topic};
 use millrace_domain::Transaction;
 use millrace_settings::Settings;
+use millrace_telemetry::exposition;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::Value;
@@ -89,7 +89,7 @@ impl Sink {
     pub async fn metric(&self, name: &str, value: &str) -> Result<f64> {
         let text = metrics_text(self.port).await?;
         let labels = ["index", "outcome", "reason"];
-        let wanted = metrics::samples(&text, name).filter(|sample| {
+        let wanted = exposition::samples(&text, name).filter(|sample| {
             value.is_empty() || labels.iter().any(|label| sample.label(label) == Some(value))
         });
         Ok(wanted.map(|sample| sample.value).sum())

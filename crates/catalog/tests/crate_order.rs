@@ -8,7 +8,9 @@ use serde_json::Value;
 /// From the top down; a crate may depend on those of lower rows.
 const ORDER: &[&[&str]] = &[
     &["millrace-tests"],
+    &["millrace-lab"],
     &["millrace"],
+    &["millrace-verify"],
     &[
         "millrace-producer",
         "millrace-rekey",

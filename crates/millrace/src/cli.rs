@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, chaos, dlq, dotenv, down, health, init, map, service, status, up, verify};
+use crate::{dlq, dotenv, down, health, init, lab, map, service, status, up, verify};
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
 #[derive(Debug, Parser)]
@@ -34,10 +34,12 @@ pub enum Command {
     Verify(verify::Command),
     /// List dead letters and late records, show them, and send them again
     Dlq(dlq::Options),
-    /// Do faults to a pipeline under load, and show that nothing is lost or doubled
-    Chaos(chaos::Options),
-    /// Measure how fast each part is, against the project's targets
-    Bench(bench::Options),
+    /// Do faults to a pipeline under load, and show that nothing is lost or doubled, by
+    /// millrace-lab beside this program
+    Chaos(lab::Arguments),
+    /// Measure how fast each part is, against the project's targets, by millrace-lab beside this
+    /// program
+    Bench(lab::Arguments),
     /// Propose a mapping for a file of transactions, from its columns and first rows
     Map(map::Options),
     /// Write the .env that Docker Compose reads
@@ -79,20 +81,17 @@ mod tests {
     }
 
     #[test]
-    fn chaos_needs_faults_that_there_are() {
-        let refused = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
-        assert!(
-            Cli::try_parse_from("millrace chaos --fault worker-kill,broker-kill --rate 50000".split(' '))
-                .is_ok()
-        );
-        assert!(Cli::try_parse_from("millrace chaos --all".split(' ')).is_ok());
-        assert!(refused("millrace chaos").contains("--fault"));
-        let unknown = refused("millrace chaos --fault worker-kil");
-        assert!(
-            unknown.contains("worker-kil'") && unknown.contains("snapshots-torn"),
-            "{unknown}"
-        );
-        assert!(refused("millrace chaos --all --fault worker-kill").contains("cannot be used with"));
-        assert!(refused("millrace chaos --all --rate 5").contains("100"));
+    fn the_labs_arguments_are_its_own() {
+        for line in [
+            "millrace --config c.yml chaos --all --rate 500",
+            "millrace chaos --config c.yml --all --rate 500",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            let given = format!("{:?}", cli.command);
+            assert!(given.contains(r#"["--all", "--rate", "500"]"#), "{line}: {given}");
+            assert_eq!(cli.config, Some(PathBuf::from("c.yml")), "{line}");
+        }
+        let cli = Cli::try_parse_from("millrace bench --help".split(' ')).unwrap();
+        assert!(format!("{:?}", cli.command).contains("--help"));
     }
 }

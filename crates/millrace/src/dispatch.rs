@@ -8,24 +8,30 @@ use millrace_settings::{LogFormat, Settings};
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command};
-use crate::{bench, chaos, dlq, dotenv, down, health, init, map, service, status, up, verify};
+use crate::{dlq, dotenv, down, health, init, lab, map, service, status, up, verify};
 
 /// Runs the command of this process's arguments; returns the status to exit with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    run(command(Cli::parse()))
+}
+
+/// Runs a command to its end; returns the status to exit with, and reports an error.
+pub fn run(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let outcome = Runtime::new()
         .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(run(cli)));
+        .and_then(|runtime| runtime.block_on(command));
     outcome.unwrap_or_else(|error| {
         process::report(&error);
         ExitCode::FAILURE
     })
 }
 
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
     // A broken configuration must keep nobody from stopping or asking.
     let command = match cli.command {
+        Command::Chaos(given) => match lab::command("chaos", cli.config.as_deref(), &given)? {},
+        Command::Bench(given) => match lab::command("bench", cli.config.as_deref(), &given)? {},
         Command::Down(options) => return down::command(&options).await,
         Command::Health(options) => return health::command(&options).await,
         Command::Map(options) => return map::command(&options),
@@ -41,17 +47,20 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Init(options) => init::command(&settings, &options).await,
         Command::Verify(options) => verify::command(&settings, &options).await,
         Command::Dlq(options) => dlq::command(&settings, &options).await,
-        Command::Chaos(options) => chaos::command(settings, options).await,
-        Command::Bench(options) => bench::command(settings, options).await,
         Command::Env(options) => dotenv::command(&settings, &options),
         Command::Service(options) => Ok(process::exit_code(service::command(settings, options).await)),
-        Command::Down(_) | Command::Health(_) | Command::Map(_) => Ok(ExitCode::SUCCESS),
+        Command::Down(_) | Command::Health(_) | Command::Map(_) | Command::Chaos(_) | Command::Bench(_) => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
 /// Warnings as text: the commands print what they have to say themselves. librdkafka's own warnings
 /// repeat what the commands' errors say, once for each broker and second.
-fn log_for_a_person(settings: &Settings) -> anyhow::Result<()> {
+///
+/// # Errors
+/// A log was set up before.
+pub fn log_for_a_person(settings: &Settings) -> anyhow::Result<()> {
     let mut telemetry = settings.telemetry.clone();
     telemetry.log_level = "warn,librdkafka=off,rdkafka=off".to_owned();
     telemetry.log_format = LogFormat::Text;

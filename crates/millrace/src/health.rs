@@ -23,7 +23,7 @@ pub struct Options {
 /// No answer came within the timeout.
 #[allow(clippy::print_stderr, reason = "the command's output")]
 pub async fn command(options: &Options) -> anyhow::Result<ExitCode> {
-    let client = crate::http::client(options.timeout)?;
+    let client = millrace_http::local_client(options.timeout)?;
     let answer = client.get(options.url.clone()).send().await;
     let answer = answer.with_context(|| format!("{} does not answer", options.url))?;
     let status = answer.status();

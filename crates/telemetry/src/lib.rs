@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod exposition;
 mod health;
 mod logs;
 pub mod metrics;

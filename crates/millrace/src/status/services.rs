@@ -11,9 +11,9 @@ use reqwest::Client;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::metrics;
 use crate::up::url;
-use crate::verify::misplaced::METRIC as MISPLACED;
+use millrace_telemetry::exposition;
+use millrace_verify::misplaced::METRIC as MISPLACED;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const WATERMARK_LAG: &str = "millrace_watermark_lag_seconds";
@@ -73,7 +73,7 @@ pub(super) struct Watermark {
 
 /// Asks everything at once.
 pub(super) async fn look(settings: &Settings) -> anyhow::Result<(Vec<Part>, Vec<Watermark>)> {
-    let http = crate::http::client(TIMEOUT).context("cannot make an HTTP client")?;
+    let http = millrace_http::local_client(TIMEOUT).context("cannot make an HTTP client")?;
     let (mut parts, services, optional, watermarks) = tokio::join!(
         servers(&http, settings),
         futures::future::join_all(
@@ -193,7 +193,7 @@ fn silent(service: Service, address: &str, reason: String) -> Part {
 fn misplaced(text: &str) -> String {
     let mut reasons = Vec::new();
     let mut records = 0.0;
-    for sample in metrics::samples(text, MISPLACED).filter(|sample| sample.value > 0.0) {
+    for sample in exposition::samples(text, MISPLACED).filter(|sample| sample.value > 0.0) {
         records += sample.value;
         reasons.push(format!(
             "{} {}",
@@ -255,19 +255,19 @@ async fn watermarks(http: &Client, settings: &Settings) -> Vec<Watermark> {
 
 fn parse_watermarks(text: &str, now_ms: i64) -> Vec<Watermark> {
     let mut lags: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for sample in metrics::samples(text, WATERMARK_LAG) {
+    for sample in exposition::samples(text, WATERMARK_LAG) {
         if let Some(operator) = sample.label("operator") {
             lags.entry(operator).or_default().push(sample.value);
         }
     }
     let of_operator = |metric: &'static str, operator: &str| {
-        metrics::samples(text, metric)
+        exposition::samples(text, metric)
             .filter(|sample| sample.label("operator") == Some(operator))
             .map(|sample| sample.value)
             .reduce(|a, b| a + b)
     };
     let open_transaction = |operator: &str| {
-        metrics::samples(text, OPEN_TRANSACTION)
+        exposition::samples(text, OPEN_TRANSACTION)
             .filter(|sample| sample.label("operator") == Some(operator) && sample.value > 0.0)
             .map(|sample| sample.value)
             .reduce(f64::max)

@@ -20,7 +20,6 @@ use super::summary::Summary;
 use super::{Options, Wake, conclude, ports};
 use crate::init::{self, Outcome};
 use crate::state::State;
-use crate::verify;
 
 const LEFTOVER_TIMEOUT: Duration = Duration::from_secs(20);
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -155,7 +154,7 @@ struct Pipeline<'a> {
 impl Pipeline<'_> {
     /// Everything between the start and the stop of the stack. The verification's report, where it
     /// came to one.
-    async fn run(&mut self) -> anyhow::Result<Option<verify::Report>> {
+    async fn run(&mut self) -> anyhow::Result<Option<millrace_verify::Report>> {
         let shutdown = self.shutdown;
         tokio::select! {
             initialised = self.init() => initialised?,
@@ -301,7 +300,7 @@ impl Pipeline<'_> {
         }
     }
 
-    async fn drain_and_verify(&mut self) -> anyhow::Result<Option<verify::Report>> {
+    async fn drain_and_verify(&mut self) -> anyhow::Result<Option<millrace_verify::Report>> {
         if self.services.is_running(Service::Producer) {
             self.reporter.line("the time is up: stopping the producer");
         }
@@ -311,14 +310,14 @@ impl Pipeline<'_> {
         }
         self.reporter
             .line("waiting for the last windows to close, and verifying");
-        let options = verify::Options {
+        let options = millrace_verify::Options {
             timeout: self.options.drain_timeout,
-            ..verify::Options::default()
+            ..millrace_verify::Options::default()
         };
         let (settings, shutdown) = (self.settings, self.shutdown);
         let verification = async {
             tokio::select! {
-                report = verify::run(settings, &options) => report.map(Some),
+                report = millrace_verify::run(settings, &options) => report.map(Some),
                 () = shutdown.wait() => Ok(None),
             }
         };

@@ -23,7 +23,6 @@ use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
 use crate::state::{DEFAULT_DIR, State};
-use crate::verify;
 use feed::Feed;
 use reporter::Reporter;
 pub(crate) use services::url;
@@ -127,7 +126,7 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
 }
 
 /// Prints a verification's report and says how `up --for` ends.
-fn conclude(reporter: &Reporter, report: &verify::Report) -> ExitCode {
+fn conclude(reporter: &Reporter, report: &millrace_verify::Report) -> ExitCode {
     reporter.clear();
     reporter.print(&report.to_table().to_string());
     report.outcome.exit_code()

@@ -53,7 +53,7 @@ pub(super) struct Services<'a> {
 
 impl<'a> Services<'a> {
     pub(super) fn new(settings: &'a Settings, state: &'a State, feed: Feed) -> anyhow::Result<Self> {
-        let http = crate::http::client(Duration::from_secs(3))?;
+        let http = millrace_http::local_client(Duration::from_secs(3))?;
         Ok(Self {
             settings,
             state,

@@ -8,7 +8,7 @@ use millrace_settings::Settings;
 use reqwest::Client;
 
 use super::services::url;
-use crate::metrics;
+use millrace_telemetry::exposition;
 
 /// A slow answer must not hold up the watch over the processes.
 const TIMEOUT: Duration = Duration::from_millis(700);
@@ -25,7 +25,7 @@ impl<'a> Summary<'a> {
     pub(super) fn new(settings: &'a Settings) -> anyhow::Result<Self> {
         Ok(Self {
             settings,
-            http: crate::http::client(TIMEOUT)?,
+            http: millrace_http::local_client(TIMEOUT)?,
             last: None,
         })
     }
@@ -41,29 +41,29 @@ impl<'a> Summary<'a> {
         };
         let (producer, aggregator) = (of(Service::Producer), of(Service::Aggregator));
         let mut parts = Vec::new();
-        if let Some(acknowledged) = metrics::sum(producer, "millrace_producer_acknowledged_total") {
+        if let Some(acknowledged) = exposition::sum(producer, "millrace_producer_acknowledged_total") {
             let rate = self
                 .rate(acknowledged)
                 .map_or_else(String::new, |rate| format!(" ({}/s)", count(rate)));
             parts.push(format!("{} acknowledged{rate}", count(acknowledged)));
         }
-        let closed = metrics::samples(aggregator, "millrace_windows_closed_total")
+        let closed = exposition::samples(aggregator, "millrace_windows_closed_total")
             .filter(|sample| sample.label("operator") == Some("aggregate-merge"))
             .map(|sample| sample.value)
             .sum::<f64>();
         if !aggregator.is_empty() {
             parts.push(format!("{} windows closed", count(closed)));
         }
-        if let Some(alerts) = metrics::sum(of(Service::Detector), "millrace_anomalies_total") {
+        if let Some(alerts) = exposition::sum(of(Service::Detector), "millrace_anomalies_total") {
             parts.push(format!("{} anomalies", count(alerts)));
         }
-        if let Some(documents) = metrics::sum(of(Service::ElasticSink), "millrace_sink_documents_total") {
+        if let Some(documents) = exposition::sum(of(Service::ElasticSink), "millrace_sink_documents_total") {
             parts.push(format!("{} documents", count(documents)));
         }
         let lag = texts
             .iter()
             .flatten()
-            .filter_map(|text| metrics::sum(text, "millrace_consumer_lag_records"))
+            .filter_map(|text| exposition::sum(text, "millrace_consumer_lag_records"))
             .fold(None, |most: Option<f64>, lag| {
                 Some(most.map_or(lag, |most| most.max(lag)))
             });

@@ -1,0 +1,186 @@
+//! Reading a topic from its start to its end, and later what has come since.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use millrace_domain::texts::InFlight;
+use millrace_kafka::admin::bounds;
+use millrace_kafka::client::{LogBridge, reader_config};
+use millrace_settings::Kafka;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+/// How long the brokers may be silent.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// A topic's committed records. It joins no group, so it disturbs nobody.
+pub struct TopicLog {
+    consumer: BaseConsumer<LogBridge>,
+    topic: String,
+    /// The next offset of each partition; `None` before its first record.
+    next: BTreeMap<i32, Option<i64>>,
+}
+
+/// What a topic has, by word of its leaders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// Offsets that are there: records, aborted ones and markers of transactions included.
+    pub length: u64,
+    /// Partitions whose beginning retention, or somebody, has removed.
+    pub truncated: BTreeSet<i32>,
+    /// Offsets that are gone.
+    pub removed: u64,
+}
+
+impl TopicLog {
+    /// Opens a topic.
+    ///
+    /// # Errors
+    /// The settings are wrong, the brokers are away, or there is no such topic.
+    pub fn open(kafka: &Kafka, topic: String) -> anyhow::Result<Self> {
+        let group = format!("{}millrace-verify", kafka.topic_prefix);
+        let consumer: BaseConsumer<LogBridge> =
+            reader_config(kafka, &group)?.create_with_context(LogBridge)?;
+        let metadata = consumer
+            .fetch_metadata(Some(&topic), SILENCE)
+            .with_context(|| format!("Kafka at {} does not answer", kafka.bootstrap_servers))?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let partitions = found.map_or(&[][..], rdkafka::metadata::MetadataTopic::partitions);
+        if partitions.is_empty() {
+            bail!("there is no topic {topic}: `millrace init` creates it");
+        }
+        let next = partitions
+            .iter()
+            .map(|partition| (partition.id(), None))
+            .collect();
+        Ok(Self {
+            consumer,
+            topic,
+            next,
+        })
+    }
+
+    /// Number of partitions when it was opened.
+    pub fn partitions(&self) -> i32 {
+        i32::try_from(self.next.len()).unwrap_or(i32::MAX)
+    }
+
+    /// The topic's full name.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Where the partitions start and end.
+    ///
+    /// # Errors
+    /// The brokers are away.
+    pub fn extent(&self) -> anyhow::Result<Extent> {
+        let mut extent = Extent {
+            length: 0,
+            truncated: BTreeSet::new(),
+            removed: 0,
+        };
+        for &partition in self.next.keys() {
+            let (low, high) = bounds(&self.consumer, &self.topic, partition, SILENCE)
+                .with_context(|| format!("cannot get the offsets of {}-{partition}", self.topic))?;
+            extent.length += high.saturating_sub(low).unsigned_abs();
+            extent.removed += low.unsigned_abs();
+            if low > 0 {
+                extent.truncated.insert(partition);
+            }
+        }
+        Ok(extent)
+    }
+
+    /// Hands over every committed record that was not handed over before, up to the end of each
+    /// partition. The texts of long ids are there as long as `take` has the record, unless somebody
+    /// [holds](millrace_domain::texts::Held) them.
+    ///
+    /// # Errors
+    /// The brokers are away, or `take` fails.
+    pub fn read_new(
+        &mut self,
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut next = std::mem::take(&mut self.next);
+        let positions = next
+            .iter()
+            .map(|(&partition, next)| (partition, next.map_or(Offset::Beginning, Offset::Offset)));
+        let read = self.read(positions.collect(), |message| {
+            take(message)?;
+            next.insert(message.partition(), Some(message.offset() + 1));
+            Ok(true)
+        });
+        self.next = next;
+        read
+    }
+
+    /// Those of `offsets` at or after which the partition has a committed record: what a group that
+    /// has committed them has not read.
+    ///
+    /// # Errors
+    /// The brokers are away.
+    pub fn with_records_from(
+        &self,
+        offsets: impl IntoIterator<Item = (i32, Option<i64>)>,
+    ) -> anyhow::Result<BTreeSet<i32>> {
+        let offsets = offsets
+            .into_iter()
+            .map(|(partition, offset)| (partition, offset.map_or(Offset::Beginning, Offset::Offset)));
+        let mut found = BTreeSet::new();
+        self.read(offsets.collect(), |message| {
+            found.insert(message.partition());
+            Ok(false)
+        })?;
+        Ok(found)
+    }
+
+    /// Reads from these positions; a partition to its end, or until `take` has enough of it.
+    fn read(
+        &self,
+        positions: BTreeMap<i32, Offset>,
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let mut assignment = TopicPartitionList::new();
+        for (&partition, &offset) in &positions {
+            assignment.add_partition_offset(&self.topic, partition, offset)?;
+        }
+        // A new assignment makes the end of each partition known again.
+        self.consumer.assign(&assignment)?;
+        let mut reading: BTreeSet<i32> = positions.into_keys().collect();
+        let mut last_sign = Instant::now();
+        let mut last_error = None;
+        while !reading.is_empty() {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    let partition = message.partition();
+                    // Of a long id, what is made of a record keeps the hash: a log has any number.
+                    let _round = InFlight::begin();
+                    if reading.contains(&partition) && !take(&message)? {
+                        reading.remove(&partition);
+                    }
+                    last_sign = Instant::now();
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    reading.remove(&partition);
+                    last_sign = Instant::now();
+                }
+                Some(Err(error)) => last_error = Some(error),
+                None => {}
+            }
+            if last_sign.elapsed() > SILENCE {
+                let why = last_error.map_or_else(String::new, |error| format!(": {error}"));
+                bail!(
+                    "no answer from Kafka for {} s while reading {}{why}",
+                    SILENCE.as_secs(),
+                    self.topic
+                );
+            }
+        }
+        self.consumer.unassign()?;
+        Ok(())
+    }
+}
