@@ -40,7 +40,8 @@ pub(super) fn behind(settings: &Settings) -> anyhow::Result<Behind> {
     Ok(behind)
 }
 
-/// As [`behind`], of every job: nothing that one of these makes is missing for good.
+/// The jobs that have not read all there is, each as `GROUP on TOPIC, partitions 0, 2`: nothing
+/// that one of these makes is missing for good.
 ///
 /// # Errors
 /// The brokers do not answer.
