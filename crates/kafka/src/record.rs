@@ -73,7 +73,7 @@ impl InputRecord<'_> {
 /// One record to be written in the current transaction.
 #[derive(Debug, Clone, Copy)]
 pub struct OutputRecord<'a> {
-    /// Topic to write to, by its full name, as [`millrace_kafka::topic_name`] makes it.
+    /// Topic to write to, by its full name, as [`crate::topic_name`] makes it.
     pub topic: &'a str,
     /// A fixed partition; `None` leaves it to murmur2 of the key.
     pub partition: Option<i32>,
