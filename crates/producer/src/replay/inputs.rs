@@ -94,6 +94,11 @@ impl Inputs {
         }
     }
 
+    /// The cells of the last row, in the order of the mapping's columns.
+    pub(super) fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
     /// The file, place and content of the last row.
     pub(super) fn last(&self) -> Option<(&Path, (&'static str, u64), Raw)> {
         let rows = self.rows.as_ref()?;

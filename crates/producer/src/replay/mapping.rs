@@ -137,6 +137,13 @@ impl Mapping {
         &self.columns
     }
 
+    /// The mapping with more columns, after its own: labels, which are no field of a transaction.
+    #[must_use]
+    pub(super) fn with_columns(mut self, more: &[String]) -> Self {
+        self.columns.extend_from_slice(more);
+        self
+    }
+
     /// Opens a file for this mapping.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ mod rows;
 mod sort;
 mod source;
 mod time;
+mod transactions;
 mod value;
 
 pub use field::RowError;
@@ -36,6 +37,7 @@ pub use raw::Raw;
 pub use rows::{Cell, FileFormat, Rows};
 pub use source::{Replay, ReplayCounts, ReplayOptions, check};
 pub use time::parse_time;
+pub use transactions::{Transactions, visit};
 
 #[cfg(test)]
 mod case_tests;
@@ -51,3 +53,5 @@ mod order_tests;
 mod parquet_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transactions_tests;
