@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{dlq, dotenv, down, health, init, lab, map, service, status, up, verify};
+use crate::{
+    detect, dlq, dotenv, down, evaluate, health, init, lab, map, rules, service, status, up, verify,
+};
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
 #[derive(Debug, Parser)]
@@ -42,6 +44,12 @@ pub enum Command {
     Bench(lab::Arguments),
     /// Propose a mapping for a file of transactions, from its columns and first rows
     Map(map::Options),
+    /// Check files of fraud rules, and list them
+    Rules(rules::Options),
+    /// Run fraud rules over files of transactions, without a server: alerts as NDJSON
+    Detect(detect::Options),
+    /// Measure fraud rules over files of transactions that have labels, without a server
+    Evaluate(evaluate::Options),
     /// Write the .env that Docker Compose reads
     Env(dotenv::Options),
     /// Run one service in this process

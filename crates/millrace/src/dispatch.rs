@@ -8,7 +8,9 @@ use millrace_settings::{LogFormat, Settings};
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command};
-use crate::{dlq, dotenv, down, health, init, lab, map, service, status, up, verify};
+use crate::{
+    detect, dlq, dotenv, down, evaluate, health, init, lab, map, rules, service, status, up, verify,
+};
 
 /// Runs the command of this process's arguments; returns the status to exit with.
 #[must_use]
@@ -35,6 +37,7 @@ async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Down(options) => return down::command(&options).await,
         Command::Health(options) => return health::command(&options).await,
         Command::Map(options) => return map::command(&options),
+        Command::Rules(options) => return rules::command(&options),
         other => other,
     };
     let settings = Settings::load(cli.config.as_deref())?;
@@ -47,11 +50,16 @@ async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Init(options) => init::command(&settings, &options).await,
         Command::Verify(options) => verify::command(&settings, &options).await,
         Command::Dlq(options) => dlq::command(&settings, &options).await,
+        Command::Detect(options) => detect::command(&settings, &options),
+        Command::Evaluate(options) => evaluate::command(&settings, &options),
         Command::Env(options) => dotenv::command(&settings, &options),
         Command::Service(options) => Ok(process::exit_code(service::command(settings, options).await)),
-        Command::Down(_) | Command::Health(_) | Command::Map(_) | Command::Chaos(_) | Command::Bench(_) => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Down(_)
+        | Command::Health(_)
+        | Command::Map(_)
+        | Command::Rules(_)
+        | Command::Chaos(_)
+        | Command::Bench(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

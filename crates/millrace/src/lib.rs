@@ -4,16 +4,19 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod detect;
 pub mod dispatch;
 pub mod dlq;
 pub mod dotenv;
 pub mod down;
 pub mod env;
+pub mod evaluate;
 pub mod health;
 pub mod init;
 pub mod lab;
 pub mod map;
 pub mod named;
+pub mod rules;
 pub mod service;
 pub mod state;
 pub mod status;

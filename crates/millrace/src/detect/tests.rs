@@ -1,0 +1,120 @@
+//! Files in, alerts out.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Parser as _;
+use millrace_settings::Settings;
+use serde_json::Value;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+const MAPPING: &str = "transactionId: {uuid5: \"case/{id}\"}\nuserId: {column: user}\n\
+                       amount: {column: amount}\ntransactionTime: {column: time}\n\
+                       merchantId: {constant: m}\ntransactionType: {constant: purchase}\n\
+                       location: {constant: Oslo}\npaymentMethod: {constant: credit_card}\n\
+                       isInternational: {constant: false}\ncurrency: {constant: EUR}\n";
+
+const RULES: &str = "rules:\n  - name: high\n    when: amount > 3 * avg(\"24h\", amount).excluding_current()\n    \
+                     severity: high\n    score: amount / avg(\"24h\", amount).excluding_current()\n    \
+                     reason: far above\n    mode: live\n  \
+                     - name: watched\n    when: amount > 1 EUR\n    severity: low\n    reason: r\n    \
+                     mode: shadow\n";
+
+/// Newest first, with a copy and a bad row.
+const ROWS: &str = "id,user,amount,time\n4,u,45.5,2024-03-01T13:00:00Z\n3,u,12,2024-03-01T12:00:00Z\n\
+                    3,u,12,2024-03-01T12:00:00Z\n2,u,8,2024-03-01T11:00:00Z\n1,u,0,2024-03-01T10:00:00Z\n";
+
+fn put(folder: &tempfile::TempDir, name: &str, content: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+fn options(folder: &tempfile::TempDir, rows: &str) -> Options {
+    let (file, mapping) = (put(folder, "a.csv", rows), put(folder, "m.yml", MAPPING));
+    let rules = put(folder, "r.yml", RULES);
+    let folder = folder.path().display();
+    let line = format!(
+        "millrace detect {} --mapping {} --rules {} --out {folder}/out.ndjson --rejects {folder}/rejects.ndjson",
+        file.display(),
+        mapping.display(),
+        rules.display()
+    );
+    match Cli::try_parse_from(line.split(' ')).unwrap().command {
+        Command::Detect(options) => options,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_file_gives_its_alerts_with_their_evidence() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder, ROWS);
+    assert_eq!(
+        command(&Settings::default(), &options).unwrap(),
+        ExitCode::SUCCESS
+    );
+    let written = fs::read_to_string(folder.path().join("out.ndjson")).unwrap();
+    let alerts: Vec<Value> = written
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [alert] = alerts.as_slice() else {
+        panic!("the rule in shadow alerts nobody: {written}");
+    };
+    assert_eq!(alert["rule"], "high");
+    assert_eq!(alert["reason"], "far above");
+    assert_eq!(alert["amount"], 45.5);
+    assert_eq!(alert["transactionTime"], "2024-03-01T13:00:00Z");
+    assert_eq!(alert["score"], 4.55);
+    assert_eq!(alert["revision"].as_str().unwrap().len(), 64);
+    assert_eq!(alert["ruleSetVersion"].as_str().unwrap().len(), 64);
+    let feature = &alert["features"][0];
+    assert_eq!(
+        (&feature["value"], &feature["unit"]),
+        (&Value::from(10.0), &Value::from("EUR"))
+    );
+    assert!(
+        feature["feature"]
+            .as_str()
+            .unwrap()
+            .starts_with("avg(\"24h\", amount)")
+    );
+    let rejects = fs::read_to_string(folder.path().join("rejects.ndjson")).unwrap();
+    assert!(rejects.contains("must be above 0"), "{rejects}");
+}
+
+#[test]
+fn copies_and_bad_rows_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder, ROWS);
+    let (transactions, judge) = options.input.open(&Settings::default()).unwrap();
+    let summary = run(transactions, judge, |_| Ok(())).unwrap();
+    assert_eq!(
+        (summary.transactions, summary.duplicates, summary.rejected),
+        (3, 1, 1)
+    );
+    assert_eq!((summary.alerts, summary.alerted), (1, 1));
+    // The first purchase has no average.
+    assert_eq!(summary.rules[0], ("high".to_owned(), 1, 1, 0));
+    let shown = summary.to_string();
+    assert!(
+        shown.contains("3 transactions, 2024-03-01T11:00:00Z to 2024-03-01T13:00:00Z"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_order_of_rows_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines: Vec<&str> = ROWS.lines().collect();
+    let written = |rows: &str| {
+        command(&Settings::default(), &options(&folder, rows)).unwrap();
+        fs::read(folder.path().join("out.ndjson")).unwrap()
+    };
+    let newest_first = written(ROWS);
+    lines[1..].reverse();
+    assert_eq!(written(&lines.join("\n")), newest_first);
+}

@@ -1,0 +1,282 @@
+//! What was measured.
+
+use std::collections::HashSet;
+
+use anyhow::bail;
+use jiff::Timestamp;
+use millrace_domain::Sum;
+use millrace_evaluation::budget::{AtBudget, at_budget, chosen};
+use millrace_evaluation::cards::card_precision_top_k;
+use millrace_evaluation::delay::time_to_detect;
+use millrace_evaluation::ranking::{average_precision, roc_auc};
+use millrace_evaluation::value::value_detected;
+use millrace_evaluation::{Outcome, known_cards};
+use serde::Serialize;
+
+use super::Options;
+use super::collect::Collected;
+use super::labels::Labels;
+
+/// Alerts of 10,000 transactions that are looked into.
+const BUDGETS: [u32; 5] = [1, 5, 10, 50, 100];
+/// The budget by which recall of each kind of fraud is told: 1 %.
+const SCENARIO_BUDGET: u32 = 100;
+
+/// What was measured, and of what.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) rule_set_version: String,
+    /// The first and the last transaction that count.
+    pub(super) first: String,
+    pub(super) last: String,
+    pub(super) transactions: usize,
+    pub(super) frauds: usize,
+    pub(super) users: usize,
+    /// Transactions that were judged, and do not count: before `--since`.
+    pub(super) warm_up_transactions: usize,
+    /// Users who were left out with all their transactions, by `--remove-known-users`.
+    pub(super) known_users: usize,
+    pub(super) duplicates: u64,
+    pub(super) rejected: u64,
+    pub(super) average_precision: Option<f64>,
+    pub(super) roc_auc: Option<f64>,
+    pub(super) card_precision: CardPrecision,
+    pub(super) alerted: Alerted,
+    pub(super) budgets: Vec<Budget>,
+    pub(super) scenarios: Vec<Scenario>,
+    pub(super) value_detected: Vec<Value>,
+    pub(super) time_to_detect: TimeToDetect,
+    pub(super) rules: Vec<RuleQuality>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct CardPrecision {
+    pub(super) top_k: u32,
+    pub(super) days: u32,
+    pub(super) mean: f64,
+    pub(super) ceiling: f64,
+}
+
+/// Transactions with an alert of any rule.
+#[derive(Debug, Serialize)]
+pub(super) struct Alerted {
+    pub(super) transactions: usize,
+    pub(super) caught: usize,
+    pub(super) precision: Option<f64>,
+    pub(super) recall: Option<f64>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Budget {
+    pub(super) per_10_000: u32,
+    pub(super) looked_into: u64,
+    pub(super) caught: u64,
+    pub(super) precision: Option<f64>,
+    pub(super) recall: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Scenario {
+    pub(super) name: String,
+    pub(super) frauds: usize,
+    /// Of those, which had an alert.
+    pub(super) recall_of_alerts: Option<f64>,
+    /// Of those, which are among the 1 % that are looked into.
+    pub(super) recall_at_1_percent: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Value {
+    pub(super) currency: String,
+    pub(super) fraud: String,
+    pub(super) alerted: String,
+    pub(super) rate: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct TimeToDetect {
+    pub(super) users: usize,
+    pub(super) never: usize,
+    /// In seconds; none where fewer were ever detected.
+    pub(super) p50_s: Option<f64>,
+    pub(super) p90_s: Option<f64>,
+    pub(super) p99_s: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct RuleQuality {
+    pub(super) rule: String,
+    pub(super) alerts: usize,
+    pub(super) caught: usize,
+    pub(super) precision: Option<f64>,
+    pub(super) recall: Option<f64>,
+}
+
+impl Report {
+    /// Measures.
+    ///
+    /// # Errors
+    /// No transaction is left, or none of them is fraud.
+    pub(super) fn new(collected: &Collected, labels: &Labels, options: &Options) -> anyhow::Result<Self> {
+        let since_ms = options.since.unwrap_or(i64::MIN);
+        let known = if options.remove_known_users {
+            known_cards(&collected.outcomes, since_ms)
+        } else {
+            HashSet::new()
+        };
+        let all = &collected.outcomes;
+        let kept: Vec<usize> = (0..all.len())
+            .filter(|&at| all[at].time_ms >= since_ms && !known.contains(&all[at].card))
+            .collect();
+        let outcomes: Vec<Outcome> = kept.iter().map(|&at| all[at]).collect();
+        let (Some(first), Some(last)) = (outcomes.first(), outcomes.last()) else {
+            bail!("no transaction is left to measure: look at --since, --until and the reject file");
+        };
+        let frauds = outcomes.iter().filter(|outcome| outcome.is_fraud).count();
+        if frauds == 0 {
+            bail!(
+                "none of the {} transactions is fraud: is {} the right column?",
+                outcomes.len(),
+                options.labels
+            );
+        }
+        Ok(Self {
+            rule_set_version: collected.version.clone(),
+            first: time(first.time_ms),
+            last: time(last.time_ms),
+            transactions: outcomes.len(),
+            frauds,
+            users: users(&outcomes),
+            warm_up_transactions: all.iter().filter(|outcome| outcome.time_ms < since_ms).count(),
+            known_users: known.len(),
+            duplicates: collected.duplicates,
+            rejected: collected.rejected,
+            average_precision: average_precision(&outcomes),
+            roc_auc: roc_auc(&outcomes),
+            card_precision: card_precision(&outcomes, options.top_k),
+            alerted: alerted(&outcomes, frauds),
+            budgets: BUDGETS
+                .map(|budget| Budget::from(at_budget(&outcomes, budget)))
+                .to_vec(),
+            scenarios: scenarios(&outcomes, &kept, collected, labels),
+            value_detected: values(&outcomes, collected),
+            time_to_detect: delays(&outcomes),
+            rules: rules(&kept, frauds, collected),
+        })
+    }
+}
+
+fn time(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
+}
+
+fn users(outcomes: &[Outcome]) -> usize {
+    let cards: HashSet<u32> = outcomes.iter().map(|outcome| outcome.card).collect();
+    cards.len()
+}
+
+fn ratio(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn card_precision(outcomes: &[Outcome], top_k: u32) -> CardPrecision {
+    let found = card_precision_top_k(outcomes, top_k as usize);
+    CardPrecision {
+        top_k,
+        days: found.map_or(0, |found| found.days),
+        mean: found.map_or(0.0, |found| found.mean),
+        ceiling: found.map_or(0.0, |found| found.ceiling),
+    }
+}
+
+fn alerted(outcomes: &[Outcome], frauds: usize) -> Alerted {
+    let transactions = outcomes.iter().filter(|outcome| outcome.score.is_some()).count();
+    let caught = outcomes
+        .iter()
+        .filter(|outcome| outcome.is_fraud && outcome.score.is_some())
+        .count();
+    Alerted {
+        transactions,
+        caught,
+        precision: ratio(caught, transactions),
+        recall: ratio(caught, frauds),
+    }
+}
+
+impl From<AtBudget> for Budget {
+    fn from(found: AtBudget) -> Self {
+        Self {
+            per_10_000: found.per_10_000,
+            looked_into: found.looked_into,
+            caught: found.caught,
+            precision: found.precision,
+            recall: found.recall,
+        }
+    }
+}
+
+fn scenarios(outcomes: &[Outcome], kept: &[usize], collected: &Collected, labels: &Labels) -> Vec<Scenario> {
+    let chosen: HashSet<usize> = chosen(outcomes, SCENARIO_BUDGET).into_iter().collect();
+    let mut found: Vec<Scenario> = Vec::new();
+    for (number, name) in labels.scenarios.iter().enumerate() {
+        let of: Vec<usize> = (0..outcomes.len())
+            .filter(|&at| outcomes[at].is_fraud && usize::from(collected.scenarios[kept[at]]) == number)
+            .collect();
+        let alerted = of.iter().filter(|&&at| outcomes[at].score.is_some()).count();
+        let looked_into = of.iter().filter(|at| chosen.contains(at)).count();
+        found.push(Scenario {
+            name: name.clone(),
+            frauds: of.len(),
+            recall_of_alerts: ratio(alerted, of.len()),
+            recall_at_1_percent: ratio(looked_into, of.len()),
+        });
+    }
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found
+}
+
+fn values(outcomes: &[Outcome], collected: &Collected) -> Vec<Value> {
+    let money = |units: i128| Sum::from_units(units).to_string();
+    value_detected(outcomes)
+        .into_iter()
+        .map(|value| Value {
+            currency: collected.currencies[value.currency as usize].clone(),
+            fraud: money(value.fraud_units),
+            alerted: money(value.alerted_units),
+            rate: value.rate(),
+        })
+        .collect()
+}
+
+fn delays(outcomes: &[Outcome]) -> TimeToDetect {
+    let found = time_to_detect(outcomes);
+    let seconds = |percent| found.percentile_ms(percent).map(|ms| ms as f64 / 1_000.0);
+    TimeToDetect {
+        users: found.cards(),
+        never: found.never,
+        p50_s: seconds(50),
+        p90_s: seconds(90),
+        p99_s: seconds(99),
+    }
+}
+
+fn rules(kept: &[usize], frauds: usize, collected: &Collected) -> Vec<RuleQuality> {
+    let kept: HashSet<usize> = kept.iter().copied().collect();
+    let mut counts = vec![(0, 0); collected.rules.len()];
+    for &(at, rule) in collected.alerts.iter().filter(|(at, _)| kept.contains(at)) {
+        let (alerts, caught) = &mut counts[rule];
+        *alerts += 1;
+        *caught += usize::from(collected.outcomes[at].is_fraud);
+    }
+    let names = collected.rules.iter().cloned();
+    names
+        .zip(counts)
+        .map(|(rule, (alerts, caught))| RuleQuality {
+            rule,
+            alerts,
+            caught,
+            precision: ratio(caught, alerts),
+            recall: ratio(caught, frauds),
+        })
+        .collect()
+}

@@ -1,0 +1,122 @@
+//! Files of rules, read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use millrace_rules::{Budget, LIBRARY, MAX_FILE_LEN, Problem, Rule, Version, parse_rules};
+
+/// A file of rules, with what came of it.
+pub(crate) struct RuleFile {
+    /// Its name, for messages.
+    pub(crate) name: String,
+    /// Its content.
+    pub(crate) text: String,
+    /// Its rules, or everything that is wrong with them.
+    pub(crate) rules: Result<Vec<Rule>, Vec<Problem>>,
+}
+
+impl RuleFile {
+    /// Reads files; those of the library where none is given.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is no text.
+    pub(crate) fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Self>> {
+        if paths.is_empty() {
+            let of_library =
+                |(name, text): (&str, &str)| Self::of(format!("library/{name}"), text.to_owned());
+            return Ok(LIBRARY.into_iter().map(of_library).collect());
+        }
+        paths.iter().map(|path| Self::read(path)).collect()
+    }
+
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let name = path.display().to_string();
+        let length = fs::metadata(path).with_context(|| name.clone())?.len();
+        if length > MAX_FILE_LEN as u64 {
+            bail!("{name} has {length} bytes: a file of rules has at most {MAX_FILE_LEN}");
+        }
+        let bytes = fs::read(path).with_context(|| name.clone())?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self::of(name, text)),
+            Err(_) => bail!("{name} is not UTF-8: a file of rules is YAML in UTF-8"),
+        }
+    }
+
+    fn of(name: String, text: String) -> Self {
+        Self {
+            rules: parse_rules(&text),
+            name,
+            text,
+        }
+    }
+
+    /// Its problems.
+    pub(crate) fn problems(&self) -> &[Problem] {
+        self.rules.as_ref().err().map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// The version of files of rules, or of the library, to run over files: whatever it costs.
+///
+/// # Errors
+/// A file cannot be read; its problems, a line each; or two rules of one name.
+pub(crate) fn load(paths: &[PathBuf]) -> anyhow::Result<Arc<Version>> {
+    let (mut rules, mut problems) = (Vec::new(), Vec::new());
+    for file in RuleFile::read_all(paths)? {
+        problems.extend(
+            file.problems()
+                .iter()
+                .map(|problem| problem.line(&file.name, &file.text)),
+        );
+        rules.extend(file.rules.unwrap_or_default());
+    }
+    if !problems.is_empty() {
+        bail!("the rules are wrong:\n{}", problems.join("\n"));
+    }
+    Ok(Arc::new(Version::new(rules, &Budget::UNLIMITED)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(folder: &tempfile::TempDir, name: &str, content: &[u8]) -> PathBuf {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    const RULE: &str = "rules:\n  - name: high\n    when: amount > 100 EUR\n    severity: low\n    \
+                        reason: r\n    mode: live\n";
+
+    #[test]
+    fn without_files_it_is_the_library() {
+        let version = load(&[]).unwrap();
+        assert!(version.rules().iter().any(|rule| rule.name() == "card_testing"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_file_line_and_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = put(&folder, "good.yml", RULE.as_bytes());
+        let wrong = put(&folder, "wrong.yml", RULE.replace("amount", "amuont").as_bytes());
+        assert_eq!(load(std::slice::from_ref(&good)).unwrap().rules().len(), 1);
+        let error = load(&[good.clone(), wrong]).unwrap_err().to_string();
+        assert!(error.contains("wrong.yml:3:11: there is no `amuont`"), "{error}");
+        assert!(error.contains("did you mean `amount`?"), "{error}");
+        let twice = load(&[good.clone(), good]).unwrap_err().to_string();
+        assert!(twice.contains("two rules `high`"), "{twice}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = load(&[folder.path().join("none.yml")]).unwrap_err().to_string();
+        assert!(missing.contains("none.yml"), "{missing}");
+        let latin = put(&folder, "latin.yml", b"rules: [] # \xe9");
+        let error = load(&[latin]).unwrap_err().to_string();
+        assert!(error.contains("latin.yml is not UTF-8"), "{error}");
+    }
+}
