@@ -30,7 +30,12 @@ const ORDER: &[&[&str]] = &[
     ],
     &["millrace-payments"],
     &["millrace-engine", "millrace-domain"],
-    &["millrace-contract", "millrace-http", "millrace-kafka-batch"],
+    &[
+        "millrace-contract",
+        "millrace-evaluation",
+        "millrace-http",
+        "millrace-kafka-batch",
+    ],
 ];
 
 /// What a crate may not import though it stands below; tests of its own may.
