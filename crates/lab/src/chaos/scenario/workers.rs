@@ -86,13 +86,39 @@ async fn leave(pipeline: &mut Pipeline, number: u8) -> Result<()> {
 
 async fn has_partitions(pipeline: &Pipeline, worker: Worker) -> Result<()> {
     wait_until(&format!("partitions of {worker}"), LIMIT, || async {
-        let assigned = pipeline
-            .fleet
-            .metric(worker, "millrace_assigned_partitions")
-            .await;
+        let assigned = assigned(pipeline, worker).await;
         Ok(assigned.filter(|count| *count > 0.0).map(drop))
     })
     .await
+}
+
+/// How many partitions workers 1 and 2 of each job have together.
+async fn shares(pipeline: &Pipeline, jobs: &[Job]) -> Vec<(Service, f64)> {
+    let mut shares = Vec::new();
+    for &(service, _) in jobs {
+        let mut share = 0.0;
+        for number in [1, 2] {
+            share += assigned(pipeline, Worker(service, number)).await.unwrap_or(0.0);
+        }
+        shares.push((service, share));
+    }
+    shares
+}
+
+/// Waits until `worker` has so many partitions.
+async fn has_share(pipeline: &Pipeline, worker: Worker, share: f64) -> Result<()> {
+    wait_until(&format!("{share} partitions of {worker}"), LIMIT, || async {
+        let assigned = assigned(pipeline, worker).await;
+        Ok(assigned.filter(|count| *count >= share).map(drop))
+    })
+    .await
+}
+
+async fn assigned(pipeline: &Pipeline, worker: Worker) -> Option<f64> {
+    pipeline
+        .fleet
+        .metric(worker, "millrace_assigned_partitions")
+        .await
 }
 
 /// From one worker of each job to three, and back to one that was not there at first.
@@ -128,6 +154,7 @@ pub(super) async fn pause(pipeline: &mut Pipeline, jobs: &[Job]) -> Result<()> {
     join(pipeline, jobs, 2).await?;
     let groups = groups(jobs);
     let zombies: Vec<_> = jobs.iter().map(|(service, _)| Worker(*service, 2)).collect();
+    let shares = shares(pipeline, jobs).await;
     let before = pipeline.mark();
     let paused = SystemTime::now();
     for &zombie in &zombies {
@@ -149,6 +176,10 @@ pub(super) async fn pause(pipeline: &mut Pipeline, jobs: &[Job]) -> Result<()> {
         Ok((paused.elapsed()? > session + SESSION_MARGIN).then_some(()))
     })
     .await?;
+    // A coordinator that is short of time ends a session late.
+    for &(service, share) in &shares {
+        has_share(pipeline, Worker(service, 1), share).await?;
+    }
     let before = pipeline.mark();
     for &zombie in &zombies {
         pipeline.fleet.resume(zombie)?;
