@@ -16,6 +16,7 @@ pub mod value;
 pub use outcome::{Outcome, known_cards};
 
 /// A part of a whole; `None` of nothing.
-fn ratio(part: u64, whole: u64) -> Option<f64> {
+#[must_use]
+pub fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

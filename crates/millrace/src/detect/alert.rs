@@ -1,9 +1,10 @@
 //! An alert as it is written.
 
-use jiff::Timestamp;
 use millrace_domain::Transaction;
 use millrace_rules::{Evaluator, Evidence, Fired, Unit};
 use serde::Serialize;
+
+use super::time_text;
 
 /// A rule that fired for a transaction.
 #[derive(Debug, Serialize)]
@@ -46,13 +47,11 @@ impl<'a> Alert<'a> {
         fired: &Fired,
     ) -> Self {
         let rule = &evaluator.version().rules()[fired.rule];
-        let time_ms = transaction.transaction_time_ms;
-        let time = Timestamp::from_millisecond(time_ms);
         Self {
             transaction_id: transaction.transaction_id.to_string(),
             user_id: transaction.user_id.to_string(),
             merchant_id: transaction.merchant_id.to_string(),
-            transaction_time: time.map_or_else(|_| time_ms.to_string(), |time| time.to_string()),
+            transaction_time: time_text(transaction.transaction_time_ms),
             // The nearest double of at most four decimals: it is printed with just these.
             amount: transaction.amount.to_f64(),
             currency: transaction.currency.as_str(),

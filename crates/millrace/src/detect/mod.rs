@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use jiff::Timestamp;
 use millrace_domain::texts::InFlight;
 use millrace_producer::replay::{FileFormat, Transactions};
 use millrace_settings::Settings;
@@ -114,6 +115,11 @@ fn run(
     }
     summary.finish(&judge, transactions.rejected());
     Ok(summary)
+}
+
+/// A time in RFC 3339, UTC; its milliseconds where that has no year for it.
+pub(crate) fn time_text(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
 }
 
 #[cfg(test)]

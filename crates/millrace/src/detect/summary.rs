@@ -4,10 +4,9 @@ use std::fmt;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::HumanCount;
-use jiff::Timestamp;
 use millrace_domain::Transaction;
 
-use super::Judge;
+use super::{Judge, time_text};
 
 /// What was read and found.
 #[derive(Debug, Default)]
@@ -58,10 +57,9 @@ impl fmt::Display for Summary {
             table.add_row([Cell::new(name), number(*fired), number(*unknown), number(*quiet)]);
         }
         writeln!(f, "{table}")?;
-        let time = |ms: i64| Timestamp::from_millisecond(ms).map_or(ms.to_string(), |time| time.to_string());
         let times = self
             .times_ms
-            .map(|(first, last)| format!(", {} to {}", time(first), time(last)));
+            .map(|(first_ms, last_ms)| format!(", {} to {}", time_text(first_ms), time_text(last_ms)));
         writeln!(
             f,
             "{} transactions{}; {} duplicates; {} rejected",

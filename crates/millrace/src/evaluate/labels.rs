@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::bail;
 use millrace_domain::TransactionId;
-use millrace_producer::replay::visit;
+use millrace_producer::replay::{truth_value, visit};
 
 use crate::detect::Input;
 
@@ -47,7 +47,7 @@ impl Labels {
             &columns,
             |transaction, cells| {
                 let text = cells[0].to_string();
-                let Some(is_fraud) = truth(&text) else {
+                let Some(is_fraud) = truth_value(text.trim()) else {
                     bail!(
                         "transaction {}: {label} is {text:?}, where 1 or 0, true or false, yes or no is expected",
                         transaction.transaction_id
@@ -81,13 +81,5 @@ impl Labels {
 
     pub(super) fn of(&self, id: &TransactionId) -> Option<Label> {
         self.by_id.get(id).copied()
-    }
-}
-
-fn truth(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "t" | "y" => Some(true),
-        "0" | "false" | "no" | "f" | "n" => Some(false),
-        _ => None,
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use anyhow::bail;
-use jiff::Timestamp;
 use millrace_domain::Sum;
 use millrace_evaluation::budget::{AtBudget, at_budget, chosen};
 use millrace_evaluation::cards::card_precision_top_k;
@@ -16,6 +15,7 @@ use serde::Serialize;
 use super::Options;
 use super::collect::Collected;
 use super::labels::Labels;
+use crate::detect::time_text;
 
 /// Alerts of 10,000 transactions that are looked into.
 const BUDGETS: [u32; 5] = [1, 5, 10, 50, 100];
@@ -142,8 +142,8 @@ impl Report {
         }
         Ok(Self {
             rule_set_version: collected.version.clone(),
-            first: time(first.time_ms),
-            last: time(last.time_ms),
+            first: time_text(first.time_ms),
+            last: time_text(last.time_ms),
             transactions: outcomes.len(),
             frauds,
             users: users(&outcomes),
@@ -166,17 +166,13 @@ impl Report {
     }
 }
 
-fn time(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
-}
-
 fn users(outcomes: &[Outcome]) -> usize {
     let cards: HashSet<u32> = outcomes.iter().map(|outcome| outcome.card).collect();
     cards.len()
 }
 
 fn ratio(part: usize, whole: usize) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
+    millrace_evaluation::ratio(part as u64, whole as u64)
 }
 
 fn card_precision(outcomes: &[Outcome], top_k: u32) -> CardPrecision {

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
-use millrace_rules::Rule;
 use serde::Serialize;
 
 use super::RuleFile;
@@ -39,12 +38,7 @@ struct Listed<'a> {
 #[allow(clippy::print_stdout, reason = "the command's result")]
 pub(super) fn command(options: &Options) -> anyhow::Result<ExitCode> {
     let files = RuleFile::read_all(&options.files)?;
-    let problems = files.iter().flat_map(|file| {
-        file.problems()
-            .iter()
-            .map(|problem| problem.line(&file.name, &file.text))
-    });
-    let problems: Vec<String> = problems.collect();
+    let problems: Vec<String> = files.iter().flat_map(RuleFile::problem_lines).collect();
     for problem in &problems {
         eprintln!("{problem}");
     }
@@ -66,14 +60,13 @@ pub(super) fn command(options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 fn listed(file: &RuleFile) -> Vec<Listed<'_>> {
-    let of = |rule: &'_ Rule| rule.revision().to_string();
     let rules = file.rules.as_deref().unwrap_or_default();
     rules
         .iter()
         .map(|rule| Listed {
             file: &file.name,
             name: rule.name(),
-            revision: of(rule),
+            revision: rule.revision().to_string(),
             severity: rule.severity().as_str(),
             mode: rule.mode().to_string(),
             reason: rule.reason(),

@@ -56,6 +56,13 @@ impl RuleFile {
     pub(crate) fn problems(&self) -> &[Problem] {
         self.rules.as_ref().err().map(Vec::as_slice).unwrap_or_default()
     }
+
+    /// Its problems, a line each.
+    pub(crate) fn problem_lines(&self) -> impl Iterator<Item = String> {
+        self.problems()
+            .iter()
+            .map(|problem| problem.line(&self.name, &self.text))
+    }
 }
 
 /// The version of files of rules, or of the library, to run over files: whatever it costs.
@@ -65,11 +72,7 @@ impl RuleFile {
 pub(crate) fn load(paths: &[PathBuf]) -> anyhow::Result<Arc<Version>> {
     let (mut rules, mut problems) = (Vec::new(), Vec::new());
     for file in RuleFile::read_all(paths)? {
-        problems.extend(
-            file.problems()
-                .iter()
-                .map(|problem| problem.line(&file.name, &file.text)),
-        );
+        problems.extend(file.problem_lines());
         rules.extend(file.rules.unwrap_or_default());
     }
     if !problems.is_empty() {

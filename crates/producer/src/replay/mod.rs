@@ -38,6 +38,7 @@ pub use rows::{Cell, FileFormat, Rows};
 pub use source::{Replay, ReplayCounts, ReplayOptions, check};
 pub use time::parse_time;
 pub use transactions::{Transactions, visit};
+pub use value::truth_value;
 
 #[cfg(test)]
 mod case_tests;

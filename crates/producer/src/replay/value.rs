@@ -46,17 +46,25 @@ pub(super) fn payment_method(text: &str) -> Result<PaymentMethod, RowError> {
         .ok_or_else(|| RowError::unreadable("paymentMethod", text, "credit_card, paypal or bank_transfer"))
 }
 
-/// A truth value as programs write it; `values` of the mapping says what else there is.
-pub(super) fn truth(text: &str) -> Result<bool, RowError> {
+/// A truth value as programs write it: true, t, yes, y, 1, false, f, no, n or 0, in any case.
+#[must_use]
+pub fn truth_value(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
-        "true" | "t" | "yes" | "y" | "1" => Ok(true),
-        "false" | "f" | "no" | "n" | "0" => Ok(false),
-        _ => Err(RowError::unreadable(
+        "true" | "t" | "yes" | "y" | "1" => Some(true),
+        "false" | "f" | "no" | "n" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// A [`truth_value`]; `values` of the mapping says what else there is.
+pub(super) fn truth(text: &str) -> Result<bool, RowError> {
+    truth_value(text).ok_or_else(|| {
+        RowError::unreadable(
             "isInternational",
             text,
             "true, t, yes, y, 1, false, f, no, n or 0; for others give values in the mapping, as {ja: true, nein: false}",
-        )),
-    }
+        )
+    })
 }
 
 #[cfg(test)]
