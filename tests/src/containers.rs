@@ -249,10 +249,11 @@ fn registry(run: &str, host_port: u16) -> Request {
 
 fn elasticsearch(run: &str, host_port: u16) -> Request {
     let elasticsearch = Request::new(run, "elasticsearch", "elasticsearch:9.5.3")
-        .variable("discovery.type", "single-node")
         .variable("xpack.security.enabled", "false")
-        // It would put no index on a disk that is 85 % full, however much the rest is.
-        .variable("cluster.routing.allocation.disk.threshold_enabled", "false")
+        .file(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../docker/elasticsearch.yml"),
+            "/usr/share/elasticsearch/config/elasticsearch.yml",
+        )
         .variable("ES_JAVA_OPTS", "-Xms512m -Xmx512m");
     elasticsearch.port(host_port, 9200)
 }

@@ -71,6 +71,12 @@ impl Request {
         self
     }
 
+    /// Shows the file `host` of this machine as `path`, to be read alone.
+    pub(super) fn file(mut self, host: &str, path: &str) -> Self {
+        self.options.push(format!("--volume={host}:{path}:ro"));
+        self
+    }
+
     /// Publishes `container_port` as `host_port` on loopback alone.
     pub(super) fn port(mut self, host_port: u16, container_port: u16) -> Self {
         let published = format!("--publish=127.0.0.1:{host_port}:{container_port}");
