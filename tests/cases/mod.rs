@@ -1,5 +1,6 @@
 //! The tests, by the part they are about.
 
+mod acknowledged;
 mod batches;
 mod changes;
 mod dead_letters;
@@ -75,6 +76,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(init::leaves_edits_of_templates_alone),
         case!(replay::sums_up_to_the_file),
         case!(replay::refuses_what_would_be_late),
+        case!(acknowledged::requests_wait_for_their_own_records),
+        case!(acknowledged::what_cannot_be_sent_is_told),
         case!(batches::are_sent_once_in_order),
         case!(batches::go_where_they_are_named),
         case!(batches::follow_their_partitions),

@@ -19,7 +19,7 @@ const ORDER: &[&[&str]] = &[
         "millrace-elastic-sink",
     ],
     &["millrace-service"],
-    &["millrace-runtime", "millrace-sink"],
+    &["millrace-runtime", "millrace-sink", "millrace-publisher"],
     &["millrace-kafka", "millrace-telemetry"],
     &["millrace-settings", "millrace-rules"],
     &[
@@ -70,6 +70,18 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-domain",
             "millrace-fraud",
             "millrace-payments",
+        ],
+    ),
+    // Who makes records says what they are, and names the topics.
+    (
+        "millrace-publisher",
+        &[
+            "millrace-catalog",
+            "millrace-codec",
+            "millrace-domain",
+            "millrace-fraud",
+            "millrace-payments",
+            "millrace-settings",
         ],
     ),
     ("millrace-codec", &["millrace-engine"]),

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ledger;
 mod per_merchant;
 mod records;
 pub mod state;

@@ -8,6 +8,7 @@ use millrace_catalog::{payments::topic, value_subject};
 use millrace_codec::Registry;
 use millrace_domain::schema;
 use millrace_kafka::topic_name;
+use millrace_publisher::{Pacer, RunTag, Topic};
 use millrace_settings::{Format, Producer, Settings};
 use tracing::warn;
 
@@ -15,10 +16,8 @@ use crate::encode::Encoder;
 use crate::generator::{Generator, Skew};
 use crate::options::{GenerateOptions, Options};
 use crate::replay::{Bounds, Order, Replay, ReplayCounts};
-use crate::run_id::RunTag;
 use crate::seen;
-use crate::sender::Pacer;
-use crate::source::Source;
+use crate::source::TransactionSource;
 use crate::stream::{EventClock, Stream, StreamConfig};
 use crate::world::{World, WorldConfig};
 
@@ -32,6 +31,19 @@ pub(crate) struct Topics {
     pub(crate) transactions: String,
     /// Where labels go.
     pub(crate) labels: String,
+}
+
+impl From<&Topics> for millrace_publisher::Topics {
+    fn from(topics: &Topics) -> Self {
+        let topic = |name: &str, item| Topic {
+            name: name.to_owned(),
+            item,
+        };
+        Self {
+            records: vec![topic(&topics.transactions, "transaction")],
+            asides: Some(topic(&topics.labels, "label")),
+        }
+    }
 }
 
 /// The topics of these settings.
@@ -88,7 +100,7 @@ pub(crate) fn sources(
     run: Option<RunTag>,
     counts: &Arc<ReplayCounts>,
     stop: &dyn Fn() -> bool,
-) -> anyhow::Result<Vec<Box<dyn Source>>> {
+) -> anyhow::Result<Vec<TransactionSource>> {
     match options {
         Options::Generate(options) => generators(&settings.producer, options, encoder, run),
         // One thread keeps the file's order within each partition.
@@ -122,7 +134,7 @@ fn generators(
     options: &GenerateOptions,
     encoder: Encoder,
     run: Option<RunTag>,
-) -> anyhow::Result<Vec<Box<dyn Source>>> {
+) -> anyhow::Result<Vec<TransactionSource>> {
     let simulated = simulated_time(settings, options)?;
     let per_minute = simulated.map_or(settings.rate_per_s, |(_, rate)| rate) as f64 * 60.0
         / f64::from(settings.users.max(1));
@@ -164,7 +176,7 @@ fn generators(
         let stream = Stream::new(Arc::clone(&world), &config);
         let count = options.count.map(share);
         let pacer = Arc::clone(&pacer);
-        Box::new(Generator::new(stream, encoder, clock, pacer, count, skew)) as Box<dyn Source>
+        Box::new(Generator::new(stream, encoder, clock, pacer, count, skew)) as TransactionSource
     });
     Ok(sources.collect())
 }

@@ -4,27 +4,13 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use millrace_publisher::State;
 use tracing::info;
 
 /// Time between two log lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// The rate shown is that of about this time.
 const RATE_SPAN: Duration = Duration::from_secs(2);
-
-/// A state of the run.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Snapshot {
-    /// Records sent.
-    pub(crate) sent: u64,
-    /// Records acknowledged.
-    pub(crate) acknowledged: u64,
-    /// Records of unknown outcome.
-    pub(crate) failed: u64,
-    /// Rows rejected.
-    pub(crate) rejected: u64,
-    /// Records in flight.
-    pub(crate) queue: u64,
-}
 
 /// Shows progress.
 #[derive(Debug)]
@@ -60,8 +46,8 @@ impl Progress {
         }
     }
 
-    /// Shows the state.
-    pub(crate) fn show(&mut self, state: Snapshot) {
+    /// Shows the state; `rejected` is how many rows were.
+    pub(crate) fn show(&mut self, state: State, rejected: u64) {
         let span = self.rate_since.elapsed();
         if span >= RATE_SPAN {
             self.rate_per_s = (state.acknowledged - self.rate_from) as f64 / span.as_secs_f64();
@@ -76,7 +62,7 @@ impl Progress {
                 HumanCount(rate_per_s),
                 HumanCount(state.acknowledged),
                 HumanCount(state.failed),
-                HumanCount(state.rejected),
+                HumanCount(rejected),
                 HumanCount(state.queue),
             ));
             bar.tick();
@@ -87,7 +73,7 @@ impl Progress {
                 sent = state.sent,
                 acknowledged = state.acknowledged,
                 failed = state.failed,
-                rejected = state.rejected,
+                rejected,
                 queue = state.queue,
                 "sending"
             );

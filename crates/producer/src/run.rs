@@ -13,20 +13,19 @@ use indicatif::HumanCount;
 use millrace_catalog::Service;
 use millrace_kafka::client::idempotent_producer_config;
 use millrace_kafka::clock::now_ms;
+use millrace_publisher::ledger::{Heading, Ledger};
+use millrace_publisher::{Lanes, RunId, Spec, Supervisor};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown, serve};
 use rdkafka::ClientConfig;
 use tracing::info;
 
-use crate::lanes::prepare;
-use crate::ledger::{Heading, Ledger};
+use crate::ledger::Facts;
 use crate::metrics::Metrics;
 use crate::options::Options;
-use crate::plan;
+use crate::plan::{self, Topics};
 use crate::progress::Progress;
 use crate::replay::ReplayCounts;
-use crate::run_id::RunId;
-use crate::supervisor::Supervisor;
 
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +55,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn new(ledger: &Ledger, counts: &ReplayCounts, forced: bool, elapsed: Duration) -> Self {
+    fn new(ledger: &Ledger<Facts>, counts: &ReplayCounts, forced: bool, elapsed: Duration) -> Self {
         let totals = ledger.totals();
         Self {
             run_id: totals.run_id.clone(),
@@ -135,21 +134,19 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
     let encoder = plan::encoder(settings, &options, &topics).await?;
     let started_ms = now_ms();
     let run = RunId::new(started_ms);
-    let run_in_ids = plan::run_in_ids(settings, &options, run.tag);
-    let config = client_config(settings, &options)?;
-    let window_ms = settings.aggregator.window_ms;
+    let run_in_ids = plan::run_in_ids(settings, &options, run.tag());
+    let spec = spec(settings, &options, &topics, &metrics)?;
     let prepared = {
-        let (settings, options, topics) = (settings.clone(), options.clone(), topics.clone());
-        let (counts, durations, shutdown) =
-            (Arc::clone(&counts), metrics.durations.clone(), shutdown.clone());
+        let (settings, options) = (settings.clone(), options.clone());
+        let (counts, shutdown) = (Arc::clone(&counts), shutdown.clone());
         tokio::task::spawn_blocking(move || {
             let sources = plan::sources(&settings, &options, encoder, run_in_ids, &counts, &|| {
                 shutdown.is_triggered()
             })?;
-            prepare(&config, sources, &topics, &durations, window_ms)
+            Lanes::prepare(&spec, sources)
         })
     };
-    let (senders, mut lanes) = prepared.await.context("a start was cut off")??;
+    let mut lanes = prepared.await.context("a start was cut off")??;
     let ledger = Ledger::create(
         &settings.producer.ledger_dir,
         &Heading {
@@ -157,35 +154,35 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
             started_ms,
             run_in_ids,
             topic: topics.transactions.clone(),
-            window_ms,
+            window_ms: settings.aggregator.window_ms,
         },
     )?;
     metrics.target_rate.set(target_rate_per_s(settings, &options));
-    lanes.start(senders)?;
+    lanes.start()?;
     info!(
-        threads = lanes.threads.len(),
+        threads = lanes.len(),
         topic = topics.transactions,
         run = ledger.totals().run_id,
         "sending"
     );
     kafka_health.ready();
     let started = Instant::now();
-    let supervisor = Supervisor {
-        deadline: duration(&options).map(|duration| Instant::now() + duration),
-        progress: Progress::start(count(&options)),
-        ledger,
-        metrics,
-        counts: Arc::clone(&counts),
-        rejected: 0,
-        sent: 0,
-        kafka_health,
-        last_acknowledgement: Instant::now(),
-    };
-    let outcome = supervisor.watch(lanes, &shutdown).await?;
+    let deadline = duration(&options).map(|duration| started + duration);
+    let (mut progress, mut counted) = (Progress::start(count(&options)), 0);
+    let supervisor = Supervisor::new(ledger, metrics.sending, kafka_health, deadline);
+    let watched = supervisor.watch(lanes, &shutdown, |state| {
+        let rejected = counts.rejected.load(Ordering::Relaxed);
+        metrics.rejected.inc_by(rejected - counted);
+        counted = rejected;
+        progress.show(state, rejected);
+    });
+    let ended = watched.await;
+    progress.finish();
+    let ended = ended?;
     let forced = matches!(&options, Options::Replay(options) if options.force);
-    let summary = Summary::new(&outcome.ledger, &counts, forced, started.elapsed());
+    let summary = Summary::new(&ended.ledger, &counts, forced, started.elapsed());
     info!("{summary}");
-    outcome.failure.map_or(Ok(summary), Err)
+    ended.failure.map_or(Ok(summary), Err)
 }
 
 /// The port of metrics and health. A replay comes beside a producer that runs, as `millrace up` has
@@ -233,6 +230,15 @@ fn least_linger_ms(rate_per_s: u64) -> u64 {
         20_000.. => 100,
         _ => 0,
     }
+}
+
+fn spec(settings: &Settings, options: &Options, topics: &Topics, metrics: &Metrics) -> anyhow::Result<Spec> {
+    Ok(Spec {
+        client: client_config(settings, options)?,
+        topics: topics.into(),
+        durations: metrics.sending.durations(),
+        window_ms: settings.aggregator.window_ms,
+    })
 }
 
 fn client_config(settings: &Settings, options: &Options) -> anyhow::Result<ClientConfig> {

@@ -13,7 +13,7 @@ use millrace_codec::json;
 use millrace_domain::texts::{self, InFlight};
 use millrace_producer::encode::Encoder;
 use millrace_producer::replay::{Bounds, Order, Replay, ReplayCounts, ReplayOptions, Speed, Stream};
-use millrace_producer::source::{Next, Source as _};
+use millrace_publisher::{Next, Record, Source as _};
 use millrace_settings::{Format, Settings};
 
 /// Two collections are due before so many rows have come, and one run is sorted.
@@ -56,15 +56,16 @@ fn replay(options: &ReplayOptions) -> u64 {
     };
     let counts = Arc::new(ReplayCounts::default());
     let mut source = Replay::open(options, encoder, counts, order, &|| false).unwrap();
-    let (mut value, mut sent, mut last_ms) = (Vec::new(), 0, i64::MIN);
+    let (mut record, mut sent, mut last_ms) = (Record::new(), 0, i64::MIN);
     loop {
         let _round = InFlight::begin();
-        match source.next(&mut value).unwrap() {
-            Next::Record(record) => {
-                let found = json::decode(&value).unwrap();
+        record.clear();
+        match source.next(&mut record).unwrap() {
+            Next::Record(_) => {
+                let found = json::decode(&record.value).unwrap();
                 let id = (1_760_000_000_000 - found.transaction_time_ms).to_string();
                 let user = format!("müller {id} of a bank with long names");
-                assert_eq!(record.key.text().as_str(), user);
+                assert_eq!(record.key(), Some(user.as_bytes()));
                 assert_eq!(found.user_id.text().as_str(), user);
                 assert_eq!(
                     found.location.text().as_str(),

@@ -46,7 +46,7 @@ pub enum InitError {
 /// A wrong `telemetry.log_level`; a second call.
 pub fn init(service: &'static str, settings: &Telemetry) -> Result<(), InitError> {
     let filter = EnvFilter::builder()
-        .parse(with_runtime(&settings.log_level))
+        .parse(with_moved(&settings.log_level))
         .map_err(|reason| InitError::Level {
             given: settings.log_level.clone(),
             reason: reason.to_string(),
@@ -75,22 +75,31 @@ pub fn init(service: &'static str, settings: &Telemetry) -> Result<(), InitError
     Ok(())
 }
 
-/// The directives, with those of `millrace_kafka` for `millrace_runtime` too, which was a part of
-/// it in earlier releases; not where that has one of its own.
-fn with_runtime(directives: &str) -> String {
-    const KAFKA: &str = "millrace_kafka";
-    const RUNTIME: &str = "millrace_runtime";
+/// Crates that were a part of another in earlier releases, after that other.
+const MOVED: [(&str, &str); 2] = [
+    ("millrace_kafka", "millrace_runtime"),
+    ("millrace_producer", "millrace_publisher"),
+];
+
+/// The directives, with those of a crate for one that was a part of it in earlier releases, too;
+/// not where that has one of its own.
+fn with_moved(directives: &str) -> String {
+    let mut all = directives.to_owned();
     // Commas may be within a span's fields.
-    if directives.contains(RUNTIME) || directives.contains('{') {
-        return directives.to_owned();
+    if directives.contains('{') {
+        return all;
     }
-    let of_kafka = directives
-        .split(',')
-        .filter_map(|it| it.trim().strip_prefix(KAFKA));
-    let of_runtime = of_kafka
-        .filter(|rest| rest.starts_with("::") || rest.starts_with('='))
-        .map(|rest| format!(",{RUNTIME}{rest}"));
-    std::iter::once(directives.to_owned()).chain(of_runtime).collect()
+    for (from, to) in MOVED {
+        if directives.contains(to) {
+            continue;
+        }
+        let of_from = directives
+            .split(',')
+            .filter_map(|it| it.trim().strip_prefix(from));
+        let of_to = of_from.filter(|rest| rest.starts_with("::") || rest.starts_with('='));
+        all.extend(of_to.map(|rest| format!(",{to}{rest}")));
+    }
+    all
 }
 
 /// A line of JSON with the service's name in it.
@@ -137,10 +146,10 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::with_runtime;
+    use super::with_moved;
 
     #[test]
-    fn a_level_of_the_kafka_crate_holds_for_the_loop_that_was_in_it() {
+    fn a_level_of_a_crate_holds_for_what_was_in_it() {
         for (given, expected) in [
             ("info", "info"),
             (
@@ -156,11 +165,15 @@ mod tests {
                 "info,millrace_kafka_batch=debug",
             ),
             (
+                "millrace_producer=debug,millrace_kafka=warn",
+                "millrace_producer=debug,millrace_kafka=warn,millrace_runtime=warn,millrace_publisher=debug",
+            ),
+            (
                 "millrace_kafka=debug,millrace_runtime=info",
                 "millrace_kafka=debug,millrace_runtime=info",
             ),
         ] {
-            assert_eq!(with_runtime(given), expected);
+            assert_eq!(with_moved(given), expected);
         }
     }
 }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use millrace_domain::{Currency, Sum};
-use millrace_producer::RunTag;
-use millrace_producer::ledger::{LedgerFile, WindowLine, is_running};
+use millrace_payments::ledger::WindowLine;
+use millrace_publisher::RunTag;
+use millrace_publisher::ledger::{LedgerFile, is_running};
 
 use super::figures::Expected;
 use super::totals::{Totals, Windows, add_to, common_window, in_windows_of};
@@ -51,7 +52,7 @@ pub fn read(folder: &Path, topic: &str, window_ms: i64) -> anyhow::Result<Expect
     Ok(expected)
 }
 
-fn load(path: &Path) -> anyhow::Result<LedgerFile> {
+fn load(path: &Path) -> anyhow::Result<LedgerFile<WindowLine>> {
     let text = std::fs::read(path)?;
     if text.is_empty() {
         bail!("it is empty");
@@ -60,7 +61,12 @@ fn load(path: &Path) -> anyhow::Result<LedgerFile> {
 }
 
 /// One ledger's figures, read to their end before any is added.
-fn add(file: &LedgerFile, is_running: bool, topic: &str, expected: &mut Expected) -> anyhow::Result<()> {
+fn add(
+    file: &LedgerFile<WindowLine>,
+    is_running: bool,
+    topic: &str,
+    expected: &mut Expected,
+) -> anyhow::Result<()> {
     if file.topic != topic {
         tracing::info!(
             run = file.run_id,

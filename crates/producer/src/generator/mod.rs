@@ -5,12 +5,14 @@ mod skew;
 use std::sync::Arc;
 
 use millrace_domain::FraudLabel;
+use millrace_domain::texts::InFlight;
+use millrace_publisher::{Class, Next, Pacer, Record, Source};
 
 pub use skew::Skew;
 
 use crate::encode::Encoder;
-use crate::sender::Pacer;
-use crate::source::{Next, Outgoing, Source};
+use crate::ledger::Facts;
+use crate::source::fill;
 use crate::stream::{EventClock, Stream};
 
 /// The machine's clock is read at least once for so many records, and whenever the pacer was asked.
@@ -28,6 +30,8 @@ pub struct Generator {
     /// Records granted by the pacer and not sent yet.
     granted: u64,
     labels: Vec<FraudLabel>,
+    /// Of the last record.
+    facts: Option<Facts>,
 }
 
 impl Generator {
@@ -52,13 +56,21 @@ impl Generator {
             skew,
             granted: 0,
             labels: Vec::new(),
+            facts: None,
         }
     }
 }
 
 impl Source for Generator {
+    type Entry = Facts;
+    type Round = InFlight;
+
+    fn round(&mut self) -> InFlight {
+        InFlight::begin()
+    }
+
     #[inline]
-    fn next(&mut self, value: &mut Vec<u8>) -> anyhow::Result<Next> {
+    fn next(&mut self, record: &mut Record) -> anyhow::Result<Next<Facts>> {
         if self.remaining == Some(0) {
             return Ok(Next::End);
         }
@@ -84,17 +96,26 @@ impl Source for Generator {
             *remaining -= 1;
         }
         let item = self.stream.next(self.clock.tick());
-        self.encoder.item(&item, value);
+        let facts = fill(record, &item, &self.encoder);
         if !self.stream.labels().is_empty() {
             self.labels.append(self.stream.labels());
+            self.facts = Some(facts);
         }
-        Ok(Next::Record(Outgoing::of(&item)))
+        Ok(Next::Record(facts))
     }
 
-    fn next_label(&mut self, value: &mut Vec<u8>) -> Option<FraudLabel> {
+    /// A label of injected fraud. It is counted apart and enters no sum; of the facts only its
+    /// class matters.
+    #[inline]
+    fn next_aside(&mut self, record: &mut Record) -> Option<Facts> {
         let label = self.labels.pop()?;
-        self.encoder.label(&label, value);
-        Some(label)
+        self.encoder.label(&label, &mut record.value);
+        record.set_key(&label.transaction_id.to_text());
+        Some(Facts {
+            class: Class::Aside,
+            event_time_ms: label.event_time_ms,
+            ..self.facts?
+        })
     }
 
     fn acknowledged_until(&mut self, event_time_ms: i64) {

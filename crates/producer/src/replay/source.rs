@@ -9,6 +9,7 @@ use anyhow::bail;
 use millrace_domain::texts::InFlight;
 use millrace_domain::{InvalidValue, Transaction};
 use millrace_kafka::clock::now_ms;
+use millrace_publisher::{Next, Record, Source};
 
 use super::feed::{Feed, Read};
 use super::inputs::Inputs;
@@ -20,7 +21,8 @@ use super::recent::RecentIds;
 use super::reject::Rejects;
 use super::rows::FileFormat;
 use crate::encode::Encoder;
-use crate::source::{Next, Outgoing, Source};
+use crate::ledger::Facts;
+use crate::source::fill;
 use crate::stream::{Item, Kind};
 
 /// What to replay, and how.
@@ -153,7 +155,7 @@ impl Replay {
     }
 
     /// Rejects the last transaction of the feed, for its time.
-    fn reject(&mut self, recorded: &Transaction, error: &InvalidValue) -> anyhow::Result<Next> {
+    fn reject(&mut self, recorded: &Transaction, error: &InvalidValue) -> anyhow::Result<Next<Facts>> {
         self.feed
             .reject(recorded, &error.to_string(), &mut self.rejects, &self.counts)?;
         Ok(Next::Wait(Duration::ZERO))
@@ -225,7 +227,14 @@ fn look_ahead(
 }
 
 impl Source for Replay {
-    fn next(&mut self, value: &mut Vec<u8>) -> anyhow::Result<Next> {
+    type Entry = Facts;
+    type Round = InFlight;
+
+    fn round(&mut self) -> InFlight {
+        InFlight::begin()
+    }
+
+    fn next(&mut self, record: &mut Record) -> anyhow::Result<Next<Facts>> {
         if self.remaining == Some(0) {
             return Ok(Next::End);
         }
@@ -267,7 +276,6 @@ impl Source for Replay {
             Kind::Duplicate
         };
         let item = Item { transaction, kind };
-        self.encoder.item(&item, value);
-        Ok(Next::Record(Outgoing::of(&item)))
+        Ok(Next::Record(fill(record, &item, &self.encoder)))
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use millrace_domain::{Transaction, TransactionType};
+use millrace_publisher::{Class, Next, Record, Source};
 use millrace_settings::Format;
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::properties::WriterProperties;
@@ -15,7 +16,6 @@ use parquet::schema::parser::parse_message_type;
 
 use super::*;
 use crate::encode::Encoder;
-use crate::source::{Class, Next, Source};
 
 pub(super) const MAPPING: &str = r#"
 transactionId: {uuid5: "test/{ID}"}
@@ -224,13 +224,14 @@ pub(super) fn run(options: &ReplayOptions) -> Replayed {
 pub(super) fn run_on(options: &ReplayOptions, order: Order) -> Replayed {
     let counts = Arc::new(ReplayCounts::default());
     let mut source = Replay::open(options, JSON, Arc::clone(&counts), order, &|| false).unwrap();
-    let (mut sent, mut value) = (Vec::new(), Vec::new());
+    let (mut sent, mut record) = (Vec::new(), Record::new());
     let failure = loop {
-        match source.next(&mut value) {
-            Ok(Next::Record(record)) => {
-                let transaction = millrace_codec::json::decode(&value).unwrap();
-                assert_eq!(record.key, transaction.user_id);
-                sent.push((transaction, record.facts.class));
+        record.clear();
+        match source.next(&mut record) {
+            Ok(Next::Record(facts)) => {
+                let transaction = millrace_codec::json::decode(&record.value).unwrap();
+                assert_eq!(record.key(), Some(transaction.user_id.text().as_bytes()));
+                sent.push((transaction, facts.class));
             }
             Ok(Next::Wait(wait)) => assert!(wait < LONG, "a row waits for {wait:?}"),
             Ok(Next::End) => break None,

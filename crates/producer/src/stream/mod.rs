@@ -10,11 +10,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use millrace_domain::{FraudLabel, PaymentMethod, Transaction, TransactionId, TransactionType};
+use millrace_publisher::RunTag;
 use millrace_settings::Producer;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use crate::run_id::RunTag;
 use crate::world::{CityIndex, User, World, mix, multiply_shift};
 
 pub use clock::EventClock;

@@ -1,8 +1,11 @@
 use millrace_domain::TransactionId;
-use millrace_producer::ledger::{Heading, Ledger};
+use millrace_producer::ledger::Facts;
+use millrace_publisher::ledger::Heading;
 use tempfile::TempDir;
 
 use super::*;
+
+type Ledger = millrace_publisher::ledger::Ledger<Facts>;
 
 fn ledger(run: &str, topic: &str, window_ms: i64, finished: bool, id_prefix: Option<&str>) -> String {
     serde_json::json!({

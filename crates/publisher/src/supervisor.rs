@@ -1,7 +1,5 @@
-//! Watches the sending threads: ledger, metrics, progress, and when to stop.
+//! Watches the sending threads: ledger, metrics, readiness, and when to stop.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -9,40 +7,78 @@ use millrace_telemetry::{Component, Shutdown};
 
 use crate::lanes::{Lanes, first_failure};
 use crate::ledger::Ledger;
-use crate::metrics::Metrics;
-use crate::progress::{Progress, Snapshot};
-use crate::replay::ReplayCounts;
+use crate::{Entry, Metrics};
 
 /// Time between two looks at the threads.
 const TICK: Duration = Duration::from_millis(250);
-/// Without any acknowledgement for so long while records wait for one, the producer is not ready.
+/// Without any acknowledgement for so long while records wait for one, the service is not ready.
 const STALL: Duration = Duration::from_secs(10);
 
 /// How a run ended.
-pub(crate) struct Outcome {
-    pub(crate) ledger: Ledger,
+#[derive(Debug)]
+pub struct Ended<E: Entry> {
+    /// Its ledger, which is finished.
+    pub ledger: Ledger<E>,
     /// What ended it before its time.
-    pub(crate) failure: Option<anyhow::Error>,
+    pub failure: Option<anyhow::Error>,
 }
 
-pub(crate) struct Supervisor {
-    pub(crate) deadline: Option<Instant>,
-    pub(crate) progress: Progress,
-    pub(crate) ledger: Ledger,
-    pub(crate) metrics: Metrics,
-    pub(crate) counts: Arc<ReplayCounts>,
-    pub(crate) rejected: u64,
-    pub(crate) sent: u64,
-    pub(crate) kafka_health: Component,
-    pub(crate) last_acknowledgement: Instant,
+/// A state of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct State {
+    /// Records sent, without asides.
+    pub sent: u64,
+    /// Records acknowledged, without asides.
+    pub acknowledged: u64,
+    /// Records of unknown outcome, asides among them.
+    pub failed: u64,
+    /// Records in flight.
+    pub queue: u64,
 }
 
-impl Supervisor {
-    /// Waits until every thread has ended, and finishes the ledger whatever happened.
+/// Watches the threads of a run.
+#[derive(Debug)]
+pub struct Supervisor<E: Entry> {
+    deadline: Option<Instant>,
+    ledger: Ledger<E>,
+    metrics: Metrics,
+    kafka_health: Component,
+    sent: u64,
+    last_acknowledgement: Instant,
+}
+
+impl<E: Entry> Supervisor<E> {
+    /// One that takes what becomes of records into `ledger` and `metrics`, and says by
+    /// `kafka_health` whether the brokers acknowledge. At `deadline` no more records are sent.
+    #[must_use]
+    pub fn new(
+        ledger: Ledger<E>,
+        metrics: Metrics,
+        kafka_health: Component,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            deadline,
+            ledger,
+            metrics,
+            kafka_health,
+            sent: 0,
+            last_acknowledgement: Instant::now(),
+        }
+    }
+
+    /// Waits until every thread has ended, and finishes the ledger whatever happened. `seen` is
+    /// told the state four times a second, and at the end. A trigger of `shutdown` bounds how long
+    /// what is in flight is waited for.
     ///
     /// # Errors
     /// The ledger cannot be written.
-    pub(crate) async fn watch(mut self, mut lanes: Lanes, shutdown: &Shutdown) -> anyhow::Result<Outcome> {
+    pub async fn watch(
+        mut self,
+        mut lanes: Lanes<E>,
+        shutdown: &Shutdown,
+        mut seen: impl FnMut(State),
+    ) -> anyhow::Result<Ended<E>> {
         let mut failure = None;
         while lanes.threads.iter().any(|thread| !thread.is_finished()) {
             if shutdown.is_triggered() {
@@ -64,33 +100,27 @@ impl Supervisor {
             if failure.is_some() {
                 lanes.stop.finish();
             }
-            let written = self
-                .collect(&lanes)
-                .and_then(|()| Ok(self.ledger.write_if_due()?));
-            if let Err(error) = written {
-                failure = failure.or(Some(error));
+            seen(self.collect(&lanes));
+            if let Err(error) = self.ledger.write_if_due() {
+                failure = failure.or(Some(error.into()));
                 lanes.stop.finish();
             }
         }
         let threads = std::mem::take(&mut lanes.threads);
         failure = failure.or(first_failure(threads));
-        self.collect(&lanes)?;
-        self.progress.finish();
+        seen(self.collect(&lanes));
         self.ledger.finish()?;
-        Ok(Outcome {
+        Ok(Ended {
             ledger: self.ledger,
             failure,
         })
     }
 
-    /// Takes what the threads counted into metrics, ledger and progress.
-    fn collect(&mut self, lanes: &Lanes) -> anyhow::Result<()> {
+    /// Takes what the threads counted into metrics and ledger.
+    fn collect(&mut self, lanes: &Lanes<E>) -> State {
         for counters in &lanes.counters {
             self.sent += self.metrics.add_counters(counters);
         }
-        let rejected = self.counts.rejected.load(Ordering::Relaxed);
-        self.metrics.add_rejected(rejected - self.rejected);
-        self.rejected = rejected;
         let (mut queue, mut acknowledged) = (0, 0);
         for deliveries in &lanes.deliveries {
             let tally = deliveries.take_tally();
@@ -99,7 +129,7 @@ impl Supervisor {
             self.metrics.add_tally(&tally);
             self.ledger.add(&tally);
         }
-        self.metrics.queue.set(queue as i64);
+        self.metrics.set_queue(queue);
         if acknowledged > 0 || queue == 0 {
             self.last_acknowledgement = Instant::now();
             self.kafka_health.ready();
@@ -108,13 +138,11 @@ impl Supervisor {
                 .not_ready(format!("no acknowledgement for {} s", STALL.as_secs()));
         }
         let totals = self.ledger.totals();
-        self.progress.show(Snapshot {
+        State {
             sent: self.sent,
             acknowledged: totals.acknowledged,
             failed: totals.failed + totals.failed_labels,
-            rejected,
             queue: queue as u64,
-        });
-        Ok(())
+        }
     }
 }

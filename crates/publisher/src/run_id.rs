@@ -1,12 +1,12 @@
-//! What a run is called, and how its transaction ids begin.
+//! What a run is called, and how its records' ids begin.
 
 use std::fmt;
 
 use uuid::Uuid;
 
-/// The run in its transaction ids: their first four bytes, which end the run's name too. Where two
-/// runs should have the same one, the rest of their ids still differs, unless their seeds are the
-/// same as well.
+/// The run in the ids of its records: their first four bytes, which end the run's name too. Where
+/// two runs should have the same one, the rest of their ids still differs, unless their seeds are
+/// the same as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunTag([u8; 4]);
 
@@ -34,18 +34,26 @@ impl fmt::Display for RunTag {
 
 /// As `20261009T123456Z-1a2b3c4d`: sorts by time, and two runs of the same second differ.
 #[derive(Debug, Clone)]
-pub(crate) struct RunId {
+pub struct RunId {
     started_ms: i64,
-    pub(crate) tag: RunTag,
+    tag: RunTag,
 }
 
 impl RunId {
-    pub(crate) fn new(started_ms: i64) -> Self {
+    /// The name of a run that started then, in milliseconds since 1970.
+    #[must_use]
+    pub fn new(started_ms: i64) -> Self {
         let [a, b, c, d, ..] = Uuid::new_v4().into_bytes();
         Self {
             started_ms,
             tag: RunTag([a, b, c, d]),
         }
+    }
+
+    /// The run in the ids of its records.
+    #[must_use]
+    pub fn tag(&self) -> RunTag {
+        self.tag
     }
 }
 

@@ -1,13 +1,16 @@
-//! The file against a naive recount of the same stream.
+//! The ledger's file against a naive recount of the same stream.
 
+use std::fs;
 use std::sync::Arc;
 
-use millrace_domain::TransactionType;
+use millrace_publisher::RunTag;
+use millrace_publisher::ledger::{Heading, LedgerFile, Tally};
 
 use super::*;
-use crate::source::{Class, Facts};
 use crate::stream::{EventClock, Item, Stream, StreamConfig};
 use crate::world::{World, WorldConfig};
+
+type Ledger = millrace_publisher::ledger::Ledger<Facts>;
 
 fn items(count: usize) -> Vec<Item> {
     let world = World::new(&WorldConfig {
@@ -45,7 +48,7 @@ fn heading() -> Heading {
 }
 
 fn facts(item: &Item) -> Facts {
-    Facts::of(&item.transaction, item.kind.into())
+    Facts::of(&item.transaction, class_of(item.kind))
 }
 
 /// The sums of a window and currency, by going through the transactions of a class.
@@ -59,7 +62,7 @@ fn recount(items: &[Item], class: Class, line: &WindowLine) -> WindowLine {
     for item in items {
         let transaction = &item.transaction;
         let inside = (line.start_ms..line.start_ms + 60_000).contains(&transaction.transaction_time_ms);
-        if Class::from(item.kind) != class || !inside || transaction.currency.as_str() != line.currency {
+        if class_of(item.kind) != class || !inside || transaction.currency.as_str() != line.currency {
             continue;
         }
         let units = i128::from(transaction.amount.units());
@@ -104,14 +107,12 @@ fn sums_equal_a_naive_recount() {
     }
     ledger.finish().unwrap();
 
-    let file: LedgerFile = serde_json::from_slice(&fs::read(ledger.path()).unwrap()).unwrap();
+    let file: LedgerFile<WindowLine> = serde_json::from_slice(&fs::read(ledger.path()).unwrap()).unwrap();
     assert!(file.finished);
     assert_eq!(file.acknowledged as usize, acknowledged.len());
     assert_eq!(file.failed as usize, failed.len());
     let count = |wanted: Class| {
-        let same = acknowledged
-            .iter()
-            .filter(|item| Class::from(item.kind) == wanted);
+        let same = acknowledged.iter().filter(|item| class_of(item.kind) == wanted);
         same.count() as u64
     };
     assert_eq!(file.duplicates, count(Class::Repeat));
@@ -143,27 +144,40 @@ fn sums_equal_a_naive_recount() {
 }
 
 #[test]
-fn a_reader_never_sees_half_a_file() {
+fn the_file_is_that_of_earlier_releases() {
     let directory = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::create(directory.path(), &heading()).unwrap();
-    let before = fs::read(ledger.path()).unwrap();
-    let old = File::open(ledger.path()).unwrap();
+    let facts = |class, transaction_type, currency: &[u8], units| Facts {
+        class,
+        transaction_type,
+        currency: Currency::parse(currency).unwrap(),
+        amount: Amount::from_units(units).unwrap(),
+        event_time_ms: 120_001,
+    };
+    let purchase = |class| facts(class, TransactionType::Purchase, b"EUR", 12_345);
     let mut tally = Tally::default();
-    for item in items(500) {
-        tally.acknowledge(&facts(&item), 60_000);
-    }
+    tally.acknowledge(&purchase(Class::First), 60_000);
+    tally.acknowledge(&facts(Class::First, TransactionType::Refund, b"CHF", 7), 60_000);
+    tally.acknowledge(&purchase(Class::Repeat), 60_000);
+    tally.acknowledge(&purchase(Class::Malformed), 60_000);
+    tally.acknowledge(&purchase(Class::Aside), 60_000);
+    tally.fail(&purchase(Class::First), 60_000, "MessageTimedOut");
+    tally.fail(&purchase(Class::Aside), 60_000, "MessageTimedOut");
     ledger.add(&tally);
     ledger.finish().unwrap();
-    // Who opened the old file reads the old content: it was replaced, not overwritten.
-    assert_eq!(std::io::read_to_string(old).unwrap().as_bytes(), before);
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-}
-
-#[test]
-fn a_folder_that_cannot_be_made_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let blocked = directory.path().join("file");
-    fs::write(&blocked, b"").unwrap();
-    let error = Ledger::create(&blocked, &heading()).unwrap_err();
-    assert!(error.to_string().contains("file/run.json"), "{error}");
+    let expected = concat!(
+        r#"{"run_id":"run","started_ms":7,"finished":true,"id_prefix":"1a2b3c4d","topic":"topic","#,
+        r#""acknowledged":4,"failed":1,"duplicates":1,"malformed":1,"labels":1,"failed_labels":1,"#,
+        r#""window_ms":60000,"forgotten_windows":0,"windows":["#,
+        r#"{"start_ms":120000,"currency":"CHF","purchase_count":0,"purchase_sum_units":"0","#,
+        r#""refund_count":1,"refund_sum_units":"7"},"#,
+        r#"{"start_ms":120000,"currency":"EUR","purchase_count":1,"purchase_sum_units":"12345","#,
+        r#""refund_count":0,"refund_sum_units":"0"}],"repeated_windows":["#,
+        r#"{"start_ms":120000,"currency":"EUR","purchase_count":1,"purchase_sum_units":"12345","#,
+        r#""refund_count":0,"refund_sum_units":"0"}],"failed_windows":["#,
+        r#"{"start_ms":120000,"currency":"EUR","purchase_count":1,"purchase_sum_units":"12345","#,
+        r#""refund_count":0,"refund_sum_units":"0"}]}"#,
+        "\n"
+    );
+    assert_eq!(fs::read_to_string(ledger.path()).unwrap(), expected);
 }

@@ -1,4 +1,4 @@
-//! A token bucket that all threads share.
+//! A pace for sources: a token bucket that all threads share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -5,6 +5,9 @@ mod file;
 mod running;
 mod tally;
 
-pub use file::{Heading, Ledger, LedgerError, LedgerFile, WindowLine};
+pub use file::{Heading, Ledger, LedgerError, LedgerFile};
 pub use running::is_running;
-pub use tally::{Tally, WindowKey, WindowTotals};
+pub use tally::Tally;
+
+#[cfg(test)]
+pub(crate) mod testing;

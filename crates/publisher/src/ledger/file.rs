@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::running::RunLock;
-use super::tally::{Tally, WindowKey, WindowTotals};
-use crate::run_id::RunTag;
+use super::tally::{Tally, WindowKey};
+use crate::{Entry, RunTag};
 
 /// Least time between two writes.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
@@ -30,10 +30,11 @@ pub struct LedgerError {
     reason: std::io::Error,
 }
 
-/// The file's content. Sums are integers of 1/10,000 as text, as JSON numbers are doubles for most
-/// readers.
+/// The file's content, with lines of the sums of one window and key
+/// ([`Entry::Line`](crate::Entry::Line)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerFile {
+#[serde(bound(deserialize = "L: Deserialize<'de>"))]
+pub struct LedgerFile<L> {
     /// The run's name, and the file's.
     pub run_id: String,
     /// When it started, in milliseconds since 1970.
@@ -42,68 +43,37 @@ pub struct LedgerFile {
     /// was killed, what the brokers have may be more: the lock beside the file says which of the
     /// two it is.
     pub finished: bool,
-    /// The first eight digits of every transaction id of this run, where they are its own; `null`
+    /// The first eight digits of every id of this run, where they are its own; `null`
     /// where ids come from a file or from the seed alone, so that another run may send them too.
     #[serde(default)]
     pub id_prefix: Option<String>,
-    /// The transactions' topic, with its prefix.
+    /// The topic of its records, with its prefix.
     pub topic: String,
-    /// Acknowledged records of any kind, without labels.
+    /// Acknowledged records of any kind, without asides.
     pub acknowledged: u64,
     /// Records of unknown outcome.
     pub failed: u64,
-    /// Acknowledged records whose transaction id had been sent before.
+    /// Acknowledged records whose id had been sent before.
     pub duplicates: u64,
     /// Acknowledged records that no consumer can take.
     pub malformed: u64,
-    /// Acknowledged labels of injected fraud.
+    /// Acknowledged asides: labels of injected fraud, of transactions.
     pub labels: u64,
-    /// Labels of unknown outcome.
+    /// Asides of unknown outcome.
     pub failed_labels: u64,
     /// Size of a window.
     pub window_ms: i64,
-    /// Windows that were dropped because there were too many; their transactions are in no window
-    /// here.
+    /// Windows that were dropped because there were too many; their records are in no window here.
     pub forgotten_windows: u64,
-    /// Each acknowledged transaction once, by window and currency.
-    pub windows: Vec<WindowLine>,
-    /// Acknowledged records of transactions that had been sent before, so that with `windows` every
-    /// record that can be read is here. `null` in ledgers of a release that did not have them.
+    /// What was acknowledged, each id once, by window and key.
+    pub windows: Vec<L>,
+    /// Acknowledged records whose id had been sent before, so that with `windows` every record that
+    /// can be read is here. `null` in ledgers of a release that did not have them.
     #[serde(default)]
-    pub repeated_windows: Option<Vec<WindowLine>>,
-    /// Each transaction of unknown outcome once: a verification must expect each of these windows
+    pub repeated_windows: Option<Vec<L>>,
+    /// What is of unknown outcome, each id once: a verification must expect each of these windows
     /// with or without them.
-    pub failed_windows: Vec<WindowLine>,
-}
-
-/// One window and currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WindowLine {
-    /// Start of the window in milliseconds since 1970.
-    pub start_ms: i64,
-    /// ISO 4217.
-    pub currency: String,
-    /// Number of purchases.
-    pub purchase_count: u64,
-    /// What they add up to, in 1/10,000.
-    pub purchase_sum_units: String,
-    /// Number of refunds.
-    pub refund_count: u64,
-    /// What they add up to, in 1/10,000.
-    pub refund_sum_units: String,
-}
-
-impl From<(&WindowKey, &WindowTotals)> for WindowLine {
-    fn from(((start_ms, currency), totals): (&WindowKey, &WindowTotals)) -> Self {
-        Self {
-            start_ms: *start_ms,
-            currency: currency.to_string(),
-            purchase_count: totals.purchase_count,
-            purchase_sum_units: totals.purchase_sum.units().to_string(),
-            refund_count: totals.refund_count,
-            refund_sum_units: totals.refund_sum.units().to_string(),
-        }
-    }
+    pub failed_windows: Vec<L>,
 }
 
 /// What a run is.
@@ -113,28 +83,31 @@ pub struct Heading {
     pub run_id: String,
     /// When it started, in milliseconds since 1970.
     pub started_ms: i64,
-    /// How its transaction ids begin, where they are its own.
+    /// How its ids begin, where they are its own.
     pub run_in_ids: Option<RunTag>,
-    /// The transactions' topic, with its prefix.
+    /// The topic of its records, with its prefix.
     pub topic: String,
     /// Size of a window.
     pub window_ms: i64,
 }
 
+/// Sums by window and key, in their order in the file.
+type Sums<E> = BTreeMap<WindowKey<E>, <E as Entry>::Sums>;
+
 /// The ledger of a run.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct Ledger<E: Entry> {
     path: PathBuf,
     lock: RunLock,
-    head: LedgerFile,
-    windows: BTreeMap<WindowKey, WindowTotals>,
-    repeated_windows: BTreeMap<WindowKey, WindowTotals>,
-    failed_windows: BTreeMap<WindowKey, WindowTotals>,
+    head: LedgerFile<E::Line>,
+    windows: Sums<E>,
+    repeated_windows: Sums<E>,
+    failed_windows: Sums<E>,
     next_write: Instant,
     dirty: bool,
 }
 
-impl Ledger {
+impl<E: Entry> Ledger<E> {
     /// Starts the ledger of a run and writes it, so that a folder that cannot be written ends the
     /// run before it starts.
     ///
@@ -187,26 +160,26 @@ impl Ledger {
 
     /// The totals so far; the windows are only in the file.
     #[must_use]
-    pub fn totals(&self) -> &LedgerFile {
+    pub fn totals(&self) -> &LedgerFile<E::Line> {
         &self.head
     }
 
     /// Adds what a thread counted.
-    pub fn add(&mut self, tally: &Tally) {
-        self.dirty |= tally.acknowledged + tally.failed + tally.labels + tally.failed_labels > 0;
+    pub fn add(&mut self, tally: &Tally<E>) {
+        self.dirty |= tally.acknowledged + tally.failed + tally.asides + tally.failed_asides > 0;
         self.head.acknowledged += tally.acknowledged;
         self.head.failed += tally.failed;
         self.head.duplicates += tally.duplicates;
         self.head.malformed += tally.malformed;
-        self.head.labels += tally.labels;
-        self.head.failed_labels += tally.failed_labels;
+        self.head.labels += tally.asides;
+        self.head.failed_labels += tally.failed_asides;
         for (windows, more) in [
             (&mut self.windows, &tally.windows),
             (&mut self.repeated_windows, &tally.repeated_windows),
             (&mut self.failed_windows, &tally.failed_windows),
         ] {
-            for (key, totals) in more {
-                windows.entry(*key).or_default().merge(totals);
+            for (key, sums) in more {
+                E::merge(windows.entry(*key).or_default(), sums);
             }
         }
         while self.windows.len() > MAX_WINDOWS {
@@ -242,7 +215,10 @@ impl Ledger {
 
     fn write(&mut self) -> Result<(), LedgerError> {
         let started = Instant::now();
-        let lines = |windows: &BTreeMap<_, _>| windows.iter().map(WindowLine::from).collect();
+        let lines = |windows: &Sums<E>| {
+            let line = |(&(start_ms, key), sums)| E::line(start_ms, key, sums);
+            windows.iter().map(line).collect()
+        };
         self.head.windows = lines(&self.windows);
         self.head.repeated_windows = Some(lines(&self.repeated_windows));
         self.head.failed_windows = lines(&self.failed_windows);
@@ -260,7 +236,7 @@ impl Ledger {
 }
 
 /// Writes beside the file and renames, so that a reader sees the old content or the new, whole.
-fn replace(path: &Path, content: &LedgerFile) -> std::io::Result<()> {
+fn replace(path: &Path, content: &impl Serialize) -> std::io::Result<()> {
     let beside = path.with_extension("json.tmp");
     let mut writer = BufWriter::new(File::create(&beside)?);
     serde_json::to_writer(&mut writer, content)?;

@@ -11,16 +11,15 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use millrace_domain::texts::InFlight;
-use millrace_domain::{FraudLabel, TransactionId};
 use millrace_kafka_batch::{BatchProducer, Outcome, TopicIndex};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseRecord, Producer, PurgeConfig};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
 use tracing::warn;
 
 use super::{Deliveries, DeliveryContext};
-use crate::source::{Class, Facts, Next, Source};
+use crate::lanes::Topic;
+use crate::source::{Next, Partition, Record, Source};
 
 /// Records that are gathered before they are handed over: for five partitions, most of a thousand
 /// each.
@@ -42,19 +41,19 @@ const PURGE_WAIT: Duration = Duration::from_secs(2);
 
 /// Tells the threads to stop.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicU8);
+pub(crate) struct Stop(AtomicU8);
 
 impl Stop {
     const FINISH: u8 = 1;
     const HURRY: u8 = 2;
 
     /// No more records; what is in flight has all the time it needs.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.0.fetch_max(Self::FINISH, Ordering::Relaxed);
     }
 
     /// No more records, and what is in flight has a bounded time.
-    pub fn hurry(&self) {
+    pub(crate) fn hurry(&self) {
         self.0.fetch_max(Self::HURRY, Ordering::Relaxed);
     }
 
@@ -70,48 +69,51 @@ impl Stop {
 /// What a thread counts for the metrics while it sends.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Counters {
-    /// Records given to librdkafka on the transactions' topic.
-    pub sent: AtomicU64,
+pub(crate) struct Counters {
+    /// Records given to librdkafka, without asides.
+    pub(crate) sent: AtomicU64,
     /// Bytes of their keys and values.
-    pub bytes: AtomicU64,
+    pub(crate) bytes: AtomicU64,
     /// How often a full queue was waited for.
-    pub queue_full: AtomicU64,
+    pub(crate) queue_full: AtomicU64,
 }
 
 /// One sending thread.
-pub struct Sender {
+pub(crate) struct Sender<S: Source> {
     /// The thread's own client.
-    pub producer: BatchProducer<DeliveryContext>,
-    /// The transactions' topic.
-    pub transactions: TopicIndex,
-    /// Full name of the labels' topic.
-    pub labels: String,
+    pub(crate) producer: BatchProducer<DeliveryContext<S::Entry>>,
+    /// The topics of records.
+    pub(crate) topics: Vec<(TopicIndex, Topic)>,
+    /// The topic of asides.
+    pub(crate) asides: Option<Topic>,
     /// Where records come from.
-    pub source: Box<dyn Source>,
+    pub(crate) source: S,
     /// Their outcomes.
-    pub deliveries: Arc<Deliveries>,
+    pub(crate) deliveries: Arc<Deliveries<S::Entry>>,
     /// For the metrics.
-    pub counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
     /// When to stop.
-    pub stop: Arc<Stop>,
+    pub(crate) stop: Arc<Stop>,
 }
 
 /// What is gathered before it is handed over, beside the records themselves, which are in the
 /// producer's batch.
-#[derive(Default)]
-struct Gathered {
+struct Gathered<E> {
     records: u64,
     bytes: u64,
     since: Option<Instant>,
-    labels: Vec<Label>,
+    asides: Vec<(Record, E)>,
 }
 
-/// A label that follows its transaction.
-struct Label {
-    key: [u8; TransactionId::TEXT_LEN],
-    value: Vec<u8>,
-    facts: Facts,
+impl<E> Default for Gathered<E> {
+    fn default() -> Self {
+        Self {
+            records: 0,
+            bytes: 0,
+            since: None,
+            asides: Vec::new(),
+        }
+    }
 }
 
 /// Why gathering stopped.
@@ -124,24 +126,24 @@ enum Pause {
     End,
 }
 
-impl Sender {
+impl<S: Source> Sender<S> {
     /// Sends until the source ends or the flag is up, and then waits for every outcome.
     ///
     /// # Errors
     /// The source fails, or the client refuses a record for another reason than a full queue.
     /// Outcomes are waited for all the same.
-    pub fn run(mut self) -> anyhow::Result<()> {
+    pub(crate) fn run(mut self) -> anyhow::Result<()> {
         let sent = self.send_all();
         // What a stop or a failure left: it was never sent.
-        self.producer.clear(|slot| self.deliveries.release(slot));
+        self.producer.clear(|slot| drop(self.deliveries.release(slot)));
         self.flush();
         sent
     }
 
     fn send_all(&mut self) -> anyhow::Result<()> {
-        let (mut gathered, mut value) = (Gathered::default(), Vec::with_capacity(1024));
+        let (mut gathered, mut record) = (Gathered::default(), Record::new());
         while !self.stop.is_set() {
-            let pause = match self.gather(&mut gathered, &mut value) {
+            let pause = match self.gather(&mut gathered, &mut record) {
                 Ok(pause) => pause,
                 Err(error) => {
                     // What came before what the source cannot give is good.
@@ -160,7 +162,7 @@ impl Sender {
                     if wait >= SHORT_WAIT || gathered.since.is_some_and(old) {
                         self.hand_over(&mut gathered)?;
                     }
-                    std::thread::sleep(wait.min(MAX_WAIT));
+                    self.source.wait(wait.min(MAX_WAIT));
                 }
                 Pause::End => {
                     self.hand_over(&mut gathered)?;
@@ -173,9 +175,9 @@ impl Sender {
     }
 
     /// Takes records from the source, as long as it has some at once.
-    fn gather(&mut self, gathered: &mut Gathered, value: &mut Vec<u8>) -> anyhow::Result<Pause> {
-        // What is gathered is bytes: no id is used after this.
-        let _round = InFlight::begin();
+    fn gather(&mut self, gathered: &mut Gathered<S::Entry>, record: &mut Record) -> anyhow::Result<Pause> {
+        let _round = self.source.round();
+        let mut aside = Record::new();
         while gathered.records < GATHERED_RECORDS {
             let mut room = self.deliveries.room();
             if room.is_empty() {
@@ -186,20 +188,25 @@ impl Sender {
                 if room.is_empty() {
                     break;
                 }
-                let record = match self.source.next(value)? {
-                    Next::Record(record) => record,
+                record.clear();
+                let entry = match self.source.next(record)? {
+                    Next::Record(entry) => entry,
                     Next::Wait(wait) => return Ok(Pause::Wait(wait)),
                     Next::End => return Ok(Pause::End),
                 };
-                let Some(slot) = room.take(record.facts) else {
+                let Some((topic, _)) = self.topics.get(record.topic) else {
+                    bail!("a record is for topic {} of {}", record.topic, self.topics.len());
+                };
+                let Ok(slot) = room.take(entry) else {
+                    // There was room, and nobody else takes any.
                     break;
                 };
-                let key = record.key.text();
-                let key = key.as_bytes();
-                self.producer.push(self.transactions, key, value, slot);
                 gathered.records += 1;
-                gathered.bytes += (key.len() + value.len()) as u64;
-                gathered.take_labels(&mut *self.source, record.facts);
+                gathered.bytes += (record.key().map_or(0, <[u8]>::len) + record.value.len()) as u64;
+                push(&mut self.producer, *topic, record, slot);
+                if self.asides.is_some() {
+                    gathered.take_asides(&mut self.source, &mut aside);
+                }
             }
             gathered.since.get_or_insert_with(Instant::now);
         }
@@ -208,54 +215,74 @@ impl Sender {
 
     /// Hands over what is gathered. A full queue is waited for: it is the back-pressure. A stop
     /// ends the wait, and what is left is not sent.
-    fn hand_over(&mut self, gathered: &mut Gathered) -> anyhow::Result<()> {
-        let mut refused = None;
-        loop {
-            let deliveries = &self.deliveries;
-            let outcome = self.producer.hand_over(self.transactions, |slot, error| {
-                deliveries.release(slot);
-                refused.get_or_insert(error);
-            });
-            if let Some(error) = refused {
-                return Err(error).context("a transaction could not be sent");
-            }
-            if outcome == Outcome::Done {
-                break;
-            }
-            if !self.wait_for_room() {
+    fn hand_over(&mut self, gathered: &mut Gathered<S::Entry>) -> anyhow::Result<()> {
+        for at in 0..self.topics.len() {
+            if !self.hand_over_topic(at)? {
                 return Ok(());
             }
         }
         let Gathered {
             records,
             bytes,
-            labels,
+            asides,
             ..
         } = std::mem::take(gathered);
         self.counters.sent.fetch_add(records, Ordering::Relaxed);
         self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
-        labels.iter().try_for_each(|label| self.send_label(label))
+        asides
+            .into_iter()
+            .try_for_each(|(record, entry)| self.send_aside(&record, entry))
     }
 
-    /// Sends a label, alone: there are few.
-    fn send_label(&self, label: &Label) -> anyhow::Result<()> {
+    /// Hands over what is gathered of one topic; false if a stop left some of it.
+    fn hand_over_topic(&mut self, at: usize) -> anyhow::Result<bool> {
+        let index = self.topics[at].0;
+        let mut refused = None;
         loop {
-            let slot = self.deliveries.room().take(label.facts);
-            if let Some(slot) = slot {
-                let record = BaseRecord::with_opaque_to(&self.labels, slot)
-                    .key(&label.key)
-                    .payload(&label.value);
-                match self.producer.producer().send(record) {
-                    Ok(()) => return Ok(()),
-                    Err((error, _)) => {
-                        self.deliveries.release(slot);
-                        if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-                            return Err(error)
-                                .with_context(|| format!("a label could not be sent to {}", self.labels));
-                        }
-                    }
-                }
+            let deliveries = &self.deliveries;
+            let outcome = self.producer.hand_over(index, |slot, error| {
+                drop(deliveries.release(slot));
+                refused.get_or_insert(error);
+            });
+            if let Some(error) = refused {
+                let Topic { name, item } = &self.topics[at].1;
+                return Err(error).with_context(|| format!("a {item} could not be sent to {name}"));
             }
+            if outcome == Outcome::Done {
+                return Ok(true);
+            }
+            if !self.wait_for_room() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Sends an aside, alone: there are few.
+    fn send_aside(&self, record: &Record, mut entry: S::Entry) -> anyhow::Result<()> {
+        let Some(Topic { name, item }) = &self.asides else {
+            return Ok(());
+        };
+        loop {
+            // On a line of its own, so that the table is not locked any more.
+            let taken = self.deliveries.room().take(entry);
+            entry = match taken {
+                Err(entry) => entry,
+                Ok(slot) => {
+                    let mut sent = BaseRecord::with_opaque_to(name, slot).payload(&record.value);
+                    sent.key = record.key();
+                    let Err((error, _)) = self.producer.producer().send(sent) else {
+                        return Ok(());
+                    };
+                    let released = self.deliveries.release(slot);
+                    if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+                        return Err(error).with_context(|| format!("a {item} could not be sent to {name}"));
+                    }
+                    let Some(entry) = released else {
+                        return Ok(());
+                    };
+                    entry
+                }
+            };
             if !self.wait_for_room() {
                 return Ok(());
             }
@@ -323,24 +350,33 @@ impl Sender {
     }
 }
 
-impl Gathered {
-    fn take_labels(&mut self, source: &mut dyn Source, of: Facts) {
-        let mut value = Vec::new();
-        while let Some(label) = source.next_label(&mut value) {
-            self.labels.push(Label {
-                key: label.transaction_id.to_text(),
-                value: std::mem::take(&mut value),
-                facts: label_facts(&label, of),
-            });
+impl<E> Gathered<E> {
+    #[inline]
+    fn take_asides(&mut self, source: &mut impl Source<Entry = E>, record: &mut Record) {
+        while let Some(entry) = source.next_aside(record) {
+            self.asides.push((std::mem::take(record), entry));
         }
     }
 }
 
-/// A label is counted apart and enters no sum; of the facts only its class matters.
-fn label_facts(label: &FraudLabel, of: Facts) -> Facts {
-    Facts {
-        class: Class::Label,
-        event_time_ms: label.event_time_ms,
-        ..of
+/// Adds a record to what is gathered of its topic.
+#[inline]
+fn push<C: ProducerContext<DeliveryOpaque = usize> + 'static>(
+    producer: &mut BatchProducer<C>,
+    topic: TopicIndex,
+    record: &Record,
+    slot: usize,
+) {
+    match (record.partition, record.key()) {
+        (Partition::OfKey, Some(key)) => producer.push(topic, key, &record.value, slot),
+        (Partition::Number(partition), key) => {
+            producer.push_to(topic, Some(partition), key, &record.value, slot);
+        }
+        (Partition::OfKey | Partition::Any, key) => {
+            producer.push_to(topic, None, key, &record.value, slot);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
