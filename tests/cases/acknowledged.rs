@@ -17,6 +17,7 @@ use millrace_publisher::{
 };
 use millrace_telemetry::{Health, Shutdown};
 use millrace_tests::{TestContext, topics};
+use rdkafka::message::{Header, OwnedHeaders};
 use tokio::sync::oneshot;
 
 const LETTERS: TopicSpec = topic("letters");
@@ -120,6 +121,11 @@ fn place_of(number: u32) -> Partition {
     }
 }
 
+/// Some come with one.
+fn trace_of(number: u32) -> Option<String> {
+    (number % 4 == 1).then(|| format!("00-{number:032x}-0000000000000001-01"))
+}
+
 /// What one thread is given.
 struct Inbox {
     requests: Receiver<Request>,
@@ -147,6 +153,13 @@ impl Source for Inbox {
         record.value.extend_from_slice(number.to_string().as_bytes());
         if record.partition != Partition::Any {
             record.set_key(key_of(number).as_bytes());
+        }
+        if let Some(trace) = trace_of(number) {
+            let header = Header {
+                key: "traceparent",
+                value: Some(&trace),
+            };
+            record.headers = Some(OwnedHeaders::new().insert(header));
         }
         self.stamped = number.is_multiple_of(100).then_some(number);
         Ok(Next::Record(Posted {
@@ -297,6 +310,7 @@ async fn check_topics(context: &TestContext) -> Result<()> {
                 "{number} is in partition {}",
                 record.partition
             );
+            ensure!(record.header("traceparent") == trace_of(number), "{record:?}");
             ensure!(record.key.as_deref() == expected_key.map(String::as_bytes));
             *found.entry(number).or_insert(0) += 1;
         }

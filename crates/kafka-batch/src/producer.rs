@@ -2,8 +2,10 @@
 //!
 //! With a thousand records of one partition in a call, librdkafka looks the partition up once, and
 //! the thread that sends wakes for the first of them alone. The bytes are copied into the batch,
-//! and by librdkafka into its queue.
+//! and by librdkafka into its queue. A record with headers goes in its turn, alone: the call for
+//! many takes none.
 
+use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::time::Duration;
@@ -11,8 +13,9 @@ use std::time::Duration;
 use rdkafka::IntoOpaque;
 use rdkafka::bindings;
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
-use rdkafka::types::{RDKafkaMessage, RDKafkaRespErr};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaMessage, RDKafkaRespErr};
 
 use crate::events::{Event, Reports};
 use crate::native::{Queue, Topic};
@@ -36,10 +39,12 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TopicIndex(usize);
 
-/// A record that waits: whether it has a key, where its bytes end, and its opaque as a pointer.
+/// A record that waits: whether it has a key and headers, where its bytes end, and its opaque as a
+/// pointer.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     has_key: bool,
+    has_headers: bool,
     key_end: usize,
     value_end: usize,
     opaque: *mut c_void,
@@ -51,22 +56,27 @@ struct Waiting {
 struct Lane {
     bytes: Vec<u8>,
     records: Vec<Waiting>,
+    /// Of those that have any, in their order.
+    headers: VecDeque<OwnedHeaders>,
     /// How many of `records` have been handed over or refused, and what is past their last byte.
     done: usize,
     done_bytes: usize,
 }
 
 impl Lane {
-    fn push(&mut self, key: Option<&[u8]>, value: &[u8], opaque: *mut c_void) {
+    #[inline]
+    fn push(&mut self, key: Option<&[u8]>, value: &[u8], headers: Option<OwnedHeaders>, opaque: *mut c_void) {
         self.bytes.extend_from_slice(key.unwrap_or_default());
         let key_end = self.bytes.len();
         self.bytes.extend_from_slice(value);
         self.records.push(Waiting {
             has_key: key.is_some(),
+            has_headers: headers.is_some(),
             key_end,
             value_end: self.bytes.len(),
             opaque,
         });
+        self.headers.extend(headers);
     }
 
     fn waiting(&self) -> &[Waiting] {
@@ -88,6 +98,7 @@ impl Lane {
 #[derive(Debug)]
 struct TopicLanes {
     topic: Topic,
+    name: String,
     /// That [`BatchProducer::push`] chooses from.
     partitions: i32,
     /// The first for partitions that the client picks, then by partition.
@@ -165,6 +176,7 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         let topic = unsafe { Topic::new(self.producer.client().native_ptr(), name) }?;
         self.topics.push(TopicLanes {
             topic,
+            name: name.to_owned(),
             partitions: partitions.max(1) as i32,
             lanes: Vec::new(),
             waiting: 0,
@@ -182,8 +194,15 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
     /// copied. There is no bound but the caller's: see [`BatchProducer::waiting`].
     #[inline]
     pub fn push(&mut self, topic: TopicIndex, key: &[u8], value: &[u8], opaque: C::DeliveryOpaque) {
-        let partition = partition_for(key, self.topics[topic.0].partitions);
-        self.push_to(topic, Some(partition as u32), Some(key), value, opaque);
+        let partition = self.partition_of(topic, key);
+        self.push_to(topic, Some(partition), Some(key), value, opaque);
+    }
+
+    /// The partition of a topic that [`BatchProducer::push`] sends a key to.
+    #[inline]
+    #[must_use]
+    pub fn partition_of(&self, topic: TopicIndex, key: &[u8]) -> u32 {
+        partition_for(key, self.topics[topic.0].partitions) as u32
     }
 
     /// As [`BatchProducer::push`], for a partition that the caller names, or else for one that the
@@ -198,12 +217,27 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
         value: &[u8],
         opaque: C::DeliveryOpaque,
     ) {
+        self.push_with(topic, partition, key, value, None, opaque);
+    }
+
+    /// As [`BatchProducer::push_to`], with headers if there are any. They change nothing in the
+    /// order.
+    #[inline]
+    pub fn push_with(
+        &mut self,
+        topic: TopicIndex,
+        partition: Option<u32>,
+        key: Option<&[u8]>,
+        value: &[u8],
+        headers: Option<OwnedHeaders>,
+        opaque: C::DeliveryOpaque,
+    ) {
         let topic = &mut self.topics[topic.0];
         let lane = partition.map_or(0, |partition| partition as usize + 1);
         if topic.lanes.len() <= lane {
             topic.lanes.resize_with(lane + 1, Lane::default);
         }
-        topic.lanes[lane].push(key, value, opaque.into_ptr());
+        topic.lanes[lane].push(key, value, headers, opaque.into_ptr());
         topic.waiting += 1;
     }
 
@@ -216,7 +250,17 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
     ) -> Outcome {
         let topic = &mut self.topics[topic.0];
         for (partition, lane) in (UNASSIGNED..).zip(&mut topic.lanes) {
-            while !lane.waiting().is_empty() {
+            while let Some(first) = lane.waiting().first() {
+                if first.has_headers {
+                    match send_alone(&self.producer, &topic.name, partition, lane) {
+                        Ok(()) => {}
+                        Err(None) => return Outcome::QueueFull,
+                        Err(Some((opaque, error))) => refused(opaque, error),
+                    }
+                    lane.advance();
+                    topic.waiting -= 1;
+                    continue;
+                }
                 fill(&mut self.messages, lane);
                 // SAFETY: the messages point into the lane, which is not changed meanwhile.
                 unsafe { produce(&topic.topic, partition, &mut self.messages) };
@@ -251,6 +295,7 @@ impl<C: ProducerContext + 'static> BatchProducer<C> {
                     dropped(unsafe { C::DeliveryOpaque::from_ptr(record.opaque) });
                     lane.advance();
                 }
+                lane.headers.clear();
             }
         }
     }
@@ -262,10 +307,49 @@ impl<C: ProducerContext + 'static> Drop for BatchProducer<C> {
     }
 }
 
-/// Describes what waits in a lane as librdkafka wants it, as much as goes into a call.
+/// Hands over the first record that waits in a lane, which has headers.
+///
+/// # Errors
+/// The queue is full, and the record waits on; or else the client does not take it.
+fn send_alone<C: ProducerContext + 'static>(
+    producer: &BaseProducer<C>,
+    topic: &str,
+    partition: i32,
+    lane: &mut Lane,
+) -> Result<(), Option<(C::DeliveryOpaque, KafkaError)>> {
+    let (start, waiting) = (lane.done_bytes, lane.records[lane.done]);
+    // SAFETY: made by `into_ptr`, and given back once: it goes to the client, or back into the
+    // lane, or to the caller, who takes the record out of the lane.
+    let opaque = unsafe { C::DeliveryOpaque::from_ptr(waiting.opaque) };
+    let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, opaque);
+    record.partition = (partition != UNASSIGNED).then_some(partition);
+    record.key = waiting.has_key.then(|| &lane.bytes[start..waiting.key_end]);
+    record.payload = Some(&lane.bytes[waiting.key_end..waiting.value_end]);
+    record.headers = lane.headers.pop_front();
+    let Err((error, record)) = producer.send(record) else {
+        return Ok(());
+    };
+    let BaseRecord {
+        headers,
+        delivery_opaque,
+        ..
+    } = record;
+    if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+        return Err(Some((delivery_opaque, error)));
+    }
+    if let Some(headers) = headers {
+        lane.headers.push_front(headers);
+    }
+    lane.records[lane.done].opaque = delivery_opaque.into_ptr();
+    Err(None)
+}
+
+/// Describes what waits in a lane as librdkafka wants it, as much as goes into a call: up to a
+/// record that has headers.
 fn fill(messages: &mut Vec<RDKafkaMessage>, lane: &Lane) {
     let mut start = lane.done_bytes;
-    messages.extend(lane.waiting().iter().take(MAX_CALL).map(|record| {
+    let plain = lane.waiting().iter().take_while(|record| !record.has_headers);
+    messages.extend(plain.take(MAX_CALL).map(|record| {
         let (key, value) = (
             &lane.bytes[start..record.key_end],
             &lane.bytes[record.key_end..record.value_end],

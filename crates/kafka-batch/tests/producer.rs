@@ -9,7 +9,7 @@ use std::time::Duration;
 use millrace_kafka_batch::{BatchConsumer, BatchProducer, Outcome, TopicIndex};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{Producer, ProducerContext, PurgeConfig};
 use rdkafka::{ClientConfig, ClientContext};
 
@@ -101,6 +101,55 @@ fn partitions_are_named_or_left_to_the_client() {
     producer.push_to(topic, None, None, b"value", Arc::new(5));
     producer.clear(|opaque| assert_eq!(*opaque, 5));
     assert_eq!(producer.waiting(topic), 0);
+}
+
+#[test]
+fn records_with_headers_keep_their_turn_in_a_full_queue_too() {
+    let (mut producer, topic) = producer();
+    let headers = || {
+        OwnedHeaders::new().insert(Header {
+            key: "traceparent",
+            value: Some("00-01-02-00"),
+        })
+    };
+    for number in 0..35_u64 {
+        let headers = (number % 3 == 0).then(headers);
+        let partition = producer.partition_of(topic, b"one key");
+        let value = vec![0; number as usize];
+        producer.push_with(
+            topic,
+            Some(partition),
+            Some(b"one key"),
+            &value,
+            headers,
+            Arc::new(number),
+        );
+    }
+    // One that no record may be as large as, with headers.
+    producer.push_with(topic, Some(0), None, &[0; 5_000], Some(headers()), Arc::new(99));
+    let (mut reported, mut refused) = (Vec::new(), Vec::new());
+    let mut rounds = 0;
+    while producer.hand_over(topic, |opaque, error| refused.push((*opaque, error))) == Outcome::QueueFull {
+        rounds += 1;
+        reported.extend(make_room(&producer));
+    }
+    reported.extend(make_room(&producer));
+    assert!((3..=4).contains(&rounds), "{rounds} times full");
+    assert!(
+        reported.iter().copied().eq(0..35),
+        "each once, in order: {reported:?}"
+    );
+    let too_large = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
+    assert_eq!(refused, [(99, too_large)]);
+    let opaque = Arc::new(7);
+    producer.push_with(topic, None, None, b"value", Some(headers()), Arc::clone(&opaque));
+    let mut cleared = 0;
+    producer.clear(|_| cleared += 1);
+    assert_eq!((cleared, producer.waiting(topic)), (1, 0));
+    producer.push_to(topic, None, None, b"value", Arc::clone(&opaque));
+    producer.hand_over(topic, |_, error| panic!("refused: {error}"));
+    make_room(&producer);
+    assert_eq!(Arc::strong_count(&opaque), 1);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rdkafka::message::OwnedHeaders;
+
 use crate::Entry;
 
 /// Which partition a record goes to. Records of one partition keep their order only if all are sent
@@ -19,7 +21,7 @@ pub enum Partition {
 }
 
 /// A record to be sent. Its buffers are used again for the next.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Record {
     /// The topic, by its place in [`Topics::records`](crate::Topics::records); of no matter for an
     /// aside.
@@ -28,6 +30,9 @@ pub struct Record {
     pub partition: Partition,
     /// Its value.
     pub value: Vec<u8>,
+    /// Its headers. A record that has any is handed over alone, in its turn: of many a second, only
+    /// some should.
+    pub headers: Option<OwnedHeaders>,
     key: Vec<u8>,
     has_key: bool,
 }
@@ -45,6 +50,7 @@ impl Record {
         (self.topic, self.partition, self.has_key) = (0, Partition::OfKey, false);
         self.key.clear();
         self.value.clear();
+        self.headers = None;
     }
 
     /// Gives it a key.

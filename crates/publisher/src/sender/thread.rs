@@ -231,7 +231,7 @@ impl<S: Source> Sender<S> {
         self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         asides
             .into_iter()
-            .try_for_each(|(record, entry)| self.send_aside(&record, entry))
+            .try_for_each(|(record, entry)| self.send_aside(record, entry))
     }
 
     /// Hands over what is gathered of one topic; false if a stop left some of it.
@@ -258,10 +258,11 @@ impl<S: Source> Sender<S> {
     }
 
     /// Sends an aside, alone: there are few.
-    fn send_aside(&self, record: &Record, mut entry: S::Entry) -> anyhow::Result<()> {
+    fn send_aside(&self, mut record: Record, mut entry: S::Entry) -> anyhow::Result<()> {
         let Some(Topic { name, item }) = &self.asides else {
             return Ok(());
         };
+        let mut headers = record.headers.take();
         loop {
             // On a line of its own, so that the table is not locked any more.
             let taken = self.deliveries.room().take(entry);
@@ -270,9 +271,11 @@ impl<S: Source> Sender<S> {
                 Ok(slot) => {
                     let mut sent = BaseRecord::with_opaque_to(name, slot).payload(&record.value);
                     sent.key = record.key();
-                    let Err((error, _)) = self.producer.producer().send(sent) else {
+                    sent.headers = headers;
+                    let Err((error, sent)) = self.producer.producer().send(sent) else {
                         return Ok(());
                     };
+                    headers = sent.headers;
                     let released = self.deliveries.release(slot);
                     if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                         return Err(error).with_context(|| format!("a {item} could not be sent to {name}"));
@@ -364,18 +367,17 @@ impl<E> Gathered<E> {
 fn push<C: ProducerContext<DeliveryOpaque = usize> + 'static>(
     producer: &mut BatchProducer<C>,
     topic: TopicIndex,
-    record: &Record,
+    record: &mut Record,
     slot: usize,
 ) {
-    match (record.partition, record.key()) {
-        (Partition::OfKey, Some(key)) => producer.push(topic, key, &record.value, slot),
-        (Partition::Number(partition), key) => {
-            producer.push_to(topic, Some(partition), key, &record.value, slot);
-        }
-        (Partition::OfKey | Partition::Any, key) => {
-            producer.push_to(topic, None, key, &record.value, slot);
-        }
-    }
+    let headers = record.headers.take();
+    let key = record.key();
+    let partition = match (record.partition, key) {
+        (Partition::OfKey, Some(key)) => Some(producer.partition_of(topic, key)),
+        (Partition::Number(partition), _) => Some(partition),
+        (Partition::OfKey | Partition::Any, _) => None,
+    };
+    producer.push_with(topic, partition, key, &record.value, headers, slot);
 }
 
 #[cfg(test)]
