@@ -6,9 +6,8 @@
 //! sent by then. From that moment on stage 2 sends no window without it.
 
 use millrace_engine::windowed::{MergePolicy, PartialPolicy};
+use millrace_runtime::processor::policy_of_text;
 use millrace_runtime::{Beginning, Controls};
-
-use crate::settings;
 
 /// Where `partition` begins, under the policy of stage 1. `merge` is the control topic of stage 2,
 /// and how many partitions that has.
@@ -27,7 +26,7 @@ pub(crate) fn of(
         let records = controls(topic, number)?;
         let mut waits = false;
         for (text, closed_ms) in records.iter().filter_map(|record| record.policy()) {
-            let merge: MergePolicy = settings::of_text(text)?;
+            let merge: MergePolicy = policy_of_text(text)?;
             waits = usize::try_from(partition).is_ok_and(|partition| partition < merge.source_partitions());
             if waits {
                 closed_until_ms = closed_until_ms.max(closed_ms);
@@ -51,6 +50,7 @@ mod tests {
 
     use super::*;
     use millrace_runtime::control::ControlRecord;
+    use millrace_runtime::processor::policy_to_text;
 
     fn configured(sources: usize, closed_until_ms: Option<i64>) -> ControlRecord {
         let policy = MergePolicy::new(sources, 0).unwrap();
@@ -58,7 +58,7 @@ mod tests {
             offset: 0,
             nth: 0,
             before: None,
-            policy: settings::to_text(&policy),
+            policy: policy_to_text(&policy),
             closed_until_ms,
         }
     }

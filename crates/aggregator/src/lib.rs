@@ -23,13 +23,13 @@ use millrace_domain::schema;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{SourcePartitions, topic_name};
 use millrace_runtime::{JobMetrics, Jobs, check_settings, hash_seed};
-use millrace_service::{Instance, handover, job_config, registry, source, topics};
+use millrace_service::{Instance, handover, job_config, refusal, registry, source, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 
 use crate::merge::{MergeJob, MergeParts, MergeTopics};
 use crate::metrics::WindowMetrics;
-use crate::partial::{PartialJob, PartialTopics};
+use crate::partial::{PartialJob, PartialParts, PartialTopics};
 
 /// Runs both stages until `shutdown`, then lets them commit what they have. Each stage is a part of
 /// readiness.
@@ -62,7 +62,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
             return Ok(());
         }
         let (partial, merge) = prepared?;
-        let source = Arc::clone(&partial.source);
+        let source = Arc::clone(partial.partitions());
         let mut jobs = Jobs::new(shutdown.clone());
         jobs.start(partial, config.clone(), first.clone());
         jobs.start(merge, config.clone(), second.clone());
@@ -108,7 +108,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         .map(EarlyResults::every_ms)
         .transpose()?;
     let seed = hash_seed();
-    let partial = PartialJob {
+    let partial = PartialJob::new(PartialParts {
         policy: PartialPolicy::new(aggregator.window_ms, lateness_ms, event_time.max_disorder_ms)?
             .with_early(early),
         max_future_ms: event_time.max_future_ms,
@@ -131,9 +131,10 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         partials_partitions,
         schema_id: partial_id,
         reader,
+        refusal: refusal(settings, &AGGREGATE_PARTIAL)?,
         metrics: JobMetrics::of(partial::NAME)?,
         windows: WindowMetrics::of(partial::NAME)?,
-    };
+    });
     let merge = MergeJob::new(MergeParts {
         policy: MergePolicy::new(usize::try_from(source_partitions)?, lateness_ms)?.with_early(early),
         seed,
@@ -144,6 +145,8 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         },
         schema_id: aggregate_id,
         reader: PartialReader::new(fetcher).with_own_schema_id(partial_id),
+        refusal: refusal(settings, &AGGREGATE_MERGE)?,
+        metrics: JobMetrics::of(merge::NAME)?,
         windows: WindowMetrics::of(merge::NAME)?,
     });
     Ok((partial, merge))

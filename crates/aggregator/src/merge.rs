@@ -1,12 +1,17 @@
 //! Stage 2: contributions of every source partition in, one aggregate for each window, merchant and
 //! currency out.
 
-use millrace_codec::reader::ReadError;
 use millrace_codec::{PartialReader, aggregate};
-use millrace_engine::windowed::MergePolicy;
-use millrace_engine::{Disposition, FrozenState, HashSeed, Operator as _, RestoreError};
-use millrace_payments::{MerchantResult, MergeAggregate, PerMerchant, merchant_aggregate, record_of};
-use millrace_runtime::{InputRecord, Job, Outbox, OutputRecord, Task, TaskError};
+use millrace_domain::Partial;
+use millrace_engine::windowed::{MergePolicy, Record};
+use millrace_engine::{EventTimeBounds, HashSeed, Operator as _};
+use millrace_payments::{
+    MerchantKey, MerchantResult, MerchantTotals, MergeAggregate, PerMerchant, merchant_aggregate, record_of,
+};
+use millrace_runtime::processor::{
+    Converted, Emitter, JobSpec, LateRecords, Processor, ProcessorTask, Refusal, Refused,
+};
+use millrace_runtime::{JobMetrics, Outbox};
 
 use crate::metrics::{PartitionMetrics, WindowMetrics};
 use crate::settings;
@@ -14,13 +19,17 @@ use crate::settings;
 /// The name of stage 2.
 pub const NAME: &str = millrace_catalog::payments::AGGREGATE_MERGE.name;
 
+/// Stage 2 over one partition.
+pub type MergeTask = ProcessorTask<MergeJob>;
+
 /// The job of stage 2.
 #[derive(Debug, Clone)]
 pub struct MergeJob {
+    spec: JobSpec,
     /// An operator before its first record, to make each partition's of.
     fresh: MergeAggregate,
     seed: HashSeed,
-    topics: MergeTopics,
+    aggregates_topic: String,
     schema_id: u32,
     reader: PartialReader,
     windows: WindowMetrics,
@@ -40,6 +49,10 @@ pub struct MergeParts {
     pub schema_id: u32,
     /// Decodes the input.
     pub reader: PartialReader,
+    /// Who keeps the records that are left out.
+    pub refusal: Refusal,
+    /// What is counted of the records.
+    pub metrics: JobMetrics,
     /// Windows.
     pub windows: WindowMetrics,
 }
@@ -55,14 +68,36 @@ pub struct MergeTopics {
     pub aggregates: String,
 }
 
+/// A contribution, as the operator takes it.
+type Contribution = Record<MerchantKey, MerchantTotals>;
+
 impl MergeJob {
     /// Makes the job.
     #[must_use]
     pub fn new(parts: MergeParts) -> Self {
         Self {
+            spec: JobSpec {
+                name: NAME,
+                input: parts.topics.input,
+                control: parts.topics.control,
+                layout: settings::LAYOUT,
+                // Its watermark comes in its records alone.
+                advances_idle: false,
+                tells_outputs: true,
+                upstream: None,
+                source: None,
+                refusal: parts.refusal,
+                // Every source sends what it adds before the watermark that closes the window:
+                // where one comes after it, something is wrong.
+                late: LateRecords::Refuse {
+                    code: "late_contribution",
+                    what: "contribution",
+                },
+                metrics: parts.metrics,
+            },
             fresh: MergeAggregate::new(PerMerchant, parts.policy, parts.seed),
             seed: parts.seed,
-            topics: parts.topics,
+            aggregates_topic: parts.topics.aggregates,
             schema_id: parts.schema_id,
             reader: parts.reader,
             windows: parts.windows,
@@ -70,201 +105,98 @@ impl MergeJob {
     }
 }
 
-impl Job for MergeJob {
-    type Task = MergeTask;
+impl Processor for MergeJob {
+    type Operator = MergeAggregate;
+    type Intake = Converted<Partial, Contribution>;
+    type Gauges = PartitionMetrics;
 
-    fn name(&self) -> &str {
-        NAME
+    fn spec(&self) -> &JobSpec {
+        &self.spec
     }
 
-    fn input_topic(&self) -> &str {
-        &self.topics.input
+    fn present_policy(&self) -> MergePolicy {
+        *self.fresh.policy()
     }
 
-    fn control_topic(&self) -> Option<&str> {
-        Some(&self.topics.control)
-    }
-
-    /// Its watermark comes in its records alone.
-    fn advances_idle(&self) -> bool {
-        false
-    }
-
-    fn layout(&self) -> String {
-        settings::LAYOUT.to_owned()
-    }
-
-    fn policy(&self) -> String {
-        settings::to_text(self.fresh.policy())
-    }
-
-    fn policy_of_fingerprint(&self, fingerprint: &str) -> Option<String> {
+    fn policy_of_fingerprint(&self, fingerprint: &str) -> Option<MergePolicy> {
         settings::merge_of_fingerprint(fingerprint, self.fresh.policy())
-            .map(|policy| settings::to_text(&policy))
     }
 
-    fn task(&self, partition: i32) -> MergeTask {
-        self.task_of(partition, self.fresh.clone())
+    fn operator(&self) -> MergeAggregate {
+        self.fresh.clone()
     }
 
-    fn task_under(&self, partition: i32, policy: &str) -> Result<MergeTask, String> {
-        let operator = MergeAggregate::new(PerMerchant, settings::of_text(policy)?, self.seed);
-        Ok(self.task_of(partition, operator))
+    fn operator_under(&self, policy: MergePolicy) -> MergeAggregate {
+        MergeAggregate::new(PerMerchant, policy, self.seed)
     }
-}
 
-impl MergeJob {
-    fn task_of(&self, partition: i32, operator: MergeAggregate) -> MergeTask {
-        MergeTask {
-            operator,
-            windows: self.windows.partition(partition),
-            job: self.clone(),
-            outputs: Vec::new(),
-            value: Vec::new(),
-            told_of_late: false,
+    fn intake(&self) -> Converted<Partial, Contribution> {
+        Converted::new(self.reader.clone(), record_of)
+    }
+
+    fn gauges(&self, partition: i32) -> PartitionMetrics {
+        self.windows.partition(partition)
+    }
+
+    #[inline]
+    fn check(
+        operator: &MergeAggregate,
+        contribution: &Contribution,
+        _append_time_ms: Option<i64>,
+        _bounds: &EventTimeBounds,
+    ) -> Result<(), Refused> {
+        let source = contribution.source_partition;
+        if operator.knows_source(source) {
+            return Ok(());
         }
+        Err(Refused {
+            code: "unknown_source_partition",
+            why: format!("the source partition is {source}: no topic has such a one"),
+        })
     }
-}
 
-/// Stage 2 over one partition.
-#[derive(Debug)]
-pub struct MergeTask {
-    job: MergeJob,
-    operator: MergeAggregate,
-    windows: PartitionMetrics,
-    /// Reused from record to record.
-    outputs: Vec<MerchantResult>,
-    value: Vec<u8>,
-    /// The log has said once that contributions come too late: each one is in the dead letters.
-    told_of_late: bool,
-}
-
-impl MergeTask {
     /// A topic never has fewer partitions than it had: a process that knows of fewer has not heard
     /// yet of those that were added, and must not let windows close without them.
-    fn check_sources(&self, policy: &str) -> Result<(), TaskError> {
-        let wanted: MergePolicy = settings::of_text(policy).map_err(TaskError::new)?;
-        let (present, wanted) = (
-            self.operator.policy().source_partitions(),
-            wanted.source_partitions(),
-        );
+    fn check_change(&self, present: &MergePolicy, wanted: &MergePolicy) -> Result<(), String> {
+        let (present, wanted) = (present.source_partitions(), wanted.source_partitions());
         if wanted >= present {
             return Ok(());
         }
-        Err(TaskError::new(format!(
+        Err(format!(
             "it waits for {present} partitions of the transactions, and this process knows of {wanted}. Where partitions \
              were added a moment ago, it starts anew with them; a topic that was made anew with fewer is another topic, for \
              which the aggregation has to begin anew: set kafka.topic_prefix"
-        )))
+        ))
     }
 
-    fn send_outputs(&mut self, outbox: &mut dyn Outbox) {
-        self.windows.show_open(self.operator.open_windows());
-        if !outbox.is_replay() {
-            let finals = self.outputs.iter().filter(|output| output.is_final());
-            self.windows
-                .count_closed(finals.map(|output| output.window_start_ms));
+    fn emit(&self, outputs: &mut Vec<MerchantResult>, windows: &PartitionMetrics, emitter: &mut Emitter<'_>) {
+        if !emitter.is_replay() {
+            let finals = outputs.iter().filter(|output| output.is_final());
+            windows.count_closed(finals.map(|output| output.window_start_ms));
         }
-        for output in self.outputs.drain(..) {
+        for output in outputs.drain(..) {
             let output = merchant_aggregate(&output);
+            emitter.encode(|value| aggregate::encode_framed(self.schema_id, &output, value));
             let key = output.merchant_id.text();
-            self.value.clear();
-            aggregate::encode_framed(self.job.schema_id, &output, &mut self.value);
-            outbox.send(OutputRecord {
-                topic: &self.job.topics.aggregates,
-                partition: None,
-                key: Some(key.as_bytes()),
-                payload: &self.value,
-                headers: &[],
-            });
+            emitter.send(&self.aggregates_topic, None, Some(key.as_bytes()));
         }
     }
-}
 
-impl Task for MergeTask {
-    fn process(&mut self, record: &InputRecord<'_>, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
-        let partial = match self.job.reader.read(record.payload.unwrap_or_default()) {
-            Ok(partial) => partial,
-            Err(ReadError::Invalid(error)) => {
-                let why = error.to_string();
-                if error.is_of_registry() {
-                    outbox.note_refusal(record, error.code(), &why)?;
-                }
-                outbox.dead_letter(record, error.code(), &why);
-                return Ok(());
-            }
-            Err(ReadError::Registry(error)) => return Err(TaskError::new(error)),
-        };
-        if !self.operator.knows_source(partial.source_partition) {
-            let error = format!(
-                "the source partition is {}: no topic has such a one",
-                partial.source_partition
-            );
-            outbox.dead_letter(record, "unknown_source_partition", &error);
-            return Ok(());
-        }
-        match self.operator.process(&record_of(partial), &mut self.outputs) {
-            Disposition::Accepted | Disposition::Duplicate => self.send_outputs(outbox),
-            Disposition::Late { late_by_ms } => {
-                // Every source sends what it adds before the watermark that closes the window:
-                // something is wrong.
-                let error = format!("a contribution came {late_by_ms} ms after its window had closed");
-                if !std::mem::replace(&mut self.told_of_late, true) {
-                    tracing::error!(
-                        offset = record.offset,
-                        partition = record.partition,
-                        "{error}: such contributions go to the dead letters; more of this partition are not logged"
-                    );
-                }
-                outbox.dead_letter(record, "late_contribution", &error);
-            }
-        }
-        Ok(())
+    #[inline]
+    fn show_change(&self, windows: &mut PartitionMetrics, operator: &MergeAggregate, _: &dyn Outbox) {
+        windows.show_open(operator.open_windows());
     }
 
-    fn advance(&mut self, watermark_ms: i64, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
-        self.operator.advance(watermark_ms, &mut self.outputs);
-        self.send_outputs(outbox);
-        Ok(())
-    }
-
-    fn policy(&self) -> String {
-        settings::to_text(self.operator.policy())
-    }
-
-    fn configure(&mut self, policy: &str, outbox: &mut dyn Outbox) -> Result<(), TaskError> {
-        if !outbox.is_replay() {
-            self.check_sources(policy)?;
-        }
-        settings::configure(&mut self.operator, policy, &mut self.outputs)?;
-        self.send_outputs(outbox);
-        Ok(())
-    }
-
-    fn watermark_ms(&self) -> Option<i64> {
-        self.operator.watermark_ms()
+    fn show_restored(&self, windows: &mut PartitionMetrics, operator: &MergeAggregate) {
+        windows.show_restored(operator.open_windows());
     }
 
     /// The watermark: stage 2 sees no events, and its watermark comes in its records alone.
-    fn max_event_time_ms(&self) -> Option<i64> {
-        self.operator.watermark_ms()
+    fn max_event_time_ms(operator: &MergeAggregate) -> Option<i64> {
+        operator.watermark_ms()
     }
 
-    fn open_until_ms(&self) -> Option<i64> {
-        self.operator.open_until_ms()
-    }
-
-    fn closed_until_ms(&self) -> Option<i64> {
-        self.operator.closed_until_ms()
-    }
-
-    fn freeze(&mut self) -> FrozenState {
-        self.operator.freeze()
-    }
-
-    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
-        self.operator.restore(bytes)?;
-        self.windows.show_open(self.operator.open_windows());
-        Ok(())
+    fn closed_until_ms(operator: &MergeAggregate) -> Option<i64> {
+        operator.closed_until_ms()
     }
 }

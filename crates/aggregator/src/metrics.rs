@@ -40,6 +40,7 @@ impl WindowMetrics {
         let labels = [self.job.to_owned(), partition.to_string()];
         PartitionMetrics {
             closed: self.closed.clone(),
+            open_windows: 0,
             shown: self.open.with_label_values(&labels),
             open: self.open.clone(),
             labels,
@@ -49,16 +50,26 @@ impl WindowMetrics {
 
 /// One partition's metrics; they go when its task does.
 #[derive(Debug)]
-pub(crate) struct PartitionMetrics {
+pub struct PartitionMetrics {
     closed: IntCounter,
+    open_windows: usize,
     shown: IntGauge,
     open: GenericGaugeVec<AtomicI64>,
     labels: [String; 2],
 }
 
 impl PartitionMetrics {
-    /// Shows how many windows are open.
-    pub(crate) fn show_open(&self, windows: usize) {
+    /// Shows how many windows are open, where that has changed.
+    #[inline]
+    pub(crate) fn show_open(&mut self, windows: usize) {
+        if self.open_windows != windows {
+            self.show_restored(windows);
+        }
+    }
+
+    /// Shows how many windows are open in a state that was restored.
+    pub(crate) fn show_restored(&mut self, windows: usize) {
+        self.open_windows = windows;
         self.shown.set(windows as i64);
     }
 

@@ -1,37 +1,12 @@
-//! Policies as text, and what earlier releases called them.
+//! What earlier releases called policies.
 
+use millrace_engine::EventTimeBounds;
 use millrace_engine::windowed::{MergePolicy, PartialPolicy};
-use millrace_engine::{EventTimeBounds, Operator};
-use millrace_runtime::TaskError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What the bytes of a state depend on, beside the version in their first byte.
 pub(crate) const LAYOUT: &str = "layout=1";
-
-/// A policy as it is written: JSON, its fields in one order.
-pub(crate) fn to_text(policy: &impl Serialize) -> String {
-    // Numbers and names of fields: nothing in a policy can fail to be written.
-    serde_json::to_string(policy).unwrap_or_default()
-}
-
-/// The policy that was written so.
-pub(crate) fn of_text<P: DeserializeOwned>(text: &str) -> Result<P, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
-}
-
-/// Gives an operator the policy that is written so.
-pub(crate) fn configure<O: Operator>(
-    operator: &mut O,
-    policy: &str,
-    outputs: &mut Vec<O::Output>,
-) -> Result<(), TaskError> {
-    let policy = of_text(policy).map_err(TaskError::new)?;
-    let refused = operator.check_policy(&policy);
-    refused.map_err(TaskError::new)?;
-    operator.configure(&policy, outputs);
-    Ok(())
-}
 
 /// The policy of a state by the fingerprint that releases without policies gave it: these names and
 /// their numbers. What was no part of it, as early results, is as in `present`.
@@ -73,6 +48,8 @@ pub(crate) fn merge_of_fingerprint(fingerprint: &str, present: &MergePolicy) -> 
 
 #[cfg(test)]
 mod tests {
+    use millrace_runtime::processor::{policy_of_text, policy_to_text};
+
     use super::*;
 
     /// As the release before policies wrote them into its snapshots.
@@ -102,7 +79,7 @@ mod tests {
     #[test]
     fn a_policy_comes_back_from_its_text() {
         let policy = PartialPolicy::new(60_000, 5, 7).unwrap();
-        assert_eq!(of_text(&to_text(&policy)), Ok(policy));
-        assert!(of_text::<PartialPolicy>("{}").is_err());
+        assert_eq!(policy_of_text(&policy_to_text(&policy)), Ok(policy));
+        assert!(policy_of_text::<PartialPolicy>("{}").is_err());
     }
 }

@@ -20,7 +20,7 @@ pub use groups::{Group, groups};
 pub use millrace_contract::topic::{ControlTopic, MAX_COPY_BYTES, TopicSpec, dead_letter, value_subject};
 pub use services::{Service, ServiceSpec};
 pub use spec::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, StreamSpec, When, Writer};
-pub use topics::{controls, stream, topic_spec, topics};
+pub use topics::{controls, owns_dead_letters, stream, topic_spec, topics};
 
 /// Every pipeline.
 pub const PIPELINES: &[&Pipeline] = &[&payments::PIPELINE];

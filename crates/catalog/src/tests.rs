@@ -3,7 +3,7 @@ use millrace_contract::topic::ControlTopic;
 use crate::payments::{self, topic};
 use crate::{
     DeadLetterOwner, PIPELINES, Pipeline, Service, StreamSpec, TopicSpec, When, Writer, check, controls,
-    groups, topics,
+    groups, owns_dead_letters, topics,
 };
 
 #[test]
@@ -28,6 +28,18 @@ fn a_service_with_the_name_or_port_of_another_is_found() {
             "two services are called aggregator"
         ]
     );
+}
+
+#[test]
+fn of_the_jobs_that_read_a_stream_one_keeps_its_dead_letters() {
+    let [rekey, partial, merge, detect] = *payments::PIPELINE.jobs else {
+        panic!("other jobs");
+    };
+    for rekeys in [false, true] {
+        let owns = |job| owns_dead_letters(job, rekeys);
+        assert!(owns(&partial) && owns(&merge) && !owns(&detect));
+        assert_eq!(owns(&rekey), rekeys, "where it runs");
+    }
 }
 
 /// What is found of a pipeline of one stream, that nobody rekeys.

@@ -55,6 +55,20 @@ pub(crate) fn read_as(pipelines: &[&Pipeline], job: &JobSpec, rekeys: bool) -> &
     }
 }
 
+/// Whether `job` keeps the dead letters of what it reads. Another reader of it does where it does
+/// not.
+#[must_use]
+pub fn owns_dead_letters(job: &JobSpec, rekeys: bool) -> bool {
+    let read = read_as(PIPELINES, job, rekeys);
+    let mut streams = PIPELINES.iter().flat_map(|pipeline| pipeline.streams);
+    let owners = streams
+        .find(|it| it.name == read)
+        .map_or(&[][..], |it| it.dead_letters);
+    owners
+        .iter()
+        .any(|owner| owner.when.holds(rekeys) && owner.name == job.name)
+}
+
 /// Those that are there in every installation, or those that are only where transactions are
 /// rekeyed: what jobs read and make, the jobs' control topics, the other streams, dead letters.
 fn made(pipeline: &Pipeline, of_rekeying: bool) -> Vec<TopicSpec> {

@@ -19,7 +19,7 @@ use millrace_domain::schema;
 use millrace_fraud::DetectOperator;
 use millrace_kafka::{SourcePartitions, topic_name};
 use millrace_runtime::{JobMetrics, Jobs, check_settings, hash_seed};
-use millrace_service::{Instance, handover, job_config, registry, source, topics};
+use millrace_service::{Instance, handover, job_config, refusal, registry, source, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
 
@@ -93,6 +93,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
             &input,
             topics::partition_count(&settings.kafka, &input, shutdown).await?,
         )),
+        refusal: refusal(settings, &DETECT)?,
         misplaced_records: settings.detector.misplaced_records,
         earliest_ms: settings.detector.event_time.earliest_time.ms(),
         schema_id: registry::schema_id(&client, &anomalies, schema::ANOMALY).await?,

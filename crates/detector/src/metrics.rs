@@ -8,9 +8,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge};
 /// What the detector counts.
 #[derive(Debug, Clone)]
 pub struct DetectMetrics {
-    job: &'static str,
     anomalies: IntCounterVec,
-    skipped: IntCounterVec,
     unknown_locations: IntCounter,
     profiles: GenericGaugeVec<AtomicI64>,
 }
@@ -26,11 +24,6 @@ impl DetectMetrics {
             "Anomalies raised.",
             &["rule", "severity"],
         )?;
-        let skipped = counters(
-            "millrace_skipped_records_total",
-            "Bad input records passed over, by reason; the job that owns the dead-letter topic keeps them.",
-            &["operator", "code"],
-        )?;
         let unknown_locations = counters(
             "millrace_unknown_locations_total",
             "Card purchases in a place that the reference data does not know: impossible travel skips them.",
@@ -42,9 +35,7 @@ impl DetectMetrics {
             &["partition"],
         )?;
         Ok(Self {
-            job,
             anomalies,
-            skipped,
             unknown_locations: unknown_locations.with_label_values(&[job]),
             profiles,
         })
@@ -53,11 +44,6 @@ impl DetectMetrics {
     /// Counts an anomaly. Rules and severities are few.
     pub(crate) fn anomaly(&self, rule: &'static str, severity: Severity) {
         self.anomalies.with_label_values(&[rule, severity.as_str()]).inc();
-    }
-
-    /// Counts a record that is passed over. Codes are few.
-    pub(crate) fn skipped(&self, code: &'static str) {
-        self.skipped.with_label_values(&[self.job, code]).inc();
     }
 
     /// Counts purchases in unknown places.
@@ -69,6 +55,7 @@ impl DetectMetrics {
     pub(crate) fn partition(&self, partition: i32) -> PartitionMetrics {
         let label = partition.to_string();
         PartitionMetrics {
+            unknown_locations: 0,
             shown: self.profiles.with_label_values(&[&label]),
             profiles: self.profiles.clone(),
             label,
@@ -78,7 +65,9 @@ impl DetectMetrics {
 
 /// One partition's metrics; they go when its task does.
 #[derive(Debug)]
-pub(crate) struct PartitionMetrics {
+pub struct PartitionMetrics {
+    /// Purchases in unknown places that the operator has met, as counted so far.
+    pub(crate) unknown_locations: u64,
     shown: IntGauge,
     profiles: GenericGaugeVec<AtomicI64>,
     label: String,

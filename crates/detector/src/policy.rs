@@ -1,23 +1,10 @@
-//! The detector's policy as text, and what earlier releases called it.
+//! What earlier releases called the detector's policy.
 
 use millrace_engine::EventTimeBounds;
 use millrace_fraud::{
     AmountOutlierSettings, DetectPolicy, DetectSettings, HabitSettings, ImpossibleTravelSettings,
     RuleSettings, VelocitySettings,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-/// A policy as it is written: JSON, its fields in one order.
-pub(crate) fn to_text(policy: &impl Serialize) -> String {
-    // Numbers, truth values and names of fields: nothing in a policy can fail to be written.
-    serde_json::to_string(policy).unwrap_or_default()
-}
-
-/// The policy that was written so.
-pub(crate) fn of_text<P: DeserializeOwned>(text: &str) -> Result<P, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
-}
 
 /// The policy of a state by the fingerprint that releases without policies gave it: names and
 /// numbers, and one group in parentheses for each rule that runs.
@@ -87,6 +74,8 @@ fn transposed<T>(rule: Option<Option<T>>) -> Option<Option<T>> {
 
 #[cfg(test)]
 mod tests {
+    use millrace_runtime::processor::{policy_of_text, policy_to_text};
+
     use super::*;
 
     /// As the release before policies wrote it into its snapshots.
@@ -115,7 +104,7 @@ mod tests {
     #[test]
     fn a_policy_comes_back_from_its_text() {
         let policy = DetectPolicy::new(DetectSettings::default()).unwrap();
-        assert_eq!(of_text(&to_text(&policy)), Ok(policy));
-        assert!(of_text::<DetectPolicy>("{}").is_err());
+        assert_eq!(policy_of_text(&policy_to_text(&policy)), Ok(policy));
+        assert!(policy_of_text::<DetectPolicy>("{}").is_err());
     }
 }

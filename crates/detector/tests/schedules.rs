@@ -23,6 +23,7 @@ use millrace_engine::HashSeed;
 use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 use millrace_kafka::{SourcePartitions, partition_for};
 use millrace_runtime::JobMetrics;
+use millrace_runtime::processor::{Refusal, SkippedRecords};
 use millrace_runtime::simulation::{
     LoggedRecord, Output, Random, Scenario, Simulation, assert_repeats, run_schedules,
 };
@@ -125,6 +126,7 @@ impl Detector {
                 max_future_ms: 0,
                 earliest_ms: 0,
                 source: Arc::new(SourcePartitions::fixed(SOURCES)),
+                refusal: Refusal::Skip(SkippedRecords::of("schedules").unwrap()),
                 misplaced_records: MisplacedRecords::Count,
                 input: "transactions".to_owned(),
                 anomalies: "anomalies".to_owned(),

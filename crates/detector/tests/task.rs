@@ -11,6 +11,7 @@ use millrace_domain::{
 use millrace_engine::HashSeed;
 use millrace_fraud::{DetectOperator, DetectSettings};
 use millrace_kafka::{RecordHeaders, partition_for};
+use millrace_runtime::processor::{Refusal, SkippedRecords};
 use millrace_runtime::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task};
 use millrace_settings::MisplacedRecords;
 use prometheus::Encoder as _;
@@ -67,6 +68,7 @@ fn parts() -> DetectParts {
         max_future_ms: 60_000,
         earliest_ms: 946_684_800_000,
         source: std::sync::Arc::new(millrace_kafka::SourcePartitions::fixed(5)),
+        refusal: Refusal::Skip(SkippedRecords::of(NAME).unwrap()),
         misplaced_records: MisplacedRecords::DeadLetter,
         input: "t.financial_transactions".to_owned(),
         anomalies: "t.transaction_anomalies".to_owned(),

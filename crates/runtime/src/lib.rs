@@ -20,6 +20,7 @@ mod object_url;
 mod outbox;
 mod ownership;
 mod placement;
+pub mod processor;
 mod processor_time;
 mod pulse;
 pub mod refusals;

@@ -13,4 +13,4 @@ pub mod source;
 pub mod topics;
 
 pub use instance::Instance;
-pub use job_config::job_config;
+pub use job_config::{job_config, refusal};

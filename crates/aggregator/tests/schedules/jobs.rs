@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use millrace_aggregator::merge::{MergeJob, MergeParts, MergeTopics};
 use millrace_aggregator::metrics::WindowMetrics;
-use millrace_aggregator::partial::{PartialJob, PartialTopics};
+use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTopics};
 use millrace_codec::{PartialReader, RegistryConfig, SchemaFetcher, Tls, TransactionReader};
 use millrace_engine::HashSeed;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::SourcePartitions;
 use millrace_runtime::JobMetrics;
 use millrace_runtime::control::ControlRecord;
+use millrace_runtime::processor::Refusal;
 use millrace_runtime::simulation::{Random, Scenario};
 use millrace_settings::MisplacedRecords;
 
@@ -65,13 +66,13 @@ impl Cluster {
 
 /// The parts of both jobs.
 pub(crate) struct Jobs {
-    partial: PartialJob,
+    partial: PartialParts,
     merge: MergeParts,
 }
 
 impl Jobs {
     pub(crate) fn new() -> Self {
-        let partial = PartialJob {
+        let partial = PartialParts {
             policy: PartialPolicy::new(60_000, 0, 0).unwrap(),
             max_future_ms: 0,
             earliest_ms: 0,
@@ -89,6 +90,7 @@ impl Jobs {
             partials_partitions: MERGE_PARTITIONS,
             schema_id: PARTIAL_ID,
             reader: TransactionReader::new(fetcher()).with_own_schema_id(TRANSACTION_ID),
+            refusal: Refusal::DeadLetter,
             metrics: JobMetrics::of("schedules").unwrap(),
             windows: WindowMetrics::of("schedules").unwrap(),
         };
@@ -102,6 +104,8 @@ impl Jobs {
             },
             schema_id: AGGREGATE_ID,
             reader: PartialReader::new(fetcher()).with_own_schema_id(PARTIAL_ID),
+            refusal: Refusal::DeadLetter,
+            metrics: JobMetrics::of("schedules-merge").unwrap(),
             windows: WindowMetrics::of("schedules-merge").unwrap(),
         };
         Self { partial, merge }
@@ -121,7 +125,7 @@ impl Scenario for Stage1<'_> {
         let (window_ms, lateness_ms) = (random.pick(&WINDOW_MS), random.pick(&LATENESS_MS));
         let disorder_ms = random.pick(&[0, 5, 15, 40]);
         let policy = PartialPolicy::new(window_ms, lateness_ms, disorder_ms).unwrap();
-        PartialJob {
+        PartialJob::new(PartialParts {
             policy: policy.with_early(early(&mut random)),
             max_future_ms: random.pick(&[20, 60]),
             earliest_ms: BEGIN_MS + random.pick(&[-1_000, 60]),
@@ -129,7 +133,7 @@ impl Scenario for Stage1<'_> {
             misplaced_records: random.pick(&[MisplacedRecords::Count, MisplacedRecords::DeadLetter]),
             seed: HashSeed::new(seed),
             ..self.jobs.partial.clone()
-        }
+        })
     }
 
     /// Those of stage 2; or that it has waited for every source from the start, and has sent

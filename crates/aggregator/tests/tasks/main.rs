@@ -8,7 +8,7 @@ mod refused;
 
 use millrace_aggregator::merge::{MergeJob, MergeParts, MergeTask, MergeTopics};
 use millrace_aggregator::metrics::WindowMetrics;
-use millrace_aggregator::partial::{PartialJob, PartialTask, PartialTopics};
+use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTask, PartialTopics};
 use millrace_codec::{
     PartialReader, RegistryConfig, SchemaFetcher, TransactionReader, aggregate, framing, partial, transaction,
 };
@@ -18,6 +18,7 @@ use millrace_domain::{
 use millrace_engine::HashSeed;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{RecordHeaders, SourcePartitions, partition_for};
+use millrace_runtime::processor::Refusal;
 use millrace_runtime::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _};
 use millrace_settings::{EarliestTime, MisplacedRecords};
 
@@ -101,7 +102,11 @@ fn partial_task_counted_as(operator: &str, partition: i32) -> PartialTask {
 }
 
 fn partial_job_counted_as(operator: &str) -> PartialJob {
-    PartialJob {
+    PartialJob::new(partial_parts_counted_as(operator))
+}
+
+fn partial_parts_counted_as(operator: &str) -> PartialParts {
+    PartialParts {
         policy: PartialPolicy::new(WINDOW_MS, 0, 0)
             .unwrap()
             .with_early(Some(EarlyResults::every_ms(EARLY_MS).unwrap())),
@@ -121,6 +126,7 @@ fn partial_job_counted_as(operator: &str) -> PartialJob {
         partials_partitions: PARTIALS_PARTITIONS,
         schema_id: PARTIAL_ID,
         reader: TransactionReader::new(fetcher()).with_own_schema_id(TRANSACTION_ID),
+        refusal: Refusal::DeadLetter,
         metrics: JobMetrics::of(operator).unwrap(),
         windows: WindowMetrics::of("aggregate-partial").unwrap(),
     }
@@ -139,6 +145,8 @@ fn merge_task(source_partitions: usize) -> MergeTask {
         },
         schema_id: AGGREGATE_ID,
         reader: PartialReader::new(fetcher()).with_own_schema_id(PARTIAL_ID),
+        refusal: Refusal::DeadLetter,
+        metrics: JobMetrics::of("aggregate-merge").unwrap(),
         windows: WindowMetrics::of("aggregate-merge").unwrap(),
     });
     job.task(0)

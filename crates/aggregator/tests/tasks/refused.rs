@@ -43,9 +43,11 @@ fn a_time_before_the_earliest_is_a_dead_letter_that_says_why_and_can_be_allowed(
     assert!(old.ends_with("946684800000 ms"), "{old}");
     assert_eq!(task.max_event_time_ms(), Some(946_684_800_000));
 
-    let mut job = partial_job_counted_as("aggregate-partial");
-    let before = job.policy();
-    job.earliest_ms = 0;
+    let before = partial_job_counted_as("aggregate-partial").policy();
+    let job = PartialJob::new(PartialParts {
+        earliest_ms: 0,
+        ..partial_parts_counted_as("aggregate-partial")
+    });
     assert_ne!(job.policy(), before);
     let (mut task, mut kept) = (job.task(10), Kept::default());
     task.process(&input(0, &value(1, "u-1", "m-1", 100, 0)), &mut kept)
@@ -87,7 +89,7 @@ fn a_record_elsewhere_than_its_users_is_counted_or_refused() {
         ..input(0, &payload)
     };
     let elsewhere = (right + 1) % 5;
-    let mut job = partial_job_counted_as(operator);
+    let job = partial_job_counted_as(operator);
     let (mut task, mut kept) = (job.task(elsewhere), Kept::default());
     for key in [None, Some(&b"u-2"[..]), Some(b"u-1")] {
         task.process(&record(elsewhere, key), &mut kept).unwrap();
@@ -96,7 +98,10 @@ fn a_record_elsewhere_than_its_users_is_counted_or_refused() {
     assert!(kept.dead_letters.is_empty());
     assert_eq!(task.max_event_time_ms(), Some(NOON_MS));
 
-    job.misplaced_records = MisplacedRecords::DeadLetter;
+    let job = PartialJob::new(PartialParts {
+        misplaced_records: MisplacedRecords::DeadLetter,
+        ..partial_parts_counted_as(operator)
+    });
     assert_ne!(job.policy(), partial_job_counted_as(operator).policy());
     let (mut task, mut kept) = (job.task(elsewhere), Kept::default());
     task.process(&record(elsewhere, None), &mut kept).unwrap();
@@ -128,11 +133,16 @@ fn a_replay_refuses_what_was_refused_before_partitions_were_added() {
         partition: elsewhere,
         ..input(0, &payload)
     };
-    let mut job = partial_job_counted_as("outgrown-in-a-test");
-    job.misplaced_records = MisplacedRecords::DeadLetter;
-    let before = job.policy();
-    job.source = std::sync::Arc::new(SourcePartitions::fixed(8));
-    job.misplaced_records = MisplacedRecords::Count;
+    let parts = partial_parts_counted_as("outgrown-in-a-test");
+    let refusing = PartialJob::new(PartialParts {
+        misplaced_records: MisplacedRecords::DeadLetter,
+        ..parts.clone()
+    });
+    let before = refusing.policy();
+    let job = PartialJob::new(PartialParts {
+        source: std::sync::Arc::new(SourcePartitions::fixed(8)),
+        ..parts
+    });
     let (mut task, mut kept) = (job.task_under(elsewhere, &before).unwrap(), Kept::default());
     kept.is_replay = true;
     task.process(&record, &mut kept).unwrap();
