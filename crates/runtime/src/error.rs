@@ -22,6 +22,18 @@ pub enum WorkerError {
         /// librdkafka's reason.
         reason: KafkaError,
     },
+    /// The cluster does not say which one it is, so that nobody knows whose snapshots are its own.
+    #[error(
+        "the Kafka cluster at {bootstrap_servers} did not give its cluster id within {} s: are its brokers up, and can \
+         their advertised addresses be reached?",
+        .limit.as_secs()
+    )]
+    NoClusterId {
+        /// Where it was asked for.
+        bootstrap_servers: String,
+        /// How long at most.
+        limit: std::time::Duration,
+    },
     /// Another process has joined the group as this one's member.
     #[error(
         "another process has the instance name {instance:?}, and has taken this one's place in the group ({reason}). Each \

@@ -12,6 +12,9 @@ use crate::{Job, WorkerError};
 /// How long the cluster may take to answer at the start.
 const START: Duration = Duration::from_secs(60);
 
+/// How long one wait for the cluster's id may take: a stop is looked for in between.
+const ID_CALL: Duration = Duration::from_secs(5);
+
 /// What the cluster says of the job's topics.
 pub(super) struct Layout {
     pub(super) cluster: String,
@@ -43,16 +46,39 @@ impl Layout {
                 job.input_topic()
             )));
         }
-        let cluster = consumer
-            .client()
-            .fetch_cluster_id(Duration::from_secs(10))
-            .unwrap_or_default();
+        let bootstrap = &config.kafka.bootstrap_servers;
+        let cluster = cluster_id(bootstrap, Instant::now() + START, shutdown, |wait| {
+            consumer.client().fetch_cluster_id(wait)
+        })?;
         Ok(Self {
             cluster,
             partitions,
             control_partitions,
             consumer,
         })
+    }
+}
+
+/// The cluster's id, which is part of whose a snapshot is: under an empty one every snapshot would
+/// be another cluster's, and the log would be replayed in their place.
+fn cluster_id(
+    bootstrap_servers: &str,
+    deadline: Instant,
+    shutdown: &AtomicBool,
+    ask: impl Fn(Duration) -> Option<String>,
+) -> Result<String, WorkerError> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if let Some(id) = ask(left.min(ID_CALL)).filter(|id| !id.is_empty()) {
+            return Ok(id);
+        }
+        if Instant::now() >= deadline || shutdown.load(Ordering::Relaxed) {
+            return Err(WorkerError::NoClusterId {
+                bootstrap_servers: bootstrap_servers.to_owned(),
+                limit: START,
+            });
+        }
+        std::thread::park_timeout(Duration::from_millis(200));
     }
 }
 
@@ -91,4 +117,38 @@ pub(super) fn follower(config: &JobConfig, job: &str) -> Result<BaseConsumer<Log
     reader_config(&config.kafka, &config.group(job))?
         .create_with_context(LogBridge)
         .map_err(|reason| WorkerError::no_client("reader", reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// What comes of these answers, and how many of them were not asked for; after the last there
+    /// is none.
+    fn found(answers: &[Option<&str>], limit: Duration, is_stopped: bool) -> (Result<String, String>, usize) {
+        let left = RefCell::new(answers.iter());
+        let shutdown = AtomicBool::new(is_stopped);
+        let id = cluster_id("kafka-1:9092", Instant::now() + limit, &shutdown, |_| {
+            left.borrow_mut().next().copied().flatten().map(str::to_owned)
+        });
+        (id.map_err(|error| error.to_string()), left.into_inner().len())
+    }
+
+    #[test]
+    fn the_clusters_id_is_waited_for_and_never_taken_for_empty() {
+        let minute = Duration::from_secs(60);
+        let answers = [None, Some(""), Some("one"), Some("two")];
+        assert_eq!(found(&answers, minute, false), (Ok("one".to_owned()), 1));
+        for (limit, is_stopped) in [(Duration::ZERO, false), (minute, true)] {
+            let (id, left) = found(&[Some(""), Some("one")], limit, is_stopped);
+            let said = id.unwrap_err();
+            assert!(
+                said.contains("kafka-1:9092") && said.contains("cluster id"),
+                "{said}"
+            );
+            assert_eq!(left, 1, "asked once");
+        }
+    }
 }
