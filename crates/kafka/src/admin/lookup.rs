@@ -7,6 +7,7 @@ use millrace_settings::Kafka;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
+use super::propagation::Broker;
 use super::{AdminError, bounds};
 use crate::client::{LastError, reader_config};
 use crate::reader::Reader;
@@ -100,6 +101,41 @@ impl Lookup {
             .iter()
             .map(rdkafka::metadata::MetadataBroker::id)
             .collect())
+    }
+
+    /// The brokers that are up, with their addresses for this client.
+    ///
+    /// # Errors
+    /// The cluster does not answer.
+    pub(super) fn addresses(&self) -> Result<Vec<Broker>, AdminError> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(None, self.limit)
+            .map_err(self.failed("listing the brokers"))?;
+        let of = |broker: &rdkafka::metadata::MetadataBroker| Broker {
+            id: broker.id(),
+            // An address of IPv6 has colons of its own.
+            address: match broker.host() {
+                host if host.contains(':') => format!("[{host}]:{}", broker.port()),
+                host => format!("{host}:{}", broker.port()),
+            },
+        };
+        Ok(metadata.brokers().iter().map(of).collect())
+    }
+
+    /// Every topic's full name, as the broker `id` knows them; `None` where another has answered.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(super) fn topic_names_of(&self, id: i32) -> Result<Option<BTreeSet<String>>, AdminError> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(None, self.limit)
+            .map_err(self.failed(&format!("listing the topics that broker {id} knows")))?;
+        let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+        // A broker that is only known by its address so far has the number -1.
+        let is_asked = [id, -1].contains(&metadata.orig_broker_id());
+        Ok(is_asked.then(|| names.collect()))
     }
 
     /// A topic's partitions.

@@ -5,6 +5,7 @@ mod bounds;
 mod lookup;
 mod partitions;
 mod plan;
+mod propagation;
 mod timestamps;
 mod topics;
 
@@ -69,6 +70,21 @@ pub enum AdminError {
     /// Some partitions have got no leader in time.
     #[error("{0} has partitions without a leader after 60 s: are enough brokers running?")]
     NoLeader(String),
+    /// A broker has not heard in time of a topic that was made.
+    #[error(
+        "broker {broker} at {address} has not heard of the new topic {topic} after {} s: is it far behind the controllers?",
+        .limit.as_secs()
+    )]
+    Unheard {
+        /// The topic's full name.
+        topic: String,
+        /// The broker's id.
+        broker: i32,
+        /// Its host and port.
+        address: String,
+        /// How long was waited.
+        limit: std::time::Duration,
+    },
     /// There is no such topic.
     #[error("the topic {0} does not exist: `millrace init` creates it")]
     UnknownTopic(String),

@@ -13,7 +13,7 @@ use rdkafka::admin::{
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::plan::{self, Found};
-use super::{AdminError, Lookup};
+use super::{AdminError, Lookup, propagation};
 use crate::client::{LogBridge, admin_config};
 use crate::topic_name;
 
@@ -90,11 +90,12 @@ fn differences(
     Ok(differences)
 }
 
-/// Does what `plans` say, and waits until every partition has a leader.
+/// Does what `plans` say, and waits until every partition has a leader and every broker knows the
+/// new topics, so that whatever is asked next, of whichever broker, finds them.
 ///
 /// # Errors
 /// The cluster does not answer, or refuses; or a plan has something that is refused: then nothing
-/// is done.
+/// is done. A partition has got no leader in time, or a broker has not heard of a topic.
 pub fn apply_topics(kafka: &Kafka, plans: &[TopicPlan]) -> Result<(), AdminError> {
     for plan in plans {
         if let Some(reason) = plan.state.refusals().into_iter().next() {
@@ -111,7 +112,15 @@ pub fn apply_topics(kafka: &Kafka, plans: &[TopicPlan]) -> Result<(), AdminError
             _ => admin.update(plan)?,
         }
     }
-    wait_for_leaders(&Lookup::connect(kafka)?, plans)
+    let lookup = Lookup::connect(kafka)?;
+    wait_for_leaders(&lookup, plans)?;
+    let is_new = |plan: &&TopicPlan| matches!(plan.state, State::New);
+    let new: Vec<&str> = plans
+        .iter()
+        .filter(is_new)
+        .map(|plan| plan.name.as_str())
+        .collect();
+    propagation::wait_until_known(kafka, &lookup, &new)
 }
 
 /// Makes the topics of `specs`, or changes of those there are what the pipeline depends on; see
