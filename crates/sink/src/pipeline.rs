@@ -44,6 +44,9 @@ pub(crate) struct Pipeline<S: Sink, L> {
     tracker: Tracker,
     committed_at: Instant,
     metrics: Metrics,
+    /// Why the first write failed for good. Its offsets are not done, and nothing of their
+    /// partitions from them on is committed: the sink has to end, and reads them again.
+    failure: Option<anyhow::Error>,
     /// A record that waits for the registry.
     pub(crate) held: Option<Held>,
 }
@@ -66,6 +69,7 @@ impl<S: Sink, L: Letters> Pipeline<S, L> {
             tracker: Tracker::default(),
             committed_at: Instant::now(),
             metrics,
+            failure: None,
             held: None,
         }
     }
@@ -101,14 +105,38 @@ impl<S: Sink, L: Letters> Pipeline<S, L> {
     }
 
     /// Takes the writes that have ended and starts the next where one is due.
+    ///
+    /// # Errors
+    /// As of [`Pipeline::check`], whether it was now or as everything was drained.
     pub(crate) fn progress(&mut self) -> anyhow::Result<()> {
+        self.advance();
+        self.check()
+    }
+
+    /// Whether no write has failed for good since the last call.
+    ///
+    /// # Errors
+    /// One has: the first of them.
+    pub(crate) fn check(&mut self) -> anyhow::Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// As [`Pipeline::progress`]; what fails is kept.
+    fn advance(&mut self) {
         while let Some(ended) = self.in_flight.try_join_next() {
-            self.end(ended)?;
+            self.end(ended);
         }
         if self.batcher.is_due(Instant::now()) {
             self.start();
         }
-        self.aside.progress(&self.runtime, &mut self.tracker)
+        if let Err(error) = self.aside.progress(&self.runtime, &mut self.tracker) {
+            self.failure.get_or_insert(error);
+        }
+    }
+
+    /// Whether a write has failed for good, which nobody was told yet.
+    pub(crate) fn failure(&self) -> Option<&anyhow::Error> {
+        self.failure.as_ref()
     }
 
     /// Whether too much waits for its target for more to be read.
@@ -127,7 +155,7 @@ impl<S: Sink, L: Letters> Pipeline<S, L> {
         if !self.is_blocked() {
             return Ok(false);
         }
-        self.wait_for_one(Instant::now() + BLOCKED_WAIT)?;
+        self.wait_for_one(Instant::now() + BLOCKED_WAIT);
         self.progress()?;
         Ok(self.is_blocked())
     }
@@ -160,44 +188,53 @@ impl<S: Sink, L: Letters> Pipeline<S, L> {
         }
     }
 
-    fn end(&mut self, ended: Result<anyhow::Result<Ended<S>>, JoinError>) -> anyhow::Result<()> {
-        let Ended { spans, delivered } = ended??;
+    fn end(&mut self, ended: Result<anyhow::Result<Ended<S>>, JoinError>) {
+        self.metrics.in_flight.set(self.in_flight.len() as i64);
+        let Ended { spans, delivered } = match ended.map_err(anyhow::Error::from).flatten() {
+            Ok(ended) => ended,
+            Err(error) => {
+                self.failure.get_or_insert(error);
+                return;
+            }
+        };
         // Held before its span is done, so that its offset is never seen as one to commit.
         self.aside
             .add(&spans, delivered.blocked, &delivered.reasons, &mut self.tracker);
         for span in spans {
             self.tracker.acknowledge(span);
         }
-        self.metrics.in_flight.set(self.in_flight.len() as i64);
-        Ok(())
     }
 
     /// Waits until a write has ended; whether one has.
-    fn wait_for_one(&mut self, deadline: Instant) -> anyhow::Result<bool> {
+    fn wait_for_one(&mut self, deadline: Instant) -> bool {
         let Self {
             in_flight, runtime, ..
         } = self;
         let left = deadline.saturating_duration_since(Instant::now());
         let ended = runtime.block_on(async { tokio::time::timeout(left, in_flight.join_next()).await });
         match ended {
-            Ok(Some(ended)) => self.end(ended).map(|()| true),
-            Ok(None) | Err(_) => Ok(false),
+            Ok(Some(ended)) => {
+                self.end(ended);
+                true
+            }
+            Ok(None) | Err(_) => false,
         }
     }
 
     /// Writes everything read so far, within the deadline. What was not done by then is in
-    /// [`Pipeline::open`].
-    pub(crate) fn drain(&mut self, deadline: Instant) -> anyhow::Result<()> {
+    /// [`Pipeline::open`]. A write that fails for good holds up no other, and is kept for
+    /// [`Pipeline::check`].
+    pub(crate) fn drain(&mut self, deadline: Instant) {
         loop {
-            self.progress()?;
+            self.advance();
             if !self.batcher.is_empty() {
                 self.start();
             }
             if self.batcher.is_empty() && self.in_flight.is_empty() {
-                return Ok(());
+                return;
             }
-            if !self.wait_for_one(deadline)? {
-                return Ok(());
+            if !self.wait_for_one(deadline) {
+                return;
             }
         }
     }

@@ -16,16 +16,16 @@ pub(super) fn at_once<S: Sink>(
     consumer: &BaseConsumer<SinkContext<S>>,
     sources: &[Source],
     pipeline: &mut Running<S>,
-) -> KafkaResult<()> {
+) {
     let commits = pipeline.committable();
     if commits.is_empty() {
-        return Ok(());
+        return;
     }
-    match consumer.commit(&list(sources, &commits)?, CommitMode::Sync) {
+    let done = list(sources, &commits).and_then(|offsets| consumer.commit(&offsets, CommitMode::Sync));
+    match done {
         Ok(()) => pipeline.committed(&commits),
         Err(error) => tracing::warn!(%error, "the last commit failed: records will be read again"),
     }
-    Ok(())
 }
 
 /// Asks for a commit of all that is done.

@@ -116,16 +116,22 @@ impl<S: Sink> SinkContext<S> {
         Some(PartitionKey { source, partition })
     }
 
-    /// Writes everything read so far and commits it, within the drain's timeout; gives the number
-    /// of offsets that were not done by then.
-    pub(super) fn drain(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        pipeline: &mut Running<S>,
-    ) -> anyhow::Result<i64> {
-        pipeline.drain(Instant::now() + self.drain_timeout)?;
-        commits::at_once(consumer, &self.sources, pipeline)?;
-        Ok(pipeline.open())
+    /// Writes everything read so far and commits what is done, within the drain's timeout, and says
+    /// what will be read again: what was not written in time, or could not be.
+    pub(super) fn drain(&self, consumer: &BaseConsumer<Self>, pipeline: &mut Running<S>) {
+        pipeline.drain(Instant::now() + self.drain_timeout);
+        commits::at_once(consumer, &self.sources, pipeline);
+        let records = pipeline.open();
+        match pipeline.failure() {
+            Some(error) => tracing::error!(
+                records,
+                error = format!("{error:#}"),
+                "a write failed for good: what it had, and what comes after it, is not committed and will be read \
+                 again; the sink ends"
+            ),
+            None if records > 0 => tracing::warn!(records, "not written in time: they will be read again"),
+            None => {}
+        }
     }
 
     /// Asks for a commit of what is done, now and again; [`Self::commit_callback`] hears how it
@@ -138,12 +144,8 @@ impl<S: Sink> SinkContext<S> {
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
         let mut pipeline = self.pipeline();
-        match self.drain(consumer, &mut pipeline) {
-            Ok(0) => {}
-            Ok(left) => tracing::warn!(records = left, "not written in time: they will be read again"),
-            // The next step of the thread meets it as well, and ends.
-            Err(error) => tracing::error!(%error, "writing before partitions are given up"),
-        }
+        // What fails here, the next step of the thread meets, and ends.
+        self.drain(consumer, &mut pipeline);
         for element in partitions.elements() {
             if let Some(key) = self.key(element.topic(), element.partition()) {
                 pipeline.forget(key);

@@ -145,15 +145,13 @@ impl<S: Sink> Consumer<S> {
             }
         }
         let mut pipeline = self.consumer.context().pipeline();
-        let left = self.consumer.context().drain(&self.consumer, &mut pipeline)?;
+        self.consumer.context().drain(&self.consumer, &mut pipeline);
+        let ended = pipeline.check();
         // Leaving the group gives the partitions up, which would drain once more.
         pipeline.abandon();
         drop(pipeline);
         leave_group(&self.consumer);
-        if left > 0 {
-            tracing::warn!(records = left, "not written in time: they will be read again");
-        }
-        Ok(())
+        ended
     }
 
     /// Ends when the other process of this one's name has gone: a restart before that would take

@@ -68,6 +68,8 @@ struct Closed {
     firsts: BTreeSet<Place>,
     /// Nothing is taken, and all is to be written again.
     down: bool,
+    /// Dead letters can never be sent again.
+    letters: bool,
 }
 
 struct Memory {
@@ -169,7 +171,7 @@ fn full() -> Reason {
     }
 }
 
-struct Log(Arc<Seen>);
+struct Log(Arc<Memory>);
 
 impl Letters for Log {
     async fn send(&self, origin: Origin, kept: &KeptRecord, code: &str, error: &str) -> anyhow::Result<()> {
@@ -177,8 +179,9 @@ impl Letters for Log {
             kept.payload.is_some() && !error.is_empty(),
             "no copy, or no reason"
         );
+        anyhow::ensure!(!self.0.closed.borrow().letters, "no letters any more");
         let letter = (place(origin), code.to_owned());
-        self.0.letters.lock().unwrap().push(letter);
+        self.0.seen.letters.lock().unwrap().push(letter);
         Ok(())
     }
 }
@@ -316,7 +319,7 @@ impl Harness {
     }
 
     fn drain(&mut self, patience: Duration) -> i64 {
-        self.pipeline.drain(Instant::now() + patience).unwrap();
+        self.pipeline.drain(Instant::now() + patience);
         self.pipeline.open()
     }
 
@@ -338,7 +341,7 @@ fn start(sink: &Arc<Memory>, spec: &Spec, health: &Health, runtime: &Runtime) ->
     reachability.probe(None);
     let delivery = Delivery {
         sink: Arc::clone(sink),
-        letters: Log(Arc::clone(&sink.seen)),
+        letters: Log(Arc::clone(sink)),
         backoff: spec.backoff,
         reachability,
     };
@@ -418,6 +421,34 @@ fn what_is_not_written_in_time_is_another_members_and_commits_nothing_here() {
     assert_eq!(harness.commit(), [], "it says nothing of what was read since");
     assert_eq!(harness.drain(PATIENCE), 0);
     assert_eq!(harness.commit(), [(0, 1)]);
+}
+
+#[test]
+fn a_write_that_fails_as_a_partition_is_given_up_ends_the_sink_and_loses_nothing() {
+    let mut harness = Harness::new(TWO);
+    harness.read_all(1, 0, &[b"a", b"a"]);
+    harness.until("it is written", |harness| harness.pipeline.open() == 0);
+    harness.close(|closed| closed.letters = true);
+    harness.read((0, 0), b"?");
+    harness.read((0, 1), b"a");
+    assert_eq!(harness.drain(PATIENCE), 2);
+    assert_eq!(
+        harness.commit(),
+        [(1, 2)],
+        "what is done is committed all the same"
+    );
+    // The partition of the failed write stays: without an end, nothing of it would ever be
+    // committed again.
+    harness.pipeline.forget(key(1));
+    let failure = harness.pipeline.progress().unwrap_err();
+    assert_eq!(failure.to_string(), "no letters any more");
+    harness.crash();
+    harness.close(|closed| closed.letters = false);
+    harness.read_all(0, 0, &[b"?", b"a"]);
+    assert_eq!(harness.drain(PATIENCE), 0);
+    assert!(harness.pipeline.check().is_ok());
+    assert_eq!(harness.commit(), [(0, 2)]);
+    assert_eq!(harness.letters(), [((0, 0), "no_row".to_owned())]);
 }
 
 #[test]

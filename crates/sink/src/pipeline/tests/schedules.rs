@@ -25,6 +25,8 @@ enum Step {
     Table(u8, bool),
     /// The store is away, or back.
     Down(bool),
+    /// Dead letters can never be sent again, which ends the process; or can, by the next one.
+    Letters(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -38,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Crash),
         2 => (prop_oneof![Just(b'a'), Just(b'b')], any::<bool>()).prop_map(|(table, is)| Step::Table(table, is)),
         1 => any::<bool>().prop_map(Step::Down),
+        1 => any::<bool>().prop_map(Step::Letters),
     ]
 }
 
@@ -77,10 +80,27 @@ impl World {
         self.next[partition].get_or_insert_with(|| (0..RECORDS).take_while(is_read).count());
     }
 
+    /// The process dies or ends, and is started again.
+    fn restart(&mut self) {
+        self.harness.crash();
+        self.next = [None; PARTITIONS];
+        (0..PARTITIONS).for_each(|partition| self.assign(partition));
+    }
+
+    /// What is under way goes on; a write that has failed for good, whenever that was, ends the
+    /// process. Whether none has.
+    fn progress(&mut self) -> bool {
+        let is_well = self.harness.pipeline.progress().is_ok();
+        if !is_well {
+            self.restart();
+        }
+        is_well
+    }
+
     /// Reads as the consumer does: nothing while it is full, nor after a batch is.
     fn read(&mut self, partition: usize, count: usize) {
+        self.progress();
         let pipeline = &mut self.harness.pipeline;
-        pipeline.progress().unwrap();
         if pipeline.is_full() || pipeline.is_blocked() {
             return;
         }
@@ -134,7 +154,7 @@ impl World {
         match step {
             Step::Read(partition, count) => self.read(partition, count),
             Step::Progress => {
-                self.harness.pipeline.progress().unwrap();
+                self.progress();
                 std::thread::yield_now();
             }
             Step::Commit => self.commit(),
@@ -150,11 +170,7 @@ impl World {
                 self.next[partition] = None;
             }
             Step::Assign(partition) => self.assign(partition),
-            Step::Crash => {
-                self.harness.crash();
-                self.next = [None; PARTITIONS];
-                (0..PARTITIONS).for_each(|partition| self.assign(partition));
-            }
+            Step::Crash => self.restart(),
             Step::Table(table, true) => self.harness.close(|closed| {
                 closed.tables.insert(table);
             }),
@@ -162,6 +178,7 @@ impl World {
                 closed.tables.remove(&table);
             }),
             Step::Down(is_down) => self.harness.close(|closed| closed.down = is_down),
+            Step::Letters(is_broken) => self.harness.close(|closed| closed.letters = is_broken),
         }
     }
 
@@ -170,13 +187,18 @@ impl World {
         self.harness.close(|closed| *closed = Closed::default());
         (0..PARTITIONS).for_each(|partition| self.assign(partition));
         let deadline = Instant::now() + PATIENCE;
-        while self.next != [Some(RECORDS); PARTITIONS] {
-            assert!(Instant::now() < deadline, "reading stands still");
+        loop {
+            assert!(Instant::now() < deadline, "it stands still");
             (0..PARTITIONS).for_each(|partition| self.read(partition, 5));
+            let is_all_read = self.next == [Some(RECORDS); PARTITIONS];
+            if !is_all_read {
+                continue;
+            }
+            self.harness.drain(PATIENCE);
+            if self.progress() && self.harness.pipeline.open() == 0 {
+                break;
+            }
         }
-        self.harness.drain(PATIENCE);
-        self.harness
-            .until("all is done", |harness| harness.pipeline.open() == 0);
         self.commit();
         for partition in 0..PARTITIONS {
             let (last, _) = record(partition, RECORDS - 1);
