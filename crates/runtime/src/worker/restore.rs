@@ -10,7 +10,7 @@ mod snapshots;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millrace_engine::snapshot::SnapshotWriter;
 use millrace_kafka::reader::Reader;
@@ -19,6 +19,7 @@ use millrace_settings::LostPosition;
 pub(super) use patience::Patience;
 use plan::Plan;
 use position::Position;
+use snapshots::Newest;
 
 use super::envelope::Envelope;
 use crate::control::ControlError;
@@ -34,11 +35,14 @@ const CALL: Duration = Duration::from_secs(5);
 /// for a moment.
 const AHEAD_ATTEMPTS: u32 = 20;
 
+/// Least time between two lines in the log about one restore that waits.
+const TELL_INTERVAL: Duration = Duration::from_secs(60);
+
 /// What earlier tries of a restore have met.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
     ahead: u32,
-    logged: bool,
+    told_at: Option<Instant>,
 }
 
 impl Attempt {
@@ -118,9 +122,11 @@ impl<J: Job> Restorer<J> {
             Ok(restored) => Ok(Some(restored)),
             Err(Trouble::Stop(error)) => Err(error),
             Err(Trouble::Later(reason)) => {
-                if !attempt.logged {
+                let now = Instant::now();
+                let is_told = |at: Instant| now.saturating_duration_since(at) < TELL_INTERVAL;
+                if !attempt.told_at.is_some_and(is_told) {
                     tracing::warn!(partition, reason, "a restore waits");
-                    attempt.logged = true;
+                    attempt.told_at = Some(now);
                 }
                 Ok(None)
             }
@@ -143,19 +149,20 @@ impl<J: Job> Restorer<J> {
             Some(_) => None,
         };
         let has_state = self.job.has_state();
-        let mut refused = Vec::new();
-        let snapshot = match has_state {
-            true => self.newest_snapshot(partition, at, &mut refused)?,
-            false => None,
+        let Newest {
+            snapshot,
+            refused,
+            unanswered,
+        } = match has_state {
+            true => self.newest_snapshot(partition, at)?,
+            false => Newest::default(),
         };
         let from_snapshot = snapshot.as_ref().map(|(offset, ..)| *offset);
         let plan = match has_state {
             true => Plan::of(at, from_snapshot, low, end),
             false => Plan::without_state(at, low, end),
         };
-        if let Some(what) = plan.what_is_lost(&refused) {
-            self.lost(partition, what)?;
-        }
+        self.check_lost(partition, &plan, &refused, unanswered.as_deref())?;
         let log = self.control_log(partition, at, plan.start)?;
         let records = &log.records;
         let (task, directives_done) = match snapshot {
@@ -223,7 +230,7 @@ impl<J: Job> Restorer<J> {
         committed: Option<i64>,
         bounds: (i64, i64),
     ) -> Result<Option<i64>, Trouble> {
-        let found = self.proof(partition, committed)?;
+        let found = self.proof(partition, committed, bounds.1)?;
         let is_same_log = committed.is_some() || self.is_same_log(partition, found, bounds)?;
         let position = Position::of(committed, found.proof, bounds.1, is_same_log);
         if position.is_recovered {
@@ -247,6 +254,26 @@ impl<J: Job> Restorer<J> {
             self.set_aside(partition, position.at)?;
         }
         Ok(position.at)
+    }
+
+    /// Whether nothing is missing of what the plan needs, or the settings say to go on. What a
+    /// store may have that does not answer is not lost: it is waited for, whatever the settings
+    /// say.
+    fn check_lost(
+        &self,
+        partition: i32,
+        plan: &Plan,
+        refused: &[String],
+        unanswered: Option<&str>,
+    ) -> Result<(), Trouble> {
+        match (plan.what_is_lost(refused), unanswered) {
+            (None, _) => Ok(()),
+            (Some(what), None) => self.lost(partition, what),
+            (Some(what), Some(reason)) => Err(Trouble::Later(format!(
+                "the snapshot store does not answer ({reason}), and the log cannot serve in its place: {what}. The store \
+                 is waited for; to do without it, set snapshots.url to another, and worker.lost_position to continue"
+            ))),
+        }
     }
 
     /// Tells of a lost position; an error unless the settings say to go on.

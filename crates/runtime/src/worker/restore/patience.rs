@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// After this the log serves in the store's place: a short outage must not cost a replay from the
-/// log's beginning, and a long one must not keep the job from running.
+/// After this the log serves in the store's place, where it has all that is needed: a short outage
+/// must not cost a replay from the log's beginning, and a long one must not keep the job from
+/// running. Nothing is given up for it.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Since when the store has failed, for all partitions of a worker.
@@ -22,5 +23,13 @@ impl Patience {
     /// The store answered.
     pub(super) fn renew(&self) {
         self.0.set(None);
+    }
+}
+
+#[cfg(test)]
+impl Patience {
+    /// As if the store had failed for too long.
+    pub(super) fn exhausted() -> Self {
+        Self(Cell::new(Instant::now().checked_sub(LIMIT * 2)))
     }
 }

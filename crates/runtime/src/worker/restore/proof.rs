@@ -40,11 +40,16 @@ impl Found {
 
 impl<J: Job> Restorer<J> {
     /// What the job proves to have committed of a partition of which the group has committed
-    /// `committed`.
-    pub(super) fn proof(&self, partition: i32, committed: Option<i64>) -> Result<Found, Trouble> {
+    /// `committed`, and whose log ends at `end`.
+    pub(super) fn proof(&self, partition: i32, committed: Option<i64>, end: i64) -> Result<Found, Trouble> {
         let of_control = self.control_proof(partition)?;
+        // Without a word of the group's, and none that suffices of the control topic's, a store
+        // that does not answer may have the only one: a first start in its place would do
+        // everything again, if there ever was anything.
+        let is_known = committed.is_some() || matches!(of_control.proof, Proof::NothingAfter(_));
+        let is_needed = !is_known && end > 0;
         let of_store = match &self.store {
-            Some(store) => self.store_proof(store, partition, committed)?,
+            Some(store) => self.store_proof(store, partition, committed, is_needed)?,
             None => NOTHING,
         };
         Ok(of_control.and(of_store))
@@ -87,12 +92,14 @@ impl<J: Job> Restorer<J> {
         }
     }
 
-    /// The mark of a stop in good order, and the newest snapshot beyond what is committed.
+    /// The mark of a stop in good order, and the newest snapshot beyond what is committed. A store
+    /// that does not answer is waited for, for as long as it takes where it `is_needed`.
     fn store_proof(
         &self,
         store: &SnapshotStore,
         partition: i32,
         committed: Option<i64>,
+        is_needed: bool,
     ) -> Result<Found, Trouble> {
         let read = || -> Result<Found, crate::snapshot_store::StoreError> {
             let mut found = NOTHING;
@@ -120,6 +127,10 @@ impl<J: Job> Restorer<J> {
         match read() {
             Ok(found) => Ok(found),
             Err(error) if !self.patience.is_over() => Err(Trouble::Later(error.to_string())),
+            Err(error) if is_needed => Err(Trouble::Later(format!(
+                "the group has no committed offset, and the snapshot store does not answer, which may say what was \
+                 committed ({error}). It is waited for; to do without it, set snapshots.url to another"
+            ))),
             Err(error) => {
                 tracing::error!(partition, %error, "the snapshot store does not say what was committed");
                 Ok(NOTHING)

@@ -7,6 +7,27 @@ use crate::snapshot_store::{SnapshotStore, StoreError};
 use crate::worker::envelope::Envelope;
 use crate::{Job, Task};
 
+/// What the store has for a restore.
+pub(super) struct Newest<T> {
+    /// The newest snapshot that serves: its offset, the state, and how many directives at its
+    /// offset that has had.
+    pub(super) snapshot: Option<(i64, T, u32)>,
+    /// Those that do not serve, each with the reason.
+    pub(super) refused: Vec<String>,
+    /// Why the store has not said whether there is a newer one, after patience with it.
+    pub(super) unanswered: Option<String>,
+}
+
+impl<T> Default for Newest<T> {
+    fn default() -> Self {
+        Self {
+            snapshot: None,
+            refused: Vec::new(),
+            unanswered: None,
+        }
+    }
+}
+
 impl<J: Job> Restorer<J> {
     /// Puts the snapshots of another history, those beyond `at`, out of the way: the log will pass
     /// their offsets.
@@ -60,9 +81,11 @@ impl<J: Job> Restorer<J> {
         &self,
         partition: i32,
         at: Option<i64>,
-        refused: &mut Vec<String>,
-    ) -> Result<Option<(i64, J::Task, u32)>, Trouble> {
-        let Some(store) = &self.store else { return Ok(None) };
+    ) -> Result<Newest<J::Task>, Trouble> {
+        let mut newest = Newest::default();
+        let Some(store) = &self.store else {
+            return Ok(newest);
+        };
         let offsets = match store.list(partition) {
             Ok(offsets) => offsets,
             Err(error) => {
@@ -70,32 +93,36 @@ impl<J: Job> Restorer<J> {
                     return Err(Trouble::Later(error.to_string()));
                 }
                 self.metrics.snapshot_failed("store");
-                tracing::error!(partition, %error, "the snapshot store does not answer: the log serves");
-                return Ok(None);
+                tracing::error!(partition, %error, "the snapshot store does not answer: the log serves if it can");
+                newest.unanswered = Some(error.to_string());
+                return Ok(newest);
             }
         };
-        let mut answers = true;
         for offset in offsets {
             if at.is_none_or(|at| offset > at) {
                 continue;
             }
             match self.read_snapshot(store, partition, offset) {
                 Ok((task, done)) => {
-                    self.patience.renew();
-                    return Ok(Some((offset, task, done)));
+                    newest.snapshot = Some((offset, task, done));
+                    break;
                 }
                 Err(("store", reason)) if !self.patience.is_over() => return Err(Trouble::Later(reason)),
                 Err((code, reason)) => {
-                    answers &= code != "store";
                     self.refuse(partition, offset, code, &reason);
-                    refused.push(format!("that of offset {offset}, as {reason}"));
+                    newest
+                        .refused
+                        .push(format!("that of offset {offset}, as {reason}"));
+                    if code == "store" {
+                        newest.unanswered.get_or_insert(reason);
+                    }
                 }
             }
         }
-        if answers {
+        if newest.snapshot.is_some() || newest.unanswered.is_none() {
             self.patience.renew();
         }
-        Ok(None)
+        Ok(newest)
     }
 
     pub(super) fn read_snapshot(

@@ -1,6 +1,7 @@
 //! The choice of a snapshot, over a real directory.
 
 mod refusals;
+mod unanswered;
 
 use millrace_engine::snapshot::Header;
 use millrace_engine::{FrozenState, RestoreError};
@@ -116,9 +117,9 @@ fn write(restorer: &Restorer<Numbers>, offset: i64, fingerprint: &str, number: u
 }
 
 fn chosen(restorer: &Restorer<Numbers>, committed: Option<i64>) -> Option<(i64, u8)> {
-    let newest = restorer.newest_snapshot(2, committed, &mut Vec::new());
+    let newest = restorer.newest_snapshot(2, committed);
     let newest = newest.unwrap_or_else(|_| panic!("the store answers"));
-    newest.map(|(offset, task, _)| (offset, task.0))
+    newest.snapshot.map(|(offset, task, _)| (offset, task.0))
 }
 
 #[test]
@@ -189,7 +190,7 @@ fn write_committed(restorer: &Restorer<Numbers>, offset: i64, fingerprint: &str)
 }
 
 fn proven(restorer: &Restorer<Numbers>, committed: Option<i64>) -> Proof {
-    let found = restorer.proof(2, committed);
+    let found = restorer.proof(2, committed, 1_000);
     found.unwrap_or_else(|_| panic!("the store answers")).proof
 }
 
