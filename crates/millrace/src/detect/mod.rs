@@ -58,14 +58,21 @@ impl Input {
     /// The rules are wrong, or the files cannot be read.
     pub(crate) fn open(&self, settings: &Settings) -> anyhow::Result<(Transactions, Judge)> {
         let judge = Judge::new(rules::load(&self.rules)?, settings.detector.dedup_horizon_ms);
-        let transactions = Transactions::open(
+        Ok((self.transactions(settings)?, judge))
+    }
+
+    /// The files' transactions by time.
+    ///
+    /// # Errors
+    /// The files cannot be read.
+    pub(crate) fn transactions(&self, settings: &Settings) -> anyhow::Result<Transactions> {
+        Transactions::open(
             &self.files,
             self.file_format,
             &self.mapping,
             self.rejects.as_deref(),
             settings.detector.event_time.earliest_time.ms(),
-        )?;
-        Ok((transactions, judge))
+        )
     }
 }
 

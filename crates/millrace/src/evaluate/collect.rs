@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use anyhow::Context;
 use millrace_domain::texts::InFlight;
+use millrace_domain::{Currency, ShortId, Transaction};
 use millrace_evaluation::Outcome;
 use millrace_producer::replay::Transactions;
-use millrace_rules::Fired;
+use millrace_rules::{Fired, Version};
 
-use super::labels::Labels;
+use super::labels::{Label, Labels};
 use crate::detect::{Judge, Judged};
 
 /// What rules said, by time.
-pub(super) struct Collected {
+pub(crate) struct Collected {
     pub(super) outcomes: Vec<Outcome>,
     /// By outcome: the kind of fraud.
     pub(super) scenarios: Vec<u16>,
@@ -25,8 +25,49 @@ pub(super) struct Collected {
     pub(super) version: String,
     /// The currencies, by their numbers.
     pub(super) currencies: Vec<String>,
-    pub(super) duplicates: u64,
-    pub(super) rejected: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) rejected: u64,
+    cards: HashMap<ShortId, u32>,
+    currency_numbers: HashMap<Currency, u32>,
+}
+
+impl Collected {
+    /// Nothing yet, of these rules.
+    pub(crate) fn of(version: &Version) -> Self {
+        let names = version.rules().iter().map(|rule| rule.name().to_owned());
+        Self {
+            rules: names.collect(),
+            version: version.hash().to_string(),
+            outcomes: Vec::new(),
+            scenarios: Vec::new(),
+            alerts: Vec::new(),
+            currencies: Vec::new(),
+            duplicates: 0,
+            rejected: 0,
+            cards: HashMap::new(),
+            currency_numbers: HashMap::new(),
+        }
+    }
+
+    /// What the rules said of the next transaction.
+    pub(crate) fn take(&mut self, transaction: &Transaction, fired: &[Fired], label: Label) {
+        let currency = number(&mut self.currency_numbers, transaction.currency);
+        if currency as usize == self.currencies.len() {
+            self.currencies.push(transaction.currency.to_string());
+        }
+        let at = self.outcomes.len();
+        let alerting = fired.iter().filter(|fired| fired.alerts);
+        self.alerts.extend(alerting.map(|fired| (at, fired.rule)));
+        self.scenarios.push(label.scenario);
+        self.outcomes.push(Outcome {
+            time_ms: transaction.transaction_time_ms,
+            card: number(&mut self.cards, transaction.user_id),
+            amount_units: transaction.amount.units(),
+            currency,
+            score: score(fired),
+            is_fraud: label.is_fraud,
+        });
+    }
 }
 
 /// Judges all transactions before `until_ms`.
@@ -39,18 +80,7 @@ pub(super) fn collect(
     labels: &Labels,
     until_ms: Option<i64>,
 ) -> anyhow::Result<Collected> {
-    let names = judge.version().rules().iter().map(|rule| rule.name().to_owned());
-    let mut collected = Collected {
-        rules: names.collect(),
-        version: judge.version().hash().to_string(),
-        outcomes: Vec::new(),
-        scenarios: Vec::new(),
-        alerts: Vec::new(),
-        currencies: Vec::new(),
-        duplicates: 0,
-        rejected: 0,
-    };
-    let (mut cards, mut currencies) = (HashMap::new(), HashMap::new());
+    let mut collected = Collected::of(judge.version());
     loop {
         let _round = InFlight::begin();
         let Some(transaction) = transactions.read()? else {
@@ -63,25 +93,8 @@ pub(super) fn collect(
             collected.duplicates += 1;
             continue;
         };
-        let label = labels
-            .of(&transaction.transaction_id)
-            .with_context(|| format!("transaction {} has no label", transaction.transaction_id))?;
-        let currency = number(&mut currencies, transaction.currency);
-        if currency as usize == collected.currencies.len() {
-            collected.currencies.push(transaction.currency.to_string());
-        }
-        let at = collected.outcomes.len();
-        let alerting = fired.iter().filter(|fired| fired.alerts);
-        collected.alerts.extend(alerting.map(|fired| (at, fired.rule)));
-        collected.scenarios.push(label.scenario);
-        collected.outcomes.push(Outcome {
-            time_ms: transaction.transaction_time_ms,
-            card: number(&mut cards, transaction.user_id),
-            amount_units: transaction.amount.units(),
-            currency,
-            score: score(fired),
-            is_fraud: label.is_fraud,
-        });
+        let label = labels.of(&transaction.transaction_id)?;
+        collected.take(&transaction, fired, label);
     }
     collected.rejected = transactions.rejected();
     Ok(collected)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use millrace_domain::TransactionId;
 use millrace_producer::replay::{truth_value, visit};
 
@@ -13,15 +13,15 @@ const MAX_SCENARIOS: usize = 100;
 
 /// A transaction's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Label {
-    pub(super) is_fraud: bool,
+pub(crate) struct Label {
+    pub(crate) is_fraud: bool,
     /// Its place in [`Labels::scenarios`].
     pub(super) scenario: u16,
 }
 
 /// The labels of all transactions, in memory: some 40 bytes for each.
 #[derive(Debug, Default)]
-pub(super) struct Labels {
+pub(crate) struct Labels {
     /// The kinds of fraud, as the files write them, in the order in which they come.
     pub(super) scenarios: Vec<String>,
     by_id: HashMap<TransactionId, Label>,
@@ -33,7 +33,7 @@ impl Labels {
     /// # Errors
     /// A file cannot be read, has no such column, or has a value there that says neither yes nor
     /// no; the mapping reads the column; or there are too many kinds of fraud.
-    pub(super) fn read(input: &Input, label: &str, scenario: Option<&str>) -> anyhow::Result<Self> {
+    pub(crate) fn read(input: &Input, label: &str, scenario: Option<&str>) -> anyhow::Result<Self> {
         let columns: Vec<String> = [Some(label), scenario]
             .into_iter()
             .flatten()
@@ -79,7 +79,12 @@ impl Labels {
         Ok(u16::try_from(at)?)
     }
 
-    pub(super) fn of(&self, id: &TransactionId) -> Option<Label> {
-        self.by_id.get(id).copied()
+    /// The label of a transaction.
+    ///
+    /// # Errors
+    /// It has none.
+    pub(crate) fn of(&self, id: &TransactionId) -> anyhow::Result<Label> {
+        let label = self.by_id.get(id).copied();
+        label.with_context(|| format!("transaction {id} has no label"))
     }
 }

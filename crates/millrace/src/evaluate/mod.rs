@@ -12,8 +12,9 @@ use clap::Args;
 use millrace_producer::replay::parse_time;
 use millrace_settings::Settings;
 
-use self::labels::Labels;
-use self::report::Report;
+pub(crate) use self::collect::Collected;
+pub(crate) use self::labels::Labels;
+pub(crate) use self::report::{Measure, Report};
 use crate::detect::Input;
 
 /// Which files, by which rules, and what is measured.
@@ -65,7 +66,13 @@ fn measure(settings: &Settings, options: &Options) -> anyhow::Result<Report> {
     let (transactions, judge) = options.input.open(settings)?;
     let labels = Labels::read(&options.input, &options.labels, options.scenarios.as_deref())?;
     let collected = collect::collect(transactions, judge, &labels, options.until)?;
-    Report::new(&collected, &labels, options)
+    let measure = Measure {
+        labels: &options.labels,
+        since_ms: options.since,
+        remove_known_users: options.remove_known_users,
+        top_k: options.top_k,
+    };
+    Report::new(&collected, &labels, &measure)
 }
 
 #[cfg(test)]

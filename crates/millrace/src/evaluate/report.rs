@@ -12,7 +12,6 @@ use millrace_evaluation::value::value_detected;
 use millrace_evaluation::{Outcome, known_cards};
 use serde::Serialize;
 
-use super::Options;
 use super::collect::Collected;
 use super::labels::Labels;
 use crate::detect::time_text;
@@ -22,94 +21,107 @@ const BUDGETS: [u32; 5] = [1, 5, 10, 50, 100];
 /// The budget by which recall of each kind of fraud is told: 1 %.
 const SCENARIO_BUDGET: u32 = 100;
 
+/// Of what is measured, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measure<'a> {
+    /// The column of labels, for messages.
+    pub(crate) labels: &'a str,
+    /// From when on transactions count, in milliseconds since 1970.
+    pub(crate) since_ms: Option<i64>,
+    /// Whether users who had a fraud before that are left out.
+    pub(crate) remove_known_users: bool,
+    /// Users that are looked into on a day, for card precision.
+    pub(crate) top_k: u32,
+}
+
 /// What was measured, and of what.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
-    pub(super) rule_set_version: String,
+pub(crate) struct Report {
+    pub(crate) rule_set_version: String,
     /// The first and the last transaction that count.
-    pub(super) first: String,
-    pub(super) last: String,
-    pub(super) transactions: usize,
-    pub(super) frauds: usize,
-    pub(super) users: usize,
+    pub(crate) first: String,
+    pub(crate) last: String,
+    pub(crate) transactions: usize,
+    pub(crate) frauds: usize,
+    pub(crate) users: usize,
     /// Transactions that were judged, and do not count: before `--since`.
-    pub(super) warm_up_transactions: usize,
+    pub(crate) warm_up_transactions: usize,
     /// Users who were left out with all their transactions, by `--remove-known-users`.
-    pub(super) known_users: usize,
-    pub(super) duplicates: u64,
-    pub(super) rejected: u64,
-    pub(super) average_precision: Option<f64>,
-    pub(super) roc_auc: Option<f64>,
-    pub(super) card_precision: CardPrecision,
-    pub(super) alerted: Alerted,
-    pub(super) budgets: Vec<Budget>,
-    pub(super) scenarios: Vec<Scenario>,
-    pub(super) value_detected: Vec<Value>,
-    pub(super) time_to_detect: TimeToDetect,
-    pub(super) rules: Vec<RuleQuality>,
+    pub(crate) known_users: usize,
+    pub(crate) duplicates: u64,
+    pub(crate) rejected: u64,
+    pub(crate) average_precision: Option<f64>,
+    pub(crate) roc_auc: Option<f64>,
+    pub(crate) card_precision: CardPrecision,
+    pub(crate) alerted: Alerted,
+    pub(crate) budgets: Vec<Budget>,
+    pub(crate) scenarios: Vec<Scenario>,
+    pub(crate) value_detected: Vec<Value>,
+    pub(crate) time_to_detect: TimeToDetect,
+    pub(crate) rules: Vec<RuleQuality>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct CardPrecision {
-    pub(super) top_k: u32,
-    pub(super) days: u32,
-    pub(super) mean: f64,
-    pub(super) ceiling: f64,
+pub(crate) struct CardPrecision {
+    pub(crate) top_k: u32,
+    pub(crate) days: u32,
+    pub(crate) mean: f64,
+    pub(crate) ceiling: f64,
 }
 
 /// Transactions with an alert of any rule.
 #[derive(Debug, Serialize)]
-pub(super) struct Alerted {
-    pub(super) transactions: usize,
-    pub(super) caught: usize,
-    pub(super) precision: Option<f64>,
-    pub(super) recall: Option<f64>,
+pub(crate) struct Alerted {
+    pub(crate) transactions: usize,
+    pub(crate) caught: usize,
+    pub(crate) precision: Option<f64>,
+    pub(crate) recall: Option<f64>,
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Budget {
-    pub(super) per_10_000: u32,
-    pub(super) looked_into: u64,
-    pub(super) caught: u64,
-    pub(super) precision: Option<f64>,
-    pub(super) recall: Option<f64>,
+pub(crate) struct Budget {
+    pub(crate) per_10_000: u32,
+    pub(crate) looked_into: u64,
+    pub(crate) caught: u64,
+    pub(crate) precision: Option<f64>,
+    pub(crate) recall: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Scenario {
-    pub(super) name: String,
-    pub(super) frauds: usize,
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    pub(crate) frauds: usize,
     /// Of those, which had an alert.
-    pub(super) recall_of_alerts: Option<f64>,
+    pub(crate) recall_of_alerts: Option<f64>,
     /// Of those, which are among the 1 % that are looked into.
-    pub(super) recall_at_1_percent: Option<f64>,
+    pub(crate) recall_at_1_percent: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Value {
-    pub(super) currency: String,
-    pub(super) fraud: String,
-    pub(super) alerted: String,
-    pub(super) rate: f64,
+pub(crate) struct Value {
+    pub(crate) currency: String,
+    pub(crate) fraud: String,
+    pub(crate) alerted: String,
+    pub(crate) rate: f64,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct TimeToDetect {
-    pub(super) users: usize,
-    pub(super) never: usize,
+pub(crate) struct TimeToDetect {
+    pub(crate) users: usize,
+    pub(crate) never: usize,
     /// In seconds; none where fewer were ever detected.
-    pub(super) p50_s: Option<f64>,
-    pub(super) p90_s: Option<f64>,
-    pub(super) p99_s: Option<f64>,
+    pub(crate) p50_s: Option<f64>,
+    pub(crate) p90_s: Option<f64>,
+    pub(crate) p99_s: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct RuleQuality {
-    pub(super) rule: String,
-    pub(super) alerts: usize,
-    pub(super) caught: usize,
-    pub(super) precision: Option<f64>,
-    pub(super) recall: Option<f64>,
+pub(crate) struct RuleQuality {
+    pub(crate) rule: String,
+    pub(crate) alerts: usize,
+    pub(crate) caught: usize,
+    pub(crate) precision: Option<f64>,
+    pub(crate) recall: Option<f64>,
 }
 
 impl Report {
@@ -117,9 +129,9 @@ impl Report {
     ///
     /// # Errors
     /// No transaction is left, or none of them is fraud.
-    pub(super) fn new(collected: &Collected, labels: &Labels, options: &Options) -> anyhow::Result<Self> {
-        let since_ms = options.since.unwrap_or(i64::MIN);
-        let known = if options.remove_known_users {
+    pub(crate) fn new(collected: &Collected, labels: &Labels, measure: &Measure<'_>) -> anyhow::Result<Self> {
+        let since_ms = measure.since_ms.unwrap_or(i64::MIN);
+        let known = if measure.remove_known_users {
             known_cards(&collected.outcomes, since_ms)
         } else {
             HashSet::new()
@@ -137,7 +149,7 @@ impl Report {
             bail!(
                 "none of the {} transactions is fraud: is {} the right column?",
                 outcomes.len(),
-                options.labels
+                measure.labels
             );
         }
         Ok(Self {
@@ -153,7 +165,7 @@ impl Report {
             rejected: collected.rejected,
             average_precision: average_precision(&outcomes),
             roc_auc: roc_auc(&outcomes),
-            card_precision: card_precision(&outcomes, options.top_k),
+            card_precision: card_precision(&outcomes, measure.top_k),
             alerted: alerted(&outcomes, frauds),
             budgets: BUDGETS
                 .map(|budget| Budget::from(at_budget(&outcomes, budget)))

@@ -1,14 +1,17 @@
 //! `millrace rules check FILE...`
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use millrace_rules::{Budget, CostCard, Rule, Version, VersionError};
+use millrace_settings::Settings;
 use serde::Serialize;
 
 use super::RuleFile;
+use super::backtest::{self, Backtest};
 
 /// Which files, and how to answer.
 #[derive(Debug, Args)]
@@ -25,6 +28,8 @@ pub(super) struct Options {
     /// The answer as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    backtest: backtest::Options,
 }
 
 /// What came of the files.
@@ -35,6 +40,8 @@ struct Answer {
     /// Why rules without a problem are no version.
     refused: Option<String>,
     version: Option<Described>,
+    /// Where one was asked for.
+    backtest: Option<Backtest>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,37 +84,58 @@ impl Options {
 }
 
 #[allow(clippy::print_stdout, reason = "the command's result")]
-pub(super) fn command(options: &Options) -> anyhow::Result<ExitCode> {
+pub(super) fn command(config: Option<&Path>, options: &Options) -> anyhow::Result<ExitCode> {
     let files = RuleFile::read_all(&options.files)?;
     let planned = plan(&files, &options.budget());
-    if options.json {
-        println!("{}", serde_json::to_string_pretty(&answer(&files, &planned))?);
-    } else {
-        let has_color = std::io::stderr().is_terminal();
-        for file in &files {
-            for problem in file.problems() {
-                eprintln!("{}", problem.render(&file.name, &file.text, has_color));
-            }
-        }
-        match &planned {
-            Some(Ok(version)) => println!("{}", shown(version)),
-            Some(Err(error)) => eprintln!("{error}"),
-            None => eprintln!("{}", counted(&files)),
-        }
+    if !options.json {
+        tell(&files, &planned);
     }
-    Ok(match planned {
-        Some(Ok(_)) => ExitCode::SUCCESS,
-        Some(Err(_)) | None => ExitCode::FAILURE,
+    let compared = match &planned {
+        Some(Ok(version)) if options.backtest.is_given() => {
+            let settings = Settings::load(config)?;
+            Some(backtest::run(&settings, &options.backtest, Arc::clone(version))?)
+        }
+        _ => None,
+    };
+    let is_right = matches!(planned, Some(Ok(_)));
+    if options.json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&answer(&files, &planned, compared))?
+        );
+    } else if let Some(compared) = &compared {
+        println!("\n{}", backtest::shown(compared));
+    }
+    Ok(if is_right {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
+/// Prints what came of the files themselves.
+#[allow(clippy::print_stdout, reason = "the command's result")]
+fn tell(files: &[RuleFile], planned: &Option<Result<Arc<Version>, VersionError>>) {
+    let has_color = std::io::stderr().is_terminal();
+    for file in files {
+        for problem in file.problems() {
+            eprintln!("{}", problem.render(&file.name, &file.text, has_color));
+        }
+    }
+    match planned {
+        Some(Ok(version)) => println!("{}", shown(version)),
+        Some(Err(error)) => eprintln!("{error}"),
+        None => eprintln!("{}", counted(files)),
+    }
+}
+
 /// The version of the files; `None` where one has a problem.
-fn plan(files: &[RuleFile], budget: &Budget) -> Option<Result<Version, VersionError>> {
+fn plan(files: &[RuleFile], budget: &Budget) -> Option<Result<Arc<Version>, VersionError>> {
     let mut rules: Vec<Rule> = Vec::new();
     for file in files {
         rules.extend(file.rules.as_ref().ok()?.iter().cloned());
     }
-    Some(Version::new(rules, budget))
+    Some(Version::new(rules, budget).map(Arc::new))
 }
 
 fn counted(files: &[RuleFile]) -> String {
@@ -125,7 +153,11 @@ fn shown(version: &Version) -> String {
     )
 }
 
-fn answer(files: &[RuleFile], planned: &Option<Result<Version, VersionError>>) -> Answer {
+fn answer(
+    files: &[RuleFile],
+    planned: &Option<Result<Arc<Version>, VersionError>>,
+    backtest: Option<Backtest>,
+) -> Answer {
     let wrong = |file: &RuleFile| {
         let of = |problem: &millrace_rules::Problem| {
             let (line, column) = problem.position(&file.text);
@@ -147,7 +179,10 @@ fn answer(files: &[RuleFile], planned: &Option<Result<Version, VersionError>>) -
         refused: planned
             .and_then(|planned| planned.as_ref().err())
             .map(ToString::to_string),
-        version: planned.and_then(|planned| planned.as_ref().ok()).map(describe),
+        version: planned
+            .and_then(|planned| planned.as_ref().ok())
+            .map(|version| describe(version)),
+        backtest,
     }
 }
 
@@ -185,12 +220,13 @@ mod tests {
             budget_bytes,
             budget_ns: 10_000,
             json: false,
+            backtest: backtest::Options::default(),
         }
     }
 
     fn asked(options: &Options) -> Answer {
         let files = RuleFile::read_all(&options.files).unwrap();
-        answer(&files, &plan(&files, &options.budget()))
+        answer(&files, &plan(&files, &options.budget()), None)
     }
 
     #[test]
@@ -205,7 +241,7 @@ mod tests {
             version.bytes_a_user > 1_000.0 && !version.states.is_empty(),
             "{version:?}"
         );
-        assert_eq!(command(&options).unwrap(), ExitCode::SUCCESS);
+        assert_eq!(command(None, &options).unwrap(), ExitCode::SUCCESS);
     }
 
     #[test]
@@ -219,7 +255,7 @@ mod tests {
         };
         assert_eq!((wrong.line, wrong.column), (3, 24));
         assert!(wrong.message.contains("mean"), "{wrong:?}");
-        assert_eq!(command(&options).unwrap(), ExitCode::FAILURE);
+        assert_eq!(command(None, &options).unwrap(), ExitCode::FAILURE);
     }
 
     #[test]
@@ -227,7 +263,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dear = options(&folder, RULE, 100);
         assert!(asked(&dear).refused.unwrap().contains("bytes a user, of 100"));
-        assert_eq!(command(&dear).unwrap(), ExitCode::FAILURE);
+        assert_eq!(command(None, &dear).unwrap(), ExitCode::FAILURE);
         assert!(asked(&options(&folder, RULE, 0)).ok);
     }
 }
