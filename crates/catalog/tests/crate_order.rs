@@ -28,7 +28,7 @@ const ORDER: &[&[&str]] = &[
         "millrace-fraud",
         "millrace-stack",
     ],
-    &["millrace-payments"],
+    &["millrace-payments", "millrace-clickstream"],
     &["millrace-engine", "millrace-domain"],
     &[
         "millrace-contract",
@@ -49,6 +49,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-engine",
             "millrace-fraud",
             "millrace-payments",
+            "millrace-clickstream",
         ],
     ),
     // A job is given the names too, and knows what a record is.
@@ -59,6 +60,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-codec",
             "millrace-fraud",
             "millrace-payments",
+            "millrace-clickstream",
         ],
     ),
     // A store's crate gives it the names too, and says what a record is.
@@ -70,6 +72,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-domain",
             "millrace-fraud",
             "millrace-payments",
+            "millrace-clickstream",
         ],
     ),
     // Who makes records says what they are, and names the topics.
@@ -81,6 +84,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-domain",
             "millrace-fraud",
             "millrace-payments",
+            "millrace-clickstream",
             "millrace-settings",
         ],
     ),

@@ -114,6 +114,13 @@ pub trait Line: Copy + Debug + Send + Sync + 'static {
     /// The key.
     fn key(&self) -> Self::Key;
 
+    /// Whether one more distinct member would be counted. A job with a bound on them says no once
+    /// they are so many: no more are looked up and kept.
+    #[inline]
+    fn takes_members(&self) -> bool {
+        true
+    }
+
     /// Counts one more distinct member. A line whose job counts none has nothing to do.
     #[inline]
     fn count_member(&mut self) {}
@@ -151,7 +158,7 @@ impl RareSlot {
 
 /// What a group adds up to.
 pub trait Totals: Copy + PartialEq + Debug + Send + Sync + 'static {
-    /// The bytes that they have in a state.
+    /// The bytes that they have in a state: the fewest, where they may have more.
     const LEN: usize;
     /// Of no events: neutral where totals are merged.
     const EMPTY: Self;

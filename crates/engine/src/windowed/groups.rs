@@ -131,9 +131,9 @@ impl<A: Aggregation> Groups<A> {
     }
 
     /// Adds an event to its group, and gives the group's number. Distinct members are the caller's
-    /// to count.
+    /// to count: whether one more would be counted is given too.
     #[inline]
-    pub(super) fn add(&mut self, event: &A::Event) -> usize {
+    pub(super) fn add(&mut self, event: &A::Event) -> (usize, bool) {
         let key = self.aggregation.key(event);
         let at = self.find_or_insert(&key);
         let mut group = Group {
@@ -141,7 +141,7 @@ impl<A: Aggregation> Groups<A> {
             rares: &mut self.rares,
         };
         self.aggregation.add(&mut group, event);
-        at
+        (at, group.line.takes_members())
     }
 
     /// The number of a group; a new one is empty.

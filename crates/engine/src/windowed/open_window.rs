@@ -45,8 +45,8 @@ impl<A: Aggregation> OpenWindow<A> {
 
     #[inline]
     pub(super) fn add(&mut self, event: &A::Event, seed: HashSeed) {
-        let group = self.groups.add(event);
-        if let Some(member) = self.groups.member(event) {
+        let (group, takes_members) = self.groups.add(event);
+        if takes_members && let Some(member) = self.groups.member(event) {
             let member = member_words(member, group);
             let key = key_of_words(member);
             let (_, is_new) = self.members.find_or_insert(seed.hash_words(member), key, || ());
