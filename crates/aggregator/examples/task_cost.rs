@@ -14,7 +14,6 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use millrace_aggregator::metrics::WindowMetrics;
 use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTopics};
 use millrace_codec::{RegistryConfig, SchemaFetcher, TransactionReader, transaction};
 use millrace_domain::{
@@ -24,6 +23,7 @@ use millrace_engine::windowed::PartialPolicy;
 use millrace_engine::{HashSeed, near};
 use millrace_kafka::{RecordHeaders, SourcePartitions};
 use millrace_runtime::processor::Refusal;
+use millrace_runtime::windowed::WindowMetrics;
 use millrace_runtime::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _};
 use millrace_settings::MisplacedRecords;
 

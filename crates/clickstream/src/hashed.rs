@@ -120,8 +120,8 @@ macro_rules! hashed_text {
 
 hashed_text! {
     /// A page: a URL without `http://` or `https://`, and without what follows from `?` or `#` on;
-    /// 1 to 192 bytes. Nothing else is made alike: `/` at the end and the case of letters tell pages
-    /// apart.
+    /// 1 to 192 bytes. Nothing else is made alike: `/` at the end and the case of letters tell
+    /// pages apart.
     Page, 192, "page"
 }
 

@@ -146,6 +146,13 @@ enum Text<'a> {
     Long(Arc<str>),
 }
 
+impl AsRef<[u8]> for IdText<'_> {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl IdText<'_> {
     /// As bytes.
     #[inline]

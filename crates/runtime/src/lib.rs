@@ -25,11 +25,13 @@ mod processor_time;
 mod pulse;
 pub mod refusals;
 pub mod runner;
+pub mod sessions;
 mod snapshot_store;
 mod snapshot_writer;
 mod source;
 mod stall;
 pub mod status;
+pub mod windowed;
 mod worker;
 
 pub use check::check_settings;

@@ -5,6 +5,7 @@
 //! records, what becomes of bad, late and duplicate ones, changes of policy, snapshots.
 
 mod emitter;
+mod event_time;
 mod intake;
 mod job;
 mod spec;
@@ -16,6 +17,7 @@ use millrace_kafka::{InputRecord, Misplaced};
 
 use crate::{Beginning, Controls, Outbox, Placement};
 pub use emitter::Emitter;
+pub use event_time::check_event_time;
 pub use intake::{Converted, Intake};
 pub use spec::{JobSpec, LateRecords, Refusal, SkippedRecords};
 pub use task::ProcessorTask;

@@ -1,5 +1,6 @@
 //! What the services share: the [`process`] they run as, [`registry`] and [`topics`] look-ups at
-//! the start, the process's [`instance`] name, and what the settings say of how jobs are run.
+//! the start, the process's [`instance`] name, what the settings say of how jobs are run, and the
+//! jobs of aggregates in two stages as these say ([`windowed`]).
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ pub mod process;
 pub mod registry;
 pub mod source;
 pub mod topics;
+pub mod windowed;
 
 pub use instance::Instance;
 pub use job_config::{job_config, refusal};

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use millrace_aggregator::merge::{MergeJob, MergeParts, MergeTopics};
-use millrace_aggregator::metrics::WindowMetrics;
 use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTopics};
 use millrace_codec::{PartialReader, RegistryConfig, SchemaFetcher, Tls, TransactionReader};
 use millrace_engine::HashSeed;
@@ -14,6 +13,7 @@ use millrace_runtime::JobMetrics;
 use millrace_runtime::control::ControlRecord;
 use millrace_runtime::processor::Refusal;
 use millrace_runtime::simulation::{Random, Scenario};
+use millrace_runtime::windowed::WindowMetrics;
 use millrace_settings::MisplacedRecords;
 
 use crate::stream::{BEGIN_MS, TRANSACTION_ID};
@@ -100,7 +100,7 @@ impl Jobs {
             topics: MergeTopics {
                 input: PARTIALS.to_owned(),
                 control: "partials.control".to_owned(),
-                aggregates: AGGREGATES.to_owned(),
+                results: AGGREGATES.to_owned(),
             },
             schema_id: AGGREGATE_ID,
             reader: PartialReader::new(fetcher()).with_own_schema_id(PARTIAL_ID),

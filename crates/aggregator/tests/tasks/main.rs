@@ -7,7 +7,6 @@ mod policies;
 mod refused;
 
 use millrace_aggregator::merge::{MergeJob, MergeParts, MergeTask, MergeTopics};
-use millrace_aggregator::metrics::WindowMetrics;
 use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTask, PartialTopics};
 use millrace_codec::{
     PartialReader, RegistryConfig, SchemaFetcher, TransactionReader, aggregate, framing, partial, transaction,
@@ -19,6 +18,7 @@ use millrace_engine::HashSeed;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{RecordHeaders, SourcePartitions, partition_for};
 use millrace_runtime::processor::Refusal;
+use millrace_runtime::windowed::WindowMetrics;
 use millrace_runtime::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _};
 use millrace_settings::{EarliestTime, MisplacedRecords};
 
@@ -141,7 +141,7 @@ fn merge_task(source_partitions: usize) -> MergeTask {
         topics: MergeTopics {
             input: "partials".to_owned(),
             control: "partials.control".to_owned(),
-            aggregates: "aggregates".to_owned(),
+            results: "aggregates".to_owned(),
         },
         schema_id: AGGREGATE_ID,
         reader: PartialReader::new(fetcher()).with_own_schema_id(PARTIAL_ID),

@@ -4,7 +4,7 @@ use millrace_telemetry::metrics::{MetricError, counters, int_gauges};
 use prometheus::core::{AtomicI64, GenericGaugeVec};
 use prometheus::{IntCounter, IntGauge};
 
-/// What a job counts of its windows.
+/// What a job counts of its windows. Of sessions, the open ones are counted by key.
 #[derive(Debug, Clone)]
 pub struct WindowMetrics {
     job: &'static str,
@@ -71,6 +71,11 @@ impl PartitionMetrics {
     pub(crate) fn show_restored(&mut self, windows: usize) {
         self.open_windows = windows;
         self.shown.set(windows as i64);
+    }
+
+    /// Counts windows of which each key has its own, as sessions are.
+    pub(crate) fn count_closed_each(&self, windows: usize) {
+        self.closed.inc_by(windows as u64);
     }
 
     /// Counts the windows in outputs that are sorted by window, given their starts.

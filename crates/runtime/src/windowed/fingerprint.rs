@@ -48,7 +48,7 @@ pub(crate) fn merge_of_fingerprint(fingerprint: &str, present: &MergePolicy) -> 
 
 #[cfg(test)]
 mod tests {
-    use millrace_runtime::processor::{policy_of_text, policy_to_text};
+    use crate::processor::{policy_of_text, policy_to_text};
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! Where a partition of the transactions begins that was added to those at work.
+//! Where a partition of the events begins that was added to those at work.
 //!
 //! Stage 2 has sent windows without it. It may not contribute to one of those any more, as that
 //! would come too late: what it has for them is late in stage 1, record by record. So it begins
@@ -6,16 +6,17 @@
 //! sent by then. From that moment on stage 2 sends no window without it.
 
 use millrace_engine::windowed::{MergePolicy, PartialPolicy};
-use millrace_runtime::processor::policy_of_text;
-use millrace_runtime::{Beginning, Controls};
 
-/// Where `partition` begins, under the policy of stage 1. `merge` is the control topic of stage 2,
-/// and how many partitions that has.
+use crate::processor::policy_of_text;
+use crate::{Beginning, Controls};
+
+/// Where `partition` of `events`, by their name, begins, under the policy of stage 1. `merge` is
+/// the control topic of stage 2, and how many partitions that has.
 ///
 /// # Errors
 /// As of `controls`; or a policy of stage 2 that is none.
 pub(crate) fn of(
-    partition: i32,
+    (partition, events): (i32, &str),
     policy: &PartialPolicy,
     merge: (&str, i32),
     controls: &mut Controls<'_>,
@@ -35,7 +36,7 @@ pub(crate) fn of(
         if !waits {
             return Ok(Beginning::NotYet(format!(
                 "partition {number} of the second stage of aggregation does not wait yet for partition {partition} of the \
-                 transactions"
+                 {events}"
             )));
         }
     }
@@ -49,8 +50,8 @@ mod tests {
     use std::slice::from_ref;
 
     use super::*;
-    use millrace_runtime::control::ControlRecord;
-    use millrace_runtime::processor::policy_to_text;
+    use crate::control::ControlRecord;
+    use crate::processor::policy_to_text;
 
     fn configured(sources: usize, closed_until_ms: Option<i64>) -> ControlRecord {
         let policy = MergePolicy::new(sources, 0).unwrap();
@@ -70,7 +71,7 @@ mod tests {
             Ok(merges[number as usize].to_vec())
         };
         of(
-            partition,
+            (partition, "transactions"),
             &policy,
             ("control", merges.len() as i32),
             &mut controls,
