@@ -17,6 +17,7 @@ const ORDER: &[&[&str]] = &[
         "millrace-aggregator",
         "millrace-detector",
         "millrace-elastic-sink",
+        "millrace-clickstream-jobs",
     ],
     &["millrace-service"],
     &["millrace-runtime", "millrace-sink", "millrace-publisher"],

@@ -1,0 +1,82 @@
+//! How the records of the jobs are read and written.
+
+use millrace_clickstream::{
+    Click, Page, PageViews, PageViewsPartial, PartialRecord, Session, ViewsPerPage, ViewsResult, VisitTotals,
+    Visits,
+};
+use millrace_contract::Encode as _;
+use millrace_engine::EventTimeBounds;
+use millrace_engine::keyed::sessions::Closed;
+use millrace_runtime::processor::{Refused, check_event_time};
+use millrace_runtime::sessions::OfSessions;
+use millrace_runtime::windowed::TwoStage;
+
+/// Page views in two stages.
+#[derive(Debug, Clone, Copy)]
+pub struct Pages;
+
+impl TwoStage for Pages {
+    type Aggregation = ViewsPerPage;
+    type Partial = PageViewsPartial;
+
+    const EVENTS: &'static str = "clickstream";
+
+    fn aggregation() -> ViewsPerPage {
+        ViewsPerPage
+    }
+
+    fn check(click: &Click, append_time_ms: Option<i64>, bounds: &EventTimeBounds) -> Result<(), Refused> {
+        check_event_time(click.time_ms, append_time_ms, bounds)
+    }
+
+    fn source_key(click: &Click) -> impl AsRef<[u8]> {
+        click.user_id.as_str()
+    }
+
+    fn key(page: &Page) -> impl AsRef<[u8]> {
+        page.as_str()
+    }
+
+    fn encode_partial(schema_id: u32, record: PartialRecord, value: &mut Vec<u8>) {
+        PageViewsPartial::of(&record).encode_framed(schema_id, value);
+    }
+
+    fn record_of(partial: PageViewsPartial) -> PartialRecord {
+        partial.record()
+    }
+
+    fn encode_result(schema_id: u32, result: &ViewsResult, value: &mut Vec<u8>) {
+        PageViews::of(result).encode_framed(schema_id, value);
+    }
+}
+
+/// Sessions of users.
+#[derive(Debug, Clone, Copy)]
+pub struct UserVisits;
+
+impl OfSessions for UserVisits {
+    type Fold = Visits;
+
+    fn fold() -> Visits {
+        Visits
+    }
+
+    fn check(click: &Click, append_time_ms: Option<i64>, bounds: &EventTimeBounds) -> Result<(), Refused> {
+        check_event_time(click.time_ms, append_time_ms, bounds)
+    }
+
+    fn source_key(click: &Click) -> impl AsRef<[u8]> {
+        click.user_id.as_str()
+    }
+
+    fn encode<'a>(
+        schema_id: u32,
+        closed: &'a Closed<millrace_clickstream::User, VisitTotals>,
+        value: &mut Vec<u8>,
+    ) -> &'a [u8] {
+        if let Some(session) = Session::of(closed) {
+            session.encode_framed(schema_id, value);
+        }
+        closed.key.as_str().as_bytes()
+    }
+}
