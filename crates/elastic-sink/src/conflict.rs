@@ -4,6 +4,10 @@
 //! beside full indices: then Elasticsearch keeps what the topics no longer say. A few of the
 //! documents of each answer are compared with what is stored; if one of them differs, all of them
 //! are, up to a bound.
+//!
+//! A transaction whose id has been before in the log, with other content, is no such thing: the
+//! first stays, as in the aggregator, and is of a smaller offset. Fraud comes so (the rule
+//! *replay*), and retries of careless senders do.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::client::Elasticsearch;
-use crate::document::Document;
+use crate::document::{Document, offset_of};
 use crate::stream::Stream;
 
 /// Documents of one answer that are looked at …
@@ -22,8 +26,8 @@ const SAMPLE: usize = 16;
 /// … and the most where one of those differs.
 const MOST: usize = 1_000;
 
-/// Least time between two warnings.
-const WARN_INTERVAL: Duration = Duration::from_secs(60);
+/// Least time between two lines in the log about the same.
+const TELL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A field that a second detection of the same anomaly stamps anew.
 const STAMPED: &str = "detectionTime";
@@ -33,7 +37,51 @@ const STAMPED: &str = "detectionTime";
 pub struct Conflicts {
     client: Elasticsearch,
     index_prefix: String,
-    warned_at: Mutex<Option<Instant>>,
+    told: Mutex<Told>,
+}
+
+/// Documents that are known to have other content than what is stored, which stays.
+#[derive(Debug, Default)]
+pub struct Differing<'a> {
+    /// Those of an index that was filled from other topics.
+    pub foreign: Vec<&'a Document>,
+    /// Transactions whose id has been before.
+    pub repeated: Vec<&'a Document>,
+}
+
+/// When the log was last told of either, and of how many since.
+#[derive(Debug, Default)]
+struct Told {
+    foreign: Pace,
+    repeated: Pace,
+}
+
+#[derive(Debug, Default)]
+struct Pace {
+    at: Option<Instant>,
+    since: usize,
+}
+
+impl Pace {
+    /// How many there are to tell of with these; `None` where it is too early for another line.
+    fn take(&mut self, documents: usize, now: Instant) -> Option<usize> {
+        self.since += documents;
+        let is_early = |at: Instant| now.saturating_duration_since(at) < TELL_INTERVAL;
+        if self.since == 0 || self.at.is_some_and(is_early) {
+            return None;
+        }
+        self.at = Some(now);
+        Some(std::mem::take(&mut self.since))
+    }
+}
+
+/// What a stored document has in another way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Difference {
+    /// The first field.
+    field: String,
+    /// The version that is stored.
+    version: i64,
 }
 
 #[derive(Deserialize)]
@@ -56,26 +104,30 @@ impl Conflicts {
         Self {
             client,
             index_prefix,
-            warned_at: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
     /// The documents among `repeats`, which were answered 409, that are known to differ from what
-    /// is stored.
-    pub async fn differing<'a>(&self, repeats: &[&'a Document]) -> Vec<&'a Document> {
+    /// is stored. The log is told of them.
+    pub async fn differing<'a>(&self, repeats: &[&'a Document]) -> Differing<'a> {
         let step = repeats.len().div_ceil(SAMPLE).max(1);
         let sample: Vec<&Document> = repeats.iter().copied().step_by(step).collect();
         let mut found = self.compare(&sample).await;
         if !found.is_empty() && sample.len() < repeats.len() {
             found = self.compare(&repeats[..repeats.len().min(MOST)]).await;
         }
-        if let Some(first) = found.first() {
-            self.warn(first, found.len());
+        let is_repeated = |(document, it): &(&Document, Difference)| is_repeated(document, it);
+        let (repeated, foreign): (Vec<_>, Vec<_>) = found.into_iter().partition(is_repeated);
+        self.tell(&foreign, &repeated, Instant::now());
+        let of = |found: Vec<(&'a Document, Difference)>| found.into_iter().map(|(it, _)| it).collect();
+        Differing {
+            foreign: of(foreign),
+            repeated: of(repeated),
         }
-        found
     }
 
-    async fn compare<'a>(&self, documents: &[&'a Document]) -> Vec<&'a Document> {
+    async fn compare<'a>(&self, documents: &[&'a Document]) -> Vec<(&'a Document, Difference)> {
         if documents.is_empty() {
             return Vec::new();
         }
@@ -89,8 +141,7 @@ impl Conflicts {
         };
         let pairs = documents.iter().copied().zip(stored);
         pairs
-            .filter(|(document, stored)| differs(document, stored))
-            .map(|(document, _)| document)
+            .filter_map(|(document, stored)| Some((document, difference(document, &stored)?)))
             .collect()
     }
 
@@ -104,41 +155,62 @@ impl Conflicts {
         answer.error_for_status()?.json().await
     }
 
-    /// Ids are no matter for the log: the index and the number say enough.
-    fn warn(&self, first: &Document, documents: usize) {
-        let now = Instant::now();
-        let mut warned_at = self.warned_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned_at.is_some_and(|last| now.saturating_duration_since(last) < WARN_INTERVAL) {
-            return;
+    /// Ids are no matter for the log: index, field and place say enough.
+    fn tell(&self, foreign: &[(&Document, Difference)], repeated: &[(&Document, Difference)], now: Instant) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((first, it)) = foreign.first()
+            && let Some(documents) = told.foreign.take(foreign.len(), now)
+        {
+            tracing::warn!(
+                index = first.key().name(&self.index_prefix),
+                documents,
+                field = it.field,
+                offset = first.offset(),
+                "documents of the same identity and other content are in Elasticsearch already, and stay: the topics are not \
+                 those that the index was filled from. Delete the index and read the topics again (docs/elasticsearch.md). \
+                 Field and offset are those of one of them"
+            );
         }
-        *warned_at = Some(now);
-        tracing::warn!(
-            index = first.key().name(&self.index_prefix),
-            documents,
-            "documents of the same identity and other content are in Elasticsearch already, and stay: the topics are not \
-             those that the index was filled from. Delete the index and read the topics again (docs/elasticsearch.md)"
-        );
+        if let Some((first, it)) = repeated.first()
+            && let Some(transactions) = told.repeated.take(repeated.len(), now)
+        {
+            tracing::info!(
+                index = first.key().name(&self.index_prefix),
+                transactions,
+                field = it.field,
+                offset = first.offset(),
+                first_offset = offset_of(it.version),
+                "transactions came again under an id that has been before, with other content: the first stays, as in the \
+                 aggregator. Field and offsets are those of one of them"
+            );
+        }
     }
 }
 
-fn differs(document: &Document, stored: &Stored) -> bool {
-    let (Some(version), Some(source)) = (stored.version, &stored.source) else {
-        return false;
-    };
+/// Whether the difference is that between two transactions of one id in one log, of which the first
+/// stays: what is stored is of a smaller offset.
+fn is_repeated(document: &Document, difference: &Difference) -> bool {
+    document.stream == Stream::Transactions && difference.version > document.version
+}
+
+/// What is stored in another way than `document` says, if anything is.
+fn difference(document: &Document, stored: &Stored) -> Option<Difference> {
+    let (version, source) = (stored.version?, stored.source.as_ref()?);
     // An early result is replaced by a later one, and that is right.
     if document.stream == Stream::Aggregates && version > document.version {
-        return false;
+        return None;
     }
-    let Ok(ours) = serde_json::from_str::<Value>(&document.source) else {
-        return false;
-    };
-    let (Some(ours), Some(stored)) = (ours.as_object(), source.as_object()) else {
-        return false;
-    };
+    let ours = serde_json::from_str::<Value>(&document.source).ok()?;
+    let (ours, stored) = (ours.as_object()?, source.as_object()?);
     // A field that one of them lacks came or went with a release.
-    ours.iter()
+    let (field, _) = ours
+        .iter()
         .filter(|(name, _)| *name != STAMPED)
-        .any(|(name, value)| stored.get(name).is_some_and(|stored| stored != value))
+        .find(|(name, value)| stored.get(*name).is_some_and(|stored| stored != *value))?;
+    Some(Difference {
+        field: field.clone(),
+        version,
+    })
 }
 
 #[cfg(test)]
@@ -154,6 +226,10 @@ mod tests {
             version,
             source: source.to_owned(),
         }
+    }
+
+    fn differs(document: &Document, stored: &Stored) -> bool {
+        difference(document, stored).is_some()
     }
 
     fn stored(version: i64, source: Value) -> Stored {
@@ -178,6 +254,40 @@ mod tests {
         let ours = document(Stream::Transactions, 7, r#"{"amount":12.5}"#);
         assert!(differs(&ours, &stored(7, json!({"amount": 10.0}))));
         assert!(differs(&ours, &stored(8, json!({"amount": 10.0}))));
+    }
+
+    #[test]
+    fn a_transaction_that_came_again_is_told_from_one_of_other_topics() {
+        let ours = document(Stream::Transactions, 7, r#"{"amount":12.5,"b":"x"}"#);
+        let of = |document: &Document, version| {
+            let stored = stored(version, json!({"amount": 10.0, "b": "x"}));
+            difference(document, &stored).unwrap()
+        };
+        assert_eq!(of(&ours, 8).field, "amount");
+        assert!(
+            is_repeated(&ours, &of(&ours, 8)),
+            "the first is of a smaller offset"
+        );
+        assert!(
+            !is_repeated(&ours, &of(&ours, 7)),
+            "the same place has other content"
+        );
+        let alert = document(Stream::Anomalies, 7, r#"{"amount":12.5}"#);
+        assert!(!is_repeated(&alert, &of(&alert, 8)), "no anomaly comes twice");
+    }
+
+    #[test]
+    fn the_log_is_told_of_all_of_them_at_intervals() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        assert_eq!(pace.take(0, start), None);
+        assert_eq!(pace.take(3, start), Some(3));
+        assert_eq!(pace.take(2, start + TELL_INTERVAL / 2), None);
+        assert_eq!(
+            pace.take(4, start + TELL_INTERVAL),
+            Some(6),
+            "and those in between"
+        );
+        assert_eq!(pace.take(1, start + TELL_INTERVAL), None);
     }
 
     #[test]

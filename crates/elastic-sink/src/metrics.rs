@@ -32,8 +32,10 @@ pub enum Outcome {
     Indexed,
     /// There already.
     Unchanged,
-    /// There already, and known to have other content.
+    /// There already, and known to have other content, of other topics.
     Differs,
+    /// A transaction with other content than an earlier one of the same id, which stays.
+    Repeated,
     /// Refused for good.
     DeadLettered,
 }
@@ -44,6 +46,7 @@ impl Outcome {
             Self::Indexed => "indexed",
             Self::Unchanged => "unchanged",
             Self::Differs => "differs",
+            Self::Repeated => "repeated",
             Self::DeadLettered => "dead_lettered",
         }
     }

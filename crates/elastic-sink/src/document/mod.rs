@@ -60,6 +60,17 @@ impl Document {
     }
 }
 
+impl Document {
+    /// The offset of its record, where the first in the log stays; `None` of an aggregate.
+    #[must_use]
+    pub fn offset(&self) -> Option<i64> {
+        match self.stream {
+            Stream::Transactions | Stream::Anomalies => Some(offset_of(self.version)),
+            Stream::Aggregates => None,
+        }
+    }
+}
+
 /// Why a record that was decoded cannot be a document.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum NoDocument {
@@ -98,6 +109,11 @@ const FIRST_VERSION: i64 = (1 << 53) - 1;
 /// The version of a record of which the first in the log stays.
 fn first_stays(offset: i64) -> i64 {
     (FIRST_VERSION - offset).max(0)
+}
+
+/// The offset of a record whose version [`first_stays`] gave.
+pub(crate) fn offset_of(version: i64) -> i64 {
+    FIRST_VERSION - version
 }
 
 fn month(field: &'static str, time_ms: i64) -> Result<Month, NoDocument> {

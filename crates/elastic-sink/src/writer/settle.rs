@@ -145,10 +145,12 @@ impl Writer {
                     .filter(|document| document.stream == stream)
                     .count() as u64
             };
-            let (all, other) = (of(repeats), of(&differing));
-            self.metrics
-                .document(stream, Outcome::Unchanged, all.saturating_sub(other));
-            self.metrics.document(stream, Outcome::Differs, other);
+            let (all, foreign) = (of(repeats), of(&differing.foreign));
+            let repeated = of(&differing.repeated);
+            let unchanged = all.saturating_sub(foreign + repeated);
+            self.metrics.document(stream, Outcome::Unchanged, unchanged);
+            self.metrics.document(stream, Outcome::Differs, foreign);
+            self.metrics.document(stream, Outcome::Repeated, repeated);
         }
     }
 }
