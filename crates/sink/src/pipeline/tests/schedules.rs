@@ -1,9 +1,13 @@
 //! Whatever happens, and in whatever order, no record is lost: a committed offset has nothing below
 //! it that is neither in the store nor a dead letter nor passed over.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
+use super::harness::{Closed, Place};
 use super::*;
+use crate::batch::Limits;
 
 const PARTITIONS: usize = 3;
 
