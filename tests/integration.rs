@@ -64,7 +64,11 @@ fn trials(stack: Option<(&Arc<Runtime>, &Arc<Environment>)>) -> Vec<Trial> {
                 };
                 let tried = runtime.block_on(async {
                     let context = environment.context(name, alone).await?;
-                    case(context).await
+                    // Without the wait for the servers.
+                    let start = Instant::now();
+                    let tried = case(context).await;
+                    eprintln!("{name} took {:.1} s", start.elapsed().as_secs_f32());
+                    tried
                 });
                 drop(environment);
                 tried.map_err(|error| Failed::from(format!("{error:#}")))
