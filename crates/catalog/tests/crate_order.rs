@@ -21,7 +21,7 @@ const ORDER: &[&[&str]] = &[
     ],
     &["millrace-service"],
     &["millrace-runtime", "millrace-sink", "millrace-publisher"],
-    &["millrace-kafka", "millrace-telemetry"],
+    &["millrace-kafka", "millrace-telemetry", "millrace-incidents"],
     &["millrace-settings", "millrace-rules"],
     &[
         "millrace-catalog",

@@ -1,6 +1,8 @@
 //! `millrace detect FILE --mapping M`: the alerts of files of transactions, without any server.
 
 mod alert;
+mod desk;
+mod incident;
 mod judge;
 mod summary;
 
@@ -15,8 +17,11 @@ use jiff::Timestamp;
 use millrace_domain::texts::InFlight;
 use millrace_producer::replay::{FileFormat, Transactions};
 use millrace_settings::Settings;
+use serde::Serialize;
 
 use self::alert::Alert;
+pub(crate) use self::desk::{Desk, Ended};
+use self::incident::Line;
 pub(crate) use self::judge::{Judge, Judged};
 use self::summary::Summary;
 use crate::rules;
@@ -29,6 +34,14 @@ pub struct Options {
     /// Where alerts are written, one JSON object a line; standard output if not given
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Where the alerts' incidents and campaigns are written too, one JSON object a line, once they
+    /// are over and at the end
+    #[arg(long, value_name = "FILE")]
+    incidents: Option<PathBuf>,
+    /// The kinds of fraud (YAML) that alerts become incidents of; those that are shipped if not
+    /// given
+    #[arg(long, value_name = "FILE", requires = "incidents")]
+    typologies: Option<PathBuf>,
 }
 
 /// Files of transactions, and rules for them.
@@ -82,29 +95,83 @@ impl Input {
 /// The rules are wrong, the files cannot be read, or the alerts not be written.
 pub fn command(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
     let (transactions, judge) = options.input.open(settings)?;
-    let name = options.out.as_deref().unwrap_or(Path::new("standard output"));
-    let refused = || format!("{} cannot be written", name.display());
-    let out: Box<dyn Write> = match &options.out {
-        Some(path) => Box::new(File::create(path).with_context(refused)?),
-        None => Box::new(io::stdout().lock()),
+    let mut alerts = Lines::create(options.out.as_deref())?;
+    let mut incidents = match &options.incidents {
+        Some(path) => {
+            let desk = Desk::new(options.typologies.as_deref(), judge.version())?;
+            Some((desk, Lines::create(Some(path))?))
+        }
+        None => None,
     };
-    let mut out = BufWriter::new(out);
-    let summary = run(transactions, judge, |alert| {
-        serde_json::to_writer(&mut out, alert)?;
-        out.write_all(b"\n").with_context(refused)
-    })?;
-    out.flush().with_context(refused)?;
+    let summary = run(transactions, judge, &mut alerts, incidents.as_mut())?;
+    alerts.end()?;
     eprintln!("{summary}");
+    if let Some((mut desk, mut lines)) = incidents {
+        lines.put_ended(&mut desk.end(), &desk)?;
+        let [told, campaigns] = lines.counts;
+        lines.end()?;
+        eprintln!("{told} incidents, {campaigns} campaigns");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Objects, a line each.
+struct Lines {
+    name: String,
+    out: BufWriter<Box<dyn Write>>,
+    /// Incidents and campaigns.
+    counts: [u64; 2],
+}
+
+impl Lines {
+    /// Into a new file, or to standard output.
+    fn create(path: Option<&Path>) -> anyhow::Result<Self> {
+        let name = path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
+        let out: Box<dyn Write> = match path {
+            Some(path) => Box::new(File::create(path).with_context(|| format!("{name} cannot be written"))?),
+            None => Box::new(io::stdout().lock()),
+        };
+        Ok(Self {
+            name,
+            out: BufWriter::new(out),
+            counts: [0; 2],
+        })
+    }
+
+    fn put(&mut self, line: &impl Serialize) -> anyhow::Result<()> {
+        serde_json::to_writer(&mut self.out, line)
+            .map_err(io::Error::from)
+            .and_then(|()| self.out.write_all(b"\n"))
+            .with_context(|| format!("{} cannot be written", self.name))
+    }
+
+    fn put_ended(&mut self, ended: &mut Ended, desk: &Desk) -> anyhow::Result<()> {
+        for incident in ended.incidents.drain(..) {
+            self.counts[0] += 1;
+            self.put(&Line::of_incident(&incident, desk.reason(&incident.typology)))?;
+        }
+        for campaign in ended.campaigns.drain(..) {
+            self.counts[1] += 1;
+            self.put(&Line::of_campaign(&campaign, desk.reason(&campaign.typology)))?;
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> anyhow::Result<()> {
+        let flushed = self.out.flush();
+        flushed.with_context(|| format!("{} cannot be written", self.name))
+    }
 }
 
 fn run(
     mut transactions: Transactions,
     mut judge: Judge,
-    mut write: impl FnMut(&Alert<'_>) -> anyhow::Result<()>,
+    alerts: &mut Lines,
+    mut incidents: Option<&mut (Desk, Lines)>,
 ) -> anyhow::Result<Summary> {
     let mut summary = Summary::default();
     let hash = judge.version().hash().to_string();
+    let mut ended = Ended::default();
     loop {
         let _round = InFlight::begin();
         let Some(transaction) = transactions.read()? else {
@@ -114,10 +181,14 @@ fn run(
             summary.duplicates += 1;
             continue;
         };
-        let alerts: Vec<_> = fired.iter().filter(|fired| fired.alerts).cloned().collect();
-        summary.count(&transaction, alerts.len());
-        for fired in &alerts {
-            write(&Alert::new(judge.evaluator(), &hash, &transaction, fired))?;
+        let alerting: Vec<_> = fired.iter().filter(|fired| fired.alerts).cloned().collect();
+        summary.count(&transaction, alerting.len());
+        for fired in &alerting {
+            alerts.put(&Alert::new(judge.evaluator(), &hash, &transaction, fired))?;
+        }
+        if let Some((desk, lines)) = incidents.as_deref_mut() {
+            desk.take(judge.version(), &transaction, &alerting, &mut ended);
+            lines.put_ended(&mut ended, desk)?;
         }
     }
     summary.finish(&judge, transactions.rejected());

@@ -91,7 +91,10 @@ fn copies_and_bad_rows_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(&folder, ROWS);
     let (transactions, judge) = options.input.open(&Settings::default()).unwrap();
-    let summary = run(transactions, judge, |_| Ok(())).unwrap();
+    let summary = {
+        let mut lines = Lines::create(Some(&folder.path().join("lines"))).unwrap();
+        run(transactions, judge, &mut lines, None).unwrap()
+    };
     assert_eq!(
         (summary.transactions, summary.duplicates, summary.rejected),
         (3, 1, 1)
@@ -117,4 +120,59 @@ fn the_order_of_rows_changes_nothing() {
     let newest_first = written(ROWS);
     lines[1..].reverse();
     assert_eq!(written(&lines.join("\n")), newest_first);
+}
+
+#[test]
+fn alerts_become_incidents_in_a_file_beside() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "id,user,amount,time\n1,u,10,2024-03-01T10:00:00Z\n2,u,100,2024-03-01T11:00:00Z\n\
+                3,u,2000,2024-03-01T12:00:00Z\n4,v,1,2024-03-02T11:00:00Z\n5,v,50,2024-03-02T11:30:00Z\n";
+    let mut options = options(&folder, rows);
+    let (incidents, typologies) = (folder.path().join("i.ndjson"), folder.path().join("t.yml"));
+    options.incidents = Some(incidents.clone());
+    command(&Settings::default(), &options).unwrap();
+    let written = fs::read_to_string(&incidents).unwrap();
+    let lines: Vec<Value> = written
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [closed, open] = lines.as_slice() else {
+        panic!("{written}");
+    };
+    assert_eq!(
+        (&closed["kind"], &closed["typology"]),
+        (&"incident".into(), &"high".into())
+    );
+    assert_eq!(
+        (&closed["userId"], &closed["state"]),
+        (&"u".into(), &"open".into())
+    );
+    assert_eq!(
+        (&closed["transactions"], &closed["reason"]),
+        (&2.into(), &"far above".into())
+    );
+    assert_eq!(closed["amounts"][0]["amount"], "2100.00");
+    assert_eq!(
+        (&open["userId"], &open["merchantIds"][0]),
+        (&"v".into(), &"m".into())
+    );
+
+    let typology = "typologies:\n  - {name: far, rules: {high: 1}, threshold: 1, quiet: 1h, reason: r}\n";
+    fs::write(&typologies, typology).unwrap();
+    options.typologies = Some(typologies.clone());
+    command(&Settings::default(), &options).unwrap();
+    let written = fs::read_to_string(&incidents).unwrap();
+    assert!(
+        written
+            .lines()
+            .next()
+            .unwrap()
+            .contains(r#""typology":"far","reason":"r","userId":"u","state":"closed""#)
+    );
+    fs::write(&typologies, typology.replace("{high: 1}", "{hihg: 1}")).unwrap();
+    let error = format!("{:#}", command(&Settings::default(), &options).unwrap_err());
+    assert!(
+        error.contains("t.yml") && error.contains("there is no rule \"hihg\""),
+        "{error}"
+    );
 }

@@ -2,6 +2,7 @@
 
 mod compare;
 mod examples;
+mod incidents;
 mod print;
 mod report;
 
@@ -18,6 +19,7 @@ use millrace_settings::Settings;
 
 use self::compare::{Comparison, Difference, Side};
 use self::examples::{Examples, Rank};
+use self::incidents::Told;
 pub(super) use self::print::shown;
 pub(super) use self::report::Backtest;
 use self::report::Labelled;
@@ -107,7 +109,7 @@ pub(super) fn run(settings: &Settings, options: &Options, now: Arc<Version>) -> 
         .as_deref()
         .map(|column| Labels::read(&input, column, None))
         .transpose()?;
-    let mut both = Both::new(settings, options, before, now, labels);
+    let mut both = Both::new(settings, options, before, now, labels)?;
     loop {
         let _round = InFlight::begin();
         let Some(transaction) = transactions.read()? else {
@@ -123,6 +125,8 @@ struct Both {
     before: Judge,
     now: Judge,
     comparison: Comparison,
+    /// Before and now.
+    told: [Told; 2],
     examples: Examples,
     labelled: Option<(Labels, Collected, Collected)>,
     since_ms: i64,
@@ -137,9 +141,10 @@ impl Both {
         before: Arc<Version>,
         now: Arc<Version>,
         labels: Option<Labels>,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let horizon_ms = settings.detector.dedup_horizon_ms;
-        Self {
+        Ok(Self {
+            told: [Told::new(&before)?, Told::new(&now)?],
             comparison: Comparison::new(&before, &now),
             examples: Examples::new(EXAMPLES),
             labelled: labels.map(|labels| (labels, Collected::of(&before), Collected::of(&now))),
@@ -148,7 +153,7 @@ impl Both {
             since_ms: options.since.unwrap_or(i64::MIN),
             until_ms: options.until.unwrap_or(i64::MAX),
             duplicates: 0,
-        }
+        })
     }
 
     /// Has both judge the next transaction, and compares what they say.
@@ -172,6 +177,8 @@ impl Both {
         if transaction.transaction_time_ms < self.since_ms {
             return Ok(());
         }
+        self.told[0].take(transaction, before);
+        self.told[1].take(transaction, now);
         let differences = self.comparison.take(transaction, before, now);
         for Difference { side, fired } in differences {
             let judge = match side {
@@ -185,7 +192,7 @@ impl Both {
         Ok(())
     }
 
-    fn finish(self, options: &Options, rejected: u64) -> anyhow::Result<Backtest> {
+    fn finish(mut self, options: &Options, rejected: u64) -> anyhow::Result<Backtest> {
         let labelled = match (&self.labelled, &options.labels) {
             (Some((labels, before, now)), Some(column)) => {
                 let measure = Measure {
@@ -200,6 +207,13 @@ impl Both {
         };
         let versions = (self.before.version(), self.now.version());
         let mut backtest = Backtest::new(&self.comparison, versions, options.alerts_per_day);
+        for told in &mut self.told {
+            told.end();
+        }
+        let [before, now] = &self.told;
+        (backtest.before.incidents, backtest.now.incidents) = (before.count(), now.count());
+        backtest.incidents_added = now.not_in(before);
+        backtest.incidents_removed = before.not_in(now);
         backtest.duplicates = self.duplicates;
         backtest.rejected = rejected;
         (backtest.most_telling_added, backtest.most_telling_removed) = self.examples.into_lists();

@@ -47,13 +47,15 @@ fn conclusion(backtest: &Backtest) -> String {
     }
     format!(
         "{} alerts added, {} removed, {} of another severity, {} of another score; {} transactions more with an \
-         alert, {} fewer; {} users more, {} fewer",
+         alert, {} fewer; {} incidents more, {} fewer; {} users more, {} fewer",
         HumanCount(backtest.alerts_added),
         HumanCount(backtest.alerts_removed),
         HumanCount(backtest.severities_changed),
         HumanCount(backtest.scores_changed),
         HumanCount(backtest.transactions_added),
         HumanCount(backtest.transactions_removed),
+        HumanCount(backtest.incidents_added as u64),
+        HumanCount(backtest.incidents_removed as u64),
         HumanCount(backtest.users_added as u64),
         HumanCount(backtest.users_removed as u64)
     )
@@ -111,6 +113,7 @@ fn sides(backtest: &Backtest) -> Table {
     row("users with an alert", &|side| {
         HumanCount(side.users as u64).to_string()
     });
+    row("incidents", &|side| HumanCount(side.incidents as u64).to_string());
     row("alerts a day", &|side| format!("{:.1}", side.alerts_a_day));
     row("busiest day", &|side| {
         side.busiest_day

@@ -29,6 +29,10 @@ pub(in crate::rules) struct Backtest {
     pub(super) scores_changed: u64,
     pub(super) transactions_added: u64,
     pub(super) transactions_removed: u64,
+    /// Incidents now where there was none of the user and kind at that time, and the other way
+    /// about.
+    pub(super) incidents_added: usize,
+    pub(super) incidents_removed: usize,
     /// Users with an alert now who had none, and the other way about.
     pub(super) users_added: usize,
     pub(super) users_removed: usize,
@@ -47,6 +51,8 @@ pub(super) struct Outcome {
     pub(super) alerts: u64,
     pub(super) transactions: u64,
     pub(super) users: usize,
+    /// Of the shipped typologies.
+    pub(super) incidents: usize,
     /// Over the days (UTC) from the first to the last transaction.
     pub(super) alerts_a_day: f64,
     pub(super) busiest_day: Option<Day>,
@@ -123,6 +129,8 @@ impl Backtest {
             scores_changed: sum(|rule| rule.score_changed),
             transactions_added: comparison.transactions_added,
             transactions_removed: comparison.transactions_removed,
+            incidents_added: 0,
+            incidents_removed: 0,
             users_added: said_now.users.difference(&said_before.users).count(),
             users_removed: said_before.users.difference(&said_now.users).count(),
             alerts_per_day,
@@ -157,6 +165,7 @@ impl Outcome {
             alerts: said.alerts,
             transactions: said.transactions,
             users: said.users.len(),
+            incidents: 0,
             alerts_a_day: said.alerts as f64 / days as f64,
             busiest_day: busiest,
             days_over: alerts_per_day.map(|most| said.days.values().filter(|&&alerts| alerts > most).count()),

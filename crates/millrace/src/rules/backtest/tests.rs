@@ -84,6 +84,10 @@ fn what_is_added_removed_and_changed_is_told_by_rule() {
     assert_eq!((found.severities_changed, found.scores_changed), (1, 0));
     assert_eq!((found.transactions_added, found.transactions_removed), (1, 0));
     assert_eq!((found.users_added, found.users_removed), (1, 0));
+    // Of rules by themselves: before a's and b's of high, b's of round and a's of very_high; now
+    // c's of high too, and none of round.
+    assert_eq!((found.before.incidents, found.now.incidents), (4, 4));
+    assert_eq!((found.incidents_added, found.incidents_removed), (1, 1));
     assert_eq!((found.before.alerts_a_day, found.now.days_over), (2.5, Some(2)));
     let busiest = found.before.busiest_day.as_ref().unwrap();
     assert_eq!((busiest.day.as_str(), busiest.alerts), ("2024-03-01", 3));

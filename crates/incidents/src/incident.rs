@@ -1,0 +1,132 @@
+//! An incident of a user.
+
+use std::collections::BTreeMap;
+
+use millrace_domain::{Currency, Severity, Sum, TransactionId};
+use uuid::Uuid;
+
+use crate::bounded::{Ends, Few, MOST_MERCHANTS};
+use crate::{Alert, Closed, Typology, id};
+
+/// Where an incident is in its life. It goes from `Growing` to `Open` by its score, and from either
+/// to `Closed`; an alert after that opens another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its score is below the threshold: nobody is told.
+    Growing,
+    /// It is told, and grows.
+    Open,
+    /// It is over.
+    Closed(Closed),
+}
+
+/// What a rule added to an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RuleCount {
+    /// Its alerts.
+    pub alerts: u64,
+    /// The highest score of them; `None` where no alert had one.
+    pub best_score: Option<f64>,
+}
+
+/// What happened to a user, of one kind, without a quiet time in between.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incident {
+    /// A function of typology, user and first transaction.
+    pub id: Uuid,
+    /// Goes up with every change: of two, the higher is right.
+    pub revision: u64,
+    /// The typology's name.
+    pub typology: String,
+    /// Whom it happens to.
+    pub user: Box<str>,
+    /// Where it is in its life.
+    pub state: State,
+    /// The sum of the weights of the rules that have fired.
+    pub score: f64,
+    /// That of the typology, or of the worst alert.
+    pub severity: Severity,
+    /// The least and the greatest event time of its alerts, in milliseconds since 1970.
+    pub first_ms: i64,
+    /// See [`Self::first_ms`].
+    pub last_ms: i64,
+    /// By rule, what it added.
+    pub rules: BTreeMap<Box<str>, RuleCount>,
+    /// Transactions with an alert or several, each counted once where its alerts come together.
+    pub transactions: Ends<TransactionId>,
+    /// Their money, by currency: no two are ever added.
+    pub money: BTreeMap<Currency, Sum>,
+    /// Whom they paid.
+    pub merchants: Few,
+}
+
+impl Incident {
+    /// Opens one with its first alert.
+    pub(crate) fn open(typology: &Typology, alert: &Alert<'_>) -> Self {
+        let mut incident = Self {
+            id: id::id_of(
+                "incident",
+                &typology.name,
+                alert.user,
+                alert.transaction.as_bytes(),
+            ),
+            revision: 0,
+            typology: typology.name.clone(),
+            user: alert.user.into(),
+            state: State::Growing,
+            score: 0.0,
+            severity: typology.severity.unwrap_or(alert.severity),
+            first_ms: alert.time_ms,
+            last_ms: alert.time_ms,
+            rules: BTreeMap::new(),
+            transactions: Ends::default(),
+            money: BTreeMap::new(),
+            merchants: Few::default(),
+        };
+        incident.join(typology, alert);
+        incident
+    }
+
+    /// Takes an alert in. Returns whether its merchant is new among those that are named.
+    pub(crate) fn join(&mut self, typology: &Typology, alert: &Alert<'_>) -> bool {
+        debug_assert!(
+            !matches!(self.state, State::Closed(_)),
+            "a closed one takes nothing in"
+        );
+        debug_assert!(*self.user == *alert.user, "an alert is of the incident's user");
+        self.revision += 1;
+        self.first_ms = self.first_ms.min(alert.time_ms);
+        self.last_ms = self.last_ms.max(alert.time_ms);
+        if typology.severity.is_none() {
+            self.severity = self.severity.max(alert.severity);
+        }
+        let rule = self.rules.entry(alert.rule.into()).or_default();
+        rule.alerts += 1;
+        rule.best_score = match (rule.best_score, alert.score) {
+            (Some(best), Some(score)) => Some(best.max(score)),
+            (best, score) => best.or(score),
+        };
+        // Added up anew, in one order: which rule fired first makes no other sum.
+        let weights = self.rules.keys().filter_map(|rule| typology.rules.get(&**rule));
+        self.score = weights.sum();
+        // Ten thousandths of a weight's rounding keep no sum of weights below a threshold that it
+        // equals.
+        if self.state == State::Growing && self.score >= typology.threshold * (1.0 - 1e-9) {
+            self.state = State::Open;
+        }
+        if self.transactions.newest() == Some(&alert.transaction) {
+            return false;
+        }
+        self.transactions.push(alert.transaction);
+        let sum = self.money.entry(alert.currency).or_insert(Sum::ZERO);
+        *sum = Sum::from_units(sum.units() + i128::from(alert.amount_units));
+        self.merchants.insert(alert.merchant, MOST_MERCHANTS)
+    }
+
+    /// Ends it.
+    pub(crate) fn close(&mut self, why: Closed) {
+        debug_assert!(!matches!(self.state, State::Closed(_)), "it is closed once");
+        self.revision += 1;
+        self.state = State::Closed(why);
+    }
+}
