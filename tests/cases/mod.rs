@@ -83,6 +83,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(batches::follow_their_partitions),
         case!(dead_letters::keep_headers_and_time),
         case!(dead_letters::are_cut_and_never_the_end),
+        case!(dead_letters::that_cannot_be_sent_are_told),
         case!(dead_letters::are_replayed_once),
         case!(refused::transactions_are_lost_until_they_are_taken),
         case!(refused::a_replay_does_what_was_done),

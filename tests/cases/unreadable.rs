@@ -1,5 +1,7 @@
 //! Compressed batches: of every codec, and one that a client cannot read.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, ensure};
 use millrace_catalog::payments::topic;
 use millrace_domain::Transaction;
@@ -61,16 +63,21 @@ pub(super) async fn one_partition_holds_up_no_other(mut context: TestContext) ->
     settings.aggregator.worker.idle_timeout_ms = 1_000;
     for worker in [&mut settings.aggregator.worker, &mut settings.detector.worker] {
         worker.threads = 1;
+    }
+    for properties in consumer_properties(settings) {
         for (name, value) in [
             ("fetch.max.bytes", "1000000"),
             ("receive.message.max.bytes", "1500000"),
         ] {
-            worker
-                .consumer_properties
-                .insert(name.to_owned(), value.to_owned());
+            properties.insert(name.to_owned(), value.to_owned());
         }
     }
+    // By it the sink finds the place.
+    let statistics = ("statistics.interval.ms".to_owned(), "500".to_owned());
+    settings.elastic_sink.consumer_properties.extend([statistics]);
+    // The sink first, as long as there is nothing else for it to read.
     let services = [
+        ("elastic-sink", settings.elastic_sink.metrics_port),
         ("aggregator", settings.aggregator.metrics_port),
         ("detector", settings.detector.metrics_port),
     ];
@@ -83,21 +90,34 @@ pub(super) async fn one_partition_holds_up_no_other(mut context: TestContext) ->
     for (name, port) in services {
         tells_of_the_place(&context, name, port).await?;
     }
-    for worker in [
-        &mut context.settings.aggregator.worker,
-        &mut context.settings.detector.worker,
-    ] {
-        worker.consumer_properties.clear();
+    for properties in consumer_properties(&mut context.settings) {
+        properties.clear();
     }
     for (name, port) in services {
         let mut service = Service::start(&context, &format!("{name}-again"), &["service", name])?;
         service.ready(port).await?;
+        // The batch, and what is after it.
+        wait_until("what could not be read", LIMIT, || async {
+            let text = pipeline::metrics_text(port).await?;
+            let consumed = exposition::sum(&text, "millrace_records_consumed_total");
+            Ok((consumed >= Some(11.0)).then_some(()))
+        })
+        .await?;
         if name == "aggregator" {
             wait_for_all_windows(&context).await?;
         }
         service.stop().await?;
     }
     Ok(())
+}
+
+/// Those of the three services that read transactions.
+fn consumer_properties(settings: &mut Settings) -> [&mut BTreeMap<String, String>; 3] {
+    [
+        &mut settings.aggregator.worker.consumer_properties,
+        &mut settings.detector.worker.consumer_properties,
+        &mut settings.elastic_sink.consumer_properties,
+    ]
 }
 
 /// The service `name` reads all but what follows the batch, says so, and stops in good order.
@@ -127,8 +147,10 @@ async fn tells_of_the_place(context: &TestContext, name: &str, port: u16) -> Res
     .await?;
     let text = pipeline::metrics_text(port).await?;
     let unreadable: Vec<_> = exposition::samples(&text, "millrace_unreadable_seconds").collect();
+    // The sink reads three topics, and says which.
+    let is_first = |label: &str| label == "0" || label.ends_with("financial_transactions-0");
     ensure!(
-        unreadable.len() == 1 && unreadable[0].label("partition") == Some("0"),
+        unreadable.len() == 1 && unreadable[0].label("partition").is_some_and(is_first),
         "one partition: {unreadable:?}"
     );
     let tries = service.output().matches("The other partitions go on").count();
