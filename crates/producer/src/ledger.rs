@@ -1,7 +1,8 @@
 //! What the ledger adds up of transactions.
 
-use millrace_domain::{Amount, Currency, Sum, Transaction, TransactionType};
+use millrace_domain::{Amount, Currency, Transaction, TransactionType};
 use millrace_payments::ledger::WindowLine;
+pub use millrace_payments::ledger::WindowTotals;
 use millrace_publisher::{Class, Entry};
 
 use crate::stream::Kind;
@@ -46,19 +47,6 @@ pub fn class_of(kind: Kind) -> Class {
     }
 }
 
-/// What a window holds of one currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WindowTotals {
-    /// Number of purchases.
-    pub purchase_count: u64,
-    /// What the purchases add up to.
-    pub purchase_sum: Sum,
-    /// Number of refunds.
-    pub refund_count: u64,
-    /// What the refunds add up to; positive.
-    pub refund_sum: Sum,
-}
-
 impl Entry for Facts {
     type Key = Currency;
     type Sums = WindowTotals;
@@ -81,34 +69,15 @@ impl Entry for Facts {
 
     #[inline]
     fn add_to(&self, totals: &mut WindowTotals) {
-        match self.transaction_type {
-            TransactionType::Purchase => {
-                totals.purchase_count += 1;
-                totals.purchase_sum += self.amount;
-            }
-            TransactionType::Refund => {
-                totals.refund_count += 1;
-                totals.refund_sum += self.amount;
-            }
-        }
+        totals.add(self.transaction_type, self.amount);
     }
 
     fn merge(totals: &mut WindowTotals, other: &WindowTotals) {
-        totals.purchase_count += other.purchase_count;
-        totals.purchase_sum += other.purchase_sum;
-        totals.refund_count += other.refund_count;
-        totals.refund_sum += other.refund_sum;
+        totals.merge(other);
     }
 
     fn line(start_ms: i64, currency: Currency, totals: &WindowTotals) -> WindowLine {
-        WindowLine {
-            start_ms,
-            currency: currency.to_string(),
-            purchase_count: totals.purchase_count,
-            purchase_sum_units: totals.purchase_sum.units().to_string(),
-            refund_count: totals.refund_count,
-            refund_sum_units: totals.refund_sum.units().to_string(),
-        }
+        totals.line(start_ms, currency)
     }
 }
 
