@@ -7,6 +7,7 @@ mod dead_letters;
 mod early;
 mod end_to_end;
 mod faults;
+mod gateway;
 mod init;
 mod instances;
 mod long_ids;
@@ -78,6 +79,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(replay::refuses_what_would_be_late),
         case!(acknowledged::requests_wait_for_their_own_records),
         case!(acknowledged::what_cannot_be_sent_is_told),
+        case!(gateway::takes_every_form),
+        case!(gateway::nothing_is_lost_or_made_up alone),
         case!(batches::are_sent_once_in_order),
         case!(batches::go_where_they_are_named),
         case!(batches::follow_their_partitions),

@@ -40,7 +40,7 @@ impl Pipeline {
                 service: Service::start(context, name, &["service", name])?,
             })
         };
-        let readers = settings.services().filter(|it| *it != catalog::Service::Producer);
+        let readers = settings.services().filter(|it| !it.is_source());
         let mut parts = readers.map(start).collect::<Result<Vec<_>>>()?;
         for part in &mut parts {
             part.service.ready(part.port).await?;

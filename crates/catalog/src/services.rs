@@ -15,6 +15,8 @@ pub enum Service {
     ElasticSink,
     /// The job that rekeys, where the settings ask for it.
     Rekey,
+    /// Ingestion over HTTP.
+    Gateway,
 }
 
 /// What is known of a service.
@@ -24,6 +26,8 @@ pub struct ServiceSpec {
     pub name: &'static str,
     /// Port of `/metrics` and `/health/*`, by default.
     pub port: u16,
+    /// Port that others call it at, by default, beside that of its metrics.
+    pub api_port: Option<u16>,
     /// Where it runs.
     pub when: When,
     /// What it does, in a line.
@@ -32,12 +36,13 @@ pub struct ServiceSpec {
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Producer,
         Self::Aggregator,
         Self::Detector,
         Self::ElasticSink,
         Self::Rekey,
+        Self::Gateway,
     ];
 
     /// What is known of it.
@@ -47,32 +52,44 @@ impl Service {
             Self::Producer => &ServiceSpec {
                 name: "producer",
                 port: 9101,
+                api_port: None,
                 when: When::Always,
                 about: "Generates transactions, or replays files of them",
             },
             Self::Aggregator => &ServiceSpec {
                 name: "aggregator",
                 port: 9102,
+                api_port: None,
                 when: When::Always,
                 about: "Adds transactions up for each merchant, currency and minute, exactly once",
             },
             Self::Detector => &ServiceSpec {
                 name: "detector",
                 port: 9103,
+                api_port: None,
                 when: When::Always,
                 about: "Raises an alert for each fraud pattern in a user's transactions, exactly once",
             },
             Self::ElasticSink => &ServiceSpec {
                 name: "elastic-sink",
                 port: 9104,
+                api_port: None,
                 when: When::Always,
                 about: "Writes transactions, aggregates and anomalies to Elasticsearch",
             },
             Self::Rekey => &ServiceSpec {
                 name: "rekey",
                 port: 9105,
+                api_port: None,
                 when: When::Rekeyed,
                 about: "Writes each transaction in one form into its user's partition, exactly once",
+            },
+            Self::Gateway => &ServiceSpec {
+                name: "gateway",
+                port: 9106,
+                api_port: Some(8088),
+                when: When::Enabled,
+                about: "Takes records over HTTP, and answers once the brokers have acknowledged them",
             },
         }
     }
@@ -81,6 +98,12 @@ impl Service {
     pub fn of(rekeys: bool) -> impl Iterator<Item = Self> {
         let all = Self::ALL.into_iter();
         all.filter(move |service| service.spec().when.holds(rekeys))
+    }
+
+    /// Whether it brings records in, so that a run without it has nothing new to read.
+    #[must_use]
+    pub const fn is_source(self) -> bool {
+        matches!(self, Self::Producer | Self::Gateway)
     }
 
     /// The service of this name.

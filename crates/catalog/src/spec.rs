@@ -11,16 +11,19 @@ pub enum When {
     NotRekeyed,
     /// Where the transactions are rekeyed first (`misplaced_records: rekey`).
     Rekeyed,
+    /// Where the section of the service says so (`enabled: true`).
+    Enabled,
 }
 
 impl When {
-    /// Whether it is there in an installation that rekeys, or does not.
+    /// Whether it is there in an installation that rekeys, or does not, and enables nothing else.
     #[must_use]
     pub const fn holds(self, rekeys: bool) -> bool {
         match self {
             Self::Always => true,
             Self::NotRekeyed => !rekeys,
             Self::Rekeyed => rekeys,
+            Self::Enabled => false,
         }
     }
 }

@@ -13,6 +13,7 @@ const ORDER: &[&[&str]] = &[
     &["millrace-verify"],
     &[
         "millrace-producer",
+        "millrace-gateway",
         "millrace-rekey",
         "millrace-aggregator",
         "millrace-detector",

@@ -33,35 +33,48 @@ struct Container {
     health: Vec<String>,
     profiles: Vec<String>,
     metrics_port: Option<u64>,
+    api_port: Option<u64>,
 }
 
 fn variable(service: Service) -> String {
     format!("MILLRACE__{}__METRICS_PORT", service.section().to_uppercase())
 }
 
+fn api_variable(service: Service) -> String {
+    format!("MILLRACE__{}__PORT", service.section().to_uppercase())
+}
+
 impl Container {
     fn expected(service: Service) -> Self {
         let (name, port) = (service.name().to_owned(), service.spec().port);
+        let published = |variable, port| format!("127.0.0.1:${{{variable}:-{port}}}:{port}");
+        let api = service.spec().api_port;
+        let api = api.map(|port| published(api_variable(service), port));
+        let ports = [published(variable(service), port)];
         Self {
-            ports: vec![format!("127.0.0.1:${{{}:-{port}}}:{port}", variable(service))],
+            ports: ports.into_iter().chain(api).collect(),
             health: vec!["CMD".to_owned(), "healthcheck".to_owned(), port.to_string()],
             profiles: match service.spec().when {
                 When::Always => Vec::new(),
-                When::NotRekeyed | When::Rekeyed => vec![name.clone()],
+                When::NotRekeyed | When::Rekeyed | When::Enabled => vec![name.clone()],
             },
             metrics_port: Some(port.into()),
+            api_port: service.spec().api_port.map(u64::from),
             command: vec![name],
         }
     }
 
     fn found(name: &str, value: &Value) -> Self {
-        let variable = Service::named(name).map(variable).unwrap_or_default();
+        let service = Service::named(name);
+        let port =
+            |variable: fn(Service) -> String| value["environment"][variable(service?).as_str()].as_u64();
         Self {
             command: strings(&value["command"]),
             ports: strings(&value["ports"]),
             health: strings(&value["healthcheck"]["test"]),
             profiles: strings(&value["profiles"]),
-            metrics_port: value["environment"][variable.as_str()].as_u64(),
+            metrics_port: port(variable),
+            api_port: port(api_variable),
         }
     }
 }

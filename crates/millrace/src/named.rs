@@ -32,6 +32,7 @@ fn run(service: Service) -> ExitCode {
         Service::Detector => process::run(name, about, millrace_detector::run),
         Service::ElasticSink => process::run(name, about, millrace_elastic_sink::run),
         Service::Rekey => process::run(name, about, millrace_rekey::run),
+        Service::Gateway => process::run(name, about, millrace_gateway::run),
     }
 }
 
@@ -61,7 +62,14 @@ mod tests {
 
     #[test]
     fn a_service_is_told_by_the_last_part_of_the_programs_name() {
-        for name in ["producer", "aggregator", "detector", "elastic-sink", "rekey"] {
+        for name in [
+            "producer",
+            "aggregator",
+            "detector",
+            "elastic-sink",
+            "rekey",
+            "gateway",
+        ] {
             let found = of_program(OsStr::new(name));
             assert_eq!(found.map(Service::name), Some(name));
             assert_eq!(of_program(OsStr::new(&format!("/usr/local/bin/{name}"))), found);

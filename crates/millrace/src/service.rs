@@ -31,6 +31,8 @@ enum Service {
     ElasticSink,
     /// Put each transaction into its user's partition, where misplaced_records is rekey
     Rekey,
+    /// Take records over HTTP
+    Gateway,
 }
 
 impl Service {
@@ -41,6 +43,7 @@ impl Service {
             Self::Detector => millrace_catalog::Service::Detector,
             Self::ElasticSink => millrace_catalog::Service::ElasticSink,
             Self::Rekey => millrace_catalog::Service::Rekey,
+            Self::Gateway => millrace_catalog::Service::Gateway,
         };
         service.name()
     }
@@ -73,6 +76,7 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
         Service::Detector => millrace_detector::run(settings, shutdown).await?,
         Service::ElasticSink => millrace_elastic_sink::run(settings, shutdown).await?,
         Service::Rekey => millrace_rekey::run(settings, shutdown).await?,
+        Service::Gateway => millrace_gateway::run(settings, shutdown).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

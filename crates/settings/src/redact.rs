@@ -34,7 +34,7 @@ fn hide(value: &mut Value) {
     let Value::Object(entries) = value else { return };
     for (key, entry) in entries {
         match entry {
-            Value::Object(_) => hide(entry),
+            Value::Object(_) if !is_secret(key) => hide(entry),
             Value::Null => {}
             _ if is_secret(key) => *entry = Value::String(HIDDEN.to_owned()),
             _ => {}

@@ -43,6 +43,8 @@ fn no_refusal_shows_a_secret() {
         ("MILLRACE__KAFKA__PROPERTIES", "hunter2"),
         ("MILLRACE__ELASTICSEARCH__URL", "http://me:hunter2@host:9200"),
         ("MILLRACE__ELASTICSEARCH__URL", "me:hunter2@host:9200"),
+        ("MILLRACE__GATEWAY__API_KEYS__BANK", SECRET),
+        ("MILLRACE__GATEWAY__API_KEYS", SECRET),
         ("MILLRACE__PASSWORD", SECRET),
         ("MILLRACE__ELASTICSEARCH__PASSWORD__MORE", SECRET),
     ] {

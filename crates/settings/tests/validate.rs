@@ -203,3 +203,40 @@ fn rekeying_is_for_both_jobs_or_neither() {
     let equal = ("MILLRACE__REKEY__MAX_SKEW_MS".to_owned(), "3000".to_owned());
     Settings::load_with(None, all().chain([equal])).expect("valid");
 }
+
+#[test]
+fn a_gateway_beyond_loopback_needs_keys_or_a_word() {
+    const HOST: (&str, &str) = ("GATEWAY__BIND_HOST", "0.0.0.0");
+    let hash = format!("sha256:{}", "0f".repeat(32));
+    let refused = refusal(&[HOST]);
+    assert!(
+        refused.contains("gateway.api_keys: is empty while gateway.bind_host is 0.0.0.0")
+            && refused.contains("gateway.allow_anonymous: true"),
+        "{refused}"
+    );
+    for right in [
+        vec![HOST, ("GATEWAY__ALLOW_ANONYMOUS", "true")],
+        vec![HOST, ("GATEWAY__API_KEYS__BANK", &*hash)],
+        vec![("GATEWAY__BIND_HOST", "::1")],
+    ] {
+        let variables = right
+            .iter()
+            .map(|(name, value)| (format!("MILLRACE__{name}"), (*value).to_owned()));
+        Settings::load_with(None, variables).expect("valid");
+    }
+}
+
+#[test]
+fn impossible_gateways() {
+    insta::assert_snapshot!(refusal(&[
+        ("GATEWAY__PORT", "9103"),
+        ("GATEWAY__BIND_HOST", "everywhere"),
+        ("GATEWAY__API_KEYS", "{bank_a: hunter2, 'a b': hunter3}"),
+        ("GATEWAY__RATE_LIMITS_PER_S", "{bank_a: many, bank_b: 5}"),
+        ("GATEWAY__MAX_BODY_BYTES", "100000000"),
+        ("GATEWAY__MAX_ITEM_BYTES", "1"),
+        ("GATEWAY__MAX_ITEMS", "60000"),
+        ("GATEWAY__REQUEST_TIMEOUT_MS", "1"),
+        ("GATEWAY__IDEMPOTENCY_TTL_MS", "0"),
+    ]));
+}

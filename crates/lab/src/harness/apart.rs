@@ -22,7 +22,8 @@ pub fn set_apart(settings: &mut Settings, prefix: &str, folder: &Path) -> anyhow
     prefix.clone_into(&mut settings.elasticsearch.index_prefix);
     settings.snapshots.url = folder.join("snapshots");
     settings.producer.ledger_dir = folder.join("ledger");
-    let ports = Ports::take(Service::ALL.len())?;
+    let mut ports = Ports::take(Service::ALL.len() + 1)?.into_iter();
+    settings.gateway.port = ports.next().context("a port was taken")?;
     for (service, port) in Service::ALL.into_iter().zip(ports) {
         settings.set_metrics_port(service, port);
     }

@@ -12,13 +12,16 @@ pub use file::{Written, write};
 use quote::quoted;
 
 /// Keys whose values inside the compose project are its own.
-const FIXED_BY_COMPOSE: [&str; 8] = [
+const FIXED_BY_COMPOSE: [&str; 10] = [
     "MILLRACE__KAFKA__BOOTSTRAP_SERVERS",
     "MILLRACE__SCHEMA_REGISTRY__URL",
     "MILLRACE__ELASTICSEARCH__URL",
     "MILLRACE__KIBANA__URL",
     "MILLRACE__TELEMETRY__BIND_HOST",
     "MILLRACE__PRODUCER__LEDGER_DIR",
+    "MILLRACE__GATEWAY__BIND_HOST",
+    // Its port is published on this machine alone.
+    "MILLRACE__GATEWAY__ALLOW_ANONYMOUS",
     // Given as MILLRACE_RATE and MILLRACE_SNAPSHOTS_URL, which are shorter to change by hand.
     "MILLRACE__PRODUCER__RATE_PER_S",
     "MILLRACE__SNAPSHOTS__URL",

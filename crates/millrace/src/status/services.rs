@@ -174,16 +174,15 @@ async fn service(http: &Client, settings: &Settings, service: Service) -> Part {
 }
 
 /// A service that does not answer. A producer is there only while something is generated or
-/// replayed, and others' programs write too.
+/// replayed, and others' programs write too, past the gateway as well.
 fn silent(service: Service, address: &str, reason: String) -> Part {
-    let is_producer = service == Service::Producer;
-    let note = if is_producer {
-        format!("nothing is generated or replayed here ({reason})")
-    } else {
-        reason
+    let note = match service {
+        Service::Producer => format!("nothing is generated or replayed here ({reason})"),
+        Service::Gateway => format!("nothing is taken over HTTP here ({reason})"),
+        _ => reason,
     };
     Part {
-        optional: is_producer,
+        optional: service.is_source(),
         ..Part::down(service.name(), address, note)
     }
 }
@@ -295,11 +294,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_producer_need_not_run_and_every_other_service_must() {
+    fn a_source_need_not_run_and_every_other_service_must() {
         for service in Settings::default().services() {
             let part = silent(service, "http://127.0.0.1:9", "refused".to_owned());
             assert!(!part.ready && part.note.contains("refused"), "{part:?}");
-            assert_eq!(part.optional, service == Service::Producer, "{part:?}");
+            assert_eq!(part.optional, service.is_source(), "{part:?}");
         }
     }
 

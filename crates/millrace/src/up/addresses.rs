@@ -39,6 +39,14 @@ pub(super) fn core(settings: &Settings) -> Vec<Address> {
         Address::new("Elasticsearch", settings.elasticsearch.url.as_str(), ""),
     ];
     for service in settings.services() {
+        if let Some(port) = settings.api_port(service) {
+            let address = format!("http://127.0.0.1:{port}");
+            rows.push(Address::new(
+                service.name(),
+                address,
+                "described by /openapi.json",
+            ));
+        }
         rows.push(Address::new(
             service.name(),
             url(service, settings, "/metrics"),

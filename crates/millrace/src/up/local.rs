@@ -304,9 +304,10 @@ impl Pipeline<'_> {
         if self.services.is_running(Service::Producer) {
             self.reporter.line("the time is up: stopping the producer");
         }
-        if !self.services.stop(Service::Producer).await? {
+        // The gateway too: a verification waits for what still comes.
+        for name in self.services.stop_sources().await? {
             self.reporter
-                .line("the producer did not stop in time and was killed");
+                .line(&format!("{name} did not stop in time and was killed"));
         }
         self.reporter
             .line("waiting for the last windows to close, and verifying");

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context as _, bail};
+use millrace_catalog::Service;
 use millrace_settings::Settings;
 use millrace_stack::{Ports, listening_process};
 use reqwest::Url;
@@ -74,28 +75,33 @@ fn next(port: u16) -> anyhow::Result<u16> {
         .with_context(|| format!("port {port} has none above it"))
 }
 
-/// Refuses metrics ports that are 0 or taken, before anything is started.
+/// Refuses ports of services that are 0 or taken, before anything is started.
 ///
 /// # Errors
 /// One is; the message names all of them.
 pub(super) fn check_services(settings: &Settings) -> anyhow::Result<()> {
-    let mut problems = Vec::new();
-    for service in settings.services() {
-        let port = settings.metrics_port(service);
+    let ports = settings.services().flat_map(|service| {
+        let section = service.section();
+        let metrics = (format!("{section}.metrics_port"), settings.metrics_port(service));
+        let api = settings.api_port(service);
+        let api = api.map(|port| (format!("{section}.port"), port));
+        [Some(metrics), api]
+            .into_iter()
+            .flatten()
+            .map(move |port| (service, port))
+    });
+    let problem = |(service, (key, port)): (Service, (String, u16))| {
         if port == 0 {
-            problems.push(format!(
-                "{}.metrics_port must not be 0 for `up`, which asks it for its health",
-                service.section()
-            ));
-        } else if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
-            let holder = listening_process(port).map_or_else(String::new, |holder| format!(" by {holder}"));
-            problems.push(format!(
-                "port {port} (for {}) is in use{holder}: stop it, or set {}.metrics_port to another",
-                service.name(),
-                service.section()
-            ));
+            return Some(format!("{key} must not be 0 for `up`, which tells where it is"));
         }
-    }
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).err()?;
+        let holder = listening_process(port).map_or_else(String::new, |holder| format!(" by {holder}"));
+        let name = service.name();
+        Some(format!(
+            "port {port} (for {name}) is in use{holder}: stop it, or set {key} to another"
+        ))
+    };
+    let problems: Vec<_> = ports.filter_map(problem).collect();
     if problems.is_empty() {
         Ok(())
     } else {

@@ -89,7 +89,7 @@ impl<'a> Services<'a> {
             command,
             logs_dir: self.state.logs(),
             pids_dir: self.state.pids(),
-            stop_order: u8::from(service != Service::Producer),
+            stop_order: u8::from(!service.is_source()),
             stop_timeout: stop_timeout(service, self.settings),
         })?)
     }
@@ -211,13 +211,21 @@ impl<'a> Services<'a> {
         Ok(running.process.stop().await?)
     }
 
-    /// Stops all that run: the producer, then the others at once. Returns those that had to be
+    /// Stops what brings records in. Returns those that had to be killed.
+    pub(super) async fn stop_sources(&mut self) -> anyhow::Result<Vec<&'static str>> {
+        let mut killed = Vec::new();
+        for service in Service::ALL.into_iter().filter(|service| service.is_source()) {
+            if !self.stop(service).await? {
+                killed.push(service.name());
+            }
+        }
+        Ok(killed)
+    }
+
+    /// Stops all that run: the sources, then the others at once. Returns those that had to be
     /// killed.
     pub(super) async fn stop_all(mut self) -> anyhow::Result<Vec<&'static str>> {
-        let mut killed = Vec::new();
-        if !self.stop(Service::Producer).await? {
-            killed.push(Service::Producer.name());
-        }
+        let mut killed = self.stop_sources().await?;
         let stops = self.running.iter_mut().map(async |running| {
             let in_time = running.process.stop().await?;
             anyhow::Ok((running.service.name(), in_time))

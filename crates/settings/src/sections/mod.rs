@@ -3,6 +3,7 @@
 mod connections;
 mod earliest;
 mod emit;
+mod gateway;
 mod producer;
 mod rules;
 mod services;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
 pub use earliest::EarliestTime;
 pub use emit::Emit;
+pub use gateway::{Gateway, KeyHash, KeyHashError};
 pub use producer::{Format, Producer};
 pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, Rules, VelocityRule};
 pub use sink::{ElasticSink, Snapshots};
@@ -43,6 +45,8 @@ pub struct Settings {
     pub detector: Detector,
     /// The job that rekeys.
     pub rekey: Rekey,
+    /// Ingestion over HTTP.
+    pub gateway: Gateway,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
     /// Snapshots of operator state.

@@ -1,13 +1,18 @@
 //! What every service is set with, whichever it is.
 
-use millrace_catalog::Service;
+use millrace_catalog::{Service, When};
 
 use super::Settings;
 
 impl Settings {
     /// The services that run by these settings.
     pub fn services(&self) -> impl Iterator<Item = Service> + use<> {
-        Service::of(self.rekeys())
+        let (rekeys, takes_requests) = (self.rekeys(), self.gateway.enabled);
+        let runs = move |service: &Service| match service.spec().when {
+            When::Enabled => takes_requests,
+            when => when.holds(rekeys),
+        };
+        Service::ALL.into_iter().filter(runs)
     }
 
     /// Port of a service's `/metrics` and `/health/*`; 0 is any free one.
@@ -19,6 +24,7 @@ impl Settings {
             Service::Detector => self.detector.metrics_port,
             Service::ElasticSink => self.elastic_sink.metrics_port,
             Service::Rekey => self.rekey.metrics_port,
+            Service::Gateway => self.gateway.metrics_port,
         }
     }
 
@@ -30,7 +36,14 @@ impl Settings {
             Service::Detector => &mut self.detector.metrics_port,
             Service::ElasticSink => &mut self.elastic_sink.metrics_port,
             Service::Rekey => &mut self.rekey.metrics_port,
+            Service::Gateway => &mut self.gateway.metrics_port,
         } = port;
+    }
+
+    /// Port that others call the service at, where it has one; 0 is any free one.
+    #[must_use]
+    pub fn api_port(&self, service: Service) -> Option<u16> {
+        (service == Service::Gateway).then_some(self.gateway.port)
     }
 
     /// How long a stop of the service may take by its settings; `None` where it has none for that.
@@ -42,6 +55,7 @@ impl Settings {
             Service::Detector => Some(self.detector.worker.drain_timeout_ms),
             Service::ElasticSink => Some(self.elastic_sink.drain_timeout_ms),
             Service::Rekey => Some(self.rekey.worker.drain_timeout_ms),
+            Service::Gateway => Some(self.gateway.drain_timeout_ms),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Whether every value is possible: ranges, formats, and values against each other.
 
 mod connections;
+mod gateway;
 mod rules;
 mod services;
 
@@ -25,6 +26,7 @@ pub(crate) fn violations(settings: &Settings) -> Vec<Violation> {
     let mut check = Check::default();
     connections::check(&mut check, settings);
     services::check(&mut check, settings);
+    gateway::check(&mut check, settings);
     rules::check(&mut check, &settings.detector.rules);
     check.violations
 }
