@@ -173,9 +173,15 @@ fn avro_anomaly(anomaly: &Anomaly, detection_time_ms: i64) -> Value {
         .evidence
         .figures
         .iter()
-        .map(|&(name, value)| (name.to_owned(), Value::Double(value)))
+        .map(|(name, value)| (name.to_string(), Value::Double(*value)))
         .collect();
     let ids = anomaly.evidence.transaction_ids.iter().map(string).collect();
+    let origin = anomaly.origin.as_deref();
+    let optional = |text: Option<&String>| match text {
+        None => Value::Union(0, Box::new(Value::Null)),
+        Some(text) => Value::Union(1, Box::new(string(text))),
+    };
+    let codes = origin.map_or(&[][..], |origin| &origin.reason_codes);
     record([
         ("id", Value::Uuid(anomaly.id)),
         ("rule", string(&anomaly.rule)),
@@ -202,6 +208,13 @@ fn avro_anomaly(anomaly: &Anomaly, detection_time_ms: i64) -> Value {
         ),
         ("eventTime", Value::TimestampMillis(anomaly.event_time_ms)),
         ("detectionTime", Value::TimestampMillis(detection_time_ms)),
+        (
+            "ruleSetVersion",
+            optional(origin.map(|origin| &origin.rule_set_version)),
+        ),
+        ("ruleRevision", optional(origin.map(|origin| &origin.revision))),
+        ("reason", optional(origin.map(|origin| &origin.reason))),
+        ("reasonCodes", Value::Array(codes.iter().map(string).collect())),
     ])
 }
 
@@ -291,10 +304,11 @@ fn owned(anomaly: &Anomaly, detection_time_ms: i64) -> DecodedAnomaly {
         .evidence
         .figures
         .iter()
-        .map(|&(name, value)| (name.to_owned(), value));
+        .map(|(name, value)| (name.to_string(), *value));
+    let origin = anomaly.origin.as_deref();
     DecodedAnomaly {
         id: anomaly.id,
-        rule: anomaly.rule.to_owned(),
+        rule: anomaly.rule.to_string(),
         entity_type: anomaly.entity_type,
         entity: anomaly.entity,
         severity: anomaly.severity,
@@ -303,5 +317,9 @@ fn owned(anomaly: &Anomaly, detection_time_ms: i64) -> DecodedAnomaly {
         figures: figures.collect(),
         event_time_ms: anomaly.event_time_ms,
         detection_time_ms,
+        rule_set_version: origin.map(|origin| origin.rule_set_version.clone()),
+        rule_revision: origin.map(|origin| origin.revision.clone()),
+        reason: origin.map(|origin| origin.reason.clone()),
+        reason_codes: origin.map_or_else(Vec::new, |origin| origin.reason_codes.clone()),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_codec::{Ahead, TransactionReader, anomaly};
 use millrace_domain::{Anomaly, Transaction};
 use millrace_engine::{EventTimeBounds, HashSeed, Operator as _};
-use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
+use millrace_fraud::{DetectOperator, DetectPolicy};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::{InputRecord, Misplaced, SourcePartitions};
 use millrace_payments::check_event_time;
@@ -113,15 +113,13 @@ impl Processor for DetectJob {
     /// With the bounds that an operator does not look at itself.
     fn present_policy(&self) -> DetectPolicy {
         let parts = &self.parts;
-        let mut settings = DetectSettings::from(parts.operator.policy().clone());
-        settings.bounds = EventTimeBounds {
+        let policy = parts.operator.policy().clone();
+        policy.with_bounds(EventTimeBounds {
             max_future_ms: parts.max_future_ms,
             earliest_ms: Some(parts.earliest_ms),
             refuses_misplaced: parts.misplaced_records == MisplacedRecords::DeadLetter,
             partitions: Some(parts.source.at_start()),
-        };
-        // The bounds are no setting of a range.
-        DetectPolicy::new(settings).unwrap_or_else(|_| parts.operator.policy().clone())
+        })
     }
 
     fn policy_of_fingerprint(&self, fingerprint: &str) -> Option<DetectPolicy> {
@@ -186,8 +184,8 @@ impl Processor for DetectJob {
         for found in outputs.drain(..) {
             emitter.encode(|value| anomaly::encode_framed(parts.schema_id, &found, detection_time_ms, value));
             emitter.send(&parts.anomalies, None, Some(found.entity.text().as_bytes()));
-            parts.metrics.anomaly(found.rule, found.severity);
-            tracing::debug!(rule = found.rule, id = %found.id, "an anomaly");
+            parts.metrics.anomaly(&found.rule, found.severity);
+            tracing::debug!(rule = &*found.rule, id = %found.id, "an anomaly");
         }
     }
 
@@ -198,14 +196,20 @@ impl Processor for DetectJob {
         if unknown > before && !outbox.is_replay() {
             self.parts.metrics.unknown_locations(unknown - before);
         }
+        // What is judged again was counted by whoever judged it first.
+        if outbox.is_replay() {
+            gauges.judgements.pass(operator.evaluator());
+        }
     }
 
     fn show_restored(&self, gauges: &mut PartitionMetrics, operator: &DetectOperator) {
         gauges.unknown_locations = operator.unknown_locations();
+        gauges.judgements.pass(operator.evaluator());
         gauges.show_profiles(operator.profiles());
     }
 
     fn show_at_commit(&self, gauges: &mut PartitionMetrics, operator: &DetectOperator) {
+        gauges.judgements.count(operator.evaluator());
         gauges.show_profiles(operator.profiles());
     }
 

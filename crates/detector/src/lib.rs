@@ -6,21 +6,25 @@
 #![forbid(unsafe_code)]
 
 pub mod job;
+mod judgements;
 pub mod metrics;
 mod policy;
+pub mod rule_files;
 pub mod rules;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use millrace_catalog::Service;
 use millrace_catalog::payments::{DETECT, topic};
 use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::schema;
-use millrace_fraud::DetectOperator;
+use millrace_fraud::{DetectOperator, DetectPolicy};
 use millrace_kafka::{SourcePartitions, topic_name};
 use millrace_runtime::{JobMetrics, Jobs, check_settings, hash_seed};
 use millrace_service::{Instance, handover, job_config, refusal, registry, source, topics};
-use millrace_settings::Settings;
+use millrace_settings::{Detector, Settings};
 use millrace_telemetry::{Health, Shutdown};
 
 use crate::job::{DetectJob, DetectParts};
@@ -76,7 +80,7 @@ async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Res
 /// # Errors
 /// Wrong settings, a schema or topic that is missing, or `shutdown`.
 pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<DetectJob> {
-    let detect = rules::settings(&settings.detector)?;
+    let detect = policy(&settings.detector)?;
     let anomalies = topic_name(&settings.kafka, topic::ANOMALIES);
     let registry_config = registry::config(&settings.schema_registry);
     let client = Registry::new(registry_config.clone())?;
@@ -84,7 +88,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     let input = source::transactions_topic(settings);
     let seed = hash_seed();
     Ok(DetectJob::new(DetectParts {
-        operator: DetectOperator::new(&detect, seed)?,
+        operator: DetectOperator::of(detect, seed),
         seed,
         control: topic_name(&settings.kafka, DETECT.control(settings.rekeys())),
         max_future_ms: settings.detector.event_time.max_future_ms,
@@ -103,4 +107,23 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         job: JobMetrics::of(job::NAME)?,
         metrics: DetectMetrics::new(job::NAME)?,
     }))
+}
+
+/// The policy of the settings, with the rules of their files.
+fn policy(detector: &Detector) -> anyhow::Result<DetectPolicy> {
+    let mut detect = rules::settings(detector)?;
+    let paths: Vec<_> = detector.rules.files.iter().map(PathBuf::from).collect();
+    detect.rule_set = rule_files::read(&paths).context("detector.rules.files")?;
+    let policy = DetectPolicy::new(detect).context("detector.rules.files")?;
+    rule_files::check_cost(&policy, &detector.budget).context("detector.rules.files")?;
+    if let Some(version) = policy.version() {
+        tracing::info!(
+            version = %version.hash(),
+            rules = version.rules().len(),
+            bytes_a_user = version.cost().bytes_a_user.ceil(),
+            ns_a_record = version.cost().ns_a_record.ceil(),
+            "a rule set"
+        );
+    }
+    Ok(policy)
 }

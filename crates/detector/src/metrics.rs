@@ -1,5 +1,6 @@
 //! The detector's own metrics.
 
+use crate::judgements::{self, Judgements};
 use millrace_domain::Severity;
 use millrace_telemetry::metrics::{MetricError, counters, int_gauges};
 use prometheus::core::{AtomicI64, GenericGaugeVec};
@@ -11,6 +12,7 @@ pub struct DetectMetrics {
     anomalies: IntCounterVec,
     unknown_locations: IntCounter,
     profiles: GenericGaugeVec<AtomicI64>,
+    judgements: IntCounterVec,
 }
 
 impl DetectMetrics {
@@ -38,11 +40,12 @@ impl DetectMetrics {
             anomalies,
             unknown_locations: unknown_locations.with_label_values(&[job]),
             profiles,
+            judgements: judgements::counter()?,
         })
     }
 
     /// Counts an anomaly. Rules and severities are few.
-    pub(crate) fn anomaly(&self, rule: &'static str, severity: Severity) {
+    pub(crate) fn anomaly(&self, rule: &str, severity: Severity) {
         self.anomalies.with_label_values(&[rule, severity.as_str()]).inc();
     }
 
@@ -56,6 +59,7 @@ impl DetectMetrics {
         let label = partition.to_string();
         PartitionMetrics {
             unknown_locations: 0,
+            judgements: Judgements::new(self.judgements.clone()),
             shown: self.profiles.with_label_values(&[&label]),
             profiles: self.profiles.clone(),
             label,
@@ -68,6 +72,8 @@ impl DetectMetrics {
 pub struct PartitionMetrics {
     /// Purchases in unknown places that the operator has met, as counted so far.
     pub(crate) unknown_locations: u64,
+    /// Of the rule set's rules.
+    pub(crate) judgements: Judgements,
     shown: IntGauge,
     profiles: GenericGaugeVec<AtomicI64>,
     label: String,

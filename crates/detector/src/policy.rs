@@ -53,6 +53,7 @@ pub(crate) fn of_fingerprint(fingerprint: &str) -> Option<DetectPolicy> {
             impossible_travel: transposed(travel)?,
             replay: rule("replay").is_some(),
         },
+        rule_set: Vec::new(),
     };
     DetectPolicy::new(settings).ok()
 }

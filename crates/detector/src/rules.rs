@@ -8,8 +8,9 @@ use millrace_fraud::{
 };
 use millrace_settings::Detector;
 
-/// The operator's settings. A rule that is not enabled is left out. How usual amounts are learnt is
-/// set under the amount outlier and holds without that rule too, as velocity rests on it.
+/// The operator's settings, without the rules of files. A rule that is not enabled is left out. How
+/// usual amounts are learnt is set under the amount outlier and holds without that rule too, as
+/// velocity rests on it.
 ///
 /// # Errors
 /// A value that is out of its range: the message names the key, the value and the range.
@@ -41,6 +42,7 @@ pub fn settings(detector: &Detector) -> anyhow::Result<DetectSettings> {
             }),
             replay: rules.replay.enabled,
         },
+        rule_set: Vec::new(),
     };
     settings.validate().map_err(|error| anyhow!("detector.{error}"))?;
     Ok(settings)

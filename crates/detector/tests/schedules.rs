@@ -20,7 +20,7 @@ use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
-use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
+use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings, RuleFile};
 use millrace_kafka::{SourcePartitions, partition_for};
 use millrace_runtime::JobMetrics;
 use millrace_runtime::processor::{Refusal, SkippedRecords};
@@ -59,7 +59,8 @@ fn changes_of_settings_kills_and_rebalances_commit_what_an_undisturbed_run_commi
     });
     let rules = rules.into_inner().unwrap();
     eprintln!("anomalies: {rules:?}");
-    let has_all = rules.len() == 4 && seen.grown > 0;
+    // Four are built in, three are data.
+    let has_all = rules.len() == 7 && seen.grown > 0;
     assert!(has_all || seen.commits < 10_000, "{rules:?} {seen:?}");
 }
 
@@ -169,6 +170,10 @@ impl Scenario for Growing<'_> {
             detection_time_ms: 0,
             ..decoded(output)
         };
+        assert_eq!(
+            anomaly.rule_set_version.is_some(),
+            !anomaly.reason_codes.is_empty()
+        );
         output.payload = format!("{anomaly:?}").into_bytes();
         output
             .headers
@@ -211,8 +216,51 @@ fn settings_of(random: &mut Random) -> DetectSettings {
         travel.max_speed_km_per_h = random.pick(&[1_000.0, 300.0, 3_000.0]);
     }
     rules.replay = !random.one_in(4);
+    let rule_set = random.pick(&[None, None, Some(RULES), Some(OTHER_RULES)]);
+    settings.rule_set.extend(rule_set.map(|text| RuleFile {
+        name: "rules.yml".to_owned(),
+        text: text.to_owned(),
+    }));
     settings
 }
+
+/// Rules as data, of several kinds of state.
+const RULES: &str = r#"
+rules:
+  - name: hurry
+    when: count("10m") >= 3
+    severity: low
+    quiet: 5m
+    reason: r
+    mode: live
+  - name: spread
+    when: distinct("24h", location) > 1 and since_last() < 1h
+    severity: high
+    score: sum("1h", amount) / avg("24h", amount)
+    reason: r
+    mode: live
+  - name: unseen
+    when: amount > 1 EUR
+    severity: low
+    reason: r
+    mode: shadow
+"#;
+
+/// One of them, and a feature over a longer window.
+const OTHER_RULES: &str = r#"
+rules:
+  - name: hurry
+    when: count("10m") >= 3
+    severity: low
+    quiet: 5m
+    reason: r
+    mode: live
+  - name: many
+    when: count("24h") >= 6 and streak(amount > 15 EUR) > 1
+    severity: medium
+    reason: r
+    mode: live
+"#;
 
 /// A log of transactions: some late, some sent twice, some changed, some elsewhere than their
 /// user's, some far ahead or too early, some that nobody can decode. The second half is of after

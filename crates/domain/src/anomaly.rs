@@ -1,5 +1,8 @@
 //! Fraud alerts.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::{ShortId, TransactionId};
@@ -75,7 +78,20 @@ pub struct Evidence {
     /// fired.
     pub transaction_ids: Vec<TransactionId>,
     /// The figures that fired, by name with the unit last, sorted by name.
-    pub figures: Vec<(&'static str, f64)>,
+    pub figures: Vec<(Cow<'static, str>, f64)>,
+}
+
+/// Which rule of which rule set raised an anomaly, and why in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleOrigin {
+    /// The hash of what the rule set means.
+    pub rule_set_version: String,
+    /// The hash of what the rule means.
+    pub revision: String,
+    /// Its sentence for an analyst.
+    pub reason: String,
+    /// Why, for programs.
+    pub reason_codes: Vec<String>,
 }
 
 /// A fraud alert as a rule raises it. The time of detection is no part of it, as rules read no
@@ -84,20 +100,23 @@ pub struct Evidence {
 pub struct Anomaly {
     /// See [`Anomaly::id_of`].
     pub id: Uuid,
-    /// The standard name of the rule, as `velocity`.
-    pub rule: &'static str,
+    /// The standard name of the rule, as `velocity`, or its name in the rule set.
+    pub rule: Cow<'static, str>,
     /// What `entity` is.
     pub entity_type: EntityType,
     /// The user or merchant; the record's key.
     pub entity: ShortId,
     /// How bad it is.
     pub severity: Severity,
-    /// From 0 to 1: how far past the rule's threshold.
+    /// From 0 to 1: how far past the rule's threshold; of a rule of a rule set its own score, 1
+    /// where it has none or it is unknown.
     pub score: f64,
     /// Why.
     pub evidence: Evidence,
     /// Event time of the transaction that fired, in milliseconds since 1970.
     pub event_time_ms: i64,
+    /// Which rule of which rule set it was; `None` of a built-in rule.
+    pub origin: Option<Arc<RuleOrigin>>,
 }
 
 /// Namespace of anomaly ids (a version 4 UUID drawn once for this project).

@@ -21,7 +21,7 @@ pub mod schema;
 pub mod transaction;
 
 pub use aggregate::{Contribution, MerchantAggregate, Partial, PartialContent, Totals};
-pub use anomaly::{Anomaly, EntityType, Evidence, Severity};
+pub use anomaly::{Anomaly, EntityType, Evidence, RuleOrigin, Severity};
 pub use currency::Currency;
 pub use error::InvalidValue;
 pub use id::{IdText, ShortId, TransactionId, texts};

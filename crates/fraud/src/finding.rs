@@ -26,16 +26,21 @@ impl Finding {
         self.figures.sort_unstable_by_key(|&(name, _)| name);
         Some(Anomaly {
             id: Anomaly::id_of(self.rule, &user, first),
-            rule: self.rule,
+            rule: self.rule.into(),
             entity_type: EntityType::User,
             entity: user,
             severity: severity(self.score),
             score: self.score,
             evidence: Evidence {
                 transaction_ids: self.transaction_ids,
-                figures: self.figures,
+                figures: self
+                    .figures
+                    .into_iter()
+                    .map(|(name, value)| (name.into(), value))
+                    .collect(),
             },
             event_time_ms,
+            origin: None,
         })
     }
 }

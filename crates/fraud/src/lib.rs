@@ -4,10 +4,11 @@
 //! emits anomalies. It keeps a profile of fixed size for each user, and a short run of recent
 //! purchases only while they matter. Nothing here does I/O, reads a clock or draws a random number.
 //!
-//! A rule is one file of [`rules`]: a struct of its settings with one function `judge`, which takes
-//! the transaction and the little state the rule keeps for a user, and returns a finding or
-//! nothing. Each says when it fires, what it does with transactions that come out of order, and
-//! when it is armed again, so that one incident raises one anomaly.
+//! A built-in rule is one file of [`rules`]: a struct of its settings with one function `judge`,
+//! which takes the transaction and the little state the rule keeps for a user, and returns a
+//! finding or nothing. Each says when it fires, what it does with transactions that come out of
+//! order, and when it is armed again, so that one incident raises one anomaly. Beside them a policy
+//! may have a rule set: rules of `millrace_rules`, as data.
 
 #![forbid(unsafe_code)]
 
@@ -22,13 +23,15 @@ mod policy;
 mod profile;
 pub mod ranges;
 mod recent;
+mod rule_set;
 pub mod rules;
 mod settings;
 mod state;
 
 pub use operator::DetectOperator;
-pub use policy::DetectPolicy;
+pub use policy::{DetectPolicy, PolicyError};
+pub use rule_set::{MAX_RULE_SET_LEN, RuleSetError};
 pub use settings::{
-    AmountOutlierSettings, DetectSettings, HabitSettings, ImpossibleTravelSettings, RuleSettings,
+    AmountOutlierSettings, DetectSettings, HabitSettings, ImpossibleTravelSettings, RuleFile, RuleSettings,
     SettingError, VelocitySettings,
 };

@@ -2,6 +2,8 @@
 
 mod configure;
 
+use std::sync::Arc;
+
 use self::configure::Rules;
 use millrace_contract::Event as _;
 use millrace_domain::{Anomaly, Transaction, TransactionType};
@@ -10,16 +12,18 @@ use millrace_engine::keyed::{Slot as _, Sweep};
 use millrace_engine::near;
 use millrace_engine::snapshot::StateReader;
 use millrace_engine::{Disposition, FrozenState, HashSeed, Operator, PolicyRefused, RestoreError, Watermark};
+use millrace_rules::Evaluator;
 
 use crate::cities::Cities;
 use crate::event_time::EventTime;
 use crate::finding::Finding;
 use crate::fingerprint;
-use crate::policy::DetectPolicy;
+use crate::policy::{DetectPolicy, PolicyError};
 use crate::profile::{Profile, ProfileTable, UserKey};
 use crate::recent::RecentPool;
+use crate::rule_set::RuleSet;
 use crate::rules::replay;
-use crate::settings::{DetectSettings, SettingError};
+use crate::settings::DetectSettings;
 use crate::state;
 
 /// Places of the table that are swept for each accepted transaction. More than one, as each
@@ -32,23 +36,25 @@ const SWEPT_PER_RECORD: usize = 2;
 /// with an anomaly of the replay rule if its payload changed. One whose event time is more than
 /// `dedup_horizon_ms` behind the watermark is [`Disposition::Late`], as nobody can say whether it
 /// was seen before. Every other one is accepted and judged: anomalies come out in the order
-/// velocity, amount outlier, impossible travel. Only accepted transactions move the watermark and
-/// change profiles.
+/// velocity, amount outlier, impossible travel, then the rules of the rule set by name. Only
+/// accepted transactions move the watermark and change profiles.
 ///
 /// # State
 /// A profile of fixed size for each user; at most `max_count + 1` recent purchases of a user, while
-/// they are in the span of velocity; the ids of the dedup horizon. A profile counts as forgotten
-/// from the moment the watermark is more than `profile_retention_ms` past the user's highest event
-/// time. When its memory is given back does not show: for each accepted transaction a few places of
-/// the table are looked at in turn.
+/// they are in the span of velocity; the ids of the dedup horizon; what the rule set keeps of a
+/// user, for as long as its longest window. A profile counts as forgotten from the moment the
+/// watermark is more than `profile_retention_ms` past the user's highest event time. When its
+/// memory is given back does not show: for each accepted transaction a few places of the table are
+/// looked at in turn.
 ///
 /// # A change of policy
 /// Thresholds hold from the next transaction on; what a rule keeps, and what switching it off
-/// forgets, is said there. The allowed disorder holds from the next transaction that is ahead of
-/// all others, as [`Watermark::allow_disorder`] says. A longer horizon keeps what is remembered by
-/// now for longer, and a transaction that was late stays late, as nobody knows what was forgotten;
-/// a shorter one forgets at once, and makes late at once. A longer retention brings no profile
-/// back.
+/// forgets, is said there. A rule set goes on with what it keeps for features that the one before
+/// had too, over windows no shorter; the others begin anew. The allowed disorder holds from the
+/// next transaction that is ahead of all others, as [`Watermark::allow_disorder`] says. A longer
+/// horizon keeps what is remembered by now for longer, and a transaction that was late stays late,
+/// as nobody knows what was forgotten; a shorter one forgets at once, and makes late at once. A
+/// longer retention brings no profile back.
 #[derive(Debug, Clone)]
 pub struct DetectOperator {
     policy: DetectPolicy,
@@ -67,14 +73,15 @@ pub struct DetectOperator {
     known_from_ms: i64,
     sweep: Sweep,
     unknown_locations: u64,
+    rule_set: Option<Box<RuleSet>>,
 }
 
 impl DetectOperator {
     /// An operator before its first record. No output and no state depends on the seed.
     ///
     /// # Errors
-    /// A setting that is out of its range.
-    pub fn new(settings: &DetectSettings, seed: HashSeed) -> Result<Self, SettingError> {
+    /// A setting that is out of its range, or a rule set that is none.
+    pub fn new(settings: &DetectSettings, seed: HashSeed) -> Result<Self, PolicyError> {
         DetectPolicy::new(settings.clone()).map(|policy| Self::of(policy, seed))
     }
 
@@ -83,7 +90,9 @@ impl DetectOperator {
     pub fn of(policy: DetectPolicy, seed: HashSeed) -> Self {
         let (payloads, replayed) = remembered(policy.dedup_horizon_ms, seed);
         let rules = Rules::of(&policy);
+        let version = policy.version().cloned();
         Self {
+            rule_set: version.map(|version| Box::new(RuleSet::new(version, seed))),
             recent: rules.pool(),
             rules,
             cities: Cities::new(),
@@ -115,6 +124,12 @@ impl DetectOperator {
     #[must_use]
     pub fn remembered_ids(&self) -> usize {
         self.payloads.len()
+    }
+
+    /// What runs the rule set; `None` where there is none.
+    #[must_use]
+    pub fn evaluator(&self) -> Option<&Evaluator> {
+        self.rule_set.as_ref().map(|rule_set| rule_set.evaluator())
     }
 
     /// Card purchases since the start of this process in a place that the reference data does not
@@ -280,6 +295,7 @@ impl Operator for DetectOperator {
         }
         self.watermark.allow_disorder(policy.max_disorder_ms);
         self.rules = rules;
+        self.change_rule_set(policy);
         self.policy = policy.clone();
     }
 
@@ -342,6 +358,9 @@ impl Operator for DetectOperator {
             self.forget_ids();
         }
         self.judge(transaction, outputs);
+        if let Some(rule_set) = &mut self.rule_set {
+            rule_set.judge(transaction, self.watermark.current_ms(), outputs);
+        }
         for _ in 0..SWEPT_PER_RECORD {
             self.sweep();
         }
@@ -351,6 +370,9 @@ impl Operator for DetectOperator {
     fn advance(&mut self, watermark_ms: i64, _outputs: &mut Vec<Anomaly>) {
         if self.watermark.advance(watermark_ms) {
             self.forget_ids();
+            if let Some(rule_set) = &mut self.rule_set {
+                rule_set.advance(self.watermark.current_ms());
+            }
         }
     }
 
@@ -369,14 +391,21 @@ impl Operator for DetectOperator {
         let (profiles, recent) = (self.profiles.freeze(), self.recent.freeze());
         let forgotten_before_ms = self.watermark_less(self.policy.profile_retention_ms);
         let known_from_ms = self.known_from_ms;
+        let rule_set = self.rule_set.as_mut().map(|rule_set| rule_set.freeze());
         FrozenState::new(move |writer| {
-            writer.u8(state::VERSION);
+            writer.u8(match rule_set {
+                Some(_) => state::VERSION,
+                None => state::WITHOUT_RULE_SET,
+            });
             writer.policy(&policy);
             watermark.snapshot(writer);
             writer.i64(known_from_ms);
             payloads(writer);
             replayed(writer);
             state::write_profiles(writer, profiles, &recent, forgotten_before_ms);
+            if let Some(rule_set) = rule_set {
+                rule_set.write(|part| writer.raw(part));
+            }
         })
     }
 
@@ -406,6 +435,16 @@ impl Operator for DetectOperator {
         }
         let mut recent = rules.pool();
         let profiles = state::read_profiles(&mut reader, &mut recent, self.seed)?;
+        let rule_set = match policy.version() {
+            Some(planned) if version >= state::WITH_RULE_SET => {
+                let at = reader.position();
+                let rest = reader.raw(bytes.len() - at)?;
+                let rule_set = RuleSet::restore(Arc::clone(planned), self.seed, (rest, at))?;
+                Some(Box::new(rule_set))
+            }
+            Some(planned) => Some(Box::new(RuleSet::new(Arc::clone(planned), self.seed))),
+            None => None,
+        };
         reader.finish()?;
         self.policy = policy;
         self.rules = rules;
@@ -416,6 +455,7 @@ impl Operator for DetectOperator {
         self.recent = recent;
         self.known_from_ms = known_from_ms;
         self.sweep = Sweep::default();
+        self.rule_set = rule_set;
         Ok(())
     }
 }

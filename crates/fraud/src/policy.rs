@@ -1,24 +1,66 @@
 //! The detector's policy: settings that were checked.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
+use millrace_engine::EventTimeBounds;
+use millrace_rules::Version;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
+use crate::rule_set::{self, RuleSetError};
 use crate::settings::{DetectSettings, SettingError};
 
-/// Settings in which every value is in its range: an operator can work with any.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Settings in which every value is in its range, and the rule set is one: an operator can work
+/// with any.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "DetectSettings", into = "DetectSettings")]
-pub struct DetectPolicy(DetectSettings);
+pub struct DetectPolicy {
+    settings: DetectSettings,
+    /// Of the settings' rule set.
+    version: Option<Arc<Version>>,
+}
+
+/// Why settings are no policy.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum PolicyError {
+    /// A setting is out of its range.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The rule set is none.
+    #[error(transparent)]
+    RuleSet(#[from] RuleSetError),
+}
 
 impl DetectPolicy {
-    /// Checks the settings.
+    /// Checks the settings, and plans the rule set.
     ///
     /// # Errors
-    /// The first setting that is out of its range.
-    pub fn new(settings: DetectSettings) -> Result<Self, SettingError> {
+    /// The first setting that is out of its range, or everything that is wrong with the rules.
+    pub fn new(settings: DetectSettings) -> Result<Self, PolicyError> {
         settings.validate()?;
-        Ok(Self(settings))
+        let version = rule_set::version(&settings.rule_set, &settings.rules)?;
+        Ok(Self { settings, version })
+    }
+
+    /// The same with other bounds.
+    #[must_use]
+    pub fn with_bounds(mut self, bounds: EventTimeBounds) -> Self {
+        self.settings.bounds = bounds;
+        self
+    }
+
+    /// The rule set, planned; `None` where there is none.
+    #[must_use]
+    pub fn version(&self) -> Option<&Arc<Version>> {
+        self.version.as_ref()
+    }
+}
+
+/// The version is a function of the settings.
+impl PartialEq for DetectPolicy {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
     }
 }
 
@@ -26,21 +68,21 @@ impl Deref for DetectPolicy {
     type Target = DetectSettings;
 
     fn deref(&self) -> &DetectSettings {
-        &self.0
+        &self.settings
     }
 }
 
 impl TryFrom<DetectSettings> for DetectPolicy {
-    type Error = SettingError;
+    type Error = PolicyError;
 
-    fn try_from(settings: DetectSettings) -> Result<Self, SettingError> {
+    fn try_from(settings: DetectSettings) -> Result<Self, PolicyError> {
         Self::new(settings)
     }
 }
 
 impl From<DetectPolicy> for DetectSettings {
     fn from(policy: DetectPolicy) -> Self {
-        policy.0
+        policy.settings
     }
 }
 

@@ -26,8 +26,22 @@ pub struct DetectSettings {
     /// Which event times the operator is given.
     #[serde(default)]
     pub bounds: EventTimeBounds,
-    /// The rules.
+    /// The built-in rules.
     pub rules: RuleSettings,
+    /// The rule set beside them, as the files that it is written in; none for no rule set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rule_set: Vec<RuleFile>,
+}
+
+/// A file of rules of the language (docs/rules.md), whole: a policy is read where its files may not
+/// be there any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleFile {
+    /// What messages call it.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
 }
 
 impl DetectSettings {
@@ -43,11 +57,12 @@ impl Default for DetectSettings {
             profile_retention_ms: Self::DEFAULT_PROFILE_RETENTION_MS,
             bounds: EventTimeBounds::NONE,
             rules: RuleSettings::default(),
+            rule_set: Vec::new(),
         }
     }
 }
 
-/// The settings of the rules; `None` for one that does not run.
+/// The settings of the built-in rules; `None` for one that does not run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleSettings {

@@ -13,7 +13,11 @@ use crate::profile::{FrozenProfiles, Place, Profile, ProfileTable, UserKey};
 use crate::recent::{Entries, FrozenRecent, Recent, RecentPool, Run};
 
 /// First byte of the state; see [`StateReader::version`].
-pub(crate) const VERSION: u8 = 0x24;
+pub(crate) const VERSION: u8 = 0x25;
+/// First byte of the state of a policy without a rule set: as the version before wrote every one.
+pub(crate) const WITHOUT_RULE_SET: u8 = 0x24;
+/// The first version that has the state of a rule set, at the end.
+pub(crate) const WITH_RULE_SET: u8 = 5;
 /// The first version that carries a policy.
 pub(crate) const WITH_POLICY: u8 = 4;
 

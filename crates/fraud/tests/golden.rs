@@ -76,6 +76,6 @@ fn every_version_is_gone_on_from() {
 fn an_unknown_version_is_refused_by_name() {
     assert_eq!(
         detect().refusal_of_version(15),
-        "the state of detect has version 15, and this release reads versions up to 4"
+        "the state of detect has version 15, and this release reads versions up to 5"
     );
 }

@@ -45,7 +45,7 @@ fn settings(max_count: u32, smoothing: f64) -> DetectSettings {
 
 fn alert(anomaly: &Anomaly) -> Alert {
     Alert {
-        rule: anomaly.rule,
+        rule: anomaly.rule.clone(),
         user: anomaly.entity,
         transaction_ids: anomaly.evidence.transaction_ids.clone(),
         event_time_ms: anomaly.event_time_ms,

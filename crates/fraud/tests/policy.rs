@@ -105,7 +105,7 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn alert(anomaly: &Anomaly) -> Alert {
     Alert {
-        rule: anomaly.rule,
+        rule: anomaly.rule.clone(),
         user: anomaly.entity,
         transaction_ids: anomaly.evidence.transaction_ids.clone(),
         event_time_ms: anomaly.event_time_ms,

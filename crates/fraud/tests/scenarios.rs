@@ -43,8 +43,11 @@ impl Detector {
         assert_eq!(self.anomalies, []);
     }
 
-    fn rules(&self) -> Vec<&'static str> {
-        self.anomalies.iter().map(|anomaly| anomaly.rule).collect()
+    fn rules(&self) -> Vec<&str> {
+        self.anomalies
+            .iter()
+            .map(|anomaly| anomaly.rule.as_ref())
+            .collect()
     }
 }
 
@@ -68,7 +71,7 @@ fn a_burst_is_one_anomaly_with_its_transactions() {
     let [anomaly] = &detector.anomalies[..] else {
         panic!("{:?}", detector.anomalies);
     };
-    assert_eq!((anomaly.rule, anomaly.entity), ("velocity", short("alice")));
+    assert_eq!((&*anomaly.rule, anomaly.entity), ("velocity", short("alice")));
     assert_eq!(
         anomaly.evidence.transaction_ids,
         (0..11).map(id).collect::<Vec<_>>()
@@ -78,7 +81,12 @@ fn a_burst_is_one_anomaly_with_its_transactions() {
     assert_eq!(figure(anomaly, "elapsed_s"), 5.0);
     // Twelve times the pace that the limit allows.
     assert_eq!(anomaly.severity, Severity::Critical);
-    assert!(anomaly.evidence.figures.is_sorted_by_key(|(name, _)| *name));
+    assert!(
+        anomaly
+            .evidence
+            .figures
+            .is_sorted_by_key(|(name, _)| name.clone())
+    );
 }
 
 #[test]

@@ -126,7 +126,11 @@ impl CostCard {
         Self { features, ..card }
     }
 
-    pub(crate) fn check(&self, budget: &Budget) -> Result<(), String> {
+    /// Whether it is within a budget.
+    ///
+    /// # Errors
+    /// By how much it is not, with the three dearest features.
+    pub fn check(&self, budget: &Budget) -> Result<(), String> {
         let mut over = Vec::new();
         if self.bytes_a_user > budget.bytes_a_user {
             over.push(format!(

@@ -122,6 +122,16 @@ impl Plan {
             .filter(move |measure| measure.entity == entity)
     }
 
+    /// The measure whose states fit `wanted` of another plan: of the same, over a window that is
+    /// no shorter.
+    pub(crate) fn find(&self, wanted: &Measure) -> Option<&Measure> {
+        self.of(wanted.entity).find(|measure| {
+            measure.keeps == wanted.keeps
+                && measure.text == wanted.text
+                && wanted.longest_ms <= measure.longest_ms
+        })
+    }
+
     /// The place of an entity's table.
     #[inline]
     pub(crate) fn table_of(&self, entity: Entity) -> usize {

@@ -112,6 +112,26 @@ impl Version {
         self.plan.slots.iter().map(|slot| slot.text.as_str())
     }
 
+    /// A rule, and a feature that it asks for, whose entity's transactions are not all where a
+    /// user's are; `None` where every feature is computed there.
+    #[must_use]
+    pub fn feature_elsewhere(&self) -> Option<(String, String)> {
+        let slots = self.plan.slots.iter();
+        let slot = slots
+            .filter(|slot| !self.plan.measures[slot.measure].entity.is_with_user())
+            .next()?;
+        let text = slot.text.as_str();
+        let asks = |rule: &&Rule| {
+            let mut is_asked = false;
+            for term in rule.terms() {
+                term.features(&mut |feature| is_asked |= feature.to_string() == text);
+            }
+            is_asked
+        };
+        let rule = self.rules.iter().find(asks).map_or("", Rule::name);
+        Some((rule.to_owned(), text.to_owned()))
+    }
+
     /// The entities whose history is kept.
     #[must_use]
     pub fn entities(&self) -> &[Entity] {

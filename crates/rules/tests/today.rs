@@ -84,7 +84,7 @@ fn both(transactions: &[Transaction]) -> (Fired, Fired) {
         }
         let mut fired = Vec::new();
         evaluator.process(transaction, &mut fired);
-        theirs.extend(outputs.iter().map(|anomaly| (at, anomaly.rule.to_owned())));
+        theirs.extend(outputs.iter().map(|anomaly| (at, anomaly.rule.to_string())));
         ours.extend(
             fired
                 .iter()

@@ -21,6 +21,7 @@ pub use event_time::check_event_time;
 pub use intake::{Converted, Intake};
 pub use spec::{JobSpec, LateRecords, Refusal, SkippedRecords};
 pub use task::ProcessorTask;
+pub(crate) use text::brief;
 pub use text::{policy_of_text, policy_to_text};
 
 /// A record as a processor's operator takes it.

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Float,
     Text,
     OptionalText,
+    /// Texts, which may be none.
+    Texts,
 }
 
 impl Kind {
@@ -33,7 +35,8 @@ impl Kind {
             Json::Number(number) if number.is_f64() => Self::Float,
             Json::Number(_) => Self::Integer,
             Json::Null => Self::OptionalText,
-            Json::String(_) | Json::Array(_) => Self::Text,
+            Json::String(_) => Self::Text,
+            Json::Array(_) => Self::Texts,
         }
     }
 
@@ -46,6 +49,7 @@ impl Kind {
             Self::Integer => "a whole number, in digits alone",
             Self::Float => "a number",
             Self::Text | Self::OptionalText => "text (put it in quotes)",
+            Self::Texts => "a list of texts, as [one, two]",
         }
     }
 }
@@ -103,8 +107,16 @@ impl Checker<'_> {
             (Kind::Integer, Yaml::Number(number)) if !number.is_f64() => integer(number),
             (Kind::Float, Yaml::Number(number)) => number.as_f64().map(Value::from),
             (Kind::Text | Kind::OptionalText, Yaml::String(text)) => Some(Value::from(text.clone())),
+            (Kind::Texts, Yaml::String(text)) => {
+                let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+                Some(Value::from(texts.map(str::to_owned).collect::<Vec<_>>()))
+            }
+            (Kind::Texts, Yaml::Sequence(texts)) if texts.iter().all(Yaml::is_string) => {
+                let texts = texts.iter().filter_map(Yaml::as_str);
+                Some(Value::from(texts.map(str::to_owned).collect::<Vec<_>>()))
+            }
             // Neither changes what the defaults say.
-            (Kind::OptionalText | Kind::Properties, Yaml::Null) => None,
+            (Kind::OptionalText | Kind::Properties | Kind::Texts, Yaml::Null) => None,
             (Kind::Properties, Yaml::Mapping(mapping)) => {
                 let mut properties = Dict::new();
                 for (key, value) in mapping {

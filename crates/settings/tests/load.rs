@@ -112,6 +112,38 @@ fn variables_are_read_as_their_keys_type() {
 }
 
 #[test]
+fn texts_are_a_list_or_have_commas_between() {
+    fn files(yaml: &str, variables: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let loaded = load(yaml, variables).map_err(|error| format!("{error:?}"));
+        loaded.map(|settings| settings.detector.rules.files)
+    }
+    fn in_file(list: &str) -> String {
+        format!("detector:\n  rules:\n    files: {list}\n")
+    }
+    let two = Ok(vec!["a.yml".to_owned(), "library/velocity.yml".to_owned()]);
+    assert_eq!(files(&in_file("[a.yml, library/velocity.yml]"), &[]), two);
+    assert_eq!(files(&in_file("a.yml, library/velocity.yml"), &[]), two);
+    let name = "MILLRACE__DETECTOR__RULES__FILES";
+    assert_eq!(files("", &[(name, "a.yml,library/velocity.yml")]), two);
+    assert_eq!(files("", &[(name, r#"["a.yml", "library/velocity.yml"]"#)]), two);
+    assert_eq!(
+        files(&in_file("a.yml"), &[(name, "")]),
+        Ok(vec!["a.yml".to_owned()])
+    );
+    let refused = refusal(&in_file("[a.yml, 3]"), &[]);
+    assert!(
+        refused.contains("detector.rules.files: is a list: must be a list of texts"),
+        "{refused}"
+    );
+    let mut settings = Settings::default();
+    settings.detector.rules.files = vec!["with, comma.yml".to_owned(), "b".to_owned()];
+    assert_eq!(
+        Settings::load_with(None, settings.variables()).ok(),
+        Some(settings)
+    );
+}
+
+#[test]
 fn properties_come_from_file_and_variables_together() {
     let yaml = "kafka:\n  properties:\n    socket.keepalive.enable: true\n    security.protocol: PLAINTEXT\n    a.number: 20\n";
     let settings = load(

@@ -4,7 +4,7 @@
 
 use millrace_domain::{
     Amount, Anomaly, Contribution, Currency, EntityType, Evidence, FraudLabel, MerchantAggregate, Partial,
-    PartialContent, PaymentMethod, Severity, ShortId, Sum, Totals, Transaction, TransactionId,
+    PartialContent, PaymentMethod, RuleOrigin, Severity, ShortId, Sum, Totals, Transaction, TransactionId,
     TransactionType,
 };
 use proptest::prelude::*;
@@ -180,7 +180,10 @@ pub fn anomaly() -> impl Strategy<Value = (Anomaly, i64)> {
     let evidence = (proptest::collection::vec(transaction_id(), 0..5), figures).prop_map(
         |(transaction_ids, figures)| Evidence {
             transaction_ids,
-            figures: figures.into_iter().collect(),
+            figures: figures
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
         },
     );
     (
@@ -191,23 +194,44 @@ pub fn anomaly() -> impl Strategy<Value = (Anomaly, i64)> {
             short_id(),
             select(&Severity::ALL),
         ),
-        (0.0..=1.0_f64, evidence, any::<i64>(), any::<i64>()),
+        (0.0..=1.0_f64, evidence, any::<i64>(), any::<i64>(), origin()),
     )
         .prop_map(
-            |((id, rule, entity_type, entity, severity), (score, evidence, event_time_ms, detection))| {
+            |(
+                (id, rule, entity_type, entity, severity),
+                (score, evidence, event_time_ms, detection, origin),
+            )| {
                 let anomaly = Anomaly {
                     id: uuid::Uuid::from_u128(id),
-                    rule,
+                    rule: rule.into(),
                     entity_type,
                     entity,
                     severity,
                     score,
                     evidence,
                     event_time_ms,
+                    origin: origin.map(std::sync::Arc::new),
                 };
                 (anomaly, detection)
             },
         )
+}
+
+fn origin() -> impl Strategy<Value = Option<RuleOrigin>> {
+    let origin = (
+        "[0-9a-f]{64}",
+        "[0-9a-f]{64}",
+        ".{0,40}",
+        proptest::collection::vec("[a-z_]{1,9}", 0..4),
+    );
+    proptest::option::of(
+        origin.prop_map(|(rule_set_version, revision, reason, reason_codes)| RuleOrigin {
+            rule_set_version,
+            revision,
+            reason,
+            reason_codes,
+        }),
+    )
 }
 
 pub fn label() -> impl Strategy<Value = FraudLabel> {

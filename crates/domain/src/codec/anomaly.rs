@@ -5,14 +5,14 @@ use millrace_contract::{DecodeError, framing};
 use uuid::Uuid;
 
 use super::short_id::ReadShortId as _;
-use crate::{Anomaly, EntityType, Severity, ShortId, TransactionId};
+use crate::{Anomaly, EntityType, RuleOrigin, Severity, ShortId, TransactionId};
 
 /// An anomaly as it is read from its topic: of whatever rule wrote it, known here or not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecodedAnomaly {
     /// A function of rule, entity and first transaction.
     pub id: Uuid,
-    /// The standard name of the rule, as `velocity`.
+    /// The standard name of the rule, as `velocity`, or its name in a rule set.
     pub rule: String,
     /// What `entity` is.
     pub entity_type: EntityType,
@@ -20,7 +20,7 @@ pub struct DecodedAnomaly {
     pub entity: ShortId,
     /// How bad it is.
     pub severity: Severity,
-    /// From 0 to 1: how far past the rule's threshold.
+    /// As [`Anomaly::score`].
     pub score: f64,
     /// The transactions; the last is the one that fired.
     pub transaction_ids: Vec<TransactionId>,
@@ -30,6 +30,14 @@ pub struct DecodedAnomaly {
     pub event_time_ms: i64,
     /// The detector's clock when the alert was written, in milliseconds since 1970.
     pub detection_time_ms: i64,
+    /// The hash of what the rule set means; `None` of a built-in rule.
+    pub rule_set_version: Option<String>,
+    /// The hash of what the rule means; `None` of a built-in rule.
+    pub rule_revision: Option<String>,
+    /// The rule's sentence for an analyst; `None` of a built-in rule.
+    pub reason: Option<String>,
+    /// Why, for programs; empty of a built-in rule.
+    pub reason_codes: Vec<String>,
 }
 
 /// Appends the Avro body. `detection_time_ms` is the writer's clock, in milliseconds since 1970.
@@ -53,6 +61,22 @@ pub fn encode(anomaly: &Anomaly, detection_time_ms: i64, bytes: &mut Vec<u8>) {
     });
     put_long(anomaly.event_time_ms, bytes);
     put_long(detection_time_ms, bytes);
+    put_origin(anomaly.origin.as_deref(), bytes);
+}
+
+fn put_origin(origin: Option<&RuleOrigin>, bytes: &mut Vec<u8>) {
+    let Some(origin) = origin else {
+        // The first branch of three unions, and the end of an array without items.
+        bytes.extend_from_slice(&[0; 4]);
+        return;
+    };
+    for text in [&origin.rule_set_version, &origin.revision, &origin.reason] {
+        put_long(1, bytes);
+        put_bytes(text.as_bytes(), bytes);
+    }
+    put_array(&origin.reason_codes, bytes, |code, bytes| {
+        put_bytes(code.as_bytes(), bytes);
+    });
 }
 
 /// Appends the framing and the Avro body.
@@ -78,6 +102,10 @@ pub fn decode(body: &[u8]) -> Result<DecodedAnomaly, DecodeError> {
         figures: figures(&mut cursor)?,
         event_time_ms: cursor.long("eventTime")?,
         detection_time_ms: cursor.long("detectionTime")?,
+        rule_set_version: optional_text(&mut cursor, "ruleSetVersion")?,
+        rule_revision: optional_text(&mut cursor, "ruleRevision")?,
+        reason: optional_text(&mut cursor, "reason")?,
+        reason_codes: reason_codes(&mut cursor)?,
     };
     cursor.end()?;
     Ok(anomaly)
@@ -89,6 +117,23 @@ fn uuid(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Uuid, DecodeErro
         field,
         message: format!("{:?} is not a UUID", text.chars().take(40).collect::<String>()),
     })
+}
+
+fn optional_text(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Option<String>, DecodeError> {
+    let is_there = cursor.one_of(field, &[false, true])?;
+    is_there
+        .then(|| cursor.string(field).map(str::to_owned))
+        .transpose()
+}
+
+fn reason_codes(cursor: &mut Cursor<'_>) -> Result<Vec<String>, DecodeError> {
+    let field = "reasonCodes";
+    let mut codes = Vec::new();
+    cursor.blocks(field, |cursor| {
+        codes.push(cursor.string(field)?.to_owned());
+        Ok(())
+    })?;
+    Ok(codes)
 }
 
 fn transaction_ids(cursor: &mut Cursor<'_>) -> Result<Vec<TransactionId>, DecodeError> {

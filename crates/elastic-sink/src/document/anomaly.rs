@@ -20,6 +20,7 @@ pub fn anomaly(anomaly: &DecodedAnomaly, offset: i64) -> Result<Document, NoDocu
     fields.text("entity", anomaly.entity.text().as_str());
     fields.text("severity", anomaly.severity.as_str());
     fields.plain("score", anomaly.score);
+    origin(anomaly, &mut fields);
     fields.name("evidence");
     evidence(anomaly, &mut fields);
     Ok(Document {
@@ -29,6 +30,32 @@ pub fn anomaly(anomaly: &DecodedAnomaly, offset: i64) -> Result<Document, NoDocu
         version: first_stays(offset),
         source: fields.end(),
     })
+}
+
+/// Of a built-in rule there is none, and its documents are what they were before there were others.
+fn origin(anomaly: &DecodedAnomaly, fields: &mut Fields) {
+    let texts = [
+        ("ruleSetVersion", &anomaly.rule_set_version),
+        ("ruleRevision", &anomaly.rule_revision),
+        ("reason", &anomaly.reason),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            fields.text(name, text);
+        }
+    }
+    if anomaly.reason_codes.is_empty() {
+        return;
+    }
+    fields.name("reasonCodes");
+    fields.0.push('[');
+    for (at, code) in anomaly.reason_codes.iter().enumerate() {
+        if at > 0 {
+            fields.0.push(',');
+        }
+        put_string(&mut fields.0, code);
+    }
+    fields.0.push(']');
 }
 
 fn evidence(anomaly: &DecodedAnomaly, fields: &mut Fields) {

@@ -60,6 +60,10 @@ fn an_anomaly() -> DecodedAnomaly {
         figures: vec![("count".to_owned(), 12.0), ("span_s".to_owned(), 60.5)],
         event_time_ms: 1_769_903_999_999,
         detection_time_ms: 1_769_904_000_100,
+        rule_set_version: None,
+        rule_revision: None,
+        reason: None,
+        reason_codes: Vec::new(),
     }
 }
 
@@ -185,8 +189,28 @@ fn no_evidence_is_an_empty_list_and_object() {
 }
 
 #[test]
+fn a_rule_of_a_rule_set_is_told_with_its_version() {
+    let source = source(&anomaly(&an_anomaly_of_a_rule_set(), 0).unwrap());
+    assert_eq!(source["ruleSetVersion"], "0a");
+    assert_eq!(source["ruleRevision"], "0b");
+    assert_eq!(source["reason"], "small \"probes\"");
+    assert_eq!(source["reasonCodes"], json!(["card_testing", "high_amount"]));
+}
+
+fn an_anomaly_of_a_rule_set() -> DecodedAnomaly {
+    DecodedAnomaly {
+        rule_set_version: Some("0a".to_owned()),
+        rule_revision: Some("0b".to_owned()),
+        reason: Some("small \"probes\"".to_owned()),
+        reason_codes: vec!["card_testing".to_owned(), "high_amount".to_owned()],
+        ..an_anomaly()
+    }
+}
+
+#[test]
 fn every_field_is_in_its_template() {
     for document in [
+        anomaly(&an_anomaly_of_a_rule_set(), 0).unwrap(),
         transaction(&a_transaction(), 0).unwrap(),
         aggregate(&an_aggregate()).unwrap(),
         anomaly(&an_anomaly(), 0).unwrap(),

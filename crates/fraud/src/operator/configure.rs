@@ -1,5 +1,7 @@
 //! The rules of a policy, and what becomes of the state as it changes.
 
+use std::sync::Arc;
+
 use millrace_engine::keyed::Slot as _;
 
 use super::DetectOperator;
@@ -7,6 +9,7 @@ use crate::event_time::EventTime;
 use crate::policy::DetectPolicy;
 use crate::profile::Place;
 use crate::recent::{RecentPool, Run};
+use crate::rule_set::RuleSet;
 use crate::rules::amount_outlier::AmountOutlier;
 use crate::rules::impossible_travel::ImpossibleTravel;
 use crate::rules::velocity::Velocity;
@@ -81,6 +84,17 @@ impl DetectOperator {
             }
         }
         self.recent = pool;
+    }
+
+    /// Goes on with another rule set, or with none, which forgets what was kept for it.
+    pub(super) fn change_rule_set(&mut self, policy: &DetectPolicy) {
+        match (&mut self.rule_set, policy.version()) {
+            (Some(rule_set), Some(version)) => rule_set.change(version),
+            (rule_set, version) => {
+                let seed = self.seed;
+                *rule_set = version.map(|version| Box::new(RuleSet::new(Arc::clone(version), seed)));
+            }
+        }
     }
 
     pub(super) fn change_horizon(&mut self, horizon_ms: i64) {

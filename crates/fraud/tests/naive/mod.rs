@@ -14,7 +14,7 @@ use millrace_fraud::DetectSettings;
 /// What an anomaly must say.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Alert {
-    pub(crate) rule: &'static str,
+    pub(crate) rule: std::borrow::Cow<'static, str>,
     pub(crate) user: ShortId,
     pub(crate) transaction_ids: Vec<TransactionId>,
     pub(crate) event_time_ms: i64,
@@ -188,7 +188,7 @@ impl Oracle {
 
 fn alert(rule: &'static str, transaction: &Transaction, transaction_ids: Vec<TransactionId>) -> Alert {
     Alert {
-        rule,
+        rule: rule.into(),
         user: transaction.user_id,
         transaction_ids,
         event_time_ms: transaction.transaction_time_ms,

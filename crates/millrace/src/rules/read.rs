@@ -1,11 +1,11 @@
 //! Files of rules, read.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use millrace_rules::{Budget, LIBRARY, MAX_FILE_LEN, Problem, Rule, Version, parse_rules};
+use anyhow::bail;
+use millrace_detector::rule_files;
+use millrace_rules::{Budget, Problem, Rule, Version, parse_rules};
 
 /// A file of rules, with what came of it.
 pub(crate) struct RuleFile {
@@ -18,30 +18,19 @@ pub(crate) struct RuleFile {
 }
 
 impl RuleFile {
-    /// Reads files; those of the library where none is given.
+    /// Reads files, as [`rule_files::read`] does; those of the library where none is given.
     ///
     /// # Errors
     /// A file cannot be read, or is no text.
     pub(crate) fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Self>> {
-        if paths.is_empty() {
-            let of_library =
-                |(name, text): (&str, &str)| Self::of(format!("library/{name}"), text.to_owned());
-            return Ok(LIBRARY.into_iter().map(of_library).collect());
-        }
-        paths.iter().map(|path| Self::read(path)).collect()
-    }
-
-    fn read(path: &Path) -> anyhow::Result<Self> {
-        let name = path.display().to_string();
-        let length = fs::metadata(path).with_context(|| name.clone())?.len();
-        if length > MAX_FILE_LEN as u64 {
-            bail!("{name} has {length} bytes: a file of rules has at most {MAX_FILE_LEN}");
-        }
-        let bytes = fs::read(path).with_context(|| name.clone())?;
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(Self::of(name, text)),
-            Err(_) => bail!("{name} is not UTF-8: a file of rules is YAML in UTF-8"),
-        }
+        let files = match paths {
+            [] => rule_files::library(),
+            paths => rule_files::read(paths)?,
+        };
+        Ok(files
+            .into_iter()
+            .map(|file| Self::of(file.name, file.text))
+            .collect())
     }
 
     fn of(name: String, text: String) -> Self {
@@ -83,6 +72,8 @@ pub(crate) fn load(paths: &[PathBuf]) -> anyhow::Result<Arc<Version>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn put(folder: &tempfile::TempDir, name: &str, content: &[u8]) -> PathBuf {

@@ -1,6 +1,6 @@
 //! What features are worth for the record that is judged.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::record::Record;
 use super::table::Table;
@@ -48,9 +48,37 @@ pub(super) struct Scratch {
     pub(super) newest_ms: Vec<i64>,
     /// By table: where the entity is.
     pub(super) entered: Vec<usize>,
-    /// By feature: its value, and the record that it was computed for.
-    values: Vec<Cell<(u64, f64)>>,
+    /// By feature.
+    values: Vec<Computed>,
     record: u64,
+}
+
+/// A feature's value, and the record that it was computed for: 0 for none. Atomic only so that an
+/// evaluator may be looked at from several threads; one alone works with it.
+#[derive(Debug, Default)]
+struct Computed {
+    record: AtomicU64,
+    value: AtomicU64,
+}
+
+/// A copy computes anew.
+impl Clone for Computed {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Computed {
+    #[inline]
+    fn of(&self, record: u64) -> Option<f64> {
+        (self.record.load(Relaxed) == record).then(|| f64::from_bits(self.value.load(Relaxed)))
+    }
+
+    #[inline]
+    fn set(&self, record: u64, value: f64) {
+        self.value.store(value.to_bits(), Relaxed);
+        self.record.store(record, Relaxed);
+    }
 }
 
 impl Scratch {
@@ -59,7 +87,7 @@ impl Scratch {
             before: vec![Before::NONE; plan.measures.len()],
             newest_ms: vec![0; plan.entities.len()],
             entered: vec![usize::MAX; plan.entities.len()],
-            values: vec![Cell::new((0, 0.0)); plan.slots.len()],
+            values: vec![Computed::default(); plan.slots.len()],
             record: 0,
         }
     }
@@ -201,14 +229,13 @@ impl Inputs for View<'_> {
 
     #[inline]
     fn feature(&self, slot: u16) -> f64 {
-        let cell = &self.scratch.values[usize::from(slot)];
-        let (record, value) = cell.get();
-        if record == self.scratch.record {
-            return value;
-        }
-        let value = self.compute(slot);
-        cell.set((self.scratch.record, value));
-        value
+        let computed = &self.scratch.values[usize::from(slot)];
+        let record = self.scratch.record;
+        computed.of(record).unwrap_or_else(|| {
+            let value = self.compute(slot);
+            computed.set(record, value);
+            value
+        })
     }
 
     fn last(&self, slot: u16) -> Option<u128> {

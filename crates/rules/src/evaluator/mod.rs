@@ -15,6 +15,7 @@ use millrace_domain::{Severity, Transaction};
 pub use self::evidence::{Evidence, Unit};
 use self::feature::{Before, Scratch};
 use self::record::{Cities, Record};
+pub use self::snapshot::FrozenEvaluator;
 use self::table::Table;
 use crate::catalogue::Entity;
 use crate::file::Mode;
@@ -59,6 +60,7 @@ pub struct Evaluator {
     cities: Cities,
     watermark_ms: i64,
     tallies: Vec<Tally>,
+    seed: usize,
 }
 
 impl Evaluator {
@@ -79,6 +81,7 @@ impl Evaluator {
             watermark_ms: i64::MIN,
             tallies: vec![Tally::default(); version.rules().len()],
             version,
+            seed,
         }
     }
 

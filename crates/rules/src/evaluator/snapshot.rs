@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::table::Kept;
+use super::table::{FrozenKept, Kept, Table};
 use super::{Evaluator, Version};
 use crate::catalogue::Entity;
 use crate::plan::{Keeps, Measure};
@@ -20,30 +20,128 @@ struct Written {
     local: Option<usize>,
 }
 
-impl Evaluator {
-    /// Appends the state: the same bytes for the same records, whatever the seed.
-    pub fn encode(&self, bytes: &mut Vec<u8>) {
-        let mut writer = Writer(bytes);
+/// An evaluator's state as it was at one moment, whatever is processed afterwards.
+#[derive(Debug)]
+pub struct FrozenEvaluator {
+    version: Arc<Version>,
+    watermark_ms: i64,
+    tables: Vec<FrozenTable>,
+}
+
+#[derive(Debug)]
+struct FrozenTable {
+    entity: Entity,
+    forgotten_before_ms: i64,
+    kept: FrozenKept,
+}
+
+impl FrozenEvaluator {
+    /// Gives the state to `put` in parts: the same bytes for the same records, whatever the seed.
+    pub fn write(self, mut put: impl FnMut(&[u8])) {
         let plan = self.version.plan();
+        let mut part = Vec::new();
+        let mut writer = Writer(&mut part);
         writer.u8(FORMAT);
         writer.i64(self.watermark_ms);
         writer.len(self.tables.len());
         for table in &self.tables {
+            let mut writer = Writer(&mut part);
             writer.u8(table.entity as u8);
-            writer.len(table.keeps().len());
+            writer.len(plan.of(table.entity).count());
             for measure in plan.of(table.entity) {
                 writer.u8(measure.keeps as u8);
                 writer.i64(measure.longest_ms);
                 writer.text(&measure.text);
             }
-            let sorted = table.sorted(self.watermark_ms);
+            let live = table
+                .kept
+                .iter()
+                .filter(|kept| kept.is_live(table.forgotten_before_ms));
+            let mut sorted: Vec<_> = live.collect();
+            sorted.sort_unstable_by_key(|kept| kept.key);
             writer.len(sorted.len());
             for kept in sorted {
+                put(&part);
+                part.clear();
+                let mut writer = Writer(&mut part);
                 kept.key.iter().for_each(|word| writer.u64(*word));
                 writer.i64(kept.newest_ms);
                 kept.states.iter().for_each(|state| state.write(&mut writer));
             }
         }
+        put(&part);
+    }
+}
+
+impl Evaluator {
+    /// The state of this moment, to be written by another thread while records go on. It copies
+    /// nothing that is in proportion to the state.
+    pub fn freeze(&mut self) -> FrozenEvaluator {
+        let watermark_ms = self.watermark_ms;
+        let freeze = |table: &mut Table| FrozenTable {
+            entity: table.entity,
+            forgotten_before_ms: table.forgotten_before_ms(watermark_ms),
+            kept: table.freeze(),
+        };
+        FrozenEvaluator {
+            version: Arc::clone(&self.version),
+            watermark_ms,
+            tables: self.tables.iter_mut().map(freeze).collect(),
+        }
+    }
+
+    /// Appends the state: as [`FrozenEvaluator::write`].
+    pub fn encode(&mut self, bytes: &mut Vec<u8>) {
+        self.freeze().write(|part| bytes.extend_from_slice(part));
+    }
+
+    /// Goes on with another version, and says which measures it begins anew. It takes over the
+    /// states of the measures that both have, with windows no longer than before, and every
+    /// entity's highest event time.
+    pub fn change(&mut self, version: Arc<Version>) -> Vec<String> {
+        if version.hash() == self.version.hash() {
+            return Vec::new();
+        }
+        let mut next = Self::new(Arc::clone(&version), self.seed);
+        next.watermark_ms = self.watermark_ms;
+        let mut anew = Vec::new();
+        for table in &mut next.tables {
+            let wanted: Vec<_> = version.plan().of(table.entity).collect();
+            let found = |measure: &&Measure| self.version.plan().find(measure).map(|found| found.local);
+            let from: Vec<_> = wanted.iter().map(found).collect();
+            let lacking = wanted.iter().zip(&from).filter(|(_, from)| from.is_none());
+            anew.extend(lacking.map(|(measure, _)| measure.text.clone()));
+            let Some(before) = self
+                .tables
+                .iter_mut()
+                .find(|before| before.entity == table.entity)
+            else {
+                continue;
+            };
+            before.take_live(self.watermark_ms, |kept| {
+                let taken = from.iter().zip(&wanted).map(|(from, measure)| {
+                    let fresh = State::new(measure.keeps);
+                    from.map_or(fresh.clone(), |local| {
+                        std::mem::replace(&mut kept.states[local], fresh)
+                    })
+                });
+                table.insert(Kept {
+                    key: kept.key,
+                    newest_ms: kept.newest_ms,
+                    states: taken.collect(),
+                });
+            });
+        }
+        for (rule, tally) in version.rules().iter().zip(&mut next.tallies) {
+            let before = self
+                .version
+                .rules()
+                .iter()
+                .position(|before| before.name() == rule.name());
+            *tally = before.map_or(*tally, |before| self.tallies[before]);
+        }
+        *self = next;
+        anew
     }
 
     /// An evaluator of `version` with the state of an evaluator of this or another version, and the
@@ -103,6 +201,9 @@ impl Evaluator {
                 }
             }
             if let Some(table) = table {
+                if self.tables[table].has(&key) {
+                    return Err(StateError::Impossible("entity, a second time"));
+                }
                 self.tables[table].insert(Kept {
                     key,
                     newest_ms,

@@ -10,6 +10,16 @@ pub fn policy_to_text(policy: &impl Serialize) -> String {
     serde_json::to_string(policy).unwrap_or_default()
 }
 
+/// A policy for a message, which may have whole files in it: its beginning, and how long it is.
+pub(crate) fn brief(policy: &str) -> std::borrow::Cow<'_, str> {
+    const MOST: usize = 2_000;
+    if policy.len() <= MOST {
+        return policy.into();
+    }
+    let end = policy.floor_char_boundary(MOST);
+    format!("{}… ({} bytes)", &policy[..end], policy.len()).into()
+}
+
 /// The policy that was written so.
 ///
 /// # Errors

@@ -314,8 +314,9 @@ impl<J: Job> Restorer<J> {
         let mut task = match policy_at(records, plan.start) {
             Some(policy) => self.job.task_under(partition, policy).map_err(|reason| {
                 Trouble::Stop(WorkerError::Topic(format!(
-                    "partition {partition} of {} cannot be replayed: {policy} is no policy of this job: {reason}",
-                    self.topic
+                    "partition {partition} of {} cannot be replayed: {} is no policy of this job: {reason}",
+                    self.topic,
+                    crate::processor::brief(policy)
                 )))
             })?,
             None => self.job.task(partition),

@@ -18,7 +18,7 @@ pub use earliest::EarliestTime;
 pub use emit::Emit;
 pub use gateway::{Gateway, KeyHash, KeyHashError};
 pub use producer::{Format, Producer};
-pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, Rules, VelocityRule};
+pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, RuleBudget, Rules, VelocityRule};
 pub use sink::{ElasticSink, Snapshots};
 pub use telemetry::{LogFormat, Telemetry};
 pub use worker::{Aggregator, Detector, EventTime, LostPosition, MisplacedRecords, Rekey, Worker};

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
+    /// Files of rules, or directories of them, or what is shipped: `library/velocity.yml`.
+    pub files: Vec<String>,
     /// Too many or too much in a short time.
     pub velocity: VelocityRule,
     /// An amount far from the user's habit.
@@ -14,6 +16,25 @@ pub struct Rules {
     pub impossible_travel: ImpossibleTravelRule,
     /// The same transaction id with another payload.
     pub replay: ReplayRule,
+}
+
+/// What the rules of files may cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RuleBudget {
+    /// Bytes of a user with ten transactions a day; 0 for any.
+    pub bytes: u64,
+    /// Nanoseconds of a record; 0 for any.
+    pub ns: u64,
+}
+
+impl Default for RuleBudget {
+    fn default() -> Self {
+        Self {
+            bytes: 16_384,
+            ns: 10_000,
+        }
+    }
 }
 
 /// Velocity: count and sum per user over a sliding span of event time.

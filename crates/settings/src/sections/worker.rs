@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::earliest::EarliestTime;
 use super::emit::Emit;
 use super::producer::Format;
-use super::rules::Rules;
+use super::rules::{RuleBudget, Rules};
 use crate::redact::redacted_debug;
 
 /// What to do with a partition of which the log no longer has what a recovery needs.
@@ -161,6 +161,8 @@ pub struct Detector {
     pub worker: Worker,
     /// The rules.
     pub rules: Rules,
+    /// What the rules of files may cost.
+    pub budget: RuleBudget,
 }
 
 impl Default for Detector {
@@ -172,6 +174,7 @@ impl Default for Detector {
             event_time: EventTime::default(),
             worker: Worker::default(),
             rules: Rules::default(),
+            budget: RuleBudget::default(),
         }
     }
 }

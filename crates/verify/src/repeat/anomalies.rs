@@ -114,6 +114,10 @@ mod tests {
             figures: Vec::new(),
             event_time_ms: 0,
             detection_time_ms: 0,
+            rule_set_version: None,
+            rule_revision: None,
+            reason: None,
+            reason_codes: Vec::new(),
         }
     }
 

@@ -53,7 +53,7 @@ fn agrees(text: &str, steps: &[stream::Step], restores: &[bool]) -> Result<u64, 
         if *restore {
             let (mut bytes, mut again) = (Vec::new(), Vec::new());
             evaluator.encode(&mut bytes);
-            let (restored, anew) = Evaluator::decode(Arc::clone(&version), 8, &bytes).unwrap();
+            let (mut restored, anew) = Evaluator::decode(Arc::clone(&version), 8, &bytes).unwrap();
             prop_assert!(anew.is_empty(), "{:?}", anew);
             restored.encode(&mut again);
             prop_assert_eq!(&bytes, &again);
@@ -73,6 +73,45 @@ proptest! {
         restores in prop::collection::vec(prop::bool::weighted(0.05), 1..40),
     ) {
         agrees(&text, &steps, &restores)?;
+    }
+
+    /// A state that was frozen stays as it was, whatever is processed before it is written; and a
+    /// change of version in place gives what the other version reads from the state's bytes.
+    #[test]
+    fn a_frozen_state_stays_and_a_change_in_place_is_one_of_its_bytes(
+        (one, other) in (rules::file(), rules::file()),
+        steps in stream::stream(120),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let (one, other) = (version(&one), version(&other));
+        let transactions = stream::transactions(&steps);
+        let (before, after) = transactions.split_at(at.index(transactions.len() + 1));
+        let mut evaluator = Evaluator::new(one, 7);
+        for transaction in before {
+            evaluator.advance(transaction.transaction_time_ms - 90_000_000);
+            evaluator.process(transaction, &mut Vec::new());
+        }
+        let (mut bytes, mut late) = (Vec::new(), Vec::new());
+        evaluator.encode(&mut bytes);
+        let frozen = evaluator.freeze();
+        let mut changed = evaluator.clone();
+        let anew_in_place = changed.change(Arc::clone(&other));
+        let (mut read, anew) = Evaluator::decode(other, 9, &bytes).unwrap();
+        let sorted = |mut texts: Vec<String>| { texts.sort(); texts };
+        prop_assert_eq!(sorted(anew_in_place), sorted(anew));
+        for transaction in after {
+            evaluator.process(transaction, &mut Vec::new());
+            let (mut of_changed, mut of_read) = (Vec::new(), Vec::new());
+            changed.process(transaction, &mut of_changed);
+            read.process(transaction, &mut of_read);
+            prop_assert_eq!(of_changed, of_read);
+        }
+        frozen.write(|part| late.extend_from_slice(part));
+        prop_assert_eq!(late, bytes);
+        let (mut of_changed, mut of_read) = (Vec::new(), Vec::new());
+        changed.encode(&mut of_changed);
+        read.encode(&mut of_read);
+        prop_assert_eq!(of_changed, of_read);
     }
 
     /// The same rules in another order, and written otherwise, are the same version.

@@ -7,6 +7,7 @@ use crate::Task;
 use crate::control::{ControlRecord, Directive};
 use crate::failure::Failure;
 use crate::outbox::ReplayOutbox;
+use crate::processor::brief;
 
 impl<T: Task> Active<T> {
     /// Whether it is live, and its policy is not known yet to be the job's and to be written.
@@ -67,8 +68,8 @@ impl<T: Task> Active<T> {
         tracing::info!(
             partition = self.number,
             offset = self.next,
-            before,
-            policy,
+            before = before.as_deref().map(brief).as_deref(),
+            policy = &*brief(&policy),
             "policy set"
         );
         let record = ControlRecord::Configure {

@@ -1,0 +1,219 @@
+//! Rules as data: the version of a policy's files, and its part of an operator.
+
+use std::sync::Arc;
+
+use millrace_domain::{Anomaly, EntityType, Evidence, RuleOrigin, Transaction};
+use millrace_engine::{HashSeed, RestoreError};
+use millrace_rules::{Budget, Evaluator, Fired, FrozenEvaluator, Unit, Version, parse_rules};
+use thiserror::Error;
+
+use crate::rules::{amount_outlier, impossible_travel, replay, velocity};
+use crate::settings::{RuleFile, RuleSettings};
+
+/// The most bytes of a rule set's files together. A change of policy is one record of the control
+/// topic with the policy before and after it, which has to fit into a megabyte.
+pub const MAX_RULE_SET_LEN: usize = 256 * 1024;
+
+/// Why files are no rule set of the detector.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RuleSetError {
+    /// More bytes than [`MAX_RULE_SET_LEN`].
+    #[error("the files of rules have {0} bytes together: at most {MAX_RULE_SET_LEN}")]
+    TooLong(usize),
+    /// What is wrong, each with file, line and column.
+    #[error("the rules are wrong:\n{}", .0.join("\n"))]
+    Wrong(Vec<String>),
+    /// They are no version: two of one name, or too many features.
+    #[error(transparent)]
+    NoVersion(#[from] millrace_rules::VersionError),
+    /// A built-in rule that runs has the name, and an anomaly's id is made of it.
+    #[error(
+        "the rule `{0}` has the name of a built-in rule: rename it, or set \
+         detector.rules.{0}.enabled: false"
+    )]
+    BuiltIn(String),
+    /// A feature of an entity whose transactions are not all in one partition.
+    #[error(
+        "the rule `{rule}` asks for {feature}, which looks at transactions of many users: the detector sees \
+         those of one partition's users alone, and cannot judge by it. `millrace detect` over files can"
+    )]
+    Elsewhere {
+        /// The rule.
+        rule: String,
+        /// The feature, as the language has it.
+        feature: String,
+    },
+}
+
+/// The version of files; `None` of no files. Whoever takes them from a user checks what they cost.
+pub(crate) fn version(
+    files: &[RuleFile],
+    built_in: &RuleSettings,
+) -> Result<Option<Arc<Version>>, RuleSetError> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let length = files.iter().map(|file| file.name.len() + file.text.len()).sum();
+    if length > MAX_RULE_SET_LEN {
+        return Err(RuleSetError::TooLong(length));
+    }
+    let (mut rules, mut wrong) = (Vec::new(), Vec::new());
+    for file in files {
+        match parse_rules(&file.text) {
+            Ok(found) => rules.extend(found),
+            Err(problems) => {
+                wrong.extend(
+                    problems
+                        .iter()
+                        .map(|problem| problem.line(&file.name, &file.text)),
+                );
+            }
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(RuleSetError::Wrong(wrong));
+    }
+    let version = Version::new(rules, &Budget::UNLIMITED)?;
+    let taken = [
+        (velocity::NAME, built_in.velocity.is_some()),
+        (amount_outlier::NAME, built_in.amount_outlier.is_some()),
+        (impossible_travel::NAME, built_in.impossible_travel.is_some()),
+        (replay::NAME, built_in.replay),
+    ];
+    for (name, is_enabled) in taken {
+        if is_enabled && version.rules().iter().any(|rule| rule.name() == name) {
+            return Err(RuleSetError::BuiltIn(name.to_owned()));
+        }
+    }
+    match version.feature_elsewhere() {
+        Some((rule, feature)) => Err(RuleSetError::Elsewhere { rule, feature }),
+        None => Ok(Some(Arc::new(version))),
+    }
+}
+
+/// A rule set over one partition.
+#[derive(Debug, Clone)]
+pub(crate) struct RuleSet {
+    evaluator: Evaluator,
+    /// By rule: what its anomalies say of it.
+    origins: Vec<Arc<RuleOrigin>>,
+    /// Reused from record to record.
+    fired: Vec<Fired>,
+}
+
+impl RuleSet {
+    /// Before the first record.
+    pub(crate) fn new(version: Arc<Version>, seed: HashSeed) -> Self {
+        Self::of(Evaluator::new(version, table_seed(seed)))
+    }
+
+    fn of(evaluator: Evaluator) -> Self {
+        Self {
+            origins: origins(evaluator.version()),
+            evaluator,
+            fired: Vec::new(),
+        }
+    }
+
+    /// Learns an accepted transaction, and judges it.
+    pub(crate) fn judge(
+        &mut self,
+        transaction: &Transaction,
+        watermark_ms: Option<i64>,
+        outputs: &mut Vec<Anomaly>,
+    ) {
+        self.advance(watermark_ms);
+        self.fired.clear();
+        self.evaluator.process(transaction, &mut self.fired);
+        let told = self.fired.iter().filter(|fired| fired.alerts);
+        outputs.extend(told.map(|fired| self.anomaly(transaction, fired)));
+    }
+
+    pub(crate) fn advance(&mut self, watermark_ms: Option<i64>) {
+        if let Some(watermark_ms) = watermark_ms {
+            self.evaluator.advance(watermark_ms);
+        }
+    }
+
+    /// What a rule of the set says of the transaction that was processed last.
+    #[cold]
+    fn anomaly(&self, transaction: &Transaction, fired: &Fired) -> Anomaly {
+        let rule = &self.evaluator.version().rules()[fired.rule];
+        let evidence = self.evaluator.evidence(transaction, fired.rule);
+        let figure = |found: millrace_rules::Evidence<'_>| {
+            let name = match found.unit {
+                Unit::None => found.feature.to_owned(),
+                Unit::Money(currency) => format!("{} {currency}", found.feature),
+                Unit::Seconds => format!("{} s", found.feature),
+            };
+            Some((name.into(), found.value?))
+        };
+        let mut figures: Vec<_> = evidence.into_iter().filter_map(figure).collect();
+        figures
+            .sort_unstable_by(|(one, _): &(std::borrow::Cow<'static, str>, f64), (other, _)| one.cmp(other));
+        let (user, id) = (transaction.user_id, transaction.transaction_id);
+        Anomaly {
+            id: Anomaly::id_of(rule.name(), &user, &id),
+            rule: rule.name().to_owned().into(),
+            entity_type: EntityType::User,
+            entity: user,
+            severity: fired.severity,
+            score: fired.score.unwrap_or(1.0),
+            evidence: Evidence {
+                transaction_ids: vec![id],
+                figures,
+            },
+            event_time_ms: transaction.transaction_time_ms,
+            origin: Some(Arc::clone(&self.origins[fired.rule])),
+        }
+    }
+
+    /// Goes on with another version: what both keep stays.
+    pub(crate) fn change(&mut self, version: &Arc<Version>) {
+        self.evaluator.change(Arc::clone(version));
+        self.origins = origins(self.evaluator.version());
+    }
+
+    pub(crate) fn evaluator(&self) -> &Evaluator {
+        &self.evaluator
+    }
+
+    pub(crate) fn freeze(&mut self) -> FrozenEvaluator {
+        self.evaluator.freeze()
+    }
+
+    /// The rule set of a state's last bytes, which begin at `at`.
+    pub(crate) fn restore(
+        version: Arc<Version>,
+        seed: HashSeed,
+        (bytes, at): (&[u8], usize),
+    ) -> Result<Self, RestoreError> {
+        let invalid = |what| RestoreError::Invalid { what, at };
+        let (evaluator, anew) = Evaluator::decode(version, table_seed(seed), bytes)
+            .map_err(|_| invalid("state of the rule set"))?;
+        // They are of the same version: what is not there was named otherwise by another release.
+        if !anew.is_empty() {
+            return Err(invalid("set of states for its rule set"));
+        }
+        Ok(Self::of(evaluator))
+    }
+}
+
+fn table_seed(seed: HashSeed) -> usize {
+    seed.hash_words((0, 0)) as usize
+}
+
+fn origins(version: &Version) -> Vec<Arc<RuleOrigin>> {
+    let rule_set_version = version.hash().to_string();
+    let origin = |rule: &millrace_rules::Rule| RuleOrigin {
+        rule_set_version: rule_set_version.clone(),
+        revision: rule.revision().to_string(),
+        reason: rule.reason().to_owned(),
+        reason_codes: vec![rule.name().to_owned()],
+    };
+    version
+        .rules()
+        .iter()
+        .map(|rule| Arc::new(origin(rule)))
+        .collect()
+}
