@@ -15,10 +15,10 @@ use axum::{Json, Router};
 use common::sample;
 use millrace_codec::registry::WriterSchema;
 use millrace_codec::{
-    ReadError, Registry, RegistryConfig, RegistryError, SchemaFetcher, TransactionReader, framing, json,
-    transaction,
+    AnomalyReader, ReadError, Registry, RegistryConfig, RegistryError, SchemaFetcher, TransactionReader,
+    anomaly, framing, json, transaction,
 };
-use millrace_domain::{Transaction, schema};
+use millrace_domain::{Anomaly, EntityType, Evidence, Severity, Transaction, schema};
 
 const OURS: u32 = 1;
 const EVOLVED: u32 = 2;
@@ -154,6 +154,39 @@ fn a_schema_that_was_told_is_never_asked_for() {
         1,
         "what did not fit was not taken"
     );
+}
+
+/// Anomalies of before rule sets are on the topic for as long as it is kept.
+#[test]
+fn an_anomaly_of_before_rule_sets_is_one_of_a_built_in_rule() {
+    let mut before: serde_json::Value = serde_json::from_str(schema::ANOMALY).unwrap();
+    before["fields"].as_array_mut().unwrap().truncate(9);
+    let (config, _) = serve();
+    let reader = AnomalyReader::new(SchemaFetcher::new(config))
+        .with_own_schema_id(7)
+        .with_schema(8, &WriterSchema::avro(&before.to_string()));
+    let found = Anomaly {
+        id: "0f8fad5b-d9cb-569f-a165-70867728950e".parse().unwrap(),
+        rule: "velocity".into(),
+        entity_type: EntityType::User,
+        entity: sample().user_id,
+        severity: Severity::High,
+        score: 0.75,
+        evidence: Evidence {
+            transaction_ids: vec![sample().transaction_id],
+            figures: vec![("span_s".into(), 60.0)],
+        },
+        event_time_ms: 1_760_000_000_000,
+        origin: None,
+    };
+    let (mut now, mut then) = (Vec::new(), Vec::new());
+    anomaly::encode_framed(7, &found, 5, &mut now);
+    anomaly::encode_framed(8, &found, 5, &mut then);
+    // The four new fields are the last four bytes.
+    then.truncate(then.len() - 4);
+    let read = reader.read(&then).unwrap();
+    assert_eq!(read, reader.read(&now).unwrap());
+    assert_eq!((read.rule_set_version, read.reason_codes.len()), (None, 0));
 }
 
 #[test]
