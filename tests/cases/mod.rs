@@ -62,6 +62,7 @@ macro_rules! case {
 pub(crate) const TOO_LONG_FOR_CI: [&str; 1] = ["faults::too_few_replicas_are_waited_for"];
 
 /// Every test with its name, and whether it runs alone.
+#[allow(clippy::too_many_lines, reason = "a row a test")]
 pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
     vec![
         case!(registry::registers_once),

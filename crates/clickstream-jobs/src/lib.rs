@@ -1,7 +1,7 @@
 //! Page views for each page and window in two stages, and sessions of users: exactly once.
 //!
 //! Both are the generic jobs of [`millrace_runtime`], over the operators of
-//! [`millrace_clickstream`]; [`records`] says how their records are read and written.
+//! [`millrace_clickstream`]; `records` says how their records are read and written.
 
 #![forbid(unsafe_code)]
 

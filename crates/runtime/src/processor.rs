@@ -1,4 +1,4 @@
-//! From a pure operator to a job: whoever has a [`Processor`] has a [`Job`].
+//! From a pure operator to a job: whoever has a [`Processor`] has a [`Job`](crate::Job).
 //!
 //! Of a job, only what is its own is written by hand: its operator and policy, how its input is
 //! read, and what its outputs are as records. The rest is here, once: bounds on times and places of
