@@ -170,7 +170,7 @@ impl RuleSet {
 
     /// Goes on with another version: what both keep stays.
     pub(crate) fn change(&mut self, version: &Arc<Version>) {
-        self.evaluator.change(Arc::clone(version));
+        self.evaluator.change(version);
         self.origins = origins(self.evaluator.version());
     }
 

@@ -165,7 +165,7 @@ proptest! {
         for (at, transaction) in transactions.iter().enumerate() {
             if at == changes_at {
                 operator_now.configure(&second, &mut Vec::new());
-                offline.evaluator.change(Arc::clone(second.version().unwrap()));
+                offline.evaluator.change(second.version().unwrap());
             }
             let (mut outputs, mut alone) = (Vec::new(), Vec::new());
             let disposition = operator_now.process(transaction, &mut outputs);

@@ -116,10 +116,8 @@ impl Version {
     /// user's are; `None` where every feature is computed there.
     #[must_use]
     pub fn feature_elsewhere(&self) -> Option<(String, String)> {
-        let slots = self.plan.slots.iter();
-        let slot = slots
-            .filter(|slot| !self.plan.measures[slot.measure].entity.is_with_user())
-            .next()?;
+        let mut slots = self.plan.slots.iter();
+        let slot = slots.find(|slot| !self.plan.measures[slot.measure].entity.is_with_user())?;
         let text = slot.text.as_str();
         let asks = |rule: &&Rule| {
             let mut is_asked = false;

@@ -98,11 +98,11 @@ impl Evaluator {
     /// Goes on with another version, and says which measures it begins anew. It takes over the
     /// states of the measures that both have, with windows no longer than before, and every
     /// entity's highest event time.
-    pub fn change(&mut self, version: Arc<Version>) -> Vec<String> {
+    pub fn change(&mut self, version: &Arc<Version>) -> Vec<String> {
         if version.hash() == self.version.hash() {
             return Vec::new();
         }
-        let mut next = Self::new(Arc::clone(&version), self.seed);
+        let mut next = Self::new(Arc::clone(version), self.seed);
         next.watermark_ms = self.watermark_ms;
         let mut anew = Vec::new();
         for table in &mut next.tables {

@@ -95,7 +95,7 @@ proptest! {
         evaluator.encode(&mut bytes);
         let frozen = evaluator.freeze();
         let mut changed = evaluator.clone();
-        let anew_in_place = changed.change(Arc::clone(&other));
+        let anew_in_place = changed.change(&other);
         let (mut read, anew) = Evaluator::decode(other, 9, &bytes).unwrap();
         let sorted = |mut texts: Vec<String>| { texts.sort(); texts };
         prop_assert_eq!(sorted(anew_in_place), sorted(anew));
