@@ -23,14 +23,14 @@ const ORDER: &[&[&str]] = &[
     &["millrace-service"],
     &["millrace-runtime", "millrace-sink", "millrace-publisher"],
     &["millrace-kafka", "millrace-telemetry", "millrace-incidents"],
-    &["millrace-settings", "millrace-rules"],
+    &["millrace-settings"],
     &[
         "millrace-catalog",
         "millrace-codec",
         "millrace-fraud",
         "millrace-stack",
     ],
-    &["millrace-payments", "millrace-clickstream"],
+    &["millrace-payments", "millrace-clickstream", "millrace-rules"],
     &["millrace-engine", "millrace-domain"],
     &[
         "millrace-contract",
