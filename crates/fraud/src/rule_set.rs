@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_domain::{Anomaly, EntityType, Evidence, RuleOrigin, Transaction};
 use millrace_engine::{HashSeed, RestoreError};
-use millrace_rules::{Budget, Evaluator, Fired, FrozenEvaluator, Unit, Version, parse_rules};
+use millrace_rules::{Budget, Evaluator, Fired, FrozenEvaluator, Version, parse_rules};
 use thiserror::Error;
 
 use crate::rules::{amount_outlier, impossible_travel, replay, velocity};
@@ -141,10 +141,9 @@ impl RuleSet {
         let rule = &self.evaluator.version().rules()[fired.rule];
         let evidence = self.evaluator.evidence(transaction, fired.rule);
         let figure = |found: millrace_rules::Evidence<'_>| {
-            let name = match found.unit {
-                Unit::None => found.feature.to_owned(),
-                Unit::Money(currency) => format!("{} {currency}", found.feature),
-                Unit::Seconds => format!("{} s", found.feature),
+            let name = match found.unit.text() {
+                None => found.feature.to_owned(),
+                Some(unit) => format!("{} {unit}", found.feature),
             };
             Some((name.into(), found.value?))
         };

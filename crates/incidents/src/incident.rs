@@ -87,8 +87,8 @@ impl Incident {
         incident
     }
 
-    /// Takes an alert in. Returns whether its merchant is new among those that are named.
-    pub(crate) fn join(&mut self, typology: &Typology, alert: &Alert<'_>) -> bool {
+    /// Takes an alert in.
+    pub(crate) fn join(&mut self, typology: &Typology, alert: &Alert<'_>) {
         debug_assert!(
             !matches!(self.state, State::Closed(_)),
             "a closed one takes nothing in"
@@ -109,18 +109,17 @@ impl Incident {
         // Added up anew, in one order: which rule fired first makes no other sum.
         let weights = self.rules.keys().filter_map(|rule| typology.rules.get(&**rule));
         self.score = weights.sum();
-        // Ten thousandths of a weight's rounding keep no sum of weights below a threshold that it
-        // equals.
+        // By a rounding, weights may add up to less than a threshold that they equal.
         if self.state == State::Growing && self.score >= typology.threshold * (1.0 - 1e-9) {
             self.state = State::Open;
         }
         if self.transactions.newest() == Some(&alert.transaction) {
-            return false;
+            return;
         }
         self.transactions.push(alert.transaction);
         let sum = self.money.entry(alert.currency).or_insert(Sum::ZERO);
         *sum = Sum::from_units(sum.units() + i128::from(alert.amount_units));
-        self.merchants.insert(alert.merchant, MOST_MERCHANTS)
+        self.merchants.insert(alert.merchant, MOST_MERCHANTS);
     }
 
     /// Ends it.

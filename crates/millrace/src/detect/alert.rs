@@ -1,7 +1,7 @@
 //! An alert as it is written.
 
 use millrace_domain::Transaction;
-use millrace_rules::{Evaluator, Evidence, Fired, Unit};
+use millrace_rules::{Evaluator, Evidence, Fired};
 use serde::Serialize;
 
 use super::time_text;
@@ -75,11 +75,7 @@ impl<'a> From<Evidence<'a>> for Feature<'a> {
         Self {
             feature: evidence.feature,
             value: evidence.value,
-            unit: match evidence.unit {
-                Unit::None => None,
-                Unit::Money(currency) => Some(currency.to_string()),
-                Unit::Seconds => Some("s".to_owned()),
-            },
+            unit: evidence.unit.text(),
         }
     }
 }

@@ -29,6 +29,18 @@ pub enum Unit {
     Seconds,
 }
 
+impl Unit {
+    /// As it stands behind a value: a currency, or `s`; `None` of what has no unit.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Money(currency) => Some(currency.to_string()),
+            Self::Seconds => Some("s".to_owned()),
+        }
+    }
+}
+
 impl Evaluator {
     /// The features of a rule as they are for `transaction`, which must be the last one that was
     /// processed, each after those within it. Features that are texts, places or instants are left

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use millrace_domain::{ShortId, Transaction};
-use millrace_rules::{Fired, Version};
+use millrace_rules::{Fired, MeaningHash, Version};
+use serde::Serialize;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -38,17 +39,33 @@ pub(super) struct Said {
 }
 
 /// What became of a rule's alerts. A rule is known by its name.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct RuleChange {
-    pub(super) name: String,
-    /// The hashes of what it means: `None` where that side has no such rule.
-    pub(super) revisions: [Option<String>; 2],
+    pub(super) rule: String,
+    /// What became of its meaning: new, gone, changed or same.
+    pub(super) change: &'static str,
     pub(super) before: u64,
     pub(super) now: u64,
     pub(super) added: u64,
     pub(super) removed: u64,
     pub(super) severity_changed: u64,
     pub(super) score_changed: u64,
+}
+
+impl RuleChange {
+    /// Before the first transaction.
+    fn new((rule, revisions): (&str, [Option<MeaningHash>; 2])) -> Self {
+        Self {
+            rule: rule.to_owned(),
+            change: match revisions {
+                [None, _] => "new",
+                [_, None] => "gone",
+                [before, now] if before == now => "same",
+                _ => "changed",
+            },
+            ..Self::default()
+        }
+    }
 }
 
 /// Compares, transaction by transaction.
@@ -68,12 +85,11 @@ pub(super) struct Comparison {
 impl Comparison {
     /// Before the first transaction.
     pub(super) fn new(before: &Version, now: &Version) -> Self {
-        let mut by_name: BTreeMap<&str, RuleChange> = BTreeMap::new();
+        // The hashes of what a rule means, by side.
+        let mut by_name: BTreeMap<&str, [Option<MeaningHash>; 2]> = BTreeMap::new();
         for (side, version) in [before, now].into_iter().enumerate() {
             for rule in version.rules() {
-                let change = by_name.entry(rule.name()).or_default();
-                rule.name().clone_into(&mut change.name);
-                change.revisions[side] = Some(rule.revision().to_string());
+                by_name.entry(rule.name()).or_default()[side] = Some(rule.revision());
             }
         }
         let places = [before, now].map(|version| {
@@ -83,7 +99,7 @@ impl Comparison {
             rules.filter_map(|rule| place(rule.name())).collect()
         });
         Self {
-            rules: by_name.into_values().collect(),
+            rules: by_name.into_iter().map(RuleChange::new).collect(),
             places,
             said: [Said::default(), Said::default()],
             transactions: 0,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use millrace_domain::Transaction;
-use millrace_rules::{Evaluator, Evidence, Fired, Unit};
+use millrace_rules::{Evaluator, Evidence, Fired};
 use serde::Serialize;
 
 use super::compare::Side;
@@ -123,11 +123,10 @@ impl Example {
 }
 
 fn feature(evidence: &Evidence<'_>) -> String {
-    let unit = match evidence.unit {
-        Unit::None => String::new(),
-        Unit::Money(currency) => format!(" {currency}"),
-        Unit::Seconds => " s".to_owned(),
-    };
+    let unit = evidence
+        .unit
+        .text()
+        .map_or_else(String::new, |unit| format!(" {unit}"));
     match evidence.value {
         Some(value) => {
             // Four decimals, and none where they say nothing.

@@ -37,7 +37,7 @@ pub(in crate::rules) struct Backtest {
     pub(super) users_added: usize,
     pub(super) users_removed: usize,
     pub(super) alerts_per_day: Option<u64>,
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<RuleChange>,
     pub(super) most_telling_added: Vec<Example>,
     pub(super) most_telling_removed: Vec<Example>,
     pub(super) labelled: Option<Labelled>,
@@ -66,19 +66,6 @@ pub(super) struct Outcome {
 pub(super) struct Day {
     pub(super) day: String,
     pub(super) alerts: u64,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Rule {
-    pub(super) rule: String,
-    /// What became of its meaning: new, gone, changed or same.
-    pub(super) change: &'static str,
-    pub(super) before: u64,
-    pub(super) now: u64,
-    pub(super) added: u64,
-    pub(super) removed: u64,
-    pub(super) severity_changed: u64,
-    pub(super) score_changed: u64,
 }
 
 /// Both measured by labels.
@@ -134,7 +121,7 @@ impl Backtest {
             users_added: said_now.users.difference(&said_before.users).count(),
             users_removed: said_before.users.difference(&said_now.users).count(),
             alerts_per_day,
-            rules: comparison.rules.iter().map(Rule::from).collect(),
+            rules: comparison.rules.clone(),
             most_telling_added: Vec::new(),
             most_telling_removed: Vec::new(),
             labelled: None,
@@ -171,27 +158,6 @@ impl Outcome {
             days_over: alerts_per_day.map(|most| said.days.values().filter(|&&alerts| alerts > most).count()),
             bytes_a_user: version.cost().bytes_a_user,
             ns_a_record: version.cost().ns_a_record,
-        }
-    }
-}
-
-impl From<&RuleChange> for Rule {
-    fn from(rule: &RuleChange) -> Self {
-        let [before, now] = &rule.revisions;
-        Self {
-            rule: rule.name.clone(),
-            change: match (before, now) {
-                (None, _) => "new",
-                (_, None) => "gone",
-                (before, now) if before == now => "same",
-                _ => "changed",
-            },
-            before: rule.before,
-            now: rule.now,
-            added: rule.added,
-            removed: rule.removed,
-            severity_changed: rule.severity_changed,
-            score_changed: rule.score_changed,
         }
     }
 }
