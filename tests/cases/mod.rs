@@ -20,6 +20,7 @@ mod registry;
 mod rekeying;
 mod replay;
 mod retention;
+mod rule_changes;
 mod sink;
 mod time;
 mod tls;
@@ -76,6 +77,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(init::leaves_subjects_of_others_alone),
         case!(init::leaves_templates_of_others_alone),
         case!(init::leaves_edits_of_templates_alone),
+        case!(init::gives_indices_new_fields),
         case!(replay::sums_up_to_the_file),
         case!(replay::refuses_what_would_be_late),
         case!(acknowledged::requests_wait_for_their_own_records),
@@ -97,6 +99,9 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(ownership::is_found_for_every_partition),
         case!(changes::hold_from_where_they_say),
         case!(changes::thresholds_hold_after_retention),
+        case!(rule_changes::hold_while_it_runs),
+        case!(rule_changes::need_two_keys),
+        case!(rule_changes::that_are_wrong_are_refused),
         case!(partitions::are_added_while_it_runs),
         case!(partitions::are_refused_where_records_would_be),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),

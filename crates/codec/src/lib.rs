@@ -14,7 +14,7 @@ pub use fetch::SchemaFetcher;
 pub use millrace_contract::{DecodeError, ReadError, Reader, error, framing, reader, resolve};
 pub use millrace_domain::codec::{
     AggregateReader, Ahead, AnomalyReader, DecodedAnomaly, DecodedLabel, LabelReader, PartialReader,
-    TransactionReader, aggregate, anomaly, json, label, partial, transaction,
+    RuleChangeReader, TransactionReader, aggregate, anomaly, json, label, partial, rule_change, transaction,
 };
 pub use millrace_http::Tls;
 pub use registry::{Registry, RegistryConfig, RegistryError};

@@ -10,10 +10,13 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Decimal, Schema};
-use millrace_codec::{DecodedAnomaly, DecodedLabel, aggregate, anomaly, label, partial, transaction};
+use millrace_codec::{
+    DecodedAnomaly, DecodedLabel, aggregate, anomaly, label, partial, rule_change, transaction,
+};
 use millrace_domain::{
     Anomaly, Contribution, EntityType, FraudLabel, MerchantAggregate, Partial, PartialContent, PaymentMethod,
-    Severity, ShortId, Totals, Transaction, TransactionId, TransactionType, schema,
+    RuleChange, RuleChangeStatus, RuleText, Severity, ShortId, Totals, Transaction, TransactionId,
+    TransactionType, schema,
 };
 use proptest::prelude::*;
 
@@ -231,7 +234,44 @@ fn avro_label(label: &FraudLabel) -> Value {
     ])
 }
 
+fn avro_rule_change(change: &RuleChange) -> Value {
+    let either = |value: Option<Value>| match value {
+        Some(value) => Value::Union(1, Box::new(value)),
+        None => Value::Union(0, Box::new(Value::Null)),
+    };
+    let long = |number: u64| Value::Long(number as i64);
+    let file = |file: &RuleText| record([("name", string(&file.name)), ("text", string(&file.text))]);
+    let mode = |(rule, mode): &(String, String)| record([("rule", string(rule)), ("mode", string(mode))]);
+    record([
+        ("number", long(change.number)),
+        (
+            "status",
+            symbol(&RuleChangeStatus::ALL, &change.status, change.status.as_str()),
+        ),
+        ("action", string(&change.action)),
+        ("base", long(change.base)),
+        ("proposal", either(change.proposal.map(long))),
+        ("version", string(&change.version)),
+        ("files", Value::Array(change.files.iter().map(file).collect())),
+        ("modes", Value::Array(change.modes.iter().map(mode).collect())),
+        ("author", string(&change.author)),
+        ("approvedBy", either(change.approved_by.as_ref().map(string))),
+        ("reason", string(&change.reason)),
+        ("time", Value::TimestampMillis(change.time_ms)),
+    ])
+}
+
 proptest! {
+    #[test]
+    fn a_change_of_rules(change in common::rule_change()) {
+        let mut ours = Vec::new();
+        rule_change::encode(&change, &mut ours);
+        let theirs = written(schema::RULE_CHANGE, &avro_rule_change(&change));
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert_eq!(read(schema::RULE_CHANGE, &ours), avro_rule_change(&change));
+        prop_assert_eq!(rule_change::decode(&theirs), Ok(change));
+    }
+
     #[test]
     fn a_transaction(transaction in common::transaction()) {
         let mut ours = Vec::new();

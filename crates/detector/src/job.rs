@@ -15,6 +15,7 @@ use millrace_runtime::processor::{
 use millrace_runtime::{JobMetrics, Outbox, Placement};
 use millrace_settings::MisplacedRecords;
 
+use crate::live_rules::LiveRules;
 use crate::metrics::{DetectMetrics, PartitionMetrics};
 use crate::policy;
 
@@ -29,6 +30,8 @@ pub type DetectTask = ProcessorTask<DetectJob>;
 pub struct DetectParts {
     /// An operator before its first record, to make each partition's of.
     pub operator: DetectOperator,
+    /// The policy, whose rule set may change while the job runs.
+    pub rules: Arc<LiveRules>,
     /// Seed of the operators' tables.
     pub seed: HashSeed,
     /// How far an event time may be ahead of the broker's append time.
@@ -94,6 +97,17 @@ impl DetectJob {
         }
     }
 
+    /// The policy, whose rule set may change while the job runs.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<LiveRules> {
+        &self.parts.rules
+    }
+
+    /// What the job counts of its own.
+    pub(crate) fn metrics(&self) -> &DetectMetrics {
+        &self.parts.metrics
+    }
+
     /// The partitions of the input.
     #[must_use]
     pub fn partitions(&self) -> &Arc<SourcePartitions> {
@@ -113,13 +127,16 @@ impl Processor for DetectJob {
     /// With the bounds that an operator does not look at itself.
     fn present_policy(&self) -> DetectPolicy {
         let parts = &self.parts;
-        let policy = parts.operator.policy().clone();
-        policy.with_bounds(EventTimeBounds {
+        parts.rules.policy().with_bounds(EventTimeBounds {
             max_future_ms: parts.max_future_ms,
             earliest_ms: Some(parts.earliest_ms),
             refuses_misplaced: parts.misplaced_records == MisplacedRecords::DeadLetter,
             partitions: Some(parts.source.at_start()),
         })
+    }
+
+    fn policy_changes(&self) -> u64 {
+        self.parts.rules.changes()
     }
 
     fn policy_of_fingerprint(&self, fingerprint: &str) -> Option<DetectPolicy> {

@@ -7,9 +7,11 @@
 
 pub mod job;
 mod judgements;
+pub mod live_rules;
 pub mod metrics;
 mod policy;
 pub mod rule_files;
+pub mod rule_topic;
 pub mod rules;
 
 use std::path::PathBuf;
@@ -28,7 +30,9 @@ use millrace_settings::{Detector, Settings};
 use millrace_telemetry::{Health, Shutdown};
 
 use crate::job::{DetectJob, DetectParts};
+use crate::live_rules::{LiveRules, newest};
 use crate::metrics::DetectMetrics;
+use crate::rule_topic::{Followed, RuleTopic};
 
 /// Runs the detector until `shutdown`, then lets it commit what it has.
 ///
@@ -56,7 +60,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
             job = prepare_to_run(&settings, &shutdown) => job?,
             () = shutdown.wait() => return Ok(()),
         };
+        let (job, followed) = job;
         let source = Arc::clone(job.partitions());
+        let rules = (Arc::clone(job.rules()), job.metrics().clone());
+        let _follower = followed.map(|followed| followed.start(detector, rules.0, rules.1));
         let mut jobs = Jobs::new(shutdown.clone());
         jobs.start(job, config.clone(), component.clone());
         let ended = jobs.finish().await;
@@ -67,11 +74,15 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
 }
 
 /// Prepares the job for the partitions that there are, and its control topic too.
-async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<DetectJob> {
+async fn prepare_to_run(
+    settings: &Settings,
+    shutdown: &Shutdown,
+) -> anyhow::Result<(DetectJob, Option<Followed>)> {
     let job = prepare(settings, shutdown).await?;
     handover::check(settings, job::NAME, shutdown).await?;
     topics::extend_controls(settings).await?;
-    Ok(job)
+    let followed = known_rules(settings, &job).await?;
+    Ok((job, followed))
 }
 
 /// Asks the registry what the job needs, and makes it: to run it, or to repeat a log without
@@ -81,6 +92,15 @@ async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Res
 /// Wrong settings, a schema or topic that is missing, or `shutdown`.
 pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<DetectJob> {
     let detect = policy(&settings.detector)?;
+    if let Some(version) = detect.version() {
+        tracing::info!(
+            version = %version.hash(),
+            rules = version.rules().len(),
+            bytes_a_user = version.cost().bytes_a_user.ceil(),
+            ns_a_record = version.cost().ns_a_record.ceil(),
+            "a rule set"
+        );
+    }
     let anomalies = topic_name(&settings.kafka, topic::ANOMALIES);
     let registry_config = registry::config(&settings.schema_registry);
     let client = Registry::new(registry_config.clone())?;
@@ -88,6 +108,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     let input = source::transactions_topic(settings);
     let seed = hash_seed();
     Ok(DetectJob::new(DetectParts {
+        rules: Arc::new(LiveRules::new(detect.clone())),
         operator: DetectOperator::of(detect, seed),
         seed,
         control: topic_name(&settings.kafka, DETECT.control(settings.rekeys())),
@@ -109,6 +130,43 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     }))
 }
 
+/// Gives the job the rules of the newest change, where there is one; what to follow from then on.
+async fn known_rules(settings: &Settings, job: &DetectJob) -> anyhow::Result<Option<Followed>> {
+    let detector = &settings.detector;
+    let Some(topic) = RuleTopic::open_if_any(settings).await? else {
+        let name = topic_name(&settings.kafka, topic::FRAUD_RULES);
+        tracing::warn!(
+            "there is no topic {name}: rules change at a start alone, until `millrace init` makes it"
+        );
+        return Ok(None);
+    };
+    let read = move || topic.read().map(|(history, next)| (topic, history, next));
+    let (topic, history, next) = tokio::task::spawn_blocking(read).await??;
+    let base = job.rules().policy();
+    let (policy, refused) = newest(&base, &history, (&detector.budget, detector.rules.two_keys));
+    for error in refused {
+        job.metrics().refused_change();
+        let error = format!("{error:#}");
+        tracing::error!(error, "a change of the rules is refused: those of before go on");
+    }
+    if let Some(change) = history.get(policy.rule_change) {
+        rule_topic::tell(change, &policy);
+        if !detector.rules.files.is_empty() {
+            tracing::warn!(
+                "detector.rules.files are not judged by: the rules were changed by `millrace rules`"
+            );
+        }
+        job.metrics().rule_change(change.number);
+        job.rules().set(policy);
+    }
+    Ok(Some(Followed {
+        topic,
+        history,
+        next,
+        base,
+    }))
+}
+
 /// The policy of the settings, with the rules of their files.
 fn policy(detector: &Detector) -> anyhow::Result<DetectPolicy> {
     let mut detect = rules::settings(detector)?;
@@ -116,14 +174,5 @@ fn policy(detector: &Detector) -> anyhow::Result<DetectPolicy> {
     detect.rule_set = rule_files::read(&paths).context("detector.rules.files")?;
     let policy = DetectPolicy::new(detect).context("detector.rules.files")?;
     rule_files::check_cost(&policy, &detector.budget).context("detector.rules.files")?;
-    if let Some(version) = policy.version() {
-        tracing::info!(
-            version = %version.hash(),
-            rules = version.rules().len(),
-            bytes_a_user = version.cost().bytes_a_user.ceil(),
-            ns_a_record = version.cost().ns_a_record.ceil(),
-            "a rule set"
-        );
-    }
     Ok(policy)
 }

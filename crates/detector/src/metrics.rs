@@ -2,9 +2,9 @@
 
 use crate::judgements::{self, Judgements};
 use millrace_domain::Severity;
-use millrace_telemetry::metrics::{MetricError, counters, int_gauges};
+use millrace_telemetry::metrics::{MetricError, counter, counters, gauge, int_gauges};
 use prometheus::core::{AtomicI64, GenericGaugeVec};
-use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
 
 /// What the detector counts.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct DetectMetrics {
     unknown_locations: IntCounter,
     profiles: GenericGaugeVec<AtomicI64>,
     judgements: IntCounterVec,
+    rule_change: Gauge,
+    refused_changes: IntCounter,
 }
 
 impl DetectMetrics {
@@ -41,7 +43,25 @@ impl DetectMetrics {
             unknown_locations: unknown_locations.with_label_values(&[job]),
             profiles,
             judgements: judgements::counter()?,
+            rule_change: gauge(
+                "millrace_rule_change",
+                "The number of the change of fraud_rules that the rule set is of; 0 of the configuration's files.",
+            )?,
+            refused_changes: counter(
+                "millrace_refused_rule_changes_total",
+                "Changes of fraud_rules that this process cannot judge by: it goes on with the one before.",
+            )?,
         })
+    }
+
+    /// Shows which change of the rules is in force.
+    pub(crate) fn rule_change(&self, number: u64) {
+        self.rule_change.set(number as f64);
+    }
+
+    /// Counts a change of the rules that was refused.
+    pub(crate) fn refused_change(&self) {
+        self.refused_changes.inc();
     }
 
     /// Counts an anomaly. Rules and severities are few.

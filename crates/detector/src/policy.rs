@@ -1,5 +1,7 @@
 //! What earlier releases called the detector's policy.
 
+use std::collections::BTreeMap;
+
 use millrace_engine::EventTimeBounds;
 use millrace_fraud::{
     AmountOutlierSettings, DetectPolicy, DetectSettings, HabitSettings, ImpossibleTravelSettings,
@@ -54,6 +56,8 @@ pub(crate) fn of_fingerprint(fingerprint: &str) -> Option<DetectPolicy> {
             replay: rule("replay").is_some(),
         },
         rule_set: Vec::new(),
+        rule_modes: BTreeMap::new(),
+        rule_change: 0,
     };
     DetectPolicy::new(settings).ok()
 }

@@ -1,5 +1,7 @@
 //! From the user's form of the settings to the operator's.
 
+use std::collections::BTreeMap;
+
 use anyhow::anyhow;
 use millrace_engine::EventTimeBounds;
 use millrace_fraud::{
@@ -43,6 +45,8 @@ pub fn settings(detector: &Detector) -> anyhow::Result<DetectSettings> {
             replay: rules.replay.enabled,
         },
         rule_set: Vec::new(),
+        rule_modes: BTreeMap::new(),
+        rule_change: 0,
     };
     settings.validate().map_err(|error| anyhow!("detector.{error}"))?;
     Ok(settings)

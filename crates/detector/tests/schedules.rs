@@ -15,6 +15,7 @@ use millrace_codec::{
     DecodedAnomaly, RegistryConfig, SchemaFetcher, Tls, TransactionReader, anomaly, framing, transaction,
 };
 use millrace_detector::job::{DetectJob, DetectParts};
+use millrace_detector::live_rules::LiveRules;
 use millrace_detector::metrics::DetectMetrics;
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
@@ -59,8 +60,8 @@ fn changes_of_settings_kills_and_rebalances_commit_what_an_undisturbed_run_commi
     });
     let rules = rules.into_inner().unwrap();
     eprintln!("anomalies: {rules:?}");
-    // Four are built in, three are data.
-    let has_all = rules.len() == 7 && seen.grown > 0;
+    // Four are built in; the data's are those of `RULES` that may alert.
+    let has_all = rules.len() == 4 + RULES.len() && seen.grown > 0 && seen.followed > 200;
     assert!(has_all || seen.commits < 10_000, "{rules:?} {seen:?}");
 }
 
@@ -122,6 +123,7 @@ impl Detector {
         Self {
             parts: DetectParts {
                 operator: operators[0].clone(),
+                rules: Arc::new(LiveRules::new(policy_of(DetectSettings::default()))),
                 seed: HashSeed::FIXED,
                 control: "anomalies.control".to_owned(),
                 max_future_ms: 0,
@@ -159,9 +161,19 @@ impl Scenario for Growing<'_> {
         parts.misplaced_records = random.pick(&[MisplacedRecords::Count, MisplacedRecords::DeadLetter]);
         parts.seed = HashSeed::new(seed % 4);
         parts.operator = self.detector.operators[seed as usize % 4].clone();
-        let policy = DetectPolicy::new(settings_of(&mut random)).unwrap();
-        millrace_engine::Operator::configure(&mut parts.operator, &policy, &mut Vec::new());
+        parts.rules = Arc::new(LiveRules::new(policy_of(settings_of(&mut random))));
         DetectJob::new(parts)
+    }
+
+    fn follows(&self) -> bool {
+        true
+    }
+
+    /// Its rules are what a running detector hears of.
+    fn change(&self, job: &DetectJob, settings: u64) {
+        let (files, modes, change) = rule_set_of(&mut Random::new(settings));
+        let policy = job.rules().policy().with_rule_set(files, modes, change);
+        job.rules().set(policy.unwrap());
     }
 
     /// Without the time of detection, which is the clock's.
@@ -216,51 +228,73 @@ fn settings_of(random: &mut Random) -> DetectSettings {
         travel.max_speed_km_per_h = random.pick(&[1_000.0, 300.0, 3_000.0]);
     }
     rules.replay = !random.one_in(4);
-    let rule_set = random.pick(&[None, None, Some(RULES), Some(OTHER_RULES)]);
-    settings.rule_set.extend(rule_set.map(|text| RuleFile {
-        name: "rules.yml".to_owned(),
-        text: text.to_owned(),
-    }));
+    (settings.rule_set, settings.rule_modes, settings.rule_change) = rule_set_of(random);
     settings
 }
 
-/// Rules as data, of several kinds of state.
-const RULES: &str = r#"
-rules:
-  - name: hurry
-    when: count("10m") >= 3
-    severity: low
-    quiet: 5m
-    reason: r
-    mode: live
-  - name: spread
-    when: distinct("24h", location) > 1 and since_last() < 1h
-    severity: high
-    score: sum("1h", amount) / avg("24h", amount)
-    reason: r
-    mode: live
-  - name: unseen
-    when: amount > 1 EUR
-    severity: low
-    reason: r
-    mode: shadow
-"#;
+fn policy_of(settings: DetectSettings) -> DetectPolicy {
+    DetectPolicy::new(settings).unwrap()
+}
 
-/// One of them, and a feature over a longer window.
-const OTHER_RULES: &str = r#"
-rules:
-  - name: hurry
-    when: count("10m") >= 3
-    severity: low
-    quiet: 5m
-    reason: r
-    mode: live
-  - name: many
-    when: count("24h") >= 6 and streak(amount > 15 EUR) > 1
-    severity: medium
-    reason: r
-    mode: live
-"#;
+/// Rules as data, of every kind of state: name, condition, and what else it says.
+const RULES: [(&str, &str, &str); 9] = [
+    ("hurry", "count(\"10m\") >= 3", "    quiet: 5m\n"),
+    (
+        "spread",
+        "distinct(\"24h\", location) > 1 and since_last() < 1h",
+        "    score: sum(\"1h\", amount) / avg(\"24h\", amount)\n",
+    ),
+    ("many", "count(\"24h\") >= 6 and streak(amount > 15 EUR) > 1", ""),
+    (
+        "few",
+        "count(\"1m\").excluding_current() == 0 and amount > 15 EUR",
+        "",
+    ),
+    (
+        "most",
+        "amount >= max(\"30m\", amount) and count(\"30m\") > 1",
+        "",
+    ),
+    ("new_place", "first_seen(\"24h\", location)", "    quiet: 1m\n"),
+    (
+        "odd",
+        "zscore(log(amount)) > 1",
+        "    score: zscore(log(amount))\n",
+    ),
+    ("again", "last(amount) > amount", ""),
+    ("dear", "amount > 2 * usual", ""),
+];
+
+const MODES: [&str; 6] = ["live", "live", "shadow", "50 %", "paused", "draft"];
+
+/// Some of the rules, each in some mode by its file, and some in another than that; none now and
+/// then. And the number of the change that they are of.
+fn rule_set_of(random: &mut Random) -> (Vec<RuleFile>, BTreeMap<String, String>, u64) {
+    let (mut text, mut modes) = (String::from("rules:\n"), BTreeMap::new());
+    let is_empty = random.one_in(4);
+    for (name, when, more) in RULES {
+        if is_empty || random.one_in(2) {
+            continue;
+        }
+        let mode = random.pick(&MODES);
+        text += &format!(
+            "  - name: {name}\n    when: {when}\n    severity: low\n    reason: r\n    mode: {mode}\n{more}"
+        );
+        if random.one_in(3) {
+            modes.insert(name.to_owned(), random.pick(&MODES).to_owned());
+        }
+    }
+    let file = RuleFile {
+        name: "rules.yml".to_owned(),
+        text,
+    };
+    let files = if file.text.ends_with("rules:\n") {
+        vec![]
+    } else {
+        vec![file]
+    };
+    (files, modes, random.below(1_000) as u64)
+}
 
 /// A log of transactions: some late, some sent twice, some changed, some elsewhere than their
 /// user's, some far ahead or too early, some that nobody can decode. The second half is of after

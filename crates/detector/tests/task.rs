@@ -4,12 +4,13 @@
 
 use millrace_codec::{RegistryConfig, SchemaFetcher, TransactionReader, anomaly, framing, json, transaction};
 use millrace_detector::job::{DetectJob, DetectParts, DetectTask, NAME};
+use millrace_detector::live_rules::LiveRules;
 use millrace_detector::metrics::DetectMetrics;
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
-use millrace_fraud::{DetectOperator, DetectSettings};
+use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 use millrace_kafka::{RecordHeaders, partition_for};
 use millrace_runtime::processor::{Refusal, SkippedRecords};
 use millrace_runtime::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task};
@@ -63,6 +64,7 @@ fn parts() -> DetectParts {
     });
     DetectParts {
         operator: DetectOperator::new(&settings, HashSeed::FIXED).unwrap(),
+        rules: std::sync::Arc::new(LiveRules::new(DetectPolicy::new(settings).unwrap())),
         seed: HashSeed::FIXED,
         control: "t.transaction_anomalies.control".to_owned(),
         max_future_ms: 60_000,

@@ -17,6 +17,7 @@ pub mod id;
 pub mod label;
 pub mod money;
 pub mod plan;
+pub mod rule_change;
 pub mod schema;
 pub mod transaction;
 
@@ -27,4 +28,5 @@ pub use error::InvalidValue;
 pub use id::{IdText, ShortId, TransactionId, texts};
 pub use label::FraudLabel;
 pub use money::{Amount, Sum};
+pub use rule_change::{RuleChange, RuleChangeStatus, RuleText};
 pub use transaction::{EventTimeLimits, PaymentMethod, Transaction, TransactionType};

@@ -10,3 +10,5 @@ pub const AGGREGATE_PARTIAL: &str = include_str!("../schemas/aggregate_partial.a
 pub const ANOMALY: &str = include_str!("../schemas/anomaly.avsc");
 /// `millrace.FraudLabel`.
 pub const FRAUD_LABEL: &str = include_str!("../schemas/fraud_label.avsc");
+/// `millrace.RuleChange`.
+pub const RULE_CHANGE: &str = include_str!("../schemas/rule_change.avsc");

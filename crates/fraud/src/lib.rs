@@ -18,6 +18,7 @@ mod exact;
 mod finding;
 mod fingerprint;
 mod habit;
+mod history;
 mod operator;
 mod policy;
 mod profile;
@@ -28,6 +29,7 @@ pub mod rules;
 mod settings;
 mod state;
 
+pub use history::{AnswerError, MAX_CHANGES, RuleHistory};
 pub use operator::DetectOperator;
 pub use policy::{DetectPolicy, PolicyError};
 pub use rule_set::{MAX_RULE_SET_LEN, RuleSetError};

@@ -1,8 +1,7 @@
 //! The detector's operator over one partition of transactions.
 
 mod configure;
-
-use std::sync::Arc;
+mod snapshot;
 
 use self::configure::Rules;
 use millrace_contract::Event as _;
@@ -10,7 +9,6 @@ use millrace_domain::{Anomaly, Transaction, TransactionType};
 use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
 use millrace_engine::keyed::{Slot as _, Sweep};
 use millrace_engine::near;
-use millrace_engine::snapshot::StateReader;
 use millrace_engine::{Disposition, FrozenState, HashSeed, Operator, PolicyRefused, RestoreError, Watermark};
 use millrace_rules::Evaluator;
 
@@ -24,7 +22,6 @@ use crate::recent::RecentPool;
 use crate::rule_set::RuleSet;
 use crate::rules::replay;
 use crate::settings::DetectSettings;
-use crate::state;
 
 /// Places of the table that are swept for each accepted transaction. More than one, as each
 /// transaction may add a place, and the sweep has to catch up with the end.
@@ -287,6 +284,12 @@ impl Operator for DetectOperator {
         if *policy == self.policy {
             return;
         }
+        if policy.differs_in_rule_set_alone(&self.policy) {
+            // Profiles are as they were: a user's rules may be changed while many are kept.
+            self.change_rule_set(policy);
+            self.policy = policy.clone();
+            return;
+        }
         let rules = Rules::of(policy);
         self.settle();
         self.change_profiles(&rules);
@@ -386,76 +389,10 @@ impl Operator for DetectOperator {
     }
 
     fn freeze(&mut self) -> FrozenState {
-        let (policy, watermark) = (self.policy.clone(), self.watermark.clone());
-        let (payloads, replayed) = (self.payloads.freeze(), self.replayed.freeze());
-        let (profiles, recent) = (self.profiles.freeze(), self.recent.freeze());
-        let forgotten_before_ms = self.watermark_less(self.policy.profile_retention_ms);
-        let known_from_ms = self.known_from_ms;
-        let rule_set = self.rule_set.as_mut().map(|rule_set| rule_set.freeze());
-        FrozenState::new(move |writer| {
-            writer.u8(match rule_set {
-                Some(_) => state::VERSION,
-                None => state::WITHOUT_RULE_SET,
-            });
-            writer.policy(&policy);
-            watermark.snapshot(writer);
-            writer.i64(known_from_ms);
-            payloads(writer);
-            replayed(writer);
-            state::write_profiles(writer, profiles, &recent, forgotten_before_ms);
-            if let Some(rule_set) = rule_set {
-                rule_set.write(|part| writer.raw(part));
-            }
-        })
+        self.frozen()
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
-        let mut reader = StateReader::new(bytes);
-        let version = reader.version("detect", state::VERSION)?;
-        let policy = if version < state::WITH_POLICY {
-            self.policy.clone()
-        } else {
-            reader.policy()?
-        };
-        let rules = Rules::of(&policy);
-        let watermark = Watermark::restore(policy.max_disorder_ms, &mut reader)?;
-        let horizon_ms = policy.dedup_horizon_ms;
-        let (mut payloads, mut replayed) = remembered(horizon_ms, self.seed);
-        let mut known_from_ms = i64::MIN;
-        match state::earlier(version) {
-            Some(earlier) => {
-                payloads.restore_earlier(&mut reader, earlier, horizon_ms)?;
-                replayed.restore_halves(&mut reader, horizon_ms)?;
-            }
-            None => {
-                known_from_ms = reader.i64()?;
-                payloads.restore(&mut reader)?;
-                replayed.restore(&mut reader)?;
-            }
-        }
-        let mut recent = rules.pool();
-        let profiles = state::read_profiles(&mut reader, &mut recent, self.seed)?;
-        let rule_set = match policy.version() {
-            Some(planned) if version >= state::WITH_RULE_SET => {
-                let at = reader.position();
-                let rest = reader.raw(bytes.len() - at)?;
-                let rule_set = RuleSet::restore(Arc::clone(planned), self.seed, (rest, at))?;
-                Some(Box::new(rule_set))
-            }
-            Some(planned) => Some(Box::new(RuleSet::new(Arc::clone(planned), self.seed))),
-            None => None,
-        };
-        reader.finish()?;
-        self.policy = policy;
-        self.rules = rules;
-        self.watermark = watermark;
-        self.payloads = payloads;
-        self.replayed = replayed;
-        self.profiles = profiles;
-        self.recent = recent;
-        self.known_from_ms = known_from_ms;
-        self.sweep = Sweep::default();
-        self.rule_set = rule_set;
-        Ok(())
+        self.restore_from(bytes)
     }
 }

@@ -1,5 +1,6 @@
 //! The detector's policy: settings that were checked.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::rule_set::{self, RuleSetError};
-use crate::settings::{DetectSettings, SettingError};
+use crate::settings::{DetectSettings, RuleFile, SettingError};
 
 /// Settings in which every value is in its range, and the rule set is one: an operator can work
 /// with any.
@@ -39,7 +40,7 @@ impl DetectPolicy {
     /// The first setting that is out of its range, or everything that is wrong with the rules.
     pub fn new(settings: DetectSettings) -> Result<Self, PolicyError> {
         settings.validate()?;
-        let version = rule_set::version(&settings.rule_set, &settings.rules)?;
+        let version = rule_set::version(&settings)?;
         Ok(Self { settings, version })
     }
 
@@ -48,6 +49,36 @@ impl DetectPolicy {
     pub fn with_bounds(mut self, bounds: EventTimeBounds) -> Self {
         self.settings.bounds = bounds;
         self
+    }
+
+    /// The same with another rule set: its files, modes that differ from them, and the number of
+    /// the change that it is of.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the rules.
+    pub fn with_rule_set(
+        &self,
+        files: Vec<RuleFile>,
+        modes: BTreeMap<String, String>,
+        change: u64,
+    ) -> Result<Self, PolicyError> {
+        Self::new(DetectSettings {
+            rule_set: files,
+            rule_modes: modes,
+            rule_change: change,
+            ..self.settings.clone()
+        })
+    }
+
+    /// Whether two policies differ in nothing but their rule sets.
+    pub(crate) fn differs_in_rule_set_alone(&self, other: &Self) -> bool {
+        let without = |settings: &DetectSettings| DetectSettings {
+            rule_set: Vec::new(),
+            rule_modes: BTreeMap::new(),
+            rule_change: 0,
+            ..settings.clone()
+        };
+        without(&self.settings) == without(&other.settings)
     }
 
     /// The rule set, planned; `None` where there is none.

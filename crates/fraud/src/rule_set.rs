@@ -1,14 +1,15 @@
 //! Rules as data: the version of a policy's files, and its part of an operator.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_domain::{Anomaly, EntityType, Evidence, RuleOrigin, Transaction};
 use millrace_engine::{HashSeed, RestoreError};
-use millrace_rules::{Budget, Evaluator, Fired, FrozenEvaluator, Version, parse_rules};
+use millrace_rules::{Budget, Evaluator, Fired, FrozenEvaluator, Mode, Rule, Version, parse_rules};
 use thiserror::Error;
 
 use crate::rules::{amount_outlier, impossible_travel, replay, velocity};
-use crate::settings::{RuleFile, RuleSettings};
+use crate::settings::DetectSettings;
 
 /// The most bytes of a rule set's files together. A change of policy is one record of the control
 /// topic with the policy before and after it, which has to fit into a megabyte.
@@ -43,13 +44,28 @@ pub enum RuleSetError {
         /// The feature, as the language has it.
         feature: String,
     },
+    /// A mode of a rule that the rule set does not have.
+    #[error("there is no rule `{0}` in the rule set, to have another mode")]
+    NoRule(String),
+    /// A mode that is none.
+    #[error(
+        "{mode:?} is no mode for the rule `{rule}`: draft, shadow, a share as `10 %` (1 to 99), live or \
+         paused"
+    )]
+    NoMode {
+        /// The rule.
+        rule: String,
+        /// What is no mode.
+        mode: String,
+    },
 }
 
 /// The version of files; `None` of no files. Whoever takes them from a user checks what they cost.
-pub(crate) fn version(
-    files: &[RuleFile],
-    built_in: &RuleSettings,
-) -> Result<Option<Arc<Version>>, RuleSetError> {
+pub(crate) fn version(settings: &DetectSettings) -> Result<Option<Arc<Version>>, RuleSetError> {
+    let (files, built_in) = (&settings.rule_set, &settings.rules);
+    if let (true, Some(rule)) = (files.is_empty(), settings.rule_modes.keys().next()) {
+        return Err(RuleSetError::NoRule(rule.clone()));
+    }
     if files.is_empty() {
         return Ok(None);
     }
@@ -73,7 +89,7 @@ pub(crate) fn version(
     if !wrong.is_empty() {
         return Err(RuleSetError::Wrong(wrong));
     }
-    let version = Version::new(rules, &Budget::UNLIMITED)?;
+    let version = Version::new(in_modes(rules, &settings.rule_modes)?, &Budget::UNLIMITED)?;
     let taken = [
         (velocity::NAME, built_in.velocity.is_some()),
         (amount_outlier::NAME, built_in.amount_outlier.is_some()),
@@ -89,6 +105,27 @@ pub(crate) fn version(
         Some((rule, feature)) => Err(RuleSetError::Elsewhere { rule, feature }),
         None => Ok(Some(Arc::new(version))),
     }
+}
+
+/// The rules, those of another mode than their file says in that one.
+fn in_modes(rules: Vec<Rule>, modes: &BTreeMap<String, String>) -> Result<Vec<Rule>, RuleSetError> {
+    if let Some(unknown) = modes
+        .keys()
+        .find(|name| rules.iter().all(|rule| rule.name() != name.as_str()))
+    {
+        return Err(RuleSetError::NoRule(unknown.clone()));
+    }
+    let in_mode = |rule: Rule| match modes.get(rule.name()) {
+        None => Ok(rule),
+        Some(text) => match Mode::parse(text) {
+            Some(mode) => Ok(rule.in_mode(mode)),
+            None => Err(RuleSetError::NoMode {
+                rule: rule.name().to_owned(),
+                mode: text.clone(),
+            }),
+        },
+    };
+    rules.into_iter().map(in_mode).collect()
 }
 
 /// A rule set over one partition.

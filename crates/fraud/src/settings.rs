@@ -1,5 +1,6 @@
 //! What can be set. The ranges are in [`crate::ranges`].
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use millrace_engine::EventTimeBounds;
@@ -31,6 +32,19 @@ pub struct DetectSettings {
     /// The rule set beside them, as the files that it is written in; none for no rule set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rule_set: Vec<RuleFile>,
+    /// Rules of the rule set whose mode is another than their file says, by name, as files write
+    /// modes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rule_modes: BTreeMap<String, String>,
+    /// The number of the change that the rule set is of, where it was changed while the detector
+    /// ran; 0 of what the configuration says.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub rule_change: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A file of rules of the language (docs/rules.md), whole: a policy is read where its files may not
@@ -58,6 +72,8 @@ impl Default for DetectSettings {
             bounds: EventTimeBounds::NONE,
             rules: RuleSettings::default(),
             rule_set: Vec::new(),
+            rule_modes: BTreeMap::new(),
+            rule_change: 0,
         }
     }
 }

@@ -4,52 +4,15 @@
 
 mod common;
 
+use common::detector::{Detector, MINUTE};
 use common::{amount, currency, id, purchase, short};
-use millrace_domain::{Anomaly, PaymentMethod, Severity, Transaction, TransactionType};
-use millrace_engine::{Disposition, HashSeed, Operator, RestoreError};
-use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
+use millrace_domain::{Anomaly, PaymentMethod, Severity, TransactionType};
+use millrace_engine::{Disposition, Operator, RestoreError};
+use millrace_fraud::{DetectPolicy, DetectSettings};
 
 const SECOND: i64 = 1_000;
-const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-
-struct Detector {
-    operator: DetectOperator,
-    anomalies: Vec<Anomaly>,
-}
-
-impl Detector {
-    fn new() -> Self {
-        Self::with(&DetectSettings::default())
-    }
-
-    fn with(settings: &DetectSettings) -> Self {
-        Self {
-            operator: DetectOperator::new(settings, HashSeed::FIXED).unwrap(),
-            anomalies: Vec::new(),
-        }
-    }
-
-    fn send(&mut self, transaction: Transaction) -> Disposition {
-        self.operator.process(&transaction, &mut self.anomalies)
-    }
-
-    /// Twelve purchases of 20 euros, a minute apart, with the numbers from 1,000 on.
-    fn settle(&mut self, user: &str, from_ms: i64) {
-        for number in 0..12 {
-            self.send(purchase(1_000 + number, user, from_ms + number as i64 * MINUTE));
-        }
-        assert_eq!(self.anomalies, []);
-    }
-
-    fn rules(&self) -> Vec<&str> {
-        self.anomalies
-            .iter()
-            .map(|anomaly| anomaly.rule.as_ref())
-            .collect()
-    }
-}
 
 fn figure(anomaly: &Anomaly, name: &str) -> f64 {
     let found = anomaly

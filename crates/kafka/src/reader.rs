@@ -14,6 +14,8 @@ use crate::client::LogBridge;
 const CALL: Duration = Duration::from_secs(5);
 /// How long reading to the end of a partition may go without getting anything.
 const STALLED: Duration = Duration::from_secs(10);
+/// The longest wait for a record that is followed.
+const FOLLOW: Duration = Duration::from_millis(100);
 /// How many offsets from the end the search for the last record starts.
 const LAST_STEP: i64 = 32;
 
@@ -133,6 +135,32 @@ impl Reader {
         let result = self.read_assigned(partition, &mut visit);
         self.consumer.unassign()?;
         result
+    }
+
+    /// Hands over the committed records from `from` on as they come, while they are wanted. What
+    /// hinders the client it logs, and goes on by itself.
+    ///
+    /// # Errors
+    /// The client refuses the partition.
+    pub fn follow(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        is_wanted: impl Fn() -> bool,
+        mut visit: impl FnMut(&BorrowedMessage<'_>),
+    ) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(from))?;
+        self.consumer.assign(&list)?;
+        while is_wanted() {
+            match self.consumer.poll(FOLLOW) {
+                Some(Ok(message)) => visit(&message),
+                None | Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) => tracing::debug!(%error, topic, "while following"),
+            }
+        }
+        self.consumer.unassign()
     }
 
     fn read_assigned(

@@ -44,7 +44,7 @@ pub enum Command {
     Bench(lab::Arguments),
     /// Propose a mapping for a file of transactions, from its columns and first rows
     Map(map::Options),
-    /// Check files of fraud rules, and list them
+    /// Check files of fraud rules, list them, and change those of a running detector
     Rules(rules::Options),
     /// Run fraud rules over files of transactions, without a server: alerts as NDJSON
     Detect(detect::Options),

@@ -37,7 +37,7 @@ async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Down(options) => return down::command(&options).await,
         Command::Health(options) => return health::command(&options).await,
         Command::Map(options) => return map::command(&options),
-        Command::Rules(options) => return rules::command(cli.config.as_deref(), &options),
+        Command::Rules(options) => return rules::command(cli.config.as_deref(), &options).await,
         other => other,
     };
     let settings = Settings::load(cli.config.as_deref())?;

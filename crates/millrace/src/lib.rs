@@ -17,6 +17,7 @@ pub mod lab;
 pub mod map;
 pub mod named;
 pub mod rules;
+mod sender;
 pub mod service;
 pub mod state;
 pub mod status;

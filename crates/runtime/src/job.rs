@@ -206,6 +206,12 @@ pub trait Job: Send + Sync + 'static {
         String::new()
     }
 
+    /// How often [`Job::policy`] has changed since the job was made. Asked after each batch: the
+    /// partitions follow a policy that changes while the job runs.
+    fn policy_changes(&self) -> u64 {
+        0
+    }
+
     /// The policy of a state that a release without policies has written, by the fingerprint in its
     /// snapshot; `None` where that is none of this job's.
     fn policy_of_fingerprint(&self, _fingerprint: &str) -> Option<String> {

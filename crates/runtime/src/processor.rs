@@ -53,8 +53,13 @@ pub trait Processor: Clone + Send + Sync + 'static {
     /// Its name, its topics, and the policies of the stream that it reads.
     fn spec(&self) -> &JobSpec;
 
-    /// The policy of the settings.
+    /// The policy of the settings, or what it has become since.
     fn present_policy(&self) -> Policy<Self>;
+
+    /// As [`crate::Job::policy_changes`].
+    fn policy_changes(&self) -> u64 {
+        0
+    }
 
     /// As [`crate::Job::policy_of_fingerprint`].
     fn policy_of_fingerprint(&self, _fingerprint: &str) -> Option<Policy<Self>> {

@@ -17,7 +17,9 @@ use rdkafka::client::DefaultClientContext;
 use reqwest::Method;
 
 pub(super) use subjects::leaves_subjects_of_others_alone;
-pub(super) use templates::{leaves_edits_of_templates_alone, leaves_templates_of_others_alone};
+pub(super) use templates::{
+    gives_indices_new_fields, leaves_edits_of_templates_alone, leaves_templates_of_others_alone,
+};
 pub(super) use topics::{
     applies_a_retention_of_ones_own, leaves_topics_of_others_alone, refuses_a_compacted_topic,
 };

@@ -54,6 +54,32 @@ pub(in crate::cases) async fn leaves_templates_of_others_alone(context: TestCont
     Ok(())
 }
 
+/// An index of a release that did not know of rules as data gets the fields of their alerts.
+pub(in crate::cases) async fn gives_indices_new_fields(context: TestContext) -> Result<()> {
+    const NEW: [&str; 4] = ["ruleSetVersion", "ruleRevision", "reason", "reasonCodes"];
+    let url = context.settings.elasticsearch.url.clone();
+    let index = format!(
+        "{}millrace-anomalies-2026.01",
+        context.settings.elasticsearch.index_prefix
+    );
+    let mapping = millrace_catalog::payments::ANOMALY_DOCUMENTS.mapping;
+    let mut mapping: Value = serde_json::from_str(mapping)?;
+    let fields = mapping["properties"].as_object_mut().context("it has fields")?;
+    for field in NEW {
+        fields.remove(field).with_context(|| field.to_owned())?;
+    }
+    let old = json!({ "mappings": mapping, "settings": { "number_of_replicas": 0 } });
+    call(&url, Method::PUT, index.clone(), old).await?;
+    let done = command(&context, "done", &[], false).await?;
+    ensure!(done.contains(&index), "{done}");
+    let found = call(&url, Method::GET, format!("{index}/_mapping"), Value::Null).await?;
+    let fields = &found[&index]["mappings"]["properties"];
+    for field in NEW {
+        ensure!(fields[field]["type"] == "keyword", "{field}: {fields}");
+    }
+    Ok(())
+}
+
 /// What somebody has changed of a template of ours stays, while the rest follows the configuration.
 pub(in crate::cases) async fn leaves_edits_of_templates_alone(mut context: TestContext) -> Result<()> {
     pipeline::init(&context).await?;

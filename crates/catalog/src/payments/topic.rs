@@ -30,5 +30,7 @@ pub const ANOMALIES_KEYED_CONTROL: &str = "transaction_anomalies.keyed.control";
 pub const LATE: &str = "financial_transactions.late";
 /// Which dead letters and late records were sent again.
 pub const DEAD_LETTER_REPLAYS: &str = "dead_letter_replays";
+/// Changes of the detector's rules, each with all of them.
+pub const FRAUD_RULES: &str = "fraud_rules";
 /// Ground truth of injected fraud.
 pub const FRAUD_LABELS: &str = "fraud_labels";

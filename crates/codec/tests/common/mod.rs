@@ -4,8 +4,8 @@
 
 use millrace_domain::{
     Amount, Anomaly, Contribution, Currency, EntityType, Evidence, FraudLabel, MerchantAggregate, Partial,
-    PartialContent, PaymentMethod, RuleOrigin, Severity, ShortId, Sum, Totals, Transaction, TransactionId,
-    TransactionType,
+    PartialContent, PaymentMethod, RuleChange, RuleChangeStatus, RuleOrigin, RuleText, Severity, ShortId,
+    Sum, Totals, Transaction, TransactionId, TransactionType,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -232,6 +232,36 @@ fn origin() -> impl Strategy<Value = Option<RuleOrigin>> {
             reason_codes,
         }),
     )
+}
+
+pub fn rule_change() -> impl Strategy<Value = RuleChange> {
+    let texts = || proptest::collection::vec(("[a-z]{1,9}", ".{0,40}"), 0..4);
+    let number = || 0..u64::from(u32::MAX);
+    (
+        (number(), select(&RuleChangeStatus::ALL), ".{0,9}", number()),
+        (proptest::option::of(number()), ".{0,64}", texts(), texts()),
+        (".{0,9}", proptest::option::of(".{0,9}"), ".{0,40}", any::<i64>()),
+    )
+        .prop_map(|(first, second, third)| {
+            let (number, status, action, base) = first;
+            let (proposal, version, files, modes) = second;
+            let (author, approved_by, reason, time_ms) = third;
+            let text = |(name, text)| RuleText { name, text };
+            RuleChange {
+                number,
+                status,
+                action,
+                base,
+                proposal,
+                version,
+                files: files.into_iter().map(text).collect(),
+                modes,
+                author,
+                approved_by,
+                reason,
+                time_ms,
+            }
+        })
 }
 
 pub fn label() -> impl Strategy<Value = FraudLabel> {

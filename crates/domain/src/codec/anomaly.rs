@@ -119,7 +119,10 @@ fn uuid(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Uuid, DecodeErro
     })
 }
 
-fn optional_text(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Option<String>, DecodeError> {
+pub(super) fn optional_text(
+    cursor: &mut Cursor<'_>,
+    field: &'static str,
+) -> Result<Option<String>, DecodeError> {
     let is_there = cursor.one_of(field, &[false, true])?;
     is_there
         .then(|| cursor.string(field).map(str::to_owned))

@@ -9,6 +9,7 @@ pub mod anomaly;
 pub mod json;
 pub mod label;
 pub mod partial;
+pub mod rule_change;
 pub mod transaction;
 
 mod decimal;
@@ -22,7 +23,7 @@ use millrace_contract::{DecodeError, Encode, Event, Kind, ReadAhead, Reader};
 pub use self::anomaly::DecodedAnomaly;
 pub use self::label::DecodedLabel;
 use crate::texts::{self, Held};
-use crate::{Amount, InvalidValue, MerchantAggregate, Partial, Transaction, schema};
+use crate::{Amount, InvalidValue, MerchantAggregate, Partial, RuleChange, Transaction, schema};
 
 /// Reads transactions.
 pub type TransactionReader = Reader<Transaction>;
@@ -34,6 +35,8 @@ pub type PartialReader = Reader<Partial>;
 pub type AnomalyReader = Reader<DecodedAnomaly>;
 /// Reads fraud labels.
 pub type LabelReader = Reader<DecodedLabel>;
+/// Reads changes of rules.
+pub type RuleChangeReader = Reader<RuleChange>;
 /// Decodes transactions before their turn.
 pub type Ahead = ReadAhead<Transaction>;
 
@@ -139,5 +142,17 @@ impl Contract for DecodedLabel {
 
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         label::decode(body)
+    }
+}
+
+impl Contract for RuleChange {
+    const SCHEMA: &'static str = schema::RULE_CHANGE;
+    const NAME: &'static str = "millrace.RuleChange";
+    type Kept = ();
+
+    fn keep(_records: &[Self]) {}
+
+    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        rule_change::decode(body)
     }
 }

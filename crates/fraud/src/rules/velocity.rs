@@ -92,11 +92,14 @@ impl Velocity {
         if !fired.is_never() && newest_ms - span_ms >= fired.ms() && !self.is_over(pool, run) {
             *fired = EventTime::NEVER;
         }
-        let later = pool
-            .entries(run)
-            .rev()
-            .take_while(|recent| recent.time_ms(newest_ms) > time_ms)
-            .count();
+        // By hand: an iterator's `try_fold` is inlined here or not, by what else is in the crate.
+        let (mut entries, mut later) = (pool.entries(run), 0);
+        while entries
+            .next_back()
+            .is_some_and(|recent| recent.time_ms(newest_ms) > time_ms)
+        {
+            later += 1;
+        }
         let recent = Recent {
             time_low: time_ms as u32,
             ratio: ratio as f32,

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses some")]
 
+pub(crate) mod detector;
 pub(crate) mod stream;
 
 use millrace_domain::{

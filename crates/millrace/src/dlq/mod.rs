@@ -6,7 +6,6 @@ mod records;
 mod replay;
 mod scan;
 mod select;
-mod sender;
 mod value;
 
 use std::collections::BTreeMap;

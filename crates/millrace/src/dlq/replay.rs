@@ -15,8 +15,8 @@ use super::letter::{Letter, Position};
 use super::records::{self, ReplayRecord, Replayed};
 use super::scan::Scan;
 use super::select::Filter;
-use super::sender::{Outgoing, Sender};
 use super::{Replay, Topics, print};
+use crate::sender::{Outgoing, Sender};
 
 /// Bytes of a transaction, about.
 const MAX_BATCH_BYTES: usize = 16 << 20;
@@ -114,7 +114,7 @@ impl Run {
         let sender = if dry_run {
             None
         } else {
-            Some(Sender::start(kafka)?)
+            Some(Sender::start(kafka, "dlq-replay")?)
         };
         let replayed = match &sender {
             Some(_) => Replayed::read(kafka, &topics)?,

@@ -19,9 +19,13 @@ pub(super) struct Options {
     /// say
     #[arg(long, conflicts_with = "json")]
     yaml: bool,
+    /// The rules that the detector judges by, with their modes, since when they are exact, and
+    /// which of its partitions have them
+    #[arg(long, conflicts_with_all = ["files", "yaml"])]
+    pub(super) live: bool,
     /// The answer as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Serialize)]

@@ -71,6 +71,13 @@ impl Rule {
         self.mode
     }
 
+    /// The same rule in another mode.
+    #[must_use]
+    pub fn in_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
     /// Its terms: the condition, the score, the quiet time.
     pub(crate) fn terms(&self) -> impl Iterator<Item = &Term> {
         std::iter::once(&self.when).chain(&self.score).chain(&self.quiet)
@@ -93,7 +100,9 @@ pub enum Mode {
 }
 
 impl Mode {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a mode as files have it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "draft" => Self::Draft,
             "shadow" => Self::Shadow,

@@ -42,6 +42,10 @@ impl<P: Processor> Job for P {
         policy_to_text(&self.present_policy())
     }
 
+    fn policy_changes(&self) -> u64 {
+        Processor::policy_changes(self)
+    }
+
     fn policy_of_fingerprint(&self, fingerprint: &str) -> Option<String> {
         Processor::policy_of_fingerprint(self, fingerprint).map(|policy| policy_to_text(&policy))
     }

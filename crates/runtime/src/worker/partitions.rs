@@ -13,7 +13,7 @@ use super::restore::Restored;
 use super::side::{Probe, Probed};
 use super::terms::Terms;
 use crate::failure::Failure;
-use crate::{InputRecord, Task};
+use crate::{InputRecord, Job, Task};
 
 /// After so long without a record, one of a job whose partitions wait for each other is looked at.
 const SOON: Duration = Duration::from_millis(500);
@@ -264,6 +264,23 @@ impl<T: Task> Partitions<T> {
             Some(active) => active.advance(watermark_ms, effects, &mut self.tally),
             None => Ok(()),
         }
+    }
+
+    /// Has every partition follow a job whose policy has changed since it was last asked; whether
+    /// it has.
+    pub(super) fn follow(&mut self, job: &impl Job) -> bool {
+        if job.policy_changes() == self.terms.policy_changes {
+            return false;
+        }
+        let terms = Terms::of(job);
+        let has_changed = terms.policy != self.terms.policy;
+        self.terms = Arc::new(terms);
+        if has_changed {
+            for active in self.all.iter_mut().filter_map(Partition::active_mut) {
+                active.follow(&self.terms);
+            }
+        }
+        has_changed
     }
 
     /// Gives its policy to every partition that has gone live with another.

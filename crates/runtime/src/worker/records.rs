@@ -35,9 +35,10 @@ impl<J: Job> Core<J> {
         partitions.run(run, now, &mut effects)
     }
 
-    /// Gives its policy to every partition that has gone live with another, whether or not records
-    /// come.
+    /// Gives its policy to every partition that has gone live with another, or whose job has
+    /// another by now, whether or not records come.
     pub(super) fn configure(&mut self) -> Result<(), Failure> {
+        self.partitions.follow(&*self.job);
         let (partitions, mut effects) = self.effects();
         partitions.configure(&mut effects)
     }

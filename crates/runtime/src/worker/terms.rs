@@ -17,11 +17,21 @@ pub(super) struct Terms {
     pub(super) aligns: bool,
     /// The policy that every live partition is to have.
     pub(super) policy: String,
+    /// How often the job's policy had changed by then.
+    pub(super) policy_changes: u64,
 }
 
 impl Terms {
+    /// Whether live partitions are given the policy.
+    pub(super) fn is_to_configure(&self) -> bool {
+        self.control.is_some() && !self.policy.is_empty()
+    }
+
     pub(super) fn of(job: &impl Job) -> Self {
+        // Asked first: a change in between is only taken twice.
+        let policy_changes = job.policy_changes();
         Self {
+            policy_changes,
             topic: job.input_topic().to_owned(),
             control: job.control_topic().map(str::to_owned),
             advances_idle: job.advances_idle(),

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Rules {
     /// Files of rules, or directories of them, or what is shipped: `library/velocity.yml`.
     pub files: Vec<String>,
+    /// Whether a change of the rules while the detector runs needs a second person.
+    pub two_keys: bool,
     /// Too many or too much in a short time.
     pub velocity: VelocityRule,
     /// An amount far from the user's habit.

@@ -1,6 +1,8 @@
 //! What happens to a partition beside its records: advances of its watermark and changes of policy,
 //! each an event of its order with a control record.
 
+use std::sync::Arc;
+
 use super::{Active, Effects, Tally, Terms, Work, stopped};
 use crate::OutputRecord;
 use crate::Task;
@@ -13,6 +15,12 @@ impl<T: Task> Active<T> {
     /// Whether it is live, and its policy is not known yet to be the job's and to be written.
     pub(in crate::worker) fn is_to_configure(&self) -> bool {
         self.is_to_configure
+    }
+
+    /// The job's policy is another from now on. A replay goes on with those that are recorded.
+    pub(in crate::worker) fn follow(&mut self, terms: &Arc<Terms>) {
+        self.terms = Arc::clone(terms);
+        self.is_to_configure |= self.is_live() && terms.is_to_configure();
     }
 
     /// Gives the task the job's policy, and has it written, without waiting for a record.
@@ -34,7 +42,7 @@ impl<T: Task> Active<T> {
     /// its beginning will need to know. Else the policy is only stated, and by that the offset at
     /// which the partition goes on.
     pub(super) fn configure(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
-        if self.committed.is_none() || self.task.policy() != self.terms.policy {
+        if !self.has_begun() || self.task.policy() != self.terms.policy {
             self.change_policy(effects)?;
         } else {
             self.state_policy(effects);
@@ -45,6 +53,12 @@ impl<T: Task> Active<T> {
         }
         self.is_to_configure = false;
         Ok(())
+    }
+
+    /// Whether anything was done with a policy: committed, or to be committed by the transaction
+    /// that is open.
+    fn has_begun(&self) -> bool {
+        self.committed.is_some() || self.stated.is_some()
     }
 
     /// Says which policy the task has, and where it is.
@@ -60,7 +74,7 @@ impl<T: Task> Active<T> {
 
     /// A change of policy is an event of the partition's order, as an advance is.
     fn change_policy(&mut self, effects: &mut impl Effects) -> Result<(), Failure> {
-        let before = self.committed.map(|_| self.task.policy());
+        let before = self.has_begun().then(|| self.task.policy());
         let policy = self.terms.policy.clone();
         let done = self.task.configure(&policy, effects.outbox());
         done.map_err(|reason| stopped(&self.terms.topic, self.number, reason))?;

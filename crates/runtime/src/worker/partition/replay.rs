@@ -87,7 +87,7 @@ impl<T: Task> Active<T> {
             self.snapshots.state_changed();
         }
         debug_assert!(self.committed.is_none_or(|committed| committed <= self.next));
-        self.is_to_configure = self.terms.control.is_some() && !self.terms.policy.is_empty();
+        self.is_to_configure = self.terms.is_to_configure();
         self.last_record = effects.now();
         effects.went_live(&Replayed {
             partition: self.number,

@@ -101,6 +101,12 @@ impl<J: Job> Process<J> {
         Some(state)
     }
 
+    /// Hears of what its job's policy has become; whether it is another.
+    pub(super) fn follow(&mut self, change: impl FnOnce(&J)) -> bool {
+        change(&self.job);
+        self.partitions.follow(&*self.job)
+    }
+
     pub(super) fn has(&self, partition: i32) -> bool {
         self.positions.contains_key(&partition)
     }

@@ -25,6 +25,8 @@ pub struct Seen {
     pub advances: u64,
     /// Changes of policy.
     pub changes: u64,
+    /// Changes of the settings that a running process has followed.
+    pub followed: u64,
     /// Changes of policy that a task refused.
     pub refused: u64,
     /// Records that were refused by word of somebody outside of the log.
@@ -52,6 +54,7 @@ impl Seen {
         self.replayed += other.replayed;
         self.advances += other.advances;
         self.changes += other.changes;
+        self.followed += other.followed;
         self.refused += other.refused;
         self.recalled += other.recalled;
         self.forgotten += other.forgotten;
@@ -75,6 +78,7 @@ impl Seen {
             outputs,
             // Only of some jobs.
             advances: _,
+            followed: _,
             refused: _,
             recalled: _,
             forgotten: _,

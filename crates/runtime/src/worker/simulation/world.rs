@@ -32,6 +32,14 @@ pub trait Scenario {
     /// ones. The tables of its operators have another seed in each process.
     fn job(&self, settings: u64, seed: u64) -> Self::Job;
 
+    /// Whether the policy of a job changes while it runs.
+    fn follows(&self) -> bool {
+        false
+    }
+
+    /// Gives a running job what of these settings it may have without a start.
+    fn change(&self, _job: &Self::Job, _settings: u64) {}
+
     /// Takes from an output what another run of the same input would write otherwise.
     fn normalize(&self, _output: &mut Output) {}
 
@@ -165,6 +173,9 @@ impl<'s, S: Scenario> Simulation<'s, S> {
     pub fn calm_down(&mut self) {
         while self.grow() {}
         self.is_calm = true;
+        if self.scenario.follows() {
+            (0..WORKERS).for_each(|worker| self.follow(worker));
+        }
         (0..WORKERS).for_each(|worker| self.learn_losses(worker));
         (0..WORKERS).for_each(|worker| self.look_for_partitions(worker));
         for partition in 0..self.inputs.len() {
@@ -205,8 +216,21 @@ impl<'s, S: Scenario> Simulation<'s, S> {
             13 => self.cut_controls(partition),
             14 if self.random.one_in(2) => _ = self.grow(),
             15 => self.look_for_partitions(worker),
+            16 if self.scenario.follows() => {
+                self.settings = self.random.next_u64();
+                self.follow(worker);
+            }
+            17 if self.scenario.follows() => self.follow(worker),
             _ => self.work(),
         }
+    }
+
+    /// A running process hears of the present settings.
+    fn follow(&mut self, worker: usize) {
+        let (scenario, settings) = (self.scenario, self.settings);
+        let has_changed = self.workers[worker].follow(|job| scenario.change(job, settings));
+        self.note("follow", worker, u64::from(has_changed));
+        self.seen.followed += u64::from(has_changed);
     }
 
     /// What a worker does by itself.

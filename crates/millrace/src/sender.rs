@@ -19,29 +19,31 @@ const MAX_RECORD_BYTES: &str = "67108864";
 
 /// A record that is to be sent.
 #[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) topic: String,
-    pub(super) partition: Option<i32>,
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) payload: Option<Vec<u8>>,
-    pub(super) headers: OwnedHeaders,
+pub(crate) struct Outgoing {
+    pub(crate) topic: String,
+    pub(crate) partition: Option<i32>,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) headers: OwnedHeaders,
 }
 
 /// Sends with a transactional id of its own, so that there is one at a time: whoever starts ends
 /// what another has open.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     producer: BaseProducer<Failures>,
+    /// The command that sends, for messages.
+    whose: &'static str,
     /// What the topics take.
-    pub(super) limits: TopicLimits,
+    pub(crate) limits: TopicLimits,
 }
 
 impl Sender {
-    /// Starts, and ends what a predecessor has left open.
+    /// Starts in the name of a command, and ends what a predecessor has left open.
     ///
     /// # Errors
     /// The cluster does not answer, or refuses.
-    pub(super) fn start(kafka: &Kafka) -> anyhow::Result<Self> {
-        let id = format!("{}millrace-dlq-replay", kafka.topic_prefix);
+    pub(crate) fn start(kafka: &Kafka, whose: &'static str) -> anyhow::Result<Self> {
+        let id = format!("{}millrace-{whose}", kafka.topic_prefix);
         let mut config = transactional_producer_config(kafka, &Worker::default(), &id)?;
         config.set("message.max.bytes", MAX_RECORD_BYTES);
         let producer: BaseProducer<Failures> = config.create_with_context(Failures::default())?;
@@ -50,6 +52,7 @@ impl Sender {
             .with_context(|| format!("starting the transactional producer {id}"))?;
         Ok(Self {
             producer,
+            whose,
             limits: TopicLimits::new(kafka, &config),
         })
     }
@@ -59,7 +62,7 @@ impl Sender {
     /// # Errors
     /// Then either nothing is sent, or it is not known whether all is; which of the two the next
     /// start finds.
-    pub(super) fn send(&self, records: &[Outgoing]) -> anyhow::Result<()> {
+    pub(crate) fn send(&self, records: &[Outgoing]) -> anyhow::Result<()> {
         self.producer
             .begin_transaction()
             .map_err(|error| self.told(&error))?;
@@ -111,7 +114,7 @@ impl Sender {
     fn told(&self, error: &KafkaError) -> anyhow::Error {
         match self.producer.client().fatal_error() {
             Some((RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced, reason)) => {
-                anyhow::anyhow!("another replay has started, and has taken over: {reason}")
+                anyhow::anyhow!("another {} has started, and has taken over: {reason}", self.whose)
             }
             Some((code, reason)) => anyhow::anyhow!("{code}: {reason}"),
             None => anyhow::anyhow!("{error}"),

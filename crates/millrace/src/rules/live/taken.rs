@@ -1,0 +1,94 @@
+//! Which partitions of the detector judge by which change, as its control topic says.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use millrace_catalog::payments::DETECT;
+use millrace_detector::rule_topic::patiently;
+use millrace_kafka::client::reader_config;
+use millrace_kafka::reader::Reader;
+use millrace_kafka::topic_name;
+use millrace_runtime::control::ControlRecord;
+use millrace_settings::Settings;
+use rdkafka::message::Message as _;
+use serde::{Deserialize, Serialize};
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// A partition, and what it judges by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Taken {
+    partition: i32,
+    /// The number of the change; 0 of the configuration's files, `None` where the partition was
+    /// never worked on.
+    pub(super) change: Option<u64>,
+    /// The first record that is judged by it.
+    offset: Option<i64>,
+}
+
+/// What of a policy is looked at.
+#[derive(Deserialize)]
+struct OfPolicy {
+    #[serde(default)]
+    rule_change: u64,
+}
+
+/// Looks at every partition. Blocks.
+///
+/// # Errors
+/// Kafka does not answer, or `init` has not run.
+pub(super) fn look(settings: &Settings) -> anyhow::Result<Vec<Taken>> {
+    patiently(|| try_look(settings))
+}
+
+fn try_look(settings: &Settings) -> anyhow::Result<Vec<Taken>> {
+    let control = topic_name(&settings.kafka, DETECT.control(settings.rekeys()));
+    let group = format!("{}millrace-rules", settings.kafka.topic_prefix);
+    let reader = Reader::new(&reader_config(&settings.kafka, &group)?)?;
+    let partitions = reader.partitions(&control).with_context(|| control.clone())?;
+    (0..partitions)
+        .map(|partition| of_partition(&reader, &control, partition).with_context(|| control.clone()))
+        .collect()
+}
+
+fn of_partition(reader: &Reader, control: &str, partition: i32) -> anyhow::Result<Taken> {
+    let mut taken = Taken {
+        partition,
+        change: None,
+        offset: None,
+    };
+    let (low, _) = reader.bounds(control, partition)?;
+    reader.read(control, partition, low, |message| {
+        if let Ok(record) = ControlRecord::parse(message.payload().unwrap_or_default())
+            && let Some((policy, _)) = record.policy()
+            && let Ok(policy) = serde_json::from_str::<OfPolicy>(policy)
+            && taken.change != Some(policy.rule_change)
+        {
+            taken.change = Some(policy.rule_change);
+            taken.offset = Some(record.offset());
+        }
+        true
+    })?;
+    Ok(taken)
+}
+
+/// Waits until every partition judges by a change, or by a later one; whether all do within the
+/// limit.
+///
+/// # Errors
+/// As of [`look`].
+pub(super) async fn wait(settings: &Settings, change: u64, limit: Duration) -> anyhow::Result<bool> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let asked = settings.clone();
+        let taken = tokio::task::spawn_blocking(move || look(&asked)).await??;
+        if taken.iter().all(|taken| taken.change >= Some(change)) {
+            return Ok(true);
+        }
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
