@@ -27,6 +27,8 @@ mod pipeline;
 mod reachability;
 mod retry;
 mod set_aside;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod sink;
 mod spec;
 

@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::acknowledgement::{PartitionKey, Span, Tracker};
 use crate::aside::Aside;
-use crate::batch::{Batcher, Entry, Origin};
+use crate::batch::{Batcher, Entry, Origin, Work};
 use crate::consumer::Held;
 use crate::delivery::{Delivered, Delivery, Letters};
 use crate::metrics::Metrics;
@@ -95,11 +95,12 @@ impl<S: Sink, L: Letters> Pipeline<S, L> {
         let span = self.tracker.read(origin.partition, origin.offset);
         self.batcher.cover(span, Instant::now());
         if let Some(work) = work {
-            self.batcher.push(Entry {
-                origin,
-                record: keep(),
-                work,
-            });
+            let record = if S::KEEPS_RECORDS || matches!(work, Work::DeadLetter { .. }) {
+                keep()
+            } else {
+                KeptRecord::default()
+            };
+            self.batcher.push(Entry { origin, record, work });
         }
         self.batcher.is_full()
     }
@@ -160,7 +161,8 @@ impl<S: Sink, L: Letters> Pipeline<S, L> {
         Ok(self.is_blocked())
     }
 
-    fn is_blocked(&self) -> bool {
+    /// Whether the batch is full and every writer is busy.
+    pub(crate) fn is_blocked(&self) -> bool {
         self.batcher.is_full() && self.in_flight.len() >= self.max_in_flight
     }
 
@@ -277,6 +279,7 @@ impl<S: Sink, L: Letters> Pipeline<S, L> {
     /// Forgets a partition that is another member's from now on.
     pub(crate) fn forget(&mut self, partition: PartitionKey) {
         self.tracker.forget(partition);
+        self.delivery.sink.end(partition);
         self.aside.forget(partition);
         self.held.take_if(|held| held.origin.partition == partition);
     }

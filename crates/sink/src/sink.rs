@@ -6,7 +6,7 @@ use std::future::Future;
 
 use millrace_contract::RegistryError;
 
-use crate::acknowledgement::Span;
+use crate::acknowledgement::{PartitionKey, Span};
 use crate::batch::{Origin, Work};
 use crate::spec::Names;
 
@@ -19,8 +19,28 @@ pub trait Sink: Send + Sync + 'static {
     /// How its metrics, and what it says, name things.
     const NAMES: Names;
 
+    /// Whether items are kept with a copy of their records, of which a dead letter is made where
+    /// the store refuses one. A sink that refuses none in [`Sink::write`] does without.
+    const KEEPS_RECORDS: bool = true;
+
     /// What is written of a record: a document, a row.
     type Item: Item;
+
+    /// A partition is this process's: `first` is its first record since, which will be decided on
+    /// next. Called on the consumer's thread, which may wait here.
+    ///
+    /// # Errors
+    /// What a new start of the process may mend.
+    fn begin(&self, first: Origin) -> anyhow::Result<()> {
+        let _ = first;
+        Ok(())
+    }
+
+    /// A partition is another's from now on. Batches of it may still be being written: what becomes
+    /// of them matters to nobody here.
+    fn end(&self, partition: PartitionKey) {
+        let _ = partition;
+    }
 
     /// Says what becomes of a record. Called on the consumer's thread, in the order of each
     /// partition.

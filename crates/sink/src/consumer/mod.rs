@@ -191,7 +191,7 @@ impl<S: Sink> Consumer<S> {
             match self.consumer.poll(timeout) {
                 None => break,
                 Some(Ok(message)) => {
-                    if self.take(&message).is_break() {
+                    if self.take(&message)?.is_break() {
                         break;
                     }
                 }
@@ -209,9 +209,9 @@ impl<S: Sink> Consumer<S> {
     }
 
     /// Takes a record; breaks where nothing more should be read for now.
-    fn take(&self, message: &BorrowedMessage<'_>) -> ControlFlow<()> {
+    fn take(&self, message: &BorrowedMessage<'_>) -> anyhow::Result<ControlFlow<()>> {
         let Some(source) = find(&self.spec.sources, message.topic()) else {
-            return ControlFlow::Continue(());
+            return Ok(ControlFlow::Continue(()));
         };
         let origin = Origin {
             partition: PartitionKey {
@@ -220,47 +220,53 @@ impl<S: Sink> Consumer<S> {
             },
             offset: message.offset(),
         };
-        self.look_for_deleted(message.topic(), origin);
-        let append_time_ms = match message.timestamp() {
-            Timestamp::LogAppendTime(time_ms) => Some(time_ms),
-            // What a producer says bounds nothing.
-            Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
-        };
-        match self.sink.decide(&Record {
-            origin,
-            append_time_ms,
-            key: message.key(),
-            payload: message.payload(),
-        }) {
-            Ok(decision) => {
-                let bytes = message.key_len() + message.payload_len();
-                self.settle(origin, bytes, decision, || KeptRecord::of(message))
-            }
-            Err(error) => {
-                self.hold(
-                    Held {
-                        origin,
-                        append_time_ms,
-                        record: KeptRecord::of(message),
-                        failures: 0,
-                        until: Instant::now(),
-                    },
-                    &error,
-                );
-                ControlFlow::Break(())
-            }
-        }
-    }
-
-    /// Counts and tells what retention deleted between the record before and this one.
-    fn look_for_deleted(&self, topic: &str, origin: Origin) {
-        let partition = origin.partition.partition;
         let expected = self
             .consumer
             .context()
             .pipeline()
             .tracker()
             .next(origin.partition);
+        if expected.is_none() {
+            self.sink.begin(origin)?;
+        }
+        self.look_for_deleted(message.topic(), origin, expected);
+        let append_time_ms = match message.timestamp() {
+            Timestamp::LogAppendTime(time_ms) => Some(time_ms),
+            // What a producer says bounds nothing.
+            Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+        };
+        Ok(
+            match self.sink.decide(&Record {
+                origin,
+                append_time_ms,
+                key: message.key(),
+                payload: message.payload(),
+            }) {
+                Ok(decision) => {
+                    let bytes = message.key_len() + message.payload_len();
+                    self.settle(origin, bytes, decision, || KeptRecord::of(message))
+                }
+                Err(error) => {
+                    self.hold(
+                        Held {
+                            origin,
+                            append_time_ms,
+                            record: KeptRecord::of(message),
+                            failures: 0,
+                            until: Instant::now(),
+                        },
+                        &error,
+                    );
+                    ControlFlow::Break(())
+                }
+            },
+        )
+    }
+
+    /// Counts and tells what retention deleted between the record before, at whose end this one was
+    /// `expected`, and this one.
+    fn look_for_deleted(&self, topic: &str, origin: Origin, expected: Option<i64>) {
+        let partition = origin.partition.partition;
         let place = (topic, partition);
         if let Some((from, to)) = overtaken::deleted(&self.consumer, place, expected, origin.offset) {
             let (store, label) = (S::NAMES.store, source(&self.spec.sources, origin.partition).label);
