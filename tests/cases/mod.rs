@@ -10,6 +10,7 @@ mod faults;
 mod gateway;
 mod init;
 mod instances;
+mod lake;
 mod long_ids;
 mod object_store;
 mod ownership;
@@ -124,6 +125,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(rekeying::switching_over_a_run_is_refused),
         case!(rekeying::a_users_records_keep_their_order),
         case!(end_to_end::sums_to_the_cent),
+        case!(lake::is_what_the_topics_are),
         case!(long_ids::come_back_in_full),
         case!(early::results_grow_to_the_final_sums),
         case!(tls::services_log_in),

@@ -17,6 +17,8 @@ pub enum Service {
     Rekey,
     /// Ingestion over HTTP.
     Gateway,
+    /// The lake's sink.
+    LakeSink,
 }
 
 /// What is known of a service.
@@ -36,13 +38,14 @@ pub struct ServiceSpec {
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Producer,
         Self::Aggregator,
         Self::Detector,
         Self::ElasticSink,
         Self::Rekey,
         Self::Gateway,
+        Self::LakeSink,
     ];
 
     /// What is known of it.
@@ -90,6 +93,13 @@ impl Service {
                 api_port: Some(8088),
                 when: When::Enabled,
                 about: "Takes records over HTTP, and answers once the brokers have acknowledged them",
+            },
+            Self::LakeSink => &ServiceSpec {
+                name: "lake-sink",
+                port: 9108,
+                api_port: None,
+                when: When::Enabled,
+                about: "Writes transactions, aggregates and anomalies to the lake as Parquet, exactly once",
             },
         }
     }

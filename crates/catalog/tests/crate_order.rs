@@ -18,6 +18,7 @@ const ORDER: &[&[&str]] = &[
         "millrace-aggregator",
         "millrace-detector",
         "millrace-elastic-sink",
+        "millrace-lake-sink",
         "millrace-clickstream-jobs",
     ],
     &["millrace-service"],

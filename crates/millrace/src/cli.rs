@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    detect, dlq, dotenv, down, evaluate, health, init, lab, map, rules, service, status, up, verify,
+    detect, dlq, dotenv, down, evaluate, health, init, lab, lake, map, rules, service, status, up, verify,
 };
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
@@ -36,6 +36,8 @@ pub enum Command {
     Verify(verify::Command),
     /// List dead letters and late records, show them, and send them again
     Dlq(dlq::Options),
+    /// Compare the lake's files with the topics, put small ones together, delete old days
+    Lake(lake::Options),
     /// Do faults to a pipeline under load, and show that nothing is lost or doubled, by
     /// millrace-lab beside this program
     Chaos(lab::Arguments),

@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod health;
 pub mod init;
 pub mod lab;
+pub mod lake;
 pub mod map;
 pub mod named;
 pub mod rules;

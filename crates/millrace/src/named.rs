@@ -33,6 +33,7 @@ fn run(service: Service) -> ExitCode {
         Service::ElasticSink => process::run(name, about, millrace_elastic_sink::run),
         Service::Rekey => process::run(name, about, millrace_rekey::run),
         Service::Gateway => process::run(name, about, millrace_gateway::run),
+        Service::LakeSink => process::run(name, about, millrace_lake_sink::run),
     }
 }
 
@@ -69,6 +70,7 @@ mod tests {
             "elastic-sink",
             "rekey",
             "gateway",
+            "lake-sink",
         ] {
             let found = of_program(OsStr::new(name));
             assert_eq!(found.map(Service::name), Some(name));

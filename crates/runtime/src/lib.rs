@@ -16,7 +16,7 @@ mod idle;
 pub mod job;
 mod jobs;
 pub mod metrics;
-mod object_url;
+pub mod object_url;
 mod outbox;
 mod ownership;
 mod placement;

@@ -33,7 +33,7 @@ mod cloud {
 ///
 /// # Errors
 /// What is wrong with the URL or the options, in words.
-pub(crate) fn open(
+pub fn open(
     url: &FilePath,
     options: &BTreeMap<String, String>,
 ) -> Result<(Arc<dyn ObjectStore>, Path), String> {

@@ -22,6 +22,7 @@ pub fn set_apart(settings: &mut Settings, prefix: &str, folder: &Path) -> anyhow
     prefix.clone_into(&mut settings.elasticsearch.index_prefix);
     settings.snapshots.url = folder.join("snapshots");
     settings.producer.ledger_dir = folder.join("ledger");
+    settings.lake_sink.url = folder.join("lake");
     let mut ports = Ports::take(Service::ALL.len() + 1)?.into_iter();
     settings.gateway.port = ports.next().context("a port was taken")?;
     for (service, port) in Service::ALL.into_iter().zip(ports) {

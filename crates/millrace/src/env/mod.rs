@@ -12,7 +12,7 @@ pub use file::{Written, write};
 use quote::quoted;
 
 /// Keys whose values inside the compose project are its own.
-const FIXED_BY_COMPOSE: [&str; 10] = [
+const FIXED_BY_COMPOSE: [&str; 11] = [
     "MILLRACE__KAFKA__BOOTSTRAP_SERVERS",
     "MILLRACE__SCHEMA_REGISTRY__URL",
     "MILLRACE__ELASTICSEARCH__URL",
@@ -22,19 +22,26 @@ const FIXED_BY_COMPOSE: [&str; 10] = [
     "MILLRACE__GATEWAY__BIND_HOST",
     // Its port is published on this machine alone.
     "MILLRACE__GATEWAY__ALLOW_ANONYMOUS",
-    // Given as MILLRACE_RATE and MILLRACE_SNAPSHOTS_URL, which are shorter to change by hand.
+    // Given as MILLRACE_RATE, MILLRACE_SNAPSHOTS_URL and MILLRACE_LAKE_URL, which are shorter to
+    // change by hand.
     "MILLRACE__PRODUCER__RATE_PER_S",
     "MILLRACE__SNAPSHOTS__URL",
+    "MILLRACE__LAKE_SINK__URL",
 ];
 
 /// The lines of the `.env` for these settings, passwords among them.
 #[must_use]
 pub fn render(settings: &Settings) -> String {
     let mut lines = vec![format!("MILLRACE_RATE={}", settings.producer.rate_per_s)];
-    let snapshots = settings.snapshots.url.to_string_lossy();
-    // A folder of this machine is none of the containers', which have a volume for it.
-    if snapshots.contains("://") {
-        lines.push(format!("MILLRACE_SNAPSHOTS_URL={}", quoted(&snapshots)));
+    for (name, url) in [
+        ("MILLRACE_SNAPSHOTS_URL", &settings.snapshots.url),
+        ("MILLRACE_LAKE_URL", &settings.lake_sink.url),
+    ] {
+        let url = url.to_string_lossy();
+        // A folder of this machine is none of the containers', which have a volume for it.
+        if url.contains("://") {
+            lines.push(format!("{name}={}", quoted(&url)));
+        }
     }
     for (name, value) in settings.variables() {
         if !FIXED_BY_COMPOSE.contains(&name.as_str()) {

@@ -4,6 +4,7 @@ mod connections;
 mod earliest;
 mod emit;
 mod gateway;
+mod lake_sink;
 mod producer;
 mod rules;
 mod services;
@@ -17,6 +18,7 @@ pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
 pub use earliest::EarliestTime;
 pub use emit::Emit;
 pub use gateway::{Gateway, KeyHash, KeyHashError};
+pub use lake_sink::LakeSink;
 pub use producer::{Format, Producer};
 pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, RuleBudget, Rules, VelocityRule};
 pub use sink::{ElasticSink, Snapshots};
@@ -49,6 +51,8 @@ pub struct Settings {
     pub gateway: Gateway,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
+    /// The lake's sink.
+    pub lake_sink: LakeSink,
     /// Snapshots of operator state.
     pub snapshots: Snapshots,
 }

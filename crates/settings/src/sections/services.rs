@@ -7,10 +7,11 @@ use super::Settings;
 impl Settings {
     /// The services that run by these settings.
     pub fn services(&self) -> impl Iterator<Item = Service> + use<> {
-        let (rekeys, takes_requests) = (self.rekeys(), self.gateway.enabled);
-        let runs = move |service: &Service| match service.spec().when {
-            When::Enabled => takes_requests,
-            when => when.holds(rekeys),
+        let (rekeys, gateway, lake) = (self.rekeys(), self.gateway.enabled, self.lake_sink.enabled);
+        let runs = move |service: &Service| match (service.spec().when, service) {
+            (When::Enabled, Service::LakeSink) => lake,
+            (When::Enabled, _) => gateway,
+            (when, _) => when.holds(rekeys),
         };
         Service::ALL.into_iter().filter(runs)
     }
@@ -25,6 +26,7 @@ impl Settings {
             Service::ElasticSink => self.elastic_sink.metrics_port,
             Service::Rekey => self.rekey.metrics_port,
             Service::Gateway => self.gateway.metrics_port,
+            Service::LakeSink => self.lake_sink.metrics_port,
         }
     }
 
@@ -37,6 +39,7 @@ impl Settings {
             Service::ElasticSink => &mut self.elastic_sink.metrics_port,
             Service::Rekey => &mut self.rekey.metrics_port,
             Service::Gateway => &mut self.gateway.metrics_port,
+            Service::LakeSink => &mut self.lake_sink.metrics_port,
         } = port;
     }
 
@@ -56,6 +59,7 @@ impl Settings {
             Service::ElasticSink => Some(self.elastic_sink.drain_timeout_ms),
             Service::Rekey => Some(self.rekey.worker.drain_timeout_ms),
             Service::Gateway => Some(self.gateway.drain_timeout_ms),
+            Service::LakeSink => Some(self.lake_sink.drain_timeout_ms),
         }
     }
 }

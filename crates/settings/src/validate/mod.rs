@@ -2,6 +2,7 @@
 
 mod connections;
 mod gateway;
+mod lake_sink;
 mod rules;
 mod services;
 
@@ -27,6 +28,7 @@ pub(crate) fn violations(settings: &Settings) -> Vec<Violation> {
     connections::check(&mut check, settings);
     services::check(&mut check, settings);
     gateway::check(&mut check, settings);
+    lake_sink::check(&mut check, &settings.lake_sink);
     rules::check(&mut check, &settings.detector.rules);
     check.violations
 }

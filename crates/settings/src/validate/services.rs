@@ -198,7 +198,7 @@ fn worker(check: &mut Check, key: &str, worker: &Worker) {
 }
 
 /// Kafka's names of static members, with room for a thread's number and a prefix.
-fn instance(check: &mut Check, key: &str, instance: Option<&str>) {
+pub(super) fn instance(check: &mut Check, key: &str, instance: Option<&str>) {
     let is_name = |name: &str| {
         let mut letters = name.chars();
         (1..=200).contains(&name.len())

@@ -1,0 +1,404 @@
+//! A topic, a group of two processes with its committed offsets, and a lake that outlives them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use millrace_codec::{AggregateReader, AnomalyReader, RegistryError, TransactionReader};
+use millrace_contract::SchemaSource;
+use millrace_contract::source::Found;
+use millrace_domain::{
+    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
+};
+use millrace_lake_sink::compact::compact;
+use millrace_lake_sink::metrics::Metrics;
+use millrace_lake_sink::name::Day;
+use millrace_lake_sink::sink::LakeSink;
+use millrace_lake_sink::store::Store as _;
+use millrace_lake_sink::store::folder::Folder;
+use millrace_lake_sink::tables::{self, transactions::TABLE};
+use millrace_settings::{Kafka, Settings};
+use millrace_sink::simulation::Simulation;
+use millrace_sink::{Backoff, Limits, Origin, PartitionKey, Source, SourceId, Spec};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::RowAccessor as _;
+use rand::RngExt as _;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::store::{End, Fate, Mortal};
+
+pub(crate) const PARTITIONS: usize = 3;
+const RECORDS: usize = 120;
+const DAY_MS: i64 = 86_400_000;
+const START_MS: i64 = 1_767_225_600_000;
+/// How long a condition is waited for at most.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// JSON needs no schema.
+#[derive(Debug)]
+struct NoRegistry;
+
+impl SchemaSource for NoRegistry {
+    fn schema(&self, _: u32) -> Result<Found, RegistryError> {
+        unreachable!()
+    }
+
+    fn check_that_it_answers(&self) -> Result<(), RegistryError> {
+        Ok(())
+    }
+}
+
+struct Process {
+    loop_: Simulation<LakeSink<Mortal>>,
+    fate: Arc<Mutex<Fate>>,
+    wake: watch::Sender<bool>,
+}
+
+/// Partition, offset, day and units of money.
+type Expected = (i32, i64, Day, i64);
+
+/// A partition's records: offsets and values.
+type Records = Vec<(i64, Vec<u8>)>;
+
+pub(crate) struct World {
+    /// Dropped before what they run on.
+    processes: Vec<Process>,
+    still: Vec<Process>,
+    /// The process that has each partition, and the record it reads next.
+    owners: [(usize, usize); PARTITIONS],
+    committed: [i64; PARTITIONS],
+    topic: Vec<Records>,
+    expected: BTreeSet<Expected>,
+    pub(crate) folder: Folder,
+    random: Xoshiro256PlusPlus,
+    pub(crate) kills: usize,
+    pub(crate) fenced: usize,
+    pub(crate) compacted: usize,
+    runtime: Runtime,
+}
+
+fn key(partition: usize) -> PartitionKey {
+    PartitionKey {
+        source: SourceId(0),
+        partition: partition as i32,
+    }
+}
+
+fn transaction(id: u128, time_ms: i64, units: i64) -> Transaction {
+    let text = |text| ShortId::new(text, "test").unwrap();
+    Transaction {
+        transaction_id: TransactionId::from_bytes(id.to_be_bytes()),
+        user_id: text("u-1"),
+        amount: Amount::from_units(units).unwrap(),
+        transaction_time_ms: time_ms,
+        merchant_id: text("a-merchant-with-a-long-name"),
+        transaction_type: TransactionType::Purchase,
+        location: text("Oslo"),
+        payment_method: PaymentMethod::Paypal,
+        is_international: false,
+        currency: Currency::parse(b"NOK").unwrap(),
+    }
+}
+
+/// The topic's partitions, and the rows that are to become of them.
+fn made(random: &mut Xoshiro256PlusPlus) -> (Vec<Records>, BTreeSet<Expected>) {
+    let (mut topic, mut expected) = (Vec::new(), BTreeSet::new());
+    for partition in 0..PARTITIONS {
+        let (mut records, mut offset) = (Vec::new(), 0);
+        for at in 0..RECORDS {
+            // Markers of transactions, and what was aborted.
+            offset += 1 + if random.random_ratio(1, 5) {
+                random.random_range(1..4)
+            } else {
+                0
+            };
+            if random.random_ratio(1, 20) {
+                records.push((offset, b"no transaction".to_vec()));
+                continue;
+            }
+            // Three days go by, and some records are up to two days late.
+            let late = if random.random_ratio(1, 6) {
+                random.random_range(0..2 * DAY_MS)
+            } else {
+                0
+            };
+            let time_ms = START_MS + 2 * DAY_MS + at as i64 * (3 * DAY_MS / RECORDS as i64) - late;
+            let units = random.random_range(1..1_000_000);
+            let mut value = Vec::new();
+            let id = (partition * RECORDS + at) as u128;
+            millrace_codec::json::encode(&transaction(id, time_ms, units), &mut value);
+            records.push((offset, value));
+            expected.insert((partition as i32, offset, Day::of_ms(time_ms).unwrap(), units));
+        }
+        topic.push(records);
+    }
+    (topic, expected)
+}
+
+impl World {
+    pub(crate) fn new(root: &std::path::Path, mut random: Xoshiro256PlusPlus) -> Self {
+        let (topic, expected) = made(&mut random);
+        let mut world = Self {
+            processes: Vec::new(),
+            still: Vec::new(),
+            owners: [(0, 0), (1, 0), (0, 0)],
+            committed: [0; PARTITIONS],
+            topic,
+            expected,
+            folder: Folder::new(root.to_owned()),
+            random,
+            kills: 0,
+            fenced: 0,
+            compacted: 0,
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_time()
+                .build()
+                .unwrap(),
+        };
+        for _ in 0..2 {
+            let process = world.start();
+            world.processes.push(process);
+        }
+        world
+    }
+
+    fn start(&mut self) -> Process {
+        let settings = Settings::default();
+        let fate = Arc::<Mutex<Fate>>::default();
+        let (wake, woken) = watch::channel(false);
+        let store = Mortal {
+            folder: self.folder.clone(),
+            fate: Arc::clone(&fate),
+            woken,
+        };
+        let readers = tables::of(
+            &settings,
+            TransactionReader::new(NoRegistry),
+            AggregateReader::new(NoRegistry),
+            AnomalyReader::new(NoRegistry),
+        );
+        let backoff = Backoff {
+            initial: Duration::from_millis(1),
+            max: Duration::from_millis(2),
+        };
+        let metrics = Metrics::register().unwrap();
+        let sink = LakeSink::new(store, readers, backoff, metrics, self.runtime.handle().clone());
+        let spec = Spec {
+            kafka: Kafka::default(),
+            group: "lake-sink".to_owned(),
+            instance: "one".to_owned(),
+            instance_key: "lake_sink.instance",
+            sources: vec![Source {
+                topic: "financial_transactions".to_owned(),
+                dead_letters: "financial_transactions.dlq".to_owned(),
+                label: "transactions",
+            }],
+            limits: Limits {
+                bytes: usize::MAX,
+                items: self.random.random_range(3..25),
+                age: Duration::from_secs(3_600),
+            },
+            in_flight: 1,
+            set_aside_bytes: usize::MAX,
+            backoff,
+            drain_timeout: PATIENCE,
+            consumer_properties: BTreeMap::new(),
+        };
+        Process {
+            loop_: Simulation::start(sink, &spec, self.runtime.handle()).unwrap(),
+            fate,
+            wake,
+        }
+    }
+
+    /// A process's partitions go on from what is committed, by whoever.
+    fn hand_over(&mut self, process: usize) {
+        for partition in 0..PARTITIONS {
+            if self.owners[partition].0 == process {
+                let owner = self.random.random_range(0..2);
+                self.assign(partition, owner);
+            }
+        }
+    }
+
+    fn assign(&mut self, partition: usize, owner: usize) {
+        let committed = self.committed[partition];
+        let is_read = |record: &&(i64, Vec<u8>)| record.0 < committed;
+        let next = self.topic[partition].iter().take_while(is_read).count();
+        self.owners[partition] = (owner, next);
+    }
+
+    /// The process ends where it is, and a new one takes its place.
+    pub(crate) fn kill(&mut self, at: usize) {
+        let process = self.start();
+        self.processes[at] = process;
+        self.kills += 1;
+        self.hand_over(at);
+    }
+
+    /// Plans an end for a process: after so many files.
+    pub(crate) fn plan(&mut self, at: usize, files: usize, end: End) {
+        self.processes[at].fate.lock().unwrap().plan = Some((files, end));
+    }
+
+    /// Reads some records of the process's partitions, until it is at its end.
+    pub(crate) fn read(&mut self, at: usize, count: usize) {
+        for _ in 0..count {
+            let partition = self.random.random_range(0..PARTITIONS);
+            let (owner, next) = self.owners[partition];
+            if owner != at || next == RECORDS {
+                continue;
+            }
+            let (offset, value) = &self.topic[partition][next];
+            let origin = Origin {
+                partition: key(partition),
+                offset: *offset,
+            };
+            let deadline = Instant::now() + PATIENCE;
+            while !self.processes[at].loop_.read(origin, value).unwrap() {
+                if self.is_at_end(at) {
+                    return self.bury(at);
+                }
+                assert!(Instant::now() < deadline, "it stands still");
+                std::thread::yield_now();
+            }
+            self.owners[partition].1 = next + 1;
+        }
+    }
+
+    fn is_at_end(&self, at: usize) -> bool {
+        self.processes[at].fate.lock().unwrap().is_met
+    }
+
+    /// A process that has met its end is replaced; one that stands still is kept, to be woken.
+    fn bury(&mut self, at: usize) {
+        let process = self.start();
+        let ended = std::mem::replace(&mut self.processes[at], process);
+        let is_still = ended.fate.lock().unwrap().is_still;
+        if is_still {
+            self.still.push(ended);
+        }
+        self.kills += 1;
+        self.hand_over(at);
+    }
+
+    /// Has everything written that was read; whether it was.
+    pub(crate) fn drain(&mut self, at: usize) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while self.processes[at].loop_.drain(Duration::from_millis(1)) > 0 {
+            if self.is_at_end(at) {
+                self.bury(at);
+                return false;
+            }
+            assert!(Instant::now() < deadline, "it is not drained");
+        }
+        true
+    }
+
+    pub(crate) fn commit(&mut self, at: usize) {
+        for (partition, offset) in self.processes[at].loop_.commit() {
+            let partition = partition.partition as usize;
+            assert_eq!(self.owners[partition].0, at, "{partition} is another's");
+            self.committed[partition] = offset;
+        }
+    }
+
+    /// A partition goes to the other process: drained and committed first, or not in time.
+    pub(crate) fn give_up(&mut self, partition: usize, is_in_time: bool) {
+        let owner = self.owners[partition].0;
+        if is_in_time && !self.drain(owner) {
+            return;
+        }
+        self.commit(owner);
+        self.processes[owner].loop_.give_up(key(partition));
+        self.assign(partition, 1 - owner);
+    }
+
+    /// Those that stand still go on, and find that others have their partitions.
+    pub(crate) fn wake(&mut self) {
+        for mut process in std::mem::take(&mut self.still) {
+            process.wake.send_replace(true);
+            // What it commits, the group refuses.
+            process.loop_.drain(Duration::from_millis(20));
+            self.fenced += process.fate.lock().unwrap().fenced;
+        }
+    }
+
+    /// Puts small files together, beside all processes.
+    pub(crate) fn compact(&mut self) {
+        let committed = |partition: i32| Some(self.committed[partition as usize]);
+        let max_bytes = self.random.random_range(2_000..20_000);
+        let done = compact(&self.folder, &TABLE, max_bytes, committed).unwrap();
+        self.compacted += done.iter().map(|day| day.before).sum::<usize>();
+    }
+
+    pub(crate) fn finish(&mut self) {
+        self.wake();
+        for at in 0..2 {
+            self.processes[at].fate.lock().unwrap().plan = None;
+        }
+        loop {
+            while self.owners.iter().any(|(_, next)| *next < RECORDS) {
+                (0..2).for_each(|at| self.read(at, 50));
+            }
+            // One that was at its end already is replaced, and its partitions read again.
+            let is_drained = [self.drain(0), self.drain(1)];
+            if is_drained == [true; 2] && self.owners.iter().all(|(_, next)| *next == RECORDS) {
+                break;
+            }
+        }
+        (0..2).for_each(|at| self.commit(at));
+        for (partition, records) in self.topic.iter().enumerate() {
+            assert_eq!(self.committed[partition], records[RECORDS - 1].0 + 1);
+        }
+    }
+
+    /// The rows of all files; each is what its file's name promises.
+    pub(crate) fn check(&self) {
+        let files = self.runtime.block_on(self.folder.files("transactions")).unwrap();
+        let mut rows = BTreeSet::new();
+        for (at, file) in files.iter().enumerate() {
+            assert!(
+                !files[..at].iter().any(|other| other.overlaps(file)),
+                "{file:?} overlaps"
+            );
+            let bytes = self.runtime.block_on(self.folder.read(file)).unwrap();
+            let mut offsets = Vec::new();
+            for row in SerializedFileReader::new(bytes)
+                .unwrap()
+                .get_row_iter(None)
+                .unwrap()
+            {
+                let row = row.unwrap();
+                let (partition, offset) = (row.get_int(10).unwrap(), row.get_long(11).unwrap());
+                let units = row
+                    .get_decimal(2)
+                    .unwrap()
+                    .data()
+                    .iter()
+                    .fold(0, |units, byte| units << 8 | i64::from(*byte));
+                assert_eq!(partition, file.partition);
+                assert_eq!(Day::of_ms(row.get_timestamp_millis(3).unwrap()), Some(file.day));
+                assert!(
+                    rows.insert((partition, offset, file.day, units)),
+                    "{partition} {offset} twice"
+                );
+                offsets.push(offset);
+            }
+            assert!(offsets.is_sorted());
+            assert_eq!((offsets[0], offsets[offsets.len() - 1]), (file.first, file.last));
+            let of_file = |row: &&Expected| {
+                row.0 == file.partition && row.2 == file.day && (file.first..=file.last).contains(&row.1)
+            };
+            assert_eq!(
+                self.expected.iter().filter(of_file).count(),
+                offsets.len(),
+                "{file:?}"
+            );
+        }
+        assert_eq!(rows, self.expected);
+    }
+}

@@ -1,0 +1,32 @@
+//! The lake's sink.
+
+use super::{Check, services};
+use crate::sections::LakeSink;
+
+/// Above these a file is no longer made in memory at ease.
+const MAX_ROWS: usize = 20_000_000;
+const MAX_BYTES: usize = 4_000_000_000;
+
+/// An hour.
+const MAX_AGE_MS: u64 = 3_600_000;
+
+pub(super) fn check(check: &mut Check, sink: &LakeSink) {
+    services::instance(check, "lake_sink.instance", sink.instance.as_deref());
+    check.not_empty("lake_sink.url", &sink.url.to_string_lossy());
+    check.range("lake_sink.max_rows", sink.max_rows, 1, MAX_ROWS);
+    check.range("lake_sink.max_bytes", sink.max_bytes, 1_000, MAX_BYTES);
+    check.range("lake_sink.max_age_ms", sink.max_age_ms, 1, MAX_AGE_MS);
+    check.range("lake_sink.retry_initial_ms", sink.retry_initial_ms, 1, 600_000);
+    check.range("lake_sink.retry_max_ms", sink.retry_max_ms, 1, 600_000);
+    if sink.retry_initial_ms > sink.retry_max_ms {
+        check.refuse(
+            "lake_sink.retry_initial_ms",
+            format!(
+                "is {}: must be at most lake_sink.retry_max_ms, which is {}",
+                sink.retry_initial_ms, sink.retry_max_ms
+            ),
+        );
+    }
+    check.range("lake_sink.drain_timeout_ms", sink.drain_timeout_ms, 1, 600_000);
+    check.properties("lake_sink.consumer_properties", &sink.consumer_properties);
+}
