@@ -1,6 +1,8 @@
 //! Faults under load, by the scenarios of `millrace-lab chaos`: time is lost, and never a cent, an
 //! alert or a duplicate.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use millrace_lab::chaos::{Fault, Pipeline, scenario};
 use millrace_tests::TestContext;
@@ -12,6 +14,9 @@ use millrace_tests::service;
 const RATE: u64 = 1_000;
 /// Share of records that nobody can take.
 const MALFORMED_SHARE: f64 = 0.005;
+/// Time between two looks at the groups, which only say here when a recovery is over. Ten a second,
+/// as where recoveries are measured, were some 200 requests.
+const LOOKS: Duration = Duration::from_millis(500);
 
 /// Workers are killed: one, all of them, and over snapshots that are torn or gone.
 pub(super) async fn workers_die(mut context: TestContext) -> Result<()> {
@@ -86,7 +91,8 @@ async fn try_faults(context: &mut TestContext, faults: &[Fault]) -> Result<()> {
     producer.fraud_share = 0.005;
     let folder = context.path("pipeline");
     let cluster = context.cluster.clone();
-    let mut pipeline = Pipeline::start(&context.settings, cluster, service::program()?, &folder).await?;
+    let mut pipeline =
+        Pipeline::start(&context.settings, cluster, service::program()?, &folder, LOOKS).await?;
     for fault in faults {
         eprintln!("faults: {fault}");
         scenario::apply(*fault, &mut pipeline).await?;

@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// Pause between two looks at a condition.
+/// Least pause between two looks at a condition.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// A pause is as many times as long as the look before it: one that reads whole topics, again and
+/// again, would take the processors from what it waits for.
+const PAUSES_OF_A_LOOK: u32 = 2;
+/// And no longer than this: a look may have waited for a server that is gone.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Looks at `condition` until it gives a value, and returns that.
 ///
@@ -19,12 +24,14 @@ where
 {
     let start = Instant::now();
     loop {
+        let look = Instant::now();
         if let Some(value) = condition().await? {
             return Ok(value);
         }
+        let pause = (look.elapsed() * PAUSES_OF_A_LOOK).clamp(LOOK_INTERVAL, LONGEST_PAUSE);
         if start.elapsed() > limit {
             bail!("waited {} s in vain for: {what}", limit.as_secs());
         }
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(pause).await;
     }
 }

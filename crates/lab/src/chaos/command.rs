@@ -19,6 +19,7 @@ use super::pipeline::Pipeline;
 use super::{hasten, scenario};
 use crate::harness;
 use crate::harness::apart::{connect, set_apart};
+use crate::harness::monitor::OFTEN;
 use crate::harness::program::Program;
 use crate::harness::stack::tell;
 use millrace::state::{DEFAULT_DIR, State};
@@ -142,7 +143,7 @@ async fn try_fault(
     settings.producer.users = options.users.unwrap_or(settings.producer.users);
     settings.validate()?;
     let program = Program::this()?;
-    let mut pipeline = Pipeline::start(&settings, stack.clone(), program, &folder).await?;
+    let mut pipeline = Pipeline::start(&settings, stack.clone(), program, &folder, OFTEN).await?;
     pipeline.warm_up(options.warm_up).await?;
     tell(&format!("{fault}: the stream flows"));
     scenario::apply(fault, &mut pipeline).await?;

@@ -15,7 +15,7 @@ use super::outcome::{Judgement, Recovery};
 use super::transactions;
 use crate::harness::apart::prepare;
 use crate::harness::fleet::Fleet;
-use crate::harness::monitor::{Group, Mark, Monitor, OFTEN};
+use crate::harness::monitor::{Group, Mark, Monitor};
 use crate::harness::processor::Busy;
 use crate::harness::program::Program;
 use crate::harness::worker::{PRODUCER, READERS, REKEY, Worker};
@@ -44,7 +44,8 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Runs `init`, starts every service with one process each, and waits until the stream flows.
-    /// Topics, groups and indices must be new: give the settings a prefix of their own.
+    /// Topics, groups and indices must be new: give the settings a prefix of their own. The monitor
+    /// looks at each `interval`, as exactly as times to recover are wanted.
     ///
     /// # Errors
     /// A part does not start.
@@ -53,6 +54,7 @@ impl Pipeline {
         cluster: Arc<dyn Cluster>,
         program: Program,
         folder: &Path,
+        interval: Duration,
     ) -> Result<Self> {
         let mut fleet = prepare(settings, program, folder).await?;
         let readers = || READERS.into_iter().chain(settings.rekeys().then_some(REKEY));
@@ -67,7 +69,7 @@ impl Pipeline {
             settings: settings.clone(),
             fleet,
             cluster,
-            monitor: Monitor::start(settings, OFTEN)?,
+            monitor: Monitor::start(settings, interval)?,
             recoveries: Vec::new(),
         };
         let flowing = i64::try_from(settings.producer.rate_per_s)?.max(1) * 5;
