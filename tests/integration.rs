@@ -13,6 +13,9 @@
 
 mod cases;
 
+/// Tests that run at once on a small machine.
+const AT_ONCE: usize = 4;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +30,8 @@ fn main() -> Result<ExitCode> {
     if service::is_child() {
         return Ok(service::run_child());
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert_with(at_once);
     if arguments.list {
         return Ok(libtest_mimic::run(&arguments, trials(None)).exit_code());
     }
@@ -46,9 +50,19 @@ fn main() -> Result<ExitCode> {
     Ok(conclusion.exit_code())
 }
 
+/// How many tests run at once where nobody says: a test waits for most of its time, for sessions,
+/// transactions and partitions to be given up.
+fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(AT_ONCE, |cores| AT_ONCE.max(cores.get()))
+}
+
 fn trials(stack: Option<(&Arc<Runtime>, &Arc<Environment>)>) -> Vec<Trial> {
-    let cases = cases::all().into_iter();
+    let mut cases = cases::all();
+    // What others wait for comes last, and what takes minutes first: else a thread would have
+    // nothing to do at the end.
+    cases.sort_by_key(|(name, alone, _)| (*alone, !cases::LONGEST.contains(name)));
     cases
+        .into_iter()
         .map(|(name, alone, case)| {
             let stack = stack.map(|(runtime, environment)| (Arc::clone(runtime), Arc::clone(environment)));
             // What the stack, or this machine, does not have.

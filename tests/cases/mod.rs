@@ -63,6 +63,14 @@ macro_rules! case {
 /// results.
 pub(crate) const TOO_LONG_FOR_CI: [&str; 1] = ["faults::too_few_replicas_are_waited_for"];
 
+/// Those that take minutes and little of the processors, of all that do not run alone; and one that
+/// runs for minutes under load. More of such at once would run into the limits of each other.
+pub(crate) const LONGEST: [&str; 3] = [
+    "positions::lost_offsets_are_recovered_and_set_ones_refused",
+    "changes::hold_from_where_they_say",
+    "faults::members_come_and_go",
+];
+
 /// Every test with its name, and whether it runs alone.
 #[allow(clippy::too_many_lines, reason = "a row a test")]
 pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
