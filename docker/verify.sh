@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Brings the compose file up with every service whose image can be had, checks it, and takes it down again.
+# Brings the compose file up with every service whose image can be had, checks it, and takes it down
+# again. `docker/verify.sh build` only builds the images.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 compose() { docker compose --project-name millrace-verify "$@"; }
@@ -57,10 +58,12 @@ done
 printf 'starting: %s\n' "${services[*]}"
 [ ${#left_out[@]} = 0 ] || printf 'left out: %s\n' "${left_out[@]}"
 
-trap finish EXIT
-compose down --volumes --timeout 10 >/dev/null 2>&1 || true
 say "build"
 twice compose build "${services[@]}"
+[ "${1:-}" != build ] || exit 0
+
+trap finish EXIT
+compose down --volumes --timeout 10 >/dev/null 2>&1 || true
 
 say "up"
 twice compose up --wait --wait-timeout 600 "${services[@]}"
