@@ -25,6 +25,7 @@ pub mod wire;
 
 mod ahead;
 mod event;
+mod extent;
 mod known;
 mod macros;
 mod references;

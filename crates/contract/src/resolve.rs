@@ -13,6 +13,7 @@ use apache_avro::schema_compatibility::SchemaCompatibility;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::Value as Json;
 
+use crate::extent::Types;
 use crate::money::{Money, OtherMoney};
 use crate::source::WriterSchema;
 use crate::{DecodeError, references};
@@ -30,6 +31,7 @@ pub enum Relation {
 #[derive(Debug)]
 pub struct Resolver {
     writer: Schema,
+    types: Types,
     /// Ours, with the writer's type where money is of another type than ours.
     resolved: Schema,
     money: Vec<OtherMoney>,
@@ -78,6 +80,7 @@ pub fn relate(
     }
     SchemaCompatibility::can_read(&writer, &resolved).map_err(|error| error.to_string())?;
     Ok(Relation::Resolvable(Box::new(Resolver {
+        types: Types::of(&writer)?,
         writer,
         resolved,
         money,
@@ -92,6 +95,7 @@ impl Resolver {
     /// What is wrong with the body.
     pub fn rewrite(&self, id: u32, mut body: &[u8]) -> Result<Vec<u8>, DecodeError> {
         let unresolvable = |message| DecodeError::Unresolvable { id, message };
+        self.types.check(body).map_err(unresolvable)?;
         let mut value = GenericDatumReader::builder(&self.writer)
             .reader_schema(&self.resolved)
             .build()

@@ -156,6 +156,18 @@ impl<'a> Cursor<'a> {
             .ok_or(DecodeError::NotFinite { field })
     }
 
+    /// Passes over bytes.
+    ///
+    /// # Errors
+    /// Truncated.
+    pub fn pass(&mut self, length: usize, field: &'static str) -> Result<(), DecodeError> {
+        let Some((_, rest)) = self.rest.split_at_checked(length) else {
+            return Err(self.truncated(field));
+        };
+        self.rest = rest;
+        Ok(())
+    }
+
     #[inline]
     fn fixed<const N: usize>(&mut self, field: &'static str) -> Result<&'a [u8; N], DecodeError> {
         let Some((bytes, rest)) = self.rest.split_first_chunk() else {

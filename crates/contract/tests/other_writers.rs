@@ -114,3 +114,31 @@ fn a_schema_that_never_resolves_is_asked_for_and_not_guessed() {
     sample().encode_framed(THEIRS, &mut framed);
     assert!(matches!(reader.read(&framed), Err(ReadError::Registry(_))));
 }
+
+/// A few kilobytes, of which the reader of Avro would make a stack that overflows, or all memory.
+#[test]
+fn what_unfolds_without_end_is_a_bad_value() {
+    let list =
+        json!({"type": "record", "name": "List", "fields": [{"name": "next", "type": ["null", "List"]}]});
+    for (field, tail, wanted) in [
+        (
+            json!({"name": "list", "type": ["null", list]}),
+            vec![2_u8; 100_000],
+            "deep",
+        ),
+        (
+            json!({"name": "nulls", "type": {"type": "array", "items": "null"}}),
+            vec![0x7e; 100_000],
+            "far more",
+        ),
+    ] {
+        let schema = edited(|fields| fields.push(field));
+        let reader = Reader::<Click>::new(Away).with_schema(THEIRS, &WriterSchema::avro(&schema));
+        let mut framed = Vec::new();
+        framing::write_header(THEIRS, &mut framed);
+        framed.extend(written(Click::SCHEMA, &avro_click(&sample())));
+        framed.extend(tail);
+        let error = reader.read(&framed).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}
