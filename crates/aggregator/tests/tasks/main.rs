@@ -59,18 +59,22 @@ impl Outbox for Kept {
             headers: record
                 .headers
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), text(value)))
+                .map(|(name, value)| ((*name).to_owned(), text(value.unwrap())))
                 .collect(),
         });
     }
 
     fn copy(&mut self, record: &InputRecord<'_>, topic: &str, headers: &[(&str, &[u8])]) {
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, Some(*value)))
+            .collect();
         self.send(OutputRecord {
             topic,
             partition: None,
             key: record.key,
             payload: record.payload.unwrap_or_default(),
-            headers,
+            headers: &headers,
         });
     }
 
