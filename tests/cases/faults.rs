@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use millrace_lab::chaos::{Fault, Pipeline, scenario};
-use millrace_settings::MisplacedRecords;
 use millrace_tests::TestContext;
 use millrace_tests::checks::check_aggregates;
 use millrace_tests::pipeline::hasten;
@@ -36,15 +35,6 @@ pub(super) async fn members_come_and_go(mut context: TestContext) -> Result<()> 
     context.settings.producer.malformed_share = MALFORMED_SHARE;
     let faults = [Fault::WorkersJoinLeave, Fault::WorkerLoss, Fault::WorkerPause];
     survives(context, &faults).await
-}
-
-/// The worker that rekeys is killed; one of two hangs and comes back as a zombie.
-pub(super) async fn rekeying_workers_die(mut context: TestContext) -> Result<()> {
-    let settings = &mut context.settings;
-    settings.producer.malformed_share = MALFORMED_SHARE;
-    settings.aggregator.misplaced_records = MisplacedRecords::Rekey;
-    settings.detector.misplaced_records = MisplacedRecords::Rekey;
-    survives(context, &[Fault::RekeyKill]).await
 }
 
 /// Elasticsearch and the registry go away and come back. No record is malformed: only the registry
@@ -121,19 +111,6 @@ async fn try_faults(context: &mut TestContext, faults: &[Fault]) -> Result<()> {
         judgement.verification.to_table()
     );
     ensure!(judgement.anomalies.undisturbed > 0, "the stream has anomalies");
-    if context.settings.rekeys() {
-        // The naive sum knows no other place of a record than its producer's.
-        let is_compared = |what: &str| {
-            let found = judgement.outputs.iter().find(|compared| compared.what == what);
-            found.is_some_and(|compared| compared.undisturbed > 0)
-        };
-        ensure!(
-            is_compared("rekeyed records") && is_compared("dead letters of rekeying"),
-            "{:?}",
-            judgement.outputs
-        );
-        return Ok(());
-    }
     let count = judgement.verification.counts.acknowledged;
     let is_clean = context.settings.producer.malformed_share == 0.0;
     check_aggregates(context, if is_clean { 0 } else { count }).await?;

@@ -144,7 +144,6 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(time::open_transactions_keep_windows_open),
         case!(time::producers_stamps_bound_nothing),
         case!(faults::workers_die),
-        case!(faults::rekeying_workers_die),
         case!(faults::members_come_and_go),
         case!(faults::outages_are_waited_for alone),
         case!(faults::servers_die alone),

@@ -143,8 +143,6 @@ pub(super) async fn switching_over_a_run_is_refused(mut context: TestContext) ->
 /// in: of two with one id, the first is the one that counts.
 pub(super) async fn a_users_records_keep_their_order(mut context: TestContext) -> Result<()> {
     rekey(&mut context);
-    // Which wait for each other's commits.
-    context.settings.rekey.worker.threads = 2;
     let pipeline = Pipeline::start(&context).await?;
     let start_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())? - 60_000;
     let name = format!("{}{}", context.settings.kafka.topic_prefix, topic::TRANSACTIONS);

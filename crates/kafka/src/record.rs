@@ -81,6 +81,6 @@ pub struct OutputRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// The value's bytes.
     pub payload: &'a [u8],
-    /// Headers by name, in order; `None` is a null in the place of a value.
-    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+    /// Headers by name, in order.
+    pub headers: &'a [(&'a str, &'a [u8])],
 }

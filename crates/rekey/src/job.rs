@@ -164,7 +164,7 @@ impl RekeyTask {
             Encoding::Json => json::encode(transaction, &mut self.value),
         }
         let mut own = record.headers.iter().peekable();
-        let mut send = |headers: &[(&str, Option<&[u8]>)]| {
+        let mut send = |headers: &[(&str, &[u8])]| {
             outbox.send(OutputRecord {
                 topic: &parts.output,
                 partition: None,
@@ -180,10 +180,13 @@ impl RekeyTask {
         let own: Vec<RecordHeader<'_>> = own.collect();
         if let Some(names) = headers::names_of_large(&own) {
             parts.metrics.headers_left_out();
-            send(&[(TRUNCATED_HEADERS, Some(&names))]);
+            send(&[(TRUNCATED_HEADERS, &names)]);
             return;
         }
-        let kept: Vec<_> = own.iter().map(|(name, value)| (name.as_ref(), *value)).collect();
+        let kept: Vec<_> = own
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value.unwrap_or_default()))
+            .collect();
         send(&kept);
     }
 }

@@ -5,41 +5,23 @@
 //! whether its event time may come yet. It may where it is no more than the allowed skew ahead of
 //! every partition that has more to read. One that is at its end holds nobody up, and neither does
 //! one that has not got on for long: it may be unreadable, or without a leader.
-//!
-//! What a worker has read and not committed comes again after a kill or an abort, behind what the
-//! others have committed by then. So a worker goes by what its own partitions have read, which
-//! commits or falls with its next record, and by what those of the others have committed. Where
-//! only that is behind, they are asked to commit.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a partition that does not get on holds the others up, and at a start a worker that has
-/// no assignment yet.
+/// How long a partition that does not get on holds the others up.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one does that a worker has given up, and another of the process may be about to get.
 const HANDOVER: Duration = Duration::from_secs(5);
 
-/// A place in a partition.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    /// The highest event time of the records before it, and of the next one where it is known.
-    event_time_ms: Option<i64>,
-    /// The next record's offset.
-    next: i64,
-}
-
 /// Where a partition is.
 #[derive(Debug)]
 struct Front {
-    worker: usize,
-    read: Place,
-    committed: Place,
-    /// Whether it has read what is not committed.
-    is_dirty: bool,
-    /// Whether another worker could go on if this one had committed.
-    is_awaited: bool,
+    /// The highest event time that it has read or waits with.
+    event_time_ms: Option<i64>,
+    /// The next record's offset.
+    next: i64,
     /// The log's end, as last heard.
     end: Option<i64>,
     /// Until when it holds the others up.
@@ -47,168 +29,194 @@ struct Front {
 }
 
 impl Front {
-    /// Whether it holds up a record of this event time, as far as it is at `place`.
-    fn holds_up(&self, place: Place, event_time_ms: i64, skew_ms: i64, now: Instant) -> bool {
-        let slowest_ms = place.event_time_ms.unwrap_or(i64::MIN);
-        self.end.is_none_or(|end| place.next < end)
-            && now < self.until
-            && event_time_ms > slowest_ms.saturating_add(skew_ms)
-    }
-
-    fn settle(&mut self, place: Place) {
-        (self.read, self.committed) = (place, place);
-        (self.is_dirty, self.is_awaited) = (false, false);
-    }
-}
-
-#[derive(Debug)]
-struct Fronts {
-    max_skew_ms: i64,
-    all: BTreeMap<i32, Front>,
-    /// Workers that have had no assignment yet: it is not known where theirs are.
-    unassigned: BTreeSet<usize>,
-    /// Until when they are waited for.
-    until: Instant,
-}
-
-impl Fronts {
-    /// Whether an event time is no more than the skew ahead of every other partition that holds
-    /// others up. Those that it waits for only as they have not committed learn of it.
-    fn is_due(&mut self, number: i32, event_time_ms: i64, now: Instant) -> bool {
-        if now < self.until && !self.unassigned.is_empty() {
-            return false;
-        }
-        let skew_ms = self.max_skew_ms;
-        let worker = self.all.get(&number).map(|front| front.worker);
-        let (mut is_read, mut is_committed) = (true, true);
-        for (_, front) in self.all.iter().filter(|(other, _)| **other != number) {
-            is_read &= !front.holds_up(front.read, event_time_ms, skew_ms, now);
-            is_committed &=
-                Some(front.worker) == worker || !front.holds_up(front.committed, event_time_ms, skew_ms, now);
-        }
-        if is_read && !is_committed {
-            let others = self.all.values_mut().filter(|front| Some(front.worker) != worker);
-            for front in others.filter(|front| front.is_dirty) {
-                front.is_awaited |= front.holds_up(front.committed, event_time_ms, skew_ms, now);
-            }
-        }
-        is_read && is_committed
+    fn holds_up(&self, now: Instant) -> bool {
+        self.end.is_none_or(|end| self.next < end) && now < self.until
     }
 }
 
 /// The partitions of a process.
 #[derive(Debug)]
-pub(crate) struct Alignment(Mutex<Fronts>);
+pub(crate) struct Alignment {
+    max_skew_ms: i64,
+    fronts: Mutex<BTreeMap<i32, Front>>,
+}
 
 impl Alignment {
-    /// Of a process with so many workers, numbered from 0 on.
-    pub(crate) fn new(max_skew_ms: i64, workers: usize, now: Instant) -> Self {
-        Self(Mutex::new(Fronts {
+    pub(crate) fn new(max_skew_ms: i64) -> Self {
+        Self {
             max_skew_ms,
-            all: BTreeMap::new(),
-            unassigned: (0..workers).collect(),
-            until: now + PATIENCE,
-        }))
+            fronts: Mutex::default(),
+        }
     }
 
-    /// Partitions come, perhaps none: until it is known where they are, the others wait for them.
-    pub(crate) fn assigned(&self, worker: usize, numbers: &[i32], now: Instant) {
-        let mut fronts = self.fronts();
-        fronts.unassigned.remove(&worker);
-        let place = Place {
-            event_time_ms: None,
-            next: 0,
-        };
-        for number in numbers {
-            let front = Front {
-                worker,
-                read: place,
-                committed: place,
-                is_dirty: false,
-                is_awaited: false,
-                end: None,
-                until: now + PATIENCE,
-            };
-            fronts.all.insert(*number, front);
-        }
+    /// Partitions come: until it is known where they are, the others wait for them.
+    pub(crate) fn assigned(&self, numbers: &[i32], now: Instant) {
+        self.with(|fronts| {
+            for number in numbers {
+                let front = Front {
+                    event_time_ms: None,
+                    next: 0,
+                    end: None,
+                    until: now + PATIENCE,
+                };
+                fronts.insert(*number, front);
+            }
+        });
     }
 
     /// Partitions go, perhaps to another worker of this process.
     pub(crate) fn given_up(&self, numbers: &[i32], now: Instant) {
-        let mut fronts = self.fronts();
-        for number in numbers {
-            if let Some(front) = fronts.all.get_mut(number) {
-                front.until = front.until.min(now + HANDOVER);
+        self.with(|fronts| {
+            for number in numbers {
+                if let Some(front) = fronts.get_mut(number) {
+                    front.until = front.until.min(now + HANDOVER);
+                }
             }
-        }
+        });
     }
 
     /// Where a partition ends, by word of its leader; with its position.
     pub(crate) fn ends(&self, number: i32, next: i64, end: i64) {
-        if let Some(front) = self.fronts().all.get_mut(&number) {
-            front.read.next = front.read.next.max(next);
-            if !front.is_dirty {
-                front.committed.next = front.read.next;
+        self.with(|fronts| {
+            if let Some(front) = fronts.get_mut(&number) {
+                front.next = front.next.max(next);
+                front.end = Some(end);
             }
-            front.end = Some(end);
-        }
+        });
     }
 
     /// Whether the record at `offset` may be processed at `now`, and takes it for processed then.
     pub(crate) fn admits(&self, number: i32, offset: i64, event_time_ms: Option<i64>, now: Instant) -> bool {
-        let mut fronts = self.fronts();
-        let Some(front) = fronts.all.get_mut(&number) else {
+        let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(front) = fronts.get_mut(&number) else {
             return true;
         };
-        front.read.next = offset;
-        front.read.event_time_ms = front.read.event_time_ms.max(event_time_ms);
-        if !front.is_dirty {
-            front.committed = front.read;
-        }
-        front.until = now + PATIENCE;
-        let is_admitted = event_time_ms.is_none_or(|ms| fronts.is_due(number, ms, now));
-        if is_admitted && let Some(front) = fronts.all.get_mut(&number) {
-            front.read.next = offset + 1;
-            front.is_dirty = true;
+        front.next = offset;
+        front.event_time_ms = front.event_time_ms.max(event_time_ms);
+        let is_admitted = event_time_ms.is_none_or(|ms| is_due(&fronts, number, ms, self.max_skew_ms, now));
+        if is_admitted && let Some(front) = fronts.get_mut(&number) {
+            front.next = offset + 1;
+            front.until = now + PATIENCE;
         }
         is_admitted
     }
 
-    /// Whether a partition that waits with a record of this event time may go on with it.
+    /// Whether a partition that waits with a record of this event time is to be read on: seldom
+    /// enough that it gets some way, as each time costs a fetch.
     pub(crate) fn may_go_on(&self, number: i32, event_time_ms: i64, now: Instant) -> bool {
-        let mut fronts = self.fronts();
-        if let Some(front) = fronts.all.get_mut(&number) {
+        let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = is_due(&fronts, number, event_time_ms, self.max_skew_ms / 2, now);
+        if is_due && let Some(front) = fronts.get_mut(&number) {
             front.until = now + PATIENCE;
         }
-        fronts.is_due(number, event_time_ms, now)
+        is_due
     }
 
-    /// Whether others wait for a worker's commit.
-    pub(crate) fn is_awaited(&self, worker: usize) -> bool {
-        let fronts = self.fronts();
-        let mut own = fronts.all.values().filter(|front| front.worker == worker);
-        own.any(|front| front.is_awaited)
-    }
-
-    /// A worker has committed what it has read.
-    pub(crate) fn committed(&self, worker: usize) {
-        let mut fronts = self.fronts();
-        for front in fronts.all.values_mut().filter(|front| front.worker == worker) {
-            front.settle(front.read);
-        }
-    }
-
-    /// A partition is read again from what is committed of it.
-    pub(crate) fn rolled_back(&self, number: i32) {
-        if let Some(front) = self.fronts().all.get_mut(&number) {
-            front.settle(front.committed);
-        }
-    }
-
-    fn fronts(&self) -> MutexGuard<'_, Fronts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with(&self, change: impl FnOnce(&mut BTreeMap<i32, Front>)) {
+        change(&mut self.fronts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
+/// Whether an event time is no more than `skew_ms` ahead of every other partition that holds others
+/// up.
+fn is_due(
+    fronts: &BTreeMap<i32, Front>,
+    number: i32,
+    event_time_ms: i64,
+    skew_ms: i64,
+    now: Instant,
+) -> bool {
+    fronts
+        .iter()
+        .filter(|(other, front)| **other != number && front.holds_up(now))
+        .all(|(_, front)| {
+            let slowest_ms = front.event_time_ms.unwrap_or(i64::MIN);
+            event_time_ms <= slowest_ms.saturating_add(skew_ms)
+        })
+}
+
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    /// Partitions 0 and 1 with ten records each.
+    fn two(now: Instant) -> Alignment {
+        let alignment = Alignment::new(100);
+        alignment.assigned(&[0, 1], now);
+        alignment.ends(0, 0, 10);
+        alignment.ends(1, 0, 10);
+        alignment
+    }
+
+    #[test]
+    fn whoever_is_ahead_waits_for_whoever_has_more_to_read() {
+        let now = Instant::now();
+        let alignment = two(now);
+        assert!(!alignment.admits(0, 0, Some(5_000), now), "nothing of 1 is known");
+        assert!(
+            alignment.admits(1, 0, Some(4_000), now),
+            "0 waits with what is later"
+        );
+        assert!(!alignment.admits(0, 0, Some(5_000), now));
+        assert!(alignment.admits(1, 1, Some(4_900), now));
+        assert!(alignment.admits(0, 0, Some(5_000), now));
+        assert!(!alignment.admits(0, 1, Some(5_001), now));
+        assert!(
+            alignment.admits(0, 1, None, now),
+            "it has no time that could be ahead"
+        );
+        assert!(alignment.admits(0, 2, Some(1), now));
+    }
+
+    #[test]
+    fn one_at_its_end_holds_nobody_up() {
+        let now = Instant::now();
+        let alignment = two(now);
+        alignment.ends(0, 0, 0);
+        for offset in 0..10 {
+            assert!(alignment.admits(1, offset, Some(0), now), "0 has nothing");
+        }
+        assert!(alignment.admits(0, 0, Some(1_000_000), now), "1 is through");
+        alignment.ends(1, 10, 11);
+        assert!(
+            !alignment.admits(0, 1, Some(1_000_000), now),
+            "1 has a record more"
+        );
+        assert!(alignment.admits(1, 10, Some(900_000), now));
+    }
+
+    #[test]
+    fn the_last_of_all_is_never_held_up() {
+        let now = Instant::now();
+        let alignment = two(now);
+        let times = [[0, 900, 10, 950, 960], [3, 400, 850, 700, 2_000]];
+        let mut at = [0_usize; 2];
+        let mut rounds = 0;
+        while at != [5, 5] {
+            for partition in 0..2_usize {
+                let Some(time) = times[partition].get(at[partition]) else {
+                    continue;
+                };
+                let (number, offset) = (partition as i32, at[partition] as i64);
+                at[partition] += usize::from(alignment.admits(number, offset, Some(*time), now));
+                if at[partition] == 5 {
+                    alignment.ends(number, 5, 5);
+                }
+            }
+            rounds += 1;
+            assert!(rounds <= 10, "nobody gets on at {at:?}");
+        }
+    }
+
+    #[test]
+    fn patience_ends() {
+        let now = Instant::now();
+        let alignment = two(now);
+        assert!(!alignment.admits(0, 0, Some(1), now));
+        assert!(alignment.admits(0, 0, Some(1), now + PATIENCE));
+        let alignment = two(now);
+        alignment.given_up(&[1], now);
+        assert!(!alignment.admits(0, 0, Some(1), now));
+        assert!(alignment.admits(0, 0, Some(1), now + HANDOVER));
+    }
+}

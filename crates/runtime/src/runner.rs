@@ -98,8 +98,6 @@ pub fn run_job<J: Job>(
         .map_err(|reason| WorkerError::no_client("reader of high watermarks", reason))?;
     let identity = format!("cluster={} topic={} ", layout.cluster, job.input_topic());
     let threads = match config.worker.threads {
-        // Several would wait for each other's commits.
-        0 if job.max_skew_ms().is_some() => 1,
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
     };
@@ -108,9 +106,7 @@ pub fn run_job<J: Job>(
     let shared = Arc::new(Shared {
         fingerprint: format!("{identity}{}", job.layout()),
         identity,
-        alignment: job
-            .max_skew_ms()
-            .map(|ms| Arc::new(Alignment::new(ms, threads, Instant::now()))),
+        alignment: job.max_skew_ms().map(|ms| Arc::new(Alignment::new(ms))),
         job: Arc::new(job),
         config: Arc::new(config),
         timeouts,

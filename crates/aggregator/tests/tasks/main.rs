@@ -59,22 +59,18 @@ impl Outbox for Kept {
             headers: record
                 .headers
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), text(value.unwrap())))
+                .map(|(name, value)| ((*name).to_owned(), text(value)))
                 .collect(),
         });
     }
 
     fn copy(&mut self, record: &InputRecord<'_>, topic: &str, headers: &[(&str, &[u8])]) {
-        let headers: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| (*name, Some(*value)))
-            .collect();
         self.send(OutputRecord {
             topic,
             partition: None,
             key: record.key,
             payload: record.payload.unwrap_or_default(),
-            headers: &headers,
+            headers,
         });
     }
 

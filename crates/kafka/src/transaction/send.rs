@@ -159,13 +159,16 @@ impl TransactionalProducer {
 }
 
 /// The headers of a record, made only where there are any.
-fn headers(pairs: &[(&str, Option<&[u8]>)]) -> Option<OwnedHeaders> {
+fn headers(pairs: &[(&str, &[u8])]) -> Option<OwnedHeaders> {
     if pairs.is_empty() {
         return None;
     }
     let mut headers = OwnedHeaders::new_with_capacity(pairs.len());
     for (key, value) in pairs {
-        headers = headers.insert(rdkafka::message::Header { key, value: *value });
+        headers = headers.insert(rdkafka::message::Header {
+            key,
+            value: Some(*value),
+        });
     }
     Some(headers)
 }

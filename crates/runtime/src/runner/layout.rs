@@ -31,10 +31,10 @@ impl Layout {
         shutdown: &AtomicBool,
     ) -> Result<Self, WorkerError> {
         let consumer = follower(config, job.name())?;
-        let (bootstrap, deadline) = (&*config.kafka.bootstrap_servers, Instant::now() + START);
-        let partitions = partition_count(&consumer, (bootstrap, job.input_topic()), deadline, shutdown)?;
+        let deadline = Instant::now() + START;
+        let partitions = partition_count(&consumer, job.input_topic(), deadline, shutdown)?;
         let control_partitions = match job.control_topic() {
-            Some(topic) => partition_count(&consumer, (bootstrap, topic), deadline, shutdown)?,
+            Some(topic) => partition_count(&consumer, topic, deadline, shutdown)?,
             None => 0,
         };
         if let Some(control) = job.control_topic()
@@ -46,6 +46,7 @@ impl Layout {
                 job.input_topic()
             )));
         }
+        let bootstrap = &config.kafka.bootstrap_servers;
         let cluster = cluster_id(bootstrap, Instant::now() + START, shutdown, |wait| {
             consumer.client().fetch_cluster_id(wait)
         })?;
@@ -83,7 +84,7 @@ fn cluster_id(
 
 fn partition_count(
     consumer: &BaseConsumer<LogBridge>,
-    (bootstrap_servers, topic): (&str, &str),
+    topic: &str,
     deadline: Instant,
     shutdown: &AtomicBool,
 ) -> Result<usize, WorkerError> {
@@ -100,10 +101,10 @@ fn partition_count(
         if Instant::now() > deadline || shutdown.load(Ordering::Relaxed) {
             return Err(match metadata {
                 Ok(_) => WorkerError::Topic(format!(
-                    "the topic {topic} does not exist at {bootstrap_servers}: `millrace init` creates it"
+                    "the topic {topic} does not exist: `millrace init` creates it"
                 )),
                 Err(reason) => WorkerError::Kafka {
-                    action: format!("looking up the topic {topic} at {bootstrap_servers}"),
+                    action: format!("looking up the topic {topic}"),
                     reason,
                 },
             });

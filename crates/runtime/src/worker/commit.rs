@@ -48,9 +48,6 @@ impl<J: Job> Core<J> {
         self.producer
             .commit(&offsets, &group, limit, &self.metrics.transaction)?;
         self.partitions.commit();
-        if let Some(alignment) = &self.alignment {
-            alignment.committed(self.thread);
-        }
         self.metrics.committed.inc();
         self.commit_took = started.elapsed();
         self.metrics

@@ -165,15 +165,7 @@ impl<J: Job> Core<J> {
 
     pub(super) fn is_commit_due(&self, now: Instant) -> bool {
         self.partitions.tally.records >= self.config.worker.max_batch_records
-            || self
-                .until_commit(now)
-                .is_some_and(|until| until.is_zero() || self.is_awaited())
-    }
-
-    /// Whether another worker's partitions wait for this one's commit.
-    fn is_awaited(&self) -> bool {
-        let alignment = self.alignment.as_ref();
-        alignment.is_some_and(|alignment| alignment.is_awaited(self.thread))
+            || self.until_commit(now).is_some_and(|until| until.is_zero())
     }
 
     /// How long until the batch is to be committed; `None` without a batch.

@@ -14,7 +14,6 @@ mod cluster;
 #[cfg(test)]
 pub(in crate::worker) mod digest;
 mod disturbed;
-pub(in crate::worker) mod fetched;
 mod numbered;
 #[cfg(test)]
 mod outside;
@@ -24,7 +23,6 @@ mod schedules;
 mod seen;
 mod trace;
 pub(in crate::worker) mod transaction;
-mod turns;
 mod undisturbed;
 mod verify;
 mod world;

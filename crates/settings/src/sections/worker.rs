@@ -44,8 +44,7 @@ pub struct Worker {
     /// Names the process among all of its service, and has to stay the same over its restarts;
     /// `None` is host name and port of the metrics.
     pub instance: Option<String>,
-    /// Worker threads, each a consumer of the group; 0 is one for each core, and one alone for a
-    /// job whose partitions wait for each other.
+    /// Worker threads, each a consumer of the group; 0 is one for each core.
     pub threads: usize,
     /// Time from a batch's first record to its commit, where somebody waits for what is in it. It
     /// is longer where the last commit took more than half of it, and a second where nobody waits:

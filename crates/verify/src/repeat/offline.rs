@@ -205,8 +205,7 @@ impl<C: Collect> Outbox for Collecting<'_, C> {
     fn copy(&mut self, record: &InputRecord<'_>, topic: &str, headers: &[(&str, &[u8])]) {
         let offset = record.offset.to_string();
         let place: (&str, &[u8]) = (header::SOURCE_OFFSET, offset.as_bytes());
-        let headers = headers.iter().chain([&place]);
-        let headers: Vec<_> = headers.map(|(name, value)| (*name, Some(*value))).collect();
+        let headers = [headers, &[place]].concat();
         self.send(OutputRecord {
             topic,
             partition: None,

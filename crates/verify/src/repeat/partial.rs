@@ -37,7 +37,7 @@ impl Collect for Stage {
             return Ok(());
         }
         let header = |name: &str| record.headers.iter().find(|(found, _)| *found == name);
-        let header = |name| header(name).and_then(|(_, value)| *value).unwrap_or_default();
+        let header = |name| header(name).map_or(&[][..], |(_, value)| *value);
         let offset = std::str::from_utf8(header("source.offset"))?.parse()?;
         let content = content(record.key, Some(record.payload), header(LATE_BY));
         self.late.expect(place(partition, offset), content);

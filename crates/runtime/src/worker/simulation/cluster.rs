@@ -64,8 +64,7 @@ pub struct Output {
 
 impl Output {
     pub(super) fn new(source: i32, record: &OutputRecord<'_>) -> Self {
-        let header =
-            |(name, value): &(&str, Option<&[u8]>)| ((*name).to_owned(), value.unwrap_or_default().to_vec());
+        let header = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());
         Self {
             source,
             topic: record.topic.to_owned(),

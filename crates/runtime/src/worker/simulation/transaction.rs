@@ -9,7 +9,6 @@ use rdkafka::error::KafkaError;
 use super::clock::Clock;
 use super::cluster::Output;
 use super::numbered::Speaker;
-use crate::alignment::Alignment;
 use crate::control::ControlRecord;
 use crate::failure::Failure;
 use crate::refusals::NewRefusals;
@@ -48,8 +47,6 @@ pub(in crate::worker) struct Transaction {
     pub(super) replayed: u64,
     speaker: Speaker,
     clock: Clock,
-    /// Of a job whose partitions wait for each other.
-    pub(super) alignment: Option<Alignment>,
 }
 
 fn failure(is_fatal: bool, what: &str) -> Failure {
@@ -61,11 +58,10 @@ fn failure(is_fatal: bool, what: &str) -> Failure {
 }
 
 impl Transaction {
-    pub(super) fn of(speaker: &Speaker, clock: &Clock, alignment: Option<Alignment>) -> Self {
+    pub(super) fn of(speaker: &Speaker, clock: &Clock) -> Self {
         Self {
             speaker: Arc::clone(speaker),
             clock: clock.clone(),
-            alignment,
             ..Self::default()
         }
     }
@@ -80,8 +76,7 @@ impl Transaction {
         *self = Self {
             replayed: self.replayed,
             total: self.total,
-            alignment: self.alignment.take(),
-            ..Self::of(&self.speaker, &self.clock, None)
+            ..Self::of(&self.speaker, &self.clock)
         };
     }
 
@@ -107,11 +102,6 @@ impl Effects for Transaction {
 
     fn outbox(&mut self) -> &mut dyn Outbox {
         self
-    }
-
-    fn admits(&self, record: &InputRecord<'_>, event_time_ms: Option<i64>, now: Instant) -> bool {
-        let alignment = self.alignment.as_ref();
-        alignment.is_none_or(|it| it.admits(record.partition, record.offset, event_time_ms, now))
     }
 
     fn take_failure(&mut self) -> Option<Failure> {
@@ -159,22 +149,12 @@ impl Outbox for Transaction {
     }
 
     fn copy(&mut self, record: &InputRecord<'_>, topic: &str, headers: &[(&str, &[u8])]) {
-        let headers: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| (*name, Some(*value)))
-            .collect();
-        self.send(OutputRecord {
-            topic,
-            partition: None,
-            key: record.key,
-            payload: record.payload.unwrap_or_default(),
-            headers: &headers,
-        });
+        self.send(copy_of(record, topic, headers));
     }
 
     fn dead_letter(&mut self, record: &InputRecord<'_>, code: &'static str, error: &str) {
         let headers: &[(&str, &[u8])] = &[("error", error.as_bytes()), (CODE, code.as_bytes())];
-        self.copy(record, DEAD_LETTERS, headers);
+        self.send(copy_of(record, DEAD_LETTERS, headers));
     }
 
     fn note_refusal(
@@ -189,5 +169,16 @@ impl Outbox for Transaction {
 
     fn is_replay(&self) -> bool {
         false
+    }
+}
+
+/// A copy of an input record.
+fn copy_of<'a>(record: &InputRecord<'a>, topic: &'a str, headers: &'a [(&str, &[u8])]) -> OutputRecord<'a> {
+    OutputRecord {
+        topic,
+        partition: None,
+        key: record.key,
+        payload: record.payload.unwrap_or_default(),
+        headers,
     }
 }
