@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::plan::{Keeps, Measure, Plan};
-use crate::state::{EXACT_RECORDS, HOPS, MAX_HOPS, MAX_VALUES, State};
+use crate::state::{EXACT_RECORDS, HOP_BYTES, HOPS, MAX_HOPS, MAX_VALUES, RECORD_BYTES, SPILLED, State};
 
 /// Transactions of an entity a day that the estimate goes by.
 pub const RECORDS_A_DAY: f64 = 10.0;
@@ -65,8 +65,6 @@ pub struct CostCard {
 const DAY_MS: f64 = 86_400_000.0;
 /// A place in the tables of an entity.
 const ENTITY_BYTES: f64 = 80.0;
-const RECORD_BYTES: f64 = 16.0;
-const HOP_BYTES: f64 = 72.0;
 const VALUE_BYTES: f64 = 32.0;
 const HABITS_BYTES: f64 = 48.0;
 
@@ -212,9 +210,9 @@ fn bytes(measure: &Measure) -> f64 {
     let records = RECORDS_A_DAY * measure.longest_ms as f64 / DAY_MS;
     let kept = size_of::<State>() as f64;
     kept + match measure.keeps {
+        // One place too few makes twice as many of them.
         Keeps::Ring if records > EXACT_RECORDS as f64 => {
-            let slots: f64 = slots(measure.longest_ms);
-            EXACT_RECORDS as f64 * RECORD_BYTES + slots.min(records) * HOP_BYTES
+            2.0 * EXACT_RECORDS as f64 * RECORD_BYTES + hops(measure.longest_ms) * HOP_BYTES
         }
         // As many places as the next power of two, at least four; none before the first record.
         Keeps::Ring if records < 0.5 => 0.0,
@@ -235,15 +233,57 @@ fn most_bytes(measure: &Measure) -> f64 {
     }
 }
 
-/// How many slots the hops of a window have.
-fn slots(longest_ms: i64) -> f64 {
-    let mut before_ms = 0;
-    let mut slots = 0.0;
+/// How many hops there are of an entity with [`RECORDS_A_DAY`], once the records have gone to hops
+/// that are no longer kept one by one: as many as there are slots, or records if those are fewer.
+fn hops(longest_ms: i64) -> f64 {
+    let a_ms = RECORDS_A_DAY / DAY_MS;
+    let mut before_ms = (EXACT_RECORDS - SPILLED) as f64 / a_ms;
+    let mut hops = 0.0;
     for (up_to_ms, width_ms) in HOPS {
-        if up_to_ms <= longest_ms {
-            slots += (up_to_ms - before_ms) as f64 / width_ms as f64;
+        let up_to_ms = up_to_ms.min(longest_ms) as f64;
+        if up_to_ms > before_ms {
+            // At both ends a slot is had in part.
+            let slots = (up_to_ms - before_ms) / width_ms as f64 + 1.0;
+            hops += slots.min((up_to_ms - before_ms) * a_ms);
             before_ms = up_to_ms;
         }
     }
-    slots
+    hops
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Ring;
+
+    const DAY: i64 = 86_400_000;
+
+    /// The most bytes that a ring has had after a month, with records at even distances.
+    fn seen(longest_ms: i64) -> f64 {
+        let mut ring = Ring::default();
+        let mut most = 0;
+        for number in 0..900 {
+            let time_ms = number * DAY / RECORDS_A_DAY as i64;
+            ring.learn(time_ms, number, time_ms, time_ms - longest_ms);
+            if time_ms > 30 * DAY {
+                most = most.max(ring.heap_bytes());
+            }
+        }
+        most as f64
+    }
+
+    #[test]
+    fn a_ring_takes_what_is_estimated() {
+        for (longest_ms, keeps) in [(DAY, 10.0), (7 * DAY, 70.0), (30 * DAY, 300.0)] {
+            let estimated = match keeps > EXACT_RECORDS as f64 {
+                true => 2.0 * EXACT_RECORDS as f64 * RECORD_BYTES + hops(longest_ms) * HOP_BYTES,
+                false => f64::log2(keeps).ceil().exp2() * RECORD_BYTES,
+            };
+            let share = seen(longest_ms) / estimated;
+            assert!(
+                (0.8..=1.1).contains(&share),
+                "{longest_ms} ms: {share} of {estimated}"
+            );
+        }
+    }
 }

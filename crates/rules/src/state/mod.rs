@@ -2,6 +2,7 @@
 
 mod bytes;
 mod habit;
+mod hop;
 mod last;
 mod ring;
 mod values;
@@ -9,8 +10,9 @@ mod values;
 pub use bytes::StateError;
 pub(crate) use bytes::{Reader, Writer};
 pub(crate) use habit::Habits;
+pub(crate) use hop::{HOP_BYTES, HOPS};
 pub(crate) use last::Last;
-pub(crate) use ring::{Current, EXACT_RECORDS, HOPS, MAX_HOPS, Ring};
+pub(crate) use ring::{Current, EXACT_RECORDS, MAX_HOPS, RECORD_BYTES, Ring, SPILLED};
 pub(crate) use values::{MAX_VALUES, Prior, Values};
 
 use crate::plan::Keeps;

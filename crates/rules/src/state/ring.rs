@@ -2,7 +2,8 @@
 //!
 //! The last records are kept one by one, in the order of event time, with running sums: a window is
 //! two look-ups. Beyond [`EXACT_RECORDS`] the older half goes to *hops*: records that lie together
-//! in one slot of time, whose width is that of the shortest window that reaches them ([`HOPS`]).
+//! in one slot of time, whose width is that of the shortest window that reaches them
+//! ([`HOPS`](super::HOPS)).
 //! A hop belongs to a window if its last record does. So a window may begin earlier than asked for,
 //! by less than the width of one hop: the last record of the hop at its beginning is in the window,
 //! the hop was put together when that record was no older than now, so its slot is no wider than
@@ -10,27 +11,15 @@
 
 use std::collections::VecDeque;
 
+use super::hop::{Hop, Moments, is_one_slot};
 use super::{Reader, StateError, Writer};
 
 /// Records that are kept one by one, at most.
 pub(crate) const EXACT_RECORDS: usize = 128;
 /// Records that go to hops at once.
-const SPILLED: usize = 64;
-
-const SECOND_MS: i64 = 1_000;
-const MINUTE_MS: i64 = 60_000;
-
-/// Up to which age, what width. Each width divides the next, so that slots never overlap.
-pub(crate) const HOPS: [(i64, i64); 8] = [
-    (MINUTE_MS, SECOND_MS),
-    (5 * MINUTE_MS, 5 * SECOND_MS),
-    (10 * MINUTE_MS, 10 * SECOND_MS),
-    (30 * MINUTE_MS, 30 * SECOND_MS),
-    (60 * MINUTE_MS, MINUTE_MS),
-    (1_440 * MINUTE_MS, 24 * MINUTE_MS),
-    (7 * 1_440 * MINUTE_MS, 120 * MINUTE_MS),
-    (30 * 1_440 * MINUTE_MS, 720 * MINUTE_MS),
-];
+pub(crate) const SPILLED: usize = 64;
+/// Bytes of a record that is kept by itself.
+pub(crate) const RECORD_BYTES: f64 = size_of::<Record>() as f64;
 
 /// More hops than there ever are once they are put together.
 pub(crate) const MAX_HOPS: usize = 512;
@@ -42,18 +31,6 @@ struct Record {
     /// The sum of all values up to this one; it wraps, as only differences are asked for, which
     /// fit.
     sum: i64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Hop {
-    first_ms: i64,
-    last_ms: i64,
-    count: u64,
-    sum: i128,
-    min: i64,
-    max: i64,
-    /// The sum of squared differences from the mean.
-    squares: f64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -84,14 +61,6 @@ pub(crate) struct Current {
     value: i64,
     /// Among the records, or in a hop.
     at: Option<usize>,
-}
-
-/// Count, mean and squared differences of a window.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Moments {
-    pub(crate) count: f64,
-    pub(crate) mean: f64,
-    pub(crate) squares: f64,
 }
 
 impl Ring {
@@ -276,6 +245,12 @@ impl Ring {
         self.hops = kept;
     }
 
+    /// What it has beside itself.
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.records.capacity() * size_of::<Record>() + self.hops.capacity() * size_of::<Hop>()
+    }
+
     pub(crate) fn write(&self, writer: &mut Writer<'_>) {
         writer.i64(self.boundary_ms);
         writer.len(self.records.len());
@@ -326,72 +301,5 @@ impl Ring {
             return Err(StateError::Impossible("ring"));
         }
         Ok(ring)
-    }
-}
-
-/// Whether two neighbours lie in one slot of the width that the newer one's age allows.
-fn is_one_slot(before: &Hop, hop: &Hop, newest_ms: i64) -> bool {
-    let (first_ms, last_ms) = (before.first_ms.min(hop.first_ms), before.last_ms.max(hop.last_ms));
-    let age_ms = newest_ms - last_ms;
-    let (_, width_ms) = HOPS
-        .into_iter()
-        .find(|(up_to_ms, _)| age_ms <= *up_to_ms)
-        .unwrap_or(HOPS[HOPS.len() - 1]);
-    first_ms.div_euclid(width_ms) == last_ms.div_euclid(width_ms)
-}
-
-impl Hop {
-    fn of(time_ms: i64, value: i64) -> Self {
-        Self {
-            first_ms: time_ms,
-            last_ms: time_ms,
-            count: 1,
-            sum: i128::from(value),
-            min: value,
-            max: value,
-            squares: 0.0,
-        }
-    }
-
-    /// Whether records may have made it; the bounds keep sums from overflowing.
-    fn is_possible(&self) -> bool {
-        (1..1 << 48).contains(&self.count)
-            && self.sum.unsigned_abs() < 1 << 100
-            && self.first_ms != i64::MIN
-            && self.first_ms <= self.last_ms
-    }
-
-    fn and(&self, other: &Self) -> Self {
-        let moments = |hop: &Self| Moments {
-            count: hop.count as f64,
-            mean: hop.sum as f64 / hop.count as f64,
-            squares: hop.squares,
-        };
-        Self {
-            first_ms: self.first_ms.min(other.first_ms),
-            last_ms: self.last_ms.max(other.last_ms),
-            count: self.count + other.count,
-            sum: self.sum + other.sum,
-            min: self.min.min(other.min),
-            max: self.max.max(other.max),
-            squares: moments(self).and(moments(other)).squares,
-        }
-    }
-}
-
-impl Moments {
-    /// Of both: T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
-    /// computing sample variances" (1979).
-    fn and(self, other: Self) -> Self {
-        if self.count == 0.0 {
-            return other;
-        }
-        let count = self.count + other.count;
-        let apart = other.mean - self.mean;
-        Self {
-            count,
-            mean: self.mean + apart * other.count / count,
-            squares: self.squares + other.squares + apart * apart * self.count * other.count / count,
-        }
     }
 }
