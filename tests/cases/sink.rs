@@ -1,7 +1,7 @@
 //! What the sink makes of an Elasticsearch that takes some documents and not others.
 
 use anyhow::{Context, Result, ensure};
-use millrace_catalog::topics;
+use millrace_catalog::{Installation, topics};
 use millrace_domain::{Amount, Transaction};
 use millrace_elastic_sink::stream::Month;
 use millrace_kafka::admin;
@@ -249,7 +249,8 @@ pub(super) async fn other_content_is_told(mut context: TestContext) -> Result<()
     sink.stop().await?;
 
     let kafka = settings.kafka.clone();
-    tokio::task::spawn_blocking(move || admin::delete_topics(&kafka, topics(false))).await??;
+    tokio::task::spawn_blocking(move || admin::delete_topics(&kafka, &topics(Installation::default())))
+        .await??;
     let told = pipeline::init(&context).await?;
     let is_told = told.lines().any(|line| {
         line.contains("warning")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
-use millrace_catalog::{payments::topic, topics};
+use millrace_catalog::{Installation, payments::topic, topics};
 use millrace_codec::TransactionReader;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
@@ -45,7 +45,7 @@ pub(super) async fn idle_advances_are_repeated(mut context: TestContext) -> Resu
     // A window waits for every source partition, and none has a record beyond the last one's end.
     let advanced = advanced_partitions(&context).await?;
     ensure!(
-        advanced == topics(false)[0].partitions.unsigned_abs() as usize,
+        advanced == topics(Installation::default())[0].partitions.unsigned_abs() as usize,
         "{advanced} partitions were advanced to close the last windows"
     );
     let closed = check_aggregates(&context, 0).await?;

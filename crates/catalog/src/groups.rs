@@ -1,9 +1,7 @@
 //! The consumer groups that come of jobs and documents.
 
-use std::sync::LazyLock;
-
 use crate::topics::read_as;
-use crate::{PIPELINES, Service};
+use crate::{Installation, PIPELINES, Service};
 
 /// Who reads what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,16 +18,12 @@ pub struct Group {
     pub is_job: bool,
 }
 
-/// The consumer groups of an installation that rekeys, or does not: the jobs' in their order, then
-/// those of documents.
+/// The consumer groups of an installation: the jobs' in their order, then those of documents.
 #[must_use]
-pub fn groups(rekeys: bool) -> &'static [Group] {
-    static GROUPS: LazyLock<[Vec<Group>; 2]> = LazyLock::new(|| [made(false), made(true)]);
-    &GROUPS[usize::from(rekeys)]
-}
-
-fn made(rekeys: bool) -> Vec<Group> {
-    let jobs = PIPELINES.iter().flat_map(|pipeline| pipeline.jobs);
+pub fn groups(installation: Installation) -> Vec<Group> {
+    let rekeys = installation.rekeys();
+    let pipelines = || PIPELINES.iter().filter(|it| installation.has(it));
+    let jobs = pipelines().flat_map(|pipeline| pipeline.jobs);
     let mut groups: Vec<Group> = jobs
         .filter(|job| job.when.holds(rekeys))
         .map(|job| Group {
@@ -40,7 +34,7 @@ fn made(rekeys: bool) -> Vec<Group> {
             is_job: true,
         })
         .collect();
-    for document in PIPELINES.iter().flat_map(|pipeline| pipeline.documents) {
+    for document in pipelines().flat_map(|pipeline| pipeline.documents) {
         let topic = crate::topics::in_place(PIPELINES, document.stream, rekeys);
         let of_service = |group: &&mut Group| !group.is_job && group.service == document.service;
         match groups.iter_mut().find(of_service) {

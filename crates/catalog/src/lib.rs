@@ -5,25 +5,28 @@
 //! for [`groups`], `up`, the settings and the boards for services and ports, the sink for
 //! documents. A new stream, job or service is a row here; what is made of the rows is held to them
 //! by the tests of this crate, the compose file and the Prometheus files too. Data alone: nothing
-//! here does I/O or knows a setting but whether transactions are rekeyed.
+//! here does I/O or knows a setting but what is installed ([`Installation`]).
 
 #![forbid(unsafe_code)]
 
+pub mod clickstream;
 pub mod payments;
 
 mod groups;
+mod installation;
 mod services;
 mod spec;
 mod topics;
 
 pub use groups::{Group, groups};
+pub use installation::Installation;
 pub use millrace_contract::topic::{ControlTopic, MAX_COPY_BYTES, TopicSpec, dead_letter, value_subject};
 pub use services::{Service, ServiceSpec};
 pub use spec::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, StreamSpec, When, Writer};
-pub use topics::{controls, owns_dead_letters, stream, topic_spec, topics};
+pub use topics::{controls, is_between_jobs, owns_dead_letters, stream, topic_spec, topics};
 
 /// Every pipeline.
-pub const PIPELINES: &[&Pipeline] = &[&payments::PIPELINE];
+pub const PIPELINES: &[&Pipeline] = &[&payments::PIPELINE, &clickstream::PIPELINE];
 
 #[cfg(test)]
 mod check;

@@ -1,6 +1,6 @@
 //! The services: their names, ports, and when they run.
 
-use crate::{PIPELINES, When};
+use crate::{Installation, PIPELINES, When};
 
 /// A service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +17,8 @@ pub enum Service {
     Rekey,
     /// Ingestion over HTTP.
     Gateway,
+    /// Page views and sessions.
+    Clickstream,
     /// The lake's sink.
     LakeSink,
 }
@@ -38,13 +40,14 @@ pub struct ServiceSpec {
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Producer,
         Self::Aggregator,
         Self::Detector,
         Self::ElasticSink,
         Self::Rekey,
         Self::Gateway,
+        Self::Clickstream,
         Self::LakeSink,
     ];
 
@@ -94,6 +97,13 @@ impl Service {
                 when: When::Enabled,
                 about: "Takes records over HTTP, and answers once the brokers have acknowledged them",
             },
+            Self::Clickstream => &ServiceSpec {
+                name: "clickstream",
+                port: 9107,
+                api_port: None,
+                when: When::Enabled,
+                about: "Counts views and visitors of each page and minute, and makes sessions, exactly once",
+            },
             Self::LakeSink => &ServiceSpec {
                 name: "lake-sink",
                 port: 9108,
@@ -104,10 +114,13 @@ impl Service {
         }
     }
 
-    /// Those of an installation that rekeys, or does not.
-    pub fn of(rekeys: bool) -> impl Iterator<Item = Self> {
-        let all = Self::ALL.into_iter();
-        all.filter(move |service| service.spec().when.holds(rekeys))
+    /// Those of an installation.
+    pub fn of(installation: Installation) -> impl Iterator<Item = Self> {
+        let runs = move |service: &Self| match service.spec().when {
+            When::Enabled => installation.enables(*service),
+            when => when.holds(installation.rekeys()),
+        };
+        Self::ALL.into_iter().filter(runs)
     }
 
     /// Whether it brings records in, so that a run without it has nothing new to read.

@@ -33,6 +33,8 @@ impl When {
 pub struct Pipeline {
     /// Its name.
     pub name: &'static str,
+    /// The service whose section says whether the pipeline is there; `None`: it always is.
+    pub enabled_by: Option<Service>,
     /// Its topics of records. Dead-letter and control topics follow from these and the jobs.
     pub streams: &'static [StreamSpec],
     /// Its exactly-once jobs.

@@ -2,8 +2,8 @@ use millrace_contract::topic::ControlTopic;
 
 use crate::payments::{self, topic};
 use crate::{
-    DeadLetterOwner, PIPELINES, Pipeline, Service, StreamSpec, TopicSpec, When, Writer, check, controls,
-    groups, owns_dead_letters, topics,
+    DeadLetterOwner, Installation, PIPELINES, Pipeline, Service, StreamSpec, TopicSpec, When, Writer, check,
+    controls, groups, is_between_jobs, owns_dead_letters, topics,
 };
 
 #[test]
@@ -12,8 +12,22 @@ fn the_table_is_in_order() {
     assert_eq!(check::of_services(&services), [""; 0]);
     for rekeys in [false, true] {
         assert_eq!(check::of_pipelines(PIPELINES, rekeys), [""; 0]);
-        assert_eq!(check::of_topics(topics(rekeys)), [""; 0]);
+        assert_eq!(
+            check::of_topics(&topics(Installation::ALL.rekeying(rekeys))),
+            [""; 0]
+        );
     }
+    // What is always there needs nothing of what can be left out.
+    let always: Vec<_> = PIPELINES
+        .iter()
+        .filter(|it| it.enabled_by.is_none())
+        .copied()
+        .collect();
+    assert_eq!(check::of_pipelines(&always, false), [""; 0]);
+}
+
+fn rekeying(rekeys: bool) -> Installation {
+    Installation::default().rekeying(rekeys)
 }
 
 #[test]
@@ -46,6 +60,7 @@ fn of_the_jobs_that_read_a_stream_one_keeps_its_dead_letters() {
 fn found(stream: StreamSpec, documents: &'static [crate::DocumentSpec]) -> Vec<String> {
     let pipeline = Pipeline {
         name: "one",
+        enabled_by: None,
         streams: Vec::leak(vec![stream]),
         jobs: &[],
         documents,
@@ -121,8 +136,8 @@ fn kind(topic: &TopicSpec) -> &'static str {
 #[test]
 fn payments_have_these_topics() {
     let found = |rekeys| -> Vec<_> {
-        let all = topics(rekeys).iter();
-        all.map(|topic| (topic.name, topic.partitions, kind(topic)))
+        let all = topics(rekeying(rekeys)).into_iter();
+        all.map(|topic| (topic.name, topic.partitions, kind(&topic)))
             .collect()
     };
     let all = [
@@ -151,10 +166,14 @@ fn payments_have_these_topics() {
     ];
     assert_eq!(found(false), all);
     assert_eq!(found(true), [&all[..], &of_rekeying].concat());
-    let stamped = topics(true).iter().filter(|topic| topic.log_append_time);
+    let stamped = topics(rekeying(true))
+        .into_iter()
+        .filter(|topic| topic.log_append_time);
     let stamped: Vec<_> = stamped.map(|topic| topic.name).collect();
     assert_eq!(stamped, [topic::TRANSACTIONS, topic::KEYED]);
-    let by_others = topics(true).iter().filter(|topic| topic.is_written_by_others);
+    let by_others = topics(rekeying(true))
+        .into_iter()
+        .filter(|topic| topic.is_written_by_others);
     let by_others: Vec<_> = by_others.map(|topic| topic.name).collect();
     assert_eq!(by_others, [topic::TRANSACTIONS]);
 }
@@ -162,7 +181,7 @@ fn payments_have_these_topics() {
 #[test]
 fn control_topics_follow_what_their_jobs_read() {
     let pairs = |rekeys| -> Vec<_> {
-        let all = controls(rekeys).into_iter();
+        let all = controls(rekeying(rekeys)).into_iter();
         all.map(|ControlTopic { topic, input }| (topic, input)).collect()
     };
     let all = [
@@ -182,20 +201,23 @@ fn control_topics_follow_what_their_jobs_read() {
 #[test]
 fn groups_read_what_stands_in_the_place_of_their_input() {
     let found = |rekeys| -> Vec<_> {
-        let all = groups(rekeys).iter();
-        all.map(|group| (&*group.name, group.topics.clone())).collect()
+        let all = groups(rekeying(rekeys)).into_iter();
+        all.map(|group| (group.name, group.topics)).collect()
     };
     assert_eq!(
         found(false),
         [
-            ("millrace-aggregate-partial", vec!["financial_transactions"]),
             (
-                "millrace-aggregate-merge",
+                "millrace-aggregate-partial".to_owned(),
+                vec!["financial_transactions"]
+            ),
+            (
+                "millrace-aggregate-merge".to_owned(),
                 vec!["transaction_aggregates.partials"]
             ),
-            ("millrace-detect", vec!["financial_transactions"]),
+            ("millrace-detect".to_owned(), vec!["financial_transactions"]),
             (
-                "millrace-elastic-sink",
+                "millrace-elastic-sink".to_owned(),
                 vec![
                     "financial_transactions",
                     "transaction_aggregates",
@@ -207,15 +229,18 @@ fn groups_read_what_stands_in_the_place_of_their_input() {
     assert_eq!(
         found(true),
         [
-            ("millrace-rekey", vec!["financial_transactions"]),
-            ("millrace-aggregate-partial", vec!["financial_transactions.keyed"]),
+            ("millrace-rekey".to_owned(), vec!["financial_transactions"]),
             (
-                "millrace-aggregate-merge",
+                "millrace-aggregate-partial".to_owned(),
+                vec!["financial_transactions.keyed"]
+            ),
+            (
+                "millrace-aggregate-merge".to_owned(),
                 vec!["transaction_aggregates.partials"]
             ),
-            ("millrace-detect", vec!["financial_transactions.keyed"]),
+            ("millrace-detect".to_owned(), vec!["financial_transactions.keyed"]),
             (
-                "millrace-elastic-sink",
+                "millrace-elastic-sink".to_owned(),
                 vec![
                     "financial_transactions.keyed",
                     "transaction_aggregates",
@@ -224,4 +249,70 @@ fn groups_read_what_stands_in_the_place_of_their_input() {
             ),
         ]
     );
+}
+
+#[test]
+fn a_pipeline_that_is_enabled_brings_its_own_and_changes_no_other() {
+    let (without, with) = (
+        Installation::default(),
+        Installation::default().with(Service::Clickstream, true),
+    );
+    let names = |installation| -> Vec<_> {
+        let all = topics(installation).into_iter();
+        all.map(|topic| (topic.name, topic.partitions, kind(&topic)))
+            .collect()
+    };
+    let brought = [
+        ("clickstream", 5, "records"),
+        ("page_views", 3, "records"),
+        ("page_views.partials", 3, "records"),
+        ("sessions", 3, "records"),
+        ("page_views.control", 5, "control"),
+        ("page_views.partials.control", 3, "control"),
+        ("sessions.control", 5, "control"),
+        ("clickstream.late", 5, "copies"),
+        ("clickstream.dlq", 1, "copies"),
+        ("page_views.partials.dlq", 1, "copies"),
+    ];
+    assert_eq!(names(with), [&names(without)[..], &brought].concat());
+    let groups: Vec<_> = groups(with)
+        .into_iter()
+        .filter(|it| it.is_job)
+        .map(|it| it.name)
+        .collect();
+    assert_eq!(
+        groups[3..],
+        [
+            "millrace-page-views-partial",
+            "millrace-page-views-merge",
+            "millrace-sessions"
+        ]
+    );
+    assert_eq!(controls(with).len(), controls(without).len() + 3);
+    let services: Vec<_> = Service::of(with)
+        .filter(|it| !Service::of(without).any(|of| of == *it))
+        .collect();
+    assert_eq!(services, [Service::Clickstream]);
+    assert_eq!(with.with(Service::Clickstream, false), without);
+}
+
+#[test]
+fn what_one_stage_sends_to_the_next_is_between_jobs() {
+    let streams = PIPELINES.iter().flat_map(|pipeline| pipeline.streams);
+    let between: Vec<_> = streams
+        .map(|it| it.name)
+        .filter(|it| is_between_jobs(it))
+        .collect();
+    assert_eq!(between, [topic::PARTIALS, crate::clickstream::topic::PARTIALS]);
+}
+
+/// The catalog and the operators name the jobs alike: metrics and snapshots have the operators'.
+#[test]
+fn the_jobs_of_the_clickstream_are_called_as_their_operators() {
+    use millrace_clickstream::{ViewsPerPage, Visits};
+    use millrace_engine::keyed::Fold as _;
+    use millrace_engine::windowed::Aggregation as _;
+
+    let names = crate::clickstream::PIPELINE.jobs.iter().map(|job| job.name);
+    assert!(names.eq([ViewsPerPage::PARTIAL, ViewsPerPage::MERGE, Visits::NAME]));
 }

@@ -4,42 +4,77 @@ use std::sync::LazyLock;
 
 use millrace_contract::topic::ControlTopic;
 
-use crate::{JobSpec, PIPELINES, Pipeline, Retention, StreamSpec, TopicSpec, When, Writer, dead_letter};
+use crate::{
+    Installation, JobSpec, PIPELINES, Pipeline, Retention, StreamSpec, TopicSpec, When, Writer, dead_letter,
+};
+
+/// A topic that there can be, with the pipeline that it is of, and whether it is of rekeying.
+type Possible = (&'static Pipeline, bool, TopicSpec);
+
+/// All topics that there can be: those of rekeying after the others.
+static POSSIBLE: LazyLock<Vec<Possible>> = LazyLock::new(|| {
+    let of = |of_rekeying| {
+        PIPELINES.iter().flat_map(move |pipeline| {
+            let topics = made(pipeline, of_rekeying).into_iter();
+            topics.map(move |topic| (*pipeline, of_rekeying, topic))
+        })
+    };
+    of(false).chain(of(true)).collect()
+});
 
 /// Every topic of an installation. One that rekeys has those of rekeying beside the others.
 #[must_use]
-pub fn topics(rekeys: bool) -> &'static [TopicSpec] {
-    static TOPICS: LazyLock<[Vec<TopicSpec>; 2]> = LazyLock::new(|| {
-        let all: Vec<_> = PIPELINES
-            .iter()
-            .flat_map(|pipeline| made(pipeline, false))
-            .collect();
-        let of_rekeying = PIPELINES.iter().flat_map(|pipeline| made(pipeline, true));
-        [all.clone(), all.into_iter().chain(of_rekeying).collect()]
-    });
-    &TOPICS[usize::from(rekeys)]
+pub fn topics(installation: Installation) -> Vec<TopicSpec> {
+    let is_there = |(pipeline, of_rekeying, _): &&Possible| {
+        installation.has(pipeline) && (installation.rekeys() || !of_rekeying)
+    };
+    POSSIBLE
+        .iter()
+        .filter(is_there)
+        .map(|(_, _, topic)| *topic)
+        .collect()
 }
 
 /// What the topic of this name is made with.
 #[must_use]
 pub fn topic_spec(name: &str) -> Option<&'static TopicSpec> {
-    topics(true).iter().find(|spec| spec.name == name)
+    POSSIBLE
+        .iter()
+        .map(|(_, _, topic)| topic)
+        .find(|spec| spec.name == name)
 }
 
 /// The control topics of an installation, with what their jobs read.
 #[must_use]
-pub fn controls(rekeys: bool) -> Vec<ControlTopic> {
-    let of = |of_rekeying| PIPELINES.iter().flat_map(move |it| controls_of(it, of_rekeying));
-    of(false).chain(of(true).filter(|_| rekeys)).collect()
+pub fn controls(installation: Installation) -> Vec<ControlTopic> {
+    let of = |of_rekeying| {
+        let pipelines = PIPELINES.iter().filter(move |it| installation.has(it));
+        pipelines.flat_map(move |it| controls_of(it, of_rekeying))
+    };
+    of(false)
+        .chain(of(true).filter(|_| installation.rekeys()))
+        .collect()
 }
 
 /// The topic that readers of `stream` read in an installation that rekeys, or does not.
 #[must_use]
-pub fn stream(stream: &'static str, rekeys: bool) -> &'static str {
+pub fn stream(stream: &str, rekeys: bool) -> &str {
     in_place(PIPELINES, stream, rekeys)
 }
 
-pub(crate) fn in_place(pipelines: &[&Pipeline], stream: &'static str, rekeys: bool) -> &'static str {
+/// Whether a stream is between two jobs of a pipeline: its records are of one order with those
+/// around them.
+#[must_use]
+pub fn is_between_jobs(stream: &str) -> bool {
+    let jobs = || PIPELINES.iter().flat_map(|pipeline| pipeline.jobs);
+    let is_in_place = |it: &StreamSpec| it.name == stream && it.in_place_of.is_some();
+    let mut streams = PIPELINES.iter().flat_map(|pipeline| pipeline.streams);
+    jobs().any(|job| job.writes.contains(&stream))
+        && jobs().any(|job| job.input == stream)
+        && !streams.any(is_in_place)
+}
+
+pub(crate) fn in_place<'a>(pipelines: &[&Pipeline], stream: &'a str, rekeys: bool) -> &'a str {
     let mut streams = pipelines.iter().flat_map(|pipeline| pipeline.streams);
     let stands_in = |it: &&StreamSpec| it.in_place_of == Some(stream) && it.when.holds(rekeys);
     streams.find(stands_in).map_or(stream, |it| it.name)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use millrace_catalog::{Service, When};
+use millrace_catalog::{Installation, Service, When};
 use serde_yaml_ng::Value;
 
 fn text(path: &str) -> String {
@@ -131,7 +131,7 @@ fn prometheus_scrapes_every_service() {
         targets("prometheus/prometheus.yml"),
         expected(&Service::ALL, &Service::name)
     );
-    let always: Vec<_> = Service::of(false).collect();
+    let always: Vec<_> = Service::of(Installation::default()).collect();
     assert_eq!(
         targets("prometheus/prometheus.local.yml"),
         expected(&always, &|_| "127.0.0.1")

@@ -6,5 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod records;
+mod run;
 
 pub use records::{Pages, UserVisits};
+pub use run::run;

@@ -33,6 +33,7 @@ fn run(service: Service) -> ExitCode {
         Service::ElasticSink => process::run(name, about, millrace_elastic_sink::run),
         Service::Rekey => process::run(name, about, millrace_rekey::run),
         Service::Gateway => process::run(name, about, millrace_gateway::run),
+        Service::Clickstream => process::run(name, about, millrace_clickstream_jobs::run),
         Service::LakeSink => process::run(name, about, millrace_lake_sink::run),
     }
 }
@@ -63,15 +64,7 @@ mod tests {
 
     #[test]
     fn a_service_is_told_by_the_last_part_of_the_programs_name() {
-        for name in [
-            "producer",
-            "aggregator",
-            "detector",
-            "elastic-sink",
-            "rekey",
-            "gateway",
-            "lake-sink",
-        ] {
+        for name in Service::ALL.map(Service::name) {
             let found = of_program(OsStr::new(name));
             assert_eq!(found.map(Service::name), Some(name));
             assert_eq!(of_program(OsStr::new(&format!("/usr/local/bin/{name}"))), found);

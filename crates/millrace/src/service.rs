@@ -33,6 +33,8 @@ enum Service {
     Rekey,
     /// Take records over HTTP
     Gateway,
+    /// Count page views and make sessions
+    Clickstream,
     /// Write transactions, aggregates and anomalies to the lake as Parquet
     LakeSink,
 }
@@ -46,6 +48,7 @@ impl Service {
             Self::ElasticSink => millrace_catalog::Service::ElasticSink,
             Self::Rekey => millrace_catalog::Service::Rekey,
             Self::Gateway => millrace_catalog::Service::Gateway,
+            Self::Clickstream => millrace_catalog::Service::Clickstream,
             Self::LakeSink => millrace_catalog::Service::LakeSink,
         };
         service.name()
@@ -80,6 +83,7 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
         Service::ElasticSink => millrace_elastic_sink::run(settings, shutdown).await?,
         Service::Rekey => millrace_rekey::run(settings, shutdown).await?,
         Service::Gateway => millrace_gateway::run(settings, shutdown).await?,
+        Service::Clickstream => millrace_clickstream_jobs::run(settings, shutdown).await?,
         Service::LakeSink => millrace_lake_sink::run(settings, shutdown).await?,
     }
     Ok(ExitCode::SUCCESS)

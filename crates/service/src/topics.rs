@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use millrace_catalog::controls;
+use millrace_catalog::{controls, topic_spec};
 use millrace_kafka::SourcePartitions;
 use millrace_kafka::admin::{self, Extended};
 use millrace_kafka::client::admin_config;
@@ -27,12 +27,21 @@ pub async fn partition_count(kafka: &Kafka, topic: &str, shutdown: &Shutdown) ->
     tokio::task::spawn_blocking(move || partitions(&kafka, &topic, &shutdown)).await?
 }
 
+/// The schema that the catalog has for the values of a topic, by its name before any prefix.
+///
+/// # Errors
+/// It has none.
+pub(crate) fn schema(topic: &str) -> anyhow::Result<&'static str> {
+    let schema = topic_spec(topic).and_then(|spec| spec.value_schema);
+    schema.with_context(|| format!("the catalog has no schema of {topic}"))
+}
+
 /// Gives the control topics the partitions that were added to what their jobs read.
 ///
 /// # Errors
 /// The cluster does not answer, or refuses: with what somebody has to do who may.
 pub async fn extend_controls(settings: &Settings) -> anyhow::Result<()> {
-    let (kafka, controls) = (settings.kafka.clone(), controls(settings.rekeys()));
+    let (kafka, controls) = (settings.kafka.clone(), controls(settings.installation()));
     let extend = move || admin::extend_controls(&kafka, &controls);
     for extended in tokio::task::spawn_blocking(extend).await?? {
         let Extended {

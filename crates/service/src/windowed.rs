@@ -57,8 +57,8 @@ pub async fn prepare<W: TwoStage>(
     let (input, partials, results_topic) = (name(read), name(of.merge.input), name(results));
     let registry_config = registry::config(&settings.schema_registry);
     let client = Registry::new(registry_config.clone())?;
-    let partial_id = registry::schema_id(&client, &partials, schema(of.merge.input)?).await?;
-    let result_id = registry::schema_id(&client, &results_topic, schema(results)?).await?;
+    let partial_id = registry::schema_id(&client, &partials, topics::schema(of.merge.input)?).await?;
+    let result_id = registry::schema_id(&client, &results_topic, topics::schema(results)?).await?;
     let fetcher = SchemaFetcher::new(registry_config);
     let reader = registry::reader(&client, &fetcher, &input).await?;
     let partitions = |topic| topics::partition_count(&settings.kafka, topic, shutdown);
@@ -105,12 +105,6 @@ pub async fn prepare<W: TwoStage>(
         windows: WindowMetrics::of(W::Aggregation::MERGE)?,
     });
     Ok((partial, merge))
-}
-
-/// The schema that the catalog has for the values of a topic.
-fn schema(topic: &str) -> anyhow::Result<&'static str> {
-    let schema = topic_spec(topic).and_then(|spec| spec.value_schema);
-    schema.with_context(|| format!("the catalog has no schema of {topic}"))
 }
 
 /// How many partitions of a topic between the stages are used: those that it is made with. Others

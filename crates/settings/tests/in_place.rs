@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 /// The sections whose jobs write results, and what in them no result depends on.
-const SECTIONS: [&str; 3] = ["aggregator", "detector", "rekey"];
-const WITHOUT: [&str; 2] = ["metrics_port", "worker"];
+const SECTIONS: [&str; 4] = ["aggregator", "detector", "rekey", "clickstream"];
+const WITHOUT: [&str; 3] = ["metrics_port", "worker", "enabled"];
 
 /// Each key with a value, by its path, and whether the comment right above it has the rule.
 fn keys(text: &str) -> Vec<(String, bool)> {

@@ -25,7 +25,9 @@ pub(super) fn behind(settings: &Settings) -> anyhow::Result<Behind> {
     let kafka = &settings.kafka;
     let lookup = Lookup::connect(kafka)?;
     let mut behind = Behind::default();
-    let jobs = groups(settings.rekeys()).iter().filter(|group| group.is_job);
+    let jobs = groups(settings.installation())
+        .into_iter()
+        .filter(|group| group.is_job);
     for group in jobs.filter(|group| group.reader != DETECT.name) {
         look(kafka, &lookup, &group.name, &group.topics, &mut behind.jobs)?;
     }
@@ -48,7 +50,10 @@ pub(super) fn behind(settings: &Settings) -> anyhow::Result<Behind> {
 pub fn jobs_behind(settings: &Settings) -> anyhow::Result<Vec<String>> {
     let lookup = Lookup::connect(&settings.kafka)?;
     let mut behind = Vec::new();
-    for group in groups(settings.rekeys()).iter().filter(|group| group.is_job) {
+    for group in groups(settings.installation())
+        .into_iter()
+        .filter(|group| group.is_job)
+    {
         look(&settings.kafka, &lookup, &group.name, &group.topics, &mut behind)?;
     }
     Ok(behind)

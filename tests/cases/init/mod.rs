@@ -5,7 +5,7 @@ mod templates;
 mod topics;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use millrace_catalog::{TopicSpec, payments::topic, topic_spec, topics};
+use millrace_catalog::{Installation, TopicSpec, payments::topic, topic_spec, topics};
 use millrace_codec::Registry;
 use millrace_kafka::{admin, topic_name};
 use millrace_tests::pipeline::registry_config;
@@ -46,7 +46,7 @@ pub(super) async fn is_idempotent(context: TestContext) -> Result<()> {
 
 /// A topic with other partitions is refused with both numbers, until it is deleted.
 pub(super) async fn refuses_other_partitions(context: TestContext) -> Result<()> {
-    let spec = topics(false)[0];
+    let spec = topics(Installation::default())[0];
     let ensure_with = async |partitions: i32| {
         let kafka = context.settings.kafka.clone();
         let wanted = TopicSpec { partitions, ..spec };
@@ -65,7 +65,8 @@ pub(super) async fn refuses_other_partitions(context: TestContext) -> Result<()>
         "the error names the topic and both numbers: {message}"
     );
     let kafka = context.settings.kafka.clone();
-    tokio::task::spawn_blocking(move || admin::delete_topics(&kafka, topics(false))).await??;
+    tokio::task::spawn_blocking(move || admin::delete_topics(&kafka, &topics(Installation::default())))
+        .await??;
     logs::known_to_all_brokers(&context.settings).await?;
     ensure_with(2).await??;
     Ok(())

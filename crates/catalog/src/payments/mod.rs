@@ -15,6 +15,7 @@ use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, Service
 /// The pipeline.
 pub const PIPELINE: Pipeline = Pipeline {
     name: "payments",
+    enabled_by: None,
     streams: STREAMS,
     jobs: &[REKEY, AGGREGATE_PARTIAL, AGGREGATE_MERGE, DETECT],
     documents: &[TRANSACTION_DOCUMENTS, AGGREGATE_DOCUMENTS, ANOMALY_DOCUMENTS],

@@ -81,8 +81,8 @@ impl Session {
     /// whenever they fetch, and the next line needs the disk.
     pub(super) async fn clear(&self, settings: &Settings, fleet: &mut Fleet) -> Result<()> {
         fleet.stop_all().await?;
-        let (kafka, topics) = (settings.kafka.clone(), topics(settings.rekeys()));
-        tokio::task::spawn_blocking(move || delete_topics(&kafka, topics)).await??;
+        let (kafka, topics) = (settings.kafka.clone(), topics(settings.installation()));
+        tokio::task::spawn_blocking(move || delete_topics(&kafka, &topics)).await??;
         Ok(())
     }
 

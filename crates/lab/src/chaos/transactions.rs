@@ -38,7 +38,7 @@ pub async fn lingering(settings: &Settings, limit: Duration) -> Result<Vec<Strin
 }
 
 fn look(settings: &Settings) -> Result<Vec<String>> {
-    let (kafka, rekeys) = (&settings.kafka, settings.rekeys());
+    let (kafka, installation) = (&settings.kafka, settings.installation());
     let lookup = Lookup::connect(kafka)?;
     let reader = |isolation: &str| -> Result<BaseConsumer<LogBridge>> {
         let mut config = reader_config(kafka, &format!("{}millrace-chaos", kafka.topic_prefix))?;
@@ -47,7 +47,7 @@ fn look(settings: &Settings) -> Result<Vec<String>> {
     };
     let (stable, all) = (reader("read_committed")?, reader("read_uncommitted")?);
     let mut open = Vec::new();
-    for spec in topics(rekeys) {
+    for spec in topics(installation) {
         let name = topic_name(kafka, spec.name);
         for partition in lookup.topic(&name)?.partitions {
             let end = |reader: &BaseConsumer<LogBridge>| {
@@ -62,7 +62,7 @@ fn look(settings: &Settings) -> Result<Vec<String>> {
             }
         }
     }
-    for group in groups(rekeys) {
+    for group in groups(installation) {
         let (group, topics) = (topic_name(kafka, &group.name), &group.topics);
         for topic in topics {
             // An offset that a transaction is about to change is an error.

@@ -31,7 +31,7 @@ impl Offsets {
     pub(super) fn new(settings: &Settings) -> Result<Self> {
         let lookup = Lookup::connect(&settings.kafka)?;
         let reader = |reader: Group| {
-            let mut groups = groups(settings.rekeys()).iter();
+            let mut groups = groups(settings.installation()).into_iter();
             let found = groups.find(|found| found.reader == reader.reader());
             let group = found.with_context(|| format!("there is no group of {}", reader.reader()))?;
             let mut config = reader_config(&settings.kafka, &topic_name(&settings.kafka, &group.name))?;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use millrace_catalog::{dead_letter, payments::topic};
+use millrace_catalog::{dead_letter, is_between_jobs, payments::topic, stream};
 use millrace_codec::Registry;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
@@ -87,14 +87,14 @@ impl Letters {
             Some(_) => self.topic.clone(),
             None => dead_letter(&self.topic),
         };
-        let source = match name == topic::LATE && settings.rekeys() {
-            // The aggregator, whose late records they are, reads what was rekeyed.
-            true => topic::KEYED,
-            false => source_of(&name).unwrap_or(&name),
+        let source = match name.strip_suffix(".late") {
+            // The job whose late records they are may read another stream in the place of this one.
+            Some(source) => stream(source, settings.rekeys()),
+            None => source_of(&name).unwrap_or(&name),
         };
         Topics {
             source: topic_name(&settings.kafka, source),
-            is_internal: source == topic::PARTIALS,
+            is_internal: is_between_jobs(source),
             letters: topic_name(&settings.kafka, &name),
             replays: topic_name(&settings.kafka, topic::DEAD_LETTER_REPLAYS),
         }

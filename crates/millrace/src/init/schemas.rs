@@ -43,7 +43,7 @@ impl Plan {
         let reader = TransactionReader::new(SchemaFetcher::new(config));
         let default = registry.default_compatibility().await?;
         let mut subjects = Vec::new();
-        for spec in topics(settings.rekeys()) {
+        for spec in &topics(settings.installation()) {
             let Some(schema) = spec.value_schema else { continue };
             let name = value_subject(&topic_name(&settings.kafka, spec.name));
             let mut subject = subject(&registry, (spec, schema), name, (default.as_deref(), consent)).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_catalog::{controls, topics};
+use millrace_catalog::{Installation, controls, topics};
 use millrace_domain::plan::{Consent, Difference, Item, Need, State};
 
 use millrace_kafka::admin::{
@@ -21,7 +21,7 @@ pub(super) struct Plan {
 
 /// Looks at the topics that are there.
 pub(super) async fn plan(settings: &Settings, consent: Consent, deadline: &Deadline) -> anyhow::Result<Plan> {
-    let (kafka, specs) = (&settings.kafka, topics(settings.rekeys()));
+    let (kafka, specs) = (&settings.kafka, topics(settings.installation()));
     let service = format!("Kafka at {}", kafka.bootstrap_servers);
     deadline
         .until_final(&service, || enough_brokers(kafka, deadline.left()))
@@ -29,8 +29,8 @@ pub(super) async fn plan(settings: &Settings, consent: Consent, deadline: &Deadl
     let kafka = kafka.clone();
     let look = move || {
         Ok::<_, AdminError>((
-            plan_topics(&kafka, specs, consent)?,
-            plan_controls(&kafka, &controls(true))?,
+            plan_topics(&kafka, &specs, consent)?,
+            plan_controls(&kafka, &controls(Installation::ALL))?,
         ))
     };
     let (topics, behind) = tokio::task::spawn_blocking(look).await??;
@@ -63,10 +63,10 @@ impl Plan {
     }
 
     pub(super) async fn apply(self, settings: &Settings, steps: &mut Steps) -> anyhow::Result<()> {
-        let (kafka, rekeys) = (settings.kafka.clone(), settings.rekeys());
+        let (kafka, controls) = (settings.kafka.clone(), controls(settings.installation()));
         let work = move || {
             apply_topics(&kafka, &self.topics)?;
-            extend_controls(&kafka, &controls(rekeys))
+            extend_controls(&kafka, &controls)
         };
         tokio::task::spawn_blocking(work).await??;
         self.items.iter().for_each(|item| steps.add_item(item));

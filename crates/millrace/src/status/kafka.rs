@@ -102,7 +102,7 @@ fn look_blocking(settings: &Settings) -> anyhow::Result<KafkaState> {
         .collect();
     brokers.sort_unstable();
     let mut topics = Vec::new();
-    for spec in millrace_catalog::topics(settings.rekeys()) {
+    for spec in millrace_catalog::topics(settings.installation()) {
         let name = topic_name(kafka, spec.name);
         let Some(found) = metadata.topics().iter().find(|topic| topic.name() == name) else {
             continue;
@@ -142,7 +142,7 @@ fn lags(settings: &Settings, known: &[Topic]) -> anyhow::Result<Vec<Group>> {
     let kafka = &settings.kafka;
     let lookup = Lookup::connect(kafka)?;
     let mut lags = Vec::new();
-    for group in groups(settings.rekeys()) {
+    for group in groups(settings.installation()) {
         for name in &group.topics {
             let topic = topic_name(kafka, name);
             if !known

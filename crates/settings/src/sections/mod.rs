@@ -1,5 +1,6 @@
 //! The sections of the configuration, with their defaults. Units are last in a name.
 
+mod clickstream;
 mod connections;
 mod earliest;
 mod emit;
@@ -12,8 +13,10 @@ mod sink;
 mod telemetry;
 mod worker;
 
+use millrace_catalog::{Installation, Service};
 use serde::{Deserialize, Serialize};
 
+pub use clickstream::Clickstream;
 pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
 pub use earliest::EarliestTime;
 pub use emit::Emit;
@@ -49,6 +52,8 @@ pub struct Settings {
     pub rekey: Rekey,
     /// Ingestion over HTTP.
     pub gateway: Gateway,
+    /// Page views and sessions.
+    pub clickstream: Clickstream,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
     /// The lake's sink.
@@ -62,5 +67,15 @@ impl Settings {
     #[must_use]
     pub fn rekeys(&self) -> bool {
         self.aggregator.misplaced_records == MisplacedRecords::Rekey
+    }
+
+    /// What is installed by these settings.
+    #[must_use]
+    pub fn installation(&self) -> Installation {
+        Installation::default()
+            .rekeying(self.rekeys())
+            .with(Service::Gateway, self.gateway.enabled)
+            .with(Service::Clickstream, self.clickstream.enabled)
+            .with(Service::LakeSink, self.lake_sink.enabled)
     }
 }

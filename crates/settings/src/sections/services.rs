@@ -1,19 +1,13 @@
 //! What every service is set with, whichever it is.
 
-use millrace_catalog::{Service, When};
+use millrace_catalog::Service;
 
 use super::Settings;
 
 impl Settings {
     /// The services that run by these settings.
     pub fn services(&self) -> impl Iterator<Item = Service> + use<> {
-        let (rekeys, gateway, lake) = (self.rekeys(), self.gateway.enabled, self.lake_sink.enabled);
-        let runs = move |service: &Service| match (service.spec().when, service) {
-            (When::Enabled, Service::LakeSink) => lake,
-            (When::Enabled, _) => gateway,
-            (when, _) => when.holds(rekeys),
-        };
-        Service::ALL.into_iter().filter(runs)
+        Service::of(self.installation())
     }
 
     /// Port of a service's `/metrics` and `/health/*`; 0 is any free one.
@@ -26,6 +20,7 @@ impl Settings {
             Service::ElasticSink => self.elastic_sink.metrics_port,
             Service::Rekey => self.rekey.metrics_port,
             Service::Gateway => self.gateway.metrics_port,
+            Service::Clickstream => self.clickstream.metrics_port,
             Service::LakeSink => self.lake_sink.metrics_port,
         }
     }
@@ -39,6 +34,7 @@ impl Settings {
             Service::ElasticSink => &mut self.elastic_sink.metrics_port,
             Service::Rekey => &mut self.rekey.metrics_port,
             Service::Gateway => &mut self.gateway.metrics_port,
+            Service::Clickstream => &mut self.clickstream.metrics_port,
             Service::LakeSink => &mut self.lake_sink.metrics_port,
         } = port;
     }
@@ -59,6 +55,7 @@ impl Settings {
             Service::ElasticSink => Some(self.elastic_sink.drain_timeout_ms),
             Service::Rekey => Some(self.rekey.worker.drain_timeout_ms),
             Service::Gateway => Some(self.gateway.drain_timeout_ms),
+            Service::Clickstream => Some(self.clickstream.worker.drain_timeout_ms),
             Service::LakeSink => Some(self.lake_sink.drain_timeout_ms),
         }
     }

@@ -1,6 +1,8 @@
-//! The producer, the aggregator, the detector, the sink and the snapshots.
+//! The producer, the aggregator, the detector, the clickstream, the sink and the snapshots.
 
 use millrace_catalog::Service;
+use millrace_engine::keyed::SessionPolicy;
+use millrace_engine::keyed::sessions::policy::GAP_MS;
 use millrace_engine::policy::DAY_MS;
 use millrace_engine::windowed::policy::ALLOWED_LATENESS_MS;
 use millrace_fraud::ranges::DEDUP_HORIZON_MS;
@@ -24,20 +26,10 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     ports(check, settings);
     producer(check, settings);
     let aggregator = &settings.aggregator;
-    if aggregator.window_ms < 1_000 || DAY_MS % aggregator.window_ms != 0 {
-        check.refuse(
-            "aggregator.window_ms",
-            format!(
-                "is {}: must be at least 1000 and divide a day ({DAY_MS}) without a remainder, as 60000 does",
-                aggregator.window_ms
-            ),
-        );
-    }
-    check.range(
-        "aggregator.allowed_lateness_ms",
-        aggregator.allowed_lateness_ms,
-        ALLOWED_LATENESS_MS.0,
-        ALLOWED_LATENESS_MS.1,
+    windows(
+        check,
+        "aggregator",
+        (aggregator.window_ms, aggregator.allowed_lateness_ms),
     );
     if let Some(every_ms) = aggregator.emit.every_ms()
         && (every_ms < 1_000 || every_ms > aggregator.window_ms)
@@ -58,11 +50,59 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     event_time(check, "detector.event_time", &detector.event_time);
     worker(check, "detector.worker", &detector.worker);
     rekey(check, settings);
+    clickstream(check, settings);
     sink(check, settings);
     let snapshots = &settings.snapshots;
     check.not_empty("snapshots.url", &snapshots.url.to_string_lossy());
     check.range("snapshots.interval_ms", snapshots.interval_ms, 100, 3_600_000);
     check.range("snapshots.keep", snapshots.keep, 1, 100);
+}
+
+/// The size and the lateness of a job's windows.
+fn windows(check: &mut Check, section: &str, (window_ms, lateness_ms): (i64, i64)) {
+    if window_ms < 1_000 || DAY_MS % window_ms != 0 {
+        check.refuse(
+            &format!("{section}.window_ms"),
+            format!(
+                "is {window_ms}: must be at least 1000 and divide a day ({DAY_MS}) without a remainder, as 60000 does"
+            ),
+        );
+    }
+    let (least, most) = ALLOWED_LATENESS_MS;
+    check.range(
+        &format!("{section}.allowed_lateness_ms"),
+        lateness_ms,
+        least,
+        most,
+    );
+}
+
+fn clickstream(check: &mut Check, settings: &Settings) {
+    let clickstream = &settings.clickstream;
+    let (lateness_ms, gap_ms) = (clickstream.allowed_lateness_ms, clickstream.session_gap_ms);
+    windows(check, "clickstream", (clickstream.window_ms, lateness_ms));
+    let gap = "clickstream.session_gap_ms";
+    check.range(gap, gap_ms, GAP_MS.0, GAP_MS.1);
+    event_time(check, "clickstream.event_time", &clickstream.event_time);
+    let disorder_ms = clickstream.event_time.max_disorder_ms;
+    let is_policy = |gap_ms| SessionPolicy::new(gap_ms, lateness_ms, disorder_ms).is_ok();
+    if is_policy(GAP_MS.1) && gap_ms >= GAP_MS.0 && !is_policy(gap_ms) {
+        check.refuse(
+            gap,
+            format!(
+                "is {gap_ms}: must be more for {} ms of lateness and disorder together, in which a user could have more \
+                 sessions open than are kept",
+                lateness_ms + disorder_ms
+            ),
+        );
+    }
+    if clickstream.misplaced_records == MisplacedRecords::Rekey {
+        check.refuse(
+            "clickstream.misplaced_records",
+            "is rekey, which is for transactions: must be count or dead_letter",
+        );
+    }
+    worker(check, "clickstream.worker", &clickstream.worker);
 }
 
 /// Ports of services on one machine differ; 0 is any free one.

@@ -1,5 +1,5 @@
 use millrace_catalog::payments::topic::{DEAD_LETTER_REPLAYS, LATE, PARTIALS, TRANSACTIONS};
-use millrace_catalog::{topic_spec, topics};
+use millrace_catalog::{Installation, topic_spec, topics};
 use millrace_domain::plan::Action;
 
 use super::*;
@@ -64,7 +64,7 @@ fn reference_data_is_compacted_and_never_deleted() {
 
 #[test]
 fn what_a_new_topic_is_made_with_is_as_it_should_be() {
-    for spec in topics(false) {
+    for spec in &topics(Installation::default()) {
         for (key, value) in settings_of_existing(&Kafka::default(), spec) {
             let found = own(&value);
             assert_eq!(difference(spec, key, &found, &value, Consent::default()), None);

@@ -180,14 +180,14 @@ pub(super) async fn restart_all(pipeline: &mut Pipeline) -> Result<()> {
 
 /// Waits until every replica of the transactions is in sync: the next broker may go.
 async fn in_sync(pipeline: &Pipeline) -> Result<()> {
-    use millrace_catalog::topics;
+    use millrace_catalog::{Installation, topics};
     use millrace_kafka::{admin::Lookup, topic_name};
     wait_until("every replica in sync", LIMIT, || async {
         let kafka = pipeline.settings.kafka.clone();
         let look = move || {
             let lookup = Lookup::connect(&kafka)?;
             let mut behind = 0;
-            for spec in topics(false) {
+            for spec in topics(Installation::default()) {
                 let partitions = lookup.topic(&topic_name(&kafka, spec.name))?.partitions;
                 let lags = |it: &&millrace_kafka::admin::PartitionState| it.in_sync < it.replicas;
                 behind += partitions.iter().filter(lags).count();

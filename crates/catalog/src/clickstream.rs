@@ -1,0 +1,95 @@
+//! The clickstream, where it is enabled: views and visitors of each page and minute, in two stages;
+//! sessions of users.
+
+use millrace_clickstream::{Click, PageViews, PageViewsPartial, Session};
+use millrace_contract::Contract as _;
+
+use crate::{DeadLetterOwner, JobSpec, Pipeline, Service, StreamSpec, When, Writer};
+
+/// The names of its topics, before any prefix.
+pub mod topic {
+    /// Page views, keyed by user.
+    pub const CLICKS: &str = "clickstream";
+    /// Final views and visitors, keyed by page.
+    pub const PAGE_VIEWS: &str = "page_views";
+    /// Internal: what one partition adds to a page's window, keyed by page, and its watermarks.
+    pub const PARTIALS: &str = "page_views.partials";
+    /// Final sessions, keyed by user.
+    pub const SESSIONS: &str = "sessions";
+    /// Page views that came after their window had closed.
+    pub const LATE: &str = "clickstream.late";
+}
+
+/// The pipeline.
+pub const PIPELINE: Pipeline = Pipeline {
+    name: "clickstream",
+    enabled_by: Some(Service::Clickstream),
+    streams: &[
+        StreamSpec {
+            log_append_time: true,
+            value_schema: Some(Click::SCHEMA),
+            writer: Writer::Others,
+            dead_letters: &[owner(PAGE_VIEWS_PARTIAL.name)],
+            ..StreamSpec::of_jobs(topic::CLICKS, 5)
+        },
+        StreamSpec {
+            value_schema: Some(PageViews::SCHEMA),
+            commands: &["verify"],
+            ..StreamSpec::of_jobs(topic::PAGE_VIEWS, 3)
+        },
+        StreamSpec {
+            value_schema: Some(PageViewsPartial::SCHEMA),
+            dead_letters: &[owner(PAGE_VIEWS_MERGE.name)],
+            ..StreamSpec::of_jobs(topic::PARTIALS, 3)
+        },
+        StreamSpec {
+            value_schema: Some(Session::SCHEMA),
+            commands: &["verify"],
+            ..StreamSpec::of_jobs(topic::SESSIONS, 3)
+        },
+        StreamSpec {
+            takes_copies: true,
+            commands: &["dlq"],
+            ..StreamSpec::of_jobs(topic::LATE, 5)
+        },
+    ],
+    jobs: &[PAGE_VIEWS_PARTIAL, PAGE_VIEWS_MERGE, SESSIONS],
+    documents: &[],
+};
+
+/// The first stage of page views.
+pub const PAGE_VIEWS_PARTIAL: JobSpec = JobSpec {
+    writes: &[topic::PARTIALS, topic::LATE],
+    ..job("page-views-partial", topic::CLICKS, "page_views.control")
+};
+
+/// The second stage of page views.
+pub const PAGE_VIEWS_MERGE: JobSpec = JobSpec {
+    writes: &[topic::PAGE_VIEWS],
+    ..job("page-views-merge", topic::PARTIALS, "page_views.partials.control")
+};
+
+/// Sessions.
+pub const SESSIONS: JobSpec = JobSpec {
+    writes: &[topic::SESSIONS],
+    ..job("sessions", topic::CLICKS, "sessions.control")
+};
+
+const fn job(name: &'static str, input: &'static str, control: &'static str) -> JobSpec {
+    JobSpec {
+        name,
+        service: Service::Clickstream,
+        when: When::Always,
+        input,
+        control,
+        control_in_place: None,
+        writes: &[],
+    }
+}
+
+const fn owner(name: &'static str) -> DeadLetterOwner {
+    DeadLetterOwner {
+        when: When::Always,
+        name,
+    }
+}

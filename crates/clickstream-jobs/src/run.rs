@@ -1,0 +1,58 @@
+//! The service.
+
+use millrace_catalog::Service;
+use millrace_catalog::clickstream::{PAGE_VIEWS_MERGE, PAGE_VIEWS_PARTIAL, SESSIONS, topic};
+use millrace_service::host::{Host, Prepared};
+use millrace_service::sessions::{self, SessionsOf};
+use millrace_service::windowed::{self, Windowed};
+use millrace_settings::Settings;
+use millrace_telemetry::Shutdown;
+
+use crate::{Pages, UserVisits};
+
+/// Runs page views and sessions until `shutdown`, then lets them commit what they have.
+///
+/// # Errors
+/// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
+/// goes on from the last commit.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let clickstream = &settings.clickstream;
+    anyhow::ensure!(
+        clickstream.enabled,
+        "clickstream.enabled is false: set it to true, and run `millrace init`, which makes the topics"
+    );
+    let host = Host {
+        service: Service::Clickstream,
+        worker: &clickstream.worker,
+        instance_key: "clickstream.worker.instance",
+        event_time: &clickstream.event_time,
+        stream: topic::CLICKS,
+    };
+    host.run(&settings, &shutdown, async || prepare(&settings, &shutdown).await)
+        .await
+}
+
+async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Prepared> {
+    let clickstream = &settings.clickstream;
+    let pages = Windowed {
+        partial: &PAGE_VIEWS_PARTIAL,
+        merge: &PAGE_VIEWS_MERGE,
+        late: topic::LATE,
+        window_ms: clickstream.window_ms,
+        allowed_lateness_ms: clickstream.allowed_lateness_ms,
+        event_time: &clickstream.event_time,
+        early_every_ms: None,
+        misplaced_records: clickstream.misplaced_records,
+    };
+    let visits = SessionsOf {
+        job: &SESSIONS,
+        gap_ms: clickstream.session_gap_ms,
+        allowed_lateness_ms: clickstream.allowed_lateness_ms,
+        event_time: &clickstream.event_time,
+        misplaced_records: clickstream.misplaced_records,
+    };
+    let (partial, merge) = windowed::prepare::<Pages>(settings, &pages, shutdown).await?;
+    let sessions = sessions::prepare::<UserVisits>(settings, &visits, shutdown).await?;
+    let source = std::sync::Arc::clone(partial.partitions());
+    Ok(Prepared::over(&source).with(partial).with(merge).with(sessions))
+}
