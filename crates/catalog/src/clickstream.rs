@@ -4,7 +4,7 @@
 use millrace_clickstream::{Click, PageViews, PageViewsPartial, Session};
 use millrace_contract::Contract as _;
 
-use crate::{DeadLetterOwner, JobSpec, Pipeline, Service, StreamSpec, When, Writer};
+use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Service, StreamSpec, When, Writer};
 
 /// The names of its topics, before any prefix.
 pub mod topic {
@@ -34,7 +34,7 @@ pub const PIPELINE: Pipeline = Pipeline {
         },
         StreamSpec {
             value_schema: Some(PageViews::SCHEMA),
-            commands: &["verify"],
+            dead_letters: &[owner(Service::ElasticSink.name())],
             ..StreamSpec::of_jobs(topic::PAGE_VIEWS, 3)
         },
         StreamSpec {
@@ -44,7 +44,7 @@ pub const PIPELINE: Pipeline = Pipeline {
         },
         StreamSpec {
             value_schema: Some(Session::SCHEMA),
-            commands: &["verify"],
+            dead_letters: &[owner(Service::ElasticSink.name())],
             ..StreamSpec::of_jobs(topic::SESSIONS, 3)
         },
         StreamSpec {
@@ -54,7 +54,23 @@ pub const PIPELINE: Pipeline = Pipeline {
         },
     ],
     jobs: &[PAGE_VIEWS_PARTIAL, PAGE_VIEWS_MERGE, SESSIONS],
-    documents: &[],
+    documents: &[PAGE_VIEW_DOCUMENTS, SESSION_DOCUMENTS],
+};
+
+/// Views and visitors of pages.
+pub const PAGE_VIEW_DOCUMENTS: DocumentSpec = DocumentSpec {
+    stream: topic::PAGE_VIEWS,
+    service: Service::ElasticSink,
+    index: "millrace-page-views",
+    mapping: include_str!("../mappings/page-views.json"),
+};
+
+/// Sessions.
+pub const SESSION_DOCUMENTS: DocumentSpec = DocumentSpec {
+    stream: topic::SESSIONS,
+    service: Service::ElasticSink,
+    index: "millrace-sessions",
+    mapping: include_str!("../mappings/sessions.json"),
 };
 
 /// The first stage of page views.

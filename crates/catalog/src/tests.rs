@@ -272,7 +272,9 @@ fn a_pipeline_that_is_enabled_brings_its_own_and_changes_no_other() {
         ("sessions.control", 5, "control"),
         ("clickstream.late", 5, "copies"),
         ("clickstream.dlq", 1, "copies"),
+        ("page_views.dlq", 1, "copies"),
         ("page_views.partials.dlq", 1, "copies"),
+        ("sessions.dlq", 1, "copies"),
     ];
     assert_eq!(names(with), [&names(without)[..], &brought].concat());
     let groups: Vec<_> = groups(with)

@@ -1,7 +1,8 @@
 //! From a record's bytes to what is to be done with it.
 
+use millrace_clickstream::{PageViews, Session};
 use millrace_codec::{
-    AggregateReader, AnomalyReader, DecodeError, ReadError, Registry, RegistryError, SchemaFetcher,
+    AggregateReader, AnomalyReader, DecodeError, ReadError, Reader, Registry, RegistryError, SchemaFetcher,
     TransactionReader,
 };
 use millrace_domain::EventTimeLimits;
@@ -46,7 +47,7 @@ impl From<NoDocument> for Fault {
     }
 }
 
-/// Readers of the three topics.
+/// Readers of the topics.
 #[derive(Debug)]
 pub struct Readers {
     /// Of transactions.
@@ -55,6 +56,10 @@ pub struct Readers {
     pub aggregates: AggregateReader,
     /// Of anomalies.
     pub anomalies: AnomalyReader,
+    /// Of page views.
+    pub page_views: Reader<PageViews>,
+    /// Of sessions.
+    pub sessions: Reader<Session>,
     /// The partitions of the transactions, where those that lie elsewhere than their user's become
     /// dead letters.
     pub partitions: Option<SourcePartitions>,
@@ -73,6 +78,8 @@ impl Readers {
             transactions: registry::reader(&client, &fetcher, &topic(Stream::Transactions)).await?,
             aggregates: registry::reader(&client, &fetcher, &topic(Stream::Aggregates)).await?,
             anomalies: registry::reader(&client, &fetcher, &topic(Stream::Anomalies)).await?,
+            page_views: registry::reader(&client, &fetcher, &topic(Stream::PageViews)).await?,
+            sessions: registry::reader(&client, &fetcher, &topic(Stream::Sessions)).await?,
             partitions: match settings.aggregator.misplaced_records {
                 MisplacedRecords::Count | MisplacedRecords::Rekey => None,
                 MisplacedRecords::DeadLetter => {
@@ -85,7 +92,7 @@ impl Readers {
     }
 }
 
-/// Reads all three topics.
+/// Reads all topics.
 #[derive(Debug)]
 pub struct Decoder {
     readers: Readers,
@@ -123,6 +130,12 @@ impl Decoder {
             }),
             Stream::Anomalies => decided(self.readers.anomalies.read(value(record)), |anomaly| {
                 Ok(document::anomaly(&anomaly, record.offset)?)
+            }),
+            Stream::PageViews => decided(self.readers.page_views.read(value(record)), |views| {
+                Ok(document::page_views(&views)?)
+            }),
+            Stream::Sessions => decided(self.readers.sessions.read(value(record)), |session| {
+                Ok(document::session(&session)?)
             }),
         }
     }
@@ -230,7 +243,9 @@ mod tests {
         let readers = Readers {
             transactions: TransactionReader::new(fetcher.clone()),
             aggregates: AggregateReader::new(fetcher.clone()),
-            anomalies: AnomalyReader::new(fetcher),
+            anomalies: AnomalyReader::new(fetcher.clone()),
+            page_views: Reader::new(fetcher.clone()),
+            sessions: Reader::new(fetcher),
             partitions: Some(SourcePartitions::fixed(5)),
         };
         let decoder = Decoder::new(readers, &settings, Sample::of(share));
@@ -280,8 +295,8 @@ mod tests {
     }
 
     #[test]
-    fn bad_aggregates_and_anomalies_are_dead_letters() {
-        for stream in [Stream::Aggregates, Stream::Anomalies] {
+    fn bad_results_are_dead_letters() {
+        for stream in Stream::ALL.into_iter().filter(|it| *it != Stream::Transactions) {
             for (payload, expected) in [(None, "empty"), (Some(&[1_u8, 2][..]), "wrong_magic")] {
                 let decision = decide(1.0, stream, payload);
                 assert!(

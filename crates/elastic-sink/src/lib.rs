@@ -1,7 +1,8 @@
-//! Transactions, aggregates and anomalies into Elasticsearch, so that a replay changes nothing.
+//! Transactions, what is made of them, page views and sessions into Elasticsearch, so that a replay
+//! changes nothing.
 //!
 //! The loop is `millrace_sink`'s; [`sink`] is what it asks of a store. [`decode`] says what each
-//! record of the three topics becomes: a [`document`], a dead letter, or nothing. [`bulk`] gives
+//! record of the topics becomes: a [`document`], a dead letter, or nothing. [`bulk`] gives
 //! meaning to the answers, [`writer`] sends documents until they are taken or refused, or their
 //! index takes none. [`indices`] makes sure of an index before it is written to. [`templates`] is
 //! for whoever sets the server up. docs/elasticsearch.md says what becomes of every error.
@@ -98,7 +99,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
 async fn set_up(client: &Elasticsearch, settings: &Settings, reachability: &Reachability, backoff: Backoff) {
     let mut attempt = 0;
     loop {
-        match templates::put_all(client, &settings.elasticsearch).await {
+        match templates::put_all(client, settings).await {
             Ok(items) => {
                 reachability.writes(None);
                 items.iter().for_each(tell);

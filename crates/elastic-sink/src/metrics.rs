@@ -106,7 +106,7 @@ impl Metrics {
     }
 
     /// Counts documents. The label `index` is the name without prefix and month, of which there are
-    /// three.
+    /// a few.
     pub fn document(&self, stream: Stream, outcome: Outcome, count: u64) {
         self.documents
             .with_label_values(&[stream.index(), outcome.as_str()])

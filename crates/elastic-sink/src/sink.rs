@@ -40,7 +40,7 @@ const FAULTS: [&str; IndexFault::ALL.len()] = {
     labels
 };
 
-/// Documents into the monthly indices of three streams.
+/// Documents into the monthly indices of each stream.
 #[derive(Debug)]
 pub struct ElasticSink {
     decoder: Decoder,
@@ -137,7 +137,7 @@ fn refusal(refused: writer::Refusal) -> Refusal {
 fn streams(settings: &Settings) -> Vec<Stream> {
     let sample = Sample::of(settings.elastic_sink.transaction_share);
     let is_read = |stream: &Stream| *stream != Stream::Transactions || !sample.is_empty();
-    Stream::ALL.into_iter().filter(is_read).collect()
+    Stream::of(settings).into_iter().filter(is_read).collect()
 }
 
 /// What the sink reads, and within which bounds.

@@ -1,8 +1,8 @@
-//! What is indexed: three topics, each into monthly indices of its own.
+//! What is indexed: a few topics, each into monthly indices of its own.
 
 use std::fmt;
 
-use millrace_catalog::{DocumentSpec, payments, stream};
+use millrace_catalog::{DocumentSpec, PIPELINES, clickstream, payments, stream};
 use millrace_domain::Transaction;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
@@ -16,11 +16,33 @@ pub enum Stream {
     Aggregates,
     /// `transaction_anomalies`.
     Anomalies,
+    /// `page_views`.
+    PageViews,
+    /// `sessions`.
+    Sessions,
 }
 
 impl Stream {
     /// Every stream.
-    pub const ALL: [Self; 3] = [Self::Transactions, Self::Aggregates, Self::Anomalies];
+    pub const ALL: [Self; 5] = [
+        Self::Transactions,
+        Self::Aggregates,
+        Self::Anomalies,
+        Self::PageViews,
+        Self::Sessions,
+    ];
+
+    /// Those of the pipelines that there are by the settings.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Vec<Self> {
+        let pipelines = PIPELINES.iter().filter(|it| settings.installation().has(it));
+        let topics: Vec<_> = pipelines
+            .flat_map(|pipeline| pipeline.documents)
+            .map(|document| document.stream)
+            .collect();
+        let is_there = |stream: &Self| topics.contains(&stream.topic());
+        Self::ALL.into_iter().filter(is_there).collect()
+    }
 
     /// The documents, as the catalog has them.
     #[must_use]
@@ -29,6 +51,8 @@ impl Stream {
             Self::Transactions => &payments::TRANSACTION_DOCUMENTS,
             Self::Aggregates => &payments::AGGREGATE_DOCUMENTS,
             Self::Anomalies => &payments::ANOMALY_DOCUMENTS,
+            Self::PageViews => &clickstream::PAGE_VIEW_DOCUMENTS,
+            Self::Sessions => &clickstream::SESSION_DOCUMENTS,
         }
     }
 
@@ -130,6 +154,14 @@ mod tests {
                 day += length;
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_enabled_is_not_indexed() {
+        let mut settings = Settings::default();
+        assert_eq!(Stream::of(&settings), Stream::ALL[..3]);
+        settings.clickstream.enabled = true;
+        assert_eq!(Stream::of(&settings), Stream::ALL);
     }
 
     #[test]

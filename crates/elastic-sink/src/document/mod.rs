@@ -21,6 +21,7 @@
 
 mod aggregate;
 mod anomaly;
+mod clickstream;
 mod transaction;
 
 use std::fmt::Write as _;
@@ -29,6 +30,7 @@ use thiserror::Error;
 
 pub use aggregate::aggregate;
 pub use anomaly::anomaly;
+pub use clickstream::{page_views, session};
 pub use transaction::transaction;
 
 use crate::stream::{IndexKey, Month, Stream};
@@ -61,12 +63,13 @@ impl Document {
 }
 
 impl Document {
-    /// The offset of its record, where the first in the log stays; `None` of an aggregate.
+    /// The offset of its record, where the first in the log stays; `None` of results of windows and
+    /// of sessions.
     #[must_use]
     pub fn offset(&self) -> Option<i64> {
         match self.stream {
             Stream::Transactions | Stream::Anomalies => Some(offset_of(self.version)),
-            Stream::Aggregates => None,
+            Stream::Aggregates | Stream::PageViews | Stream::Sessions => None,
         }
     }
 }

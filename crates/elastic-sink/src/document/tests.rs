@@ -1,3 +1,4 @@
+use millrace_clickstream::{Page, PageViews, Session, User};
 use millrace_codec::DecodedAnomaly;
 use millrace_domain::{
     Amount, Currency, EntityType, MerchantAggregate, PaymentMethod, Severity, ShortId, Sum, Totals,
@@ -214,6 +215,8 @@ fn every_field_is_in_its_template() {
         transaction(&a_transaction(), 0).unwrap(),
         aggregate(&an_aggregate()).unwrap(),
         anomaly(&an_anomaly(), 0).unwrap(),
+        page_views(&some_page_views()).unwrap(),
+        session(&a_session()).unwrap(),
     ] {
         let fields = crate::templates::fields(document.stream);
         for name in source(&document).as_object().unwrap().keys() {
@@ -223,4 +226,57 @@ fn every_field_is_in_its_template() {
             assert!(found, "{name} of {:?}", document.stream);
         }
     }
+}
+
+fn some_page_views() -> PageViews {
+    PageViews {
+        page: Page::new("https://shop.example/\"p\"?x").unwrap(),
+        window_start_ms: 1_767_225_540_000,
+        window_end_ms: 1_767_225_600_000,
+        views: 12,
+        visitors: 3,
+    }
+}
+
+fn a_session() -> Session {
+    Session {
+        user_id: User::new("u-1").unwrap(),
+        start_ms: 1_767_225_540_000,
+        end_ms: 1_767_225_541_500,
+        page_count: 2,
+        entry_page: Page::new("/").unwrap(),
+        exit_page: Page::new("/cart").unwrap(),
+    }
+}
+
+#[test]
+fn page_views_and_sessions_are_told_apart_by_what_they_are_of() {
+    let document = page_views(&some_page_views()).unwrap();
+    assert_eq!(
+        source(&document),
+        json!({
+            "@timestamp": 1_767_225_540_000_i64, "windowEnd": 1_767_225_600_000_i64,
+            "page": "shop.example/\"p\"", "views": 12, "visitors": 3,
+        })
+    );
+    let next = PageViews {
+        window_start_ms: 1_767_225_600_000,
+        ..some_page_views()
+    };
+    assert_ne!(page_views(&next).unwrap().id, document.id);
+    assert_eq!(document.id, page_views(&some_page_views()).unwrap().id);
+    assert!(document.id.ends_with("_1767225540000") && document.version == 1);
+    let visit = session(&a_session()).unwrap();
+    assert_eq!(
+        source(&visit),
+        json!({
+            "@timestamp": 1_767_225_540_000_i64, "end": 1_767_225_541_500_i64, "userId": "u-1", "pageCount": 2,
+            "durationMs": 1_500, "entryPage": "/", "exitPage": "/cart",
+        })
+    );
+    let other = Session {
+        user_id: User::new("u-2").unwrap(),
+        ..a_session()
+    };
+    assert_ne!(session(&other).unwrap().id, visit.id);
 }

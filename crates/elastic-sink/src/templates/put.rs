@@ -1,7 +1,7 @@
 //! Looks at what a server has of templates, policy and fields, and puts what is lacking.
 
 use millrace_domain::plan::{Consent, Difference, Item, Need, State};
-use millrace_settings::Elasticsearch as Settings;
+use millrace_settings::{Elasticsearch as Settings, Settings as AllSettings};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use thiserror::Error;
@@ -72,13 +72,14 @@ pub enum TemplateError {
 /// The server does not answer, or refuses to say.
 pub async fn plan_all(
     client: &Elasticsearch,
-    settings: &Settings,
+    settings: &AllSettings,
     consent: Consent,
 ) -> Result<Vec<Planned>, TemplateError> {
+    let (streams, settings) = (Stream::of(settings), &settings.elasticsearch);
     let policy = lifecycle::plan(client, settings, consent).await?;
     let has_policies = !matches!(policy.item.state, State::Skipped(_));
     let mut planned = vec![policy];
-    for stream in Stream::ALL {
+    for stream in streams {
         let mut template = plan_template(client, stream, settings, (has_policies, consent)).await?;
         if template.item.state.is_written()
             && let Some(reason) = simulated(client, &template.write).await?
@@ -115,7 +116,7 @@ pub async fn apply(client: &Elasticsearch, planned: &Planned) -> Result<Option<S
 ///
 /// # Errors
 /// The server does not answer, or refuses.
-pub async fn put_all(client: &Elasticsearch, settings: &Settings) -> Result<Vec<Item>, TemplateError> {
+pub async fn put_all(client: &Elasticsearch, settings: &AllSettings) -> Result<Vec<Item>, TemplateError> {
     let planned = plan_all(client, settings, Consent::default()).await?;
     let mut items = Vec::new();
     for one in planned {

@@ -37,7 +37,7 @@ impl Plan {
             }
         };
         deadline.until_answer(&service, asked).await?;
-        let planned = templates::plan_all(&server, &settings.elasticsearch, consent).await?;
+        let planned = templates::plan_all(&server, settings, consent).await?;
         Ok(Self { server, planned })
     }
 
@@ -62,7 +62,7 @@ impl Plan {
 /// and what is sent under identities that are there already will not replace them.
 pub(super) async fn warn_of_other_documents(settings: &Settings, steps: &mut Steps) -> anyhow::Result<()> {
     let server = client::connect(&settings.elasticsearch)?;
-    for stream in Stream::ALL {
+    for stream in Stream::of(settings) {
         let pattern = templates::index_pattern(stream, &settings.elasticsearch);
         let documents = count(&server, &pattern).await;
         if documents == 0 {
