@@ -12,8 +12,9 @@ use millrace_contract::Encode as _;
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
 use millrace_telemetry::exposition;
-use millrace_tests::pipeline::{self, LIMIT, metrics_text, schemas};
+use millrace_tests::pipeline::{self, LIMIT, Pipeline, metrics_text, schemas};
 use millrace_tests::service::Service;
+use millrace_tests::verification::verified;
 use millrace_tests::{TestContext, groups, send, topics, wait_until};
 use rdkafka::producer::{BaseProducer, BaseRecord};
 use uuid::Uuid;
@@ -297,4 +298,50 @@ async fn check_letters(context: &TestContext) -> Result<()> {
         ensure!(said["matching"] == count, "{count} letters of {name}: {said}");
     }
     Ok(())
+}
+
+/// Generated clicks, through a kill of their jobs: `verify` finds each in the page views, and the
+/// results in Elasticsearch; `status` shows the jobs.
+pub(super) async fn generated_clicks_are_verified(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    pipeline::hasten(settings);
+    settings.clickstream.enabled = true;
+    settings.clickstream.window_ms = WINDOW_MS;
+    settings.clickstream.session_gap_ms = 5_000;
+    settings.producer.clicks_per_s = 300;
+    settings.producer.rate_per_s = 100;
+    settings.producer.duplicate_share = 0.02;
+    settings.producer.malformed_share = 0.01;
+    let mut pipeline = Pipeline::start(&context).await?;
+    let name = Known::Clickstream.name();
+    let mut producer = Service::start(&context, "producer", &["service", "producer", "--for", "25s"])?;
+    topics::wait_for_records(&context.settings, topic::CLICKS, 1_500).await?;
+    pipeline.crash(&context, name).await?;
+    producer.succeed(LIMIT).await?;
+
+    let report = verified(&context, 0).await?;
+    let count = |row: &str| -> Result<u64> { Ok(report.row(row)?.parse()?) };
+    let clicks = count("clicks in the topic")?;
+    ensure!(clicks >= 25 * 300 * 8 / 10, "{clicks} clicks: {report:?}");
+    ensure!(
+        count("copies of clicks")? > 0 && count("dead letters of clicks")? > 0,
+        "{report:?}"
+    );
+    let views = count("page views")?;
+    ensure!(
+        views + count("late clicks")? == clicks,
+        "{views} views: {report:?}"
+    );
+    ensure!(
+        count("Elasticsearch: views of page views")? == views && count("Elasticsearch: sessions")? > 100,
+        "{report:?}"
+    );
+    let mut status = Service::start(&context, "status", &["status", "--json"])?;
+    status.succeed(LIMIT).await?;
+    let said = status.output();
+    for job in millrace_catalog::clickstream::PIPELINE.jobs {
+        let group = topic_name(&context.settings.kafka, &job.group());
+        ensure!(said.contains(&group), "status says nothing of {group}: {said}");
+    }
+    pipeline.stop().await
 }

@@ -3,10 +3,12 @@
 //! [`run`] sends what [`Options`] say with the settings' `producer` section. Sources
 //! ([`generator`], [`replay`]) know nothing of Kafka; `millrace_publisher` sends what they make,
 //! and knows nothing of transactions; [`ledger`] says what is added up of those acknowledged.
+//! Where the clickstream is enabled, it sends clicks beside transactions (`clicks`).
 
 #![forbid(unsafe_code)]
 
 pub mod cli;
+mod clicks;
 pub mod encode;
 pub mod generator;
 pub mod ledger;

@@ -20,6 +20,7 @@ use millrace_telemetry::{Health, Shutdown, serve};
 use rdkafka::ClientConfig;
 use tracing::info;
 
+use crate::clicks::Clicks;
 use crate::ledger::Facts;
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -147,17 +148,18 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
         })
     };
     let mut lanes = prepared.await.context("a start was cut off")??;
-    let ledger = Ledger::create(
-        &settings.producer.ledger_dir,
-        &Heading {
-            run_id: run.to_string(),
-            started_ms,
-            run_in_ids,
-            topic: topics.transactions.clone(),
-            window_ms: settings.aggregator.window_ms,
-        },
-    )?;
+    let heading = Heading {
+        run_id: run.to_string(),
+        started_ms,
+        run_in_ids,
+        topic: topics.transactions.clone(),
+        window_ms: settings.aggregator.window_ms,
+    };
+    let ledger = Ledger::create(&settings.producer.ledger_dir, &heading)?;
     metrics.target_rate.set(target_rate_per_s(settings, &options));
+    let started = Instant::now();
+    let deadline = duration(&options).map(|duration| started + duration);
+    let clicks = Clicks::prepare(settings, &options, &health, deadline).await?;
     lanes.start()?;
     info!(
         threads = lanes.len(),
@@ -166,23 +168,55 @@ pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> a
         "sending"
     );
     kafka_health.ready();
-    let started = Instant::now();
-    let deadline = duration(&options).map(|duration| started + duration);
     let (mut progress, mut counted) = (Progress::start(count(&options)), 0);
     let supervisor = Supervisor::new(ledger, metrics.sending, kafka_health, deadline);
+    // Clicks end with the transactions, however these end.
+    let ending = Shutdown::new();
+    let sending_clicks = send_beside(clicks, &shutdown, &ending);
     let watched = supervisor.watch(lanes, &shutdown, |state| {
         let rejected = counts.rejected.load(Ordering::Relaxed);
         metrics.rejected.inc_by(rejected - counted);
         counted = rejected;
         progress.show(state, rejected);
     });
-    let ended = watched.await;
+    let (ended, clicks) = tokio::join!(ending_with(watched, &ending), sending_clicks);
     progress.finish();
     let ended = ended?;
     let forced = matches!(&options, Options::Replay(options) if options.force);
     let summary = Summary::new(&ended.ledger, &counts, forced, started.elapsed());
     info!("{summary}");
-    ended.failure.map_or(Ok(summary), Err)
+    ended.failure.map_or(Ok(()), Err)?;
+    clicks.map(|()| summary)
+}
+
+/// Tells `ending` when all is over.
+async fn ending_with<T>(all: impl Future<Output = T>, ending: &Shutdown) -> T {
+    let ended = all.await;
+    ending.trigger();
+    ended
+}
+
+/// Sends clicks, if any, until a stop is asked for or all else has ended.
+async fn send_beside(clicks: Option<Clicks>, shutdown: &Shutdown, ending: &Shutdown) -> anyhow::Result<()> {
+    let Some(clicks) = clicks else { return Ok(()) };
+    let stop = Shutdown::new();
+    let stopping = async {
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = ending.wait() => {}
+        }
+        stop.trigger();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = clicks.run(&stop) => {
+            if let Err(error) = &ended {
+                tracing::error!(error = format!("{error:#}"), "no clicks are sent any more");
+            }
+            ended
+        }
+        () = stopping => Ok(()),
+    }
 }
 
 /// The port of metrics and health. A replay comes beside a producer that runs, as `millrace up` has

@@ -31,8 +31,16 @@ const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
 /// The server, with the indices that are looked at.
 pub struct Index {
     client: Elasticsearch,
+    prefix: String,
     aggregates: String,
     anomalies: String,
+}
+
+/// How many documents a stream has, and what a field of them adds up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Total {
+    pub(crate) documents: u64,
+    pub(crate) sum: u64,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +53,7 @@ struct Answer {
 #[derive(Deserialize)]
 struct Hits {
     /// Only counted where it was asked for.
-    total: Option<Total>,
+    total: Option<HitCount>,
     #[serde(default)]
     hits: Vec<Hit>,
 }
@@ -67,7 +75,7 @@ struct Document {
 }
 
 #[derive(Deserialize)]
-struct Total {
+struct HitCount {
     value: u64,
 }
 
@@ -115,6 +123,7 @@ impl Index {
         let pattern = |stream: Stream| format!("{prefix}{}-*", stream.index());
         Ok(Self {
             client: client::connect(&settings.elasticsearch)?,
+            prefix: prefix.clone(),
             aggregates: pattern(Stream::Aggregates),
             anomalies: pattern(Stream::Anomalies),
         })
@@ -136,6 +145,34 @@ impl Index {
             aggregates,
             documents,
             anomalies: anomalies.hits.total.map_or(0, |total| total.value),
+        })
+    }
+
+    /// Makes the documents of a stream visible, counts them and adds a field up.
+    ///
+    /// # Errors
+    /// The server is away or refuses, or the sum is beyond what it adds exactly.
+    pub(crate) async fn total(&self, stream: Stream, field: &str) -> anyhow::Result<Total> {
+        let pattern = format!("{}{}-*", self.prefix, stream.index());
+        let refresh = self.client.request(Method::POST, &[&pattern, "_refresh"]);
+        accepted(refresh, &format!("refresh {pattern}")).await?;
+        let body = json!({
+            "size": 0, "track_total_hits": true, "aggs": { "sum": { "sum": { "field": field } } },
+        });
+        let what = format!("search {pattern}");
+        let request = self.client.request(Method::POST, &[&pattern, "_search"]);
+        let answer: Value = accepted(request.json(&body), &what).await?.json().await?;
+        if answer["timed_out"] == true {
+            bail!("Elasticsearch gave part of an answer when asked to {what}");
+        }
+        // Without an index there is no aggregation in the answer.
+        let sum = Figure {
+            value: answer["aggregations"]["sum"]["value"].as_f64().unwrap_or(0.0),
+        };
+        let sum = exact(&sum).context("the sum is beyond what Elasticsearch adds exactly")?;
+        Ok(Total {
+            documents: answer["hits"]["total"]["value"].as_u64().unwrap_or(0),
+            sum: u64::try_from(sum)?,
         })
     }
 

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod clickstream;
 pub mod compare;
 pub mod elastic;
 pub mod figures;
@@ -104,6 +105,7 @@ async fn compare_in_time(settings: &Settings, options: &Options) -> anyhow::Resu
     };
     let opening = settings.clone();
     let mut topics = tokio::task::spawn_blocking(move || topics::Topics::open(&opening)).await??;
+    let mut clickstream = None;
     let mut last = None;
     loop {
         // Before the topics, from which it is fed: so it never seems to hold more than they do.
@@ -111,6 +113,7 @@ async fn compare_in_time(settings: &Settings, options: &Options) -> anyhow::Resu
             None => Ok(None),
             Some(index) => index.look().await.map(Some),
         };
+        let clicks = clickstream::look(settings, &mut clickstream, index.as_ref()).await;
         let (back, looked) = look(settings, topics).await?;
         topics = back;
         let report = match (looked, indexed) {
@@ -122,7 +125,11 @@ async fn compare_in_time(settings: &Settings, options: &Options) -> anyhow::Resu
                 );
                 checks.extend(misplaced::check(settings).await);
                 checks.extend(topics.rekeyed().map(rekeyed::row));
-                let report = Report::of(checks, counts, options.allow_open);
+                let unread = clicks.map(|rows| checks.extend(rows)).err();
+                let mut report = Report::of(checks, counts, options.allow_open);
+                if let Some(error) = unread {
+                    report = report.with_unread("the clickstream", &format!("{error:#}"));
+                }
                 let report = match indexed {
                     Ok(_) => report,
                     // An index just made has no shard to search for a moment, and a server may be

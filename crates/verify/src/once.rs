@@ -54,6 +54,27 @@ impl Entry {
         }
     }
 
+    /// An event without money at its place in the log, which counts as a purchase of nothing.
+    pub(super) fn of_event(
+        id: [u8; 16],
+        time_ms: i64,
+        currency: Currency,
+        partition: i32,
+        offset: i64,
+    ) -> Self {
+        Self {
+            id: TransactionId::from_bytes(id),
+            partition,
+            offset,
+            time_ms,
+            units: 0,
+            currency,
+            is_refund: false,
+            is_replay: false,
+            is_refusable: false,
+        }
+    }
+
     fn totals(&self) -> Totals {
         let sum = Sum::from_units(i128::from(self.units));
         match self.is_refund {

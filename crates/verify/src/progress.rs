@@ -1,7 +1,7 @@
 //! Which jobs have not read all there is: what they would bring cannot be called lost.
 
 use millrace_catalog::payments::{DETECT, topic};
-use millrace_catalog::{Service, groups};
+use millrace_catalog::{Service, clickstream, groups};
 use millrace_kafka::admin::Lookup;
 use millrace_kafka::topic_name;
 use millrace_settings::{Kafka, Settings};
@@ -31,7 +31,10 @@ pub(super) fn behind(settings: &Settings) -> anyhow::Result<Behind> {
     for group in jobs.filter(|group| group.reader != DETECT.name) {
         look(kafka, &lookup, &group.name, &group.topics, &mut behind.jobs)?;
     }
-    let compared = [topic::AGGREGATES, topic::ANOMALIES];
+    let mut compared = vec![topic::AGGREGATES, topic::ANOMALIES];
+    if settings.clickstream.enabled {
+        compared.extend(clickstream::PIPELINE.documents.iter().map(|it| it.stream));
+    }
     look(
         kafka,
         &lookup,

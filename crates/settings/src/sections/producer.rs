@@ -26,6 +26,8 @@ pub struct Producer {
     pub metrics_port: u16,
     /// Transactions a second over all threads; 0 is as fast as it goes.
     pub rate_per_s: u64,
+    /// Clicks a second, where the clickstream is enabled; 0 is none.
+    pub clicks_per_s: u64,
     /// Threads; 0 is one for each 400,000 transactions a second and no more than cores, and one
     /// alone in simulated time.
     pub threads: usize,
@@ -64,11 +66,20 @@ pub struct Producer {
     pub properties: BTreeMap<String, String>,
 }
 
+impl Producer {
+    /// The folder of the ledgers of clicks, below that of the transactions'.
+    #[must_use]
+    pub fn clicks_ledger_dir(&self) -> PathBuf {
+        self.ledger_dir.join("clickstream")
+    }
+}
+
 impl Default for Producer {
     fn default() -> Self {
         Self {
             metrics_port: Service::Producer.spec().port,
             rate_per_s: 1_000,
+            clicks_per_s: 200,
             threads: 0,
             format: Format::Avro,
             seed: 42,

@@ -19,6 +19,8 @@ const SESSION_TIMEOUT_MS: (u64, u64) = (6_000, 1_800_000);
 /// Elasticsearch's default `http.max_content_length`.
 const MAX_BULK_BYTES: usize = 100_000_000;
 
+/// What one thread makes.
+const MAX_CLICKS_PER_S: u64 = 100_000;
 /// Above this the sink would be a store of its own.
 const MAX_SET_ASIDE_BYTES: usize = 10_000_000_000;
 
@@ -176,6 +178,12 @@ fn skew(check: &mut Check, settings: &Settings) {
 fn producer(check: &mut Check, settings: &Settings) {
     let producer = &settings.producer;
     check.range("producer.threads", producer.threads, 0, MAX_THREADS);
+    check.range(
+        "producer.clicks_per_s",
+        producer.clicks_per_s,
+        0,
+        MAX_CLICKS_PER_S,
+    );
     check.range("producer.users", producer.users, 1, 100_000_000);
     check.range("producer.merchants", producer.merchants, 1, 10_000_000);
     check.range("producer.zipf_exponent", producer.zipf_exponent, 0.0, 10.0);
