@@ -20,11 +20,11 @@ test-local *args:
 
 # The pure crates alone: a minute or two.
 test-pure:
-    cargo test -p millrace-contract -p millrace-domain -p millrace-codec -p millrace-engine -p millrace-payments -p millrace-fraud
+    cargo test -p millrace-contract -p millrace-domain -p millrace-registry -p millrace-engine -p millrace-payments -p millrace-fraud
 
 # Benchmarks of codec and engine.
 bench:
-    cargo bench -p millrace-codec -p millrace-payments -p millrace-fraud
+    cargo bench -p millrace-domain -p millrace-payments -p millrace-fraud
 
 # Start everything.
 up *args:

@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::payments::topic;
-use millrace_codec::AnomalyReader;
+use millrace_domain::codec::AnomalyReader;
 use millrace_settings::{Emit, Settings};
 use millrace_tests::checks::check_undisturbed;
 use millrace_tests::pipeline::{self, LIMIT, metrics_text};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use millrace_catalog::{dead_letter, payments::topic};
-use millrace_codec::AggregateReader;
+use millrace_domain::codec::AggregateReader;
 use millrace_kafka::topic_name;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;

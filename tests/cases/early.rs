@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use millrace_catalog::payments::topic;
-use millrace_codec::AggregateReader;
+use millrace_domain::codec::AggregateReader;
 use millrace_settings::Emit;
 use millrace_tests::checks::{check_aggregates, check_undisturbed};
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::payments::topic;
-use millrace_codec::{AnomalyReader, LabelReader};
 use millrace_domain::TransactionId;
+use millrace_domain::codec::{AnomalyReader, LabelReader};
 use millrace_tests::checks::{check_aggregates, check_undisturbed};
 use millrace_tests::oracle::Expected;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};

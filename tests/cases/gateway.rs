@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use millrace_catalog::payments::topic;
-use millrace_codec::transaction;
+use millrace_domain::codec::transaction;
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::partition_for;
 use millrace_publisher::ledger::LedgerFile;
@@ -76,7 +76,7 @@ fn set_keys(context: &mut TestContext) {
 /// A transaction as JSON; its id follows `number`.
 fn item(number: u32) -> String {
     let mut text = Vec::new();
-    millrace_codec::json::encode(&sample::transaction(number, now_ms()), &mut text);
+    millrace_domain::codec::json::encode(&sample::transaction(number, now_ms()), &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 

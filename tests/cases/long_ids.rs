@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use millrace_catalog::payments::topic;
-use millrace_codec::{AggregateReader, AnomalyReader};
+use millrace_domain::codec::{AggregateReader, AnomalyReader};
 use millrace_domain::{ShortId, Transaction};
 use millrace_settings::Settings;
 use millrace_tests::checks::check_undisturbed;

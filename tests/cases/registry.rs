@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::payments::topic;
-use millrace_codec::reader::ReadError;
-use millrace_codec::registry::Compatibility;
-use millrace_codec::{
-    DecodeError, Registry, RegistryError, SchemaFetcher, TransactionReader, framing, transaction,
-};
+use millrace_contract::reader::ReadError;
+use millrace_contract::{DecodeError, framing};
+use millrace_domain::codec::{TransactionReader, transaction};
 use millrace_domain::schema;
+use millrace_registry::Compatibility;
+use millrace_registry::{Registry, RegistryError, SchemaFetcher};
 use millrace_tests::pipeline::registry_config;
 use millrace_tests::{TestContext, sample};
 

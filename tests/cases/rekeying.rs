@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::{dead_letter, payments::topic};
-use millrace_codec::{AggregateReader, TransactionReader, framing, json, transaction};
+use millrace_contract::framing;
+use millrace_domain::codec::{AggregateReader, TransactionReader, json, transaction};
 use millrace_domain::{ShortId, Transaction, TransactionId};
 use millrace_kafka::partition_for;
 use millrace_settings::MisplacedRecords;
@@ -198,7 +199,7 @@ async fn schema_id(context: &TestContext) -> Result<u32> {
         context.settings.kafka.topic_prefix,
         topic::TRANSACTIONS
     );
-    let registry = millrace_codec::Registry::new(pipeline::registry_config(context))?;
+    let registry = millrace_registry::Registry::new(pipeline::registry_config(context))?;
     Ok(registry
         .latest(&subject)
         .await?

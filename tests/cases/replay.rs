@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use anyhow::{Result, ensure};
 use millrace_catalog::payments::topic;
-use millrace_codec::AggregateReader;
+use millrace_domain::codec::AggregateReader;
 use millrace_domain::{ShortId, Sum};
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::payments::topic;
-use millrace_codec::{AnomalyReader, DecodedAnomaly, RuleChangeReader};
 use millrace_domain::RuleChange;
+use millrace_domain::codec::{AnomalyReader, DecodedAnomaly, RuleChangeReader};
 use millrace_tests::checks::check_undisturbed;
 use millrace_tests::pipeline::{self, LIMIT, metrics_text};
 use millrace_tests::service::Service;

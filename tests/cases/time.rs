@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::{Installation, payments::topic, topics};
-use millrace_codec::TransactionReader;
+use millrace_domain::codec::TransactionReader;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 use millrace_telemetry::exposition;

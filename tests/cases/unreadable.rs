@@ -183,7 +183,7 @@ fn send_to_all(context: &TestContext, first: u32, time_ms: i64) -> Result<()> {
 fn send_large(context: &TestContext, transaction: Transaction, partition: i32) -> Result<()> {
     let kafka = &context.settings.kafka;
     let mut value = Vec::new();
-    millrace_codec::json::encode(&transaction, &mut value);
+    millrace_domain::codec::json::encode(&transaction, &mut value);
     let end = value
         .iter()
         .rposition(|byte| *byte == b'}')

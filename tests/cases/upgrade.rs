@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::{dead_letter, payments::topic};
-use millrace_codec::{AggregateReader, Registry, transaction};
+use millrace_domain::codec::{AggregateReader, transaction};
 use millrace_domain::{Transaction, schema};
+use millrace_registry::Registry;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline, registry_config};
 use millrace_tests::{TestContext, sample, topics, wait_until};
 use rdkafka::ClientConfig;

@@ -7,7 +7,7 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 use millrace_catalog::payments::topic;
-use millrace_codec::TransactionReader;
+use millrace_domain::codec::TransactionReader;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::verification::{Report, verified};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::{dead_letter, payments::topic};
-use millrace_codec::{AggregateReader, framing, json, transaction};
+use millrace_contract::framing;
+use millrace_domain::codec::{AggregateReader, json, transaction};
 use millrace_domain::{Transaction, schema};
 use millrace_kafka::partition_for;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};

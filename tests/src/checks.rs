@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::{dead_letter, payments::topic};
-use millrace_codec::{AggregateReader, TransactionReader};
+use millrace_domain::codec::{AggregateReader, TransactionReader};
 
 use crate::oracle::{self, Expected};
 use crate::topics::Record;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Result, ensure};
-use millrace_codec::TransactionReader;
-use millrace_codec::reader::ReadError;
+use millrace_contract::reader::ReadError;
+use millrace_domain::codec::TransactionReader;
 use millrace_domain::{Currency, ShortId, Totals, Transaction};
 use millrace_settings::EventTime;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use millrace_catalog as catalog;
-use millrace_codec::{RegistryConfig, SchemaFetcher};
+use millrace_registry::{RegistryConfig, SchemaFetcher};
 use millrace_settings::Settings;
 use millrace_telemetry::exposition::{self, Sample};
 

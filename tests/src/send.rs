@@ -44,7 +44,7 @@ pub fn send(
     let name = millrace_kafka::topic_name(kafka, topic::TRANSACTIONS);
     for transaction in transactions {
         let mut value = Vec::new();
-        millrace_codec::json::encode(&transaction, &mut value);
+        millrace_domain::codec::json::encode(&transaction, &mut value);
         let user_id = transaction.user_id.text();
         let mut record = BaseRecord::to(&name).key(user_id.as_bytes()).payload(&value);
         record.partition = partition;

@@ -122,7 +122,7 @@ pub async fn send(settings: &Settings, transactions: impl Iterator<Item = Transa
     let name = format!("{}{}", settings.kafka.topic_prefix, topic::TRANSACTIONS);
     let sent = transactions.map(|transaction| {
         let mut value = Vec::new();
-        millrace_codec::json::encode(&transaction, &mut value);
+        millrace_domain::codec::json::encode(&transaction, &mut value);
         let (producer, name) = (producer.clone(), name.clone());
         async move {
             let key = transaction.user_id.text();

@@ -15,13 +15,14 @@ use std::error::Error;
 use std::sync::Arc;
 
 use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTopics};
-use millrace_codec::{RegistryConfig, SchemaFetcher, TransactionReader, transaction};
+use millrace_domain::codec::{TransactionReader, transaction};
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::windowed::PartialPolicy;
 use millrace_engine::{HashSeed, near};
 use millrace_kafka::{RecordHeaders, SourcePartitions};
+use millrace_registry::{RegistryConfig, SchemaFetcher};
 use millrace_runtime::processor::Refusal;
 use millrace_runtime::windowed::WindowMetrics;
 use millrace_runtime::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _};
@@ -89,7 +90,7 @@ fn job() -> Result<PartialJob, Box<dyn Error>> {
         username: None,
         password: None,
         timeout_ms: 1,
-        tls: millrace_codec::Tls::default(),
+        tls: millrace_registry::Tls::default(),
     });
     Ok(PartialJob::new(PartialParts {
         policy: PartialPolicy::new(10_000, 0, 5_000)?,

@@ -1,6 +1,6 @@
 //! Merchants in two stages: how their records are read and written.
 
-use millrace_codec::{aggregate, partial};
+use millrace_domain::codec::{aggregate, partial};
 use millrace_domain::{Partial, Transaction};
 use millrace_engine::EventTimeBounds;
 use millrace_engine::windowed::Record;

@@ -25,14 +25,9 @@ const ORDER: &[&[&str]] = &[
     &["millrace-runtime", "millrace-sink", "millrace-publisher"],
     &["millrace-kafka", "millrace-telemetry", "millrace-incidents"],
     &["millrace-settings"],
-    &[
-        "millrace-catalog",
-        "millrace-codec",
-        "millrace-fraud",
-        "millrace-stack",
-    ],
+    &["millrace-catalog", "millrace-fraud", "millrace-stack"],
     &["millrace-payments", "millrace-clickstream", "millrace-rules"],
-    &["millrace-engine", "millrace-domain"],
+    &["millrace-engine", "millrace-domain", "millrace-registry"],
     &[
         "millrace-contract",
         "millrace-evaluation",
@@ -48,7 +43,7 @@ const NEVER: &[(&str, &[&str])] = &[
         "millrace-kafka",
         &[
             "millrace-catalog",
-            "millrace-codec",
+            "millrace-registry",
             "millrace-engine",
             "millrace-fraud",
             "millrace-payments",
@@ -60,7 +55,7 @@ const NEVER: &[(&str, &[&str])] = &[
         "millrace-runtime",
         &[
             "millrace-catalog",
-            "millrace-codec",
+            "millrace-registry",
             "millrace-fraud",
             "millrace-payments",
             "millrace-clickstream",
@@ -71,7 +66,7 @@ const NEVER: &[(&str, &[&str])] = &[
         "millrace-sink",
         &[
             "millrace-catalog",
-            "millrace-codec",
+            "millrace-registry",
             "millrace-domain",
             "millrace-fraud",
             "millrace-payments",
@@ -83,7 +78,7 @@ const NEVER: &[(&str, &[&str])] = &[
         "millrace-publisher",
         &[
             "millrace-catalog",
-            "millrace-codec",
+            "millrace-registry",
             "millrace-domain",
             "millrace-fraud",
             "millrace-payments",
@@ -91,7 +86,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-settings",
         ],
     ),
-    ("millrace-codec", &["millrace-engine"]),
+    ("millrace-registry", &["millrace-domain", "millrace-engine"]),
     ("millrace-stack", &["millrace-domain", "millrace-contract"]),
 ];
 

@@ -14,12 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use millrace_clickstream::{Click, Page, Session, User};
 use millrace_clickstream_jobs::{Pages, UserVisits};
-use millrace_codec::{Reader, RegistryConfig, SchemaFetcher, Tls, framing};
 use millrace_contract::{Contract as _, Encode as _};
+use millrace_contract::{Reader, framing};
 use millrace_engine::HashSeed;
 use millrace_engine::keyed::SessionPolicy;
 use millrace_engine::windowed::{MergePolicy, PartialPolicy};
 use millrace_kafka::{SourcePartitions, partition_for};
+use millrace_registry::{RegistryConfig, SchemaFetcher, Tls};
 use millrace_runtime::JobMetrics;
 use millrace_runtime::control::ControlRecord;
 use millrace_runtime::processor::Refusal;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_codec::{Ahead, TransactionReader, anomaly};
+use millrace_domain::codec::{Ahead, TransactionReader, anomaly};
 use millrace_domain::{Anomaly, Transaction};
 use millrace_engine::{EventTimeBounds, HashSeed, Operator as _};
 use millrace_fraud::{DetectOperator, DetectPolicy};

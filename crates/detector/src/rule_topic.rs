@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use millrace_catalog::payments::topic;
-use millrace_codec::{ReadError, Registry, RuleChangeReader, SchemaFetcher};
+use millrace_contract::ReadError;
+use millrace_domain::codec::RuleChangeReader;
 use millrace_domain::{RuleChange, schema};
 use millrace_fraud::{DetectPolicy, RuleHistory};
 use millrace_kafka::client::reader_config;
 use millrace_kafka::reader::Reader;
 use millrace_kafka::topic_name;
+use millrace_registry::{Registry, SchemaFetcher};
 use millrace_service::registry;
 use millrace_settings::{Detector, Settings};
 use rdkafka::error::KafkaError;

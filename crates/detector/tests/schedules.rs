@@ -11,18 +11,18 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use millrace_codec::{
-    DecodedAnomaly, RegistryConfig, SchemaFetcher, Tls, TransactionReader, anomaly, framing, transaction,
-};
+use millrace_contract::framing;
 use millrace_detector::job::{DetectJob, DetectParts};
 use millrace_detector::live_rules::LiveRules;
 use millrace_detector::metrics::DetectMetrics;
+use millrace_domain::codec::{DecodedAnomaly, TransactionReader, anomaly, transaction};
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
 use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings, RuleFile};
 use millrace_kafka::{SourcePartitions, partition_for};
+use millrace_registry::{RegistryConfig, SchemaFetcher, Tls};
 use millrace_runtime::JobMetrics;
 use millrace_runtime::processor::{Refusal, SkippedRecords};
 use millrace_runtime::simulation::{

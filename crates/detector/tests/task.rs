@@ -2,16 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
-use millrace_codec::{RegistryConfig, SchemaFetcher, TransactionReader, anomaly, framing, json, transaction};
+use millrace_contract::framing;
 use millrace_detector::job::{DetectJob, DetectParts, DetectTask, NAME};
 use millrace_detector::live_rules::LiveRules;
 use millrace_detector::metrics::DetectMetrics;
+use millrace_domain::codec::{TransactionReader, anomaly, json, transaction};
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
 use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 use millrace_kafka::{RecordHeaders, partition_for};
+use millrace_registry::{RegistryConfig, SchemaFetcher};
 use millrace_runtime::processor::{Refusal, SkippedRecords};
 use millrace_runtime::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task};
 use millrace_settings::MisplacedRecords;
@@ -60,7 +62,7 @@ fn parts() -> DetectParts {
         username: None,
         password: None,
         timeout_ms: 100,
-        tls: millrace_codec::Tls::default(),
+        tls: millrace_registry::Tls::default(),
     });
     DetectParts {
         operator: DetectOperator::new(&settings, HashSeed::FIXED).unwrap(),

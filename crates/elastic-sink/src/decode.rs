@@ -1,13 +1,12 @@
 //! From a record's bytes to what is to be done with it.
 
 use millrace_clickstream::{PageViews, Session};
-use millrace_codec::{
-    AggregateReader, AnomalyReader, DecodeError, ReadError, Reader, Registry, RegistryError, SchemaFetcher,
-    TransactionReader,
-};
+use millrace_contract::{DecodeError, ReadError, Reader};
 use millrace_domain::EventTimeLimits;
+use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
 use millrace_domain::texts::InFlight;
 use millrace_kafka::{Misplaced, SourcePartitions};
+use millrace_registry::{Registry, RegistryError, SchemaFetcher};
 use millrace_service::{registry, topics};
 use millrace_settings::{MisplacedRecords, Settings};
 use millrace_sink::{Decision, Work};
@@ -229,7 +228,7 @@ mod tests {
             currency: Currency::parse(b"NOK").unwrap(),
         };
         let mut bytes = Vec::new();
-        millrace_codec::json::encode(&transaction, &mut bytes);
+        millrace_domain::codec::json::encode(&transaction, &mut bytes);
         bytes
     }
 

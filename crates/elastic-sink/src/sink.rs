@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use millrace_catalog::{Service, dead_letter};
-use millrace_codec::RegistryError;
 use millrace_kafka::topic_name;
+use millrace_registry::RegistryError;
 use millrace_service::Instance;
 use millrace_settings::Settings;
 use millrace_sink::{

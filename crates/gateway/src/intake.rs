@@ -1,7 +1,8 @@
 //! The streams that take items, and the check of an item against its stream's contract.
 
 use millrace_catalog::payments::topic;
-use millrace_codec::{DecodeError, json, transaction};
+use millrace_contract::DecodeError;
+use millrace_domain::codec::{json, transaction};
 use millrace_domain::texts::InFlight;
 use millrace_domain::{EventTimeLimits, Transaction, schema};
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use millrace_catalog::Service;
-use millrace_codec::Registry;
 use millrace_domain::{EventTimeLimits, schema};
 use millrace_kafka::client::{Properties, idempotent_producer_config};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
 use millrace_publisher::ledger::{Heading, Ledger};
 use millrace_publisher::{Ended, Lanes, RunId, Spec, Supervisor, Topic, Topics};
+use millrace_registry::Registry;
 use millrace_service::{registry, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use millrace_codec::{AggregateReader, AnomalyReader, SchemaFetcher, TransactionReader, transaction};
+use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader, transaction};
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
@@ -15,6 +15,7 @@ use millrace_lake_sink::metrics::Metrics;
 use millrace_lake_sink::sink::LakeSink;
 use millrace_lake_sink::store::folder::Folder;
 use millrace_lake_sink::tables;
+use millrace_registry::SchemaFetcher;
 use millrace_service::registry;
 use millrace_settings::Settings;
 use millrace_sink::{Backoff, Decision, Origin, PartitionKey, Record, Sink as _, SourceId, Work, WriteBatch};

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use millrace_catalog::{Service, dead_letter};
-use millrace_codec::RegistryError;
 use millrace_domain::texts::InFlight;
 use millrace_kafka::topic_name;
+use millrace_registry::RegistryError;
 use millrace_service::Instance;
 use millrace_settings::Settings;
 use millrace_sink::{

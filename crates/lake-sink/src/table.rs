@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use millrace_codec::RegistryError;
+use millrace_registry::RegistryError;
 use millrace_sink::Record;
 
 use crate::name::Day;

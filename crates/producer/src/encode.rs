@@ -1,7 +1,7 @@
 //! Items as the bytes that are sent.
 
-use millrace_codec::{json, label, transaction};
 use millrace_domain::FraudLabel;
+use millrace_domain::codec::{json, label, transaction};
 use millrace_settings::Format;
 
 use crate::stream::{Item, Kind};

@@ -5,10 +5,10 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
 use millrace_catalog::{payments::topic, value_subject};
-use millrace_codec::Registry;
 use millrace_domain::schema;
 use millrace_kafka::topic_name;
 use millrace_publisher::{Pacer, RunTag, Topic};
+use millrace_registry::Registry;
 use millrace_settings::{Format, Producer, Settings};
 use tracing::warn;
 

@@ -9,7 +9,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use millrace_codec::json;
+use millrace_domain::codec::json;
 use millrace_domain::texts::{self, InFlight};
 use millrace_producer::encode::Encoder;
 use millrace_producer::replay::{Bounds, Order, Replay, ReplayCounts, ReplayOptions, Speed, Stream};

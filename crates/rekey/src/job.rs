@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use millrace_codec::reader::ReadError;
-use millrace_codec::{Ahead, TransactionReader, json, transaction};
+use millrace_contract::reader::ReadError;
+use millrace_domain::codec::{Ahead, TransactionReader, json, transaction};
 use millrace_domain::{EventTimeLimits, Transaction};
 use millrace_engine::snapshot::{StateReader, StateWriter};
 use millrace_engine::{FrozenState, RestoreError};

@@ -15,9 +15,9 @@ pub mod policy;
 use std::sync::Arc;
 
 use millrace_catalog::{Service, payments::topic};
-use millrace_codec::{Registry, SchemaFetcher};
 use millrace_domain::schema;
 use millrace_kafka::{SourcePartitions, topic_name};
+use millrace_registry::{Registry, SchemaFetcher};
 use millrace_runtime::{JobMetrics, Jobs, check_settings};
 use millrace_service::{Instance, handover, job_config, registry, source, topics};
 use millrace_settings::{Format, Settings};

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
-use millrace_codec::{TransactionReader, json, transaction};
 use millrace_contract::source::{Found, RegistryError, SchemaKind, SchemaSource, WriterSchema};
+use millrace_domain::codec::{TransactionReader, json, transaction};
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType, schema,
 };

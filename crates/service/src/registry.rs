@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use millrace_catalog::value_subject;
-use millrace_codec::reader::Contract;
-use millrace_codec::registry::Found;
-use millrace_codec::{Reader, Registry, RegistryConfig, RegistryError, SchemaFetcher};
+use millrace_contract::Reader;
+use millrace_contract::reader::Contract;
+use millrace_registry::Found;
+use millrace_registry::{Registry, RegistryConfig, RegistryError, SchemaFetcher};
 use millrace_settings::SchemaRegistry;
 
 /// Pause between two rounds of attempts at a registry that is away.

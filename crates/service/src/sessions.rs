@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use millrace_catalog::JobSpec;
-use millrace_codec::{Registry, SchemaFetcher};
 use millrace_engine::keyed::{Fold as _, SessionPolicy};
 use millrace_kafka::{SourcePartitions, topic_name};
+use millrace_registry::{Registry, SchemaFetcher};
 use millrace_runtime::sessions::{OfSessions, SessionJob, SessionParts, SessionTopics};
 use millrace_runtime::windowed::WindowMetrics;
 use millrace_runtime::{JobMetrics, hash_seed};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use millrace_catalog::{JobSpec, stream, topic_spec};
-use millrace_codec::{Reader, Registry, SchemaFetcher};
+use millrace_contract::Reader;
 use millrace_engine::windowed::{Aggregation as _, EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{SourcePartitions, topic_name};
+use millrace_registry::{Registry, SchemaFetcher};
 use millrace_runtime::windowed::{
     MergeJob, MergeParts, MergeTopics, PartialJob, PartialParts, PartialTopics, TwoStage, WindowMetrics,
 };

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use millrace_codec::Registry;
+use millrace_registry::Registry;
 use millrace_service::registry::{config, schema_id};
 use millrace_settings::SchemaRegistry;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::Context;
 use millrace_catalog::Service;
-use millrace_codec::{AggregateReader, AnomalyReader, ReadError, SchemaFetcher, TransactionReader};
+use millrace_contract::ReadError;
+use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
 use millrace_domain::{Currency, MerchantAggregate, ShortId};
 use millrace_kafka::copies;
+use millrace_registry::SchemaFetcher;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 
 use super::figures::{DeadLetters, Observed};

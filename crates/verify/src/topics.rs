@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use millrace_catalog::{dead_letter, payments::topic, stream};
-use millrace_codec::SchemaFetcher;
 use millrace_kafka::topic_name;
+use millrace_registry::SchemaFetcher;
 use millrace_settings::Settings;
 
 use super::figures::{Expected, Observed, Retention, Source};

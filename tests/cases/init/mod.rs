@@ -6,8 +6,8 @@ mod topics;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use millrace_catalog::{Installation, TopicSpec, payments::topic, topic_spec, topics};
-use millrace_codec::Registry;
 use millrace_kafka::{admin, topic_name};
+use millrace_registry::Registry;
 use millrace_tests::pipeline::registry_config;
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, elastic, pipeline, topics as logs};

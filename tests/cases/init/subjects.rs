@@ -2,10 +2,10 @@
 
 use anyhow::{Result, ensure};
 use millrace_catalog::payments::topic;
-use millrace_codec::Registry;
-use millrace_codec::registry::Compatibility;
 use millrace_domain::schema;
 use millrace_kafka::topic_name;
+use millrace_registry::Compatibility;
+use millrace_registry::Registry;
 use millrace_tests::TestContext;
 use millrace_tests::pipeline::registry_config;
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millrace_codec::{framing, partial};
+use millrace_contract::framing;
 use millrace_domain::PartialContent;
+use millrace_domain::codec::partial;
 use millrace_engine::windowed::MergePolicy;
 use millrace_runtime::control::ControlRecord;
 use millrace_runtime::simulation::Output;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use millrace_aggregator::merge::{MergeJob, MergeParts, MergeTopics};
 use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTopics};
-use millrace_codec::{PartialReader, RegistryConfig, SchemaFetcher, Tls, TransactionReader};
+use millrace_domain::codec::{PartialReader, TransactionReader};
 use millrace_engine::HashSeed;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::SourcePartitions;
+use millrace_registry::{RegistryConfig, SchemaFetcher, Tls};
 use millrace_runtime::JobMetrics;
 use millrace_runtime::control::ControlRecord;
 use millrace_runtime::processor::Refusal;

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use millrace_codec::{aggregate, framing, partial};
+use millrace_contract::framing;
+use millrace_domain::codec::{aggregate, partial};
 use millrace_domain::{PartialContent, Totals};
 use millrace_runtime::simulation::{CODE, DEAD_LETTERS, Output};
 

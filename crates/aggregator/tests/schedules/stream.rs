@@ -1,7 +1,8 @@
 //! A stream of transactions: some late, some sent twice, some elsewhere than their user's, some far
 //! ahead or too early, some that nobody can decode.
 
-use millrace_codec::{framing, transaction};
+use millrace_contract::framing;
+use millrace_domain::codec::transaction;
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };

@@ -8,15 +8,15 @@ mod refused;
 
 use millrace_aggregator::merge::{MergeJob, MergeParts, MergeTask, MergeTopics};
 use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTask, PartialTopics};
-use millrace_codec::{
-    PartialReader, RegistryConfig, SchemaFetcher, TransactionReader, aggregate, framing, partial, transaction,
-};
+use millrace_contract::framing;
+use millrace_domain::codec::{PartialReader, TransactionReader, aggregate, partial, transaction};
 use millrace_domain::{
     Amount, Currency, PartialContent, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{RecordHeaders, SourcePartitions, partition_for};
+use millrace_registry::{RegistryConfig, SchemaFetcher};
 use millrace_runtime::processor::Refusal;
 use millrace_runtime::windowed::WindowMetrics;
 use millrace_runtime::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _};
@@ -89,7 +89,7 @@ fn fetcher() -> SchemaFetcher {
         username: None,
         password: None,
         timeout_ms: 1,
-        tls: millrace_codec::Tls::default(),
+        tls: millrace_registry::Tls::default(),
     })
 }
 

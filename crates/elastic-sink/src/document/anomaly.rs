@@ -1,6 +1,6 @@
 //! An anomaly's document.
 
-use millrace_codec::DecodedAnomaly;
+use millrace_domain::codec::DecodedAnomaly;
 
 use super::{Document, Fields, NoDocument, first_stays, month, put_string};
 use crate::stream::Stream;

@@ -1,5 +1,5 @@
 use millrace_clickstream::{Page, PageViews, Session, User};
-use millrace_codec::DecodedAnomaly;
+use millrace_domain::codec::DecodedAnomaly;
 use millrace_domain::{
     Amount, Currency, EntityType, MerchantAggregate, PaymentMethod, Severity, ShortId, Sum, Totals,
     Transaction, TransactionId, TransactionType,

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use millrace_codec::transaction;
+use millrace_domain::codec::transaction;
 use millrace_settings::Settings;
 
 use super::command::Options;

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use millrace_catalog::payments::topic;
-use millrace_codec::{AnomalyReader, SchemaFetcher, TransactionReader};
 use millrace_domain::TransactionId;
+use millrace_domain::codec::{AnomalyReader, TransactionReader};
 use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
+use millrace_registry::SchemaFetcher;
 use millrace_service::registry;
 use millrace_settings::Settings;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};

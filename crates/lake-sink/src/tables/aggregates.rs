@@ -1,8 +1,10 @@
 //! Merchant aggregates, early results among them, by the day in which their window begins.
 
 use millrace_catalog::payments::topic;
-use millrace_codec::{AggregateReader, ReadError, RegistryError};
+use millrace_contract::ReadError;
 use millrace_domain::Sum;
+use millrace_domain::codec::AggregateReader;
+use millrace_registry::RegistryError;
 use millrace_sink::Record;
 
 use super::{of_time, value};

@@ -1,7 +1,9 @@
 //! Fraud alerts, by the day of the event that fired.
 
 use millrace_catalog::payments::topic;
-use millrace_codec::{AnomalyReader, ReadError, RegistryError};
+use millrace_contract::ReadError;
+use millrace_domain::codec::AnomalyReader;
+use millrace_registry::RegistryError;
 use millrace_sink::Record;
 
 use super::{of_time, value};

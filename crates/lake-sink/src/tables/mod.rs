@@ -5,9 +5,10 @@ pub mod aggregates;
 pub mod anomalies;
 pub mod transactions;
 
-use millrace_codec::{AggregateReader, AnomalyReader, Registry, SchemaFetcher, TransactionReader};
 use millrace_domain::EventTimeLimits;
+use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
 use millrace_kafka::topic_name;
+use millrace_registry::{Registry, SchemaFetcher};
 use millrace_service::registry;
 use millrace_settings::Settings;
 use millrace_sink::Record;

@@ -1,8 +1,10 @@
 //! Transactions, by the day of their event time.
 
 use millrace_catalog::payments::topic;
-use millrace_codec::{ReadError, RegistryError, TransactionReader};
+use millrace_contract::ReadError;
 use millrace_domain::EventTimeLimits;
+use millrace_domain::codec::TransactionReader;
+use millrace_registry::RegistryError;
 use millrace_sink::Record;
 
 use super::{of_time, value};

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use millrace_codec::{AggregateReader, AnomalyReader, RegistryError, TransactionReader};
 use millrace_contract::SchemaSource;
 use millrace_contract::source::Found;
+use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
@@ -17,6 +17,7 @@ use millrace_lake_sink::sink::LakeSink;
 use millrace_lake_sink::store::Store as _;
 use millrace_lake_sink::store::folder::Folder;
 use millrace_lake_sink::tables::{self, transactions::TABLE};
+use millrace_registry::RegistryError;
 use millrace_settings::{Kafka, Settings};
 use millrace_sink::simulation::Simulation;
 use millrace_sink::{Backoff, Limits, Origin, PartitionKey, Source, SourceId, Spec};
@@ -128,7 +129,7 @@ fn made(random: &mut Xoshiro256PlusPlus) -> (Vec<Records>, BTreeSet<Expected>) {
             let units = random.random_range(1..1_000_000);
             let mut value = Vec::new();
             let id = (partition * RECORDS + at) as u128;
-            millrace_codec::json::encode(&transaction(id, time_ms, units), &mut value);
+            millrace_domain::codec::json::encode(&transaction(id, time_ms, units), &mut value);
             records.push((offset, value));
             expected.insert((partition as i32, offset, Day::of_ms(time_ms).unwrap(), units));
         }

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use millrace_catalog::{dead_letter, is_between_jobs, payments::topic, stream};
-use millrace_codec::Registry;
 use millrace_kafka::topic_name;
+use millrace_registry::Registry;
 use millrace_settings::Settings;
 
 use letter::Letter;

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
-use millrace_codec::Registry;
-use millrace_codec::registry::{Found, SchemaKind};
+use millrace_registry::Registry;
+use millrace_registry::{Found, SchemaKind};
 use serde::Serialize;
 
 use super::letter::Letter;

@@ -3,9 +3,10 @@
 
 use millrace_catalog::payments::topic;
 use millrace_catalog::{TopicSpec, topics, value_subject};
-use millrace_codec::registry::{Compatibility, Found};
-use millrace_codec::{Registry, SchemaFetcher, TransactionReader};
+use millrace_domain::codec::TransactionReader;
 use millrace_domain::plan::{Consent, Difference, Item, Need, State};
+use millrace_registry::{Compatibility, Found};
+use millrace_registry::{Registry, SchemaFetcher};
 
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;

@@ -9,13 +9,13 @@ use anyhow::Context as _;
 use millrace_catalog::clickstream::topic;
 use millrace_catalog::value_subject;
 use millrace_clickstream::{Click, World};
-use millrace_codec::Registry;
 use millrace_contract::Contract as _;
 use millrace_kafka::client::idempotent_producer_config;
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
 use millrace_publisher::ledger::{Heading, Ledger};
 use millrace_publisher::{Lanes, Metrics, Names, Pacer, RunId, Spec, Supervisor, Topic, Topics};
+use millrace_registry::Registry;
 use millrace_settings::{Format, Settings};
 use millrace_telemetry::{Health, Shutdown};
 

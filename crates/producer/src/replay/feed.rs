@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use anyhow::bail;
-use millrace_codec::json;
 use millrace_domain::Transaction;
+use millrace_domain::codec::json;
 use millrace_domain::texts::InFlight;
 use serde_json::value::RawValue;
 

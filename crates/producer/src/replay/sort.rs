@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 use anyhow::Context;
-use millrace_codec::json;
 use millrace_domain::Transaction;
+use millrace_domain::codec::json;
 use millrace_domain::texts::InFlight;
 
 use super::kept::Kept;

@@ -229,7 +229,7 @@ pub(super) fn run_on(options: &ReplayOptions, order: Order) -> Replayed {
         record.clear();
         match source.next(&mut record) {
             Ok(Next::Record(facts)) => {
-                let transaction = millrace_codec::json::decode(&record.value).unwrap();
+                let transaction = millrace_domain::codec::json::decode(&record.value).unwrap();
                 assert_eq!(record.key(), Some(transaction.user_id.text().as_bytes()));
                 sent.push((transaction, facts.class));
             }

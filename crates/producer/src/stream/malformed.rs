@@ -58,7 +58,7 @@ impl Malformation {
             Self::UnknownSchema => {
                 value.clear();
                 value.extend_from_slice(&[0, 0x7f, 0xff, 0xff, 0xff]);
-                millrace_codec::transaction::encode(transaction, value);
+                millrace_domain::codec::transaction::encode(transaction, value);
             }
             Self::BadUtf8 => {
                 let user = transaction.user_id.text();
@@ -79,7 +79,7 @@ impl Malformation {
 }
 
 fn is_avro(value: &[u8]) -> bool {
-    value.first() == Some(&millrace_codec::framing::MAGIC)
+    value.first() == Some(&millrace_contract::framing::MAGIC)
 }
 
 /// The amount follows the user id in Avro; in JSON it follows its name.

@@ -56,7 +56,7 @@ fn the_first_records_stay_as_they_are() {
     let lines: Vec<String> = items
         .iter()
         .map(|item| {
-            millrace_codec::json::encode(&item.transaction, &mut value);
+            millrace_domain::codec::json::encode(&item.transaction, &mut value);
             String::from_utf8(std::mem::take(&mut value)).unwrap()
         })
         .collect();
@@ -334,14 +334,14 @@ fn every_malformation_is_refused_by_its_name() {
         AVRO.item(item, &mut value);
         match malformation {
             Malformation::UnknownSchema => assert_eq!(value[..5], [0, 0x7f, 0xff, 0xff, 0xff]),
-            Malformation::NotJson => assert!(millrace_codec::json::decode(&value).is_err()),
+            Malformation::NotJson => assert!(millrace_domain::codec::json::decode(&value).is_err()),
             Malformation::FarFuture => {
-                let decoded = millrace_codec::transaction::decode(&value[5..]).unwrap();
+                let decoded = millrace_domain::codec::transaction::decode(&value[5..]).unwrap();
                 assert!(decoded.check_not_far_future(START_MS, 60_000).is_err());
             }
             _ => {
-                let decoded = millrace_codec::framing::split(&value)
-                    .and_then(|(_, body)| millrace_codec::transaction::decode(body));
+                let decoded = millrace_contract::framing::split(&value)
+                    .and_then(|(_, body)| millrace_domain::codec::transaction::decode(body));
                 let code = decoded.unwrap_err().code();
                 if let Some(wanted) = wanted(malformation) {
                     assert_eq!(code, wanted, "{malformation:?}");
@@ -357,7 +357,10 @@ fn every_malformation_is_refused_by_its_name() {
                 ..AVRO
             };
             json.item(item, &mut value);
-            assert!(millrace_codec::json::decode(&value).is_err(), "{malformation:?}");
+            assert!(
+                millrace_domain::codec::json::decode(&value).is_err(),
+                "{malformation:?}"
+            );
         }
     }
     assert_eq!(seen.len(), Malformation::ALL.len());

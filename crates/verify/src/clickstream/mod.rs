@@ -11,10 +11,10 @@ use anyhow::Context as _;
 use millrace_catalog::clickstream::topic;
 use millrace_catalog::dead_letter;
 use millrace_clickstream::ledger::WindowLine;
-use millrace_codec::SchemaFetcher;
 use millrace_elastic_sink::stream::Stream;
 use millrace_kafka::topic_name;
 use millrace_publisher::ledger::{LedgerFile, is_running};
+use millrace_registry::SchemaFetcher;
 use millrace_settings::Settings;
 
 use super::elastic::{Index, Total};

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use millrace_clickstream::{Click, PageViews, Session};
-use millrace_codec::{ReadError, Reader, SchemaFetcher};
+use millrace_contract::{ReadError, Reader};
 use millrace_domain::Currency;
 use millrace_kafka::copies::header;
+use millrace_registry::SchemaFetcher;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
 use super::compare::Figures;

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
 use millrace_catalog::payments::topic;
-use millrace_codec::{AnomalyReader, DecodedAnomaly, SchemaFetcher};
+use millrace_domain::codec::{AnomalyReader, DecodedAnomaly};
 use millrace_domain::texts::InFlight;
 use millrace_kafka::topic_name;
+use millrace_registry::SchemaFetcher;
 use millrace_runtime::{InputRecord, OutputRecord};
 use millrace_service::registry;
 use millrace_settings::Settings;

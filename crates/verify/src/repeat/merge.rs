@@ -3,8 +3,9 @@
 use anyhow::{Context as _, Result};
 use millrace_aggregator::merge::{MergeJob, NAME};
 use millrace_catalog::{dead_letter, payments::topic};
-use millrace_codec::{AggregateReader, SchemaFetcher};
+use millrace_domain::codec::AggregateReader;
 use millrace_kafka::topic_name;
+use millrace_registry::SchemaFetcher;
 use millrace_runtime::{InputRecord, OutputRecord};
 use millrace_service::registry;
 use millrace_settings::Settings;

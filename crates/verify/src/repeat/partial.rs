@@ -3,8 +3,9 @@
 use anyhow::{Context as _, Result};
 use millrace_aggregator::partial::{NAME, PartialJob};
 use millrace_catalog::{dead_letter, payments::topic};
-use millrace_codec::{PartialReader, SchemaFetcher};
+use millrace_domain::codec::PartialReader;
 use millrace_kafka::topic_name;
+use millrace_registry::SchemaFetcher;
 use millrace_runtime::{InputRecord, Job as _, OutputRecord};
 use millrace_service::registry;
 use millrace_settings::Settings;

@@ -229,7 +229,7 @@ fn outgoing(topic: &RuleTopic, history: &RuleHistory, change: &RuleChange) -> Ve
         headers: OwnedHeaders::new(),
     };
     let mut value = Vec::new();
-    millrace_codec::rule_change::encode_framed(topic.schema_id(), change, &mut value);
+    millrace_domain::codec::rule_change::encode_framed(topic.schema_id(), change, &mut value);
     let too_many = (history.changes().count() + 1).saturating_sub(MAX_CHANGES);
     let old = history.changes().take(too_many);
     let mut records: Vec<_> = old.map(|old| record(old.number, None)).collect();

@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Registry, RegistryError, escaped, none_if_not_found};
+use crate::client::{escaped, none_if_not_found};
+use crate::{Registry, RegistryError};
 
 /// A level of the Confluent API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

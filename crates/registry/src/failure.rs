@@ -6,7 +6,7 @@ use millrace_http::explain;
 const SECTION: &str = "schema_registry";
 
 /// One attempt that did not succeed.
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// `status` is the HTTP status, where there was an answer.
     Retry {
         status: Option<u16>,
@@ -19,7 +19,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn no_answer(error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(crate) fn no_answer(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Retry {
             status: None,
             cause: explain(error, SECTION),
@@ -27,7 +27,7 @@ impl Failure {
     }
 }
 
-pub(super) fn by_status(status: u16, message: String) -> Failure {
+pub(crate) fn by_status(status: u16, message: String) -> Failure {
     // 408 is a time-out, 429 asks for patience.
     let again = status >= 500 || [408, 429].contains(&status);
     if again {

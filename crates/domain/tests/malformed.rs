@@ -4,7 +4,8 @@
 
 mod common;
 
-use millrace_codec::{DecodeError, aggregate, anomaly, json, label, partial, transaction};
+use millrace_contract::DecodeError;
+use millrace_domain::codec::{aggregate, anomaly, json, label, partial, transaction};
 use millrace_domain::{
     Amount, Contribution, Currency, Partial, PartialContent, PaymentMethod, ShortId, Totals, Transaction,
     TransactionType,

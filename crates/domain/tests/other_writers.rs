@@ -13,10 +13,10 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use common::sample;
-use millrace_codec::{
-    DecodeError, ReadError, RegistryConfig, SchemaFetcher, TransactionReader, framing, json, transaction,
-};
+use millrace_contract::{DecodeError, ReadError, framing};
+use millrace_domain::codec::{TransactionReader, json, transaction};
 use millrace_domain::{Amount, Transaction, schema};
+use millrace_registry::{RegistryConfig, SchemaFetcher};
 use serde_json::{Value, json};
 
 const OURS: u32 = 1;
@@ -164,7 +164,7 @@ fn serve() -> (TransactionReader, Arc<Answers>) {
         username: None,
         password: None,
         timeout_ms: 60_000,
-        tls: millrace_codec::Tls::default(),
+        tls: millrace_registry::Tls::default(),
     });
     (TransactionReader::new(fetcher), answers)
 }

@@ -7,7 +7,7 @@ mod common;
 
 use allocation_counter::measure;
 use common::sample;
-use millrace_codec::transaction;
+use millrace_domain::codec::transaction;
 
 #[test]
 fn a_transaction_is_written_and_read_without_an_allocation() {

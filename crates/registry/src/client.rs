@@ -1,11 +1,6 @@
 //! The schema registry client (the Confluent API, as Confluent's, Apicurio's and Karapace's
 //! registries serve it).
 
-mod compatibility;
-mod failure;
-mod types;
-mod writer;
-
 use std::time::Duration;
 
 use millrace_http::chain;
@@ -13,11 +8,8 @@ use reqwest::{Client, Method};
 use serde::Deserialize;
 use serde_json::json;
 
-use failure::{Failure, by_status};
-
-pub use compatibility::Compatibility;
-pub use millrace_contract::source::{Found, RegistryError, SchemaKind, SchemaReference, WriterSchema};
-pub use types::{RegisteredVersion, RegistryConfig};
+use crate::failure::{Failure, by_status};
+use crate::{RegisteredVersion, RegistryConfig, RegistryError};
 
 /// How often a call is tried, and the pause before the second attempt, which doubles each time.
 const ATTEMPTS: u32 = 5;
@@ -162,7 +154,7 @@ impl Registry {
             .await
     }
 
-    async fn call<T: serde::de::DeserializeOwned>(
+    pub(crate) async fn call<T: serde::de::DeserializeOwned>(
         &self,
         action: &str,
         method: Method,
@@ -245,7 +237,7 @@ fn avro(schema: &str) -> serde_json::Value {
     json!({ "schema": schema, "schemaType": "AVRO" })
 }
 
-fn none_if_not_found<T>(error: RegistryError) -> Result<Option<T>, RegistryError> {
+pub(crate) fn none_if_not_found<T>(error: RegistryError) -> Result<Option<T>, RegistryError> {
     match error {
         RegistryError::Refused { status: 404, .. } => Ok(None),
         error => Err(error),
@@ -253,7 +245,7 @@ fn none_if_not_found<T>(error: RegistryError) -> Result<Option<T>, RegistryError
 }
 
 /// A subject as one segment of a path.
-fn escaped(subject: &str) -> String {
+pub(crate) fn escaped(subject: &str) -> String {
     subject
         .replace('%', "%25")
         .replace('/', "%2F")

@@ -5,8 +5,9 @@
 mod common;
 
 use common::sample;
-use millrace_codec::{RegistryConfig, SchemaFetcher, TransactionReader, json};
 use millrace_domain::Transaction;
+use millrace_domain::codec::{TransactionReader, json};
+use millrace_registry::{RegistryConfig, SchemaFetcher};
 
 /// Nothing here asks the registry.
 fn reader() -> TransactionReader {
@@ -15,7 +16,7 @@ fn reader() -> TransactionReader {
         username: None,
         password: None,
         timeout_ms: 1_000,
-        tls: millrace_codec::Tls::default(),
+        tls: millrace_registry::Tls::default(),
     }))
 }
 
@@ -33,7 +34,7 @@ fn read(text: &str) -> Transaction {
 
 fn code(text: &str) -> String {
     match reader().read(text.as_bytes()) {
-        Err(millrace_codec::ReadError::Invalid(error)) => error.code().to_owned(),
+        Err(millrace_contract::ReadError::Invalid(error)) => error.code().to_owned(),
         other => panic!("{other:?}: {text}"),
     }
 }

@@ -6,7 +6,8 @@ use millrace_contract::source::{Found, RegistryError, SchemaKind, SchemaReferenc
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::{Registry, escaped};
+use crate::Registry;
+use crate::client::escaped;
 
 /// The most schemas that one may refer to, and those to others.
 const MAX_REFERENCED: usize = 64;

@@ -10,7 +10,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Decimal, Schema};
-use millrace_codec::{
+use millrace_domain::codec::{
     DecodedAnomaly, DecodedLabel, aggregate, anomaly, label, partial, rule_change, transaction,
 };
 use millrace_domain::{

@@ -13,12 +13,11 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use common::sample;
-use millrace_codec::registry::WriterSchema;
-use millrace_codec::{
-    AnomalyReader, ReadError, Registry, RegistryConfig, RegistryError, SchemaFetcher, TransactionReader,
-    anomaly, framing, json, transaction,
-};
+use millrace_contract::{ReadError, framing};
+use millrace_domain::codec::{AnomalyReader, TransactionReader, anomaly, json, transaction};
 use millrace_domain::{Anomaly, EntityType, Evidence, Severity, Transaction, schema};
+use millrace_registry::WriterSchema;
+use millrace_registry::{Registry, RegistryConfig, RegistryError, SchemaFetcher};
 
 const OURS: u32 = 1;
 const EVOLVED: u32 = 2;
@@ -73,7 +72,7 @@ fn config(url: String) -> RegistryConfig {
         username: None,
         password: None,
         timeout_ms: 60_000,
-        tls: millrace_codec::Tls::default(),
+        tls: millrace_registry::Tls::default(),
     }
 }
 

@@ -6,8 +6,7 @@ use std::thread;
 
 use millrace_contract::SchemaSource;
 
-use crate::registry::Found;
-use crate::{Registry, RegistryConfig, RegistryError};
+use crate::{Found, Registry, RegistryConfig, RegistryError};
 
 /// Gets schemas by id through a thread of its own, which is started when the first is asked for and
 /// ends with the last clone. Works from any thread; the caller is blocked until the registry

@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use millrace_codec::reader::Contract;
-use millrace_codec::registry::WriterSchema;
-use millrace_codec::resolve::{self, Relation};
-use millrace_codec::{aggregate, partial};
+use millrace_contract::reader::Contract;
+use millrace_contract::resolve::{self, Relation};
+use millrace_domain::codec::{aggregate, partial};
 use millrace_domain::{PartialContent, Transaction, schema};
+use millrace_registry::WriterSchema;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
