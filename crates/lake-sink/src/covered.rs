@@ -81,8 +81,8 @@ mod tests {
         assert!(!has("2026-01-03", 12));
         let parts = |offsets: &[i64]| covered.parts(day("2026-01-02"), offsets);
         assert_eq!(parts(&[7, 11, 18, 19]), [0..2, 2..4], "around a file");
-        assert_eq!(parts(&[18, 19]), [0..2]);
-        assert_eq!(parts(&[11]), [0..1]);
+        assert_eq!(parts(&[18, 19]), vec![0..2; 1]);
+        assert_eq!(parts(&[11]), vec![0..1; 1]);
         assert_eq!(covered.last(), Some(19));
         assert_eq!(Covered::of(files.iter(), 20), Covered::default());
     }

@@ -1,8 +1,9 @@
 //! The lake: streams as Parquet by day, each record once, whatever is killed when.
 //!
-//! The loop is `millrace_sink`'s; [`sink`] is what it asks of a store: rows ([`table`], [`tables`]),
-//! and files of them (`file`) whose names say what they hold ([`name`]), put into a [`store`] so
-//! that what was written and not committed is found again. docs/design/lake.md has the argument.
+//! The loop is `millrace_sink`'s; [`sink`] is what it asks of a store: rows ([`table`],
+//! [`tables`]), and files of them (`file`) whose names say what they hold ([`name`]), put into a
+//! [`store`] so that what was written and not committed is found again. docs/design/lake.md has the
+//! argument.
 
 #![forbid(unsafe_code)]
 

@@ -132,14 +132,18 @@ async fn of_table(
         sums: table.sums.iter().map(|name| (*name, 0, 0)).collect(),
         ..Found::default()
     };
-    let (mut offsets, mut ends) = (BTreeMap::new(), BTreeMap::new());
+    let mut offsets = BTreeMap::new();
     for partition in 0..log.partitions(topic)? {
-        let (low, end) = log.bounds(topic, partition)?;
+        let (low, _) = log.bounds(topic, partition)?;
         let committed = log.committed(topic, partition)?.unwrap_or(low);
         offsets.insert(partition, Offsets::new(low, committed));
-        ends.insert(partition, end);
     }
+    // A running sink goes on: what is committed is in files by now, and these end in the topic.
     let files = lake.files(table.name).await?;
+    let mut ends = BTreeMap::new();
+    for &partition in offsets.keys() {
+        ends.insert(partition, log.bounds(topic, partition)?.1);
+    }
     found.files = files.len();
     found.overlaps = overlaps(&files);
     for file in &files {

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use comfy_table::Table;
-use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{Table, presets};
 use millrace_domain::Sum;
 use millrace_kafka::client::reader_config;
 use millrace_kafka::clock::now_ms;
@@ -101,7 +100,8 @@ fn compact_all(settings: &Settings, lake: &Lake, max_bytes: u64) -> anyhow::Resu
 
 fn table(found: &[Found]) -> Table {
     let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header([
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header([
         "table", "files", "records", "rows", "missing", "twice", "surplus", "overlaps", "sums", "",
     ]);
     for of in found {

@@ -12,7 +12,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use store::End;
 use world::{PARTITIONS, World};
 
-const SCHEDULES: u64 = 120;
+const SCHEDULES: u64 = 250;
 const KILLS: usize = 1_000;
 
 const ENDS: [End; 5] = [End::Before, End::Half, End::Aside, End::After, End::Still];

@@ -1,5 +1,6 @@
 //! A lake's folder whose process dies, or stands still, at a step that was chosen before.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -61,7 +62,7 @@ impl Mortal {
     }
 
     /// The process is at its end: nothing of it goes on.
-    async fn die(&self) -> ! {
+    async fn die(&self) -> Infallible {
         self.fate.lock().unwrap().is_met = true;
         std::future::pending().await
     }
@@ -79,18 +80,18 @@ impl Store for Mortal {
     async fn publish(&self, claim: &Claim, file: &FileName, bytes: Bytes) -> anyhow::Result<Published> {
         let aside = |bytes: &[u8]| std::fs::write(self.folder.desk(claim).join(file.name()), bytes);
         match self.end() {
-            Some(End::Before) => self.die().await,
+            Some(End::Before) => match self.die().await {},
             Some(End::Half) => {
                 aside(&bytes[..bytes.len() / 2])?;
-                self.die().await
+                match self.die().await {}
             }
             Some(End::Aside) => {
                 aside(&bytes)?;
-                self.die().await
+                match self.die().await {}
             }
             Some(End::After) => {
                 self.folder.publish(claim, file, bytes).await?;
-                self.die().await
+                match self.die().await {}
             }
             Some(End::Still) => {
                 self.stand_still();

@@ -49,6 +49,10 @@ impl SchemaSource for NoRegistry {
     fn check_that_it_answers(&self) -> Result<(), RegistryError> {
         Ok(())
     }
+
+    fn unavailable(&self, _: &str, _: &str) -> RegistryError {
+        unreachable!()
+    }
 }
 
 struct Process {

@@ -234,7 +234,7 @@ impl Maker<'_> {
         let known = policy.version().map_or(&[][..], |version| version.rules());
         for name in names {
             let Some(rule) = known.iter().find(|rule| rule.name() == name) else {
-                let all: Vec<_> = known.iter().map(|rule| rule.name()).collect();
+                let all: Vec<_> = known.iter().map(millrace_rules::Rule::name).collect();
                 bail!(
                     "there is no rule {name:?} in the rule set: it has {}",
                     match all.is_empty() {

@@ -246,7 +246,7 @@ pub(super) fn change(
     let number = change.number;
     match change.status {
         RuleChangeStatus::InForce => {
-            println!("change {number} is in force, version {}", short(&change.version))
+            println!("change {number} is in force, version {}", short(&change.version));
         }
         RuleChangeStatus::Proposed => println!(
             "change {number} is proposed: it holds once a second person runs `millrace rules approve {number}`"
