@@ -75,7 +75,7 @@ fn row(fields: &mut std::str::Split<'_, char>) -> Option<Row> {
 
 impl CityNumber {
     fn of_index(index: usize) -> Option<Self> {
-        let number = u16::try_from(index + 1).ok()?;
+        let number = u16::try_from(index.checked_add(1)?).ok()?;
         NonZeroU16::new(number).map(Self)
     }
 
