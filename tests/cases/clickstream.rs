@@ -294,7 +294,7 @@ async fn check_letters(context: &TestContext) -> Result<()> {
     ensure!(far == Some(BAD), "{far:?} of the far future, beside {codes:?}");
     ensure!(codes.values().sum::<u32>() == BAD, "{codes:?}");
     for (name, count) in [(topic::CLICKS, 2 * BAD), (topic::LATE, LATE)] {
-        let said = dlq(context, "dlq", &["list", name], false).await?;
+        let said = dlq(context, &format!("dlq-{name}"), &["list", name], false).await?;
         ensure!(said["matching"] == count, "{count} letters of {name}: {said}");
     }
     Ok(())

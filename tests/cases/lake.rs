@@ -74,15 +74,17 @@ pub(super) async fn is_what_the_topics_are(mut context: TestContext) -> Result<(
         .await?;
     let compacted = all_is_there(&context, &lake).await?;
     for (before, after) in found.iter().zip(&compacted) {
-        ensure!(
-            after.files < before.files,
-            "{before:?} was not compacted: {after:?}"
-        );
+        // A day's only file of a partition, as of the few anomalies, stays.
+        ensure!(after.files <= before.files, "{before:?} became {after:?}");
         ensure!(
             (after.rows, &after.sums) == (before.rows, &before.sums),
             "{after:?}"
         );
     }
+    ensure!(
+        compacted[0].files < found[0].files,
+        "transactions were not compacted: {compacted:?}"
+    );
     Service::start(&context, "verify-lake", &["lake", "verify"])?
         .succeed(LIMIT)
         .await?;
