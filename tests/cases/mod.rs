@@ -13,6 +13,7 @@ mod init;
 mod instances;
 mod lake;
 mod long_ids;
+mod moved;
 mod object_store;
 mod ownership;
 mod partitions;
@@ -116,6 +117,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(partitions::are_refused_where_records_would_be),
         case!(clickstream::equals_an_offline_computation),
         case!(clickstream::generated_clicks_are_verified),
+        case!(moved::offsets_set_forward_are_taken),
+        case!(moved::a_topic_made_anew_is_told_apart),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(positions::a_replay_waits_for_what_its_control_topic_hides),
         case!(unreadable::zstd_is_read_and_written),

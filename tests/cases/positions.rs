@@ -17,7 +17,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
-const PARTIAL: &str = "millrace-aggregate-partial";
+pub(super) const PARTIAL: &str = "millrace-aggregate-partial";
 const MERGE: &str = "millrace-aggregate-merge";
 
 /// The groups' offsets are gone, as when they have expired. The aggregator, which had stopped in
@@ -178,7 +178,7 @@ async fn produce_and_verify(context: &TestContext, seed: &str) -> Result<()> {
 }
 
 /// What an aggregator says that refuses to start.
-async fn refusal(context: &TestContext, name: &str) -> Result<String> {
+pub(super) async fn refusal(context: &TestContext, name: &str) -> Result<String> {
     let mut aggregator = Service::start(context, name, &["service", "aggregator"])?;
     aggregator.fail(LIMIT).await?;
     let said = aggregator.output();
@@ -238,7 +238,7 @@ fn is_passing(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-fn member(settings: &Settings, group: &str) -> Result<(BaseConsumer, String)> {
+pub(super) fn member(settings: &Settings, group: &str) -> Result<(BaseConsumer, String)> {
     let group = topic_name(&settings.kafka, group);
     let consumer = consumer_config(&settings.kafka, &group, &Properties::new())?.create()?;
     Ok((consumer, topic_name(&settings.kafka, topic::TRANSACTIONS)))
@@ -259,7 +259,7 @@ fn committed(settings: &Settings, group: &str, partition: i32) -> Result<i64> {
 }
 
 /// Sets a group's offset by hand, once its members have gone.
-async fn commit(settings: &Settings, group: &str, partition: i32, offset: i64) -> Result<()> {
+pub(super) async fn commit(settings: &Settings, group: &str, partition: i32, offset: i64) -> Result<()> {
     let (consumer, topic) = member(settings, group)?;
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
