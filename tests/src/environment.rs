@@ -105,6 +105,7 @@ impl Environment {
         let options = StackOptions {
             ports,
             secure: Some(listener),
+            are_brief: true,
             ..StackOptions::new(folder.path())
         };
         let stack = LocalStack::start(options, show)

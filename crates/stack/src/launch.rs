@@ -16,6 +16,8 @@ use crate::server_files;
 
 /// A name for the cluster that is the same at every start: "millrace-local-1" in base 64.
 const CLUSTER_ID: &str = "bWlsbHJhY2UtbG9jYWwtMQ";
+/// What a JVM takes that does little, or not for long.
+const BRIEF: [&str; 2] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
 /// The archive of a whole server has tens of megabytes.
 const MIN_ARCHIVE_BYTES: u64 = 10_000_000;
@@ -133,11 +135,15 @@ impl Launcher {
         let (heaps, kafka) = (&self.options.heaps, &self.components.kafka);
         let mut command = if let Node::Broker(number) = node {
             let mut java = self.java(heaps.broker_mib);
-            java.args([
-                "-XX:+UseG1GC",
-                "-XX:MaxGCPauseMillis=20",
-                "-XX:InitiatingHeapOccupancyPercent=35",
-            ]);
+            if self.options.are_brief {
+                java.args(BRIEF);
+            } else {
+                java.args([
+                    "-XX:+UseG1GC",
+                    "-XX:MaxGCPauseMillis=20",
+                    "-XX:InitiatingHeapOccupancyPercent=35",
+                ]);
+            }
             java.args(self.class_archive(kafka, "broker", number == 1)?);
             if let Some(secure) = &self.options.secure {
                 java.args(server_files::token_options(secure));
@@ -145,7 +151,7 @@ impl Launcher {
             java
         } else {
             let mut java = self.java(heaps.controller_mib);
-            java.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+            java.args(BRIEF);
             java.args(self.class_archive(kafka, "controller", node == Node::Controller(1))?);
             java
         };
@@ -168,7 +174,7 @@ impl Launcher {
                 .display()
                 .to_string(),
         );
-        command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &class_path]);
+        command.args(BRIEF).args(["-cp", &class_path]);
         command.args(["Guard", "io.quarkus.bootstrap.runner.QuarkusEntryPoint"]);
         let ports = &self.options.ports;
         command.current_dir(&self.components.registry).envs([
@@ -196,6 +202,9 @@ impl Launcher {
         let heap_mib = self.options.heaps.elasticsearch_mib;
         let mut command = self.java(heap_mib);
         command.args([&format!("-Xms{heap_mib}m"), "--add-modules=jdk.incubator.vector"]);
+        if self.options.are_brief {
+            command.arg("-XX:TieredStopAtLevel=1");
+        }
         command.args([
             "--enable-native-access=ALL-UNNAMED",
             "-Des.distribution.type=docker",

@@ -178,6 +178,9 @@ pub struct StackOptions {
     pub secure: Option<SecureListener>,
     /// Heap sizes.
     pub heaps: Heaps,
+    /// Whether the servers live for minutes, as in a test: then they compile quickly what would be
+    /// compiled well for a longer life.
+    pub are_brief: bool,
 }
 
 impl StackOptions {
@@ -191,6 +194,7 @@ impl StackOptions {
             prometheus: None,
             secure: None,
             heaps: Heaps::default(),
+            are_brief: false,
         }
     }
 
