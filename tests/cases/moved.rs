@@ -45,8 +45,8 @@ impl Set {
         let kafka = &context.settings.kafka;
         let producer = send::producer(kafka, &[])?;
         let first = self.number * 1_000;
-        let payments = (first..first + self.count)
-            .map(|number| sample::transaction(number, self.start_ms(begin_ms)));
+        let payments =
+            (first..first + self.count).map(|number| sample::transaction(number, self.start_ms(begin_ms)));
         send::send(&producer, kafka, payments, None, None)?;
         send::flush(&producer)
     }
@@ -78,7 +78,10 @@ async fn wait_for(context: &TestContext, begin_ms: i64, sets: &[Set]) -> Result<
     let last = sets.last().context("a window")?;
     let (last, count) = (last.start_ms(begin_ms), u64::from(last.count));
     wait_until("the last window to close", LIMIT, || async {
-        let is_closed = purchases(context).await?.get(&last).is_some_and(|found| *found >= count);
+        let is_closed = purchases(context)
+            .await?
+            .get(&last)
+            .is_some_and(|found| *found >= count);
         Ok(is_closed.then_some(()))
     })
     .await?;
@@ -174,7 +177,10 @@ pub(super) async fn a_topic_made_anew_is_told_apart(mut context: TestContext) ->
     let (few, last) = (Set::of(1, 25), Set::of(2, 100));
     few.send(&context, begin_ms)?;
     let said = refusal(&context, "anew").await?;
-    ensure!(said.contains("the topic was made anew"), "what has happened: {said}");
+    ensure!(
+        said.contains("the topic was made anew"),
+        "what has happened: {said}"
+    );
 
     context.settings.aggregator.worker.lost_position = LostPosition::Continue;
     let aggregator = start(&context, "goes-on").await?;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use millrace_catalog::Service;
 use millrace_catalog::payments::{AGGREGATE_MERGE, AGGREGATE_PARTIAL, topic};
 use millrace_runtime::{Jobs, check_settings};
+use millrace_service::process::Running;
 use millrace_service::windowed::{self, Windowed};
 use millrace_service::{Instance, handover, job_config, source, topics};
 use millrace_settings::Settings;
@@ -31,7 +32,11 @@ use crate::partial::PartialJob;
 /// # Errors
 /// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
 /// goes on from the last commit.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
+    Box::pin(both_stages(settings, shutdown))
+}
+
+async fn both_stages(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let health = Health::new(Service::Aggregator.name());
     let (first, second) = (health.component(partial::NAME), health.component(merge::NAME));
     let aggregator = &settings.aggregator;

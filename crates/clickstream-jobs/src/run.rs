@@ -3,6 +3,7 @@
 use millrace_catalog::Service;
 use millrace_catalog::clickstream::{PAGE_VIEWS_MERGE, PAGE_VIEWS_PARTIAL, SESSIONS, topic};
 use millrace_service::host::{Host, Prepared};
+use millrace_service::process::Running;
 use millrace_service::sessions::{self, SessionsOf};
 use millrace_service::windowed::{self, Windowed};
 use millrace_settings::Settings;
@@ -15,7 +16,11 @@ use crate::{Pages, UserVisits};
 /// # Errors
 /// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
 /// goes on from the last commit.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
+    Box::pin(jobs(settings, shutdown))
+}
+
+async fn jobs(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let clickstream = &settings.clickstream;
     anyhow::ensure!(
         clickstream.enabled,

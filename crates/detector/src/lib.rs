@@ -25,6 +25,7 @@ use millrace_fraud::{DetectOperator, DetectPolicy};
 use millrace_kafka::{SourcePartitions, topic_name};
 use millrace_registry::{Registry, SchemaFetcher};
 use millrace_runtime::{JobMetrics, Jobs, check_settings, hash_seed};
+use millrace_service::process::Running;
 use millrace_service::{Instance, handover, job_config, refusal, registry, source, topics};
 use millrace_settings::{Detector, Settings};
 use millrace_telemetry::{Health, Shutdown};
@@ -39,7 +40,11 @@ use crate::rule_topic::{Followed, RuleTopic};
 /// # Errors
 /// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
 /// goes on from the last commit.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
+    Box::pin(detect(settings, shutdown))
+}
+
+async fn detect(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let health = Health::new(Service::Detector.name());
     let component = health.component(job::NAME);
     let detector = &settings.detector;

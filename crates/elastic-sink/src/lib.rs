@@ -27,6 +27,7 @@ pub mod writer;
 use millrace_domain::plan::{Action, Item, State};
 use millrace_kafka::client::consumer_config;
 use millrace_service::Instance;
+use millrace_service::process::Running;
 use millrace_settings::Settings;
 use millrace_sink::{Backoff, Consumer, Reachability, Sink as _};
 use millrace_telemetry::{Health, Shutdown};
@@ -43,7 +44,11 @@ use crate::writer::Writer;
 ///
 /// # Errors
 /// Wrong settings, a port in use, or what a new start of the process may mend.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
+    Box::pin(index(settings, shutdown))
+}
+
+async fn index(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     // A wrong property is wrong however long the servers are waited for.
     consumer_config(
         &settings.kafka,

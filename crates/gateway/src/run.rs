@@ -14,6 +14,7 @@ use millrace_kafka::topic_name;
 use millrace_publisher::ledger::{Heading, Ledger};
 use millrace_publisher::{Ended, Lanes, RunId, Spec, Supervisor, Topic, Topics};
 use millrace_registry::Registry;
+use millrace_service::process::Running;
 use millrace_service::{registry, topics};
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown};
@@ -35,7 +36,11 @@ use crate::metrics::Metrics;
 ///
 /// # Errors
 /// Wrong settings, a port in use, a missing topic or schema, or sending cannot go on.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
+    Box::pin(take_requests(settings, shutdown))
+}
+
+async fn take_requests(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = Metrics::register()?;
     let health = Health::new(Service::Gateway.name());
     let kafka_health = health.component("kafka");

@@ -24,6 +24,7 @@ pub mod verify;
 use millrace_catalog::Service;
 use millrace_kafka::client::consumer_config;
 use millrace_service::Instance;
+use millrace_service::process::Running;
 use millrace_settings::Settings;
 use millrace_sink::{Consumer, Reachability, Sink as _};
 use millrace_telemetry::{Health, Shutdown};
@@ -37,7 +38,11 @@ use crate::store::Lake;
 ///
 /// # Errors
 /// Wrong settings, a port in use, or what a new start of the process may mend.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
+    Box::pin(write_files(settings, shutdown))
+}
+
+async fn write_files(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let sink = &settings.lake_sink;
     // A wrong property is wrong however long the servers are waited for.
     consumer_config(&settings.kafka, "check", &sink.consumer_properties)?;

@@ -15,6 +15,7 @@ use millrace_kafka::client::idempotent_producer_config;
 use millrace_kafka::clock::now_ms;
 use millrace_publisher::ledger::{Heading, Ledger};
 use millrace_publisher::{Lanes, RunId, Spec, Supervisor};
+use millrace_service::process::Running;
 use millrace_settings::Settings;
 use millrace_telemetry::{Health, Shutdown, serve};
 use rdkafka::ClientConfig;
@@ -118,7 +119,11 @@ impl fmt::Display for Summary {
 /// ledger's folder), options contradict each other, or sending cannot go on. What had been
 /// acknowledged by then is in the ledger. Records that failed are no error: see
 /// [`Summary::failed`].
-pub async fn run(settings: &Settings, options: Options, shutdown: Shutdown) -> anyhow::Result<Summary> {
+pub fn run<'a>(settings: &'a Settings, options: Options, shutdown: Shutdown) -> Running<'a, Summary> {
+    Box::pin(send_all(settings, options, shutdown))
+}
+
+async fn send_all(settings: &Settings, options: Options, shutdown: Shutdown) -> anyhow::Result<Summary> {
     let metrics = Metrics::register()?;
     let health = Health::new(Service::Producer.name());
     let kafka_health = health.component("kafka");

@@ -19,6 +19,7 @@ use millrace_domain::schema;
 use millrace_kafka::{SourcePartitions, topic_name};
 use millrace_registry::{Registry, SchemaFetcher};
 use millrace_runtime::{JobMetrics, Jobs, check_settings};
+use millrace_service::process::Running;
 use millrace_service::{Instance, handover, job_config, registry, source, topics};
 use millrace_settings::{Format, Settings};
 use millrace_telemetry::{Health, Shutdown};
@@ -32,7 +33,11 @@ use crate::policy::RekeyPolicy;
 /// # Errors
 /// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
 /// goes on from the last commit.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
+    Box::pin(rekey(settings, shutdown))
+}
+
+async fn rekey(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     anyhow::ensure!(
         settings.rekeys(),
         "the job that rekeys runs where aggregator.misplaced_records and detector.misplaced_records are rekey: nobody else \

@@ -33,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use millrace_catalog::payments::topic;
 use millrace_kafka::topic_name;
+use millrace_service::process::Running;
 use millrace_settings::Settings;
 
 pub use report::{Check, Counts, Outcome, Report, Verdict};
@@ -76,7 +77,11 @@ impl Default for Options {
 /// # Errors
 /// Settings that cannot work, or a topic that does not exist. What cannot be read until the timeout
 /// is over is a row of the report.
-pub async fn run(settings: &Settings, options: &Options) -> anyhow::Result<Report> {
+pub fn run<'a>(settings: &'a Settings, options: &'a Options) -> Running<'a, Report> {
+    Box::pin(reported(settings, options))
+}
+
+async fn reported(settings: &Settings, options: &Options) -> anyhow::Result<Report> {
     let report = compare_in_time(settings, options).await?;
     match options.repeat {
         true => Ok(with_repeat(settings, options, report).await),
