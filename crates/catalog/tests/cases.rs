@@ -11,7 +11,10 @@ fn text(path: &str) -> String {
 fn every_case_has_its_tests() {
     let page = text("docs/cases.md");
     let mut cases = 0;
-    for row in page.lines().filter(|line| line.starts_with("| C") || line.starts_with("| S")) {
+    for row in page
+        .lines()
+        .filter(|line| line.starts_with("| C") || line.starts_with("| S"))
+    {
         let case = row.split('|').nth(1).unwrap_or_default().trim();
         // What is between backquotes is every second part.
         let tests: Vec<_> = row.split('`').skip(1).step_by(2).collect();

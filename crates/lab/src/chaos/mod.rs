@@ -28,6 +28,8 @@ pub use pipeline::Pipeline;
 /// in order below it the transaction's and the drain's.
 pub fn hasten(settings: &mut Settings) {
     settings.aggregator.window_ms = 10_000;
+    settings.clickstream.window_ms = 10_000;
+    settings.clickstream.session_gap_ms = 10_000;
     settings.snapshots.interval_ms = 2_000;
     // With the default's second, a job that was killed on a machine without idle time was still
     // 14 s behind after five minutes (docs/reliability.md).
