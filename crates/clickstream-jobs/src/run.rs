@@ -2,8 +2,9 @@
 
 use millrace_catalog::Service;
 use millrace_catalog::clickstream::{PAGE_VIEWS_MERGE, PAGE_VIEWS_PARTIAL, SESSIONS, topic};
+use millrace_engine::keyed::SessionPolicy;
 use millrace_service::host::{Host, Prepared};
-use millrace_service::sessions::{self, SessionsOf};
+use millrace_service::keyed::{self, KeyedOf};
 use millrace_service::windowed::{self, Windowed};
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
@@ -44,15 +45,19 @@ async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Pre
         early_every_ms: None,
         misplaced_records: clickstream.misplaced_records,
     };
-    let visits = SessionsOf {
+    let visits = KeyedOf {
+        of: UserVisits,
         job: &SESSIONS,
-        gap_ms: clickstream.session_gap_ms,
-        allowed_lateness_ms: clickstream.allowed_lateness_ms,
+        policy: SessionPolicy::new(
+            clickstream.session_gap_ms,
+            clickstream.allowed_lateness_ms,
+            clickstream.event_time.max_disorder_ms,
+        )?,
         event_time: &clickstream.event_time,
         misplaced_records: clickstream.misplaced_records,
     };
     let (partial, merge) = windowed::prepare::<Pages>(settings, &pages, shutdown).await?;
-    let sessions = sessions::prepare::<UserVisits>(settings, &visits, shutdown).await?;
+    let sessions = keyed::prepare(settings, visits, shutdown).await?;
     let source = std::sync::Arc::clone(partial.partitions());
     Ok(Prepared::over(&source).with(partial).with(merge).with(sessions))
 }
