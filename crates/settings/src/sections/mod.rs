@@ -5,6 +5,7 @@ mod connections;
 mod earliest;
 mod emit;
 mod gateway;
+mod iot;
 mod lake_sink;
 mod producer;
 mod rules;
@@ -21,6 +22,7 @@ pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
 pub use earliest::EarliestTime;
 pub use emit::Emit;
 pub use gateway::{Gateway, KeyHash, KeyHashError};
+pub use iot::{Alerts, Iot};
 pub use lake_sink::LakeSink;
 pub use producer::{Format, Producer};
 pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, RuleBudget, Rules, VelocityRule};
@@ -54,6 +56,8 @@ pub struct Settings {
     pub gateway: Gateway,
     /// Page views and sessions.
     pub clickstream: Clickstream,
+    /// Device minutes and alerts.
+    pub iot: Iot,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
     /// The lake's sink.
@@ -77,5 +81,6 @@ impl Settings {
             .with(Service::Gateway, self.gateway.enabled)
             .with(Service::Clickstream, self.clickstream.enabled)
             .with(Service::LakeSink, self.lake_sink.enabled)
+            .with(Service::Iot, self.iot.enabled)
     }
 }
