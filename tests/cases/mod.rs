@@ -11,6 +11,7 @@ mod faults;
 mod gateway;
 mod init;
 mod instances;
+mod iot;
 mod lake;
 mod long_ids;
 mod object_store;
@@ -116,6 +117,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(partitions::are_refused_where_records_would_be),
         case!(clickstream::equals_an_offline_computation),
         case!(clickstream::generated_clicks_are_verified),
+        case!(iot::equals_an_offline_computation),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(positions::a_replay_waits_for_what_its_control_topic_hides),
         case!(unreadable::zstd_is_read_and_written),

@@ -1,0 +1,375 @@
+//! Device minutes and alerts against what is worked out of the readings at once, through a kill.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use anyhow::{Context as _, Result, ensure};
+use millrace_catalog::iot::{DEVICE_ALERTS, MINUTES_PARTIAL, topic};
+use millrace_catalog::{Service as Known, dead_letter};
+use millrace_contract::Encode as _;
+use millrace_contract::{Reader, reader::Contract};
+use millrace_engine::keyed::OrderedPolicy;
+use millrace_engine::{HashSeed, Operator as _};
+use millrace_iot::{
+    AlertKind, Device, DeviceAlert, DeviceAlerts, DeviceMinute, DeviceState, Measured, NoticeRecord, Reading,
+    Watch,
+};
+use millrace_kafka::clock::now_ms;
+use millrace_kafka::topic_name;
+use millrace_tests::pipeline::{self, LIMIT, schemas};
+use millrace_tests::service::Service;
+use millrace_tests::{TestContext, elastic, groups, send, topics, wait_until};
+use rdkafka::producer::{BaseProducer, BaseRecord};
+use serde_json::json;
+use uuid::Uuid;
+
+const WINDOW_MS: i64 = 10_000;
+const SILENT_MS: i64 = 8_000;
+const DEVICES: u32 = 40;
+/// Readings before the kill, and as many after it.
+const HALF: u32 = 1_500;
+/// Of event time between two readings of one half.
+const STEP_MS: i64 = 40;
+/// Records that nobody can read, and as many of the far future.
+const BAD: u32 = 4;
+/// Records of the first window that come when it has closed.
+const LATE: u32 = 9;
+
+/// The reading `number`. Devices take turns: each speaks for a while, and is then silent for longer
+/// than it may be. One is stuck, and now and then one is too hot.
+fn reading(number: u32, start_ms: i64) -> Result<Reading> {
+    let (turn, at) = (number / 250, number % 250);
+    let device = (turn % 4) * (DEVICES / 4) + at % (DEVICES / 4);
+    let heat = if number.is_multiple_of(97) { 50_000 } else { 0 };
+    let temp = match device {
+        3 => 21_437,
+        _ => 15_000 + device * 211 + number.wrapping_mul(number) % 701 + heat,
+    };
+    let units = |units: u32| Measured::of_units(units.cast_signed()).context("a measure");
+    Ok(Reading {
+        event_id: Uuid::from_u128(0x4000_8000 << 64 | u128::from(number)),
+        device_id: Device::new(&format!("sensor-{device}")).context("a device")?,
+        temp: units(temp)?,
+        humidity: units(40_000 + number * 7 % 9_973)?,
+        time_ms: start_ms + i64::from(number) * STEP_MS,
+    })
+}
+
+fn put(context: &TestContext, producer: &BaseProducer, key: &str, value: &[u8]) -> Result<()> {
+    let name = topic_name(&context.settings.kafka, topic::READINGS);
+    let record = BaseRecord::to(&name).key(key).payload(value);
+    producer
+        .send(record)
+        .map_err(|(error, _)| error)
+        .context("sending a reading")
+}
+
+fn put_reading(context: &TestContext, producer: &BaseProducer, reading: &Reading) -> Result<()> {
+    let mut value = Vec::new();
+    reading.encode_json(&mut value);
+    put(context, producer, reading.device_id.as_str(), &value)
+}
+
+/// Sends readings nearly in the order of their times, each third after the one that follows it, and
+/// every seventh twice.
+fn send_readings(context: &TestContext, readings: &[Reading], range: Range<u32>) -> Result<()> {
+    let producer = send::producer(&context.settings.kafka, &[])?;
+    let mut order: Vec<_> = range.collect();
+    for three in order.chunks_exact_mut(3) {
+        three.swap(1, 2);
+    }
+    for number in order {
+        for _ in 0..=u32::from(number.is_multiple_of(7)) {
+            put_reading(context, &producer, &readings[number as usize])?;
+        }
+    }
+    send::flush(&producer)
+}
+
+fn send_bad(context: &TestContext) -> Result<()> {
+    let producer = send::producer(&context.settings.kafka, &[])?;
+    for number in 0..BAD {
+        put(context, &producer, "sensor-1", b"{\"event_id\": \"no\"}")?;
+        put_reading(
+            context,
+            &producer,
+            &reading(1_000_000 + number, now_ms() + 3_600_000)?,
+        )?;
+    }
+    send::flush(&producer)
+}
+
+/// All that is made of readings.
+#[derive(Debug, PartialEq, Default)]
+struct Made {
+    /// Of each window and device.
+    minutes: BTreeMap<(i64, String), [f64; 9]>,
+    /// Of each device, in the order in which they are told.
+    alerts: BTreeMap<String, Vec<DeviceAlert>>,
+    /// What is known last of each device.
+    states: BTreeMap<String, DeviceState>,
+}
+
+impl Made {
+    fn is_as_much_as(&self, other: &Self) -> bool {
+        let alerts = |made: &Self| made.alerts.values().map(Vec::len).sum::<usize>();
+        self.minutes.len() >= other.minutes.len() && alerts(self) >= alerts(other)
+    }
+}
+
+/// Worked out of all readings at once: sums of integers, and alerts of each device alone.
+fn expected(context: &TestContext, readings: &[Reading]) -> Result<Made> {
+    let mut made = Made::default();
+    let mut groups: BTreeMap<(i64, String), Vec<&Reading>> = BTreeMap::new();
+    let mut by_device: BTreeMap<&str, Vec<&Reading>> = BTreeMap::new();
+    for reading in readings {
+        let start_ms = reading.time_ms.div_euclid(WINDOW_MS) * WINDOW_MS;
+        let device = reading.device_id.as_str();
+        groups
+            .entry((start_ms, device.to_owned()))
+            .or_default()
+            .push(reading);
+        by_device.entry(device).or_default().push(reading);
+    }
+    for (key, readings) in groups {
+        let of = |measure: fn(&Reading) -> Measured| {
+            let units: Vec<_> = readings
+                .iter()
+                .map(|it| i128::from(measure(it).units()))
+                .collect();
+            let (count, sum) = (units.len() as i128, units.iter().sum::<i128>());
+            let squares: i128 = units.iter().map(|units| units * units).sum();
+            let thousandths = (count * 1_000) as f64;
+            let end = |end: Option<&i128>| end.map_or(0.0, |end| *end as f64 / 1_000.0);
+            let spread = (count * squares - sum * sum) as f64;
+            [
+                sum as f64 / thousandths,
+                end(units.iter().min()),
+                end(units.iter().max()),
+                spread.sqrt() / thousandths,
+            ]
+        };
+        let [temp, humidity] = [of(|it| it.temp), of(|it| it.humidity)];
+        let mut line = [readings.len() as f64; 9];
+        line[1..5].copy_from_slice(&temp);
+        line[5..].copy_from_slice(&humidity);
+        made.minutes.insert(key, line);
+    }
+    let limits = context.settings.iot.alerts.limits()?;
+    for readings in by_device.values() {
+        let policy = OrderedPolicy::new(0, 3_600_000, limits)?;
+        let mut operator = DeviceAlerts::new(Watch, policy, HashSeed::FIXED);
+        let mut said = Vec::new();
+        for reading in readings {
+            operator.process(reading, &mut said);
+        }
+        operator.advance(readings[0].time_ms + 3_600_000, &mut said);
+        for said in &said {
+            made.take(NoticeRecord::of(said));
+        }
+    }
+    Ok(made)
+}
+
+impl Made {
+    fn take(&mut self, notice: NoticeRecord) {
+        match notice {
+            NoticeRecord::Alert(alert) => {
+                let device = alert.device_id.as_str().to_owned();
+                self.alerts.entry(device).or_default().push(alert);
+            }
+            NoticeRecord::State(state) => {
+                self.states.insert(state.device_id.as_str().to_owned(), state);
+            }
+        }
+    }
+}
+
+async fn read<T: Contract + Send + 'static>(
+    context: &TestContext,
+    topic: &str,
+) -> Result<Vec<(Option<Vec<u8>>, T)>> {
+    let reader = Reader::<T>::new(schemas(context));
+    let records = topics::read(&context.settings, topic).await?;
+    let read = move |record: topics::Record| -> Result<_> {
+        let value = reader.read(&record.payload)?;
+        Ok((record.key, value))
+    };
+    tokio::task::spawn_blocking(move || records.into_iter().map(read).collect()).await?
+}
+
+/// What the topics have, each result once and by its key.
+async fn found(context: &TestContext) -> Result<Made> {
+    let mut made = Made::default();
+    for (key, minute) in read::<DeviceMinute>(context, topic::MINUTES).await? {
+        let device = minute.device_id.as_str().to_owned();
+        ensure!(key.as_deref() == Some(device.as_bytes()), "{minute:?} by {key:?}");
+        ensure!(
+            minute.window_end_ms - minute.window_start_ms == WINDOW_MS,
+            "{minute:?}"
+        );
+        let line = [
+            minute.count as f64,
+            minute.temp_mean,
+            minute.temp_min,
+            minute.temp_max,
+            minute.temp_std_dev,
+            minute.humidity_mean,
+            minute.humidity_min,
+            minute.humidity_max,
+            minute.humidity_std_dev,
+        ];
+        let before = made.minutes.insert((minute.window_start_ms, device), line);
+        ensure!(before.is_none(), "twice: {minute:?}");
+    }
+    for (key, alert) in read::<DeviceAlert>(context, topic::ALERTS).await? {
+        let device = alert.device_id.as_str().as_bytes();
+        ensure!(key.as_deref() == Some(device), "{alert:?} by {key:?}");
+        made.take(NoticeRecord::Alert(alert));
+    }
+    for (_, state) in read::<DeviceState>(context, topic::STATES).await? {
+        made.take(NoticeRecord::State(state));
+    }
+    Ok(made)
+}
+
+async fn start(context: &TestContext) -> Result<Service> {
+    let name = Known::Iot.name();
+    let mut service = Service::start(context, name, &["service", name])?;
+    service.ready(context.settings.iot.metrics_port).await?;
+    Ok(service)
+}
+
+/// Minutes, alerts and last states are what all readings together come to: of readings that come
+/// out of order and twice, among records that nobody can read, and through a kill half-way; and all
+/// of it is in Elasticsearch. What comes for a closed window is on the late topic, and changes
+/// nothing.
+pub(super) async fn equals_an_offline_computation(mut context: TestContext) -> Result<()> {
+    pipeline::hasten(&mut context.settings);
+    let iot = &mut context.settings.iot;
+    iot.enabled = true;
+    iot.window_ms = WINDOW_MS;
+    iot.alerts.silent_after_ms = SILENT_MS;
+    // Nothing is taken for idle before the second half is there.
+    iot.worker.idle_timeout_ms = 600_000;
+    context.settings.snapshots.interval_ms = 1_000;
+    pipeline::init(&context).await?;
+    let start_ms = (now_ms() - 3_600_000).div_euclid(WINDOW_MS) * WINDOW_MS;
+    let readings: Vec<_> = (0..2 * HALF)
+        .map(|number| reading(number, start_ms))
+        .collect::<Result<_>>()?;
+
+    let service = start(&context).await?;
+    send_readings(&context, &readings, 0..HALF)?;
+    send_bad(&context)?;
+    wait_until_read(&context).await?;
+    service.kill()?;
+    send_readings(&context, &readings, HALF..2 * HALF)?;
+    context.settings.iot.worker.idle_timeout_ms = 3_000;
+    let service = start(&context).await?;
+
+    // Idleness closes the last windows, and has each device silent.
+    let expected = expected(&context, &readings)?;
+    let of_kind = |kind| {
+        let alerts = expected.alerts.values().flatten();
+        alerts.filter(|alert| alert.kind == kind).count()
+    };
+    let counts = [AlertKind::Silent, AlertKind::Stuck, AlertKind::High].map(of_kind);
+    ensure!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    wait_until("all minutes and alerts", LIMIT, || async {
+        let is_all = found(&context).await?.is_as_much_as(&expected);
+        Ok(is_all.then_some(()))
+    })
+    .await?;
+    ensure_same(&found(&context).await?, &expected)?;
+
+    check_late(&context, start_ms).await?;
+    ensure_same(&found(&context).await?, &expected)?;
+    check_letters(&context).await?;
+    check_documents(&context, &expected).await?;
+    service.stop().await
+}
+
+fn ensure_same(found: &Made, expected: &Made) -> Result<()> {
+    ensure!(found.minutes == expected.minutes, "other minutes");
+    ensure!(found.states == expected.states, "other states");
+    for (device, alerts) in &expected.alerts {
+        let found = found.alerts.get(device);
+        ensure!(
+            found == Some(alerts),
+            "{device}: {found:?} in place of {alerts:?}"
+        );
+    }
+    ensure!(found == expected, "alerts of other devices");
+    Ok(())
+}
+
+async fn wait_until_read(context: &TestContext) -> Result<()> {
+    for job in [&MINUTES_PARTIAL, &DEVICE_ALERTS] {
+        groups::wait_until_read(&context.settings, &job.group(), topic::READINGS).await?;
+    }
+    Ok(())
+}
+
+async fn check_late(context: &TestContext, start_ms: i64) -> Result<()> {
+    let producer = send::producer(&context.settings.kafka, &[])?;
+    for number in 0..LATE {
+        let late = Reading {
+            event_id: Uuid::from_u128(0x5000_8000 << 64 | u128::from(number)),
+            ..reading(number, start_ms)?
+        };
+        put_reading(context, &producer, &late)?;
+    }
+    send::flush(&producer)?;
+    topics::wait_for_records(&context.settings, topic::LATE, LATE as usize).await?;
+    wait_until_read(context).await?;
+    let copies = topics::read(&context.settings, topic::LATE).await?;
+    ensure!(copies.len() == LATE as usize, "{} late records", copies.len());
+    Ok(())
+}
+
+/// Each bad record is one dead letter.
+async fn check_letters(context: &TestContext) -> Result<()> {
+    let letters = topics::read(&context.settings, &dead_letter(topic::READINGS)).await?;
+    let mut codes: BTreeMap<_, u32> = BTreeMap::new();
+    for letter in &letters {
+        let code = letter.header("error.code").context("a code")?;
+        *codes.entry(code).or_default() += 1;
+    }
+    let far = codes.remove("far_future");
+    ensure!(far == Some(BAD), "{far:?} of the far future, beside {codes:?}");
+    ensure!(codes.values().sum::<u32>() == BAD, "{codes:?}");
+    Ok(())
+}
+
+/// The sink makes one document of each minute, of each alert with its end, and of each device.
+async fn check_documents(context: &TestContext, expected: &Made) -> Result<()> {
+    let name = Known::ElasticSink.name();
+    let mut sink = Service::start(context, name, &["service", name])?;
+    sink.ready(context.settings.elastic_sink.metrics_port).await?;
+    let started: usize = {
+        let alerts = expected.alerts.values().flatten();
+        alerts.filter(|alert| alert.since_ms == alert.time_ms).count()
+    };
+    for (index, count) in [
+        ("millrace-device-minutes", expected.minutes.len()),
+        ("millrace-device-alerts", started),
+        ("millrace-devices", expected.states.len()),
+    ] {
+        wait_until("all documents", LIMIT, || async {
+            let found = elastic::count(&context.settings, index).await?;
+            Ok((found == Some(count as u64)).then_some(()))
+        })
+        .await
+        .with_context(|| format!("{count} documents in {index}"))?;
+    }
+    // In the end each device is silent, and no alert of a device that was is left as it started.
+    let query = json!({"query": {"term": {"silent": true}}, "size": 0, "track_total_hits": true});
+    wait_until("all devices as they are known last", LIMIT, || async {
+        let found = elastic::search(&context.settings, "millrace-devices", &query).await?;
+        let silent = found["hits"]["total"]["value"].as_u64();
+        Ok((silent == Some(expected.states.len() as u64)).then_some(()))
+    })
+    .await?;
+    sink.stop().await
+}
