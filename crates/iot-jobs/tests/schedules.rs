@@ -278,9 +278,9 @@ impl Scenario for Growing<Contributed<'_>> {
     }
 }
 
-/// A log of readings: some late, some sent twice, some elsewhere than their device's, some far ahead or
-/// too early, some that nobody can decode. The second half is of after all partitions were there,
-/// of which there were fewer `before`.
+/// A log of readings: some late, some sent twice, some elsewhere than their device's, some far
+/// ahead or too early, some that nobody can decode. The second half is of after all partitions were
+/// there, of which there were fewer `before`.
 fn log(partition: i32, before: i32, random: &mut Random) -> Vec<LoggedRecord> {
     let names_by = |partitions| -> (Vec<_>, Vec<_>) {
         (0..40)
