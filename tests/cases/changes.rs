@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::payments::topic;
-use millrace_domain::codec::AnomalyReader;
+use millrace_domain::codec::DecodedAnomaly;
 use millrace_settings::{Emit, Settings};
 use millrace_tests::checks::check_undisturbed;
 use millrace_tests::pipeline::{self, LIMIT, metrics_text};
@@ -242,15 +242,7 @@ pub(super) async fn thresholds_hold_after_retention(mut context: TestContext) ->
     detector.ready(port).await?;
     detector.stop().await?;
 
-    let records = topics::read(&context.settings, topic::ANOMALIES).await?;
-    let reader = AnomalyReader::new(pipeline::schemas(&context));
-    let read = move || {
-        records
-            .iter()
-            .map(|record| reader.read(&record.payload))
-            .collect::<Result<Vec<_>, _>>()
-    };
-    let anomalies = tokio::task::spawn_blocking(read).await??;
+    let anomalies: Vec<DecodedAnomaly> = topics::values(&context, topic::ANOMALIES).await?;
     let [only] = &anomalies[..] else {
         anyhow::bail!("one anomaly, not {anomalies:?}")
     };

@@ -8,11 +8,11 @@ use millrace_catalog::clickstream::{PAGE_VIEWS_PARTIAL, SESSIONS, topic};
 use millrace_catalog::{Service as Known, dead_letter};
 use millrace_clickstream::{Click, Page, PageViews, Session, User};
 use millrace_contract::Encode as _;
-use millrace_contract::{Reader, reader::Contract};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
 use millrace_telemetry::exposition;
-use millrace_tests::pipeline::{self, LIMIT, Pipeline, metrics_text, schemas};
+use millrace_tests::checks::check_undisturbed;
+use millrace_tests::pipeline::{self, LIMIT, Pipeline, metrics_text};
 use millrace_tests::service::Service;
 use millrace_tests::verification::verified;
 use millrace_tests::{TestContext, groups, send, topics, wait_until};
@@ -146,25 +146,13 @@ fn expected(clicks: &[Click]) -> (Views, Visits) {
     (views.collect(), visits)
 }
 
-async fn read<T: Contract + Send + 'static>(
-    context: &TestContext,
-    topic: &str,
-) -> Result<Vec<(Option<Vec<u8>>, T)>> {
-    let reader = Reader::<T>::new(schemas(context));
-    let records = topics::read(&context.settings, topic).await?;
-    let read = move |record: topics::Record| -> Result<_> {
-        let value = reader.read(&record.payload)?;
-        Ok((record.key, value))
-    };
-    tokio::task::spawn_blocking(move || records.into_iter().map(read).collect()).await?
-}
-
 /// What the topics have, each result once and by its key.
 async fn found(context: &TestContext) -> Result<(Views, Visits)> {
     let (mut views, mut visits) = (Views::new(), Visits::new());
-    for (key, result) in read::<PageViews>(context, topic::PAGE_VIEWS).await? {
+    for (record, result) in topics::read_as::<PageViews>(context, topic::PAGE_VIEWS).await? {
         let page = result.page.as_str().to_owned();
-        ensure!(key.as_deref() == Some(page.as_bytes()), "{result:?} by {key:?}");
+        let key = record.key.as_deref();
+        ensure!(key == Some(page.as_bytes()), "{result:?} by {key:?}");
         ensure!(
             result.window_end_ms - result.window_start_ms == WINDOW_MS,
             "{result:?}"
@@ -172,9 +160,10 @@ async fn found(context: &TestContext) -> Result<(Views, Visits)> {
         let before = views.insert((result.window_start_ms, page), (result.views, result.visitors));
         ensure!(before.is_none(), "twice: {result:?}");
     }
-    for (key, session) in read::<Session>(context, topic::SESSIONS).await? {
+    for (record, session) in topics::read_as::<Session>(context, topic::SESSIONS).await? {
         let user = session.user_id.as_str().to_owned();
-        ensure!(key.as_deref() == Some(user.as_bytes()), "{session:?} by {key:?}");
+        let key = record.key.as_deref();
+        ensure!(key == Some(user.as_bytes()), "{session:?} by {key:?}");
         let is_new = visits.insert((
             user,
             session.start_ms,
@@ -301,7 +290,8 @@ async fn check_letters(context: &TestContext) -> Result<()> {
 }
 
 /// Generated clicks, through a kill of their jobs: `verify` finds each in the page views, and the
-/// results in Elasticsearch; `status` shows the jobs.
+/// results in Elasticsearch; all that the jobs have written is what an undisturbed run writes;
+/// `status` shows the jobs.
 pub(super) async fn generated_clicks_are_verified(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     pipeline::hasten(settings);
@@ -336,6 +326,17 @@ pub(super) async fn generated_clicks_are_verified(mut context: TestContext) -> R
         count("Elasticsearch: views of page views")? == views && count("Elasticsearch: sessions")? > 100,
         "{report:?}"
     );
+    let undisturbed = check_undisturbed(&context).await?;
+    for output in [
+        "records of page_views.partials",
+        "records of page_views",
+        "records of sessions",
+        "dead letters of page-views-partial",
+    ] {
+        let compared = undisturbed.iter().find(|difference| difference.what == output);
+        let count = compared.map_or(0, |difference| difference.undisturbed);
+        ensure!(count > 0, "no {output} were compared: {undisturbed:?}");
+    }
     let mut status = Service::start(&context, "status", &["status", "--json"])?;
     status.succeed(LIMIT).await?;
     let said = status.output();

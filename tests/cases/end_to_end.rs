@@ -9,7 +9,7 @@ use millrace_domain::codec::{AnomalyReader, LabelReader};
 use millrace_tests::checks::{check_aggregates, check_undisturbed};
 use millrace_tests::oracle::Expected;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
-use millrace_tests::service::Service;
+use millrace_tests::service::{Service, Simulated};
 use millrace_tests::topics;
 use millrace_tests::{TestContext, elastic, wait_until};
 
@@ -32,20 +32,13 @@ pub(super) async fn sums_to_the_cent(mut context: TestContext) -> Result<()> {
 
     let pipeline = Pipeline::start(&context).await?;
     // Four minutes of event time, as fast as it goes: an outlier needs a user with a past.
-    let count = COUNT.to_string();
-    let start_time_ms = (now_ms()? - 600_000).to_string();
-    let arguments = [
-        "service",
-        "producer",
-        "--count",
-        &count,
-        "--threads",
-        "1",
-        "--rate",
-        "0",
-    ];
-    let simulated = ["--start-time", &start_time_ms, "--event-rate", "800"];
-    let producer = Service::start(&context, "producer", &[&arguments[..], &simulated].concat());
+    let stream = Simulated {
+        count: COUNT,
+        rate_per_s: 0,
+        start_time_ms: i64::try_from(now_ms()?)? - 600_000,
+        event_rate_per_s: 800,
+    };
+    let producer = Service::start_simulated(&context, &stream);
     producer?.succeed(LIMIT).await?;
 
     // Verification waits for the windows to close, and compares with the producer's own ledger.

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, ensure};
 use millrace_catalog::iot::{DEVICE_ALERTS, MINUTES_PARTIAL, topic};
 use millrace_catalog::{Service as Known, dead_letter};
 use millrace_contract::Encode as _;
-use millrace_contract::{Reader, reader::Contract};
 use millrace_engine::keyed::OrderedPolicy;
 use millrace_engine::{HashSeed, Operator as _};
 use millrace_iot::{
@@ -16,8 +15,9 @@ use millrace_iot::{
 };
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
-use millrace_tests::pipeline::{self, LIMIT, schemas};
+use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
+use millrace_tests::verification::verified;
 use millrace_tests::{TestContext, elastic, groups, send, topics, wait_until};
 use rdkafka::producer::{BaseProducer, BaseRecord};
 use serde_json::json;
@@ -185,25 +185,15 @@ impl Made {
     }
 }
 
-async fn read<T: Contract + Send + 'static>(
-    context: &TestContext,
-    topic: &str,
-) -> Result<Vec<(Option<Vec<u8>>, T)>> {
-    let reader = Reader::<T>::new(schemas(context));
-    let records = topics::read(&context.settings, topic).await?;
-    let read = move |record: topics::Record| -> Result<_> {
-        let value = reader.read(&record.payload)?;
-        Ok((record.key, value))
-    };
-    tokio::task::spawn_blocking(move || records.into_iter().map(read).collect()).await?
-}
-
 /// What the topics have, each result once and by its key.
 async fn found(context: &TestContext) -> Result<Made> {
     let mut made = Made::default();
-    for (key, minute) in read::<DeviceMinute>(context, topic::MINUTES).await? {
+    for (record, minute) in topics::read_as::<DeviceMinute>(context, topic::MINUTES).await? {
         let device = minute.device_id.as_str().to_owned();
-        ensure!(key.as_deref() == Some(device.as_bytes()), "{minute:?} by {key:?}");
+        ensure!(
+            record.key.as_deref() == Some(device.as_bytes()),
+            "{minute:?} by {record:?}"
+        );
         ensure!(
             minute.window_end_ms - minute.window_start_ms == WINDOW_MS,
             "{minute:?}"
@@ -222,12 +212,12 @@ async fn found(context: &TestContext) -> Result<Made> {
         let before = made.minutes.insert((minute.window_start_ms, device), line);
         ensure!(before.is_none(), "twice: {minute:?}");
     }
-    for (key, alert) in read::<DeviceAlert>(context, topic::ALERTS).await? {
+    for (record, alert) in topics::read_as::<DeviceAlert>(context, topic::ALERTS).await? {
         let device = alert.device_id.as_str().as_bytes();
-        ensure!(key.as_deref() == Some(device), "{alert:?} by {key:?}");
+        ensure!(record.key.as_deref() == Some(device), "{alert:?} by {record:?}");
         made.take(NoticeRecord::Alert(alert));
     }
-    for (_, state) in read::<DeviceState>(context, topic::STATES).await? {
+    for (_, state) in topics::read_as::<DeviceState>(context, topic::STATES).await? {
         made.take(NoticeRecord::State(state));
     }
     Ok(made)
@@ -372,4 +362,54 @@ async fn check_documents(context: &TestContext, expected: &Made) -> Result<()> {
     })
     .await?;
     sink.stop().await
+}
+
+/// Generated readings, through a kill of their jobs: `verify` finds each in the device minutes, and
+/// the results in Elasticsearch; devices that pause are told; `status` shows the jobs.
+pub(super) async fn generated_readings_are_verified(mut context: TestContext) -> Result<()> {
+    let settings = &mut context.settings;
+    pipeline::hasten(settings);
+    settings.iot.enabled = true;
+    settings.iot.window_ms = WINDOW_MS;
+    settings.iot.alerts.silent_after_ms = 2_000;
+    settings.producer.iot_per_s = 300;
+    settings.producer.devices = 40;
+    settings.producer.rate_per_s = 100;
+    settings.producer.duplicate_share = 0.02;
+    settings.producer.malformed_share = 0.01;
+    let mut pipeline = Pipeline::start(&context).await?;
+    let name = Known::Iot.name();
+    let mut producer = Service::start(&context, "producer", &["service", "producer", "--for", "25s"])?;
+    topics::wait_for_records(&context.settings, topic::READINGS, 1_500).await?;
+    pipeline.crash(&context, name).await?;
+    producer.succeed(LIMIT).await?;
+
+    let report = verified(&context, 0).await?;
+    let count = |row: &str| -> Result<u64> { Ok(report.row(row)?.parse()?) };
+    let readings = count("readings in the topic")?;
+    ensure!(readings >= 25 * 300 * 8 / 10, "{readings} readings: {report:?}");
+    ensure!(
+        count("copies of readings")? > 0 && count("dead letters of readings")? > 0,
+        "{report:?}"
+    );
+    let minutes = count("device minutes")?;
+    ensure!(
+        minutes + count("late readings")? == readings,
+        "{minutes} in minutes: {report:?}"
+    );
+    ensure!(
+        count("Elasticsearch: readings of device minutes")? == minutes,
+        "{report:?}"
+    );
+    let alerts = topics::read_as::<DeviceAlert>(&context, topic::ALERTS).await?;
+    let has = |kind| alerts.iter().any(|(_, alert)| alert.kind == kind);
+    ensure!(has(AlertKind::Silent), "{alerts:?}");
+    let mut status = Service::start(&context, "status", &["status", "--json"])?;
+    status.succeed(LIMIT).await?;
+    let said = status.output();
+    for job in millrace_catalog::iot::PIPELINE.jobs {
+        let group = topic_name(&context.settings.kafka, &job.group());
+        ensure!(said.contains(&group), "status says nothing of {group}: {said}");
+    }
+    pipeline.stop().await
 }

@@ -8,13 +8,13 @@ use millrace_kafka::clock::now_ms;
 use millrace_lake_sink::store::Lake;
 use millrace_lake_sink::verify::{Found, verify};
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
-use millrace_tests::service::Service;
+use millrace_tests::service::{Service, Simulated};
 use millrace_tests::{TestContext, topics, wait_until};
 
 const SINK: &str = "lake-sink";
 /// Transactions the producer makes, and how many a second: it outlasts most of the kills.
 const COUNT: u64 = 60_000;
-const RATE: &str = "500";
+const RATE: u64 = 500;
 const KILLS: u32 = 20;
 const DAY_MS: i64 = 86_400_000;
 
@@ -29,26 +29,16 @@ pub(super) async fn is_what_the_topics_are(mut context: TestContext) -> Result<(
     let mut pipeline = Pipeline::start(&context).await?;
 
     // Half of the event time lies before midnight.
-    let event_rate = 400;
+    let event_rate_per_s = 400;
     let midnight = now_ms() / DAY_MS * DAY_MS;
-    let half_ms = i64::try_from(COUNT)? * 1_000 / event_rate / 2;
-    let start_time_ms = (midnight - half_ms).to_string();
-    let (count, event_rate) = (COUNT.to_string(), event_rate.to_string());
-    let arguments = [
-        "service",
-        "producer",
-        "--count",
-        &count,
-        "--threads",
-        "1",
-        "--rate",
-        RATE,
-        "--start-time",
-        &start_time_ms,
-        "--event-rate",
-        &event_rate,
-    ];
-    let mut producer = Service::start(&context, "producer", &arguments)?;
+    let half_ms = (COUNT * 1_000 / event_rate_per_s / 2).cast_signed();
+    let stream = Simulated {
+        count: COUNT,
+        rate_per_s: RATE,
+        start_time_ms: midnight - half_ms,
+        event_rate_per_s,
+    };
+    let mut producer = Service::start_simulated(&context, &stream)?;
     for kill in 0..KILLS {
         // Another number of files each time: killed while it writes some of the next.
         let files = f64::from(1 + kill % 7);

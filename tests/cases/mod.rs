@@ -118,6 +118,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(clickstream::equals_an_offline_computation),
         case!(clickstream::generated_clicks_are_verified),
         case!(iot::equals_an_offline_computation),
+        case!(iot::generated_readings_are_verified),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(positions::a_replay_waits_for_what_its_control_topic_hides),
         case!(unreadable::zstd_is_read_and_written),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::payments::topic;
 use millrace_domain::RuleChange;
-use millrace_domain::codec::{AnomalyReader, DecodedAnomaly, RuleChangeReader};
+use millrace_domain::codec::DecodedAnomaly;
 use millrace_tests::checks::check_undisturbed;
 use millrace_tests::pipeline::{self, LIMIT, metrics_text};
 use millrace_tests::service::Service;
@@ -171,7 +171,7 @@ async fn check_alerts(context: &TestContext, changes: usize) -> Result<()> {
     let made = changes_of(context).await?;
     ensure!(made.len() == changes, "{made:?}");
     let versions: BTreeSet<_> = made.iter().map(|change| change.version.clone()).collect();
-    let alerts = alerts(context).await?;
+    let alerts: Vec<DecodedAnomaly> = topics::values(context, topic::ANOMALIES).await?;
     let of_rules = alerts.iter().filter(|alert| alert.rule_set_version.is_some());
     let mut seen = BTreeSet::new();
     for alert in of_rules {
@@ -199,29 +199,7 @@ async fn check_alerts(context: &TestContext, changes: usize) -> Result<()> {
 }
 
 async fn changes_of(context: &TestContext) -> Result<Vec<RuleChange>> {
-    let records = topics::read(&context.settings, topic::FRAUD_RULES).await?;
-    let reader = RuleChangeReader::new(pipeline::schemas(context));
-    let read = move || {
-        records
-            .iter()
-            .map(|record| reader.read(&record.payload))
-            .collect()
-    };
-    let changes: std::result::Result<Vec<_>, _> = tokio::task::spawn_blocking(read).await?;
-    Ok(changes?)
-}
-
-async fn alerts(context: &TestContext) -> Result<Vec<DecodedAnomaly>> {
-    let records = topics::read(&context.settings, topic::ANOMALIES).await?;
-    let reader = AnomalyReader::new(pipeline::schemas(context));
-    let read = move || {
-        records
-            .iter()
-            .map(|record| reader.read(&record.payload))
-            .collect()
-    };
-    let alerts: std::result::Result<Vec<_>, _> = tokio::task::spawn_blocking(read).await?;
-    Ok(alerts?)
+    topics::values(context, topic::FRAUD_RULES).await
 }
 
 /// Where two keys are asked for, a proposal changes nothing until somebody else approves it, and

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use anyhow::{Context, Result, ensure};
 use millrace_catalog::{dead_letter, payments::topic};
 use millrace_domain::codec::{AggregateReader, TransactionReader};
+use millrace_verify::repeat::Difference;
 
 use crate::oracle::{self, Expected};
 use crate::topics::Record;
@@ -111,16 +112,17 @@ fn check_dead_letters(expected: &Expected, sent: &[Record], dead: &[Record]) -> 
 
 /// Nothing is missing of what an undisturbed run writes, nothing is there beside it, and nothing
 /// differs: record by record, late records and dead letters too. Everything must have been worked
-/// off.
+/// off. Gives what was compared.
 ///
 /// # Errors
 /// Something differs, or a log cannot be read.
-pub async fn check_undisturbed(context: &TestContext) -> Result<()> {
-    for difference in millrace_verify::repeat::all(&context.settings).await? {
+pub async fn check_undisturbed(context: &TestContext) -> Result<Vec<Difference>> {
+    let differences = millrace_verify::repeat::all(&context.settings).await?;
+    for difference in &differences {
         ensure!(difference.is_none(), "{difference}");
         eprintln!("as undisturbed: {difference}");
     }
-    Ok(())
+    Ok(differences)
 }
 
 /// A share of the stream is as it was asked for: more than this would be no accident in any of the

@@ -43,6 +43,19 @@ pub fn run_child() -> ExitCode {
     millrace::dispatch::main()
 }
 
+/// A stream of transactions over simulated event time.
+#[derive(Debug, Clone, Copy)]
+pub struct Simulated {
+    /// Transactions.
+    pub count: u64,
+    /// How many a second; 0 is as fast as it goes.
+    pub rate_per_s: u64,
+    /// Event time of the first, in milliseconds since 1970.
+    pub start_time_ms: i64,
+    /// Transactions a second of event time.
+    pub event_rate_per_s: u64,
+}
+
 /// A running command; dropped, it is killed.
 pub struct Service {
     name: String,
@@ -58,6 +71,25 @@ impl Service {
     /// The process cannot be started.
     pub fn start(context: &TestContext, name: &str, arguments: &[&str]) -> Result<Self> {
         Self::start_with(context, name, arguments, &[])
+    }
+
+    /// Starts the producer over simulated event time, in one thread.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub fn start_simulated(context: &TestContext, stream: &Simulated) -> Result<Self> {
+        let flags = [
+            ("--count", stream.count.to_string()),
+            ("--threads", "1".to_owned()),
+            ("--rate", stream.rate_per_s.to_string()),
+            ("--start-time", stream.start_time_ms.to_string()),
+            ("--event-rate", stream.event_rate_per_s.to_string()),
+        ];
+        let mut arguments = vec!["service", "producer"];
+        for (flag, value) in &flags {
+            arguments.extend([*flag, value]);
+        }
+        Self::start(context, "producer", &arguments)
     }
 
     /// As [`Self::start`], with these variables in its environment.

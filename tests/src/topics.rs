@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use millrace_contract::{Contract, Reader};
 use millrace_settings::Settings;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -13,8 +14,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::pipeline::LIMIT;
-use crate::wait_until;
+use crate::pipeline::{LIMIT, schemas};
+use crate::{TestContext, wait_until};
 
 /// How long reading one topic may take.
 const READ_LIMIT: Duration = Duration::from_secs(120);
@@ -81,6 +82,35 @@ pub async fn read(settings: &Settings, topic: &str) -> Result<Vec<Record>> {
     let name = format!("{}{topic}", settings.kafka.topic_prefix);
     let bootstrap_servers = settings.kafka.bootstrap_servers.clone();
     tokio::task::spawn_blocking(move || read_blocking(&bootstrap_servers, &name)).await?
+}
+
+/// As [`read`], with what the record's value is.
+///
+/// # Errors
+/// As of [`read`], or a value is no `T`.
+pub async fn read_as<T>(context: &TestContext, topic: &str) -> Result<Vec<(Record, T)>>
+where
+    T: Contract + Send + 'static,
+{
+    let records = read(&context.settings, topic).await?;
+    let reader = Reader::<T>::new(schemas(context));
+    let read = move |record: Record| -> Result<_> {
+        let value = reader.read(&record.payload)?;
+        Ok((record, value))
+    };
+    tokio::task::spawn_blocking(move || records.into_iter().map(read).collect()).await?
+}
+
+/// As [`read_as`], the values alone.
+///
+/// # Errors
+/// As of [`read_as`].
+pub async fn values<T>(context: &TestContext, topic: &str) -> Result<Vec<T>>
+where
+    T: Contract + Send + 'static,
+{
+    let records = read_as(context, topic).await?;
+    Ok(records.into_iter().map(|(_, value)| value).collect())
 }
 
 /// Waits until `topic` has `count` committed records.

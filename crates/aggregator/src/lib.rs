@@ -13,13 +13,13 @@ pub mod partial;
 
 use std::sync::Arc;
 
-use millrace_catalog::Service;
 use millrace_catalog::payments::{AGGREGATE_MERGE, AGGREGATE_PARTIAL, topic};
-use millrace_runtime::{Jobs, check_settings};
+use millrace_catalog::{Service, stream};
+use millrace_service::handover;
+use millrace_service::host::{Host, Prepared};
 use millrace_service::windowed::{self, Windowed};
-use millrace_service::{Instance, handover, job_config, source, topics};
 use millrace_settings::Settings;
-use millrace_telemetry::{Health, Shutdown};
+use millrace_telemetry::Shutdown;
 
 pub use crate::merchants::Merchants;
 use crate::merge::MergeJob;
@@ -32,47 +32,21 @@ use crate::partial::PartialJob;
 /// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
 /// goes on from the last commit.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let health = Health::new(Service::Aggregator.name());
-    let (first, second) = (health.component(partial::NAME), health.component(merge::NAME));
     let aggregator = &settings.aggregator;
-    check_settings(&settings, &aggregator.worker)?;
-    let (host, port) = (&settings.telemetry.bind_host, aggregator.metrics_port);
-    let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
-    let instance = Instance::claim(
-        &settings.kafka,
-        Service::Aggregator.name(),
-        "aggregator.worker.instance",
-        aggregator.worker.instance.as_deref(),
-        server.address().port(),
-    )?;
-    source::warn_of_create_time(&settings.kafka, &source::transactions_topic(&settings));
-    let config = job_config(&settings, &aggregator.worker, &aggregator.event_time, &instance);
-    loop {
-        let prepared = tokio::select! {
-            prepared = prepare_to_run(&settings, &shutdown) => prepared,
-            () = shutdown.wait() => return Ok(()),
-        };
-        if shutdown.is_triggered() {
-            return Ok(());
-        }
-        let (partial, merge) = prepared?;
+    let host = Host {
+        service: Service::Aggregator,
+        worker: &aggregator.worker,
+        instance_key: "aggregator.worker.instance",
+        event_time: &aggregator.event_time,
+        stream: stream(topic::TRANSACTIONS, settings.rekeys()),
+    };
+    host.run(&settings, &shutdown, async || {
+        let (partial, merge) = prepare(&settings, &shutdown).await?;
+        handover::check(&settings, partial::NAME, &shutdown).await?;
         let source = Arc::clone(partial.partitions());
-        let mut jobs = Jobs::new(shutdown.clone());
-        jobs.start(partial, config.clone(), first.clone());
-        jobs.start(merge, config.clone(), second.clone());
-        let ended = jobs.finish().await;
-        if shutdown.is_triggered() || !topics::have_grown(source, &ended).await? {
-            return ended;
-        }
-    }
-}
-
-/// Prepares the jobs for the partitions that there are, and the control topics too.
-async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<(PartialJob, MergeJob)> {
-    let jobs = prepare(settings, shutdown).await?;
-    handover::check(settings, partial::NAME, shutdown).await?;
-    topics::extend_controls(settings).await?;
-    Ok(jobs)
+        Ok(Prepared::over(&source).with(partial).with(merge))
+    })
+    .await
 }
 
 /// Asks the registry and the brokers what the jobs need, and makes them: to run them, or to repeat

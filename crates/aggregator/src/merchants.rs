@@ -5,8 +5,7 @@ use millrace_domain::{Partial, Transaction};
 use millrace_engine::EventTimeBounds;
 use millrace_engine::windowed::Record;
 use millrace_payments::{
-    MerchantKey, MerchantResult, MerchantTotals, PerMerchant, check_event_time, merchant_aggregate,
-    partial_of, record_of,
+    MerchantKey, MerchantResult, MerchantTotals, PerMerchant, merchant_aggregate, partial_of, record_of,
 };
 use millrace_runtime::processor::Refused;
 use millrace_runtime::windowed::TwoStage;
@@ -31,7 +30,8 @@ impl TwoStage for Merchants {
         append_time_ms: Option<i64>,
         bounds: &EventTimeBounds,
     ) -> Result<(), Refused> {
-        check_event_time(transaction, append_time_ms, bounds).map_err(|error| Refused {
+        let checked = transaction.check_event_time(append_time_ms, bounds.limits());
+        checked.map_err(|error| Refused {
             code: error.code(),
             why: error.to_string(),
         })

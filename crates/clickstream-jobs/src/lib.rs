@@ -9,4 +9,4 @@ mod records;
 mod run;
 
 pub use records::{Pages, UserVisits};
-pub use run::run;
+pub use run::{ClickstreamJobs, prepare, run};

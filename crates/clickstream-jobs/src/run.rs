@@ -1,8 +1,12 @@
 //! The service.
 
+use std::sync::Arc;
+
 use millrace_catalog::Service;
 use millrace_catalog::clickstream::{PAGE_VIEWS_MERGE, PAGE_VIEWS_PARTIAL, SESSIONS, topic};
 use millrace_engine::keyed::SessionPolicy;
+use millrace_runtime::keyed::KeyedJob;
+use millrace_runtime::windowed::{MergeJob, PartialJob};
 use millrace_service::host::{Host, Prepared};
 use millrace_service::keyed::{self, KeyedOf};
 use millrace_service::windowed::{self, Windowed};
@@ -29,11 +33,27 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         event_time: &clickstream.event_time,
         stream: topic::CLICKS,
     };
-    host.run(&settings, &shutdown, async || prepare(&settings, &shutdown).await)
-        .await
+    host.run(&settings, &shutdown, async || {
+        prepare_to_run(&settings, &shutdown).await
+    })
+    .await
 }
 
-async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Prepared> {
+async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Prepared> {
+    let (partial, merge, sessions) = prepare(settings, shutdown).await?;
+    let source = Arc::clone(partial.partitions());
+    Ok(Prepared::over(&source).with(partial).with(merge).with(sessions))
+}
+
+/// The jobs: both stages of page views, and sessions.
+pub type ClickstreamJobs = (PartialJob<Pages>, MergeJob<Pages>, KeyedJob<UserVisits>);
+
+/// Asks the registry and the brokers what the jobs need, and makes them: to run them, or to repeat
+/// their logs without Kafka's groups and transactions, which gives what an undisturbed run gives.
+///
+/// # Errors
+/// Wrong settings, a schema or a topic that is missing, brokers that do not answer, or `shutdown`.
+pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<ClickstreamJobs> {
     let clickstream = &settings.clickstream;
     let pages = Windowed {
         partial: &PAGE_VIEWS_PARTIAL,
@@ -58,6 +78,5 @@ async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Pre
     };
     let (partial, merge) = windowed::prepare::<Pages>(settings, &pages, shutdown).await?;
     let sessions = keyed::prepare(settings, visits, shutdown).await?;
-    let source = std::sync::Arc::clone(partial.partitions());
-    Ok(Prepared::over(&source).with(partial).with(merge).with(sessions))
+    Ok((partial, merge, sessions))
 }

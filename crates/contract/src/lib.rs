@@ -11,6 +11,7 @@
 
 pub mod decimal;
 pub mod error;
+pub mod event_time;
 pub mod framing;
 pub mod hex;
 pub mod json;
@@ -33,6 +34,7 @@ mod references;
 pub use ahead::ReadAhead;
 pub use error::DecodeError;
 pub use event::{Encode, Event};
+pub use event_time::EventTimeLimits;
 pub use kind::{Decimal, Id, Kind, Symbols, Text, Time};
 pub use reader::{Contract, ReadError, Reader};
 pub use source::{RegistryError, SchemaSource};

@@ -8,7 +8,6 @@ use millrace_engine::{EventTimeBounds, HashSeed, Operator as _};
 use millrace_fraud::{DetectOperator, DetectPolicy};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::{InputRecord, Misplaced, SourcePartitions};
-use millrace_payments::check_event_time;
 use millrace_runtime::processor::{
     Emitter, JobSpec, LateRecords, Processor, ProcessorTask, Refusal, Refused,
 };
@@ -172,7 +171,8 @@ impl Processor for DetectJob {
         append_time_ms: Option<i64>,
         bounds: &EventTimeBounds,
     ) -> Result<(), Refused> {
-        check_event_time(transaction, append_time_ms, bounds).map_err(|error| Refused {
+        let checked = transaction.check_event_time(append_time_ms, bounds.limits());
+        checked.map_err(|error| Refused {
             code: error.code(),
             why: error.to_string(),
         })

@@ -18,16 +18,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use millrace_catalog::Service;
 use millrace_catalog::payments::{DETECT, topic};
+use millrace_catalog::{Service, stream};
 use millrace_domain::schema;
 use millrace_fraud::{DetectOperator, DetectPolicy};
 use millrace_kafka::{SourcePartitions, topic_name};
 use millrace_registry::{Registry, SchemaFetcher};
-use millrace_runtime::{JobMetrics, Jobs, check_settings, hash_seed};
-use millrace_service::{Instance, handover, job_config, refusal, registry, source, topics};
+use millrace_runtime::{JobMetrics, hash_seed};
+use millrace_service::host::{Host, Prepared};
+use millrace_service::{handover, refusal, registry, source, topics};
 use millrace_settings::{Detector, Settings};
-use millrace_telemetry::{Health, Shutdown};
+use millrace_telemetry::Shutdown;
 
 use crate::job::{DetectJob, DetectParts};
 use crate::live_rules::{LiveRules, newest};
@@ -40,49 +41,25 @@ use crate::rule_topic::{Followed, RuleTopic};
 /// Wrong settings, a port in use, missing topics or schemas, or what ended a worker: a new start
 /// goes on from the last commit.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let health = Health::new(Service::Detector.name());
-    let component = health.component(job::NAME);
     let detector = &settings.detector;
-    check_settings(&settings, &detector.worker)?;
-    let (host, port) = (&settings.telemetry.bind_host, detector.metrics_port);
-    let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
-    let instance = Instance::claim(
-        &settings.kafka,
-        Service::Detector.name(),
-        "detector.worker.instance",
-        detector.worker.instance.as_deref(),
-        server.address().port(),
-    )?;
-    source::warn_of_create_time(&settings.kafka, &source::transactions_topic(&settings));
-    let config = job_config(&settings, &detector.worker, &detector.event_time, &instance);
-    loop {
-        let job = tokio::select! {
-            job = prepare_to_run(&settings, &shutdown) => job?,
-            () = shutdown.wait() => return Ok(()),
-        };
-        let (job, followed) = job;
+    let host = Host {
+        service: Service::Detector,
+        worker: &detector.worker,
+        instance_key: "detector.worker.instance",
+        event_time: &detector.event_time,
+        stream: stream(topic::TRANSACTIONS, settings.rekeys()),
+    };
+    host.run(&settings, &shutdown, async || {
+        let job = prepare(&settings, &shutdown).await?;
+        handover::check(&settings, job::NAME, &shutdown).await?;
+        let followed = known_rules(&settings, &job).await?;
+        let (rules, metrics) = (Arc::clone(job.rules()), job.metrics().clone());
         let source = Arc::clone(job.partitions());
-        let rules = (Arc::clone(job.rules()), job.metrics().clone());
-        let _follower = followed.map(|followed| followed.start(detector, rules.0, rules.1));
-        let mut jobs = Jobs::new(shutdown.clone());
-        jobs.start(job, config.clone(), component.clone());
-        let ended = jobs.finish().await;
-        if shutdown.is_triggered() || !topics::have_grown(source, &ended).await? {
-            return ended;
-        }
-    }
-}
-
-/// Prepares the job for the partitions that there are, and its control topic too.
-async fn prepare_to_run(
-    settings: &Settings,
-    shutdown: &Shutdown,
-) -> anyhow::Result<(DetectJob, Option<Followed>)> {
-    let job = prepare(settings, shutdown).await?;
-    handover::check(settings, job::NAME, shutdown).await?;
-    topics::extend_controls(settings).await?;
-    let followed = known_rules(settings, &job).await?;
-    Ok((job, followed))
+        // Ends when the jobs have ended.
+        let follower = followed.map(|followed| followed.start(detector, rules, metrics));
+        Ok(Prepared::over(&source).with(job).beside(follower))
+    })
+    .await
 }
 
 /// Asks the registry what the job needs, and makes it: to run it, or to repeat a log without

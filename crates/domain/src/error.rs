@@ -1,5 +1,6 @@
 //! The one error of a value that breaks the contract.
 
+use millrace_contract::event_time::ImpossibleTime;
 use millrace_contract::kind::unit_hint;
 use thiserror::Error;
 
@@ -43,27 +44,9 @@ pub enum InvalidValue {
     /// The event time is before 1970 or after 9999.
     #[error("transactionTime {0} ms is not between 1970-01-01 and 9999-12-31{hint}", hint = unit_hint(*.0))]
     TimeOutOfRange(i64),
-    /// The event time is before the configured earliest one.
-    #[error(
-        "transactionTime {time_ms} ms is before event_time.earliest_time, {earliest_ms} ms{hint}",
-        hint = unit_hint(*time_ms)
-    )]
-    BeforeEarliest {
-        /// The event time.
-        time_ms: i64,
-        /// The configured bound, `earliest_time`.
-        earliest_ms: i64,
-    },
-    /// The event time is further ahead of the broker's append time than the configured bound.
-    #[error(
-        "transactionTime is {ahead_ms} ms ahead of the broker's time, more than the bound of {bound_ms} ms"
-    )]
-    FarFuture {
-        /// How far ahead of the record's append time.
-        ahead_ms: i64,
-        /// The configured bound, `max_future_ms`.
-        bound_ms: i64,
-    },
+    /// The event time is before the earliest, or too far ahead of the broker's append time.
+    #[error("transactionTime {0}")]
+    EventTime(#[from] ImpossibleTime),
 }
 
 impl InvalidValue {
@@ -80,8 +63,7 @@ impl InvalidValue {
             Self::AmountFloatTooLarge(_) => "amount_float_too_large",
             Self::Currency(_) => "invalid_currency",
             Self::TimeOutOfRange(_) => "time_out_of_range",
-            Self::BeforeEarliest { .. } => "before_earliest_time",
-            Self::FarFuture { .. } => "far_future",
+            Self::EventTime(error) => error.code(),
         }
     }
 }
@@ -94,10 +76,6 @@ mod tests {
     fn a_time_in_another_unit_is_named() {
         let ends = |value, end: &str| {
             let text = InvalidValue::TimeOutOfRange(value).to_string();
-            assert!(text.ends_with(end), "{text}");
-            let earliest_ms = 946_684_800_000;
-            let time_ms = value;
-            let text = InvalidValue::BeforeEarliest { time_ms, earliest_ms }.to_string();
             assert!(text.ends_with(end), "{text}");
         };
         ends(1_760_000_000, "seconds for milliseconds?");

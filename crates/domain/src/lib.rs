@@ -27,6 +27,7 @@ pub use currency::Currency;
 pub use error::InvalidValue;
 pub use id::{IdText, ShortId, TransactionId, texts};
 pub use label::FraudLabel;
+pub use millrace_contract::EventTimeLimits;
 pub use money::{Amount, Sum};
 pub use rule_change::{RuleChange, RuleChangeStatus, RuleText};
-pub use transaction::{EventTimeLimits, PaymentMethod, Transaction, TransactionType};
+pub use transaction::{PaymentMethod, Transaction, TransactionType};

@@ -1,5 +1,7 @@
 //! The transaction: ten fields, all of fixed size.
 
+use millrace_contract::{EventTimeLimits, event_time};
+
 use crate::{Amount, Currency, InvalidValue, ShortId, TransactionId};
 
 /// Whether money goes to the merchant or comes back.
@@ -30,15 +32,6 @@ impl TransactionType {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|value| value.as_str() == text)
     }
-}
-
-/// Which event times a stream of transactions may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventTimeLimits {
-    /// The earliest, in milliseconds since 1970; `None` for any.
-    pub earliest_ms: Option<i64>,
-    /// How far it may be ahead of the broker's append time, in milliseconds.
-    pub max_future_ms: i64,
 }
 
 /// How a transaction was paid.
@@ -123,11 +116,7 @@ impl Transaction {
         }
     }
 
-    /// Checks the event time against both bounds, as every service has to that reads transactions:
-    /// what one refuses and another takes would be in one of two results alone.
-    ///
-    /// `append_time_ms` is when the broker appended the record; `None` where a producer has stamped
-    /// it, which bounds nothing.
+    /// As [`EventTimeLimits::check`].
     ///
     /// # Errors
     /// Before the earliest, or too far ahead of the append time.
@@ -137,85 +126,32 @@ impl Transaction {
         append_time_ms: Option<i64>,
         limits: EventTimeLimits,
     ) -> Result<(), InvalidValue> {
-        if let Some(earliest_ms) = limits.earliest_ms {
-            self.check_not_before(earliest_ms)?;
-        }
-        match append_time_ms {
-            Some(append_time_ms) => self.check_not_far_future(append_time_ms, limits.max_future_ms),
-            None => Ok(()),
-        }
+        Ok(limits.check(self.transaction_time_ms, append_time_ms)?)
     }
 
-    /// Checks the event time against the earliest that the stream may have: a time in seconds,
-    /// taken for milliseconds, is in January 1970.
+    /// As [`event_time::check_not_before`].
     ///
     /// # Errors
     /// Before `earliest_ms`.
     #[inline]
     pub fn check_not_before(&self, earliest_ms: i64) -> Result<(), InvalidValue> {
-        let time_ms = self.transaction_time_ms;
-        if time_ms < earliest_ms {
-            return Err(InvalidValue::BeforeEarliest { time_ms, earliest_ms });
-        }
-        Ok(())
+        Ok(event_time::check_not_before(
+            self.transaction_time_ms,
+            earliest_ms,
+        )?)
     }
 
-    /// Checks the event time against the time at which the broker appended the record, which is
-    /// part of the log: so a replay decides as the first run did.
+    /// As [`event_time::check_not_far_future`].
     ///
     /// # Errors
     /// More than `max_future_ms` ahead.
     #[inline]
     pub fn check_not_far_future(&self, append_time_ms: i64, max_future_ms: i64) -> Result<(), InvalidValue> {
-        let ahead_ms = self.transaction_time_ms - append_time_ms;
-        if ahead_ms > max_future_ms {
-            return Err(InvalidValue::FarFuture {
-                ahead_ms,
-                bound_ms: max_future_ms,
-            });
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn event_times_are_held_to_both_limits() {
-        let limits = EventTimeLimits {
-            earliest_ms: Some(1_000),
-            max_future_ms: 60,
-        };
-        let check = |transaction_time_ms, append_time_ms, limits| {
-            let id = |text| ShortId::new(text, "test").unwrap();
-            let transaction = Transaction {
-                transaction_id: TransactionId::from_bytes([7; 16]),
-                user_id: id("u-1"),
-                amount: Amount::from_units(1).unwrap(),
-                transaction_time_ms,
-                merchant_id: id("m-7"),
-                transaction_type: TransactionType::Purchase,
-                location: id("Oslo"),
-                payment_method: PaymentMethod::Paypal,
-                is_international: false,
-                currency: Currency::parse(b"NOK").unwrap(),
-            };
-            let checked = transaction.check_event_time(append_time_ms, limits);
-            checked.map_err(|error| error.code())
-        };
-        assert_eq!(check(1_000, Some(5_000), limits), Ok(()));
-        assert_eq!(check(999, Some(5_000), limits), Err("before_earliest_time"));
-        assert_eq!(check(5_060, Some(5_000), limits), Ok(()));
-        assert_eq!(check(5_061, Some(5_000), limits), Err("far_future"));
-        // A producer's stamp bounds nothing; the earliest holds all the same.
-        assert_eq!(check(5_061, None, limits), Ok(()));
-        assert_eq!(check(999, None, limits), Err("before_earliest_time"));
-        let any = EventTimeLimits {
-            earliest_ms: None,
-            ..limits
-        };
-        assert_eq!(check(0, Some(5_000), any), Ok(()));
+        let time_ms = self.transaction_time_ms;
+        Ok(event_time::check_not_far_future(
+            time_ms,
+            append_time_ms,
+            max_future_ms,
+        )?)
     }
 }

@@ -12,11 +12,11 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use common::sample;
+use common::{registry, sample};
 use millrace_contract::{DecodeError, ReadError, framing};
 use millrace_domain::codec::{TransactionReader, json, transaction};
 use millrace_domain::{Amount, Transaction, schema};
-use millrace_registry::{RegistryConfig, SchemaFetcher};
+use millrace_registry::SchemaFetcher;
 use serde_json::{Value, json};
 
 const OURS: u32 = 1;
@@ -134,7 +134,6 @@ async fn subjects(State(answers): State<Arc<Answers>>) -> Answer {
     }
 }
 
-/// Serves on a thread of its own, as the readers under test block theirs.
 fn serve() -> (TransactionReader, Arc<Answers>) {
     let answers = Arc::new(Answers {
         of_one: AtomicU16::new(200),
@@ -146,26 +145,7 @@ fn serve() -> (TransactionReader, Arc<Answers>) {
         .route("/subjects/{subject}/versions/{version}", get(version))
         .route("/subjects", get(subjects))
         .with_state(Arc::clone(&answers));
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, routes).await.unwrap();
-        });
-    });
-    let fetcher = SchemaFetcher::new(RegistryConfig {
-        url: format!("http://{address}"),
-        username: None,
-        password: None,
-        timeout_ms: 60_000,
-        tls: millrace_registry::Tls::default(),
-    });
+    let fetcher = SchemaFetcher::new(registry::at(registry::serve(routes)));
     (TransactionReader::new(fetcher), answers)
 }
 

@@ -12,7 +12,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use common::sample;
+use common::{registry, sample};
 use millrace_contract::{ReadError, framing};
 use millrace_domain::codec::{AnomalyReader, TransactionReader, anomaly, json, transaction};
 use millrace_domain::{Anomaly, EntityType, Evidence, Severity, Transaction, schema};
@@ -66,37 +66,13 @@ fn not_found() -> (StatusCode, Json<serde_json::Value>) {
     (StatusCode::NOT_FOUND, Json(answer))
 }
 
-fn config(url: String) -> RegistryConfig {
-    RegistryConfig {
-        url,
-        username: None,
-        password: None,
-        timeout_ms: 60_000,
-        tls: millrace_registry::Tls::default(),
-    }
-}
-
-/// Serves on a thread of its own, as the readers under test block theirs.
 fn serve() -> (RegistryConfig, Arc<Counts>) {
     let counts = Arc::new(Counts::default());
     let routes = Router::new()
         .route("/schemas/ids/{id}", get(by_id))
         .route("/subjects", get(async || Json(["x-value"])))
         .with_state(Arc::clone(&counts));
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, routes).await.unwrap();
-        });
-    });
-    (config(format!("http://{address}/")), counts)
+    (registry::at(format!("{}/", registry::serve(routes))), counts)
 }
 
 fn framed(schema_id: u32) -> Vec<u8> {
@@ -255,7 +231,7 @@ fn a_registry_that_is_away_is_no_fault_of_the_record() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = closed.local_addr().unwrap();
     drop(closed);
-    let reader = TransactionReader::new(SchemaFetcher::new(config(format!("http://{address}"))));
+    let reader = TransactionReader::new(SchemaFetcher::new(registry::at(format!("http://{address}"))));
     match reader.read(&framed(OURS)) {
         Err(ReadError::Registry(error)) => {
             assert!(error.is_retriable());
@@ -284,7 +260,7 @@ async fn a_server_that_is_no_registry_is_named() {
 fn a_password_is_not_shown() {
     let config = RegistryConfig {
         password: Some("secret".to_owned()),
-        ..config("http://127.0.0.1:1".to_owned())
+        ..registry::at("http://127.0.0.1:1".to_owned())
     };
     let registry = Registry::new(config.clone()).unwrap();
     assert!(!format!("{config:?} {registry:?}").contains("secret"));

@@ -7,6 +7,7 @@
 //! ([`crate::Operator::configure`]): so a replay repeats it at the same place, and a snapshot can
 //! be read whatever the settings have become since.
 
+use millrace_contract::EventTimeLimits;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -43,6 +44,16 @@ impl EventTimeBounds {
         refuses_misplaced: false,
         partitions: None,
     };
+
+    /// Those on times alone.
+    #[inline]
+    #[must_use]
+    pub const fn limits(&self) -> EventTimeLimits {
+        EventTimeLimits {
+            earliest_ms: self.earliest_ms,
+            max_future_ms: self.max_future_ms,
+        }
+    }
 
     /// Whether `wanted` may take the place of these bounds over any state.
     ///

@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod copies;
 mod error;
+pub mod log;
 mod members;
 pub mod placement;
 pub mod reader;

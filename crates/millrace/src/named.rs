@@ -13,6 +13,8 @@ use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 use tokio::runtime::Runtime;
 
+use crate::service;
+
 /// Runs the service that this process is called by; `None` where it is called by another name.
 #[must_use]
 pub fn service() -> Option<ExitCode> {
@@ -25,21 +27,12 @@ fn of_program(program: &OsStr) -> Option<Service> {
 }
 
 fn run(service: Service) -> ExitCode {
-    let (name, about) = (service.name(), service.spec().about);
-    match service {
-        Service::Producer => producer(),
-        Service::Aggregator => process::run(name, about, millrace_aggregator::run),
-        Service::Detector => process::run(name, about, millrace_detector::run),
-        Service::ElasticSink => process::run(name, about, millrace_elastic_sink::run),
-        Service::Rekey => process::run(name, about, millrace_rekey::run),
-        Service::Gateway => process::run(name, about, millrace_gateway::run),
-        Service::Clickstream => process::run(name, about, millrace_clickstream_jobs::run),
-        Service::LakeSink => process::run(name, about, millrace_lake_sink::run),
-        Service::Iot => process::run(name, about, millrace_iot_jobs::run),
+    match service::run_of(service) {
+        Some(run) => process::run(service.name(), service.spec().about, run),
+        None => producer(),
     }
 }
 
-/// Exit code 1 if any record failed or is late unasked, as for an error.
 fn producer() -> ExitCode {
     let cli = ProducerCli::parse();
     let runtime = Runtime::new().map_err(Into::into);
@@ -50,13 +43,7 @@ async fn produce(cli: ProducerCli) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::load(cli.config.as_deref())?;
     let options = cli.apply(&mut settings)?;
     millrace_telemetry::init(Service::Producer.name(), &settings.telemetry)?;
-    let shutdown = Shutdown::on_signals()?;
-    let summary = millrace_producer::run(&settings, options, shutdown).await?;
-    Ok(if summary.succeeded() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    service::produce(&settings, options, Shutdown::on_signals()?).await
 }
 
 #[cfg(test)]

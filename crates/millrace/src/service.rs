@@ -4,7 +4,12 @@
 use std::io::Read as _;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+use millrace_catalog::Service;
+use millrace_producer::Options as ProducerOptions;
 use millrace_producer::cli::Cli as ProducerCli;
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
@@ -16,46 +21,92 @@ pub struct Options {
     #[arg(long, hide = true)]
     exit_with_parent: bool,
     #[command(subcommand)]
+    which: Which,
+}
+
+/// A service of the catalog, by its name.
+#[derive(Debug)]
+struct Which {
     service: Service,
+    /// The producer's own arguments.
+    producer: Option<Box<ProducerCli>>,
 }
 
-#[derive(Debug, Subcommand)]
-enum Service {
-    /// Generate transactions, or replay a file
-    Producer(Box<ProducerCli>),
-    /// Aggregate per merchant and window
-    Aggregator,
-    /// Detect fraud and anomalies
-    Detector,
-    /// Index into Elasticsearch
-    ElasticSink,
-    /// Put each transaction into its user's partition, where misplaced_records is rekey
-    Rekey,
-    /// Take records over HTTP
-    Gateway,
-    /// Count page views and make sessions
-    Clickstream,
-    /// Write transactions, aggregates and anomalies to the lake as Parquet
-    LakeSink,
-    /// Add up readings of devices and raise alerts
-    Iot,
-}
-
-impl Service {
-    fn name(&self) -> &'static str {
-        let service = match self {
-            Self::Producer(_) => millrace_catalog::Service::Producer,
-            Self::Aggregator => millrace_catalog::Service::Aggregator,
-            Self::Detector => millrace_catalog::Service::Detector,
-            Self::ElasticSink => millrace_catalog::Service::ElasticSink,
-            Self::Rekey => millrace_catalog::Service::Rekey,
-            Self::Gateway => millrace_catalog::Service::Gateway,
-            Self::Clickstream => millrace_catalog::Service::Clickstream,
-            Self::LakeSink => millrace_catalog::Service::LakeSink,
-            Self::Iot => millrace_catalog::Service::Iot,
+impl FromArgMatches for Which {
+    fn from_arg_matches(matches: &ArgMatches) -> clap::error::Result<Self> {
+        let named = matches.subcommand();
+        let named = named.and_then(|(name, matches)| Some((Service::named(name)?, matches)));
+        let (service, matches) = named.ok_or_else(|| clap::Error::new(ErrorKind::MissingSubcommand))?;
+        let producer = match service {
+            Service::Producer => Some(Box::new(ProducerCli::from_arg_matches(matches)?)),
+            _ => None,
         };
-        service.name()
+        Ok(Self { service, producer })
     }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> clap::error::Result<()> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Subcommand for Which {
+    fn augment_subcommands(command: Command) -> Command {
+        let services = Service::ALL.map(|service| {
+            let command = Command::new(service.name());
+            let command = match service {
+                Service::Producer => ProducerCli::augment_args(command),
+                _ => command,
+            };
+            command.about(service.spec().about)
+        });
+        command
+            .subcommands(services)
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        Service::named(name).is_some()
+    }
+}
+
+/// What runs a service until it is shut down.
+pub(crate) type Run = fn(Settings, Shutdown) -> LocalBoxFuture<'static, anyhow::Result<()>>;
+
+/// What runs each service; `None` of the producer, which has a command line of its own.
+pub(crate) fn run_of(service: Service) -> Option<Run> {
+    Some(match service {
+        Service::Producer => return None,
+        Service::Aggregator => |settings, until| millrace_aggregator::run(settings, until).boxed_local(),
+        Service::Detector => |settings, until| millrace_detector::run(settings, until).boxed_local(),
+        Service::ElasticSink => |settings, until| millrace_elastic_sink::run(settings, until).boxed_local(),
+        Service::Rekey => |settings, until| millrace_rekey::run(settings, until).boxed_local(),
+        Service::Gateway => |settings, until| millrace_gateway::run(settings, until).boxed_local(),
+        Service::Clickstream => {
+            |settings, until| millrace_clickstream_jobs::run(settings, until).boxed_local()
+        }
+        Service::LakeSink => |settings, until| millrace_lake_sink::run(settings, until).boxed_local(),
+        Service::Iot => |settings, until| millrace_iot_jobs::run(settings, until).boxed_local(),
+    })
+}
+
+/// Runs the producer; the exit code is 1 if any record failed or is late unasked, as for an error.
+pub(crate) async fn produce(
+    settings: &Settings,
+    options: ProducerOptions,
+    shutdown: Shutdown,
+) -> anyhow::Result<ExitCode> {
+    let summary = millrace_producer::run(settings, options, shutdown).await?;
+    tracing::info!(%summary, "done");
+    Ok(match summary.succeeded() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// Runs the service until SIGTERM or SIGINT.
@@ -63,32 +114,19 @@ impl Service {
 /// # Errors
 /// As of the service.
 pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result<ExitCode> {
-    millrace_telemetry::init(options.service.name(), &settings.telemetry)?;
+    let Which { service, producer } = options.which;
+    millrace_telemetry::init(service.name(), &settings.telemetry)?;
     let shutdown = Shutdown::on_signals()?;
     if options.exit_with_parent {
         std::thread::Builder::new()
             .name("parent-guard".to_owned())
             .spawn(exit_with_parent)?;
     }
-    match options.service {
-        Service::Producer(arguments) => {
-            let plan = arguments.apply(&mut settings)?;
-            let summary = millrace_producer::run(&settings, plan, shutdown).await?;
-            tracing::info!(%summary, "done");
-            return Ok(if summary.succeeded() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            });
-        }
-        Service::Aggregator => millrace_aggregator::run(settings, shutdown).await?,
-        Service::Detector => millrace_detector::run(settings, shutdown).await?,
-        Service::ElasticSink => millrace_elastic_sink::run(settings, shutdown).await?,
-        Service::Rekey => millrace_rekey::run(settings, shutdown).await?,
-        Service::Gateway => millrace_gateway::run(settings, shutdown).await?,
-        Service::Clickstream => millrace_clickstream_jobs::run(settings, shutdown).await?,
-        Service::LakeSink => millrace_lake_sink::run(settings, shutdown).await?,
-        Service::Iot => millrace_iot_jobs::run(settings, shutdown).await?,
+    if let Some(run) = run_of(service) {
+        run(settings, shutdown).await?;
+    } else if let Some(cli) = producer {
+        let options = cli.apply(&mut settings)?;
+        return produce(&settings, options, shutdown).await;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -100,4 +138,27 @@ fn exit_with_parent() {
     while std::io::stdin().read(&mut buffer).is_ok_and(|read| read > 0) {}
     tracing::error!("the parent process is gone: exiting at once");
     std::process::exit(143);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> clap::error::Result<Options> {
+        let command = Options::augment_args(Command::new("service"));
+        Options::from_arg_matches(&command.try_get_matches_from(line.split(' '))?)
+    }
+
+    #[test]
+    fn each_service_is_run_by_its_name() {
+        for service in Service::ALL {
+            let options = parse(&format!("service {}", service.name())).unwrap();
+            assert_eq!(options.which.service, service);
+            assert_eq!(options.which.producer.is_some(), run_of(service).is_none());
+        }
+        assert!(parse("service producer --count 5").is_ok());
+        assert!(parse("service aggregator --count 5").is_err());
+        assert!(parse("service other").is_err());
+        assert!(parse("service").is_err());
+    }
 }

@@ -10,11 +10,9 @@ pub mod ledger;
 mod per_merchant;
 mod records;
 pub mod state;
-mod time;
 
 pub use per_merchant::{MerchantKey, MerchantLine, MerchantTotals, PerMerchant, Refunds};
 pub use records::{merchant_aggregate, partial_of, record_of};
-pub use time::check_event_time;
 
 use millrace_engine::windowed::{Aggregate, Merge, Partial, PartialOutput};
 

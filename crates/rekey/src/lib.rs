@@ -18,10 +18,11 @@ use millrace_catalog::{Service, payments::topic};
 use millrace_domain::schema;
 use millrace_kafka::{SourcePartitions, topic_name};
 use millrace_registry::{Registry, SchemaFetcher};
-use millrace_runtime::{JobMetrics, Jobs, check_settings};
-use millrace_service::{Instance, handover, job_config, registry, source, topics};
+use millrace_runtime::JobMetrics;
+use millrace_service::host::{Host, Prepared};
+use millrace_service::{handover, registry, topics};
 use millrace_settings::{Format, Settings};
-use millrace_telemetry::{Health, Shutdown};
+use millrace_telemetry::Shutdown;
 
 use crate::job::{Encoding, RekeyJob, RekeyParts};
 use crate::metrics::RekeyMetrics;
@@ -38,42 +39,20 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         "the job that rekeys runs where aggregator.misplaced_records and detector.misplaced_records are rekey: nobody else \
          would read what it writes"
     );
-    check_settings(&settings, &settings.rekey.worker)?;
-    let health = Health::new(Service::Rekey.name());
-    let component = health.component(job::NAME);
-    let (host, port) = (&settings.telemetry.bind_host, settings.rekey.metrics_port);
-    let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
-    let instance = Instance::claim(
-        &settings.kafka,
-        Service::Rekey.name(),
-        "rekey.worker.instance",
-        settings.rekey.worker.instance.as_deref(),
-        server.address().port(),
-    )?;
-    source::warn_of_create_time(&settings.kafka, &topic_name(&settings.kafka, topic::TRANSACTIONS));
-    let event_time = &settings.aggregator.event_time;
-    let config = job_config(&settings, &settings.rekey.worker, event_time, &instance);
-    loop {
-        let job = tokio::select! {
-            job = prepare_to_run(&settings, &shutdown) => job?,
-            () = shutdown.wait() => return Ok(()),
-        };
+    let host = Host {
+        service: Service::Rekey,
+        worker: &settings.rekey.worker,
+        instance_key: "rekey.worker.instance",
+        event_time: &settings.aggregator.event_time,
+        stream: topic::TRANSACTIONS,
+    };
+    host.run(&settings, &shutdown, async || {
+        let job = prepare(&settings, &shutdown).await?;
+        handover::check(&settings, job::NAME, &shutdown).await?;
         let source = Arc::clone(job.partitions());
-        let mut jobs = Jobs::new(shutdown.clone());
-        jobs.start(job, config.clone(), component.clone());
-        let ended = jobs.finish().await;
-        if shutdown.is_triggered() || !topics::have_grown(source, &ended).await? {
-            return ended;
-        }
-    }
-}
-
-/// Prepares the job for the partitions that there are, and its control topic too.
-async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<RekeyJob> {
-    let job = prepare(settings, shutdown).await?;
-    handover::check(settings, job::NAME, shutdown).await?;
-    topics::extend_controls(settings).await?;
-    Ok(job)
+        Ok(Prepared::over(&source).with(job))
+    })
+    .await
 }
 
 /// Asks the registry and the brokers what the job needs, and makes it.

@@ -1,5 +1,6 @@
 //! A service of exactly-once jobs over one stream, from its start to its end.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -32,6 +33,7 @@ type Start = Box<dyn FnOnce(&mut Jobs, JobConfig, Component)>;
 pub struct Prepared {
     source: Arc<SourcePartitions>,
     jobs: Vec<(String, Start)>,
+    beside: Vec<Box<dyn Any + Send>>,
 }
 
 impl Prepared {
@@ -42,6 +44,7 @@ impl Prepared {
         Self {
             source: Arc::clone(source),
             jobs: Vec::new(),
+            beside: Vec::new(),
         }
     }
 
@@ -51,6 +54,13 @@ impl Prepared {
         let name = job.name().to_owned();
         let start = move |jobs: &mut Jobs, config, component| jobs.start(job, config, component);
         self.jobs.push((name, Box::new(start)));
+        self
+    }
+
+    /// With something that goes on beside the jobs, and is dropped when they have ended.
+    #[must_use]
+    pub fn beside(mut self, guard: impl Send + 'static) -> Self {
+        self.beside.push(Box::new(guard));
         self
     }
 }
@@ -102,6 +112,7 @@ impl Host<'_> {
                 start(&mut running, config.clone(), component.clone());
             }
             let ended = running.finish().await;
+            drop(prepared.beside);
             if shutdown.is_triggered() || !topics::have_grown(prepared.source, &ended).await? {
                 return ended;
             }

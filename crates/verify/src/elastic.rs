@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
+use millrace_catalog::DocumentSpec;
+use millrace_catalog::payments::{AGGREGATE_DOCUMENTS, ANOMALY_DOCUMENTS};
 use millrace_domain::{Currency, MerchantAggregate, Sum};
 use millrace_elastic_sink::client::{self, Elasticsearch};
-use millrace_elastic_sink::stream::Stream;
 use millrace_settings::Settings;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
@@ -120,12 +121,12 @@ impl Index {
     /// The settings are wrong.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let prefix = &settings.elasticsearch.index_prefix;
-        let pattern = |stream: Stream| format!("{prefix}{}-*", stream.index());
+        let pattern = |of: &DocumentSpec| format!("{prefix}{}-*", of.index);
         Ok(Self {
             client: client::connect(&settings.elasticsearch)?,
             prefix: prefix.clone(),
-            aggregates: pattern(Stream::Aggregates),
-            anomalies: pattern(Stream::Anomalies),
+            aggregates: pattern(&AGGREGATE_DOCUMENTS),
+            anomalies: pattern(&ANOMALY_DOCUMENTS),
         })
     }
 
@@ -152,8 +153,8 @@ impl Index {
     ///
     /// # Errors
     /// The server is away or refuses, or the sum is beyond what it adds exactly.
-    pub(crate) async fn total(&self, stream: Stream, field: &str) -> anyhow::Result<Total> {
-        let pattern = format!("{}{}-*", self.prefix, stream.index());
+    pub(crate) async fn total(&self, of: &DocumentSpec, field: &str) -> anyhow::Result<Total> {
+        let pattern = format!("{}{}-*", self.prefix, of.index);
         let refresh = self.client.request(Method::POST, &[&pattern, "_refresh"]);
         accepted(refresh, &format!("refresh {pattern}")).await?;
         let body = json!({

@@ -1,12 +1,13 @@
 //! The producers' ledgers: every run in the folder, added.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use millrace_domain::{Currency, Sum};
 use millrace_payments::ledger::WindowLine;
 use millrace_publisher::RunTag;
 use millrace_publisher::ledger::{LedgerFile, is_running};
+use serde::de::DeserializeOwned;
 
 use super::figures::Expected;
 use super::totals::{Totals, Windows, add_to, common_window, in_windows_of};
@@ -22,21 +23,7 @@ pub fn read(folder: &Path, topic: &str, window_ms: i64) -> anyhow::Result<Expect
         window_ms,
         ..Expected::default()
     };
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        // No producer has run yet; the comparison says so.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(expected),
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot read the ledger folder {}", folder.display()));
-        }
-    };
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        // Before the file: a run that ends in between has then written all it knew.
-        let is_running = is_running(&path);
+    for (path, is_running) in files(folder)? {
         let added = load(&path).and_then(|file| add(&file, is_running, topic, &mut expected));
         if let Err(error) = added {
             expected.unreadable.push(format!("{}: {error:#}", path.display()));
@@ -52,7 +39,36 @@ pub fn read(folder: &Path, topic: &str, window_ms: i64) -> anyhow::Result<Expect
     Ok(expected)
 }
 
-fn load(path: &Path) -> anyhow::Result<LedgerFile<WindowLine>> {
+/// The ledgers in `folder`, each with whether its run goes on, which is asked before the file is
+/// read: a run that ends in between has then written all it knew.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(crate) fn files(folder: &Path) -> anyhow::Result<Vec<(PathBuf, bool)>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // No producer has run yet; the comparison says so.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read the ledger folder {}", folder.display()));
+        }
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let is_running = is_running(&path);
+            files.push((path, is_running));
+        }
+    }
+    Ok(files)
+}
+
+/// Reads a ledger, whatever it adds up.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn load<L: DeserializeOwned>(path: &Path) -> anyhow::Result<LedgerFile<L>> {
     let text = std::fs::read(path)?;
     if text.is_empty() {
         bail!("it is empty");

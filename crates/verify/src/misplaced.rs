@@ -6,7 +6,7 @@ use std::time::Duration;
 use millrace_catalog::Service;
 use millrace_settings::{MisplacedRecords, Settings};
 
-use super::report::{Check, Verdict};
+use super::report::{Row, Verdict};
 use millrace_telemetry::exposition;
 
 /// The aggregator's count since its start; `status` shows it too.
@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The check; `None` where no aggregator answers on its port, and where such records are dead
 /// letters, which are compared as such.
-pub(super) async fn check(settings: &Settings) -> Option<Check> {
+pub(super) async fn check(settings: &Settings) -> Option<Row> {
     if settings.aggregator.misplaced_records == MisplacedRecords::DeadLetter {
         return None;
     }
@@ -26,9 +26,9 @@ pub(super) async fn check(settings: &Settings) -> Option<Check> {
     exposition::sum(&text, METRIC).map(row)
 }
 
-fn row(records: f64) -> Check {
+fn row(records: f64) -> Row {
     let is_right = records == 0.0;
-    Check {
+    Row {
         check: "records elsewhere than murmur2 of userId puts them".to_owned(),
         expected: "0".to_owned(),
         actual: records.to_string(),

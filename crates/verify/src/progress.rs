@@ -1,12 +1,12 @@
 //! Which jobs have not read all there is: what they would bring cannot be called lost.
 
-use millrace_catalog::payments::{DETECT, topic};
-use millrace_catalog::{Service, clickstream, groups};
+use millrace_catalog::{Group, Service, groups};
 use millrace_kafka::admin::Lookup;
+use millrace_kafka::log::TopicLog;
 use millrace_kafka::topic_name;
 use millrace_settings::{Kafka, Settings};
 
-use super::log::TopicLog;
+use crate::check::Waits;
 
 /// What is behind, each as `GROUP on TOPIC partitions 0, 2`.
 #[derive(Debug, Default)]
@@ -17,31 +17,23 @@ pub(super) struct Behind {
     pub(super) sink: Vec<String>,
 }
 
-/// Asks the groups what they have committed, and the topics whether there is more.
+/// Asks the groups of all that is waited for what they have committed, and the topics whether
+/// there is more.
 ///
 /// # Errors
 /// The brokers do not answer.
-pub(super) fn behind(settings: &Settings) -> anyhow::Result<Behind> {
+pub(super) fn behind(settings: &Settings, waits: &[Waits]) -> anyhow::Result<Behind> {
     let kafka = &settings.kafka;
     let lookup = Lookup::connect(kafka)?;
     let mut behind = Behind::default();
-    let jobs = groups(settings.installation())
-        .into_iter()
-        .filter(|group| group.is_job);
-    for group in jobs.filter(|group| group.reader != DETECT.name) {
+    let waits_for = |group: &Group| waits.iter().any(|it| it.jobs.contains(&group.reader));
+    let groups = groups(settings.installation()).into_iter();
+    for group in groups.filter(|group| group.is_job && waits_for(group)) {
         look(kafka, &lookup, &group.name, &group.topics, &mut behind.jobs)?;
     }
-    let mut compared = vec![topic::AGGREGATES, topic::ANOMALIES];
-    if settings.clickstream.enabled {
-        compared.extend(clickstream::PIPELINE.documents.iter().map(|it| it.stream));
-    }
-    look(
-        kafka,
-        &lookup,
-        &Service::ElasticSink.group(),
-        &compared,
-        &mut behind.sink,
-    )?;
+    let compared: Vec<_> = waits.iter().flat_map(|it| &it.documents).copied().collect();
+    let sink = Service::ElasticSink.group();
+    look(kafka, &lookup, &sink, &compared, &mut behind.sink)?;
     Ok(behind)
 }
 

@@ -1,10 +1,10 @@
 //! Whether every transaction that is no dead letter was rekeyed, once.
 
-use super::report::{Check, Verdict};
+use super::report::{Row, Verdict};
 
 /// The check: of how many records were to be written anew, and how many were.
-pub(super) fn row((expected, actual): (u64, u64)) -> Check {
-    Check {
+pub(super) fn row((expected, actual): (u64, u64)) -> Row {
+    Row {
         check: "records rekeyed".to_owned(),
         expected: expected.to_string(),
         actual: actual.to_string(),

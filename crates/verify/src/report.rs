@@ -39,7 +39,7 @@ impl Verdict {
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub struct Row {
     /// What is compared.
     pub check: String,
     /// What the producer's ledger (or, for Elasticsearch, the topics) says.
@@ -67,6 +67,17 @@ pub struct Counts {
     pub doubled: u64,
 }
 
+impl Counts {
+    /// With those of another pipeline.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self {
+            acknowledged: self.acknowledged + other.acknowledged,
+            lost: self.lost + other.lost,
+            doubled: self.doubled + other.doubled,
+        }
+    }
+}
+
 /// What a verification came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,7 +92,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn of(checks: &[Check], allow_open: bool) -> Self {
+    fn of(checks: &[Row], allow_open: bool) -> Self {
         let has = |verdict| checks.iter().any(|check| check.verdict == verdict);
         if has(Verdict::Failed) {
             Self::Failed
@@ -124,13 +135,13 @@ pub struct Report {
     /// What was lost and doubled.
     pub counts: Counts,
     /// The rows, in order.
-    pub checks: Vec<Check>,
+    pub checks: Vec<Row>,
 }
 
 impl Report {
     /// Judges the checks: a failed one fails the report, an open one too unless `allow_open`.
     #[must_use]
-    pub fn of(checks: Vec<Check>, counts: Counts, allow_open: bool) -> Self {
+    pub fn of(checks: Vec<Row>, counts: Counts, allow_open: bool) -> Self {
         let outcome = Outcome::of(&checks, allow_open);
         Self {
             passed: outcome == Outcome::Passed,
@@ -157,7 +168,7 @@ impl Report {
     pub fn with_differences(mut self, differences: &[Difference], allow_open: bool) -> Self {
         for difference in differences {
             let same = difference.undisturbed - difference.missing - difference.different;
-            self.checks.push(Check {
+            self.checks.push(Row {
                 check: format!("undisturbed run: {}", difference.what),
                 expected: difference.undisturbed.to_string(),
                 actual: same.to_string(),
@@ -178,7 +189,7 @@ impl Report {
     /// As the report after something could not be read.
     #[must_use]
     pub fn with_unread(mut self, what: &str, why: &str) -> Self {
-        self.checks.push(Check {
+        self.checks.push(Row {
             check: what.to_owned(),
             expected: "to be read".to_owned(),
             actual: why.to_owned(),
@@ -204,7 +215,7 @@ impl Report {
             }
         }
         for job in behind {
-            self.checks.push(Check {
+            self.checks.push(Row {
                 check: "jobs that are behind".to_owned(),
                 expected: "none".to_owned(),
                 actual: job.to_owned(),

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use millrace_domain::Sum;
 
-use super::report::{Check, Verdict};
+use super::report::{Row, Verdict};
 use super::totals::Totals;
 
 /// One half of the totals.
@@ -72,7 +72,7 @@ impl Kind {
 pub(super) struct Rows {
     /// Whether a run has not ended, so that its ledger may lag behind the topics.
     pub(super) live: bool,
-    pub(super) checks: Vec<Check>,
+    pub(super) checks: Vec<Row>,
 }
 
 impl Rows {
@@ -92,7 +92,7 @@ impl Rows {
         verdict: Verdict,
         may_change: bool,
     ) {
-        self.checks.push(Check {
+        self.checks.push(Row {
             check: check.to_owned(),
             expected: expected.to_string(),
             actual: actual.to_string(),

@@ -9,10 +9,11 @@ use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
 use millrace_domain::{Currency, MerchantAggregate, ShortId};
 use millrace_kafka::copies;
 use millrace_registry::SchemaFetcher;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 
 use super::figures::{DeadLetters, Observed};
 use super::firsts::Firsts;
+use super::message;
 use super::once::{Entry, Records};
 use super::places::Places;
 use super::refusals::Refusals;
@@ -156,7 +157,7 @@ impl State {
         let appended_ms = message.timestamp().to_millis().unwrap_or(-1);
         self.records_read += 1;
         self.first_appended_ms.take(partition, appended_ms);
-        let is_replay = header(message, copies::header::REPLAYED_FROM).is_some();
+        let is_replay = message::value(message, copies::header::REPLAYED_FROM).is_some();
         self.replays += u64::from(is_replay);
         match self
             .transaction_reader
@@ -274,7 +275,7 @@ impl State {
 
     /// Counts a dead letter; the place of what an exactly-once job has refused.
     fn letter(&mut self, message: &BorrowedMessage<'_>) -> Option<(i32, i64)> {
-        let service = header(message, "service").map_or_else(
+        let service = message::value(message, "service").map_or_else(
             || "an unknown service".to_owned(),
             |service| String::from_utf8_lossy(service).into_owned(),
         );
@@ -307,14 +308,7 @@ impl State {
 
     /// Partition and offset of the record that a late record or a dead letter was.
     fn source(&mut self, message: &BorrowedMessage<'_>) -> Option<(i32, i64)> {
-        let number = |name| {
-            std::str::from_utf8(header(message, name)?)
-                .ok()?
-                .parse::<i64>()
-                .ok()
-        };
-        let partition = number("source.partition").and_then(|number| i32::try_from(number).ok());
-        let source = partition.zip(number("source.offset"));
+        let source = message::source(message);
         if source.is_none() {
             tracing::warn!(
                 record = place(message),
@@ -333,11 +327,6 @@ fn place(message: &BorrowedMessage<'_>) -> String {
         message.partition(),
         message.offset()
     )
-}
-
-fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
-    let headers = message.headers()?;
-    headers.iter().find(|header| header.key == name)?.value
 }
 
 fn totals(aggregate: &MerchantAggregate) -> Totals {

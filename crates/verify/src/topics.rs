@@ -8,11 +8,11 @@ use millrace_registry::SchemaFetcher;
 use millrace_settings::Settings;
 
 use super::figures::{Expected, Observed, Retention, Source};
-use super::log::{Extent, TopicLog};
 use super::once::Known;
 use super::refusals::Refusals;
 use super::state::State;
 use super::totals::common_window;
+use millrace_kafka::log::{Extent, TopicLog};
 
 /// A log of more records than this is not read where the ledgers alone say what is expected.
 const READ_ALWAYS: u64 = 20_000_000;
@@ -126,7 +126,7 @@ impl Topics {
         logs.anomalies.read_new(|message| state.anomaly(message))?;
         logs.labels.read_new(|_| {
             state.labels += 1;
-            Ok(())
+            anyhow::Ok(())
         })?;
         let mut window_ms = expected.window_ms;
         for &size in &state.window_sizes_ms {

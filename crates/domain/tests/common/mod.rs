@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, dead_code, reason = "each test binary uses some of them")]
 
+pub mod registry;
+
 use millrace_domain::{
     Amount, Anomaly, Contribution, Currency, EntityType, Evidence, FraudLabel, MerchantAggregate, Partial,
     PartialContent, PaymentMethod, RuleChange, RuleChangeStatus, RuleOrigin, RuleText, Severity, ShortId,

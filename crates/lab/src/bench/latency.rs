@@ -22,7 +22,7 @@ use super::figure::{Figure, Measure, Target};
 use super::session::{Session, produced};
 use crate::harness::monitor::{Group, Monitor, SELDOM};
 use crate::harness::worker::{AGGREGATOR, DETECTOR, PRODUCER, Worker};
-use millrace_verify::log::TopicLog;
+use millrace_kafka::log::TopicLog;
 
 /// Longest wait for anything else.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -172,7 +172,7 @@ fn latencies(
                 message.timestamp().to_millis().unwrap_or(0),
             );
         }
-        Ok(())
+        anyhow::Ok(())
     })?;
     let of = |(id, seen_ms): (TransactionId, i64)| Some((*sent.get(&id)?, seen_ms));
     let pairs = seen.into_iter().filter_map(of);

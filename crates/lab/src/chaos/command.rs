@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum as _};
+use millrace_catalog::PIPELINES;
 use millrace_settings::{MisplacedRecords, Settings};
 use millrace_stack::LocalStack;
 use millrace_telemetry::Shutdown;
@@ -31,9 +33,9 @@ const FAULT_LIMIT: Duration = Duration::from_secs(15 * 60);
 ///
 /// Starts a stack of its own on free ports (Kafka 3+3, registry, Elasticsearch; a JDK 21 or later
 /// and Maven are needed), beside whatever runs already, and a new pipeline under load for each
-/// fault. Exits 0 only if after every fault the sums are equal to the cent, the anomalies are those
-/// of an undisturbed run, and no transaction is left open. Windows, sessions and timeouts are
-/// shorter than the defaults.
+/// fault. Exits 0 only if after every fault the sums are equal to the cent, all that the jobs have
+/// written is what an undisturbed run writes, and no transaction is left open. Windows, sessions
+/// and timeouts are shorter than the defaults.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// The faults, in this order
@@ -47,6 +49,15 @@ pub struct Options {
     /// Every fault
     #[arg(long, conflicts_with = "faults")]
     all: bool,
+    /// What flows: payments, and streams beside it, each as `init` would make it
+    #[arg(
+        long,
+        value_name = "STREAM",
+        value_delimiter = ',',
+        default_value = PIPELINES[0].name,
+        value_parser = PossibleValuesParser::new(PIPELINES.iter().map(|pipeline| pipeline.name)),
+    )]
+    streams: Vec<String>,
     /// Transactions a second
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(100..))]
     rate: u64,
@@ -138,6 +149,14 @@ async fn try_fault(
     };
     settings.aggregator.misplaced_records = misplaced_records;
     settings.detector.misplaced_records = misplaced_records;
+    for pipeline in PIPELINES
+        .iter()
+        .filter(|it| options.streams.iter().any(|name| name == it.name))
+    {
+        if let Some(service) = pipeline.enabled_by {
+            settings.enable(service);
+        }
+    }
     connect(&mut settings, &*stack.lock().await);
     settings.producer.rate_per_s = options.rate;
     settings.producer.users = options.users.unwrap_or(settings.producer.users);

@@ -15,10 +15,10 @@ use super::outcome::{Judgement, Recovery};
 use super::transactions;
 use crate::harness::apart::prepare;
 use crate::harness::fleet::Fleet;
-use crate::harness::monitor::{Group, Mark, Monitor};
+use crate::harness::monitor::{Group, Mark, Monitor, streams_beside};
 use crate::harness::processor::Busy;
 use crate::harness::program::Program;
-use crate::harness::worker::{PRODUCER, READERS, REKEY, Worker};
+use crate::harness::worker::{PRODUCER, REKEY, Worker, readers};
 use crate::wait::wait_until;
 
 /// Longest wait for one condition.
@@ -57,11 +57,12 @@ impl Pipeline {
         interval: Duration,
     ) -> Result<Self> {
         let mut fleet = prepare(settings, program, folder).await?;
-        let readers = || READERS.into_iter().chain(settings.rekeys().then_some(REKEY));
-        for worker in readers() {
-            fleet.start(worker, &[])?;
+        let mut readers = readers(settings);
+        readers.extend(settings.rekeys().then_some(REKEY));
+        for worker in &readers {
+            fleet.start(*worker, &[])?;
         }
-        for worker in readers() {
+        for worker in readers {
             fleet.ready(worker).await?;
         }
         fleet.start(PRODUCER, &[])?;
@@ -85,6 +86,12 @@ impl Pipeline {
         let records = self.settings.producer.rate_per_s.max(1) * time.as_secs().max(1);
         let (records, limit) = (i64::try_from(records)?, time + LIMIT);
         self.monitor.advanced(Group::Detect, records, limit).await
+    }
+
+    /// The groups that are at the head where nothing is wrong.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Group> {
+        Group::all(&self.settings)
     }
 
     /// The state just before a fault, and what the machine has worked so far.
@@ -136,15 +143,21 @@ impl Pipeline {
         Ok(at)
     }
 
-    /// Waits until the detector has read all that was sent.
+    /// Waits until the detector has read all that was sent; and where transactions are rekeyed or
+    /// others flow beside them, every job.
     async fn worked_off(&self) -> Result<()> {
-        if !self.settings.rekeys() {
-            return self.monitor.drained(Group::Detect, LIMIT).await;
+        let is_plain = !self.settings.rekeys() && streams_beside(&self.settings).next().is_none();
+        let first = match self.settings.rekeys() {
+            true => Group::Rekey,
+            false => Group::Detect,
+        };
+        self.monitor.drained(first, LIMIT).await?;
+        if is_plain {
+            return Ok(());
         }
-        self.monitor.drained(Group::Rekey, LIMIT).await?;
-        // The log of what was rekeyed ends with markers of transactions, which are never committed
+        // A log that a job has written ends with markers of transactions, which are never committed
         // as read: only its records tell whether a group is at its end.
-        wait_until("every job to have read all that was rekeyed", LIMIT, || async {
+        wait_until("every job to have read all there is", LIMIT, || async {
             let settings = self.settings.clone();
             let behind = tokio::task::spawn_blocking(move || progress::jobs_behind(&settings)).await??;
             Ok(behind.is_empty().then_some(()))

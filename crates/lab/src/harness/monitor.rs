@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use millrace_catalog::{Service, payments};
+use millrace_catalog::{PIPELINES, Pipeline, Service, is_between_jobs, payments};
 use millrace_settings::Settings;
 
 use super::offsets::Offsets;
@@ -39,20 +39,52 @@ pub enum Group {
     Sink,
     /// The job that rekeys, where transactions are rekeyed.
     Rekey,
+    /// A job, by name, of a stream beside the transactions.
+    Job(&'static str),
 }
 
-/// How many groups there are at most.
-pub(super) const GROUPS: usize = 5;
-
 impl Group {
-    /// Those that every pipeline has.
-    pub const ALL: [Self; 4] = [Self::Partial, Self::Merge, Self::Detect, Self::Sink];
-    /// Those that read transactions and must never wait for Elasticsearch.
-    pub const JOBS: [Self; 3] = [Self::Partial, Self::Merge, Self::Detect];
+    /// Those that there are by the settings, but for that of rekeying.
+    #[must_use]
+    pub fn all(settings: &Settings) -> Vec<Self> {
+        let mut groups = Self::jobs(settings);
+        groups.push(Self::Sink);
+        groups
+    }
 
-    /// Those of a pipeline that rekeys, or does not.
-    pub(super) fn of(rekeys: bool) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().chain(rekeys.then_some(Self::Rekey))
+    /// Those of jobs among them, which must never wait for Elasticsearch.
+    #[must_use]
+    pub fn jobs(settings: &Settings) -> Vec<Self> {
+        let beside = streams_beside(settings).flat_map(|pipeline| pipeline.jobs);
+        let beside = beside.map(|job| Self::Job(job.name));
+        [Self::Partial, Self::Merge, Self::Detect]
+            .into_iter()
+            .chain(beside)
+            .collect()
+    }
+
+    /// Those of a service of jobs among them.
+    #[must_use]
+    pub fn of(service: Service, settings: &Settings) -> Vec<Self> {
+        let jobs = PIPELINES.iter().flat_map(|pipeline| pipeline.jobs);
+        let own: Vec<_> = jobs.filter(|job| job.service == service).collect();
+        let mut groups = Self::jobs(settings);
+        groups.retain(|group| own.iter().any(|job| job.name == group.reader()));
+        groups
+    }
+
+    /// All that are looked at.
+    pub(super) fn watched(settings: &Settings) -> Vec<Self> {
+        let mut groups = Self::all(settings);
+        groups.extend(settings.rekeys().then_some(Self::Rekey));
+        groups
+    }
+
+    /// Whether its input comes in bursts, as windows close: its lag says nothing.
+    fn is_second_stage(self) -> bool {
+        let jobs = PIPELINES.iter().flat_map(|pipeline| pipeline.jobs);
+        let mut own = jobs.filter(|job| job.name == self.reader());
+        own.any(|job| is_between_jobs(job.input))
     }
 
     /// The job, or the service of documents, that it is of.
@@ -64,8 +96,24 @@ impl Group {
             Self::Detect => payments::DETECT.name,
             Self::Sink => Service::ElasticSink.name(),
             Self::Rekey => payments::REKEY.name,
+            Self::Job(name) => name,
         }
     }
+}
+
+/// The pipelines beside the transactions that there are by the settings.
+pub fn streams_beside(settings: &Settings) -> impl Iterator<Item = &'static Pipeline> + use<> {
+    let installation = settings.installation();
+    let pipelines = PIPELINES.iter().copied();
+    pipelines.filter(move |it| it.enabled_by.is_some() && installation.has(it))
+}
+
+/// Something of each group.
+type Each<T> = Vec<(Group, T)>;
+
+fn of_group<T: Copy>(each: &Each<T>, group: Group) -> Option<T> {
+    let found = each.iter().find(|(found, _)| *found == group);
+    found.map(|(_, value)| *value)
 }
 
 /// Where one group is.
@@ -84,20 +132,26 @@ impl Position {
 }
 
 /// One look; a group is `None` where the cluster did not answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Look {
     at: SystemTime,
-    positions: [Option<Position>; GROUPS],
+    positions: Each<Option<Position>>,
+}
+
+impl Look {
+    fn position(&self, group: Group) -> Option<Position> {
+        of_group(&self.positions, group).flatten()
+    }
 }
 
 /// The state just before a fault.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Mark {
     /// When.
     pub at: SystemTime,
-    ends: [i64; GROUPS],
+    ends: Each<i64>,
     /// The lag at which a group is at the head.
-    levels: [i64; GROUPS],
+    levels: Each<i64>,
 }
 
 impl Mark {
@@ -105,7 +159,7 @@ impl Mark {
     #[must_use]
     pub fn with_levels_of(self, other: &Self) -> Self {
         Self {
-            levels: other.levels,
+            levels: other.levels.clone(),
             ..self
         }
     }
@@ -119,7 +173,7 @@ pub struct Monitor {
     /// A lag below this is none: two seconds of the stream, as groups commit once a second and ends
     /// move on meanwhile.
     slack: i64,
-    rekeys: bool,
+    groups: Vec<Group>,
 }
 
 impl Monitor {
@@ -142,7 +196,7 @@ impl Monitor {
             slack: i64::try_from(settings.producer.rate_per_s)?
                 .saturating_mul(2)
                 .max(100),
-            rekeys: settings.rekeys(),
+            groups: Group::watched(settings),
         })
     }
 
@@ -151,14 +205,14 @@ impl Monitor {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .back()
-            .copied()
+            .cloned()
     }
 
     /// Where `group` was at the last look that found it.
     #[must_use]
     pub fn position(&self, group: Group) -> Option<Position> {
         let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        looks.iter().rev().find_map(|look| look.positions[group as usize])
+        looks.iter().rev().find_map(|look| look.position(group))
     }
 
     /// How far `group` was behind at the last look that found it.
@@ -173,7 +227,7 @@ impl Monitor {
     /// It takes longer than `limit`.
     pub async fn flows(&self, records: i64, limit: Duration) -> Result<()> {
         wait_until("a stream that flows", limit, || async {
-            let flows = Group::of(self.rekeys).all(|group| {
+            let flows = self.groups.iter().all(|&group| {
                 let least = if group == Group::Detect { records } else { 1 };
                 self.position(group)
                     .is_some_and(|position| position.committed >= least)
@@ -192,7 +246,7 @@ impl Monitor {
         let from = SystemTime::now();
         wait_until(&format!("{group:?} at the end"), limit, || async {
             let look = self.latest().filter(|look| look.at > from);
-            let position = look.and_then(|look| look.positions[group as usize]);
+            let position = look.and_then(|look| look.position(group));
             Ok(position.filter(|position| position.lag() == 0).map(drop))
         })
         .await
@@ -238,19 +292,20 @@ impl Monitor {
     pub fn mark(&self) -> Mark {
         let at = SystemTime::now();
         let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut mark = Mark {
-            at,
-            ends: [0; GROUPS],
-            levels: [self.slack; GROUPS],
-        };
-        for look in looks.iter().filter(|look| look.at + BEFORE >= at) {
-            for (index, position) in look.positions.iter().enumerate() {
-                let Some(position) = position else { continue };
-                mark.ends[index] = position.end;
-                mark.levels[index] = mark.levels[index].max(position.lag());
+        let recent = || looks.iter().filter(|look| look.at + BEFORE >= at);
+        let of = |group: Group| {
+            let (mut end, mut level) = (0, self.slack);
+            for position in recent().filter_map(|look| look.position(group)) {
+                (end, level) = (position.end, level.max(position.lag()));
             }
+            (end, level)
+        };
+        let each = || self.groups.iter().map(|&group| (group, of(group)));
+        Mark {
+            at,
+            ends: each().map(|(group, (end, _))| (group, end)).collect(),
+            levels: each().map(|(group, (_, level))| (group, level)).collect(),
         }
-        mark
     }
 
     /// Waits until every one of `groups` has committed what there was at the mark and, but for the
@@ -270,7 +325,7 @@ impl Monitor {
     /// Where every group is, for an error.
     fn describe(&self) -> String {
         let mut parts = Vec::new();
-        for group in Group::of(self.rekeys) {
+        for &group in &self.groups {
             parts.push(match self.position(group) {
                 Some(Position { committed, end }) => format!("{group:?} at {committed} of {end}"),
                 None => format!("{group:?} unknown"),
@@ -309,12 +364,11 @@ fn look_on(offsets: &Offsets, interval: Duration, looks: &Mutex<VecDeque<Look>>,
 /// second ago.
 fn steady_since(looks: &VecDeque<Look>, mark: &Mark, groups: &[Group]) -> Option<SystemTime> {
     let at_head = |look: &Look| {
-        groups.iter().all(|group| {
-            let index = *group as usize;
-            look.positions[index].is_some_and(|position| {
-                // The second stage's input comes in bursts, as windows close: its lag says nothing.
-                let at_head = *group == Group::Merge || position.lag() <= mark.levels[index];
-                at_head && position.committed >= mark.ends[index]
+        groups.iter().all(|&group| {
+            look.position(group).is_some_and(|position| {
+                let level = of_group(&mark.levels, group).unwrap_or_default();
+                let at_head = group.is_second_stage() || position.lag() <= level;
+                at_head && position.committed >= of_group(&mark.ends, group).unwrap_or_default()
             })
         })
     };
@@ -328,10 +382,34 @@ fn steady_since(looks: &VecDeque<Look>, mark: &Mark, groups: &[Group]) -> Option
 mod tests {
     use super::*;
 
+    const ALL: [Group; 4] = [
+        Group::Partial,
+        Group::Merge,
+        Group::Detect,
+        Group::Job("sessions"),
+    ];
+
+    #[test]
+    fn the_jobs_of_a_stream_that_is_enabled_are_watched() {
+        let mut settings = Settings::default();
+        assert_eq!(Group::all(&settings).len(), 4);
+        settings.clickstream.enabled = true;
+        let pages = ["page-views-partial", "page-views-merge", "sessions"].map(Group::Job);
+        assert_eq!(Group::of(Service::Clickstream, &settings), pages);
+        assert!(
+            pages
+                .iter()
+                .all(|group| Group::watched(&settings).contains(group))
+        );
+        assert!(pages[1].is_second_stage() && !pages[2].is_second_stage());
+        assert!(Group::Merge.is_second_stage() && !Group::Partial.is_second_stage());
+        assert!(!Group::Sink.is_second_stage());
+    }
+
     fn look(second: u64, committed: i64, end: i64) -> Look {
         Look {
             at: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
-            positions: [Some(Position { committed, end }); GROUPS],
+            positions: ALL.map(|group| (group, Some(Position { committed, end }))).into(),
         }
     }
 
@@ -339,8 +417,8 @@ mod tests {
     fn a_recovery_begins_with_the_first_look_of_a_steady_second() {
         let mark = Mark {
             at: SystemTime::UNIX_EPOCH + Duration::from_secs(10),
-            ends: [1_000; GROUPS],
-            levels: [50; GROUPS],
+            ends: ALL.map(|group| (group, 1_000)).into(),
+            levels: ALL.map(|group| (group, 50)).into(),
         };
         // Low at first, as nothing has come since the fault; then behind, back for a moment,
         // behind, and back.
@@ -353,18 +431,14 @@ mod tests {
             look(15, 1_380, 1_400),
         ]
         .into();
-        assert_eq!(steady_since(&looks, &mark, &Group::ALL), None);
+        assert_eq!(steady_since(&looks, &mark, &ALL), None);
         looks.push_back(look(16, 1_480, 1_500));
         let since = SystemTime::UNIX_EPOCH + Duration::from_secs(15);
-        assert_eq!(steady_since(&looks, &mark, &Group::ALL), Some(since));
+        assert_eq!(steady_since(&looks, &mark, &ALL), Some(since));
         looks.push_back(Look {
-            positions: [None; GROUPS],
+            positions: ALL.map(|group| (group, None)).into(),
             ..look(17, 0, 0)
         });
-        assert_eq!(
-            steady_since(&looks, &mark, &Group::ALL),
-            None,
-            "the brokers are away"
-        );
+        assert_eq!(steady_since(&looks, &mark, &ALL), None, "the brokers are away");
     }
 }

@@ -11,7 +11,7 @@ use millrace_settings::Settings;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::monitor::{GROUPS, Group, Position};
+use super::monitor::{Group, Position};
 
 type Client = BaseConsumer<LogBridge>;
 
@@ -49,22 +49,24 @@ impl Offsets {
             anyhow::Ok((reader, client, list))
         };
         Ok(Self {
-            groups: Group::of(settings.rekeys()).map(reader).collect::<Result<_>>()?,
+            groups: Group::watched(settings)
+                .into_iter()
+                .map(reader)
+                .collect::<Result<_>>()?,
         })
     }
 
-    /// Where each group is; `None` where not every leader and coordinator answers, or nothing is
-    /// rekeyed.
-    pub(super) fn positions(&self) -> [Option<Position>; GROUPS] {
-        let mut positions = [None; GROUPS];
+    /// Where each group is; `None` where not every leader and coordinator answers.
+    pub(super) fn positions(&self) -> Vec<(Group, Option<Position>)> {
+        let mut positions = Vec::with_capacity(self.groups.len());
         for (group, client, list) in &self.groups {
-            let position = &mut positions[*group as usize];
-            *position = look(client, list);
+            let position = look(client, list);
             if position.is_none() {
                 // librdkafka goes on asking the leader it has once heard of, and that may be the
                 // broker that died.
                 let _ = client.fetch_metadata(None, CALL);
             }
+            positions.push((*group, position));
         }
         positions
     }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use millrace_catalog::Service;
+use millrace_catalog::{Pipeline, Service};
+use millrace_settings::Settings;
+
+use super::monitor::streams_beside;
 
 /// One process of a service; number 1 has the port of the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,5 +27,23 @@ pub const DETECTOR: Worker = Worker(Service::Detector, 1);
 pub const SINK: Worker = Worker(Service::ElasticSink, 1);
 /// The first of those that rekey, where transactions are rekeyed.
 pub const REKEY: Worker = Worker(Service::Rekey, 1);
-/// The first of each service that reads what the producer sends.
+/// The first of each service that reads transactions.
 pub const READERS: [Worker; 3] = [AGGREGATOR, DETECTOR, SINK];
+
+/// The first of each service that reads what the producer sends by these settings, but for that of
+/// rekeying.
+#[must_use]
+pub fn readers(settings: &Settings) -> Vec<Worker> {
+    let beside = services_beside(settings).into_iter();
+    READERS
+        .into_iter()
+        .chain(beside.map(|service| Worker(service, 1)))
+        .collect()
+}
+
+/// The services of jobs of the streams beside the transactions.
+#[must_use]
+pub fn services_beside(settings: &Settings) -> Vec<Service> {
+    let enabled_by = |pipeline: &Pipeline| pipeline.enabled_by;
+    streams_beside(settings).filter_map(enabled_by).collect()
+}

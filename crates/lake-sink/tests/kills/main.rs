@@ -3,14 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
+mod records;
 mod store;
 mod world;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use records::PARTITIONS;
 use store::End;
-use world::{PARTITIONS, World};
+use world::World;
 
 const SCHEDULES: u64 = 250;
 const KILLS: usize = 1_000;

@@ -4,12 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use millrace_contract::SchemaSource;
-use millrace_contract::source::Found;
 use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
-use millrace_domain::{
-    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
-};
 use millrace_lake_sink::compact::compact;
 use millrace_lake_sink::metrics::Metrics;
 use millrace_lake_sink::name::Day;
@@ -17,7 +12,6 @@ use millrace_lake_sink::sink::LakeSink;
 use millrace_lake_sink::store::Store as _;
 use millrace_lake_sink::store::folder::Folder;
 use millrace_lake_sink::tables::{self, transactions::TABLE};
-use millrace_registry::RegistryError;
 use millrace_settings::{Kafka, Settings};
 use millrace_sink::simulation::Simulation;
 use millrace_sink::{Backoff, Limits, Origin, PartitionKey, Source, SourceId, Spec};
@@ -28,44 +22,17 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::records::{Expected, NoRegistry, PARTITIONS, RECORDS, Records, made};
 use crate::store::{End, Fate, Mortal};
 
-pub(crate) const PARTITIONS: usize = 3;
-const RECORDS: usize = 120;
-const DAY_MS: i64 = 86_400_000;
-const START_MS: i64 = 1_767_225_600_000;
 /// How long a condition is waited for at most.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// JSON needs no schema.
-#[derive(Debug)]
-struct NoRegistry;
-
-impl SchemaSource for NoRegistry {
-    fn schema(&self, _: u32) -> Result<Found, RegistryError> {
-        unreachable!()
-    }
-
-    fn check_that_it_answers(&self) -> Result<(), RegistryError> {
-        Ok(())
-    }
-
-    fn unavailable(&self, _: &str, _: &str) -> RegistryError {
-        unreachable!()
-    }
-}
 
 struct Process {
     loop_: Simulation<LakeSink<Mortal>>,
     fate: Arc<Mutex<Fate>>,
     wake: watch::Sender<bool>,
 }
-
-/// Partition, offset, day and units of money.
-type Expected = (i32, i64, Day, i64);
-
-/// A partition's records: offsets and values.
-type Records = Vec<(i64, Vec<u8>)>;
 
 pub(crate) struct World {
     /// Dropped before what they run on.
@@ -89,57 +56,6 @@ fn key(partition: usize) -> PartitionKey {
         source: SourceId(0),
         partition: partition as i32,
     }
-}
-
-fn transaction(id: u128, time_ms: i64, units: i64) -> Transaction {
-    let text = |text| ShortId::new(text, "test").unwrap();
-    Transaction {
-        transaction_id: TransactionId::from_bytes(id.to_be_bytes()),
-        user_id: text("u-1"),
-        amount: Amount::from_units(units).unwrap(),
-        transaction_time_ms: time_ms,
-        merchant_id: text("a-merchant-with-a-long-name"),
-        transaction_type: TransactionType::Purchase,
-        location: text("Oslo"),
-        payment_method: PaymentMethod::Paypal,
-        is_international: false,
-        currency: Currency::parse(b"NOK").unwrap(),
-    }
-}
-
-/// The topic's partitions, and the rows that are to become of them.
-fn made(random: &mut Xoshiro256PlusPlus) -> (Vec<Records>, BTreeSet<Expected>) {
-    let (mut topic, mut expected) = (Vec::new(), BTreeSet::new());
-    for partition in 0..PARTITIONS {
-        let (mut records, mut offset) = (Vec::new(), 0);
-        for at in 0..RECORDS {
-            // Markers of transactions, and what was aborted.
-            offset += 1 + if random.random_ratio(1, 5) {
-                random.random_range(1..4)
-            } else {
-                0
-            };
-            if random.random_ratio(1, 20) {
-                records.push((offset, b"no transaction".to_vec()));
-                continue;
-            }
-            // Three days go by, and some records are up to two days late.
-            let late = if random.random_ratio(1, 6) {
-                random.random_range(0..2 * DAY_MS)
-            } else {
-                0
-            };
-            let time_ms = START_MS + 2 * DAY_MS + at as i64 * (3 * DAY_MS / RECORDS as i64) - late;
-            let units = random.random_range(1..1_000_000);
-            let mut value = Vec::new();
-            let id = (partition * RECORDS + at) as u128;
-            millrace_domain::codec::json::encode(&transaction(id, time_ms, units), &mut value);
-            records.push((offset, value));
-            expected.insert((partition as i32, offset, Day::of_ms(time_ms).unwrap(), units));
-        }
-        topic.push(records);
-    }
-    (topic, expected)
 }
 
 impl World {

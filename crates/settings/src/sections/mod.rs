@@ -14,7 +14,6 @@ mod sink;
 mod telemetry;
 mod worker;
 
-use millrace_catalog::{Installation, Service};
 use serde::{Deserialize, Serialize};
 
 pub use clickstream::Clickstream;
@@ -71,16 +70,5 @@ impl Settings {
     #[must_use]
     pub fn rekeys(&self) -> bool {
         self.aggregator.misplaced_records == MisplacedRecords::Rekey
-    }
-
-    /// What is installed by these settings.
-    #[must_use]
-    pub fn installation(&self) -> Installation {
-        Installation::default()
-            .rekeying(self.rekeys())
-            .with(Service::Gateway, self.gateway.enabled)
-            .with(Service::Clickstream, self.clickstream.enabled)
-            .with(Service::LakeSink, self.lake_sink.enabled)
-            .with(Service::Iot, self.iot.enabled)
     }
 }

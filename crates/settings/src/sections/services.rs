@@ -1,8 +1,70 @@
 //! What every service is set with, whichever it is.
 
-use millrace_catalog::Service;
+use millrace_catalog::{Installation, Service};
 
 use super::Settings;
+
+/// What the settings have of every service, of one line for each: its section, the key that enables
+/// it where it runs by that alone, and the one that bounds its stop.
+macro_rules! sections {
+    ($($service:ident: $section:ident $([$enabled:ident])? $($drain:ident).*;)+) => {
+        impl Settings {
+            /// What is installed by these settings.
+            #[must_use]
+            pub fn installation(&self) -> Installation {
+                Installation::default()
+                    .rekeying(self.rekeys())
+                    $($(.with(Service::$service, self.$section.$enabled))?)+
+            }
+
+            /// Enables a service that runs only where its section says so; the others run as they
+            /// do.
+            pub fn enable(&mut self, service: Service) {
+                match service {
+                    $(Service::$service => { $(self.$section.$enabled = true;)? })+
+                }
+            }
+
+            /// Port of a service's `/metrics` and `/health/*`; 0 is any free one.
+            #[must_use]
+            pub fn metrics_port(&self, service: Service) -> u16 {
+                match service {
+                    $(Service::$service => self.$section.metrics_port,)+
+                }
+            }
+
+            /// Sets [`Self::metrics_port`].
+            pub fn set_metrics_port(&mut self, service: Service, port: u16) {
+                match service {
+                    $(Service::$service => self.$section.metrics_port = port,)+
+                }
+            }
+
+            /// How long a stop of the service may take by its settings; `None` where it has none
+            /// for that.
+            #[must_use]
+            pub fn drain_timeout_ms(&self, service: Service) -> Option<u64> {
+                match service {
+                    $(Service::$service => sections!(@drain self.$section $($drain).*),)+
+                }
+            }
+        }
+    };
+    (@drain $self:ident.$section:ident) => { None };
+    (@drain $self:ident.$section:ident $($drain:ident).+) => { Some($self.$section.$($drain).+) };
+}
+
+sections! {
+    Producer: producer;
+    Aggregator: aggregator worker.drain_timeout_ms;
+    Detector: detector worker.drain_timeout_ms;
+    ElasticSink: elastic_sink drain_timeout_ms;
+    Rekey: rekey worker.drain_timeout_ms;
+    Gateway: gateway [enabled] drain_timeout_ms;
+    Clickstream: clickstream [enabled] worker.drain_timeout_ms;
+    LakeSink: lake_sink [enabled] drain_timeout_ms;
+    Iot: iot [enabled] worker.drain_timeout_ms;
+}
 
 impl Settings {
     /// The services that run by these settings.
@@ -10,63 +72,28 @@ impl Settings {
         Service::of(self.installation())
     }
 
-    /// Port of a service's `/metrics` and `/health/*`; 0 is any free one.
-    #[must_use]
-    pub fn metrics_port(&self, service: Service) -> u16 {
-        match service {
-            Service::Producer => self.producer.metrics_port,
-            Service::Aggregator => self.aggregator.metrics_port,
-            Service::Detector => self.detector.metrics_port,
-            Service::ElasticSink => self.elastic_sink.metrics_port,
-            Service::Rekey => self.rekey.metrics_port,
-            Service::Gateway => self.gateway.metrics_port,
-            Service::Clickstream => self.clickstream.metrics_port,
-            Service::LakeSink => self.lake_sink.metrics_port,
-            Service::Iot => self.iot.metrics_port,
-        }
-    }
-
-    /// Sets [`Self::metrics_port`].
-    pub fn set_metrics_port(&mut self, service: Service, port: u16) {
-        *match service {
-            Service::Producer => &mut self.producer.metrics_port,
-            Service::Aggregator => &mut self.aggregator.metrics_port,
-            Service::Detector => &mut self.detector.metrics_port,
-            Service::ElasticSink => &mut self.elastic_sink.metrics_port,
-            Service::Rekey => &mut self.rekey.metrics_port,
-            Service::Gateway => &mut self.gateway.metrics_port,
-            Service::Clickstream => &mut self.clickstream.metrics_port,
-            Service::LakeSink => &mut self.lake_sink.metrics_port,
-            Service::Iot => &mut self.iot.metrics_port,
-        } = port;
-    }
-
     /// Port that others call the service at, where it has one; 0 is any free one.
     #[must_use]
     pub fn api_port(&self, service: Service) -> Option<u16> {
         (service == Service::Gateway).then_some(self.gateway.port)
     }
-
-    /// How long a stop of the service may take by its settings; `None` where it has none for that.
-    #[must_use]
-    pub fn drain_timeout_ms(&self, service: Service) -> Option<u64> {
-        match service {
-            Service::Producer => None,
-            Service::Aggregator => Some(self.aggregator.worker.drain_timeout_ms),
-            Service::Detector => Some(self.detector.worker.drain_timeout_ms),
-            Service::ElasticSink => Some(self.elastic_sink.drain_timeout_ms),
-            Service::Rekey => Some(self.rekey.worker.drain_timeout_ms),
-            Service::Gateway => Some(self.gateway.drain_timeout_ms),
-            Service::Clickstream => Some(self.clickstream.worker.drain_timeout_ms),
-            Service::LakeSink => Some(self.lake_sink.drain_timeout_ms),
-            Service::Iot => Some(self.iot.worker.drain_timeout_ms),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use millrace_catalog::When;
+
     use super::*;
+
+    #[test]
+    fn each_service_that_waits_for_its_section_can_be_enabled() {
+        for service in Service::ALL {
+            let mut settings = Settings::default();
+            settings.enable(service);
+            let waits = service.spec().when == When::Enabled;
+            assert_eq!(settings.installation().enables(service), waits, "{service:?}");
+        }
+    }
 
     #[test]
     fn every_service_has_its_section_and_its_port() {

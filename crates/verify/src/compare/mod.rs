@@ -13,7 +13,7 @@ pub(crate) use self::elastic::INDEX;
 
 use self::balance::Balance;
 use super::figures::{Expected, Indexed, Observed};
-use super::report::{Check, Counts, Verdict};
+use super::report::{Counts, Row, Verdict};
 use super::rows::{Kind, Rows, difference};
 use super::totals::Totals;
 
@@ -22,7 +22,7 @@ const MAX_WINDOW_ROWS: usize = 20;
 
 /// Compares everything. `indexed` is `None` where Elasticsearch is left out.
 #[must_use]
-pub fn compare(expected: &Expected, observed: &Observed, indexed: Option<&Indexed>) -> (Vec<Check>, Counts) {
+pub fn compare(expected: &Expected, observed: &Observed, indexed: Option<&Indexed>) -> (Vec<Row>, Counts) {
     let mut rows = Rows::new(!expected.running.is_empty());
     let balance = Balance::of(expected, observed);
     runs(expected, &mut rows);

@@ -18,8 +18,8 @@ use millrace_telemetry::Shutdown;
 use rdkafka::message::Message as _;
 
 use super::Difference;
-use crate::log::TopicLog;
 use crate::repeat::offline::{self, Collect};
+use millrace_kafka::log::TopicLog;
 
 /// Repeats the whole log of transactions and compares.
 ///
@@ -39,7 +39,7 @@ pub async fn compare(settings: &Settings) -> Result<Difference> {
         let mut log = TopicLog::open(&settings.kafka, topic_name(&settings.kafka, topic::ANOMALIES))?;
         log.read_new(|message| {
             found.push(read(&reader, message.payload().unwrap_or_default())?);
-            Ok(())
+            anyhow::Ok(())
         })?;
         Ok(difference(undisturbed, found))
     })

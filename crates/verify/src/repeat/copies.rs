@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use millrace_settings::Kafka;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::Message as _;
 
 use super::difference::{Comparison, digest};
-use crate::log::TopicLog;
+use crate::message;
+use millrace_kafka::log::TopicLog;
 
 /// What identifies a copy: the record's place.
 pub(super) fn place(partition: i32, offset: i64) -> Vec<u8> {
@@ -15,15 +16,6 @@ pub(super) fn place(partition: i32, offset: i64) -> Vec<u8> {
 /// What must be the same: key, value, and the reason, as the header named for it says it.
 pub(super) fn content(key: Option<&[u8]>, payload: Option<&[u8]>, reason: &[u8]) -> u64 {
     digest((key, payload.unwrap_or_default(), reason))
-}
-
-/// A header's value as text; empty where there is none.
-fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> &'a str {
-    let headers = message.headers();
-    let found = headers.and_then(|headers| headers.iter().find(|header| header.key == name)?.value);
-    found
-        .and_then(|value| std::str::from_utf8(value).ok())
-        .unwrap_or_default()
 }
 
 /// Compares the copies on a topic; of those with a service, the ones of `service`.
@@ -38,14 +30,13 @@ pub(super) fn compare(
     comparison: &mut Comparison,
 ) -> Result<()> {
     TopicLog::open(kafka, topic)?.read_new(|message| {
-        let by = header(message, "service");
+        let by = message::text(message, "service");
         if by.is_empty() || by == service {
-            let partition = header(message, "source.partition").parse().unwrap_or(-1);
-            let offset = header(message, "source.offset").parse().unwrap_or(-1);
-            let reason = header(message, reason).as_bytes();
+            let (partition, offset) = message::source(message).unwrap_or((-1, -1));
+            let reason = message::text(message, reason).as_bytes();
             let content = content(message.key(), message.payload(), reason);
             comparison.found(&place(partition, offset), content);
         }
-        Ok(())
+        anyhow::Ok(())
     })
 }

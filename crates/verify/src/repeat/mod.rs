@@ -4,27 +4,28 @@
 //! more from its start, by one task for each partition and without groups and transactions, with
 //! those events merged by their offsets, gives what a run gives that nothing ever disturbed: each
 //! contribution and watermark of the first stage, each late record and dead letter, each result of
-//! the second stage, early ones too, and each record that is rekeyed. Nothing may be missing on the
-//! topics, nothing may be there beside it, and nothing may differ: a recovery that makes good
-//! records late, which no sum shows, is found here.
+//! the second stage, early ones too, each session, and each record that is rekeyed. A pipeline has
+//! its jobs repeated by their specs (`job`). Nothing may be missing on the topics, nothing may be
+//! there beside it, and nothing may differ: a recovery that makes good records late, which no sum
+//! shows, is found here.
 
 pub mod anomalies;
 mod copies;
 mod difference;
-mod merge;
+pub(crate) mod job;
 pub mod offline;
-mod partial;
-mod rekey;
+mod payments;
+pub(crate) mod windowed;
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use millrace_settings::Settings;
-use millrace_telemetry::Shutdown;
 
-use crate::progress;
+use crate::{check, progress};
 
 pub use difference::Difference;
+pub(crate) use payments::compare as payments;
 
 /// The anomalies and all that the other jobs have written, against an undisturbed run, once every
 /// job has read all there is.
@@ -62,36 +63,21 @@ const SETTLING: Duration = Duration::from_secs(120);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Repeats both stages of aggregation, and the job that rekeys where there is one, over the whole
-/// logs and compares all they have written. Nothing may be sent meanwhile, and everything must have
-/// been worked off.
+/// Repeats the jobs of every pipeline that there is, but for the detector, over their whole logs
+/// and compares all they have written. Nothing may be sent meanwhile, and everything must have been
+/// worked off.
 ///
 /// # Errors
 /// The brokers or the registry are away, or retention has removed a part of a log, so that it
 /// cannot be repeated.
 pub async fn compare(settings: &Settings) -> Result<Vec<Difference>> {
-    let shutdown = Shutdown::new();
-    let (first, second) = millrace_aggregator::prepare(settings, &shutdown).await?;
-    let rekey = match settings.rekeys() {
-        true => Some(millrace_rekey::prepare(settings, &shutdown).await?),
-        false => None,
-    };
     let settings = settings.clone();
     tokio::task::spawn_blocking(move || {
-        let rekeyed = rekey.map(|job| rekey::compare(&settings, &job)).transpose()?;
-        let start = Instant::now();
-        loop {
-            let before = offline::events(&settings.kafka, &first)?;
-            let mut differences = partial::compare(&settings, &first, &before)?;
-            differences.extend(merge::compare(&settings, &second)?);
-            // A partition that was advanced in between has outputs that were not expected.
-            let is_still = offline::events(&settings.kafka, &first)? == before;
-            if is_still || start.elapsed() > SETTLING {
-                differences.extend(rekeyed.unwrap_or_default());
-                return Ok(differences);
-            }
-            std::thread::sleep(PAUSE);
+        let mut differences = Vec::new();
+        for verification in check::of(&settings) {
+            differences.extend((verification.repeat)(&settings)?);
         }
+        Ok(differences)
     })
     .await?
 }

@@ -13,7 +13,7 @@ use millrace_runtime::{InputRecord, Job, Outbox, OutputRecord, Task};
 use millrace_settings::Kafka;
 use rdkafka::message::Message as _;
 
-use crate::log::TopicLog;
+use millrace_kafka::log::TopicLog;
 
 /// What a job's partitions met beside their records, by the offset it happened before, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,9 +85,9 @@ pub fn events(kafka: &Kafka, job: &impl Job) -> Result<Events> {
                     .entry(message.partition())
                     .or_default()
                     .extend(runs);
-                return Ok(());
+                return anyhow::Ok(());
             }
-            ControlRecord::Policy { .. } | ControlRecord::Watermark { .. } => return Ok(()),
+            ControlRecord::Policy { .. } | ControlRecord::Watermark { .. } => return anyhow::Ok(()),
         };
         let of_partition = events.by_partition.entry(message.partition()).or_default();
         of_partition.push_back((offset, event));

@@ -22,11 +22,12 @@ pub async fn apply(fault: Fault, pipeline: &mut Pipeline) -> Result<()> {
 }
 
 async fn act(fault: Fault, pipeline: &mut Pipeline) -> Result<()> {
+    let jobs = workers::jobs(&pipeline.settings);
     match fault {
-        Fault::WorkerKill => workers::kill(pipeline, &workers::JOBS).await,
+        Fault::WorkerKill => workers::kill(pipeline, &jobs).await,
         Fault::WorkerLoss => workers::lose(pipeline).await,
         Fault::AllWorkersKill => workers::kill_all(pipeline).await,
-        Fault::WorkerPause => workers::pause(pipeline, &workers::JOBS).await,
+        Fault::WorkerPause => workers::pause(pipeline, &jobs).await,
         Fault::WorkersJoinLeave => workers::join_and_leave(pipeline).await,
         Fault::BrokerKill => servers::kill_broker(pipeline).await,
         Fault::TwoBrokersKill => servers::kill_two_brokers(pipeline).await,

@@ -9,7 +9,7 @@ use millrace_stack::Node;
 use crate::chaos::cluster::nodes;
 use crate::chaos::pipeline::{LIMIT, Pipeline};
 use crate::harness::monitor::Group;
-use crate::harness::worker::{DETECTOR, READERS};
+use crate::harness::worker::{DETECTOR, readers};
 use crate::wait::wait_until;
 
 /// How long the commits must have ceased to say that they wait.
@@ -30,12 +30,12 @@ pub(super) async fn kill_broker(pipeline: &mut Pipeline) -> Result<()> {
     let before = pipeline.mark();
     pipeline.cluster.kill(broker).await?;
     pipeline
-        .recovered(format!("SIGKILL of {broker}"), before, &Group::ALL, None)
+        .recovered(format!("SIGKILL of {broker}"), before, &pipeline.groups(), None)
         .await?;
     let before = pipeline.mark();
     pipeline.cluster.start(broker).await?;
     pipeline
-        .recovered(format!("return of {broker}"), before, &Group::ALL, None)
+        .recovered(format!("return of {broker}"), before, &pipeline.groups(), None)
         .await?;
     Ok(())
 }
@@ -60,7 +60,7 @@ pub(super) async fn kill_two_brokers(pipeline: &mut Pipeline) -> Result<()> {
         pipeline.cluster.start(broker).await?;
     }
     pipeline
-        .recovered("return of two brokers", before, &Group::ALL, None)
+        .recovered("return of two brokers", before, &pipeline.groups(), None)
         .await?;
     Ok(())
 }
@@ -80,7 +80,7 @@ pub(super) async fn kill_controller(pipeline: &mut Pipeline) -> Result<()> {
         .recovered(
             format!("SIGKILL of {active}, which was active"),
             before,
-            &Group::ALL,
+            &pipeline.groups(),
             None,
         )
         .await?;
@@ -95,7 +95,12 @@ pub(super) async fn kill_elasticsearch(pipeline: &mut Pipeline) -> Result<()> {
     pipeline.monitor.advanced(Group::Detect, enough, LIMIT).await?;
     // At the head without Elasticsearch: it holds back the sink alone.
     pipeline
-        .recovered("loss of Elasticsearch, the jobs", while_away, &Group::JOBS, None)
+        .recovered(
+            "loss of Elasticsearch, the jobs",
+            while_away.clone(),
+            &Group::jobs(&pipeline.settings),
+            None,
+        )
         .await?;
     // What the detector has caught up with, the sink may have read before.
     let monitor = &pipeline.monitor;
@@ -126,7 +131,7 @@ pub(super) async fn kill_registry(pipeline: &mut Pipeline) -> Result<()> {
     let enough = records(pipeline, WITHOUT_S)?;
     pipeline.monitor.advanced(Group::Detect, enough, LIMIT).await?;
     pipeline
-        .recovered("loss of the registry", away, &Group::ALL, None)
+        .recovered("loss of the registry", away, &pipeline.groups(), None)
         .await?;
     let before = pipeline.mark();
     pipeline.fleet.stop(DETECTOR).await?;
@@ -148,7 +153,7 @@ pub(super) async fn kill_registry(pipeline: &mut Pipeline) -> Result<()> {
         .recovered(
             "a restart that waited for the registry",
             before,
-            &Group::ALL,
+            &pipeline.groups(),
             Some(Service::Detector),
         )
         .await?;
@@ -157,13 +162,13 @@ pub(super) async fn kill_registry(pipeline: &mut Pipeline) -> Result<()> {
 
 /// Everything but the producer is stopped in good order and started again, one by one.
 pub(super) async fn restart_all(pipeline: &mut Pipeline) -> Result<()> {
-    for worker in READERS {
+    for worker in readers(&pipeline.settings) {
         let before = pipeline.mark();
         pipeline.fleet.stop(worker).await?;
         pipeline.fleet.start(worker, &[])?;
         pipeline.fleet.ready(worker).await?;
         pipeline
-            .recovered(format!("restart of {worker}"), before, &Group::ALL, None)
+            .recovered(format!("restart of {worker}"), before, &pipeline.groups(), None)
             .await?;
     }
     for node in nodes() {
@@ -171,7 +176,7 @@ pub(super) async fn restart_all(pipeline: &mut Pipeline) -> Result<()> {
         pipeline.cluster.stop(node).await?;
         pipeline.cluster.start(node).await?;
         pipeline
-            .recovered(format!("restart of {node}"), before, &Group::ALL, None)
+            .recovered(format!("restart of {node}"), before, &pipeline.groups(), None)
             .await?;
         in_sync(pipeline).await?;
     }
@@ -180,14 +185,15 @@ pub(super) async fn restart_all(pipeline: &mut Pipeline) -> Result<()> {
 
 /// Waits until every replica of the transactions is in sync: the next broker may go.
 async fn in_sync(pipeline: &Pipeline) -> Result<()> {
-    use millrace_catalog::{Installation, topics};
+    use millrace_catalog::topics;
     use millrace_kafka::{admin::Lookup, topic_name};
     wait_until("every replica in sync", LIMIT, || async {
         let kafka = pipeline.settings.kafka.clone();
+        let installation = pipeline.settings.installation();
         let look = move || {
             let lookup = Lookup::connect(&kafka)?;
             let mut behind = 0;
-            for spec in topics(Installation::default()) {
+            for spec in topics(installation) {
                 let partitions = lookup.topic(&topic_name(&kafka, spec.name))?.partitions;
                 let lags = |it: &&millrace_kafka::admin::PartitionState| it.in_sync < it.replicas;
                 behind += partitions.iter().filter(lags).count();

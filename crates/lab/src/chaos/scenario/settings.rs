@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use millrace_catalog::Service;
 use millrace_runtime::Job;
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
-use super::workers::JOBS;
 use crate::chaos::pipeline::{LIMIT, Pipeline};
+use crate::harness::monitor::Group;
 use crate::harness::worker::Worker;
 use crate::wait::wait_until;
 use millrace_verify::repeat::offline::{self, Event};
@@ -45,7 +46,8 @@ fn changed(before: &Settings) -> Settings {
 async fn restart(pipeline: &mut Pipeline, end: End, settings: &Settings) -> Result<()> {
     settings.validate()?;
     pipeline.fleet.set(settings);
-    for (service, groups) in JOBS {
+    for service in [Service::Detector, Service::Aggregator] {
+        let groups = Group::of(service, settings);
         let worker = Worker(service, 1);
         let before = pipeline.mark();
         match end {
@@ -57,7 +59,7 @@ async fn restart(pipeline: &mut Pipeline, end: End, settings: &Settings) -> Resu
             End::Killed => format!("SIGKILL of the {} and other settings", service.name()),
             End::Stopped => format!("restart of the {} with its old settings", service.name()),
         };
-        pipeline.recovered(what, before, groups, Some(service)).await?;
+        pipeline.recovered(what, before, &groups, Some(service)).await?;
         pipeline.fleet.ready(worker).await?;
     }
     let shutdown = Shutdown::new();

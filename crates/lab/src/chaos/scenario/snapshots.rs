@@ -48,7 +48,8 @@ async fn wait_for_snapshots(pipeline: &Pipeline) -> Result<()> {
                     .any(|part| part.as_os_str().to_string_lossy().ends_with(job))
             })
         };
-        Ok((of("detect") && of("aggregate-partial") && of("aggregate-merge")).then_some(()))
+        let jobs = Group::jobs(&pipeline.settings);
+        Ok(jobs.iter().all(|job| of(job.reader())).then_some(()))
     })
     .await
 }

@@ -4,27 +4,32 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use millrace_catalog::Service;
+use millrace_settings::Settings;
 
 use crate::chaos::pipeline::{LIMIT, Pipeline};
 use crate::harness::monitor::Group;
-use crate::harness::worker::{READERS, Worker};
+use crate::harness::worker::{Worker, readers, services_beside};
 use crate::wait::wait_until;
 
 /// A service of exactly-once jobs, and the groups that are at the head again when it has recovered.
-pub(super) type Job = (Service, &'static [Group]);
+pub(super) type Job = (Service, Vec<Group>);
 
-/// The two services of every pipeline, and the groups that each carries.
-pub(super) const JOBS: [Job; 2] = [
-    (Service::Detector, &[Group::Detect]),
-    (Service::Aggregator, &[Group::Partial, Group::Merge]),
-];
+/// The services of jobs but that of rekeying, and the groups that each carries.
+pub(super) fn jobs(settings: &Settings) -> Vec<Job> {
+    let of_transactions = [Service::Detector, Service::Aggregator].into_iter();
+    let services = of_transactions.chain(services_beside(settings));
+    services
+        .map(|service| (service, Group::of(service, settings)))
+        .collect()
+}
+
 /// Beyond the session's timeout, for the brokers to notice.
 const SESSION_MARGIN: Duration = Duration::from_secs(2);
 
 /// Each job's only worker dies and is started again at once, as a restart policy does.
 pub(super) async fn kill(pipeline: &mut Pipeline, jobs: &[Job]) -> Result<()> {
-    for &(service, groups) in jobs {
-        let worker = Worker(service, 1);
+    for (service, groups) in jobs {
+        let (service, worker) = (*service, Worker(*service, 1));
         let before = pipeline.mark();
         pipeline.fleet.kill(worker)?;
         pipeline.fleet.start(worker, &[])?;
@@ -38,16 +43,18 @@ pub(super) async fn kill(pipeline: &mut Pipeline, jobs: &[Job]) -> Result<()> {
 /// Every worker and the sink die at once.
 pub(super) async fn kill_all(pipeline: &mut Pipeline) -> Result<()> {
     let before = pipeline.mark();
-    for worker in READERS {
-        pipeline.fleet.kill(worker)?;
+    let readers = readers(&pipeline.settings);
+    for worker in &readers {
+        pipeline.fleet.kill(*worker)?;
     }
-    for worker in READERS {
-        pipeline.fleet.start(worker, &[])?;
+    for worker in &readers {
+        pipeline.fleet.start(*worker, &[])?;
     }
+    let groups = pipeline.groups();
     pipeline
-        .recovered("SIGKILL of all", before, &Group::ALL, Some(Service::Detector))
+        .recovered("SIGKILL of all", before, &groups, Some(Service::Detector))
         .await?;
-    for worker in READERS {
+    for worker in readers {
         pipeline.fleet.ready(worker).await?;
     }
     Ok(())
@@ -55,18 +62,18 @@ pub(super) async fn kill_all(pipeline: &mut Pipeline) -> Result<()> {
 
 /// Those of all these jobs.
 fn groups(jobs: &[Job]) -> Vec<Group> {
-    jobs.iter().flat_map(|(_, groups)| *groups).copied().collect()
+    jobs.iter().flat_map(|(_, groups)| groups).copied().collect()
 }
 
 /// Starts worker `number` of each job beside those that run, and waits until it has its share.
 async fn join(pipeline: &mut Pipeline, jobs: &[Job], number: u8) -> Result<()> {
     let before = pipeline.mark();
-    for &(service, _) in jobs {
-        pipeline.fleet.start(Worker(service, number), &[])?;
+    for (service, _) in jobs {
+        pipeline.fleet.start(Worker(*service, number), &[])?;
     }
-    for &(service, _) in jobs {
-        pipeline.fleet.ready(Worker(service, number)).await?;
-        has_partitions(pipeline, Worker(service, number)).await?;
+    for (service, _) in jobs {
+        pipeline.fleet.ready(Worker(*service, number)).await?;
+        has_partitions(pipeline, Worker(*service, number)).await?;
     }
     let what = format!("worker {number} of each job joining");
     pipeline.recovered(what, before, &groups(jobs), None).await?;
@@ -74,13 +81,13 @@ async fn join(pipeline: &mut Pipeline, jobs: &[Job], number: u8) -> Result<()> {
 }
 
 /// Stops worker `number` of each job in good order.
-async fn leave(pipeline: &mut Pipeline, number: u8) -> Result<()> {
+async fn leave(pipeline: &mut Pipeline, jobs: &[Job], number: u8) -> Result<()> {
     let before = pipeline.mark();
-    for (service, _) in JOBS {
-        pipeline.fleet.stop(Worker(service, number)).await?;
+    for (service, _) in jobs {
+        pipeline.fleet.stop(Worker(*service, number)).await?;
     }
     let what = format!("worker {number} of each job leaving");
-    pipeline.recovered(what, before, &Group::JOBS, None).await?;
+    pipeline.recovered(what, before, &groups(jobs), None).await?;
     Ok(())
 }
 
@@ -95,12 +102,12 @@ async fn has_partitions(pipeline: &Pipeline, worker: Worker) -> Result<()> {
 /// How many partitions workers 1 and 2 of each job have together.
 async fn shares(pipeline: &Pipeline, jobs: &[Job]) -> Vec<(Service, f64)> {
     let mut shares = Vec::new();
-    for &(service, _) in jobs {
+    for (service, _) in jobs {
         let mut share = 0.0;
         for number in [1, 2] {
-            share += assigned(pipeline, Worker(service, number)).await.unwrap_or(0.0);
+            share += assigned(pipeline, Worker(*service, number)).await.unwrap_or(0.0);
         }
-        shares.push((service, share));
+        shares.push((*service, share));
     }
     shares
 }
@@ -123,29 +130,31 @@ async fn assigned(pipeline: &Pipeline, worker: Worker) -> Option<f64> {
 
 /// From one worker of each job to three, and back to one that was not there at first.
 pub(super) async fn join_and_leave(pipeline: &mut Pipeline) -> Result<()> {
-    join(pipeline, &JOBS, 2).await?;
-    join(pipeline, &JOBS, 3).await?;
-    leave(pipeline, 1).await?;
-    leave(pipeline, 3).await?;
+    let jobs = jobs(&pipeline.settings);
+    join(pipeline, &jobs, 2).await?;
+    join(pipeline, &jobs, 3).await?;
+    leave(pipeline, &jobs, 1).await?;
+    leave(pipeline, &jobs, 3).await?;
     // As the others find it.
-    join(pipeline, &JOBS, 1).await?;
-    leave(pipeline, 2).await
+    join(pipeline, &jobs, 1).await?;
+    leave(pipeline, &jobs, 2).await
 }
 
 /// One of two workers of each job dies for good: the other one takes its partitions over when the
 /// session has ended.
 pub(super) async fn lose(pipeline: &mut Pipeline) -> Result<()> {
-    join(pipeline, &JOBS, 2).await?;
+    let jobs = jobs(&pipeline.settings);
+    join(pipeline, &jobs, 2).await?;
     let before = pipeline.mark();
-    for (service, _) in JOBS {
-        pipeline.fleet.kill(Worker(service, 2))?;
+    for (service, _) in &jobs {
+        pipeline.fleet.kill(Worker(*service, 2))?;
     }
     let what = "SIGKILL of one of two workers, taken over by the other";
     pipeline
-        .recovered(what, before, &Group::JOBS, Some(Service::Detector))
+        .recovered(what, before, &groups(&jobs), Some(Service::Detector))
         .await?;
-    join(pipeline, &JOBS, 2).await?;
-    leave(pipeline, 2).await
+    join(pipeline, &jobs, 2).await?;
+    leave(pipeline, &jobs, 2).await
 }
 
 /// One of two workers of each job hangs for longer than its session, and then wakes: it must
@@ -169,6 +178,8 @@ pub(super) async fn pause(pipeline: &mut Pipeline, jobs: &[Job]) -> Result<()> {
         &settings.detector.worker,
         &settings.aggregator.worker,
         &settings.rekey.worker,
+        &settings.clickstream.worker,
+        &settings.iot.worker,
     ];
     let longest_ms = workers.map(|worker| worker.session_timeout_ms).into_iter().max();
     let session = Duration::from_millis(longest_ms.unwrap_or_default());

@@ -3,18 +3,64 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
 use millrace_domain::texts::InFlight;
-use millrace_kafka::admin::bounds;
-use millrace_kafka::client::{LogBridge, reader_config};
 use millrace_settings::Kafka;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
+use thiserror::Error;
+
+use crate::admin::bounds;
+use crate::client::{ConfigError, LogBridge, reader_config};
 
 /// How long the brokers may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// Why a topic cannot be read to its end.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The settings are impossible.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// librdkafka refuses.
+    #[error(transparent)]
+    Client(#[from] KafkaError),
+    /// The brokers are away.
+    #[error("Kafka at {servers} does not answer")]
+    Away {
+        /// Which.
+        servers: String,
+        /// librdkafka's reason.
+        #[source]
+        reason: KafkaError,
+    },
+    /// There is no such topic.
+    #[error("there is no topic {topic}: `millrace init` creates it")]
+    NoTopic {
+        /// Its full name.
+        topic: String,
+    },
+    /// The leader of a partition does not say where it starts and ends.
+    #[error("cannot get the offsets of {topic}-{partition}")]
+    Offsets {
+        /// The topic's full name.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// librdkafka's reason.
+        #[source]
+        reason: KafkaError,
+    },
+    /// The brokers fell silent.
+    #[error("no answer from Kafka for {} s while reading {topic}{why}", SILENCE.as_secs())]
+    Silent {
+        /// The topic's full name.
+        topic: String,
+        /// The last error, with a colon before it; empty where there was none.
+        why: String,
+    },
+}
 
 /// A topic's committed records. It joins no group, so it disturbs nobody.
 pub struct TopicLog {
@@ -40,17 +86,20 @@ impl TopicLog {
     ///
     /// # Errors
     /// The settings are wrong, the brokers are away, or there is no such topic.
-    pub fn open(kafka: &Kafka, topic: String) -> anyhow::Result<Self> {
+    pub fn open(kafka: &Kafka, topic: String) -> Result<Self, LogError> {
         let group = format!("{}millrace-verify", kafka.topic_prefix);
         let consumer: BaseConsumer<LogBridge> =
             reader_config(kafka, &group)?.create_with_context(LogBridge)?;
         let metadata = consumer
             .fetch_metadata(Some(&topic), SILENCE)
-            .with_context(|| format!("Kafka at {} does not answer", kafka.bootstrap_servers))?;
+            .map_err(|reason| LogError::Away {
+                servers: kafka.bootstrap_servers.clone(),
+                reason,
+            })?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         let partitions = found.map_or(&[][..], rdkafka::metadata::MetadataTopic::partitions);
         if partitions.is_empty() {
-            bail!("there is no topic {topic}: `millrace init` creates it");
+            return Err(LogError::NoTopic { topic });
         }
         let next = partitions
             .iter()
@@ -77,15 +126,20 @@ impl TopicLog {
     ///
     /// # Errors
     /// The brokers are away.
-    pub fn extent(&self) -> anyhow::Result<Extent> {
+    pub fn extent(&self) -> Result<Extent, LogError> {
         let mut extent = Extent {
             length: 0,
             truncated: BTreeSet::new(),
             removed: 0,
         };
         for &partition in self.next.keys() {
-            let (low, high) = bounds(&self.consumer, &self.topic, partition, SILENCE)
-                .with_context(|| format!("cannot get the offsets of {}-{partition}", self.topic))?;
+            let (low, high) = bounds(&self.consumer, &self.topic, partition, SILENCE).map_err(|reason| {
+                LogError::Offsets {
+                    topic: self.topic.clone(),
+                    partition,
+                    reason,
+                }
+            })?;
             extent.length += high.saturating_sub(low).unsigned_abs();
             extent.removed += low.unsigned_abs();
             if low > 0 {
@@ -101,10 +155,10 @@ impl TopicLog {
     ///
     /// # Errors
     /// The brokers are away, or `take` fails.
-    pub fn read_new(
+    pub fn read_new<E: From<LogError>>(
         &mut self,
-        mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut next = std::mem::take(&mut self.next);
         let positions = next
             .iter()
@@ -126,30 +180,31 @@ impl TopicLog {
     pub fn with_records_from(
         &self,
         offsets: impl IntoIterator<Item = (i32, Option<i64>)>,
-    ) -> anyhow::Result<BTreeSet<i32>> {
+    ) -> Result<BTreeSet<i32>, LogError> {
         let offsets = offsets
             .into_iter()
             .map(|(partition, offset)| (partition, offset.map_or(Offset::Beginning, Offset::Offset)));
         let mut found = BTreeSet::new();
         self.read(offsets.collect(), |message| {
             found.insert(message.partition());
-            Ok(false)
+            Ok::<_, LogError>(false)
         })?;
         Ok(found)
     }
 
     /// Reads from these positions; a partition to its end, or until `take` has enough of it.
-    fn read(
+    fn read<E: From<LogError>>(
         &self,
         positions: BTreeMap<i32, Offset>,
-        mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
-    ) -> anyhow::Result<()> {
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
         let mut assignment = TopicPartitionList::new();
         for (&partition, &offset) in &positions {
-            assignment.add_partition_offset(&self.topic, partition, offset)?;
+            let added = assignment.add_partition_offset(&self.topic, partition, offset);
+            added.map_err(LogError::Client)?;
         }
         // A new assignment makes the end of each partition known again.
-        self.consumer.assign(&assignment)?;
+        self.consumer.assign(&assignment).map_err(LogError::Client)?;
         let mut reading: BTreeSet<i32> = positions.into_keys().collect();
         let mut last_sign = Instant::now();
         let mut last_error = None;
@@ -173,14 +228,11 @@ impl TopicLog {
             }
             if last_sign.elapsed() > SILENCE {
                 let why = last_error.map_or_else(String::new, |error| format!(": {error}"));
-                bail!(
-                    "no answer from Kafka for {} s while reading {}{why}",
-                    SILENCE.as_secs(),
-                    self.topic
-                );
+                let topic = self.topic.clone();
+                return Err(LogError::Silent { topic, why }.into());
             }
         }
-        self.consumer.unassign()?;
+        self.consumer.unassign().map_err(LogError::Client)?;
         Ok(())
     }
 }
