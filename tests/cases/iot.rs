@@ -1,5 +1,7 @@
 //! Device minutes and alerts against what is worked out of the readings at once, through a kill.
 
+mod made;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -7,14 +9,10 @@ use anyhow::{Context as _, Result, ensure};
 use millrace_catalog::iot::{DEVICE_ALERTS, MINUTES_PARTIAL, topic};
 use millrace_catalog::{Service as Known, dead_letter};
 use millrace_contract::Encode as _;
-use millrace_engine::keyed::OrderedPolicy;
-use millrace_engine::{HashSeed, Operator as _};
-use millrace_iot::{
-    AlertKind, Device, DeviceAlert, DeviceAlerts, DeviceMinute, DeviceState, Measured, NoticeRecord, Reading,
-    Watch,
-};
+use millrace_iot::{AlertKind, Device, DeviceAlert, Measured, Reading};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
+use millrace_tests::checks::check_undisturbed;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::verification::verified;
@@ -22,6 +20,8 @@ use millrace_tests::{TestContext, elastic, groups, send, topics, wait_until};
 use rdkafka::producer::{BaseProducer, BaseRecord};
 use serde_json::json;
 use uuid::Uuid;
+
+use self::made::{Made, ensure_same, expected, found};
 
 const WINDOW_MS: i64 = 10_000;
 const SILENT_MS: i64 = 8_000;
@@ -99,130 +99,6 @@ fn send_bad(context: &TestContext) -> Result<()> {
     send::flush(&producer)
 }
 
-/// All that is made of readings.
-#[derive(Debug, PartialEq, Default)]
-struct Made {
-    /// Of each window and device.
-    minutes: BTreeMap<(i64, String), [f64; 9]>,
-    /// Of each device, in the order in which they are told.
-    alerts: BTreeMap<String, Vec<DeviceAlert>>,
-    /// What is known last of each device.
-    states: BTreeMap<String, DeviceState>,
-}
-
-impl Made {
-    fn is_as_much_as(&self, other: &Self) -> bool {
-        let alerts = |made: &Self| made.alerts.values().map(Vec::len).sum::<usize>();
-        self.minutes.len() >= other.minutes.len() && alerts(self) >= alerts(other)
-    }
-}
-
-/// Worked out of all readings at once: sums of integers, and alerts of each device alone.
-fn expected(context: &TestContext, readings: &[Reading]) -> Result<Made> {
-    let mut made = Made::default();
-    let mut groups: BTreeMap<(i64, String), Vec<&Reading>> = BTreeMap::new();
-    let mut by_device: BTreeMap<&str, Vec<&Reading>> = BTreeMap::new();
-    for reading in readings {
-        let start_ms = reading.time_ms.div_euclid(WINDOW_MS) * WINDOW_MS;
-        let device = reading.device_id.as_str();
-        groups
-            .entry((start_ms, device.to_owned()))
-            .or_default()
-            .push(reading);
-        by_device.entry(device).or_default().push(reading);
-    }
-    for (key, readings) in groups {
-        let of = |measure: fn(&Reading) -> Measured| {
-            let units: Vec<_> = readings
-                .iter()
-                .map(|it| i128::from(measure(it).units()))
-                .collect();
-            let (count, sum) = (units.len() as i128, units.iter().sum::<i128>());
-            let squares: i128 = units.iter().map(|units| units * units).sum();
-            let thousandths = (count * 1_000) as f64;
-            let end = |end: Option<&i128>| end.map_or(0.0, |end| *end as f64 / 1_000.0);
-            let spread = (count * squares - sum * sum) as f64;
-            [
-                sum as f64 / thousandths,
-                end(units.iter().min()),
-                end(units.iter().max()),
-                spread.sqrt() / thousandths,
-            ]
-        };
-        let [temp, humidity] = [of(|it| it.temp), of(|it| it.humidity)];
-        let mut line = [readings.len() as f64; 9];
-        line[1..5].copy_from_slice(&temp);
-        line[5..].copy_from_slice(&humidity);
-        made.minutes.insert(key, line);
-    }
-    let limits = context.settings.iot.alerts.limits()?;
-    for readings in by_device.values() {
-        let policy = OrderedPolicy::new(0, 3_600_000, limits)?;
-        let mut operator = DeviceAlerts::new(Watch, policy, HashSeed::FIXED);
-        let mut said = Vec::new();
-        for reading in readings {
-            operator.process(reading, &mut said);
-        }
-        operator.advance(readings[0].time_ms + 3_600_000, &mut said);
-        for said in &said {
-            made.take(NoticeRecord::of(said));
-        }
-    }
-    Ok(made)
-}
-
-impl Made {
-    fn take(&mut self, notice: NoticeRecord) {
-        match notice {
-            NoticeRecord::Alert(alert) => {
-                let device = alert.device_id.as_str().to_owned();
-                self.alerts.entry(device).or_default().push(alert);
-            }
-            NoticeRecord::State(state) => {
-                self.states.insert(state.device_id.as_str().to_owned(), state);
-            }
-        }
-    }
-}
-
-/// What the topics have, each result once and by its key.
-async fn found(context: &TestContext) -> Result<Made> {
-    let mut made = Made::default();
-    for (record, minute) in topics::read_as::<DeviceMinute>(context, topic::MINUTES).await? {
-        let device = minute.device_id.as_str().to_owned();
-        ensure!(
-            record.key.as_deref() == Some(device.as_bytes()),
-            "{minute:?} by {record:?}"
-        );
-        ensure!(
-            minute.window_end_ms - minute.window_start_ms == WINDOW_MS,
-            "{minute:?}"
-        );
-        let line = [
-            minute.count as f64,
-            minute.temp_mean,
-            minute.temp_min,
-            minute.temp_max,
-            minute.temp_std_dev,
-            minute.humidity_mean,
-            minute.humidity_min,
-            minute.humidity_max,
-            minute.humidity_std_dev,
-        ];
-        let before = made.minutes.insert((minute.window_start_ms, device), line);
-        ensure!(before.is_none(), "twice: {minute:?}");
-    }
-    for (record, alert) in topics::read_as::<DeviceAlert>(context, topic::ALERTS).await? {
-        let device = alert.device_id.as_str().as_bytes();
-        ensure!(record.key.as_deref() == Some(device), "{alert:?} by {record:?}");
-        made.take(NoticeRecord::Alert(alert));
-    }
-    for (_, state) in topics::read_as::<DeviceState>(context, topic::STATES).await? {
-        made.take(NoticeRecord::State(state));
-    }
-    Ok(made)
-}
-
 async fn start(context: &TestContext) -> Result<Service> {
     let name = Known::Iot.name();
     let mut service = Service::start(context, name, &["service", name])?;
@@ -278,20 +154,6 @@ pub(super) async fn equals_an_offline_computation(mut context: TestContext) -> R
     check_letters(&context).await?;
     check_documents(&context, &expected).await?;
     service.stop().await
-}
-
-fn ensure_same(found: &Made, expected: &Made) -> Result<()> {
-    ensure!(found.minutes == expected.minutes, "other minutes");
-    ensure!(found.states == expected.states, "other states");
-    for (device, alerts) in &expected.alerts {
-        let found = found.alerts.get(device);
-        ensure!(
-            found == Some(alerts),
-            "{device}: {found:?} in place of {alerts:?}"
-        );
-    }
-    ensure!(found == expected, "alerts of other devices");
-    Ok(())
 }
 
 async fn wait_until_read(context: &TestContext) -> Result<()> {
@@ -404,6 +266,18 @@ pub(super) async fn generated_readings_are_verified(mut context: TestContext) ->
     let alerts = topics::read_as::<DeviceAlert>(&context, topic::ALERTS).await?;
     let has = |kind| alerts.iter().any(|(_, alert)| alert.kind == kind);
     ensure!(has(AlertKind::Silent), "{alerts:?}");
+    let undisturbed = check_undisturbed(&context).await?;
+    for output in [
+        "records of device_minutes.partials",
+        "records of device_minutes",
+        "records of device_alerts",
+        "records of device_states",
+        "dead letters of device-minutes-partial",
+    ] {
+        let compared = undisturbed.iter().find(|difference| difference.what == output);
+        let count = compared.map_or(0, |difference| difference.undisturbed);
+        ensure!(count > 0, "no {output} were compared: {undisturbed:?}");
+    }
     let mut status = Service::start(&context, "status", &["status", "--json"])?;
     status.succeed(LIMIT).await?;
     let said = status.output();

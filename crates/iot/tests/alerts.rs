@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use millrace_contract::{Contract as _, Encode as _};
+use millrace_contract::{Contract as _, Encode as _, Symbols as _};
 use millrace_engine::keyed::{KeyedOperator as _, OrderedPolicy};
 use millrace_engine::{Disposition, HashSeed, Operator as _};
 use millrace_iot::{
@@ -104,94 +104,88 @@ fn lines(alerts: &[DeviceAlert]) -> Vec<Line> {
     lines
 }
 
-/// By the definitions, one kind of alert after the other, over the readings of a device between
-/// the times at which it was forgotten.
+/// By the definitions, over the readings of a device between the times at which it was forgotten.
 fn expected(limits: &Limits, readings: &[Reading]) -> Vec<Line> {
     let mut by_device: BTreeMap<&str, Vec<&Reading>> = BTreeMap::new();
     for reading in readings {
-        by_device
-            .entry(reading.device_id.as_str())
-            .or_default()
-            .push(reading);
+        let device = reading.device_id.as_str();
+        by_device.entry(device).or_default().push(reading);
     }
     let mut lines = Vec::new();
     for (device, mut readings) in by_device {
         readings.sort_by_key(|reading| (reading.time_ms, reading.event_id));
         let is_kept = |one: &&Reading, next: &&Reading| next.time_ms - one.time_ms < limits.forget_after_ms;
         for life in readings.chunk_by(is_kept) {
-            let last_ms = life[life.len() - 1].time_ms;
-            let forgotten_ms = last_ms + limits.forget_after_ms;
-            let mut put = |measure, kind, since_ms, end: Option<i64>| {
-                let (end_ms, status) = end.map_or((forgotten_ms, AlertStatus::Forgotten), |at_ms| {
-                    (at_ms, AlertStatus::Ended)
-                });
-                lines.push((device.to_owned(), measure, kind, since_ms, end_ms, status));
-            };
-            for (at, reading) in life.iter().enumerate() {
-                let next = life.get(at + 1).map(|next| next.time_ms);
-                if next.is_none_or(|next_ms| next_ms - reading.time_ms >= limits.silent_after_ms) {
-                    put(
-                        Measure::Device,
-                        AlertKind::Silent,
-                        reading.time_ms + limits.silent_after_ms,
-                        next,
-                    );
-                }
-            }
-            for (measure, band) in [
-                (Measure::Temp, &limits.temp),
-                (Measure::Humidity, &limits.humidity),
-            ] {
-                let values: Vec<i64> = life
-                    .iter()
-                    .map(|it| {
-                        i64::from(
-                            if measure == Measure::Temp {
-                                it.temp
-                            } else {
-                                it.humidity
-                            }
-                            .units(),
-                        )
-                    })
-                    .collect();
-                let apart = apart(&values, limits.drift_readings as usize);
-                let same = |at: usize| {
-                    values[..=at]
-                        .iter()
-                        .rev()
-                        .take_while(|it| **it == values[at])
-                        .count()
-                };
-                let (low, high) = (i64::from(band.low), i64::from(band.high));
-                let (back, drift) = (i64::from(band.hysteresis), f64::from(band.drift));
-                let is_warm = |at: usize| at + 1 >= limits.drift_readings as usize;
-                let is_stuck = |at: usize| same(at) >= limits.stuck_readings as usize;
-                let switches: [(AlertKind, &dyn Fn(usize) -> bool, &dyn Fn(usize) -> bool); 4] = [
-                    (AlertKind::High, &|at| values[at] > high, &|at| {
-                        values[at] <= high - back
-                    }),
-                    (AlertKind::Low, &|at| values[at] < low, &|at| {
-                        values[at] >= low + back
-                    }),
-                    (AlertKind::Drift, &|at| is_warm(at) && apart[at] >= drift, &|at| {
-                        apart[at] < drift / 2.0
-                    }),
-                    (AlertKind::Stuck, &is_stuck, &|at| !is_stuck(at)),
-                ];
-                for (kind, starts, ends) in switches {
-                    let mut from = 0;
-                    while let Some(start) = (from..life.len()).find(|&at| starts(at)) {
-                        let end = (start + 1..life.len()).find(|&at| ends(at));
-                        put(measure, kind, life[start].time_ms, end.map(|at| life[at].time_ms));
-                        from = end.map_or(life.len(), |at| at + 1);
-                    }
-                }
-            }
+            let forgotten_ms = life[life.len() - 1].time_ms + limits.forget_after_ms;
+            let mut spans = silences(limits, life);
+            spans.extend(of_measure(limits, life, Measure::Temp));
+            spans.extend(of_measure(limits, life, Measure::Humidity));
+            lines.extend(spans.into_iter().map(|(measure, kind, since_ms, end)| {
+                let ended = |at_ms| (at_ms, AlertStatus::Ended);
+                let (end_ms, status) = end.map_or((forgotten_ms, AlertStatus::Forgotten), ended);
+                (device.to_owned(), measure, kind, since_ms, end_ms, status)
+            }));
         }
     }
     lines.sort();
     lines
+}
+
+/// An alert of a device: when it started, and when it ended if it did.
+type Span = (Measure, AlertKind, i64, Option<i64>);
+
+fn silences(limits: &Limits, life: &[&Reading]) -> Vec<Span> {
+    let of = |(at, reading): (usize, &&Reading)| {
+        let next = life.get(at + 1).map(|next| next.time_ms);
+        let is_silent = next.is_none_or(|next_ms| next_ms - reading.time_ms >= limits.silent_after_ms);
+        let since_ms = reading.time_ms + limits.silent_after_ms;
+        is_silent.then_some((Measure::Device, AlertKind::Silent, since_ms, next))
+    };
+    life.iter().enumerate().filter_map(of).collect()
+}
+
+/// One kind after the other: from the first reading that starts it to the next that ends it.
+fn of_measure(limits: &Limits, life: &[&Reading], measure: Measure) -> Vec<Span> {
+    let is_temp = measure == Measure::Temp;
+    let band = if is_temp { &limits.temp } else { &limits.humidity };
+    let value = |it: &&Reading| i64::from(if is_temp { it.temp } else { it.humidity }.units());
+    let values: Vec<i64> = life.iter().map(value).collect();
+    let apart = apart(&values, limits.drift_readings as usize);
+    let same = |at: usize| {
+        values[..=at]
+            .iter()
+            .rev()
+            .take_while(|it| **it == values[at])
+            .count()
+    };
+    let (low, high) = (i64::from(band.low), i64::from(band.high));
+    let (back, drift) = (i64::from(band.hysteresis), f64::from(band.drift));
+    let is_stuck = |at: usize| same(at) >= limits.stuck_readings as usize;
+    let is_warm = |at: usize| at + 1 >= limits.drift_readings as usize;
+    let starts = |kind, at: usize| match kind {
+        AlertKind::High => values[at] > high,
+        AlertKind::Low => values[at] < low,
+        AlertKind::Drift => is_warm(at) && apart[at] >= drift,
+        AlertKind::Stuck => is_stuck(at),
+        AlertKind::Silent => false,
+    };
+    let ends = |kind, at: usize| match kind {
+        AlertKind::High => values[at] <= high - back,
+        AlertKind::Low => values[at] >= low + back,
+        AlertKind::Drift => apart[at] < drift / 2.0,
+        AlertKind::Stuck => !is_stuck(at),
+        AlertKind::Silent => true,
+    };
+    let mut spans = Vec::new();
+    for &kind in AlertKind::ALL {
+        let mut from = 0;
+        while let Some(start) = (from..life.len()).find(|&at| starts(kind, at)) {
+            let end = (start + 1..life.len()).find(|&at| ends(kind, at));
+            spans.push((measure, kind, life[start].time_ms, end.map(|at| life[at].time_ms)));
+            from = end.map_or(life.len(), |at| at + 1);
+        }
+    }
+    spans
 }
 
 /// How far both means are apart after each value, each rounded down to 1/65,536 of 1/1000.
