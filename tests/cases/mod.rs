@@ -11,6 +11,7 @@ mod faults;
 mod gateway;
 mod init;
 mod instances;
+mod iot;
 mod lake;
 mod long_ids;
 mod moved;
@@ -119,6 +120,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(clickstream::generated_clicks_are_verified),
         case!(moved::offsets_set_forward_are_taken),
         case!(moved::a_topic_made_anew_is_told_apart),
+        case!(iot::equals_an_offline_computation),
+        case!(iot::generated_readings_are_verified),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(positions::a_replay_waits_for_what_its_control_topic_hides),
         case!(unreadable::zstd_is_read_and_written),

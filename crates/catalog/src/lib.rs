@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clickstream;
+pub mod iot;
 pub mod payments;
 
 mod groups;
@@ -26,7 +27,7 @@ pub use spec::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, Stre
 pub use topics::{controls, is_between_jobs, owns_dead_letters, stream, topic_spec, topics};
 
 /// Every pipeline.
-pub const PIPELINES: &[&Pipeline] = &[&payments::PIPELINE, &clickstream::PIPELINE];
+pub const PIPELINES: &[&Pipeline] = &[&payments::PIPELINE, &clickstream::PIPELINE, &iot::PIPELINE];
 
 #[cfg(test)]
 mod check;

@@ -21,6 +21,8 @@ pub enum Service {
     Clickstream,
     /// The lake's sink.
     LakeSink,
+    /// Device minutes and alerts.
+    Iot,
 }
 
 /// What is known of a service.
@@ -40,7 +42,7 @@ pub struct ServiceSpec {
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Producer,
         Self::Aggregator,
         Self::Detector,
@@ -49,6 +51,7 @@ impl Service {
         Self::Gateway,
         Self::Clickstream,
         Self::LakeSink,
+        Self::Iot,
     ];
 
     /// What is known of it.
@@ -110,6 +113,13 @@ impl Service {
                 api_port: None,
                 when: When::Enabled,
                 about: "Writes transactions, aggregates and anomalies to the lake as Parquet, exactly once",
+            },
+            Self::Iot => &ServiceSpec {
+                name: "iot",
+                port: 9109,
+                api_port: None,
+                when: When::Enabled,
+                about: "Adds readings up for each device and minute, and raises alerts of devices, exactly once",
             },
         }
     }

@@ -305,16 +305,27 @@ fn what_one_stage_sends_to_the_next_is_between_jobs() {
         .map(|it| it.name)
         .filter(|it| is_between_jobs(it))
         .collect();
-    assert_eq!(between, [topic::PARTIALS, crate::clickstream::topic::PARTIALS]);
+    assert_eq!(
+        between,
+        [
+            topic::PARTIALS,
+            crate::clickstream::topic::PARTIALS,
+            crate::iot::topic::PARTIALS
+        ]
+    );
 }
 
 /// The catalog and the operators name the jobs alike: metrics and snapshots have the operators'.
 #[test]
-fn the_jobs_of_the_clickstream_are_called_as_their_operators() {
+fn the_jobs_are_called_as_their_operators() {
     use millrace_clickstream::{ViewsPerPage, Visits};
-    use millrace_engine::keyed::Fold as _;
+    use millrace_engine::keyed::{Fold as _, Machine as _};
     use millrace_engine::windowed::Aggregation as _;
 
     let names = crate::clickstream::PIPELINE.jobs.iter().map(|job| job.name);
     assert!(names.eq([ViewsPerPage::PARTIAL, ViewsPerPage::MERGE, Visits::NAME]));
+
+    use millrace_iot::{MinutesPerDevice, Watch};
+    let names = crate::iot::PIPELINE.jobs.iter().map(|job| job.name);
+    assert!(names.eq([MinutesPerDevice::PARTIAL, MinutesPerDevice::MERGE, Watch::NAME]));
 }

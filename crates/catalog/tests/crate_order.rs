@@ -20,13 +20,19 @@ const ORDER: &[&[&str]] = &[
         "millrace-elastic-sink",
         "millrace-lake-sink",
         "millrace-clickstream-jobs",
+        "millrace-iot-jobs",
     ],
     &["millrace-service"],
     &["millrace-runtime", "millrace-sink", "millrace-publisher"],
     &["millrace-kafka", "millrace-telemetry", "millrace-incidents"],
     &["millrace-settings"],
     &["millrace-catalog", "millrace-fraud", "millrace-stack"],
-    &["millrace-payments", "millrace-clickstream", "millrace-rules"],
+    &[
+        "millrace-payments",
+        "millrace-clickstream",
+        "millrace-iot",
+        "millrace-rules",
+    ],
     &["millrace-engine", "millrace-domain"],
     &["millrace-registry"],
     &[
@@ -49,6 +55,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-fraud",
             "millrace-payments",
             "millrace-clickstream",
+            "millrace-iot",
         ],
     ),
     // A job is given the names too, and knows what a record is.
@@ -60,6 +67,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-fraud",
             "millrace-payments",
             "millrace-clickstream",
+            "millrace-iot",
         ],
     ),
     // A store's crate gives it the names too, and says what a record is.
@@ -72,6 +80,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-fraud",
             "millrace-payments",
             "millrace-clickstream",
+            "millrace-iot",
         ],
     ),
     // Who makes records says what they are, and names the topics.
@@ -84,6 +93,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-fraud",
             "millrace-payments",
             "millrace-clickstream",
+            "millrace-iot",
             "millrace-settings",
         ],
     ),

@@ -1,14 +1,15 @@
 //! How the records of the jobs are read and written.
 
 use millrace_clickstream::{
-    Click, Page, PageViews, PageViewsPartial, PartialRecord, Session, ViewsPerPage, ViewsResult, VisitTotals,
-    Visits,
+    Click, Page, PageViews, PageViewsPartial, PartialRecord, Session, User, UserSessions, ViewsPerPage,
+    ViewsResult, VisitTotals, Visits,
 };
 use millrace_contract::Encode as _;
-use millrace_engine::EventTimeBounds;
+use millrace_engine::keyed::SessionPolicy;
 use millrace_engine::keyed::sessions::Closed;
+use millrace_engine::{EventTimeBounds, HashSeed};
+use millrace_runtime::keyed::Keyed;
 use millrace_runtime::processor::{Refused, check_event_time};
-use millrace_runtime::sessions::OfSessions;
 use millrace_runtime::windowed::TwoStage;
 
 /// Page views in two stages.
@@ -54,11 +55,11 @@ impl TwoStage for Pages {
 #[derive(Debug, Clone, Copy)]
 pub struct UserVisits;
 
-impl OfSessions for UserVisits {
-    type Fold = Visits;
+impl Keyed for UserVisits {
+    type Operator = UserSessions;
 
-    fn fold() -> Visits {
-        Visits
+    fn operator(policy: SessionPolicy, seed: HashSeed) -> UserSessions {
+        UserSessions::new(Visits, policy, seed)
     }
 
     fn check(click: &Click, append_time_ms: Option<i64>, bounds: &EventTimeBounds) -> Result<(), Refused> {
@@ -69,11 +70,7 @@ impl OfSessions for UserVisits {
         click.user_id.as_str()
     }
 
-    fn encode<'a>(
-        schema_id: u32,
-        closed: &'a Closed<millrace_clickstream::User, VisitTotals>,
-        value: &mut Vec<u8>,
-    ) -> &'a [u8] {
+    fn encode<'a>(schema_id: u32, closed: &'a Closed<User, VisitTotals>, value: &mut Vec<u8>) -> &'a [u8] {
         if let Some(session) = Session::of(closed) {
             session.encode_framed(schema_id, value);
         }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use millrace_catalog::Service;
 use millrace_catalog::clickstream::{PAGE_VIEWS_MERGE, PAGE_VIEWS_PARTIAL, SESSIONS, topic};
-use millrace_runtime::sessions::SessionJob;
+use millrace_engine::keyed::SessionPolicy;
+use millrace_runtime::keyed::KeyedJob;
 use millrace_runtime::windowed::{MergeJob, PartialJob};
 use millrace_service::host::{Host, Prepared};
+use millrace_service::keyed::{self, KeyedOf};
 use millrace_service::process::Running;
-use millrace_service::sessions::{self, SessionsOf};
 use millrace_service::windowed::{self, Windowed};
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
@@ -50,7 +51,7 @@ async fn prepare_to_run(settings: &Settings, shutdown: &Shutdown) -> anyhow::Res
 }
 
 /// The jobs: both stages of page views, and sessions.
-pub type ClickstreamJobs = (PartialJob<Pages>, MergeJob<Pages>, SessionJob<UserVisits>);
+pub type ClickstreamJobs = (PartialJob<Pages>, MergeJob<Pages>, KeyedJob<UserVisits>);
 
 /// Asks the registry and the brokers what the jobs need, and makes them: to run them, or to repeat
 /// their logs without Kafka's groups and transactions, which gives what an undisturbed run gives.
@@ -69,14 +70,18 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
         early_every_ms: None,
         misplaced_records: clickstream.misplaced_records,
     };
-    let visits = SessionsOf {
+    let visits = KeyedOf {
+        of: UserVisits,
         job: &SESSIONS,
-        gap_ms: clickstream.session_gap_ms,
-        allowed_lateness_ms: clickstream.allowed_lateness_ms,
+        policy: SessionPolicy::new(
+            clickstream.session_gap_ms,
+            clickstream.allowed_lateness_ms,
+            clickstream.event_time.max_disorder_ms,
+        )?,
         event_time: &clickstream.event_time,
         misplaced_records: clickstream.misplaced_records,
     };
     let (partial, merge) = windowed::prepare::<Pages>(settings, &pages, shutdown).await?;
-    let sessions = sessions::prepare::<UserVisits>(settings, &visits, shutdown).await?;
+    let sessions = keyed::prepare(settings, visits, shutdown).await?;
     Ok((partial, merge, sessions))
 }

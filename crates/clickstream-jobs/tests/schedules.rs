@@ -23,8 +23,8 @@ use millrace_kafka::{SourcePartitions, partition_for};
 use millrace_registry::{RegistryConfig, SchemaFetcher, Tls};
 use millrace_runtime::JobMetrics;
 use millrace_runtime::control::ControlRecord;
+use millrace_runtime::keyed::{KeyedJob, KeyedParts, KeyedTopics};
 use millrace_runtime::processor::Refusal;
-use millrace_runtime::sessions::{SessionJob, SessionParts, SessionTopics};
 use millrace_runtime::simulation::{
     DEAD_LETTERS, LoggedRecord, Random, Scenario, Simulation, assert_repeats, run_schedules,
 };
@@ -117,7 +117,7 @@ where
 }
 
 struct Jobs {
-    sessions: SessionParts<UserVisits>,
+    sessions: KeyedParts<UserVisits>,
     views: PartialParts<Pages>,
 }
 
@@ -133,20 +133,20 @@ impl Jobs {
         let reader = Reader::new(fetcher).with_own_schema_id(CLICK_ID);
         let source = Arc::new(SourcePartitions::fixed(SOURCES));
         Self {
-            sessions: SessionParts {
+            sessions: KeyedParts {
+                of: UserVisits,
                 policy: SessionPolicy::new(1, 0, 0).unwrap(),
                 max_future_ms: 0,
                 earliest_ms: 0,
                 seed: HashSeed::FIXED,
-                topics: SessionTopics {
+                topics: KeyedTopics {
                     input: "clickstream".to_owned(),
                     control: "sessions.control".to_owned(),
-                    sessions: "sessions".to_owned(),
+                    outputs: vec![("sessions".to_owned(), 2)],
                 },
                 source: Arc::clone(&source),
                 refusal: Refusal::DeadLetter,
                 misplaced_records: MisplacedRecords::Count,
-                schema_id: 2,
                 reader: reader.clone(),
                 metrics: JobMetrics::of("schedules").unwrap(),
                 windows: WindowMetrics::of("schedules").unwrap(),
@@ -180,12 +180,12 @@ impl Jobs {
 struct Sessions<'j>(&'j Jobs);
 
 impl Scenario for Growing<Sessions<'_>> {
-    type Job = SessionJob<UserVisits>;
+    type Job = KeyedJob<UserVisits>;
 
-    fn job(&self, settings: u64, seed: u64) -> SessionJob<UserVisits> {
+    fn job(&self, settings: u64, seed: u64) -> KeyedJob<UserVisits> {
         let mut random = Random::new(settings);
         let (gap_ms, lateness_ms) = (random.pick(&[5_000, 1, 60_000]), random.pick(&[0, 3_000]));
-        SessionJob::new(SessionParts {
+        KeyedJob::new(KeyedParts {
             policy: SessionPolicy::new(gap_ms, lateness_ms, random.pick(&[2_000, 0, 9_000])).unwrap(),
             max_future_ms: random.pick(&[20_000, 60_000]),
             earliest_ms: BEGIN_MS + random.pick(&[-100_000, 4_000]),

@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use millrace_clickstream::{Click, Session, UserSessions, Visits};
-use millrace_engine::keyed::SessionPolicy;
+use millrace_engine::keyed::{KeyedOperator as _, SessionPolicy};
 use millrace_engine::{Disposition, HashSeed, Operator as _};
 use proptest::prelude::*;
 use support::{PAGES, click};

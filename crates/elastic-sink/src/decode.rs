@@ -5,6 +5,7 @@ use millrace_contract::{DecodeError, ReadError, Reader};
 use millrace_domain::EventTimeLimits;
 use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
 use millrace_domain::texts::InFlight;
+use millrace_iot::{DeviceAlert, DeviceMinute, DeviceState};
 use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_registry::{Registry, RegistryError, SchemaFetcher};
 use millrace_service::{registry, topics};
@@ -59,6 +60,12 @@ pub struct Readers {
     pub page_views: Reader<PageViews>,
     /// Of sessions.
     pub sessions: Reader<Session>,
+    /// Of device minutes.
+    pub device_minutes: Reader<DeviceMinute>,
+    /// Of devices' alerts.
+    pub device_alerts: Reader<DeviceAlert>,
+    /// Of what is known last of devices.
+    pub device_states: Reader<DeviceState>,
     /// The partitions of the transactions, where those that lie elsewhere than their user's become
     /// dead letters.
     pub partitions: Option<SourcePartitions>,
@@ -79,6 +86,9 @@ impl Readers {
             anomalies: registry::reader(&client, &fetcher, &topic(Stream::Anomalies)).await?,
             page_views: registry::reader(&client, &fetcher, &topic(Stream::PageViews)).await?,
             sessions: registry::reader(&client, &fetcher, &topic(Stream::Sessions)).await?,
+            device_minutes: registry::reader(&client, &fetcher, &topic(Stream::DeviceMinutes)).await?,
+            device_alerts: registry::reader(&client, &fetcher, &topic(Stream::DeviceAlerts)).await?,
+            device_states: registry::reader(&client, &fetcher, &topic(Stream::DeviceStates)).await?,
             partitions: match settings.aggregator.misplaced_records {
                 MisplacedRecords::Count | MisplacedRecords::Rekey => None,
                 MisplacedRecords::DeadLetter => {
@@ -135,6 +145,15 @@ impl Decoder {
             }),
             Stream::Sessions => decided(self.readers.sessions.read(value(record)), |session| {
                 Ok(document::session(&session)?)
+            }),
+            Stream::DeviceMinutes => decided(self.readers.device_minutes.read(value(record)), |minute| {
+                Ok(document::device_minute(&minute)?)
+            }),
+            Stream::DeviceAlerts => decided(self.readers.device_alerts.read(value(record)), |alert| {
+                Ok(document::device_alert(&alert)?)
+            }),
+            Stream::DeviceStates => decided(self.readers.device_states.read(value(record)), |state| {
+                Ok(document::device_state(&state, record.offset)?)
             }),
         }
     }
@@ -244,7 +263,10 @@ mod tests {
             aggregates: AggregateReader::new(fetcher.clone()),
             anomalies: AnomalyReader::new(fetcher.clone()),
             page_views: Reader::new(fetcher.clone()),
-            sessions: Reader::new(fetcher),
+            sessions: Reader::new(fetcher.clone()),
+            device_minutes: Reader::new(fetcher.clone()),
+            device_alerts: Reader::new(fetcher.clone()),
+            device_states: Reader::new(fetcher),
             partitions: Some(SourcePartitions::fixed(5)),
         };
         let decoder = Decoder::new(readers, &settings, Sample::of(share));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use millrace_catalog::{DocumentSpec, PIPELINES, clickstream, payments, stream};
+use millrace_catalog::{DocumentSpec, PIPELINES, clickstream, iot, payments, stream};
 use millrace_domain::Transaction;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
@@ -20,16 +20,25 @@ pub enum Stream {
     PageViews,
     /// `sessions`.
     Sessions,
+    /// `device_minutes`.
+    DeviceMinutes,
+    /// `device_alerts`.
+    DeviceAlerts,
+    /// `device_states`.
+    DeviceStates,
 }
 
 impl Stream {
     /// Every stream.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Transactions,
         Self::Aggregates,
         Self::Anomalies,
         Self::PageViews,
         Self::Sessions,
+        Self::DeviceMinutes,
+        Self::DeviceAlerts,
+        Self::DeviceStates,
     ];
 
     /// Those of the pipelines that there are by the settings.
@@ -53,6 +62,9 @@ impl Stream {
             Self::Anomalies => &payments::ANOMALY_DOCUMENTS,
             Self::PageViews => &clickstream::PAGE_VIEW_DOCUMENTS,
             Self::Sessions => &clickstream::SESSION_DOCUMENTS,
+            Self::DeviceMinutes => &iot::MINUTE_DOCUMENTS,
+            Self::DeviceAlerts => &iot::ALERT_DOCUMENTS,
+            Self::DeviceStates => &iot::STATE_DOCUMENTS,
         }
     }
 
@@ -161,6 +173,8 @@ mod tests {
         let mut settings = Settings::default();
         assert_eq!(Stream::of(&settings), Stream::ALL[..3]);
         settings.clickstream.enabled = true;
+        assert_eq!(Stream::of(&settings), Stream::ALL[..5]);
+        settings.iot.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL);
     }
 

@@ -8,7 +8,7 @@ mod views;
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_engine::keyed::sessions::{Closed, Fold};
-use millrace_engine::keyed::{SessionPolicy, Sessions};
+use millrace_engine::keyed::{KeyedOperator as _, SessionPolicy, Sessions};
 use millrace_engine::windowed::Totals as _;
 use millrace_engine::{Disposition, HashSeed, Operator};
 use proptest::prelude::*;

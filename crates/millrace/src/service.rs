@@ -91,6 +91,7 @@ pub(crate) fn run_of(service: Service) -> Option<Run> {
             |settings, until| millrace_clickstream_jobs::run(settings, until).boxed_local()
         }
         Service::LakeSink => |settings, until| millrace_lake_sink::run(settings, until).boxed_local(),
+        Service::Iot => |settings, until| millrace_iot_jobs::run(settings, until).boxed_local(),
     })
 }
 

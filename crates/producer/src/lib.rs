@@ -3,10 +3,12 @@
 //! [`run`] sends what [`Options`] say with the settings' `producer` section. Sources
 //! ([`generator`], [`replay`]) know nothing of Kafka; `millrace_publisher` sends what they make,
 //! and knows nothing of transactions; [`ledger`] says what is added up of those acknowledged.
-//! Where the clickstream is enabled, it sends clicks beside transactions (`clicks`).
+//! Where the clickstream or sensors are enabled, it sends their records beside transactions
+//! (`beside`).
 
 #![forbid(unsafe_code)]
 
+mod beside;
 pub mod cli;
 mod clicks;
 pub mod encode;
@@ -16,6 +18,7 @@ pub mod metrics;
 mod options;
 mod plan;
 mod progress;
+mod readings;
 pub mod replay;
 mod run;
 mod seen;

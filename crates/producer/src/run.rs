@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::HumanCount;
 use millrace_catalog::Service;
+use millrace_clickstream::World as Visitors;
 use millrace_kafka::client::idempotent_producer_config;
 use millrace_kafka::clock::now_ms;
 use millrace_publisher::ledger::{Heading, Ledger};
@@ -21,12 +22,13 @@ use millrace_telemetry::{Health, Shutdown, serve};
 use rdkafka::ClientConfig;
 use tracing::info;
 
-use crate::clicks::Clicks;
+use crate::beside::{Beside, Wanted, World};
 use crate::ledger::Facts;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::plan::{self, Topics};
 use crate::progress::Progress;
+use crate::readings::Devices;
 use crate::replay::ReplayCounts;
 
 /// What became of a run.
@@ -164,7 +166,7 @@ async fn send_all(settings: &Settings, options: Options, shutdown: Shutdown) -> 
     metrics.target_rate.set(target_rate_per_s(settings, &options));
     let started = Instant::now();
     let deadline = duration(&options).map(|duration| started + duration);
-    let clicks = Clicks::prepare(settings, &options, &health, deadline).await?;
+    let (clicks, readings) = beside(settings, &options, &health, deadline).await?;
     lanes.start()?;
     info!(
         threads = lanes.len(),
@@ -175,23 +177,25 @@ async fn send_all(settings: &Settings, options: Options, shutdown: Shutdown) -> 
     kafka_health.ready();
     let (mut progress, mut counted) = (Progress::start(count(&options)), 0);
     let supervisor = Supervisor::new(ledger, metrics.sending, kafka_health, deadline);
-    // Clicks end with the transactions, however these end.
+    // What is beside the transactions ends with them, however these end.
     let ending = Shutdown::new();
     let sending_clicks = send_beside(clicks, &shutdown, &ending);
+    let sending_readings = send_beside(readings, &shutdown, &ending);
     let watched = supervisor.watch(lanes, &shutdown, |state| {
         let rejected = counts.rejected.load(Ordering::Relaxed);
         metrics.rejected.inc_by(rejected - counted);
         counted = rejected;
         progress.show(state, rejected);
     });
-    let (ended, clicks) = tokio::join!(ending_with(watched, &ending), sending_clicks);
+    let watched = ending_with(watched, &ending);
+    let (ended, clicks, readings) = tokio::join!(watched, sending_clicks, sending_readings);
     progress.finish();
     let ended = ended?;
     let forced = matches!(&options, Options::Replay(options) if options.force);
     let summary = Summary::new(&ended.ledger, &counts, forced, started.elapsed());
     info!("{summary}");
     ended.failure.map_or(Ok(()), Err)?;
-    clicks.map(|()| summary)
+    clicks.and(readings).map(|()| summary)
 }
 
 /// Tells `ending` when all is over.
@@ -201,9 +205,40 @@ async fn ending_with<T>(all: impl Future<Output = T>, ending: &Shutdown) -> T {
     ended
 }
 
-/// Sends clicks, if any, until a stop is asked for or all else has ended.
-async fn send_beside(clicks: Option<Clicks>, shutdown: &Shutdown, ending: &Shutdown) -> anyhow::Result<()> {
-    let Some(clicks) = clicks else { return Ok(()) };
+/// What is sent beside the transactions: clicks and readings, where they are asked for.
+async fn beside(
+    settings: &Settings,
+    options: &Options,
+    health: &Health,
+    deadline: Option<Instant>,
+) -> anyhow::Result<(Option<Beside<Visitors>>, Option<Beside<Devices>>)> {
+    let producer = &settings.producer;
+    let wanted = Wanted {
+        is_enabled: settings.clickstream.enabled,
+        rate_per_s: producer.clicks_per_s,
+        window_ms: settings.clickstream.window_ms,
+        ledger_dir: &producer.clicks_ledger_dir(),
+    };
+    let visitors = |run| Visitors::new(producer.seed, producer.users, run);
+    let clicks = Beside::prepare(settings, options, health, deadline, wanted, visitors).await?;
+    let wanted = Wanted {
+        is_enabled: settings.iot.enabled,
+        rate_per_s: producer.iot_per_s,
+        window_ms: settings.iot.window_ms,
+        ledger_dir: &producer.iot_ledger_dir(),
+    };
+    let devices = |run| Devices::new(producer.seed, producer.devices, run);
+    let readings = Beside::prepare(settings, options, health, deadline, wanted, devices).await?;
+    Ok((clicks, readings))
+}
+
+/// Sends a stream, if it is asked for, until a stop is asked for or all else has ended.
+async fn send_beside<W: World>(
+    stream: Option<Beside<W>>,
+    shutdown: &Shutdown,
+    ending: &Shutdown,
+) -> anyhow::Result<()> {
+    let Some(stream) = stream else { return Ok(()) };
     let stop = Shutdown::new();
     let stopping = async {
         tokio::select! {
@@ -214,9 +249,9 @@ async fn send_beside(clicks: Option<Clicks>, shutdown: &Shutdown, ending: &Shutd
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ended = clicks.run(&stop) => {
+        ended = stream.run(&stop) => {
             if let Err(error) = &ended {
-                tracing::error!(error = format!("{error:#}"), "no clicks are sent any more");
+                tracing::error!(error = format!("{error:#}"), "no {} are sent any more", W::ABOUT.items);
             }
             ended
         }

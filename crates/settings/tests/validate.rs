@@ -240,3 +240,42 @@ fn impossible_gateways() {
         ("GATEWAY__IDEMPOTENCY_TTL_MS", "0"),
     ]));
 }
+
+#[test]
+fn limits_of_alerts_that_make_no_sense_are_refused_in_the_units_of_the_settings() {
+    for (key, value, refused) in [
+        (
+            "TEMP_HIGH",
+            "-20.5",
+            "iot.alerts.temp_high: must be from -19.999 to 1000000",
+        ),
+        (
+            "HUMIDITY_HYSTERESIS",
+            "95",
+            "iot.alerts.humidity_hysteresis: must be from 0 to 90",
+        ),
+        (
+            "TEMP_LOW",
+            "-2e6",
+            "iot.alerts.temp_low: must be from -1000000 to 1000000",
+        ),
+        (
+            "STUCK_READINGS",
+            "1",
+            "iot.alerts.stuck_readings: must be from 2 to 1000000",
+        ),
+        (
+            "FORGET_AFTER_MS",
+            "60000",
+            "iot.alerts.forget_after_ms: must be from 60001 to 2592000000",
+        ),
+    ] {
+        let found = refusal(&[(&format!("IOT__ALERTS__{key}"), value)]);
+        assert!(found.contains(refused), "{found}");
+    }
+    let found = refusal(&[("IOT__MISPLACED_RECORDS", "rekey"), ("IOT__WINDOW_MS", "7000")]);
+    assert!(
+        found.contains("iot.misplaced_records") && found.contains("iot.window_ms"),
+        "{found}"
+    );
+}

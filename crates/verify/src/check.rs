@@ -11,10 +11,14 @@ use tokio::runtime::Handle;
 use crate::elastic::Index;
 use crate::repeat::Difference;
 use crate::report::{Counts, Row};
-use crate::{clickstream, payments};
+use crate::{clickstream, iot, payments};
 
 /// The verification of each pipeline.
-pub(crate) const ALL: &[Verification] = &[payments::VERIFICATION, clickstream::VERIFICATION];
+pub(crate) const ALL: &[Verification] = &[
+    payments::VERIFICATION,
+    clickstream::VERIFICATION,
+    iot::VERIFICATION,
+];
 
 /// How a pipeline is verified.
 pub(crate) struct Verification {

@@ -22,6 +22,7 @@
 mod aggregate;
 mod anomaly;
 mod clickstream;
+mod iot;
 mod transaction;
 
 use std::fmt::Write as _;
@@ -31,6 +32,7 @@ use thiserror::Error;
 pub use aggregate::aggregate;
 pub use anomaly::anomaly;
 pub use clickstream::{page_views, session};
+pub use iot::{device_alert, device_minute, device_state};
 pub use transaction::transaction;
 
 use crate::stream::{IndexKey, Month, Stream};
@@ -63,13 +65,18 @@ impl Document {
 }
 
 impl Document {
-    /// The offset of its record, where the first in the log stays; `None` of results of windows and
-    /// of sessions.
+    /// The offset of its record, where the first in the log stays; `None` of results of windows, of
+    /// sessions and of devices.
     #[must_use]
     pub fn offset(&self) -> Option<i64> {
         match self.stream {
             Stream::Transactions | Stream::Anomalies => Some(offset_of(self.version)),
-            Stream::Aggregates | Stream::PageViews | Stream::Sessions => None,
+            Stream::Aggregates
+            | Stream::PageViews
+            | Stream::Sessions
+            | Stream::DeviceMinutes
+            | Stream::DeviceAlerts
+            | Stream::DeviceStates => None,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Session windows: the events of a key with less than a gap between one and the next.
 
-mod due;
 pub mod policy;
 mod slot;
 
@@ -8,13 +7,14 @@ use std::fmt::Debug;
 
 use millrace_contract::Event;
 
-use self::due::Due;
 pub use self::policy::SessionPolicy;
-use self::slot::{Keys, Session, SessionSlot};
-use super::{Runs, Table};
+use self::slot::{Session, SessionSlot};
+use super::due::Due;
+use super::held::Keys;
+use super::{KeyedOperator, Runs, Table};
 use crate::dedup::RecentIds;
 use crate::hash::HashSeed;
-use crate::policy::PolicyRefused;
+use crate::policy::{EventTimeBounds, PolicyRefused};
 use crate::snapshot::{StateReader, StateWriter};
 use crate::windowed::{Key, Totals};
 use crate::{Disposition, FrozenState, Operator, RestoreError, Watermark, near};
@@ -107,18 +107,6 @@ impl<F: Fold> Sessions<F> {
             due: Due::default(),
             next_step_ms: None,
         }
-    }
-
-    /// Number of keys with an open session.
-    #[must_use]
-    pub fn open_keys(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// The highest event time accepted, in milliseconds since 1970.
-    #[must_use]
-    pub fn max_event_time_ms(&self) -> Option<i64> {
-        self.watermark.max_event_time_ms()
     }
 
     /// Puts an event into the session that it is in, which may join some that were apart.
@@ -379,5 +367,26 @@ impl<F: Fold> Operator for Sessions<F> {
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         *self = F::Key::reading(|| self.restored(bytes))?;
         Ok(())
+    }
+}
+
+impl<F: Fold> KeyedOperator for Sessions<F> {
+    const NAME: &'static str = F::NAME;
+
+    fn within(policy: SessionPolicy, bounds: EventTimeBounds) -> SessionPolicy {
+        policy.with_bounds(bounds)
+    }
+
+    fn bounds(policy: &SessionPolicy) -> EventTimeBounds {
+        policy.bounds()
+    }
+
+    /// Of those with an open session.
+    fn open_keys(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn max_event_time_ms(&self) -> Option<i64> {
+        self.watermark.max_event_time_ms()
     }
 }

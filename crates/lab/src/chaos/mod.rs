@@ -30,6 +30,8 @@ pub fn hasten(settings: &mut Settings) {
     settings.aggregator.window_ms = 10_000;
     settings.clickstream.window_ms = 10_000;
     settings.clickstream.session_gap_ms = 10_000;
+    settings.iot.window_ms = 10_000;
+    settings.iot.alerts.silent_after_ms = 10_000;
     settings.snapshots.interval_ms = 2_000;
     // With the default's second, a job that was killed on a machine without idle time was still
     // 14 s behind after five minutes (docs/reliability.md).
@@ -39,6 +41,7 @@ pub fn hasten(settings: &mut Settings) {
         &mut settings.detector.worker,
         &mut settings.rekey.worker,
         &mut settings.clickstream.worker,
+        &mut settings.iot.worker,
     ] {
         worker.session_timeout_ms = 8_000;
         worker.transaction_timeout_ms = 6_000;

@@ -7,7 +7,7 @@
 
 mod alias;
 mod price;
-mod random;
+pub(crate) mod random;
 mod spread;
 mod travel;
 mod user;

@@ -5,6 +5,7 @@ mod connections;
 mod earliest;
 mod emit;
 mod gateway;
+mod iot;
 mod lake_sink;
 mod producer;
 mod rules;
@@ -20,6 +21,7 @@ pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
 pub use earliest::EarliestTime;
 pub use emit::Emit;
 pub use gateway::{Gateway, KeyHash, KeyHashError};
+pub use iot::{Alerts, Iot};
 pub use lake_sink::LakeSink;
 pub use producer::{Format, Producer};
 pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, RuleBudget, Rules, VelocityRule};
@@ -53,6 +55,8 @@ pub struct Settings {
     pub gateway: Gateway,
     /// Page views and sessions.
     pub clickstream: Clickstream,
+    /// Device minutes and alerts.
+    pub iot: Iot,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
     /// The lake's sink.

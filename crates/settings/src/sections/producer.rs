@@ -28,6 +28,10 @@ pub struct Producer {
     pub rate_per_s: u64,
     /// Clicks a second, where the clickstream is enabled; 0 is none.
     pub clicks_per_s: u64,
+    /// Readings of devices a second, where they are enabled; 0 is none.
+    pub iot_per_s: u64,
+    /// Devices that give them, in turn.
+    pub devices: u32,
     /// Threads; 0 is one for each 400,000 transactions a second and no more than cores, and one
     /// alone in simulated time.
     pub threads: usize,
@@ -72,6 +76,12 @@ impl Producer {
     pub fn clicks_ledger_dir(&self) -> PathBuf {
         self.ledger_dir.join("clickstream")
     }
+
+    /// The folder of the ledgers of readings, below that of the transactions'.
+    #[must_use]
+    pub fn iot_ledger_dir(&self) -> PathBuf {
+        self.ledger_dir.join("iot")
+    }
 }
 
 impl Default for Producer {
@@ -80,6 +90,8 @@ impl Default for Producer {
             metrics_port: Service::Producer.spec().port,
             rate_per_s: 1_000,
             clicks_per_s: 200,
+            iot_per_s: 150,
+            devices: 1_000,
             threads: 0,
             format: Format::Avro,
             seed: 42,

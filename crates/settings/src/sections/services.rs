@@ -63,6 +63,7 @@ sections! {
     Gateway: gateway [enabled] drain_timeout_ms;
     Clickstream: clickstream [enabled] worker.drain_timeout_ms;
     LakeSink: lake_sink [enabled] drain_timeout_ms;
+    Iot: iot [enabled] worker.drain_timeout_ms;
 }
 
 impl Settings {

@@ -1,4 +1,5 @@
-//! The producer, the aggregator, the detector, the clickstream, the sink and the snapshots.
+//! The producer, the aggregator, the detector, the clickstream, the sensors, the sink and the
+//! snapshots.
 
 use millrace_catalog::Service;
 use millrace_engine::keyed::SessionPolicy;
@@ -20,7 +21,7 @@ const SESSION_TIMEOUT_MS: (u64, u64) = (6_000, 1_800_000);
 const MAX_BULK_BYTES: usize = 100_000_000;
 
 /// What one thread makes.
-const MAX_CLICKS_PER_S: u64 = 100_000;
+const MAX_PER_S: u64 = 100_000;
 /// Above this the sink would be a store of its own.
 const MAX_SET_ASIDE_BYTES: usize = 10_000_000_000;
 
@@ -53,6 +54,7 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     worker(check, "detector.worker", &detector.worker);
     rekey(check, settings);
     clickstream(check, settings);
+    iot(check, settings);
     sink(check, settings);
     let snapshots = &settings.snapshots;
     check.not_empty("snapshots.url", &snapshots.url.to_string_lossy());
@@ -105,6 +107,32 @@ fn clickstream(check: &mut Check, settings: &Settings) {
         );
     }
     worker(check, "clickstream.worker", &clickstream.worker);
+}
+
+fn iot(check: &mut Check, settings: &Settings) {
+    let iot = &settings.iot;
+    windows(check, "iot", (iot.window_ms, iot.allowed_lateness_ms));
+    let alerts = iot.alerts.limits().and_then(|limits| limits.check());
+    if let Err(error) = alerts {
+        // Measures are checked in 1/1000 of what the settings have.
+        let is_measure = !error.setting.ends_with("_readings") && !error.setting.ends_with("_ms");
+        let shown = |value: i64| match is_measure {
+            true => value as f64 / 1_000.0,
+            false => value as f64,
+        };
+        check.refuse(
+            &format!("iot.alerts.{}", error.setting),
+            format!("must be from {} to {}", shown(error.least), shown(error.most)),
+        );
+    }
+    event_time(check, "iot.event_time", &iot.event_time);
+    if iot.misplaced_records == MisplacedRecords::Rekey {
+        check.refuse(
+            "iot.misplaced_records",
+            "is rekey, which is for transactions: must be count or dead_letter",
+        );
+    }
+    worker(check, "iot.worker", &iot.worker);
 }
 
 /// Ports of services on one machine differ; 0 is any free one.
@@ -178,12 +206,9 @@ fn skew(check: &mut Check, settings: &Settings) {
 fn producer(check: &mut Check, settings: &Settings) {
     let producer = &settings.producer;
     check.range("producer.threads", producer.threads, 0, MAX_THREADS);
-    check.range(
-        "producer.clicks_per_s",
-        producer.clicks_per_s,
-        0,
-        MAX_CLICKS_PER_S,
-    );
+    check.range("producer.clicks_per_s", producer.clicks_per_s, 0, MAX_PER_S);
+    check.range("producer.iot_per_s", producer.iot_per_s, 0, MAX_PER_S);
+    check.range("producer.devices", producer.devices, 1, 1_000_000);
     check.range("producer.users", producer.users, 1, 100_000_000);
     check.range("producer.merchants", producer.merchants, 1, 10_000_000);
     check.range("producer.zipf_exponent", producer.zipf_exponent, 0.0, 10.0);

@@ -1,5 +1,6 @@
 //! All that a job has written, as the catalog has its outputs, against an undisturbed run.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -54,8 +55,13 @@ pub(crate) const BY_TOPIC: Names<'_> = Names {
 struct Output {
     topic: String,
     takes_copies: bool,
+    /// Of a compacted topic: a digest of the newest record of each key, as others may be gone.
+    newest: Option<Newest>,
     comparison: Comparison,
 }
+
+/// Digests of the newest records, by key.
+type Newest = HashMap<Vec<u8>, u64>;
 
 struct Stage<'a> {
     outputs: Vec<Output>,
@@ -67,11 +73,12 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     fn of(settings: &Settings, spec: &JobSpec, names: Names<'_>, identify: &'a Identify<'a>) -> Self {
         let output = |(index, topic): (usize, &&'static str)| {
-            let takes_copies = topic_spec(topic).is_some_and(|spec| spec.takes_copies);
+            let topic_spec = topic_spec(topic);
             let name = names.outputs.get(index).map(|name| (*name).to_owned());
             Output {
                 topic: topic_name(&settings.kafka, topic),
-                takes_copies,
+                takes_copies: topic_spec.is_some_and(|spec| spec.takes_copies),
+                newest: topic_spec.is_some_and(|spec| spec.compacted).then(Newest::new),
                 comparison: Comparison::of(name.unwrap_or_else(|| format!("records of {topic}"))),
             }
         };
@@ -89,6 +96,10 @@ impl Collect for Stage<'_> {
     fn sent(&mut self, partition: i32, record: &OutputRecord<'_>) -> Result<()> {
         let output = self.outputs.iter_mut().find(|it| it.topic == record.topic);
         let output = output.with_context(|| format!("the job writes to {}", record.topic))?;
+        if let Some(newest) = &mut output.newest {
+            newest.insert(record.key.unwrap_or_default().to_vec(), digest(record.payload));
+            return Ok(());
+        }
         if !output.takes_copies {
             let (identity, content) = (self.identify)(&Record {
                 partition: record.partition,
@@ -136,6 +147,18 @@ pub(crate) fn compare(
         let comparison = &mut output.comparison;
         if output.takes_copies {
             copies::compare(kafka, output.topic, header::LATE_BY_MS, spec.name, comparison)?;
+        } else if let Some(newest) = output.newest {
+            let mut found = Newest::new();
+            TopicLog::open(kafka, output.topic)?.read_new(|message| {
+                let payload = message.payload().unwrap_or_default();
+                found.insert(message.key().unwrap_or_default().to_vec(), digest(payload));
+                anyhow::Ok(())
+            })?;
+            let expect = |(key, content)| comparison.expect(key, content);
+            newest.into_iter().for_each(expect);
+            found
+                .iter()
+                .for_each(|(key, content)| comparison.found(key, *content));
         } else {
             TopicLog::open(kafka, output.topic)?.read_new(|message| {
                 let headers = message.headers().into_iter().flat_map(|headers| headers.iter());

@@ -1,26 +1,26 @@
-//! Clicks as a source of records, and what the ledger adds up of them.
+//! A world as a source of records, and what the ledger adds up of them.
 
-use millrace_clickstream::ledger::WindowLine;
-use millrace_clickstream::{Click, World};
-use millrace_contract::Encode as _;
+use millrace_contract::{Encode as _, Event as _};
 use millrace_kafka::clock::now_ms;
 use millrace_publisher::{Class, Entry, Next, Pacer, Record, Source};
 use millrace_settings::Producer;
 
-/// Clicks that may come again.
+use super::World;
+
+/// Records that may come again.
 const RECENT: usize = 256;
 
-/// What is kept of a click until its outcome is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ClickEntry {
+/// What is kept of a record until its outcome is known.
+pub(crate) struct WorldEntry<W: World> {
     class: Class,
     time_ms: i64,
+    kept: W::Kept,
 }
 
-impl Entry for ClickEntry {
+impl<W: World> Entry for WorldEntry<W> {
     type Key = ();
-    type Sums = u64;
-    type Line = WindowLine;
+    type Sums = W::Sums;
+    type Line = W::Line;
 
     fn class(&self) -> Class {
         self.class
@@ -32,26 +32,23 @@ impl Entry for ClickEntry {
 
     fn key(&self) {}
 
-    fn add_to(&self, views: &mut u64) {
-        *views += 1;
+    fn add_to(&self, sums: &mut W::Sums) {
+        W::add(&self.kept, sums);
     }
 
-    fn merge(views: &mut u64, other: &u64) {
-        *views += other;
+    fn merge(sums: &mut W::Sums, other: &W::Sums) {
+        W::merge(sums, other);
     }
 
-    fn line(start_ms: i64, (): (), views: &u64) -> WindowLine {
-        WindowLine {
-            window_start_ms: start_ms,
-            views: *views,
-        }
+    fn line(start_ms: i64, (): (), sums: &W::Sums) -> W::Line {
+        W::line(start_ms, sums)
     }
 }
 
-/// Visitors at a pace. Some clicks come late by a little, twice, or as what nobody can read, as the
+/// A world at a pace. Some records come late by a little, twice, or as what nobody can read, as the
 /// settings say of transactions.
-pub(crate) struct ClickSource {
-    world: World,
+pub(crate) struct WorldSource<W: World> {
+    world: W,
     pacer: Pacer,
     granted: u64,
     /// `None` writes JSON.
@@ -59,11 +56,11 @@ pub(crate) struct ClickSource {
     disorder: (f64, u64),
     duplicate_share: f64,
     malformed_share: f64,
-    recent: Vec<Click>,
+    recent: Vec<W::Event>,
 }
 
-impl ClickSource {
-    pub(crate) fn new(world: World, settings: &Producer, schema_id: Option<u32>, pacer: Pacer) -> Self {
+impl<W: World> WorldSource<W> {
+    pub(crate) fn new(world: W, settings: &Producer, schema_id: Option<u32>, pacer: Pacer) -> Self {
         Self {
             world,
             pacer,
@@ -79,8 +76,8 @@ impl ClickSource {
         }
     }
 
-    /// The click that is due at this time, with what it counts as.
-    fn click(&mut self, now_ms: i64) -> (Click, Class) {
+    /// The record that is due at this time, with what it counts as.
+    fn event(&mut self, now_ms: i64) -> (W::Event, Class) {
         if !self.recent.is_empty() && self.world.is_chosen(self.duplicate_share) {
             let at = self.world.below(self.recent.len() as u64) as usize;
             return (self.recent[at], Class::Repeat);
@@ -90,27 +87,27 @@ impl ClickSource {
             true => self.world.below(most_ms.saturating_add(1)).cast_signed(),
             false => 0,
         };
-        let click = self.world.next(now_ms - back_ms);
+        let event = self.world.next(now_ms - back_ms);
         if self.world.is_chosen(self.malformed_share) {
-            return (click, Class::Malformed);
+            return (event, Class::Malformed);
         }
         if self.recent.len() == RECENT {
             let at = self.world.below(RECENT as u64) as usize;
-            self.recent[at] = click;
+            self.recent[at] = event;
         } else {
-            self.recent.push(click);
+            self.recent.push(event);
         }
-        (click, Class::First)
+        (event, Class::First)
     }
 }
 
-impl Source for ClickSource {
-    type Entry = ClickEntry;
+impl<W: World> Source for WorldSource<W> {
+    type Entry = WorldEntry<W>;
     type Round = ();
 
     fn round(&mut self) {}
 
-    fn next(&mut self, record: &mut Record) -> anyhow::Result<Next<ClickEntry>> {
+    fn next(&mut self, record: &mut Record) -> anyhow::Result<Next<WorldEntry<W>>> {
         if self.granted == 0 {
             match self.pacer.take() {
                 Ok(granted) => self.granted = granted,
@@ -118,18 +115,19 @@ impl Source for ClickSource {
             }
         }
         self.granted -= 1;
-        let (click, class) = self.click(now_ms());
-        record.set_key(click.user_id.as_str().as_bytes());
+        let (event, class) = self.event(now_ms());
+        record.set_key(W::key(&event));
         match self.schema_id {
-            Some(id) => click.encode_framed(id, &mut record.value),
-            None => click.encode_json(&mut record.value),
+            Some(id) => event.encode_framed(id, &mut record.value),
+            None => event.encode_json(&mut record.value),
         }
         if class == Class::Malformed {
             record.value.truncate(record.value.len() / 2);
         }
-        Ok(Next::Record(ClickEntry {
+        Ok(Next::Record(WorldEntry {
             class,
-            time_ms: click.time_ms,
+            time_ms: event.time_ms(),
+            kept: W::kept(&event),
         }))
     }
 }
@@ -138,10 +136,12 @@ impl Source for ClickSource {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::*;
+    use millrace_clickstream::World as Visitors;
 
-    #[test]
-    fn what_is_sent_again_was_sent_before_and_what_is_malformed_cannot_be_read() {
+    use super::*;
+    use crate::readings::Devices;
+
+    fn check<W: World>(world: W) {
         let settings = Producer {
             duplicate_share: 0.1,
             malformed_share: 0.1,
@@ -149,14 +149,14 @@ mod tests {
             max_disorder_ms: 3_000,
             ..Producer::default()
         };
-        let mut source = ClickSource::new(World::new(1, 100, [0; 4]), &settings, None, Pacer::new(0));
+        let mut source = WorldSource::new(world, &settings, None, Pacer::new(0));
         let (mut sent, mut counts) = (BTreeSet::new(), [0; 3]);
         let mut early = 0;
         for _ in 0..2_000 {
-            let (click, class) = source.click(1_000_000);
-            assert!((997_000..=1_000_000).contains(&click.time_ms));
-            early += usize::from(click.time_ms < 1_000_000);
-            let is_new = sent.insert(click.event_id);
+            let (event, class) = source.event(1_000_000);
+            assert!((997_000..=1_000_000).contains(&event.time_ms()));
+            early += usize::from(event.time_ms() < 1_000_000);
+            let is_new = sent.insert(event.id());
             match class {
                 Class::First => counts[0] += usize::from(is_new),
                 Class::Repeat => counts[1] += usize::from(!is_new),
@@ -179,5 +179,11 @@ mod tests {
         };
         let is_json = serde_json::from_slice::<serde_json::Value>(&record.value).is_ok();
         assert_eq!(is_json, kind == Class::First);
+    }
+
+    #[test]
+    fn what_is_sent_again_was_sent_before_and_what_is_malformed_cannot_be_read() {
+        check(Visitors::new(1, 100, [0; 4]));
+        check(Devices::new(1, 100, [0; 4]));
     }
 }

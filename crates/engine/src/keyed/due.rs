@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// Places of slots by the horizon at which their first session is due. As that is a multiple of a
-/// 64th of the gap, there are few different ones. What is planned for a slot that is planned
-/// earlier since, or has gone, stays here until its time comes, and means nothing then.
+/// Places of slots by the horizon at which they are due. As that is a multiple of a step, there are
+/// few different ones. What is planned for a slot that is planned earlier since, or has gone, stays
+/// here until its time comes, and means nothing then.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Due(BTreeMap<i64, Vec<u32>>);
 

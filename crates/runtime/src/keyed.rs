@@ -1,13 +1,14 @@
-//! Sessions as a job: whoever says what is made of a session's events, and how it is written, has
-//! the job. The operator is [`millrace_engine::keyed::Sessions`].
+//! State by key as a job: whoever says what is kept of a key, and how what comes of it is written,
+//! has the job. The operator is a [`KeyedOperator`] of the engine, as
+//! [`Sessions`](millrace_engine::keyed::Sessions) and
+//! [`Ordered`](millrace_engine::keyed::Ordered).
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use millrace_contract::{Contract, ReadAhead, Reader};
-use millrace_engine::keyed::sessions::Closed;
-use millrace_engine::keyed::{Fold, SessionPolicy, Sessions};
-use millrace_engine::{EventTimeBounds, HashSeed};
+use millrace_engine::keyed::KeyedOperator;
+use millrace_engine::{EventTimeBounds, HashSeed, Operator};
 use millrace_kafka::{InputRecord, Misplaced, SourcePartitions};
 use millrace_settings::MisplacedRecords;
 
@@ -15,14 +16,15 @@ use crate::processor::{Emitter, JobSpec, LateRecords, Processor, Refusal, Refuse
 use crate::windowed::{PartitionMetrics, WindowMetrics};
 use crate::{JobMetrics, Outbox, Placement};
 
-/// What sessions are of: what is made of their events, and how the records are read and written.
-/// The name of the job is the fold's.
-pub trait OfSessions: Clone + Debug + Send + Sync + 'static {
-    /// What is made of a session's events.
-    type Fold: Fold<Event: Debug + Contract<Kept: Send>>;
+/// What is kept by key: by which operator, and how the records are read and written. The name of
+/// the job is the operator's.
+pub trait Keyed: Clone + Send + Sync + 'static {
+    /// What is kept of a key.
+    type Operator: KeyedOperator<Record: Debug + Contract<Kept: Send>, Output: Send, Policy: Copy + Debug + Send + Sync>
+        + Send;
 
-    /// What is made of them.
-    fn fold() -> Self::Fold;
+    /// An operator before its first record.
+    fn operator(policy: PolicyOf<Self>, seed: HashSeed) -> Self::Operator;
 
     /// Whether an event is one that its stream may have, beside that it could be read.
     /// `append_time_ms` is when the broker appended it, where that is known.
@@ -35,31 +37,43 @@ pub trait OfSessions: Clone + Debug + Send + Sync + 'static {
         bounds: &EventTimeBounds,
     ) -> Result<(), Refused>;
 
-    /// What the records of events are keyed by: the sessions' key, or a part of it.
+    /// What the records of events are keyed by: the operator's key, or a part of it.
     fn source_key(event: &EventOf<Self>) -> impl AsRef<[u8]>;
 
-    /// Appends the value of a session that is over, in its framing, and gives the record's key.
-    fn encode<'a>(schema_id: u32, closed: &'a ClosedOf<Self>, value: &mut Vec<u8>) -> &'a [u8];
+    /// Appends the value of an output, in its framing, and gives the record's key. Which of the
+    /// job's topics it goes to, [`Keyed::topic`] says: `schema_id` is that one's.
+    fn encode<'a>(schema_id: u32, output: &'a OutputOf<Self>, value: &mut Vec<u8>) -> &'a [u8];
+
+    /// The place of an output's topic among those that the job writes.
+    fn topic(_output: &OutputOf<Self>) -> usize {
+        0
+    }
+
+    /// Counts what comes out for the first time, beside its number.
+    fn count(&self, _outputs: &[OutputOf<Self>]) {}
 }
 
 /// A record of the input.
-pub type EventOf<S> = <<S as OfSessions>::Fold as Fold>::Event;
-/// A session that is over.
-pub type ClosedOf<S> =
-    Closed<<<S as OfSessions>::Fold as Fold>::Key, <<S as OfSessions>::Fold as Fold>::Totals>;
+pub type EventOf<K> = <<K as Keyed>::Operator as Operator>::Record;
+/// What comes out.
+pub type OutputOf<K> = <<K as Keyed>::Operator as Operator>::Output;
+/// What may be set.
+pub type PolicyOf<K> = <<K as Keyed>::Operator as Operator>::Policy;
 
 /// The job.
-#[derive(Debug, Clone)]
-pub struct SessionJob<S: OfSessions> {
+#[derive(Clone)]
+pub struct KeyedJob<K: Keyed> {
     spec: JobSpec,
-    parts: SessionParts<S>,
+    parts: KeyedParts<K>,
 }
 
 /// What the job is made of.
-#[derive(Debug, Clone)]
-pub struct SessionParts<S: OfSessions> {
-    /// Gap, lateness and disorder.
-    pub policy: SessionPolicy,
+#[derive(Clone)]
+pub struct KeyedParts<K: Keyed> {
+    /// What is kept by key.
+    pub of: K,
+    /// Lateness, disorder, and what else is set of the operator.
+    pub policy: PolicyOf<K>,
     /// How far an event time may be ahead of the broker's append time.
     pub max_future_ms: i64,
     /// The earliest event time, in milliseconds since 1970.
@@ -67,41 +81,39 @@ pub struct SessionParts<S: OfSessions> {
     /// Seed of the operators' tables.
     pub seed: HashSeed,
     /// Full names of the topics.
-    pub topics: SessionTopics,
+    pub topics: KeyedTopics,
     /// The partitions of the input.
     pub source: Arc<SourcePartitions>,
     /// Who keeps the records that are left out.
     pub refusal: Refusal,
     /// What becomes of a record that lies elsewhere than those of its key.
     pub misplaced_records: MisplacedRecords,
-    /// Id of the schema that sessions are written with.
-    pub schema_id: u32,
     /// Decodes the input.
-    pub reader: Reader<EventOf<S>>,
+    pub reader: Reader<EventOf<K>>,
     /// Late and duplicate records.
     pub metrics: JobMetrics,
-    /// Sessions that are over, and keys that have an open one.
+    /// What comes out, and keys of which something is kept.
     pub windows: WindowMetrics,
 }
 
 /// The topics of the job, with their prefix.
 #[derive(Debug, Clone)]
-pub struct SessionTopics {
+pub struct KeyedTopics {
     /// Events.
     pub input: String,
     /// Advances of idle partitions, and changes of policy.
     pub control: String,
-    /// Sessions that are over.
-    pub sessions: String,
+    /// What comes out, each with the id of the schema that it is written with.
+    pub outputs: Vec<(String, u32)>,
 }
 
-impl<S: OfSessions> SessionJob<S> {
+impl<K: Keyed> KeyedJob<K> {
     /// A job of its parts.
     #[must_use]
-    pub fn new(parts: SessionParts<S>) -> Self {
+    pub fn new(parts: KeyedParts<K>) -> Self {
         Self {
             spec: JobSpec {
-                name: S::Fold::NAME,
+                name: K::Operator::NAME,
                 input: parts.topics.input.clone(),
                 control: parts.topics.control.clone(),
                 layout: "layout=1",
@@ -124,30 +136,31 @@ impl<S: OfSessions> SessionJob<S> {
     }
 }
 
-impl<S: OfSessions> Processor for SessionJob<S> {
-    type Operator = Sessions<S::Fold>;
-    type Intake = ReadAhead<EventOf<S>>;
+impl<K: Keyed> Processor for KeyedJob<K> {
+    type Operator = K::Operator;
+    type Intake = ReadAhead<EventOf<K>>;
     type Gauges = PartitionMetrics;
 
     fn spec(&self) -> &JobSpec {
         &self.spec
     }
 
-    fn present_policy(&self) -> SessionPolicy {
-        self.parts.policy.with_bounds(EventTimeBounds {
+    fn present_policy(&self) -> PolicyOf<K> {
+        let bounds = EventTimeBounds {
             max_future_ms: self.parts.max_future_ms,
             earliest_ms: Some(self.parts.earliest_ms),
             refuses_misplaced: self.parts.misplaced_records == MisplacedRecords::DeadLetter,
             partitions: Some(self.parts.source.at_start()),
-        })
+        };
+        K::Operator::within(self.parts.policy, bounds)
     }
 
     fn operator(&self) -> Self::Operator {
         self.operator_under(self.present_policy())
     }
 
-    fn operator_under(&self, policy: SessionPolicy) -> Self::Operator {
-        Sessions::new(S::fold(), policy, self.parts.seed)
+    fn operator_under(&self, policy: PolicyOf<K>) -> Self::Operator {
+        K::operator(policy, self.parts.seed)
     }
 
     fn intake(&self) -> Self::Intake {
@@ -158,38 +171,43 @@ impl<S: OfSessions> Processor for SessionJob<S> {
         self.parts.windows.partition(partition)
     }
 
-    fn bounds(policy: &SessionPolicy) -> EventTimeBounds {
-        policy.bounds()
+    fn bounds(policy: &PolicyOf<K>) -> EventTimeBounds {
+        K::Operator::bounds(policy)
     }
 
     #[inline]
     fn check(
         _operator: &Self::Operator,
-        event: &EventOf<S>,
+        event: &EventOf<K>,
         append_time_ms: Option<i64>,
         bounds: &EventTimeBounds,
     ) -> Result<(), Refused> {
-        S::check(event, append_time_ms, bounds)
+        K::check(event, append_time_ms, bounds)
     }
 
     #[inline]
     fn place(
         placement: &mut Placement,
         input: &InputRecord<'_>,
-        event: &EventOf<S>,
+        event: &EventOf<K>,
         outbox: &dyn Outbox,
     ) -> Option<Misplaced> {
-        placement.check(input, S::source_key(event).as_ref(), outbox)
+        placement.check(input, K::source_key(event).as_ref(), outbox)
     }
 
-    fn emit(&self, outputs: &mut Vec<ClosedOf<S>>, windows: &PartitionMetrics, emitter: &mut Emitter<'_>) {
+    fn emit(&self, outputs: &mut Vec<OutputOf<K>>, windows: &PartitionMetrics, emitter: &mut Emitter<'_>) {
         if !emitter.is_replay() {
             windows.count_closed_each(outputs.len());
+            self.parts.of.count(outputs);
         }
-        for closed in outputs.drain(..) {
+        for output in outputs.drain(..) {
+            // A job writes to the topics that it was made with alone.
+            let Some((topic, schema_id)) = self.parts.topics.outputs.get(K::topic(&output)) else {
+                continue;
+            };
             let mut key = &[][..];
-            emitter.encode(|value| key = S::encode(self.parts.schema_id, &closed, value));
-            emitter.send(&self.parts.topics.sessions, None, Some(key));
+            emitter.encode(|value| key = K::encode(*schema_id, &output, value));
+            emitter.send(topic, None, Some(key));
         }
     }
 
