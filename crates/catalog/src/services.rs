@@ -21,6 +21,8 @@ pub enum Service {
     Clickstream,
     /// The lake's sink.
     LakeSink,
+    /// The sink into Cassandra.
+    CassandraSink,
 }
 
 /// What is known of a service.
@@ -40,7 +42,7 @@ pub struct ServiceSpec {
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Producer,
         Self::Aggregator,
         Self::Detector,
@@ -49,6 +51,7 @@ impl Service {
         Self::Gateway,
         Self::Clickstream,
         Self::LakeSink,
+        Self::CassandraSink,
     ];
 
     /// What is known of it.
@@ -110,6 +113,13 @@ impl Service {
                 api_port: None,
                 when: When::Enabled,
                 about: "Writes transactions, aggregates and anomalies to the lake as Parquet, exactly once",
+            },
+            Self::CassandraSink => &ServiceSpec {
+                name: "cassandra-sink",
+                port: 9110,
+                api_port: None,
+                when: When::Enabled,
+                about: "Writes aggregates, anomalies and page views to Cassandra, by the questions asked of them",
             },
         }
     }

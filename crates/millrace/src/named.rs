@@ -35,6 +35,7 @@ fn run(service: Service) -> ExitCode {
         Service::Gateway => process::run(name, about, millrace_gateway::run),
         Service::Clickstream => process::run(name, about, millrace_clickstream_jobs::run),
         Service::LakeSink => process::run(name, about, millrace_lake_sink::run),
+        Service::CassandraSink => process::run(name, about, millrace_cassandra_sink::run),
     }
 }
 

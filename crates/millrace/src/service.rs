@@ -37,6 +37,8 @@ enum Service {
     Clickstream,
     /// Write transactions, aggregates and anomalies to the lake as Parquet
     LakeSink,
+    /// Write aggregates, anomalies and page views to Cassandra
+    CassandraSink,
 }
 
 impl Service {
@@ -50,6 +52,7 @@ impl Service {
             Self::Gateway => millrace_catalog::Service::Gateway,
             Self::Clickstream => millrace_catalog::Service::Clickstream,
             Self::LakeSink => millrace_catalog::Service::LakeSink,
+            Self::CassandraSink => millrace_catalog::Service::CassandraSink,
         };
         service.name()
     }
@@ -85,6 +88,7 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
         Service::Gateway => millrace_gateway::run(settings, shutdown).await?,
         Service::Clickstream => millrace_clickstream_jobs::run(settings, shutdown).await?,
         Service::LakeSink => millrace_lake_sink::run(settings, shutdown).await?,
+        Service::CassandraSink => millrace_cassandra_sink::run(settings, shutdown).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

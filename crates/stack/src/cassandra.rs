@@ -9,11 +9,13 @@ use tokio::net::TcpStream;
 
 use crate::cache::{self, Entry};
 use crate::components::{GUARD, LAYOUT, jars, write};
-use crate::error::StackError;
+use crate::error::{StackError, UsedPort};
 use crate::jdk::{self, Jdk};
 use crate::maven::{self, Maven};
 use crate::node::Progress;
 use crate::options::Ports;
+use crate::owner::listening_process;
+use crate::preflight::is_in_use;
 use crate::process::{ManagedProcess, ProcessSpec};
 use crate::ready;
 
@@ -142,6 +144,16 @@ impl Cassandra {
         if self.process.is_some() {
             return Ok(());
         }
+        let port = self.options.port;
+        if is_in_use(port) {
+            let held_by = listening_process(port);
+            let used = vec![UsedPort {
+                port,
+                wanted_by: NAME.to_owned(),
+                held_by,
+            }];
+            return Err(StackError::PortsInUse { used });
+        }
         let mut process = ManagedProcess::spawn(ProcessSpec {
             name: NAME.to_owned(),
             command: self.command()?,
@@ -150,8 +162,7 @@ impl Cassandra {
             stop_order: 10,
             stop_timeout: STOP,
         })?;
-        let port = self.options.port;
-        ready::wait_for(&mut process, async || serves(port).await).await?;
+        ready::wait_for(&mut process, || serves(port)).await?;
         self.process = Some(process);
         Ok(())
     }

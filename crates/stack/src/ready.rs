@@ -23,13 +23,13 @@ pub(crate) async fn wait(
     node: Node,
     process: &mut ManagedProcess,
 ) -> Result<Duration, StackError> {
-    wait_for(process, async || ask(options, http, node).await).await
+    wait_for(process, || ask(options, http, node)).await
 }
 
 /// Waits until `ask` says that a process serves. Returns how long that took.
-pub(crate) async fn wait_for(
+pub(crate) async fn wait_for<A: Future<Output = Result<(), String>>>(
     process: &mut ManagedProcess,
-    ask: impl AsyncFn() -> Result<(), String>,
+    ask: impl Fn() -> A,
 ) -> Result<Duration, StackError> {
     let started = Instant::now();
     loop {

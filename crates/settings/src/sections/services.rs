@@ -22,6 +22,7 @@ impl Settings {
             Service::Gateway => self.gateway.metrics_port,
             Service::Clickstream => self.clickstream.metrics_port,
             Service::LakeSink => self.lake_sink.metrics_port,
+            Service::CassandraSink => self.cassandra_sink.metrics_port,
         }
     }
 
@@ -36,6 +37,7 @@ impl Settings {
             Service::Gateway => &mut self.gateway.metrics_port,
             Service::Clickstream => &mut self.clickstream.metrics_port,
             Service::LakeSink => &mut self.lake_sink.metrics_port,
+            Service::CassandraSink => &mut self.cassandra_sink.metrics_port,
         } = port;
     }
 
@@ -57,6 +59,7 @@ impl Settings {
             Service::Gateway => Some(self.gateway.drain_timeout_ms),
             Service::Clickstream => Some(self.clickstream.worker.drain_timeout_ms),
             Service::LakeSink => Some(self.lake_sink.drain_timeout_ms),
+            Service::CassandraSink => Some(self.cassandra_sink.drain_timeout_ms),
         }
     }
 }
