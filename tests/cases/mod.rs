@@ -2,6 +2,7 @@
 
 mod acknowledged;
 mod batches;
+mod cassandra;
 mod changes;
 mod clickstream;
 mod dead_letters;
@@ -143,6 +144,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(rekeying::a_users_records_keep_their_order),
         case!(end_to_end::sums_to_the_cent),
         case!(lake::is_what_the_topics_are),
+        case!(cassandra::is_what_the_topics_are),
+        case!(cassandra::other_tables_are_refused),
         case!(long_ids::come_back_in_full),
         case!(early::results_grow_to_the_final_sums),
         case!(tls::services_log_in),

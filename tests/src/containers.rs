@@ -173,6 +173,45 @@ impl Cluster for Containers {
     }
 }
 
+/// Cassandra alone, for a test of its own.
+pub struct CassandraContainer {
+    container: Container,
+    /// Dropped after the container.
+    _network: Network,
+}
+
+impl CassandraContainer {
+    /// Starts it, with its clients' port published as `port`. It need not serve yet.
+    ///
+    /// # Errors
+    /// Its image cannot be had.
+    pub async fn start(port: u16) -> Result<Self> {
+        let run = format!("millrace-test-{}-{port}", std::process::id());
+        let network = Network::create(&run).await?;
+        let request = Request::new(&run, "cassandra", "cassandra:5.0.9").variable("MAX_HEAP_SIZE", "512M");
+        Ok(Self {
+            container: start(request.port(port, 9042)).await?,
+            _network: network,
+        })
+    }
+
+    /// Kills it, as a crash would.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub async fn kill(&self) -> Result<()> {
+        docker(&["kill", self.container.name()]).await.map(drop)
+    }
+
+    /// Starts it again. It need not serve yet.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub async fn resume(&self) -> Result<()> {
+        docker(&["start", self.container.name()]).await.map(drop)
+    }
+}
+
 async fn start(request: Request) -> Result<Container> {
     let name = request.name().to_owned();
     let started = tokio::time::timeout(STARTUP_LIMIT, request.start()).await;

@@ -27,14 +27,19 @@ pub fn is_borrowed() -> bool {
     env::var(CHOICE).is_ok_and(|choice| choice == "running")
 }
 
+/// Whether the stack is in containers.
+#[must_use]
+pub fn is_docker() -> bool {
+    match env::var(CHOICE).ok().as_deref() {
+        None | Some("") => containers::engine_answers(),
+        Some(choice) => choice == "docker",
+    }
+}
+
 /// Whether the stack has a listener with TLS: as local processes.
 #[must_use]
 pub fn is_secure() -> bool {
-    match env::var(CHOICE).ok().as_deref() {
-        Some("local") => true,
-        None | Some("") => !containers::engine_answers(),
-        Some(_) => false,
-    }
+    !is_borrowed() && !is_docker()
 }
 
 /// The running stack, in containers or as local processes.

@@ -7,6 +7,7 @@
     reason = "the tests' `main` sees to the cryptography of all clients"
 )]
 
+pub mod cassandra;
 pub mod checks;
 pub mod containers;
 pub mod context;

@@ -23,6 +23,8 @@ pub enum Service {
     LakeSink,
     /// Device minutes and alerts.
     Iot,
+    /// The sink into Cassandra.
+    CassandraSink,
 }
 
 /// What is known of a service.
@@ -52,6 +54,7 @@ impl Service {
         Self::Clickstream,
         Self::LakeSink,
         Self::Iot,
+        Self::CassandraSink,
     ];
 
     /// What is known of it.
@@ -120,6 +123,13 @@ impl Service {
                 api_port: None,
                 when: When::Enabled,
                 about: "Adds readings up for each device and minute, and raises alerts of devices, exactly once",
+            },
+            Self::CassandraSink => &ServiceSpec {
+                name: "cassandra-sink",
+                port: 9110,
+                api_port: None,
+                when: When::Enabled,
+                about: "Writes aggregates, anomalies and page views to Cassandra, by the questions asked of them",
             },
         }
     }

@@ -19,6 +19,7 @@ const ORDER: &[&[&str]] = &[
         "millrace-detector",
         "millrace-elastic-sink",
         "millrace-lake-sink",
+        "millrace-cassandra-sink",
         "millrace-clickstream-jobs",
         "millrace-iot-jobs",
     ],

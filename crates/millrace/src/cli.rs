@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    detect, dlq, dotenv, down, evaluate, health, init, lab, lake, map, rules, service, status, up, verify,
+    detect, dlq, dotenv, down, evaluate, health, init, lab, lake, map, query, rules, service, status, up,
+    verify,
 };
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
@@ -38,6 +39,8 @@ pub enum Command {
     Dlq(dlq::Options),
     /// Compare the lake's files with the topics, put small ones together, delete old days
     Lake(lake::Options),
+    /// Ask the tables in Cassandra: a merchant's windows, a user's alerts, a page's views
+    Query(query::Options),
     /// Do faults to a pipeline under load, and show that nothing is lost or doubled, by
     /// millrace-lab beside this program
     Chaos(lab::Arguments),

@@ -17,6 +17,7 @@ pub mod lab;
 pub mod lake;
 pub mod map;
 pub mod named;
+pub mod query;
 pub mod rules;
 mod sender;
 pub mod service;

@@ -6,11 +6,10 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use futures::FutureExt as _;
-use futures::future::LocalBoxFuture;
 use millrace_catalog::Service;
 use millrace_producer::Options as ProducerOptions;
 use millrace_producer::cli::Cli as ProducerCli;
+use millrace_service::process::Running;
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
@@ -76,22 +75,21 @@ impl Subcommand for Which {
 }
 
 /// What runs a service until it is shut down.
-pub(crate) type Run = fn(Settings, Shutdown) -> LocalBoxFuture<'static, anyhow::Result<()>>;
+pub(crate) type Run = fn(Settings, Shutdown) -> Running<'static, ()>;
 
 /// What runs each service; `None` of the producer, which has a command line of its own.
 pub(crate) fn run_of(service: Service) -> Option<Run> {
     Some(match service {
         Service::Producer => return None,
-        Service::Aggregator => |settings, until| millrace_aggregator::run(settings, until).boxed_local(),
-        Service::Detector => |settings, until| millrace_detector::run(settings, until).boxed_local(),
-        Service::ElasticSink => |settings, until| millrace_elastic_sink::run(settings, until).boxed_local(),
-        Service::Rekey => |settings, until| millrace_rekey::run(settings, until).boxed_local(),
-        Service::Gateway => |settings, until| millrace_gateway::run(settings, until).boxed_local(),
-        Service::Clickstream => {
-            |settings, until| millrace_clickstream_jobs::run(settings, until).boxed_local()
-        }
-        Service::LakeSink => |settings, until| millrace_lake_sink::run(settings, until).boxed_local(),
-        Service::Iot => |settings, until| millrace_iot_jobs::run(settings, until).boxed_local(),
+        Service::Aggregator => millrace_aggregator::run,
+        Service::Detector => millrace_detector::run,
+        Service::ElasticSink => millrace_elastic_sink::run,
+        Service::Rekey => millrace_rekey::run,
+        Service::Gateway => millrace_gateway::run,
+        Service::Clickstream => millrace_clickstream_jobs::run,
+        Service::LakeSink => millrace_lake_sink::run,
+        Service::Iot => millrace_iot_jobs::run,
+        Service::CassandraSink => millrace_cassandra_sink::run,
     })
 }
 

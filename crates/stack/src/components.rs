@@ -14,7 +14,7 @@ const REGISTRY: &str = "3.3.3";
 const ELASTICSEARCH: &str = "9.5.3";
 
 /// To be raised when the functions below put an entry together in another way.
-const LAYOUT: &str = "2";
+pub(crate) const LAYOUT: &str = "2";
 
 const KAFKA_POM: &str = include_str!("../java/kafka.pom.xml");
 const REGISTRY_POM: &str = include_str!("../java/registry.pom.xml");
@@ -22,7 +22,7 @@ const ELASTICSEARCH_POM: &str = include_str!("../java/elasticsearch.pom.xml");
 const FORMAT: &str = include_str!("../java/Format.java");
 const ELASTIC_NODE: &str = include_str!("../java/ElasticNode.java");
 const ROOT_PLUGIN: &str = include_str!("../java/RootPlugin.java");
-const GUARD: &str = include_str!("../java/Guard.java");
+pub(crate) const GUARD: &str = include_str!("../java/Guard.java");
 const PLUGIN_DESCRIPTOR: &str = include_str!("../config/plugin-descriptor.properties");
 
 /// Where each program is.

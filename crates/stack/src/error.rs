@@ -16,15 +16,17 @@ use crate::node::Node;
 pub enum StackError {
     /// No JDK that is new enough.
     #[error(
-        "no JDK {required} or later was found{}; install one (for instance Temurin 25) or set JAVA_HOME to it. \
+        "no JDK {required} was found{}; install one (for instance Temurin {example}) or set JAVA_HOME to it. \
          Looked in JAVA_HOME, on the PATH and in: {}",
-        OlderJdks(found),
+        OtherJdks(found),
         Folders(searched)
     )]
     NoJdk {
-        /// The least version.
-        required: u32,
-        /// Those that are too old.
+        /// Which versions would do.
+        required: &'static str,
+        /// One of them.
+        example: u32,
+        /// Those that do not.
         found: Vec<Jdk>,
         /// The folders where JDKs usually are.
         searched: Vec<PathBuf>,
@@ -112,10 +114,10 @@ pub enum StackError {
         tail: String,
     },
     /// A process did not get ready.
-    #[error("{node} did not answer within {} s ({last}); the end of {}:\n{tail}", waited.as_secs(), log.display())]
+    #[error("{name} did not answer within {} s ({last}); the end of {}:\n{tail}", waited.as_secs(), log.display())]
     NotReady {
         /// Which.
-        node: Node,
+        name: String,
         /// How long it was waited for.
         waited: Duration,
         /// What the last try said.
@@ -198,9 +200,9 @@ impl fmt::Display for UsedPorts<'_> {
     }
 }
 
-struct OlderJdks<'a>(&'a [Jdk]);
+struct OtherJdks<'a>(&'a [Jdk]);
 
-impl fmt::Display for OlderJdks<'_> {
+impl fmt::Display for OtherJdks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, jdk) in self.0.iter().enumerate() {
             let before = if index == 0 { ", only " } else { ", " };
@@ -245,7 +247,8 @@ mod tests {
     #[test]
     fn no_jdk_names_those_that_are_too_old() {
         let error = StackError::NoJdk {
-            required: 21,
+            required: "21 or later",
+            example: 25,
             found: vec![Jdk {
                 version: 17,
                 home: PathBuf::from("/opt/jdk-17"),

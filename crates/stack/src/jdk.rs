@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use crate::error::StackError;
@@ -33,19 +34,64 @@ impl Jdk {
 /// # Errors
 /// None is new enough; the error lists those found.
 pub fn newest() -> Result<Jdk, StackError> {
-    let folders = usual_folders(env::home_dir().as_deref());
-    newest_of(
-        env::var_os("JAVA_HOME").as_deref(),
-        env::var_os("PATH").as_deref(),
-        &folders,
-    )
+    Wanted {
+        versions: MIN_VERSION..=u32::MAX,
+        required: "21 or later",
+        example: 25,
+    }
+    .find()
 }
 
-fn newest_of(
-    java_home: Option<&OsStr>,
-    path: Option<&OsStr>,
-    folders: &[PathBuf],
-) -> Result<Jdk, StackError> {
+/// Finds a JDK that Cassandra 5 runs on: it installs a security manager, which later ones have no
+/// more.
+///
+/// # Errors
+/// There is none; the error lists those found.
+pub(crate) fn for_cassandra() -> Result<Jdk, StackError> {
+    Wanted {
+        versions: 11..=17,
+        required: "11 or 17 for Cassandra",
+        example: 17,
+    }
+    .find()
+}
+
+/// Which JDKs would do.
+struct Wanted {
+    versions: RangeInclusive<u32>,
+    required: &'static str,
+    example: u32,
+}
+
+impl Wanted {
+    fn find(&self) -> Result<Jdk, StackError> {
+        let folders = usual_folders(env::home_dir().as_deref());
+        self.newest_of(
+            env::var_os("JAVA_HOME").as_deref(),
+            env::var_os("PATH").as_deref(),
+            &folders,
+        )
+    }
+
+    fn newest_of(
+        &self,
+        java_home: Option<&OsStr>,
+        path: Option<&OsStr>,
+        folders: &[PathBuf],
+    ) -> Result<Jdk, StackError> {
+        let found = all_of(java_home, path, folders);
+        let fitting = found.iter().rfind(|jdk| self.versions.contains(&jdk.version));
+        fitting.cloned().ok_or_else(|| StackError::NoJdk {
+            required: self.required,
+            example: self.example,
+            found,
+            searched: folders.to_vec(),
+        })
+    }
+}
+
+/// Every JDK, the oldest first.
+fn all_of(java_home: Option<&OsStr>, path: Option<&OsStr>, folders: &[PathBuf]) -> Vec<Jdk> {
     let mut homes: BTreeSet<PathBuf> = BTreeSet::new();
     homes.extend(java_home.map(PathBuf::from));
     homes.extend(
@@ -75,17 +121,7 @@ fn newest_of(
         })
         .collect();
     found.sort();
-    match found.pop() {
-        Some(jdk) if jdk.version >= MIN_VERSION => Ok(jdk),
-        newest => {
-            found.extend(newest);
-            Err(StackError::NoJdk {
-                required: MIN_VERSION,
-                found,
-                searched: folders.to_vec(),
-            })
-        }
-    }
+    found
 }
 
 /// Where JDKs usually are.
@@ -149,6 +185,14 @@ mod tests {
         fs::canonicalize(home).unwrap()
     }
 
+    fn wanted(versions: RangeInclusive<u32>) -> Wanted {
+        Wanted {
+            versions,
+            required: "21 or later",
+            example: 25,
+        }
+    }
+
     #[test]
     fn the_newest_wins_wherever_it_is() {
         let dir = tempfile::tempdir().unwrap();
@@ -157,14 +201,18 @@ mod tests {
         jdk(&dir.path().join("jvm"), "jre-26", "26", &["java"]);
         jdk(&dir.path().join("jvm"), "jdk-8", "1.8.0_402", &["java", "javac"]);
         let path = env::join_paths([old.join("bin")]).unwrap();
-        let found = newest_of(Some(old.as_os_str()), Some(&path), &[dir.path().join("jvm")]).unwrap();
-        assert_eq!(
-            found,
-            Jdk {
-                version: 25,
-                home: new
-            }
-        );
+        let folders = [dir.path().join("jvm")];
+        let of = |versions| {
+            wanted(versions)
+                .newest_of(Some(old.as_os_str()), Some(&path), &folders)
+                .unwrap()
+        };
+        let jdk = |version, home: &Path| Jdk {
+            version,
+            home: home.to_owned(),
+        };
+        assert_eq!(of(21..=u32::MAX), jdk(25, &new));
+        assert_eq!(of(11..=17), jdk(17, &old), "the newest of those that do");
     }
 
     #[test]
@@ -172,11 +220,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let old = jdk(dir.path(), "jdk-17", "17.0.15", &["java", "javac"]);
         let path = env::join_paths([old.join("bin")]).unwrap();
-        let error = newest_of(Some(old.as_os_str()), Some(&path), &[dir.path().to_owned()]).unwrap_err();
-        let StackError::NoJdk {
-            required: 21, found, ..
-        } = error
-        else {
+        let error = wanted(21..=u32::MAX)
+            .newest_of(Some(old.as_os_str()), Some(&path), &[dir.path().to_owned()])
+            .unwrap_err();
+        let StackError::NoJdk { found, .. } = error else {
             panic!("{error}")
         };
         assert_eq!(

@@ -2,6 +2,8 @@
 //! and, where asked for and at hand, Prometheus, as processes on loopback. For machines without a
 //! Docker engine, and for tests.
 //!
+//! [`cassandra`] is one node of Cassandra, for who needs it beside them.
+//!
 //! The programs come once from Maven into a cache folder ([`cache`]); a JDK 21 or later runs them
 //! ([`jdk`]). Every process is recorded with its start time under the state folder ([`record`]),
 //! and each JVM ends itself when its parent dies, so none is left behind.
@@ -9,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod cassandra;
 mod components;
 pub mod error;
 pub mod jdk;
@@ -26,6 +29,7 @@ mod ready;
 pub mod record;
 mod server_files;
 
+pub use cassandra::{Cassandra, CassandraOptions};
 pub use error::StackError;
 pub use local::LocalStack;
 pub use node::{Node, Progress};

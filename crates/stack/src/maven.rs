@@ -57,10 +57,21 @@ impl<'a> Maven<'a> {
 /// Compiles one Java source for [`crate::jdk::MIN_VERSION`], so that any JDK found later can run
 /// it.
 pub(crate) fn compile(jdk: &Jdk, source: &Path, class_path: &str, classes: &Path) -> Result<(), StackError> {
+    compile_for(crate::jdk::MIN_VERSION, jdk, source, class_path, classes)
+}
+
+/// As [`compile`], for this version and later ones.
+pub(crate) fn compile_for(
+    version: u32,
+    jdk: &Jdk,
+    source: &Path,
+    class_path: &str,
+    classes: &Path,
+) -> Result<(), StackError> {
     let mut command = Command::new(jdk.tool("javac"));
     command
         .args(["-proc:none", "-nowarn", "--release"])
-        .arg(crate::jdk::MIN_VERSION.to_string());
+        .arg(version.to_string());
     command.args(["-cp", class_path, "-d"]).arg(classes).arg(source);
     run(command, &format!("compiling {}", source.display()))
 }

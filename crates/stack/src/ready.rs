@@ -23,18 +23,26 @@ pub(crate) async fn wait(
     node: Node,
     process: &mut ManagedProcess,
 ) -> Result<Duration, StackError> {
+    wait_for(process, || ask(options, http, node)).await
+}
+
+/// Waits until `ask` says that a process serves. Returns how long that took.
+pub(crate) async fn wait_for<A: Future<Output = Result<(), String>>>(
+    process: &mut ManagedProcess,
+    ask: impl Fn() -> A,
+) -> Result<Duration, StackError> {
     let started = Instant::now();
     loop {
         if let Some(error) = process.exit_error() {
             return Err(error);
         }
-        let last = match ask(options, http, node).await {
+        let last = match ask().await {
             Ok(()) => return Ok(started.elapsed()),
             Err(last) => last,
         };
         if started.elapsed() >= START_TIMEOUT {
             return Err(StackError::NotReady {
-                node,
+                name: process.name().to_owned(),
                 waited: START_TIMEOUT,
                 last,
                 log: process.log().to_owned(),

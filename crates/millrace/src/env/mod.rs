@@ -12,7 +12,7 @@ pub use file::{Written, write};
 use quote::quoted;
 
 /// Keys whose values inside the compose project are its own.
-const FIXED_BY_COMPOSE: [&str; 11] = [
+const FIXED_BY_COMPOSE: [&str; 12] = [
     "MILLRACE__KAFKA__BOOTSTRAP_SERVERS",
     "MILLRACE__SCHEMA_REGISTRY__URL",
     "MILLRACE__ELASTICSEARCH__URL",
@@ -27,6 +27,8 @@ const FIXED_BY_COMPOSE: [&str; 11] = [
     "MILLRACE__PRODUCER__RATE_PER_S",
     "MILLRACE__SNAPSHOTS__URL",
     "MILLRACE__LAKE_SINK__URL",
+    // Given as MILLRACE_CASSANDRA, where it is not on this machine.
+    "MILLRACE__CASSANDRA_SINK__CONTACT_POINTS",
 ];
 
 /// The lines of the `.env` for these settings, passwords among them.
@@ -42,6 +44,10 @@ pub fn render(settings: &Settings) -> String {
         if url.contains("://") {
             lines.push(format!("{name}={}", quoted(&url)));
         }
+    }
+    let contact_points = &settings.cassandra_sink.contact_points;
+    if !contact_points.contains("127.0.0.1") && !contact_points.contains("localhost") {
+        lines.push(format!("MILLRACE_CASSANDRA={}", quoted(contact_points)));
     }
     for (name, value) in settings.variables() {
         if !FIXED_BY_COMPOSE.contains(&name.as_str()) {
@@ -91,6 +97,14 @@ mod tests {
         assert!(!render(&settings).contains("MILLRACE_SNAPSHOTS_URL"));
         settings.snapshots.url = PathBuf::from("s3://bucket/path");
         assert!(render(&settings).contains("\nMILLRACE_SNAPSHOTS_URL=s3://bucket/path\n"));
+    }
+
+    #[test]
+    fn only_a_cassandra_elsewhere_is_passed_on() {
+        let mut settings = Settings::default();
+        assert!(!render(&settings).contains("MILLRACE_CASSANDRA="));
+        settings.cassandra_sink.contact_points = "c1.bank:9042,c2.bank:9042".to_owned();
+        assert!(render(&settings).contains("\nMILLRACE_CASSANDRA=c1.bank:9042,c2.bank:9042\n"));
     }
 
     #[test]

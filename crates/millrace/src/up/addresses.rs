@@ -1,6 +1,7 @@
 //! The table of addresses.
 
 use comfy_table::{Table, presets};
+use millrace_catalog::Service;
 use millrace_settings::Settings;
 
 use super::services::url;
@@ -39,6 +40,14 @@ pub(super) fn core(settings: &Settings) -> Vec<Address> {
         Address::new("Elasticsearch", settings.elasticsearch.url.as_str(), ""),
     ];
     for service in settings.services() {
+        if service == Service::CassandraSink {
+            let contact_points = settings.cassandra_sink.contact_points.as_str();
+            rows.push(Address::new(
+                "Cassandra",
+                contact_points,
+                "`millrace query` asks it",
+            ));
+        }
         if let Some(port) = settings.api_port(service) {
             let address = format!("http://127.0.0.1:{port}");
             rows.push(Address::new(

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use millrace_catalog::Service;
 use millrace_settings::Settings;
-use millrace_stack::{LocalStack, Node, Progress, PrometheusOptions, StackOptions};
+use millrace_stack::{Cassandra, LocalStack, Node, Progress, PrometheusOptions, StackOptions};
 use millrace_telemetry::Shutdown;
 use tokio::sync::Notify;
 
@@ -17,7 +17,7 @@ use super::feed::Feed;
 use super::reporter::Reporter;
 use super::services::Services;
 use super::summary::Summary;
-use super::{Options, Wake, conclude, ports};
+use super::{Options, Wake, cassandra, conclude, ports};
 use crate::init::{self, Outcome};
 use crate::state::State;
 
@@ -49,8 +49,12 @@ pub(super) async fn run(
     if let Some(dir) = &options.cache_dir {
         stack_options.cache_dir.clone_from(dir);
     }
-    let starting = LocalStack::start(stack_options, tell(Arc::clone(reporter)));
-    let stack = tokio::select! {
+    let beside = cassandra::start(&settings, options, state, tell(Arc::clone(reporter)));
+    let starting = async {
+        let stack = async { Ok(LocalStack::start(stack_options, tell(Arc::clone(reporter))).await?) };
+        tokio::try_join!(stack, beside)
+    };
+    let (stack, cassandra) = tokio::select! {
         stack = starting => stack?,
         // What was started ends as the half-made stack is dropped.
         () = shutdown.wait() => {
@@ -58,6 +62,9 @@ pub(super) async fn run(
             return Ok(ExitCode::FAILURE);
         }
     };
+    if cassandra.is_some() {
+        reporter.line("cassandra is ready");
+    }
     let services = Services::new(&settings, state, feed.clone())?;
     let mut pipeline = Pipeline {
         settings: &settings,
@@ -66,6 +73,7 @@ pub(super) async fn run(
         reporter,
         shutdown,
         stack,
+        cassandra,
         services,
         sent: Arc::default(),
     };
@@ -146,6 +154,7 @@ struct Pipeline<'a> {
     reporter: &'a Reporter,
     shutdown: &'a Shutdown,
     stack: LocalStack,
+    cassandra: Option<Cassandra>,
     services: Services<'a>,
     /// Told when a replay has sent its files.
     sent: Arc<Notify>,
@@ -286,7 +295,8 @@ impl Pipeline<'_> {
                 done = &mut until => return Ok(done),
                 _ = interval.tick() => {}
             }
-            if let Some(error) = self.stack.exited() {
+            let ended = self.stack.exited();
+            if let Some(error) = ended.or_else(|| cassandra::exited(&mut self.cassandra)) {
                 return Err(error.into());
             }
             self.services.restart_ended(|service, error| {
@@ -337,7 +347,9 @@ impl Pipeline<'_> {
                 .line(&format!("{name} did not stop in time and was killed"));
         }
         self.reporter.waiting("stopping the stack");
+        let stopped = cassandra::stop(self.cassandra).await;
         self.stack.stop().await?;
+        stopped?;
         killed.map(drop)
     }
 }

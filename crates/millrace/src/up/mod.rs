@@ -1,6 +1,7 @@
 //! `millrace up`.
 
 mod addresses;
+mod cassandra;
 pub mod compose;
 mod docker;
 mod feed;

@@ -66,6 +66,23 @@ fn port_of(key: &str, url: &str) -> anyhow::Result<u16> {
     }
 }
 
+/// The port of Cassandra.
+///
+/// # Errors
+/// The address is not one that a process on this machine can have.
+pub(super) fn of_cassandra(contact_points: &str) -> anyhow::Result<u16> {
+    let port = contact_points.rsplit_once(':').and_then(|(host, port)| {
+        let port = port.parse().ok()?;
+        is_loopback(host.trim()).then_some(port)
+    });
+    port.with_context(|| {
+        format!(
+            "cassandra_sink.contact_points is {contact_points:?}: `up` starts one node on this machine, so it must be \
+             127.0.0.1:PORT (by default 9042)"
+        )
+    })
+}
+
 fn is_loopback(host: &str) -> bool {
     host == "127.0.0.1" || host == "localhost"
 }
@@ -129,6 +146,15 @@ mod tests {
             ([1100, 1200, 1300], [1101, 1201, 1301])
         );
         assert_eq!((ports.elasticsearch, ports.elasticsearch_transport), (9201, 9301));
+    }
+
+    #[test]
+    fn cassandra_is_one_node_of_this_machine() {
+        assert_eq!(of_cassandra("127.0.0.1:9043").unwrap(), 9043);
+        for points in ["c1.bank:9042", "127.0.0.1:9042,127.0.0.1:9043", "127.0.0.1"] {
+            let error = of_cassandra(points).unwrap_err().to_string();
+            assert!(error.starts_with("cassandra_sink.contact_points is"), "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The sections of the configuration, with their defaults. Units are last in a name.
 
+mod cassandra_sink;
 mod clickstream;
 mod connections;
 mod earliest;
@@ -16,6 +17,7 @@ mod worker;
 
 use serde::{Deserialize, Serialize};
 
+pub use cassandra_sink::{CassandraSink, Consistency};
 pub use clickstream::Clickstream;
 pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
 pub use earliest::EarliestTime;
@@ -61,6 +63,8 @@ pub struct Settings {
     pub elastic_sink: ElasticSink,
     /// The lake's sink.
     pub lake_sink: LakeSink,
+    /// The sink into Cassandra.
+    pub cassandra_sink: CassandraSink,
     /// Snapshots of operator state.
     pub snapshots: Snapshots,
 }

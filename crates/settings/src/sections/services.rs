@@ -64,6 +64,7 @@ sections! {
     Clickstream: clickstream [enabled] worker.drain_timeout_ms;
     LakeSink: lake_sink [enabled] drain_timeout_ms;
     Iot: iot [enabled] worker.drain_timeout_ms;
+    CassandraSink: cassandra_sink [enabled] drain_timeout_ms;
 }
 
 impl Settings {

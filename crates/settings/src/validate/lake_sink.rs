@@ -16,17 +16,7 @@ pub(super) fn check(check: &mut Check, sink: &LakeSink) {
     check.range("lake_sink.max_rows", sink.max_rows, 1, MAX_ROWS);
     check.range("lake_sink.max_bytes", sink.max_bytes, 1_000, MAX_BYTES);
     check.range("lake_sink.max_age_ms", sink.max_age_ms, 1, MAX_AGE_MS);
-    check.range("lake_sink.retry_initial_ms", sink.retry_initial_ms, 1, 600_000);
-    check.range("lake_sink.retry_max_ms", sink.retry_max_ms, 1, 600_000);
-    if sink.retry_initial_ms > sink.retry_max_ms {
-        check.refuse(
-            "lake_sink.retry_initial_ms",
-            format!(
-                "is {}: must be at most lake_sink.retry_max_ms, which is {}",
-                sink.retry_initial_ms, sink.retry_max_ms
-            ),
-        );
-    }
+    check.retries("lake_sink", sink.retry_initial_ms, sink.retry_max_ms);
     check.range("lake_sink.drain_timeout_ms", sink.drain_timeout_ms, 1, 600_000);
     check.properties("lake_sink.consumer_properties", &sink.consumer_properties);
 }

@@ -1,5 +1,6 @@
 //! Whether every value is possible: ranges, formats, and values against each other.
 
+mod cassandra_sink;
 mod connections;
 mod gateway;
 mod lake_sink;
@@ -29,6 +30,7 @@ pub(crate) fn violations(settings: &Settings) -> Vec<Violation> {
     services::check(&mut check, settings);
     gateway::check(&mut check, settings);
     lake_sink::check(&mut check, &settings.lake_sink);
+    cassandra_sink::check(&mut check, &settings.cassandra_sink);
     rules::check(&mut check, &settings.detector.rules);
     check.violations
 }
@@ -97,6 +99,22 @@ impl Check {
             self.refuse(
                 lower.0,
                 format!("is {}: must be below {}, which is {}", lower.1, upper.0, upper.1),
+            );
+        }
+    }
+
+    /// The first and the longest pause between attempts, of a section.
+    fn retries(&mut self, section: &str, initial_ms: u64, max_ms: u64) {
+        let (initial, max) = (
+            format!("{section}.retry_initial_ms"),
+            format!("{section}.retry_max_ms"),
+        );
+        self.range(&initial, initial_ms, 1, 600_000);
+        self.range(&max, max_ms, 1, 600_000);
+        if initial_ms > max_ms {
+            self.refuse(
+                &initial,
+                format!("is {initial_ms}: must be at most {max}, which is {max_ms}"),
             );
         }
     }

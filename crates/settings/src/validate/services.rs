@@ -295,17 +295,7 @@ fn sink(check: &mut Check, settings: &Settings) {
     check.range("elastic_sink.bulk_actions", sink.bulk_actions, 1, 1_000_000);
     check.range("elastic_sink.bulk_interval_ms", sink.bulk_interval_ms, 1, 60_000);
     check.range("elastic_sink.bulks_in_flight", sink.bulks_in_flight, 1, 64);
-    check.range("elastic_sink.retry_initial_ms", sink.retry_initial_ms, 1, 600_000);
-    check.range("elastic_sink.retry_max_ms", sink.retry_max_ms, 1, 600_000);
-    if sink.retry_initial_ms > sink.retry_max_ms {
-        check.refuse(
-            "elastic_sink.retry_initial_ms",
-            format!(
-                "is {}: must be at most elastic_sink.retry_max_ms, which is {}",
-                sink.retry_initial_ms, sink.retry_max_ms
-            ),
-        );
-    }
+    check.retries("elastic_sink", sink.retry_initial_ms, sink.retry_max_ms);
     check.range(
         "elastic_sink.set_aside_bytes",
         sink.set_aside_bytes,

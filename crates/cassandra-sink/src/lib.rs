@@ -1,0 +1,110 @@
+//! Aggregates, anomalies and page views in Cassandra, by the questions asked of them.
+//!
+//! The loop is `millrace_sink`'s; [`sink`] is what it asks of a store. [`tables`] says the columns
+//! and what rows a record of a [`stream`] makes, `version` which of several writes of a row stays,
+//! `fault` what an answer means. [`schema`] makes the tables, [`store`] writes to them, and [`read`]
+//! is for `millrace query`. docs/cassandra.md says what becomes of what.
+
+#![forbid(unsafe_code)]
+
+mod fault;
+pub mod metrics;
+pub mod read;
+mod row;
+pub mod schema;
+pub mod sink;
+pub mod store;
+pub mod stream;
+pub mod table;
+pub mod tables;
+mod version;
+
+use millrace_catalog::Service;
+use millrace_kafka::client::consumer_config;
+use millrace_service::Instance;
+use millrace_service::process::Running;
+use millrace_settings::Settings;
+use millrace_sink::{Consumer, Reachability, Sink as _};
+use millrace_telemetry::{Health, Shutdown};
+use tokio::runtime::Handle;
+
+use crate::metrics::Metrics;
+use crate::schema::SchemaError;
+use crate::sink::CassandraSink;
+use crate::store::Store;
+use crate::stream::Readers;
+
+/// Runs the sink until `shutdown`, then drains it. Readiness: `kafka` is ready with an assignment
+/// and a broker, `cassandra` while the cluster answers and takes rows.
+///
+/// # Errors
+/// Wrong settings, a port in use, a table that is another than expected, or what a new start of the
+/// process may mend.
+pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
+    Box::pin(write_rows(settings, shutdown))
+}
+
+async fn write_rows(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let sink = &settings.cassandra_sink;
+    // A wrong property is wrong however long the servers are waited for.
+    consumer_config(&settings.kafka, "check", &sink.consumer_properties)?;
+    let name = Service::CassandraSink.name();
+    let health = Health::new(name);
+    let (host, port) = (&settings.telemetry.bind_host, sink.metrics_port);
+    let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
+    let instance = Instance::claim(
+        &settings.kafka,
+        name,
+        "cassandra_sink.instance",
+        sink.instance.as_deref(),
+        server.address().port(),
+    )?;
+    let (metrics, of_loop) = (
+        Metrics::register()?,
+        millrace_sink::Metrics::register(CassandraSink::NAMES)?,
+    );
+    let reachability = Reachability::new(health.component("cassandra"));
+    let (store, readers) = tokio::select! {
+        ready = async {
+            let store = open(&settings, metrics, &reachability).await?;
+            anyhow::Ok((store, Readers::ask(&settings).await?))
+        } => ready?,
+        () = shutdown.wait() => return Ok(()),
+    };
+    let spec = sink::spec(&settings, &instance);
+    let group = spec.group.clone();
+    let topics: Vec<String> = spec.topics().into_iter().map(str::to_owned).collect();
+    let consumer = Consumer::new(
+        CassandraSink::new(&settings, store, readers),
+        spec,
+        of_loop,
+        reachability,
+        &Handle::current(),
+        &health,
+    )?;
+    let keyspace = &sink.keyspace;
+    tracing::info!(group, ?topics, keyspace, "reading");
+    consumer.run(shutdown).await
+}
+
+/// Connects and makes what is missing, however long the cluster is away.
+async fn open(
+    settings: &Settings,
+    metrics: Metrics,
+    reachability: &Reachability,
+) -> Result<Store, SchemaError> {
+    let (sink, backoff) = (&settings.cassandra_sink, sink::backoff(settings));
+    let mut attempt = 0;
+    loop {
+        match Store::open(sink, metrics.clone()).await {
+            Err(SchemaError::Cluster(error)) => reachability.probe(Some(format!("{error:#}"))),
+            Ok(store) => {
+                reachability.probe(None);
+                return Ok(store);
+            }
+            refused => return refused,
+        }
+        backoff.wait(attempt).await;
+        attempt = attempt.saturating_add(1);
+    }
+}
