@@ -5,14 +5,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod follow;
 pub mod job;
 mod judgements;
+pub mod list_topic;
 pub mod live_rules;
 pub mod metrics;
 mod policy;
 pub mod rule_files;
 pub mod rule_topic;
 pub mod rules;
+mod snoozed;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use millrace_settings::{Detector, Settings};
 use millrace_telemetry::{Health, Shutdown};
 
 use crate::job::{DetectJob, DetectParts};
+use crate::list_topic::{FollowedLists, ListTopic};
 use crate::live_rules::{LiveRules, newest};
 use crate::metrics::DetectMetrics;
 use crate::rule_topic::{Followed, RuleTopic};
@@ -60,10 +64,13 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
             job = prepare_to_run(&settings, &shutdown) => job?,
             () = shutdown.wait() => return Ok(()),
         };
-        let (job, followed) = job;
+        let (job, rules, lists) = job;
         let source = Arc::clone(job.partitions());
-        let rules = (Arc::clone(job.rules()), job.metrics().clone());
-        let _follower = followed.map(|followed| followed.start(detector, rules.0, rules.1));
+        let live = || (Arc::clone(job.rules()), job.metrics().clone());
+        let _followers = (
+            rules.map(|rules| rules.start(detector, live())),
+            lists.map(|lists| lists.start(live())),
+        );
         let mut jobs = Jobs::new(shutdown.clone());
         jobs.start(job, config.clone(), component.clone());
         let ended = jobs.finish().await;
@@ -77,12 +84,13 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
 async fn prepare_to_run(
     settings: &Settings,
     shutdown: &Shutdown,
-) -> anyhow::Result<(DetectJob, Option<Followed>)> {
+) -> anyhow::Result<(DetectJob, Option<Followed>, Option<FollowedLists>)> {
     let job = prepare(settings, shutdown).await?;
     handover::check(settings, job::NAME, shutdown).await?;
     topics::extend_controls(settings).await?;
-    let followed = known_rules(settings, &job).await?;
-    Ok((job, followed))
+    let rules = known_rules(settings, &job).await?;
+    let lists = known_lists(settings, &job).await?;
+    Ok((job, rules, lists))
 }
 
 /// Asks the registry what the job needs, and makes it: to run it, or to repeat a log without
@@ -157,13 +165,37 @@ async fn known_rules(settings: &Settings, job: &DetectJob) -> anyhow::Result<Opt
             );
         }
         job.metrics().rule_change(change.number);
-        job.rules().set(policy);
+        job.rules().set_rules(policy)?;
     }
     Ok(Some(Followed {
         topic,
         history,
         next,
         base,
+    }))
+}
+
+/// Gives the job the lists and snoozes that there are; what to follow from then on.
+async fn known_lists(settings: &Settings, job: &DetectJob) -> anyhow::Result<Option<FollowedLists>> {
+    let Some(topic) = ListTopic::open_if_any(settings).await? else {
+        let name = topic_name(&settings.kafka, topic::LISTS);
+        tracing::warn!("there is no topic {name}: nobody is on a list, until `millrace init` makes it");
+        return Ok(None);
+    };
+    let read = move || topic.read().map(|lists| (topic, lists));
+    let (topic, lists) = tokio::task::spawn_blocking(read).await??;
+    for (key, why) in &lists.refused {
+        list_topic::refuse(job.metrics(), key, why);
+    }
+    job.metrics().lists(&lists.listings);
+    if let Err(error) = job.rules().set_lists(lists.listings.settings()) {
+        job.metrics().refused_entry();
+        tracing::error!(%error, "nobody is on a list");
+    }
+    Ok(Some(FollowedLists {
+        topic,
+        listings: lists.listings,
+        next: lists.next,
     }))
 }
 

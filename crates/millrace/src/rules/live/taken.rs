@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use millrace_catalog::payments::DETECT;
-use millrace_detector::rule_topic::patiently;
+use millrace_detector::follow::patiently;
 use millrace_kafka::client::reader_config;
 use millrace_kafka::reader::Reader;
 use millrace_kafka::topic_name;
