@@ -12,6 +12,7 @@ mod gateway;
 mod init;
 mod instances;
 mod lake;
+mod lists;
 mod long_ids;
 mod object_store;
 mod ownership;
@@ -112,6 +113,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(rule_changes::hold_while_it_runs),
         case!(rule_changes::need_two_keys),
         case!(rule_changes::that_are_wrong_are_refused),
+        case!(lists::hold_while_it_runs),
+        case!(lists::that_are_wrong_are_refused),
         case!(partitions::are_added_while_it_runs),
         case!(partitions::are_refused_where_records_would_be),
         case!(clickstream::equals_an_offline_computation),
