@@ -14,6 +14,7 @@ mod init;
 mod instances;
 mod iot;
 mod lake;
+mod lists;
 mod long_ids;
 mod moved;
 mod object_store;
@@ -115,6 +116,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(rule_changes::hold_while_it_runs),
         case!(rule_changes::need_two_keys),
         case!(rule_changes::that_are_wrong_are_refused),
+        case!(lists::hold_while_it_runs),
+        case!(lists::that_are_wrong_are_refused),
         case!(partitions::are_added_while_it_runs),
         case!(partitions::are_refused_where_records_would_be),
         case!(clickstream::equals_an_offline_computation),

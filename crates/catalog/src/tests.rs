@@ -152,6 +152,7 @@ fn payments_have_these_topics() {
         ("dead_letter_replays", 1, "compacted"),
         ("fraud_labels", 1, "records"),
         ("fraud_rules", 1, "compacted"),
+        ("lists", 1, "compacted"),
         ("financial_transactions.dlq", 1, "copies"),
         ("transaction_aggregates.dlq", 1, "copies"),
         ("transaction_anomalies.dlq", 1, "copies"),

@@ -216,17 +216,20 @@ impl Processor for DetectJob {
         // What is judged again was counted by whoever judged it first.
         if outbox.is_replay() {
             gauges.judgements.pass(operator.evaluator());
+            gauges.snoozed.pass(operator.snoozed());
         }
     }
 
     fn show_restored(&self, gauges: &mut PartitionMetrics, operator: &DetectOperator) {
         gauges.unknown_locations = operator.unknown_locations();
         gauges.judgements.pass(operator.evaluator());
+        gauges.snoozed.pass(operator.snoozed());
         gauges.show_profiles(operator.profiles());
     }
 
     fn show_at_commit(&self, gauges: &mut PartitionMetrics, operator: &DetectOperator) {
         gauges.judgements.count(operator.evaluator());
+        gauges.snoozed.count(operator.snoozed());
         gauges.show_profiles(operator.profiles());
     }
 

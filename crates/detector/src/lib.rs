@@ -5,14 +5,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod follow;
 pub mod job;
 mod judgements;
+pub mod list_topic;
 pub mod live_rules;
 pub mod metrics;
 mod policy;
 pub mod rule_files;
 pub mod rule_topic;
 pub mod rules;
+mod snoozed;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +35,7 @@ use millrace_settings::{Detector, Settings};
 use millrace_telemetry::Shutdown;
 
 use crate::job::{DetectJob, DetectParts};
+use crate::list_topic::{FollowedLists, ListTopic};
 use crate::live_rules::{LiveRules, newest};
 use crate::metrics::DetectMetrics;
 use crate::rule_topic::{Followed, RuleTopic};
@@ -57,12 +61,16 @@ async fn detect(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     host.run(&settings, &shutdown, async || {
         let job = prepare(&settings, &shutdown).await?;
         handover::check(&settings, job::NAME, &shutdown).await?;
-        let followed = known_rules(&settings, &job).await?;
-        let (rules, metrics) = (Arc::clone(job.rules()), job.metrics().clone());
+        let rules = known_rules(&settings, &job).await?;
+        let lists = known_lists(&settings, &job).await?;
         let source = Arc::clone(job.partitions());
-        // Ends when the jobs have ended.
-        let follower = followed.map(|followed| followed.start(detector, rules, metrics));
-        Ok(Prepared::over(&source).with(job).beside(follower))
+        let live = || (Arc::clone(job.rules()), job.metrics().clone());
+        // They end when the job has ended.
+        let followers = (
+            rules.map(|rules| rules.start(detector, live())),
+            lists.map(|lists| lists.start(live())),
+        );
+        Ok(Prepared::over(&source).with(job).beside(followers))
     })
     .await
 }
@@ -139,13 +147,37 @@ async fn known_rules(settings: &Settings, job: &DetectJob) -> anyhow::Result<Opt
             );
         }
         job.metrics().rule_change(change.number);
-        job.rules().set(policy);
+        job.rules().set_rules(policy)?;
     }
     Ok(Some(Followed {
         topic,
         history,
         next,
         base,
+    }))
+}
+
+/// Gives the job the lists and snoozes that there are; what to follow from then on.
+async fn known_lists(settings: &Settings, job: &DetectJob) -> anyhow::Result<Option<FollowedLists>> {
+    let Some(topic) = ListTopic::open_if_any(settings).await? else {
+        let name = topic_name(&settings.kafka, topic::LISTS);
+        tracing::warn!("there is no topic {name}: nobody is on a list, until `millrace init` makes it");
+        return Ok(None);
+    };
+    let read = move || topic.read().map(|lists| (topic, lists));
+    let (topic, lists) = tokio::task::spawn_blocking(read).await??;
+    for (key, why) in &lists.refused {
+        list_topic::refuse(job.metrics(), key, why);
+    }
+    job.metrics().lists(&lists.listings);
+    if let Err(error) = job.rules().set_lists(lists.listings.settings()) {
+        job.metrics().refused_entry();
+        tracing::error!(%error, "nobody is on a list");
+    }
+    Ok(Some(FollowedLists {
+        topic,
+        listings: lists.listings,
+        next: lists.next,
     }))
 }
 

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use millrace_domain::RuleChange;
-use millrace_fraud::{DetectPolicy, RuleFile, RuleHistory};
+use millrace_fraud::{DetectPolicy, ListSettings, RuleFile, RuleHistory};
+use millrace_runtime::processor::policy_to_text;
 use millrace_settings::RuleBudget;
 
 use crate::rule_files;
 
 /// The policy as it is by now: that of the settings, with the rule set of the newest change that
-/// holds. The jobs of a process share it.
+/// holds, and the lists and snoozes of the topic. The jobs of a process share it.
 #[derive(Debug)]
 pub struct LiveRules {
     policy: RwLock<DetectPolicy>,
@@ -41,11 +42,55 @@ impl LiveRules {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Goes on with another.
-    pub fn set(&self, policy: DetectPolicy) {
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
-        self.changes.fetch_add(1, Ordering::Release);
+    /// Goes on with another rule set, and with the lists and snoozes that there are.
+    ///
+    /// # Errors
+    /// As of [`check_len`]: all stays as it was.
+    pub fn set_rules(&self, policy: DetectPolicy) -> anyhow::Result<()> {
+        self.change(|before| policy.with_lists(before.lists.clone()))
     }
+
+    /// Goes on with other lists and snoozes, and with the rule set that there is.
+    ///
+    /// # Errors
+    /// As of [`check_len`]: all stays as it was.
+    pub fn set_lists(&self, lists: ListSettings) -> anyhow::Result<()> {
+        self.change(|before| before.clone().with_lists(lists))
+    }
+
+    fn change(&self, of: impl FnOnce(&DetectPolicy) -> DetectPolicy) -> anyhow::Result<()> {
+        let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        let next = of(&policy);
+        check_len(&next)?;
+        // An entry that says the same once more is no change: nothing has to be recorded.
+        if *policy != next {
+            *policy = next;
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+/// The most bytes of a policy within a control record: a change of policy is one with the policy
+/// before and after it, and a record of a megabyte is all that a topic need take.
+const MAX_POLICY_LEN: usize = 480_000;
+
+/// Checks that a change to this policy can be recorded.
+///
+/// # Errors
+/// Rules, lists and snoozes are too long together.
+pub fn check_len(policy: &DetectPolicy) -> anyhow::Result<()> {
+    let text = policy_to_text(policy);
+    // As a text within a text: quotes, backslashes and ends of lines take one byte more.
+    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n'));
+    let length = text.len() + escaped.count();
+    if length > MAX_POLICY_LEN {
+        bail!(
+            "the rules, lists and snoozes have {length} bytes together as they are recorded: at most \
+             {MAX_POLICY_LEN}. `millrace lists remove --expired` takes away what is over"
+        );
+    }
+    Ok(())
 }
 
 /// The policy of the settings with the rule set of a change.
@@ -164,7 +209,31 @@ mod tests {
         let rules = LiveRules::new(base());
         assert_eq!(rules.changes(), 0);
         let next = policy_of(&base(), &change(7, "amount > 1 EUR"), &RuleBudget::default()).unwrap();
-        rules.set(next.clone());
-        assert_eq!((rules.changes(), rules.policy()), (1, next));
+        rules.set_rules(next.clone()).unwrap();
+        assert_eq!((rules.changes(), rules.policy()), (1, next.clone()));
+        let lists = ListSettings {
+            snoozes: BTreeMap::from([("high".to_owned(), BTreeMap::from([("u-1".to_owned(), 5)]))]),
+            ..ListSettings::default()
+        };
+        rules.set_lists(lists.clone()).unwrap();
+        rules.set_lists(lists.clone()).unwrap();
+        assert_eq!((rules.changes(), rules.policy().rule_change), (2, 7));
+        let next = policy_of(&base(), &change(8, "amount > 2 EUR"), &RuleBudget::default()).unwrap();
+        rules.set_rules(next.clone()).unwrap();
+        assert_eq!(rules.policy(), next.clone().with_lists(lists));
+        let users = (0..12_000).map(|number| (format!("user-of-a-long-name-{number}"), 1_760_000_000_000));
+        let long = ListSettings {
+            snoozes: BTreeMap::from([("high".to_owned(), users.collect())]),
+            ..ListSettings::default()
+        };
+        let error = rules.set_lists(long.clone()).unwrap_err().to_string();
+        assert!(error.contains("at most 480000"), "{error}");
+        assert_eq!(rules.changes(), 3, "all stays as it was");
+        let text = policy_to_text(&next.clone().with_lists(long.clone()));
+        let in_record = serde_json::to_string(&text).unwrap().len() - 2;
+        assert!(
+            error.contains(&format!("have {in_record} bytes")),
+            "{error}, not {in_record}"
+        );
     }
 }

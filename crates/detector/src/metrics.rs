@@ -1,7 +1,9 @@
 //! The detector's own metrics.
 
 use crate::judgements::{self, Judgements};
-use millrace_domain::Severity;
+use crate::snoozed::Snoozed;
+use millrace_domain::{ListPurpose, Severity};
+use millrace_fraud::Listings;
 use millrace_telemetry::metrics::{MetricError, counter, counters, gauge, int_gauges};
 use prometheus::core::{AtomicI64, GenericGaugeVec};
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
@@ -15,6 +17,9 @@ pub struct DetectMetrics {
     judgements: IntCounterVec,
     rule_change: Gauge,
     refused_changes: IntCounter,
+    snoozed: IntCounterVec,
+    entries: GenericGaugeVec<AtomicI64>,
+    refused_entries: IntCounter,
 }
 
 impl DetectMetrics {
@@ -51,6 +56,20 @@ impl DetectMetrics {
                 "millrace_refused_rule_changes_total",
                 "Changes of fraud_rules that this process cannot judge by: it goes on with the one before.",
             )?,
+            snoozed: counters(
+                "millrace_snoozed_alerts_total",
+                "Alerts that were not raised, as the rule is snoozed about the user.",
+                &["rule"],
+            )?,
+            entries: int_gauges(
+                "millrace_list_entries",
+                "Entries of the topic lists that are gone by: of lists that rules look into, and snoozes.",
+                &["purpose"],
+            )?,
+            refused_entries: counter(
+                "millrace_refused_list_entries_total",
+                "Entries of the topic lists that this process does not go by: too many, or none that it can.",
+            )?,
         })
     }
 
@@ -62,6 +81,23 @@ impl DetectMetrics {
     /// Counts a change of the rules that was refused.
     pub(crate) fn refused_change(&self) {
         self.refused_changes.inc();
+    }
+
+    /// Shows how many entries of lists, and snoozes, there are.
+    pub(crate) fn lists(&self, listings: &Listings) {
+        let snoozes = listings.snoozes();
+        for (purpose, count) in [
+            (ListPurpose::List, listings.len() - snoozes),
+            (ListPurpose::Snooze, snoozes),
+        ] {
+            let gauge = self.entries.with_label_values(&[purpose.as_str()]);
+            gauge.set(count as i64);
+        }
+    }
+
+    /// Counts an entry of a list that was refused.
+    pub(crate) fn refused_entry(&self) {
+        self.refused_entries.inc();
     }
 
     /// Counts an anomaly. Rules and severities are few.
@@ -79,6 +115,7 @@ impl DetectMetrics {
         let label = partition.to_string();
         PartitionMetrics {
             unknown_locations: 0,
+            snoozed: Snoozed::new(self.snoozed.clone()),
             judgements: Judgements::new(self.judgements.clone()),
             shown: self.profiles.with_label_values(&[&label]),
             profiles: self.profiles.clone(),
@@ -92,6 +129,8 @@ impl DetectMetrics {
 pub struct PartitionMetrics {
     /// Purchases in unknown places that the operator has met, as counted so far.
     pub(crate) unknown_locations: u64,
+    /// Alerts that were not raised.
+    pub(crate) snoozed: Snoozed,
     /// Of the rule set's rules.
     pub(crate) judgements: Judgements,
     shown: IntGauge,

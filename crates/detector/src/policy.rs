@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use millrace_engine::EventTimeBounds;
 use millrace_fraud::{
     AmountOutlierSettings, DetectPolicy, DetectSettings, HabitSettings, ImpossibleTravelSettings,
-    RuleSettings, VelocitySettings,
+    ListSettings, RuleSettings, VelocitySettings,
 };
 
 /// The policy of a state by the fingerprint that releases without policies gave it: names and
@@ -58,6 +58,7 @@ pub(crate) fn of_fingerprint(fingerprint: &str) -> Option<DetectPolicy> {
         rule_set: Vec::new(),
         rule_modes: BTreeMap::new(),
         rule_change: 0,
+        lists: ListSettings::default(),
     };
     DetectPolicy::new(settings).ok()
 }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{JoinHandle, sleep, spawn};
-use std::time::{Duration, Instant};
+use std::thread::sleep;
 
 use anyhow::Context as _;
 use millrace_catalog::payments::topic;
@@ -17,18 +16,14 @@ use millrace_kafka::topic_name;
 use millrace_registry::{Registry, SchemaFetcher};
 use millrace_service::registry;
 use millrace_settings::{Detector, Settings};
-use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 
+use crate::follow::{Follower, PAUSE, patiently};
 use crate::live_rules::{LiveRules, policy_of};
 use crate::metrics::DetectMetrics;
 
 /// The one partition: changes have one order.
 const PARTITION: i32 = 0;
-/// How long the brokers may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Pause before whoever does not answer is asked again.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The topic of changes of the rules.
 pub struct RuleTopic {
@@ -120,41 +115,6 @@ impl RuleTopic {
     }
 }
 
-/// Tries again what brokers that are busy, or are just starting, have not answered. Blocks.
-///
-/// # Errors
-/// The last one's after a minute, or any other at once.
-pub fn patiently<T>(mut attempt: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match attempt() {
-            Err(error) if error.is::<KafkaError>() && Instant::now() < deadline => {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "Kafka does not answer; trying again"
-                );
-                sleep(PAUSE);
-            }
-            done => return done,
-        }
-    }
-}
-
-/// Follows the topic on a thread of its own, until it is dropped.
-pub(crate) struct Follower {
-    is_wanted: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.is_wanted.store(false, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 /// What is known of the topic by now.
 pub(crate) struct Followed {
     pub(crate) topic: RuleTopic,
@@ -170,16 +130,10 @@ impl Followed {
     pub(crate) fn start(
         self,
         detector: &Detector,
-        rules: Arc<LiveRules>,
-        metrics: DetectMetrics,
+        (rules, metrics): (Arc<LiveRules>, DetectMetrics),
     ) -> Follower {
-        let is_wanted = Arc::new(AtomicBool::new(true));
-        let (flag, detector) = (Arc::clone(&is_wanted), detector.clone());
-        let thread = spawn(move || self.follow(&detector, (&rules, &metrics), &flag));
-        Follower {
-            is_wanted,
-            thread: Some(thread),
-        }
+        let detector = detector.clone();
+        Follower::start(move |flag| self.follow(&detector, (&rules, &metrics), flag))
     }
 
     fn follow(self, detector: &Detector, to: (&LiveRules, &DetectMetrics), is_wanted: &AtomicBool) {
@@ -238,11 +192,11 @@ fn take(
         }
         return;
     }
-    match policy_of(base, change, &detector.budget) {
+    let policy = policy_of(base, change, &detector.budget);
+    match policy.and_then(|policy| rules.set_rules(policy.clone()).map(|()| policy)) {
         Ok(policy) => {
             metrics.rule_change(change.number);
             tell(change, &policy);
-            rules.set(policy);
         }
         Err(error) => {
             metrics.refused_change();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::anyhow;
 use millrace_engine::EventTimeBounds;
 use millrace_fraud::{
-    AmountOutlierSettings, DetectSettings, HabitSettings, ImpossibleTravelSettings, RuleSettings,
-    VelocitySettings,
+    AmountOutlierSettings, DetectSettings, HabitSettings, ImpossibleTravelSettings, ListSettings,
+    RuleSettings, VelocitySettings,
 };
 use millrace_settings::Detector;
 
@@ -47,6 +47,7 @@ pub fn settings(detector: &Detector) -> anyhow::Result<DetectSettings> {
         rule_set: Vec::new(),
         rule_modes: BTreeMap::new(),
         rule_change: 0,
+        lists: ListSettings::default(),
     };
     settings.validate().map_err(|error| anyhow!("detector.{error}"))?;
     Ok(settings)

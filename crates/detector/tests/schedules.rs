@@ -17,10 +17,10 @@ use millrace_detector::live_rules::LiveRules;
 use millrace_detector::metrics::DetectMetrics;
 use millrace_domain::codec::{DecodedAnomaly, TransactionReader, anomaly, transaction};
 use millrace_domain::{
-    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
+    Amount, Currency, ListEntry, ListKey, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_engine::HashSeed;
-use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings, RuleFile};
+use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings, ListSettings, Listings, RuleFile};
 use millrace_kafka::{SourcePartitions, partition_for};
 use millrace_registry::{RegistryConfig, SchemaFetcher, Tls};
 use millrace_runtime::JobMetrics;
@@ -169,11 +169,16 @@ impl Scenario for Growing<'_> {
         true
     }
 
-    /// Its rules are what a running detector hears of.
+    /// Its rules, lists and snoozes are what a running detector hears of.
     fn change(&self, job: &DetectJob, settings: u64) {
-        let (files, modes, change) = rule_set_of(&mut Random::new(settings));
-        let policy = job.rules().policy().with_rule_set(files, modes, change);
-        job.rules().set(policy.unwrap());
+        let mut random = Random::new(settings);
+        if random.one_in(2) {
+            let (files, modes, change) = rule_set_of(&mut random);
+            let policy = job.rules().policy().with_rule_set(files, modes, change);
+            job.rules().set_rules(policy.unwrap()).unwrap();
+        } else {
+            job.rules().set_lists(lists_of(&mut random)).unwrap();
+        }
     }
 
     /// Without the time of detection, which is the clock's.
@@ -229,7 +234,39 @@ fn settings_of(random: &mut Random) -> DetectSettings {
     }
     rules.replay = !random.one_in(4);
     (settings.rule_set, settings.rule_modes, settings.rule_change) = rule_set_of(random);
+    settings.lists = lists_of(random);
     settings
+}
+
+/// Who is on which list, and which rule is snoozed about whom: some for good, some until a time
+/// that the streams pass.
+fn lists_of(random: &mut Random) -> ListSettings {
+    let mut listings = Listings::default();
+    for _ in 0..random.below(12) {
+        let key = match random.below(4) {
+            0 => format!("list/deny/user/u-{}", random.below(100)),
+            1 => format!("list/watch/location/{}", random.pick(&["Berlin", "Sydney"])),
+            2 => {
+                let (name, ..) = random.pick(&RULES);
+                format!("snooze/{name}/user/u-{}", random.below(100))
+            }
+            _ => {
+                let name = random.pick(&["velocity", "amount_outlier", "impossible_travel", "replay"]);
+                format!("snooze/{name}/user/u-{}", random.below(100))
+            }
+        };
+        let until_ms = BEGIN_MS + random.below(150_000) as i64;
+        let is_for_good = key.starts_with("list") && random.one_in(3);
+        let entry = ListEntry {
+            key: ListKey::parse(&key).unwrap(),
+            until_ms: (!is_for_good).then_some(until_ms),
+            author: "ann".to_owned(),
+            reason: "r".to_owned(),
+            time_ms: 0,
+        };
+        listings.put(entry).unwrap();
+    }
+    listings.settings()
 }
 
 fn policy_of(settings: DetectSettings) -> DetectPolicy {
@@ -237,7 +274,7 @@ fn policy_of(settings: DetectSettings) -> DetectPolicy {
 }
 
 /// Rules as data, of every kind of state: name, condition, and what else it says.
-const RULES: [(&str, &str, &str); 9] = [
+const RULES: [(&str, &str, &str); 11] = [
     ("hurry", "count(\"10m\") >= 3", "    quiet: 5m\n"),
     (
         "spread",
@@ -263,6 +300,12 @@ const RULES: [(&str, &str, &str); 9] = [
     ),
     ("again", "last(amount) > amount", ""),
     ("dear", "amount > 2 * usual", ""),
+    ("denied", "listed(\"deny\", user)", ""),
+    (
+        "watched",
+        "listed(\"watch\", location) and count(\"10m\", listed(\"watch\", location)) > 1",
+        "    quiet: 5s\n",
+    ),
 ];
 
 const MODES: [&str; 6] = ["live", "live", "shadow", "50 %", "paused", "draft"];

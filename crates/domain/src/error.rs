@@ -41,6 +41,9 @@ pub enum InvalidValue {
     /// Not three upper-case ASCII letters.
     #[error("currency {0:?} is not an ISO 4217 code as in EUR")]
     Currency(String),
+    /// No name that a list or a rule may have.
+    #[error("name {0:?} must be 1 to 64 lower-case letters, digits and `_`, a letter first")]
+    ListName(String),
     /// The event time is before 1970 or after 9999.
     #[error("transactionTime {0} ms is not between 1970-01-01 and 9999-12-31{hint}", hint = unit_hint(*.0))]
     TimeOutOfRange(i64),
@@ -62,6 +65,7 @@ impl InvalidValue {
             Self::AmountTooLarge(_) => "amount_too_large",
             Self::AmountFloatTooLarge(_) => "amount_float_too_large",
             Self::Currency(_) => "invalid_currency",
+            Self::ListName(_) => "invalid_list_name",
             Self::TimeOutOfRange(_) => "time_out_of_range",
             Self::EventTime(error) => error.code(),
         }

@@ -10,5 +10,7 @@ pub const AGGREGATE_PARTIAL: &str = include_str!("../schemas/aggregate_partial.a
 pub const ANOMALY: &str = include_str!("../schemas/anomaly.avsc");
 /// `millrace.FraudLabel`.
 pub const FRAUD_LABEL: &str = include_str!("../schemas/fraud_label.avsc");
+/// `millrace.ListEntry`.
+pub const LIST_ENTRY: &str = include_str!("../schemas/list_entry.avsc");
 /// `millrace.RuleChange`.
 pub const RULE_CHANGE: &str = include_str!("../schemas/rule_change.avsc");

@@ -11,12 +11,12 @@ use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Decimal, Schema};
 use millrace_domain::codec::{
-    DecodedAnomaly, DecodedLabel, aggregate, anomaly, label, partial, rule_change, transaction,
+    DecodedAnomaly, DecodedLabel, aggregate, anomaly, label, list_entry, partial, rule_change, transaction,
 };
 use millrace_domain::{
-    Anomaly, Contribution, EntityType, FraudLabel, MerchantAggregate, Partial, PartialContent, PaymentMethod,
-    RuleChange, RuleChangeStatus, RuleText, Severity, ShortId, Totals, Transaction, TransactionId,
-    TransactionType, schema,
+    Anomaly, Contribution, EntityType, FraudLabel, ListEntry, ListPurpose, ListedKind, MerchantAggregate,
+    Partial, PartialContent, PaymentMethod, RuleChange, RuleChangeStatus, RuleText, Severity, ShortId,
+    Totals, Transaction, TransactionId, TransactionType, schema,
 };
 use proptest::prelude::*;
 
@@ -261,7 +261,43 @@ fn avro_rule_change(change: &RuleChange) -> Value {
     ])
 }
 
+fn avro_list_entry(entry: &ListEntry) -> Value {
+    let (key, until) = (&entry.key, entry.until_ms.map(Value::TimestampMillis));
+    record([
+        (
+            "purpose",
+            symbol(&ListPurpose::ALL, &key.purpose, key.purpose.as_str()),
+        ),
+        ("name", string(&key.name)),
+        (
+            "entityKind",
+            symbol(&ListedKind::ALL, &key.kind, key.kind.as_str()),
+        ),
+        ("entity", string(&key.entity)),
+        (
+            "until",
+            match until {
+                Some(until) => Value::Union(1, Box::new(until)),
+                None => Value::Union(0, Box::new(Value::Null)),
+            },
+        ),
+        ("author", string(&entry.author)),
+        ("reason", string(&entry.reason)),
+        ("time", Value::TimestampMillis(entry.time_ms)),
+    ])
+}
+
 proptest! {
+    #[test]
+    fn an_entry_of_a_list(entry in common::list_entry()) {
+        let mut ours = Vec::new();
+        list_entry::encode(&entry, &mut ours);
+        let theirs = written(schema::LIST_ENTRY, &avro_list_entry(&entry));
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert_eq!(read(schema::LIST_ENTRY, &ours), avro_list_entry(&entry));
+        prop_assert_eq!(list_entry::decode(&theirs), Ok(entry));
+    }
+
     #[test]
     fn a_change_of_rules(change in common::rule_change()) {
         let mut ours = Vec::new();

@@ -19,6 +19,7 @@ mod finding;
 mod fingerprint;
 mod habit;
 mod history;
+mod listings;
 mod operator;
 mod policy;
 mod profile;
@@ -27,9 +28,14 @@ mod recent;
 mod rule_set;
 pub mod rules;
 mod settings;
+mod snoozed;
 mod state;
 
 pub use history::{AnswerError, MAX_CHANGES, RuleHistory};
+pub use listings::{
+    Kind, ListSettings, ListingError, Listings, MAX_ENTRIES_OF_A_LIST, MAX_LIST_ENTRIES, MAX_LISTINGS_LEN,
+    MAX_SNOOZES,
+};
 pub use operator::DetectOperator;
 pub use policy::{DetectPolicy, PolicyError};
 pub use rule_set::{MAX_RULE_SET_LEN, RuleSetError};

@@ -3,6 +3,8 @@
 mod configure;
 mod snapshot;
 
+use std::collections::BTreeMap;
+
 use self::configure::Rules;
 use millrace_contract::Event as _;
 use millrace_domain::{Anomaly, Transaction, TransactionType};
@@ -22,6 +24,7 @@ use crate::recent::RecentPool;
 use crate::rule_set::RuleSet;
 use crate::rules::replay;
 use crate::settings::DetectSettings;
+use crate::snoozed::Snoozed;
 
 /// Places of the table that are swept for each accepted transaction. More than one, as each
 /// transaction may add a place, and the sweep has to catch up with the end.
@@ -51,7 +54,8 @@ const SWEPT_PER_RECORD: usize = 2;
 /// next transaction that is ahead of all others, as [`Watermark::allow_disorder`] says. A longer
 /// horizon keeps what is remembered by now for longer, and a transaction that was late stays late,
 /// as nobody knows what was forgotten; a shorter one forgets at once, and makes late at once. A
-/// longer retention brings no profile back.
+/// longer retention brings no profile back. Lists are looked into as they are from the next
+/// transaction on. An alert that is snoozed is counted and not raised; all else goes on as without.
 #[derive(Debug, Clone)]
 pub struct DetectOperator {
     policy: DetectPolicy,
@@ -71,6 +75,7 @@ pub struct DetectOperator {
     sweep: Sweep,
     unknown_locations: u64,
     rule_set: Option<Box<RuleSet>>,
+    snoozed: Snoozed,
 }
 
 impl DetectOperator {
@@ -88,8 +93,10 @@ impl DetectOperator {
         let (payloads, replayed) = remembered(policy.dedup_horizon_ms, seed);
         let rules = Rules::of(&policy);
         let version = policy.version().cloned();
+        let rule_set = |version| Box::new(RuleSet::new(version, seed, policy.live_lists()));
         Self {
-            rule_set: version.map(|version| Box::new(RuleSet::new(version, seed))),
+            rule_set: version.map(rule_set),
+            snoozed: Snoozed::default(),
             recent: rules.pool(),
             rules,
             cities: Cities::new(),
@@ -134,6 +141,13 @@ impl DetectOperator {
     #[must_use]
     pub fn unknown_locations(&self) -> u64 {
         self.unknown_locations
+    }
+
+    /// Alerts since the start of this process that were not raised as they are snoozed, by rule.
+    /// Figures for a metric, no part of the state.
+    #[must_use]
+    pub fn snoozed(&self) -> &BTreeMap<String, u64> {
+        self.snoozed.counts()
     }
 
     fn watermark_less(&self, time_ms: i64) -> i64 {
@@ -189,9 +203,10 @@ impl DetectOperator {
 
         let log_amount = (transaction.amount.units() as f64).ln();
         let habit = profile.habits.of(transaction.currency);
+        let (lists, snoozed) = (&self.policy.lists, &mut self.snoozed);
         let mut push = |finding: Option<Finding>| {
             if let Some(finding) = finding {
-                outputs.extend(finding.into_anomaly(transaction.user_id, time_ms));
+                snoozed.raise(lists, finding.into_anomaly(transaction.user_id, time_ms), outputs);
             }
         };
         if let Some(velocity) = &self.rules.velocity {
@@ -346,7 +361,8 @@ impl Operator for DetectOperator {
             Seen::Duplicate => return Disposition::Duplicate,
             Seen::Changed => {
                 if let Some(finding) = self.replay(transaction) {
-                    outputs.extend(finding.into_anomaly(transaction.user_id, time_ms));
+                    let anomaly = finding.into_anomaly(transaction.user_id, time_ms);
+                    self.snoozed.raise(&self.policy.lists, anomaly, outputs);
                 }
                 return Disposition::Duplicate;
             }
@@ -362,7 +378,9 @@ impl Operator for DetectOperator {
         }
         self.judge(transaction, outputs);
         if let Some(rule_set) = &mut self.rule_set {
-            rule_set.judge(transaction, self.watermark.current_ms(), outputs);
+            let watermark_ms = self.watermark.current_ms();
+            let snoozed = (&self.policy.lists, &mut self.snoozed);
+            rule_set.judge(transaction, watermark_ms, snoozed, outputs);
         }
         for _ in 0..SWEPT_PER_RECORD {
             self.sweep();

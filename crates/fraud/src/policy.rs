@@ -5,10 +5,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use millrace_engine::EventTimeBounds;
-use millrace_rules::Version;
+use millrace_rules::{LiveLists, Version};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::listings::ListSettings;
 use crate::rule_set::{self, RuleSetError};
 use crate::settings::{DetectSettings, RuleFile, SettingError};
 
@@ -20,6 +21,8 @@ pub struct DetectPolicy {
     settings: DetectSettings,
     /// Of the settings' rule set.
     version: Option<Arc<Version>>,
+    /// Of the settings' lists.
+    live_lists: Arc<LiveLists>,
 }
 
 /// Why settings are no policy.
@@ -41,7 +44,19 @@ impl DetectPolicy {
     pub fn new(settings: DetectSettings) -> Result<Self, PolicyError> {
         settings.validate()?;
         let version = rule_set::version(&settings)?;
-        Ok(Self { settings, version })
+        Ok(Self {
+            live_lists: settings.lists.live(),
+            settings,
+            version,
+        })
+    }
+
+    /// The same with other lists and snoozes.
+    #[must_use]
+    pub fn with_lists(mut self, lists: ListSettings) -> Self {
+        self.live_lists = lists.live();
+        self.settings.lists = lists;
+        self
     }
 
     /// The same with other bounds.
@@ -70,12 +85,13 @@ impl DetectPolicy {
         })
     }
 
-    /// Whether two policies differ in nothing but their rule sets.
+    /// Whether two policies differ in nothing but their rule sets, lists and snoozes.
     pub(crate) fn differs_in_rule_set_alone(&self, other: &Self) -> bool {
         let without = |settings: &DetectSettings| DetectSettings {
             rule_set: Vec::new(),
             rule_modes: BTreeMap::new(),
             rule_change: 0,
+            lists: ListSettings::default(),
             ..settings.clone()
         };
         without(&self.settings) == without(&other.settings)
@@ -86,9 +102,14 @@ impl DetectPolicy {
     pub fn version(&self) -> Option<&Arc<Version>> {
         self.version.as_ref()
     }
+
+    /// The lists, as rules look into them.
+    pub(crate) fn live_lists(&self) -> &Arc<LiveLists> {
+        &self.live_lists
+    }
 }
 
-/// The version is a function of the settings.
+/// Version and lists are functions of the settings.
 impl PartialEq for DetectPolicy {
     fn eq(&self, other: &Self) -> bool {
         self.settings == other.settings

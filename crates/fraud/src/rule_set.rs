@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use millrace_domain::{Anomaly, EntityType, Evidence, RuleOrigin, Transaction};
 use millrace_engine::{HashSeed, RestoreError};
-use millrace_rules::{Budget, Evaluator, Fired, FrozenEvaluator, Mode, Rule, Version, parse_rules};
+use millrace_rules::{
+    Budget, Evaluator, Fired, FrozenEvaluator, LiveLists, Mode, Rule, Version, parse_rules,
+};
 use thiserror::Error;
 
+use crate::listings::ListSettings;
 use crate::rules::{amount_outlier, impossible_travel, replay, velocity};
 use crate::settings::DetectSettings;
+use crate::snoozed::Snoozed;
 
 /// The most bytes of a rule set's files together. A change of policy is one record of the control
 /// topic with the policy before and after it, which has to fit into a megabyte.
@@ -140,11 +144,12 @@ pub(crate) struct RuleSet {
 
 impl RuleSet {
     /// Before the first record.
-    pub(crate) fn new(version: Arc<Version>, seed: HashSeed) -> Self {
-        Self::of(Evaluator::new(version, table_seed(seed)))
+    pub(crate) fn new(version: Arc<Version>, seed: HashSeed, lists: &Arc<LiveLists>) -> Self {
+        Self::of(Evaluator::new(version, table_seed(seed)), lists)
     }
 
-    fn of(evaluator: Evaluator) -> Self {
+    fn of(mut evaluator: Evaluator, lists: &Arc<LiveLists>) -> Self {
+        evaluator.set_lists(lists);
         Self {
             origins: origins(evaluator.version()),
             evaluator,
@@ -157,13 +162,24 @@ impl RuleSet {
         &mut self,
         transaction: &Transaction,
         watermark_ms: Option<i64>,
+        (lists, snoozed): (&ListSettings, &mut Snoozed),
         outputs: &mut Vec<Anomaly>,
     ) {
         self.advance(watermark_ms);
         self.fired.clear();
         self.evaluator.process(transaction, &mut self.fired);
-        let told = self.fired.iter().filter(|fired| fired.alerts);
+        let rules = self.evaluator.version().rules();
+        let (user, time_ms) = (&transaction.user_id, transaction.transaction_time_ms);
+        let told = self
+            .fired
+            .iter()
+            .filter(|fired| fired.alerts && !snoozed.take(lists, rules[fired.rule].name(), user, time_ms));
         outputs.extend(told.map(|fired| self.anomaly(transaction, fired)));
+    }
+
+    /// Looks into other lists from the next transaction on.
+    pub(crate) fn set_lists(&mut self, lists: &Arc<LiveLists>) {
+        self.evaluator.set_lists(lists);
     }
 
     pub(crate) fn advance(&mut self, watermark_ms: Option<i64>) {
@@ -222,6 +238,7 @@ impl RuleSet {
     pub(crate) fn restore(
         version: Arc<Version>,
         seed: HashSeed,
+        lists: &Arc<LiveLists>,
         (bytes, at): (&[u8], usize),
     ) -> Result<Self, RestoreError> {
         let invalid = |what| RestoreError::Invalid { what, at };
@@ -231,7 +248,7 @@ impl RuleSet {
         if !anew.is_empty() {
             return Err(invalid("set of states for its rule set"));
         }
-        Ok(Self::of(evaluator))
+        Ok(Self::of(evaluator, lists))
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::exact;
+use crate::listings::ListSettings;
 use crate::ranges::{self, Range};
 
 /// The settings of a [`crate::DetectOperator`].
@@ -40,6 +41,9 @@ pub struct DetectSettings {
     /// ran; 0 of what the configuration says.
     #[serde(default, skip_serializing_if = "is_none")]
     pub rule_change: u64,
+    /// The lists that rules look into, and the alerts that are not raised.
+    #[serde(default, skip_serializing_if = "ListSettings::is_empty")]
+    pub lists: ListSettings,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
@@ -74,6 +78,7 @@ impl Default for DetectSettings {
             rule_set: Vec::new(),
             rule_modes: BTreeMap::new(),
             rule_change: 0,
+            lists: ListSettings::default(),
         }
     }
 }

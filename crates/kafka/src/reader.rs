@@ -150,13 +150,32 @@ impl Reader {
         is_wanted: impl Fn() -> bool,
         mut visit: impl FnMut(&BorrowedMessage<'_>),
     ) -> KafkaResult<()> {
+        self.follow_in_rounds(topic, partition, from, is_wanted, |message| {
+            if let Some(message) = message {
+                visit(message);
+            }
+        })
+    }
+
+    /// As [`Reader::follow`], and says by `None` that there is nothing more for now.
+    ///
+    /// # Errors
+    /// As of [`Reader::follow`].
+    pub fn follow_in_rounds(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        is_wanted: impl Fn() -> bool,
+        mut visit: impl FnMut(Option<&BorrowedMessage<'_>>),
+    ) -> KafkaResult<()> {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(from))?;
         self.consumer.assign(&list)?;
         while is_wanted() {
             match self.consumer.poll(FOLLOW) {
-                Some(Ok(message)) => visit(&message),
-                None | Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Ok(message)) => visit(Some(&message)),
+                None | Some(Err(KafkaError::PartitionEOF(_))) => visit(None),
                 Some(Err(error)) => tracing::debug!(%error, topic, "while following"),
             }
         }

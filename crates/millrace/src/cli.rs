@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    detect, dlq, dotenv, down, evaluate, health, init, lab, lake, map, query, rules, service, status, up,
-    verify,
+    detect, dlq, dotenv, down, evaluate, health, init, lab, lake, lists, map, query, rules, service, status,
+    up, verify,
 };
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
@@ -51,6 +51,8 @@ pub enum Command {
     Map(map::Options),
     /// Check files of fraud rules, list them, and change those of a running detector
     Rules(rules::Options),
+    /// Show and change the lists that fraud rules look into, while the detector runs
+    Lists(lists::Options),
     /// Run fraud rules over files of transactions, without a server: alerts as NDJSON
     Detect(detect::Options),
     /// Measure fraud rules over files of transactions that have labels, without a server

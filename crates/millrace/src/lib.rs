@@ -15,6 +15,7 @@ pub mod health;
 pub mod init;
 pub mod lab;
 pub mod lake;
+pub mod lists;
 pub mod map;
 pub mod named;
 pub mod query;

@@ -82,7 +82,7 @@ impl CostCard {
             .map(|(at, measure)| feature(plan, at, measure))
             .collect();
         let conditions = plan.steps.iter().flat_map(|step| &step.conditions);
-        let ops: usize = conditions.map(crate::program::Program::len).sum();
+        let ops: usize = conditions.map(crate::program::Program::weight).sum();
         let entities = plan.entities.len() as f64;
         let with_user = plan
             .entities
@@ -190,7 +190,7 @@ impl fmt::Display for CostCard {
 fn feature(plan: &Plan, at: usize, measure: &Measure) -> FeatureCost {
     let asked = plan.slots.iter().filter(|slot| slot.measure == at);
     let features: Vec<_> = asked.map(|slot| slot.text.clone()).collect();
-    let ops = measure.only.as_ref().map_or(0, crate::program::Program::len) + measure.value.len();
+    let ops = measure.only.as_ref().map_or(0, crate::program::Program::weight) + measure.value.weight();
     let learn_ns = match measure.keeps {
         Keeps::Ring => 15.0,
         Keeps::Values => 20.0,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::catalogue::{Entity, What};
 use crate::file::{Mode, Rule};
+use crate::lists::ListRef;
 use crate::program::{Compiler, Program, TextSource};
 use crate::term::{Feature, Of, Term, TextTerm};
 use crate::types::Type;
@@ -46,11 +47,11 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Operations in it.
-    pub(crate) fn len(&self) -> usize {
+    /// As of [`Program::weight`].
+    pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Nothing => 0,
-            Self::Number(program) => program.len(),
+            Self::Number(program) => program.weight(),
             Self::Text(_) => 1,
         }
     }
@@ -91,6 +92,8 @@ pub(crate) struct Plan {
     /// The entities that have a measure.
     pub(crate) entities: Vec<Entity>,
     pub(crate) needs_place: bool,
+    /// The lists that conditions look into.
+    pub(crate) lists: Vec<ListRef>,
     /// By entity: its place in `entities`.
     tables: [usize; Entity::ALL.len()],
 }
@@ -191,7 +194,7 @@ impl Planner {
     }
 
     fn compile(&mut self, term: &Term) -> Program {
-        let program = Compiler::new(&self.slots).compile(term);
+        let program = Compiler::new(&self.slots, &mut self.plan.lists).compile(term);
         self.plan.needs_place |= program.needs_place();
         program
     }

@@ -44,6 +44,8 @@ enum Op {
     Same(TextSource, TextSource),
     /// One of the codes from the first index to the second.
     In(TextSource, u32, u32),
+    /// On a list of the plan, by its number.
+    Listed(TextSource, u16),
     Call(Function),
 }
 
@@ -70,6 +72,8 @@ pub(crate) trait Inputs {
     fn feature(&self, slot: u16) -> f64;
     /// The value of a feature that is a text; `None` while it is unknown.
     fn last(&self, slot: u16) -> Option<u128>;
+    /// Whether an id is on a list, by the list's number, at the record's event time.
+    fn is_listed(&self, list: u16, code: u128) -> bool;
 }
 
 impl Program {
@@ -82,10 +86,10 @@ impl Program {
             .filter(|op| {
                 matches!(op, Op::Feature(_))
                     || matches!(op, Op::Same(a, b) if is_last(a) || is_last(b))
-                    || matches!(op, Op::In(text, ..) if is_last(text))
+                    || matches!(op, Op::In(text, ..) | Op::Listed(text, _) if is_last(text))
             })
             .count();
-        (features, self.ops.len())
+        (features, self.weight())
     }
 
     /// Whether it asks where the record's city is.
@@ -93,9 +97,12 @@ impl Program {
         self.ops.contains(&Op::Place)
     }
 
-    /// Operations in it.
-    pub(crate) fn len(&self) -> usize {
-        self.ops.len()
+    /// How long it takes, in operations of the simplest kind: a look into a list that changes may
+    /// wait for memory.
+    pub(crate) fn weight(&self) -> usize {
+        const LOOK: usize = 8;
+        let looks = self.ops.iter().filter(|op| matches!(op, Op::Listed(..)));
+        self.ops.len() + looks.count() * (LOOK - 1)
     }
 
     /// Its value.
@@ -137,6 +144,10 @@ impl Program {
                         let codes = &self.codes[first as usize..end as usize];
                         truth(codes.binary_search(&code).is_ok())
                     }
+                    None => f64::NAN,
+                },
+                Op::Listed(text, list) => match self.text(text, inputs) {
+                    Some(code) => truth(inputs.is_listed(list, code)),
                     None => f64::NAN,
                 },
                 Op::Not => {

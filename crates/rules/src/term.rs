@@ -7,6 +7,7 @@ use std::sync::Arc;
 use millrace_domain::Currency;
 
 use crate::catalogue::{Entity, Function, WINDOWS, What};
+use crate::lists::ListRef;
 use crate::types::{TextField, Type};
 
 /// A value that is computed for each transaction. Bools are 0 and 1; money is in units of 1/10,000,
@@ -34,6 +35,8 @@ pub(crate) enum Term {
     Same(TextTerm, TextTerm),
     /// A text that is one of some; sorted, without doubles, at least two.
     In(TextTerm, Vec<Code>),
+    /// A text that is on a list which changes while rules run.
+    Listed(ListRef, TextTerm),
     Call(Function, Vec<Term>),
 }
 
@@ -150,7 +153,7 @@ impl Term {
                 a.features(see);
                 b.features(see);
             }
-            Self::In(text, _) => text.features(see),
+            Self::In(text, _) | Self::Listed(_, text) => text.features(see),
         }
     }
 }
@@ -241,6 +244,7 @@ impl fmt::Display for Term {
                 }
                 f.write_str("])")
             }
+            Self::Listed(list, text) => write!(f, "listed({:?}, {text})", list.name),
             Self::Call(function, terms) => {
                 let entry = crate::catalogue::FUNCTIONS
                     .iter()

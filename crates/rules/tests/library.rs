@@ -10,20 +10,33 @@ mod stream;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use millrace_domain::Transaction;
-use millrace_rules::{Budget, Evaluator, LIBRARY, Mode, Version, parse_rules};
+use millrace_domain::{ListedKind, Transaction};
+use millrace_rules::{Budget, Evaluator, LIBRARY, LiveLists, Mode, Version, parse_rules};
 
 use self::pairs::pairs;
+use self::stream::short;
 
 /// The rules that fire for any transaction of a stream.
 fn fired(version: &Arc<Version>, transactions: &[Transaction]) -> BTreeSet<String> {
     let mut evaluator = Evaluator::new(Arc::clone(version), 7);
+    evaluator.set_lists(&lists());
     let mut fired = Vec::new();
     for transaction in transactions {
         evaluator.process(transaction, &mut fired);
     }
     let name = |rule: usize| version.rules()[rule].name().to_owned();
     fired.iter().map(|fired| name(fired.rule)).collect()
+}
+
+fn lists() -> Arc<LiveLists> {
+    let mut lists = LiveLists::default();
+    let mut put = |list, kind, entity: &str| lists.put(list, kind, &short(entity), None);
+    put("deny", ListedKind::User, "u-denied");
+    put("deny", ListedKind::Merchant, "m-denied");
+    put("watch", ListedKind::User, "u-watched");
+    put("watch", ListedKind::Merchant, "m-watched");
+    put("allow", ListedKind::User, "u-allowed");
+    Arc::new(lists)
 }
 
 /// All of the library together: far more than anybody runs in one stream.

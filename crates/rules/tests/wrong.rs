@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use millrace_rules::parse_rules;
 
 /// Conditions that are wrong.
-const CONDITIONS: [&str; 66] = [
+const CONDITIONS: [&str; 75] = [
     // Words and signs.
     "amount > 100 EUR & international",
     "amount > usual | international",
@@ -68,6 +68,15 @@ const CONDITIONS: [&str; 66] = [
     "amount in [\"a\"]",
     "merchant in watched",
     "merchant in []",
+    "listed(\"deny\")",
+    "listed(deny, user)",
+    "listed(user, \"deny\")",
+    "listed(\"Deny list\", user)",
+    "listed(\"deny\", \"u-1\")",
+    "listed(\"deny\", method)",
+    "listed(\"deny\", amount)",
+    "listed(\"deny\", usr)",
+    "lisetd(\"deny\", user)",
     // Features.
     "count() > 3",
     "count(\"15m\") > 3",

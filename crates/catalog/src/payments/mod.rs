@@ -8,7 +8,7 @@ use millrace_domain::schema;
 use self::topic::{
     AGGREGATES, AGGREGATES_CONTROL, AGGREGATES_KEYED_CONTROL, ANOMALIES, ANOMALIES_CONTROL,
     ANOMALIES_KEYED_CONTROL, DEAD_LETTER_REPLAYS, FRAUD_LABELS, FRAUD_RULES, KEYED, KEYED_CONTROL, LATE,
-    PARTIALS, PARTIALS_CONTROL, TRANSACTIONS,
+    LISTS, PARTIALS, PARTIALS_CONTROL, TRANSACTIONS,
 };
 use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, Service, StreamSpec, When, Writer};
 
@@ -78,6 +78,13 @@ const STREAMS: &[StreamSpec] = &[
         writer: Writer::Command("rules"),
         commands: &["rules"],
         ..StreamSpec::of_jobs(FRAUD_RULES, 1)
+    },
+    StreamSpec {
+        retention: Retention::Compacted,
+        value_schema: Some(schema::LIST_ENTRY),
+        writer: Writer::Command("lists"),
+        commands: &["lists", "rules"],
+        ..StreamSpec::of_jobs(LISTS, 1)
     },
 ];
 

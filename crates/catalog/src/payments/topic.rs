@@ -32,5 +32,7 @@ pub const LATE: &str = "financial_transactions.late";
 pub const DEAD_LETTER_REPLAYS: &str = "dead_letter_replays";
 /// Changes of the detector's rules, each with all of them.
 pub const FRAUD_RULES: &str = "fraud_rules";
+/// Who is on which list that fraud rules look into, and which alerts are not raised.
+pub const LISTS: &str = "lists";
 /// Ground truth of injected fraud.
 pub const FRAUD_LABELS: &str = "fraud_labels";

@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod anomaly;
 pub mod json;
 pub mod label;
+pub mod list_entry;
 pub mod partial;
 pub mod rule_change;
 pub mod transaction;
@@ -23,7 +24,7 @@ use millrace_contract::{DecodeError, Encode, Event, Kind, ReadAhead, Reader};
 pub use self::anomaly::DecodedAnomaly;
 pub use self::label::DecodedLabel;
 use crate::texts::{self, Held};
-use crate::{Amount, InvalidValue, MerchantAggregate, Partial, RuleChange, Transaction, schema};
+use crate::{Amount, InvalidValue, ListEntry, MerchantAggregate, Partial, RuleChange, Transaction, schema};
 
 /// Reads transactions.
 pub type TransactionReader = Reader<Transaction>;
@@ -35,6 +36,8 @@ pub type PartialReader = Reader<Partial>;
 pub type AnomalyReader = Reader<DecodedAnomaly>;
 /// Reads fraud labels.
 pub type LabelReader = Reader<DecodedLabel>;
+/// Reads entries of lists and snoozes.
+pub type ListEntryReader = Reader<ListEntry>;
 /// Reads changes of rules.
 pub type RuleChangeReader = Reader<RuleChange>;
 /// Decodes transactions before their turn.
@@ -154,5 +157,17 @@ impl Contract for RuleChange {
 
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         rule_change::decode(body)
+    }
+}
+
+impl Contract for ListEntry {
+    const SCHEMA: &'static str = schema::LIST_ENTRY;
+    const NAME: &'static str = "millrace.ListEntry";
+    type Kept = ();
+
+    fn keep(_records: &[Self]) {}
+
+    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        list_entry::decode(body)
     }
 }

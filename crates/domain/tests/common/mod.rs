@@ -5,9 +5,10 @@
 pub mod registry;
 
 use millrace_domain::{
-    Amount, Anomaly, Contribution, Currency, EntityType, Evidence, FraudLabel, MerchantAggregate, Partial,
-    PartialContent, PaymentMethod, RuleChange, RuleChangeStatus, RuleOrigin, RuleText, Severity, ShortId,
-    Sum, Totals, Transaction, TransactionId, TransactionType,
+    Amount, Anomaly, Contribution, Currency, EntityType, Evidence, FraudLabel, ListEntry, ListKey,
+    ListPurpose, ListedKind, MerchantAggregate, Partial, PartialContent, PaymentMethod, RuleChange,
+    RuleChangeStatus, RuleOrigin, RuleText, Severity, ShortId, Sum, Totals, Transaction, TransactionId,
+    TransactionType,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -264,6 +265,35 @@ pub fn rule_change() -> impl Strategy<Value = RuleChange> {
                 time_ms,
             }
         })
+}
+
+pub fn list_entry() -> impl Strategy<Value = ListEntry> {
+    let key = (
+        select(&ListPurpose::ALL),
+        "[a-z][a-z0-9_]{0,9}",
+        select(&ListedKind::ALL),
+        short_id(),
+    );
+    let rest = (
+        proptest::option::of(any::<i64>()),
+        ".{0,9}",
+        ".{0,40}",
+        any::<i64>(),
+    );
+    (key, rest).prop_map(
+        |((purpose, name, kind, entity), (until_ms, author, reason, time_ms))| ListEntry {
+            key: ListKey {
+                purpose,
+                name,
+                kind,
+                entity: entity.text().as_str().to_owned(),
+            },
+            until_ms,
+            author,
+            reason,
+            time_ms,
+        },
+    )
 }
 
 pub fn label() -> impl Strategy<Value = FraudLabel> {

@@ -86,13 +86,18 @@ impl DetectOperator {
         self.recent = pool;
     }
 
-    /// Goes on with another rule set, or with none, which forgets what was kept for it.
+    /// Goes on with another rule set, or with none, which forgets what was kept for it; and with
+    /// other lists and snoozes.
     pub(super) fn change_rule_set(&mut self, policy: &DetectPolicy) {
+        let (seed, lists) = (self.seed, policy.live_lists());
         match (&mut self.rule_set, policy.version()) {
-            (Some(rule_set), Some(version)) => rule_set.change(version),
+            (Some(rule_set), Some(version)) => {
+                rule_set.change(version);
+                rule_set.set_lists(lists);
+            }
             (rule_set, version) => {
-                let seed = self.seed;
-                *rule_set = version.map(|version| Box::new(RuleSet::new(Arc::clone(version), seed)));
+                let new = |version| Box::new(RuleSet::new(Arc::clone(version), seed, lists));
+                *rule_set = version.map(new);
             }
         }
     }

@@ -64,14 +64,15 @@ impl DetectOperator {
         }
         let mut recent = rules.pool();
         let profiles = state::read_profiles(&mut reader, &mut recent, self.seed)?;
+        let lists = policy.live_lists();
         let rule_set = match policy.version() {
             Some(planned) if version >= state::WITH_RULE_SET => {
                 let at = reader.position();
                 let rest = reader.raw(bytes.len() - at)?;
-                let rule_set = RuleSet::restore(Arc::clone(planned), self.seed, (rest, at))?;
+                let rule_set = RuleSet::restore(Arc::clone(planned), self.seed, lists, (rest, at))?;
                 Some(Box::new(rule_set))
             }
-            Some(planned) => Some(Box::new(RuleSet::new(Arc::clone(planned), self.seed))),
+            Some(planned) => Some(Box::new(RuleSet::new(Arc::clone(planned), self.seed, lists))),
             None => None,
         };
         reader.finish()?;

@@ -92,14 +92,12 @@ impl Velocity {
         if !fired.is_never() && newest_ms - span_ms >= fired.ms() && !self.is_over(pool, run) {
             *fired = EventTime::NEVER;
         }
-        // By hand: an iterator's `try_fold` is inlined here or not, by what else is in the crate.
-        let (mut entries, mut later) = (pool.entries(run), 0);
-        while entries
-            .next_back()
-            .is_some_and(|recent| recent.time_ms(newest_ms) > time_ms)
-        {
-            later += 1;
-        }
+        let later = if time_ms == newest_ms {
+            // Most come in order: none is later, and where the others lie need not be known.
+            0
+        } else {
+            later_than(pool.entries(run), time_ms, newest_ms)
+        };
         let recent = Recent {
             time_low: time_ms as u32,
             ratio: ratio as f32,
@@ -158,6 +156,14 @@ impl Velocity {
             ],
         }
     }
+}
+
+/// How many purchases of a run, which are all at or before `newest_ms`, are later than `time_ms`.
+fn later_than(entries: Entries<'_>, time_ms: i64, newest_ms: i64) -> usize {
+    let later = entries.rev();
+    later
+        .take_while(|recent| recent.time_ms(newest_ms) > time_ms)
+        .count()
 }
 
 #[inline]

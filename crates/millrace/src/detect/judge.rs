@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use millrace_domain::Transaction;
 use millrace_engine::dedup::RecentIds;
+use millrace_fraud::ListSettings;
 use millrace_rules::{Evaluator, Fired, Version};
 use millrace_runtime::hash_seed;
 
@@ -23,6 +24,7 @@ pub(crate) struct Judge {
     evaluator: Evaluator,
     seen: RecentIds,
     fired: Vec<Fired>,
+    lists: ListSettings,
 }
 
 impl Judge {
@@ -33,7 +35,16 @@ impl Judge {
             evaluator: Evaluator::new(version, 0),
             seen: RecentIds::of_horizon(dedup_horizon_ms, hash_seed()),
             fired: Vec::new(),
+            lists: ListSettings::default(),
         }
+    }
+
+    /// With lists that rules look into, and alerts that are not raised, from the first transaction
+    /// on.
+    pub(crate) fn with_lists(mut self, lists: ListSettings) -> Self {
+        self.evaluator.set_lists(&lists.live());
+        self.lists = lists;
+        self
     }
 
     /// Judges the next transaction.
@@ -46,6 +57,10 @@ impl Judge {
         self.evaluator.advance(time_ms);
         self.fired.clear();
         self.evaluator.process(transaction, &mut self.fired);
+        for fired in self.fired.iter_mut().filter(|fired| fired.alerts) {
+            let rule = self.evaluator.version().rules()[fired.rule].name();
+            fired.alerts = !self.lists.is_snoozed(rule, &transaction.user_id, time_ms);
+        }
         Judged::New(&self.fired)
     }
 

@@ -15,6 +15,7 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 use millrace_domain::texts::InFlight;
+use millrace_fraud::ListSettings;
 use millrace_producer::replay::{FileFormat, Transactions};
 use millrace_settings::Settings;
 use serde::Serialize;
@@ -24,7 +25,7 @@ pub(crate) use self::desk::{Desk, Ended};
 use self::incident::Line;
 pub(crate) use self::judge::{Judge, Judged};
 use self::summary::Summary;
-use crate::rules;
+use crate::{lists, rules};
 
 /// Which files, and by which rules.
 #[derive(Debug, Args)]
@@ -59,6 +60,10 @@ pub(crate) struct Input {
     /// Files of rules, each by a --rules of its own; the library that is shipped if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Vec<PathBuf>,
+    /// Entries of lists, and snoozes, that hold from the first transaction on, to their ends: CSV,
+    /// NDJSON, or the JSON of `millrace lists show --json`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lists: Option<PathBuf>,
     /// Where bad rows are written; <FILE>.rejects.ndjson in the working directory if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
@@ -71,7 +76,18 @@ impl Input {
     /// The rules are wrong, or the files cannot be read.
     pub(crate) fn open(&self, settings: &Settings) -> anyhow::Result<(Transactions, Judge)> {
         let judge = Judge::new(rules::load(&self.rules)?, settings.detector.dedup_horizon_ms);
+        let judge = judge.with_lists(self.lists()?);
         Ok((self.transactions(settings)?, judge))
+    }
+
+    /// The lists of the file.
+    ///
+    /// # Errors
+    /// It cannot be read, or lines of it are wrong.
+    pub(crate) fn lists(&self) -> anyhow::Result<ListSettings> {
+        let read = self.lists.as_deref().map(lists::listings).transpose();
+        let listings = read.context("--lists")?;
+        Ok(listings.map(|listings| listings.settings()).unwrap_or_default())
     }
 
     /// The files' transactions by time.

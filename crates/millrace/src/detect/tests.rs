@@ -176,3 +176,40 @@ fn alerts_become_incidents_in_a_file_beside() {
         "{error}"
     );
 }
+
+/// Entries of a file hold from the first transaction on to the millisecond of their end, and an
+/// alert that is snoozed is not written.
+#[test]
+fn lists_of_a_file_are_those_of_production() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(&folder, ROWS);
+    let denied = "  - name: denied\n    when: listed(\"deny\", user)\n    severity: critical\n    \
+                  reason: r\n    mode: live\n";
+    put(&folder, "r.yml", &format!("{RULES}{denied}"));
+    let alerts = |options: &Options| {
+        command(&Settings::default(), options).unwrap();
+        let written = fs::read_to_string(folder.path().join("out.ndjson")).unwrap();
+        let rule = |line: &str| {
+            let alert: Value = serde_json::from_str(line).unwrap();
+            let of = |name: &str| alert[name].as_str().unwrap().to_owned();
+            (of("rule"), of("transactionTime"))
+        };
+        written.lines().map(rule).collect::<Vec<_>>()
+    };
+    let high = ("high".to_owned(), "2024-03-01T13:00:00Z".to_owned());
+    assert_eq!(alerts(&options), [high.clone()], "nobody is on a list");
+    let deny = |until: &str| format!("list,kind,entity,until,purpose\ndeny,user,u,{until},list\n");
+    options.input.lists = Some(put(&folder, "l.csv", &deny("2024-03-01T12:00:00Z")));
+    let first = ("denied".to_owned(), "2024-03-01T11:00:00Z".to_owned());
+    assert_eq!(alerts(&options), [first.clone(), high]);
+    let later = deny("2024-03-01T12:00:00.001Z") + "high,user,u,2024-03-01T13:00:00.001Z,snooze\n";
+    options.input.lists = Some(put(&folder, "l.csv", &later));
+    let second = ("denied".to_owned(), "2024-03-01T12:00:00Z".to_owned());
+    assert_eq!(alerts(&options), [first, second], "the other is snoozed");
+    options.input.lists = Some(put(&folder, "l.csv", "list,kind,entity\ndeny,card,u\n"));
+    let error = format!("{:#}", command(&Settings::default(), &options).unwrap_err());
+    assert!(
+        error.contains("--lists") && error.contains("l.csv:2: kind \"card\""),
+        "{error}"
+    );
+}

@@ -15,6 +15,8 @@ use clap::{Args, Subcommand};
 use crate::dispatch::log_for_a_person;
 use millrace_settings::Settings;
 
+pub(crate) use self::live::taken::policies;
+pub(crate) use self::live::{author, check_lists};
 pub(crate) use self::read::{RuleFile, load};
 
 /// What to do with rules.

@@ -14,6 +14,7 @@ pub(crate) enum Function {
     DistanceKm,
     Place,
     Has,
+    Listed,
     Duration,
     Timestamp,
 }
@@ -42,7 +43,7 @@ const fn function(
     }
 }
 
-pub(crate) const FUNCTIONS: [FunctionEntry; 13] = [
+pub(crate) const FUNCTIONS: [FunctionEntry; 14] = [
     function(
         "log",
         Function::Log,
@@ -113,6 +114,15 @@ pub(crate) const FUNCTIONS: [FunctionEntry; 13] = [
         1,
         "has(X)",
         "Whether X is known: never unknown itself.",
+    ),
+    function(
+        "listed",
+        Function::Listed,
+        2,
+        "listed(\"deny\", user)",
+        "Whether a user, a merchant or a location is on a list of `millrace lists`, which changes while rules \
+         run: from the first transaction after the change on, for event times before the entry's end. A \
+         list that nobody is on is empty.",
     ),
     function(
         "duration",

@@ -88,6 +88,10 @@ impl Checker<'_> {
                 (Of::Text(TextTerm::Last(feature)), _) => made(vec![Term::Feature(feature)], Type::Bool),
                 _ => Err(Problem::new(first.span.clone(), "this is always known")),
             },
+            Function::Listed => {
+                let term = self.listed(first, &arguments[1])?;
+                Ok(Checked::Value(term, Type::Bool))
+            }
             Function::Duration => duration(first),
             Function::Timestamp => timestamp(first),
         }

@@ -3,6 +3,7 @@
 
 mod call;
 pub(crate) mod feature;
+mod listed;
 mod operator;
 pub(crate) mod text;
 

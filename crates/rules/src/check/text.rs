@@ -155,8 +155,11 @@ impl Checker<'_> {
             Node::Name(name) => match self.lists.get(name) {
                 Some(values) => values.iter().map(|text| code(text, field, &list.span)).collect(),
                 None => Err(
-                    Problem::new(list.span.clone(), format!("there is no list `{name}`"))
-                        .expected("a list in brackets, or one of `lists:`")
+                    Problem::new(list.span.clone(), format!("there is no list `{name}` in this file"))
+                        .expected(format!(
+                            "a list in brackets, or one of `lists:`; of `millrace lists` it is `listed({name:?}, {})`",
+                            field.name()
+                        ))
                         .near(name, self.lists.keys().map(String::as_str)),
                 ),
             },

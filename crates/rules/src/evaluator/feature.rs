@@ -1,10 +1,12 @@
 //! What features are worth for the record that is judged.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::record::Record;
 use super::table::Table;
 use crate::catalogue::What;
+use crate::lists::{LiveLists, Members};
 use crate::plan::{Measure, Plan, Slot};
 use crate::program::{Inputs, TextSource};
 use crate::state::{Current, Last, Prior, State};
@@ -50,6 +52,8 @@ pub(super) struct Scratch {
     pub(super) entered: Vec<usize>,
     /// By feature.
     values: Vec<Computed>,
+    /// By list of the plan: who is on it; `None` of one that nobody is on.
+    lists: Vec<Option<Arc<Members>>>,
     record: u64,
 }
 
@@ -88,8 +92,14 @@ impl Scratch {
             newest_ms: vec![0; plan.entities.len()],
             entered: vec![usize::MAX; plan.entities.len()],
             values: vec![Computed::default(); plan.slots.len()],
+            lists: vec![None; plan.lists.len()],
             record: 0,
         }
+    }
+
+    pub(super) fn look_into(&mut self, plan: &Plan, lists: &LiveLists) {
+        let members = plan.lists.iter().map(|list| lists.members(list).cloned());
+        self.lists = members.collect();
     }
 
     pub(super) fn begin(&mut self) {
@@ -241,5 +251,12 @@ impl Inputs for View<'_> {
     fn last(&self, slot: u16) -> Option<u128> {
         let (_, _, before) = self.slot(slot);
         before.last.is_known().then_some(before.last.value)
+    }
+
+    #[inline]
+    fn is_listed(&self, list: u16, code: u128) -> bool {
+        let members = self.scratch.lists.get(usize::from(list));
+        let members = members.and_then(Option::as_ref);
+        members.is_some_and(|members| members.has(code, self.record.time_ms))
     }
 }

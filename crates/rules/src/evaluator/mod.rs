@@ -19,6 +19,7 @@ pub use self::snapshot::FrozenEvaluator;
 use self::table::Table;
 use crate::catalogue::Entity;
 use crate::file::Mode;
+use crate::lists::LiveLists;
 use crate::plan::{Keeps, Measure, Plan, Source, Step};
 use crate::program::Program;
 use crate::state::State;
@@ -60,6 +61,7 @@ pub struct Evaluator {
     cities: Cities,
     watermark_ms: i64,
     tallies: Vec<Tally>,
+    lists: Arc<LiveLists>,
     seed: usize,
 }
 
@@ -81,8 +83,15 @@ impl Evaluator {
             watermark_ms: i64::MIN,
             tallies: vec![Tally::default(); version.rules().len()],
             version,
+            lists: Arc::default(),
             seed,
         }
+    }
+
+    /// Looks into these lists from the next record on: no part of the state.
+    pub fn set_lists(&mut self, lists: &Arc<LiveLists>) {
+        self.lists = Arc::clone(lists);
+        self.scratch.look_into(self.version.plan(), lists);
     }
 
     /// The version it runs.

@@ -104,6 +104,7 @@ impl Evaluator {
         }
         let mut next = Self::new(Arc::clone(version), self.seed);
         next.watermark_ms = self.watermark_ms;
+        next.set_lists(&self.lists);
         let mut anew = Vec::new();
         for table in &mut next.tables {
             let wanted: Vec<_> = version.plan().of(table.entity).collect();

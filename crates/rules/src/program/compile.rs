@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Op, Program, TextSource, is_unary};
+use crate::lists::ListRef;
 use crate::term::{Arithmetic, Term, TextTerm};
 
 /// How many places of the stack are in use at once.
@@ -14,7 +15,7 @@ fn depth(ops: &[Op]) -> usize {
             Op::Call(function) if is_unary(*function) => 1,
             Op::If => 3,
             Op::Number(_) | Op::Money(..) | Op::Amount | Op::Time | Op::International => 0,
-            Op::Place | Op::Feature(_) | Op::Same(..) | Op::In(..) => 0,
+            Op::Place | Op::Feature(_) | Op::Same(..) | Op::In(..) | Op::Listed(..) => 0,
             _ => 2,
         };
         now = now + 1 - taken;
@@ -26,13 +27,17 @@ fn depth(ops: &[Op]) -> usize {
 /// Makes programs of terms whose features have their slots.
 pub(crate) struct Compiler<'a> {
     slots: &'a HashMap<String, u16>,
+    lists: &'a mut Vec<ListRef>,
     program: Program,
 }
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(slots: &'a HashMap<String, u16>) -> Self {
+    /// With the features' slots, and the lists that are asked for so far: those of its terms are
+    /// added.
+    pub(crate) fn new(slots: &'a HashMap<String, u16>, lists: &'a mut Vec<ListRef>) -> Self {
         Self {
             slots,
+            lists,
             program: Program {
                 ops: Vec::new(),
                 codes: Vec::new(),
@@ -85,6 +90,7 @@ impl<'a> Compiler<'a> {
                 self.program.codes.extend(values);
                 Op::In(text, index(first), index(self.program.codes.len()))
             }
+            Term::Listed(list, text) => Op::Listed(self.text(text), self.list(list)),
             Term::Call(function, terms) => {
                 terms.iter().for_each(|term| self.term(term));
                 Op::Call(*function)
@@ -116,6 +122,15 @@ impl<'a> Compiler<'a> {
             }
             TextTerm::Last(feature) => TextSource::Last(self.slot(&feature.to_string())),
         }
+    }
+
+    fn list(&mut self, wanted: &ListRef) -> u16 {
+        let known = self.lists.iter().position(|list| list == wanted);
+        let at = known.unwrap_or_else(|| {
+            self.lists.push(wanted.clone());
+            self.lists.len() - 1
+        });
+        u16::try_from(at).unwrap_or(u16::MAX)
     }
 
     fn slot(&self, text: &str) -> u16 {

@@ -24,6 +24,7 @@ pub(crate) fn pairs() -> Vec<Pair> {
     pairs.extend(travel_and_laundering());
     pairs.extend(novelty());
     pairs.extend(merchants());
+    pairs.extend(lists());
     pairs
 }
 
@@ -201,6 +202,33 @@ fn merchants() -> Vec<Pair> {
             "card_testing_at_merchant",
             visits(10, 30 * SECOND, 100, "m-7"),
             visits(10, 30 * SECOND, 1_500, "m-7"),
+        ),
+    ]
+}
+
+fn lists() -> Vec<Pair> {
+    let with = |user: &'static str, merchant: &'static str| {
+        life().then(HOUR, 2_000, move |transaction| {
+            transaction.user_id = short(user);
+            transaction.merchant_id = short(merchant);
+        })
+    };
+    vec![
+        pair(
+            "denied_user",
+            with("u-denied", "m-1"),
+            with("m-denied", "u-denied"),
+        ),
+        pair(
+            "denied_merchant",
+            with("u-allowed", "m-denied"),
+            with("u-1", "m-watched"),
+        ),
+        pair("watched_user", with("u-watched", "m-1"), with("u-denied", "m-1")),
+        pair(
+            "watched_merchant",
+            with("u-1", "m-watched"),
+            with("u-allowed", "m-watched"),
         ),
     ]
 }

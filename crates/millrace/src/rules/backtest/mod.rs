@@ -13,6 +13,7 @@ use anyhow::Context;
 use clap::Args;
 use millrace_domain::Transaction;
 use millrace_domain::texts::InFlight;
+use millrace_fraud::ListSettings;
 use millrace_producer::replay::{FileFormat, parse_time};
 use millrace_rules::Version;
 use millrace_settings::Settings;
@@ -55,6 +56,9 @@ pub(super) struct Options {
     /// that is shipped
     #[arg(long, value_name = "FILE", requires = "over")]
     against: Vec<PathBuf>,
+    /// Entries of lists, and snoozes, by which both judge: as `--lists` of `millrace detect`
+    #[arg(long, value_name = "FILE", requires = "over")]
+    lists: Option<PathBuf>,
     /// The column that says whether a transaction is fraud, which the mapping must not read
     #[arg(long, value_name = "COLUMN", requires = "over")]
     labels: Option<String>,
@@ -82,6 +86,7 @@ impl Options {
             mapping: mapping.context("--over needs the file's --mapping")?,
             file_format: self.file_format,
             rules: Vec::new(),
+            lists: self.lists.clone(),
             rejects: self.rejects.clone(),
         })
     }
@@ -109,7 +114,7 @@ pub(super) fn run(settings: &Settings, options: &Options, now: Arc<Version>) -> 
         .as_deref()
         .map(|column| Labels::read(&input, column, None))
         .transpose()?;
-    let mut both = Both::new(settings, options, before, now, labels)?;
+    let mut both = Both::new(settings, options, (before, now), input.lists()?, labels)?;
     loop {
         let _round = InFlight::begin();
         let Some(transaction) = transactions.read()? else {
@@ -138,8 +143,8 @@ impl Both {
     fn new(
         settings: &Settings,
         options: &Options,
-        before: Arc<Version>,
-        now: Arc<Version>,
+        (before, now): (Arc<Version>, Arc<Version>),
+        lists: ListSettings,
         labels: Option<Labels>,
     ) -> anyhow::Result<Self> {
         let horizon_ms = settings.detector.dedup_horizon_ms;
@@ -148,8 +153,8 @@ impl Both {
             comparison: Comparison::new(&before, &now),
             examples: Examples::new(EXAMPLES),
             labelled: labels.map(|labels| (labels, Collected::of(&before), Collected::of(&now))),
-            before: Judge::new(before, horizon_ms),
-            now: Judge::new(now, horizon_ms),
+            before: Judge::new(before, horizon_ms).with_lists(lists.clone()),
+            now: Judge::new(now, horizon_ms).with_lists(lists),
             since_ms: options.since.unwrap_or(i64::MIN),
             until_ms: options.until.unwrap_or(i64::MAX),
             duplicates: 0,

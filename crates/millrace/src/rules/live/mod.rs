@@ -4,8 +4,9 @@
 mod change;
 mod diff;
 mod print;
+mod snooze;
 mod state;
-mod taken;
+pub(super) mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -16,9 +17,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use millrace_detector::live_rules;
 use millrace_detector::rule_topic::RuleTopic;
 use millrace_domain::RuleChange;
-use millrace_fraud::{MAX_CHANGES, RuleHistory};
+use millrace_fraud::{Listings, MAX_CHANGES, RuleHistory};
 use millrace_settings::Settings;
 use rdkafka::message::OwnedHeaders;
 
@@ -47,6 +49,12 @@ pub(super) enum Command {
     Reject(AnswerOptions),
     /// List the changes, the newest first
     History(HistoryOptions),
+    /// Raise no alert of a rule about a user until a time: it is counted, and all else goes on
+    Snooze(snooze::SnoozeOptions),
+    /// Raise alerts of a rule about a user again
+    Unsnooze(snooze::UnsnoozeOptions),
+    /// List what is snoozed, until when, by whom and why
+    Snoozes(snooze::SnoozesOptions),
 }
 
 /// Who changes rules, why, and how to answer.
@@ -140,6 +148,11 @@ pub(super) async fn command(settings: &Settings, command: &Command) -> anyhow::R
             print::history(&history, options.limit, options.json)?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Snooze(options) => {
+            return snooze::snooze(settings, &read(settings).await?.1, options).await;
+        }
+        Command::Unsnooze(options) => return snooze::unsnooze(settings, options).await,
+        Command::Snoozes(options) => return snooze::list(settings, options).await,
         Command::Apply(options) => Draft::apply(&options.files, options.shadow)?,
         Command::Shadow(options) => Draft::mode("shadow", &options.rules, "shadow")?,
         Command::Pause(options) => Draft::mode("pause", &options.rules, "paused")?,
@@ -156,7 +169,11 @@ pub(super) async fn command(settings: &Settings, command: &Command) -> anyhow::R
         | Command::Rollback(RollbackOptions { given, .. })
         | Command::Approve(AnswerOptions { given, .. })
         | Command::Reject(AnswerOptions { given, .. }) => given,
-        Command::Diff(_) | Command::History(_) => bail!("it changes nothing"),
+        Command::Diff(_)
+        | Command::History(_)
+        | Command::Snooze(_)
+        | Command::Unsnooze(_)
+        | Command::Snoozes(_) => bail!("it changes no rule"),
     };
     make(settings, draft, given).await
 }
@@ -237,7 +254,24 @@ fn outgoing(topic: &RuleTopic, history: &RuleHistory, change: &RuleChange) -> Ve
     records
 }
 
-fn author(given: Option<&str>) -> anyhow::Result<String> {
+/// Whether a detector that judges by the rules in force can go by these lists too.
+///
+/// # Errors
+/// They are too long together; Kafka or the registry do not answer.
+pub(crate) async fn check_lists(settings: &Settings, listings: &Listings) -> anyhow::Result<()> {
+    let (_, history) = read(settings).await?;
+    // Rules that this configuration cannot judge by are told of where they are changed.
+    match change::Rules::in_force(settings, &history)?.policy(settings) {
+        Ok(policy) => live_rules::check_len(&policy.with_lists(listings.settings())),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Who makes a change.
+///
+/// # Errors
+/// Nobody is named, or by too long a name.
+pub(crate) fn author(given: Option<&str>) -> anyhow::Result<String> {
     let of_environment = || {
         ["MILLRACE_AUTHOR", "USER", "LOGNAME"]
             .into_iter()

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use millrace_catalog::payments::DETECT;
-use millrace_detector::rule_topic::patiently;
+use millrace_detector::follow::patiently;
 use millrace_kafka::client::reader_config;
 use millrace_kafka::reader::Reader;
 use millrace_kafka::topic_name;
@@ -39,16 +39,20 @@ struct OfPolicy {
 /// # Errors
 /// Kafka does not answer, or `init` has not run.
 pub(super) fn look(settings: &Settings) -> anyhow::Result<Vec<Taken>> {
-    patiently(|| try_look(settings))
+    patiently(|| each_partition(settings, of_partition))
 }
 
-fn try_look(settings: &Settings) -> anyhow::Result<Vec<Taken>> {
+/// Looks at each partition of the control topic.
+fn each_partition<T>(
+    settings: &Settings,
+    look: impl Fn(&Reader, &str, i32) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<T>> {
     let control = topic_name(&settings.kafka, DETECT.control(settings.rekeys()));
     let group = format!("{}millrace-rules", settings.kafka.topic_prefix);
     let reader = Reader::new(&reader_config(&settings.kafka, &group)?)?;
     let partitions = reader.partitions(&control).with_context(|| control.clone())?;
     (0..partitions)
-        .map(|partition| of_partition(&reader, &control, partition).with_context(|| control.clone()))
+        .map(|partition| look(&reader, &control, partition).with_context(|| control.clone()))
         .collect()
 }
 
@@ -58,19 +62,50 @@ fn of_partition(reader: &Reader, control: &str, partition: i32) -> anyhow::Resul
         change: None,
         offset: None,
     };
+    each_policy(reader, control, partition, |offset, policy| {
+        if let Ok(policy) = serde_json::from_str::<OfPolicy>(policy)
+            && taken.change != Some(policy.rule_change)
+        {
+            taken.change = Some(policy.rule_change);
+            taken.offset = Some(offset);
+        }
+    })?;
+    Ok(taken)
+}
+
+/// The policy that each partition of the detector has by now, as text; `None` of one that was never
+/// worked on. Blocks.
+///
+/// # Errors
+/// Kafka does not answer, or `init` has not run.
+pub(crate) fn policies(settings: &Settings) -> anyhow::Result<Vec<Option<String>>> {
+    patiently(|| {
+        each_partition(settings, |reader, control, partition| {
+            let mut last = None;
+            each_policy(reader, control, partition, |_, policy| {
+                last = Some(policy.to_owned())
+            })?;
+            Ok(last)
+        })
+    })
+}
+
+fn each_policy(
+    reader: &Reader,
+    control: &str,
+    partition: i32,
+    mut see: impl FnMut(i64, &str),
+) -> anyhow::Result<()> {
     let (low, _) = reader.bounds(control, partition)?;
     reader.read(control, partition, low, |message| {
         if let Ok(record) = ControlRecord::parse(message.payload().unwrap_or_default())
             && let Some((policy, _)) = record.policy()
-            && let Ok(policy) = serde_json::from_str::<OfPolicy>(policy)
-            && taken.change != Some(policy.rule_change)
         {
-            taken.change = Some(policy.rule_change);
-            taken.offset = Some(record.offset());
+            see(record.offset(), policy);
         }
         true
     })?;
-    Ok(taken)
+    Ok(())
 }
 
 /// Waits until every partition judges by a change, or by a later one; whether all do within the

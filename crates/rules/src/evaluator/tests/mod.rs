@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
 mod bounded;
+mod lists;
 mod oracle;
 mod rules;
 mod stream;
@@ -17,6 +18,7 @@ use self::oracle::Oracle;
 use super::Evaluator;
 use crate::cost::Budget;
 use crate::file::{Rule, parse_rules};
+use crate::program::Program;
 use crate::version::Version;
 
 const FREE: Budget = Budget {
@@ -205,6 +207,19 @@ fn guards_are_looked_at_before_features() {
         .map(|program| program.rank().0)
         .collect();
     assert_eq!(ranks, [0, 0, 1]);
+}
+
+/// A look into a list is one of the guards, after those that cost less, and its price is known.
+#[test]
+fn a_list_is_looked_into_before_features_and_after_a_comparison() {
+    let when = "count(\"10m\") > 3 and listed(\"deny\", user) and amount > 100 EUR";
+    let version = version(&one_rule(when, "live"));
+    let conditions = &version.plan().steps[0].conditions;
+    let ranks: Vec<_> = conditions.iter().map(Program::rank).collect();
+    assert_eq!(ranks, [(0, 3), (0, 8), (1, 3)]);
+    let without = when.replace(" and listed(\"deny\", user)", "");
+    let more = version.cost().ns_a_record - self::version(&one_rule(&without, "live")).cost().ns_a_record;
+    assert_eq!(more, 16.0);
 }
 
 #[test]

@@ -7,8 +7,10 @@ use millrace_domain::{Currency, Transaction, city};
 
 use super::super::Cities;
 use super::super::record::Record;
+use super::lists::Change;
 use crate::catalogue::{Entity, Function, What};
 use crate::file::Rule;
+use crate::lists::ListRef;
 use crate::plan::Plan;
 use crate::program::{city_of, place_number};
 use crate::state::Habits;
@@ -22,6 +24,7 @@ pub(super) struct Oracle {
     known: HashMap<(String, usize), Option<f64>>,
     quiet_until_ms: HashMap<(usize, [u64; 3]), i64>,
     fired: u64,
+    lists: Vec<Change>,
 }
 
 impl Oracle {
@@ -39,7 +42,22 @@ impl Oracle {
             known: HashMap::new(),
             quiet_until_ms: HashMap::new(),
             fired: 0,
+            lists: Vec::new(),
         }
+    }
+
+    /// With the changes of lists, in their order.
+    pub(super) fn with_lists(mut self, lists: Vec<Change>) -> Self {
+        self.lists = lists;
+        self
+    }
+
+    /// Whether an entity was on a list as a record came: by the last word about it until then.
+    fn is_listed(&self, at: usize, list: &ListRef, code: u128) -> bool {
+        let told = self.lists.iter().filter(|change| change.before <= at);
+        let last = told.filter(|change| change.is_of(list, code)).last();
+        let time_ms = self.records[at].transaction_time_ms;
+        last.is_some_and(|last| last.is_there && last.until_ms.is_none_or(|until_ms| time_ms < until_ms))
     }
 
     pub(super) fn fired(&self) -> u64 {
@@ -310,6 +328,10 @@ impl Oracle {
             Term::In(text, codes) => {
                 let code = self.code(text, at)?;
                 truth(codes.iter().any(|one| one.value == code))
+            }
+            Term::Listed(list, text) => {
+                let code = self.code(text, at)?;
+                truth(self.is_listed(at, list, code))
             }
             Term::Call(function, terms) => self.call(*function, terms, at),
         }

@@ -128,8 +128,33 @@ fn condition() -> impl Strategy<Value = String> {
 
 /// One to four rules.
 pub(super) fn file() -> impl Strategy<Value = String> {
+    file_of(condition())
+}
+
+/// As [`file()`], with lists that change in each condition.
+pub(super) fn file_with_lists() -> impl Strategy<Value = String> {
+    let list = || {
+        let name = select(vec!["deny", "watch"]);
+        let entity = select(vec!["user", "merchant", "location", "last(merchant)"]);
+        (name, entity).prop_map(|(name, entity)| format!("listed(\"{name}\", {entity})"))
+    };
+    let asked = prop_oneof![
+        list(),
+        list().prop_map(|list| format!("not {list}")),
+        (window(), list()).prop_map(|(window, list)| format!("count(\"{window}\", {list}) > 1")),
+        list().prop_map(|list| format!("streak({list}) > 1")),
+    ];
+    let either = prop_oneof![
+        asked.clone(),
+        (asked.clone(), condition()).prop_map(|(asked, other)| format!("{asked} and ({other})")),
+        (asked, condition()).prop_map(|(asked, other)| format!("{asked} or ({other})")),
+    ];
+    file_of(either)
+}
+
+fn file_of(condition: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     let quiet = prop_oneof![3 => Just(""), 1 => Just("    quiet: 30s\n")];
-    prop::collection::vec((condition(), quiet), 1..5).prop_map(|rules| {
+    prop::collection::vec((condition, quiet), 1..5).prop_map(|rules| {
         let mut text = "rules:\n".to_owned();
         for (at, (condition, quiet)) in rules.iter().enumerate() {
             text += &format!(

@@ -1,0 +1,225 @@
+//! The topic of lists and snoozes: read to its end, and followed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+
+use anyhow::Context as _;
+use millrace_catalog::payments::topic;
+use millrace_contract::ReadError;
+use millrace_domain::codec::ListEntryReader;
+use millrace_domain::{ListKey, schema};
+use millrace_fraud::{ListingError, Listings};
+use millrace_kafka::client::reader_config;
+use millrace_kafka::reader::Reader;
+use millrace_kafka::topic_name;
+use millrace_registry::{Registry, SchemaFetcher};
+use millrace_service::registry;
+use millrace_settings::Settings;
+use rdkafka::message::Message as _;
+
+use crate::follow::{Follower, PAUSE, patiently};
+use crate::live_rules::LiveRules;
+use crate::metrics::DetectMetrics;
+
+/// The one partition: entries have one order.
+const PARTITION: i32 = 0;
+
+/// The topic of lists and snoozes.
+pub struct ListTopic {
+    kafka: Reader,
+    name: String,
+    values: ListEntryReader,
+    schema_id: u32,
+}
+
+/// All that the topic says.
+pub struct ReadLists {
+    /// The entries.
+    pub listings: Listings,
+    /// Entries that are no detector's to go by, or too many: key and why.
+    pub refused: Vec<(ListKey, ListingError)>,
+    /// The offset after the last record.
+    pub next: i64,
+}
+
+impl ListTopic {
+    /// Opens it; `None` where it was not made yet.
+    ///
+    /// # Errors
+    /// The brokers or the registry do not answer, or `init` has not come to its end.
+    pub async fn open_if_any(settings: &Settings) -> anyhow::Result<Option<Self>> {
+        let name = topic_name(&settings.kafka, topic::LISTS);
+        let group = format!("{}millrace-lists", settings.kafka.topic_prefix);
+        let kafka = Reader::new(&reader_config(&settings.kafka, &group)?)?;
+        let asked = name.clone();
+        let look = move || patiently(|| Ok(kafka.partitions(&asked)?)).map(|found| (kafka, found));
+        let (kafka, partitions) = tokio::task::spawn_blocking(look)
+            .await?
+            .with_context(|| format!("Kafka at {} does not answer", settings.kafka.bootstrap_servers))?;
+        if partitions == 0 {
+            return Ok(None);
+        }
+        let config = registry::config(&settings.schema_registry);
+        let client = Registry::new(config.clone())?;
+        let schema_id = registry::schema_id(&client, &name, schema::LIST_ENTRY).await?;
+        let values = ListEntryReader::new(SchemaFetcher::new(config)).with_own_schema_id(schema_id);
+        Ok(Some(Self {
+            kafka,
+            name,
+            values,
+            schema_id,
+        }))
+    }
+
+    /// Its full name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The id of the schema that entries are written with.
+    #[must_use]
+    pub fn schema_id(&self) -> u32 {
+        self.schema_id
+    }
+
+    /// All that it says by now. Blocks.
+    ///
+    /// # Errors
+    /// The brokers or the registry do not answer, or a record is no entry.
+    pub fn read(&self) -> anyhow::Result<ReadLists> {
+        patiently(|| self.try_read())
+    }
+
+    fn try_read(&self) -> anyhow::Result<ReadLists> {
+        let (low, end) = self.kafka.bounds(&self.name, PARTITION)?;
+        let mut failed = None;
+        let mut lists = ReadLists {
+            listings: Listings::default(),
+            refused: Vec::new(),
+            next: low,
+        };
+        self.kafka.read(&self.name, PARTITION, low, |message| {
+            lists.next = message.offset() + 1;
+            match self.take(message.key(), message.payload(), &mut lists.listings) {
+                Ok(Taken::Refused(key, why)) => lists.refused.push((key, why)),
+                Ok(_) => {}
+                Err(error) => {
+                    let at = format!("{} at {}", self.name, message.offset());
+                    failed = Some(anyhow::Error::new(error).context(at));
+                }
+            }
+            failed.is_none()
+        })?;
+        if let Some(failed) = failed {
+            return Err(failed);
+        }
+        // What was refused and has gone since, or has room by now, is none.
+        let listings = &lists.listings;
+        lists.refused.retain(|(key, _)| listings.get(key).is_none());
+        lists.next = lists.next.max(end);
+        Ok(lists)
+    }
+
+    /// Takes a record into what is known.
+    fn take(
+        &self,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+        listings: &mut Listings,
+    ) -> Result<Taken, ReadError> {
+        let Some(payload) = payload else {
+            let key = std::str::from_utf8(key.unwrap_or_default()).unwrap_or_default();
+            let is_gone = ListKey::parse(key).is_some_and(|key| listings.remove(&key));
+            return Ok(if is_gone { Taken::Changed } else { Taken::Nothing });
+        };
+        let entry = self.values.read(payload)?;
+        let key = entry.key.clone();
+        Ok(match listings.put(entry) {
+            Ok(()) => Taken::Changed,
+            Err(why) => Taken::Refused(key, why),
+        })
+    }
+}
+
+/// What a record was.
+enum Taken {
+    Changed,
+    Nothing,
+    Refused(ListKey, ListingError),
+}
+
+/// What is known of the topic by now.
+pub(crate) struct FollowedLists {
+    pub(crate) topic: ListTopic,
+    pub(crate) listings: Listings,
+    /// The offset from which on it is followed.
+    pub(crate) next: i64,
+}
+
+impl FollowedLists {
+    /// Has `rules` follow the topic.
+    pub(crate) fn start(self, (rules, metrics): (Arc<LiveRules>, DetectMetrics)) -> Follower {
+        Follower::start(move |flag| self.follow(&rules, &metrics, flag))
+    }
+
+    fn follow(self, rules: &LiveRules, metrics: &DetectMetrics, is_wanted: &AtomicBool) {
+        let Self {
+            topic,
+            mut listings,
+            next,
+        } = self;
+        let is_wanted = || is_wanted.load(Ordering::Relaxed);
+        let mut is_changed = false;
+        let followed = topic
+            .kafka
+            .follow_in_rounds(&topic.name, PARTITION, next, is_wanted, |message| {
+                let Some(message) = message else {
+                    // Many entries are one change: nothing more has come for now.
+                    if std::mem::take(&mut is_changed) {
+                        metrics.lists(&listings);
+                        tracing::info!(
+                            entries = listings.len(),
+                            snoozes = listings.snoozes(),
+                            "the lists have changed"
+                        );
+                        if let Err(error) = rules.set_lists(listings.settings()) {
+                            metrics.refused_entry();
+                            tracing::error!(%error, "the lists are not gone by: those of before go on");
+                        }
+                    }
+                    return;
+                };
+                let offset = message.offset();
+                loop {
+                    match topic.take(message.key(), message.payload(), &mut listings) {
+                        Ok(Taken::Changed) => is_changed = true,
+                        Ok(Taken::Nothing) => {}
+                        Ok(Taken::Refused(key, why)) => refuse(metrics, &key, &why),
+                        Err(ReadError::Registry(error)) if is_wanted() => {
+                            tracing::warn!(%error, "an entry of a list waits for the schema registry");
+                            sleep(PAUSE);
+                            continue;
+                        }
+                        Err(error) => {
+                            metrics.refused_entry();
+                            tracing::error!(%error, offset, "a record of {} is no entry", topic.name);
+                        }
+                    }
+                    break;
+                }
+            });
+        if let Err(error) = followed {
+            metrics.refused_entry();
+            tracing::error!(%error, "{} is not followed any more: lists change at the next start", topic.name);
+        }
+    }
+}
+
+/// Says that an entry does not hold. Whom it is about is not for a log.
+pub(crate) fn refuse(metrics: &DetectMetrics, key: &ListKey, why: &ListingError) {
+    metrics.refused_entry();
+    let (purpose, name, kind) = (key.purpose.as_str(), &*key.name, key.kind.as_str());
+    tracing::error!(purpose, name, kind, %why, "an entry is not gone by");
+}

@@ -1,0 +1,393 @@
+//! Lists and snoozes that are changed while the detector runs, by the command, with kills in
+//! between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use millrace_catalog::payments::topic;
+use millrace_domain::codec::{AnomalyReader, DecodedAnomaly, TransactionReader};
+use millrace_domain::{Transaction, TransactionId};
+use millrace_tests::checks::check_undisturbed;
+use millrace_tests::pipeline::{self, LIMIT, metrics_text};
+use millrace_tests::service::Service;
+use millrace_tests::{TestContext, topics, wait_until};
+use serde_json::Value;
+
+use super::changes::{hasten, sent_since, verify};
+
+/// Records between two changes.
+const BETWEEN: i64 = 800;
+
+/// `all` alerts for every accepted transaction, so that it tells which those are; `busy` too, but
+/// for whom it is snoozed about.
+const RULES: &str = r#"
+rules:
+  - name: all
+    when: count("10m") >= 1
+    severity: low
+    reason: any
+    mode: live
+  - name: busy
+    when: count("10m") >= 1
+    severity: low
+    reason: any, too
+    mode: live
+  - name: denied
+    when: listed("deny", user) or listed("deny", merchant)
+    severity: critical
+    reason: on the list deny
+    mode: live
+  - name: watched_twice
+    when: listed("watch", user) and count("1h", listed("watch", user)) >= 2
+    severity: low
+    quiet: 1s
+    reason: twice
+    mode: live
+"#;
+
+fn file(context: &TestContext, name: &str, text: &str) -> Result<String> {
+    let path = context.path(name);
+    fs::write(&path, text)?;
+    Ok(path.display().to_string())
+}
+
+/// Runs `millrace ARGUMENTS…` to its end; whether it succeeds, and what it says.
+async fn run(context: &TestContext, name: &str, arguments: &[&str]) -> Result<(bool, String)> {
+    let mut command = Service::start(context, name, arguments)?;
+    let (status, output) = command.end(LIMIT).await?;
+    Ok((status == Some(0), output))
+}
+
+/// As [`run`], of a change that succeeds, and that the detector has taken by then.
+async fn change(context: &TestContext, name: &str, arguments: &[&str]) -> Result<()> {
+    let arguments = [arguments, &["--author", "ann", "--wait", "120s"]].concat();
+    let (is_made, output) = run(context, name, &arguments).await?;
+    ensure!(is_made, "{arguments:?}: {output}");
+    Ok(())
+}
+
+async fn detector(context: &TestContext) -> Result<Service> {
+    let mut detector = Service::start(context, "detector", &["service", "detector"])?;
+    detector.ready(context.settings.detector.metrics_port).await?;
+    Ok(detector)
+}
+
+fn from_now(after: Duration) -> Result<String> {
+    let then = SystemTime::now().duration_since(UNIX_EPOCH)? + after;
+    Ok(then.as_millis().to_string())
+}
+
+/// Two thousand entries that nobody is meant by, one of a user that ends soon, and a watched one.
+fn entries() -> Result<String> {
+    let until = from_now(Duration::from_secs(5))?;
+    let mut text = String::from("list,kind,entity,until,reason\n");
+    for number in 0..2_000 {
+        text += &format!("deny,user,nobody-{number},,stolen\n");
+    }
+    text += &format!("deny,user,u-5,{until},for a moment\n");
+    text += "watch,user,u-6,,\n";
+    Ok(text)
+}
+
+/// Changes of every kind under a running stream, with kills of the detector between them and right
+/// after them. Each partition has taken each change at one offset; for every accepted transaction
+/// an alert is there, or is not, as the entries at its offset and its event time say; and all that
+/// was written is what one undisturbed run writes that reads the same changes.
+pub(super) async fn hold_while_it_runs(mut context: TestContext) -> Result<()> {
+    hasten(&mut context.settings);
+    context.settings.producer.users = 30;
+    context.settings.producer.rate_per_s = 200;
+    pipeline::init(&context).await?;
+    let rules = file(&context, "rules.yml", RULES)?;
+    let mut aggregator = Service::start(&context, "aggregator", &["service", "aggregator"])?;
+    aggregator.ready(context.settings.aggregator.metrics_port).await?;
+    let mut running = detector(&context).await?;
+    change(&context, "apply", &["rules", "apply", &rules, "--reason", "r"]).await?;
+    let producer = Service::start(&context, "producer", &["service", "producer"])?;
+    sent_since(&context, BETWEEN).await?;
+
+    let deny = ["lists", "add", "deny", "--user", "u-3", "--merchant", "m-2"];
+    change(&context, "deny", &[&deny[..], &["--reason", "stolen"]].concat()).await?;
+    sent_since(&context, 1).await?;
+    running = killed(&context, running).await?;
+    let snooze = ["rules", "snooze", "busy", "--user", "u-3", "--user", "u-4"];
+    change(
+        &context,
+        "snooze",
+        &[&snooze[..], &["--for", "1h", "--reason", "known"]].concat(),
+    )
+    .await?;
+    sent_since(&context, BETWEEN).await?;
+    let port = context.settings.detector.metrics_port;
+    wait_until("a snoozed alert is counted", LIMIT, || async {
+        let counted = value(port, "millrace_snoozed_alerts_total").await?;
+        Ok(counted.is_some_and(|count| count > 0.0).then_some(()))
+    })
+    .await?;
+    let imported = file(&context, "entries.csv", &entries()?)?;
+    change(
+        &context,
+        "import",
+        &["lists", "import", &imported, "--reason", "told"],
+    )
+    .await?;
+    sent_since(&context, BETWEEN / 2).await?;
+    running = killed(&context, running).await?;
+    sent_since(&context, BETWEEN).await?;
+    change(&context, "remove", &["lists", "remove", "deny", "--user", "u-3"]).await?;
+    running = killed(&context, running).await?;
+    change(
+        &context,
+        "unsnooze",
+        &["rules", "unsnooze", "busy", "--user", "u-4"],
+    )
+    .await?;
+    let until = from_now(Duration::from_secs(4))?;
+    let brief = ["rules", "snooze", "busy", "--user", "u-7", "--until", &until];
+    change(
+        &context,
+        "brief",
+        &[&brief[..], &["--reason", "a moment"]].concat(),
+    )
+    .await?;
+    sent_since(&context, 2 * BETWEEN).await?;
+    ensure!(running.is_running()?, "the detector has run through all changes");
+
+    producer.stop().await?;
+    verify(&context).await?;
+    check_undisturbed(&context).await?;
+    check_alerts(&context).await?;
+    aggregator.stop().await?;
+    running.stop().await
+}
+
+async fn killed(context: &TestContext, running: Service) -> Result<Service> {
+    running.kill()?;
+    detector(context).await
+}
+
+async fn value(port: u16, metric: &str) -> Result<Option<f64>> {
+    Ok(millrace_telemetry::exposition::sum(
+        &metrics_text(port).await?,
+        metric,
+    ))
+}
+
+/// By partition: from which offset on which lists hold, in their order.
+async fn lists_by_offset(context: &TestContext) -> Result<BTreeMap<i32, Vec<(i64, Value)>>> {
+    let mut lists = BTreeMap::<i32, Vec<(i64, Value)>>::new();
+    for record in topics::read(&context.settings, topic::ANOMALIES_CONTROL).await? {
+        let control: Value = serde_json::from_slice(&record.payload)?;
+        if control["kind"] == "configure" {
+            let policy: Value = serde_json::from_str(control["policy"].as_str().context("a policy")?)?;
+            let offset = control["offset"].as_i64().context("an offset")?;
+            lists
+                .entry(record.partition)
+                .or_default()
+                .push((offset, policy["lists"].clone()));
+        }
+    }
+    Ok(lists)
+}
+
+/// Until when an entry holds that may be there: for ever where it says nothing.
+fn until_ms(entry: &Value) -> Option<i64> {
+    match entry {
+        Value::Null => Some(i64::MAX),
+        other => other.as_i64(),
+    }
+}
+
+/// Whether an entity is on a list at an event time, and whether it was until a time before.
+fn holds(of: Option<&serde_json::Map<String, Value>>, entity: &str, time_ms: i64) -> (bool, bool) {
+    let until_ms = of.and_then(|of| of.get(entity)).and_then(until_ms);
+    let holds = until_ms.is_some_and(|until_ms| time_ms < until_ms);
+    (holds, until_ms.is_some() && !holds)
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    accepted: usize,
+    denied: usize,
+    denied_no_more: usize,
+    snoozed: usize,
+    snoozed_no_more: usize,
+}
+
+async fn check_alerts(context: &TestContext) -> Result<()> {
+    let lists = lists_by_offset(context).await?;
+    ensure!(lists.len() == 5, "{:?}", lists.keys());
+    for (partition, changes) in &lists {
+        let taken: BTreeSet<_> = changes.iter().map(|(_, lists)| lists.to_string()).collect();
+        ensure!(taken.len() >= 7, "partition {partition}: {} lists", taken.len());
+    }
+    let mut alerts = BTreeMap::<String, BTreeSet<TransactionId>>::new();
+    for alert in alerts_of(context).await? {
+        let id = alert.transaction_ids.last().context("evidence")?;
+        alerts.entry(alert.rule.clone()).or_default().insert(*id);
+    }
+    let none = BTreeSet::new();
+    let of = |rule: &str| alerts.get(rule).unwrap_or(&none);
+    let mut found = Found::default();
+    let mut seen = BTreeSet::new();
+    for (partition, offset, transaction) in transactions(context).await? {
+        let id = transaction.transaction_id;
+        if !seen.insert(id) || !of("all").contains(&id) {
+            continue;
+        }
+        let now = lists[&partition].iter().rev().find(|(from, _)| *from <= offset);
+        let now = &now.context("a policy before the first record")?.1;
+        let time_ms = transaction.transaction_time_ms;
+        let (user, merchant) = (
+            transaction.user_id.to_string(),
+            transaction.merchant_id.to_string(),
+        );
+        let deny = &now["lists"]["deny"];
+        let by_user = holds(deny["user"].as_object(), &user, time_ms);
+        let by_merchant = holds(deny["merchant"].as_object(), &merchant, time_ms);
+        let is_denied = by_user.0 || by_merchant.0;
+        let (is_snoozed, was_snoozed) = holds(now["snoozes"]["busy"].as_object(), &user, time_ms);
+        ensure!(
+            of("denied").contains(&id) == is_denied,
+            "{partition}:{offset}: {transaction:?} denied: {is_denied}"
+        );
+        ensure!(
+            of("busy").contains(&id) != is_snoozed,
+            "{partition}:{offset}: {transaction:?} snoozed: {is_snoozed}"
+        );
+        found.accepted += 1;
+        found.denied += usize::from(is_denied);
+        found.denied_no_more += usize::from(by_user.1);
+        found.snoozed += usize::from(is_snoozed);
+        found.snoozed_no_more += usize::from(was_snoozed);
+    }
+    eprintln!("lists: {found:?}, twice watched {}", of("watched_twice").len());
+    ensure!(found.accepted == of("all").len(), "{found:?}");
+    let least = [
+        found.denied,
+        found.denied_no_more,
+        found.snoozed,
+        found.snoozed_no_more,
+    ];
+    ensure!(!least.contains(&0), "each happens: {found:?}");
+    ensure!(!of("watched_twice").is_empty(), "a feature of a list");
+    Ok(())
+}
+
+async fn alerts_of(context: &TestContext) -> Result<Vec<DecodedAnomaly>> {
+    let records = topics::read(&context.settings, topic::ANOMALIES).await?;
+    let reader = AnomalyReader::new(pipeline::schemas(context));
+    let read = move || -> std::result::Result<Vec<_>, _> {
+        records
+            .iter()
+            .map(|record| reader.read(&record.payload))
+            .collect()
+    };
+    Ok(tokio::task::spawn_blocking(read).await??)
+}
+
+/// Those that can be read, in the order of their offsets.
+async fn transactions(context: &TestContext) -> Result<Vec<(i32, i64, Transaction)>> {
+    let mut records = topics::read(&context.settings, topic::TRANSACTIONS).await?;
+    records.sort_by_key(|record| (record.partition, record.offset));
+    let reader = TransactionReader::new(pipeline::schemas(context));
+    let read = move || {
+        let read = records.iter().filter_map(|record| {
+            let transaction = reader.read(&record.payload).ok()?;
+            Some((record.partition, record.offset, transaction))
+        });
+        read.collect()
+    };
+    Ok(tokio::task::spawn_blocking(read).await?)
+}
+
+/// What is wrong is refused before anything is written, and says what would be right; what was
+/// written comes back from `show`.
+pub(super) async fn that_are_wrong_are_refused(context: TestContext) -> Result<()> {
+    let by = ["--author", "ann"];
+    let why = ["--reason", "stolen", "--author", "ann"];
+    let add = ["lists", "add", "deny", "--user", "u-1"];
+    let (is_made, output) = run(&context, "early", &[&add[..], &why].concat()).await?;
+    ensure!(
+        !is_made && output.contains("lists: `millrace init` creates it"),
+        "{output}"
+    );
+    pipeline::init(&context).await?;
+    let wrong = "list,kind,entity\ndeny,user,u-1\ndeny,card,u-2\nDeny,user,u-3\n";
+    let wrong = file(&context, "wrong.csv", wrong)?;
+    let refused: [(&[&str], &[&str], &str); 7] = [
+        (
+            &["lists", "add", "Deny", "--user", "u-1"],
+            &why,
+            "\"Deny\" is no name",
+        ),
+        (&["lists", "add", "deny"], &why, "who? Give --user, --merchant"),
+        (
+            &["lists", "remove", "deny", "--user", "u-9"],
+            &by,
+            "user u-9 is not on the list deny",
+        ),
+        (
+            &["lists", "import", &wrong],
+            &why,
+            "wrong.csv:3: kind \"card\" must be one of user, merchant, location",
+        ),
+        (
+            &["rules", "snooze", "busy", "--user", "u-1", "--for", "1h"],
+            &why,
+            "no rule \"busy\": it has velocity, amount_outlier",
+        ),
+        (
+            &["rules", "snooze", "velocity", "--user", "u-1"],
+            &why,
+            "until when?",
+        ),
+        (
+            &["rules", "unsnooze", "velocity", "--user", "u-1"],
+            &by,
+            "velocity is not snoozed about u-1",
+        ),
+    ];
+    for (number, (arguments, more, expected)) in refused.iter().enumerate() {
+        let arguments = [arguments, *more].concat();
+        let (is_made, output) = run(&context, &format!("refused-{number}"), &arguments).await?;
+        ensure!(!is_made && output.contains(expected), "{arguments:?}: {output}");
+    }
+    let written = topics::read(&context.settings, topic::LISTS).await?;
+    ensure!(written.is_empty(), "nothing was written");
+    let (is_made, output) = run(&context, "add", &[&add[..], &why].concat()).await?;
+    ensure!(
+        is_made && output.contains("list/deny/user/u-1 holds until taken away"),
+        "{output}"
+    );
+    let snooze = ["rules", "snooze", "velocity", "--user", "u-1", "--until", "1000"];
+    let (is_made, output) = run(&context, "snooze", &[&snooze[..], &why].concat()).await?;
+    ensure!(
+        is_made && output.contains("1 of them are over by now"),
+        "{output}"
+    );
+    let (is_told, output) = run(&context, "show", &["lists", "show", "--json"]).await?;
+    ensure!(
+        is_told && output.contains("\"entity\": \"u-1\"") && output.contains("\"author\": \"ann\""),
+        "{output}"
+    );
+    let (is_told, output) = run(&context, "snoozes", &["rules", "snoozes"]).await?;
+    ensure!(
+        is_told && output.contains("velocity") && output.contains("(over)"),
+        "{output}"
+    );
+    let expired = ["lists", "remove", "--expired", "--author", "ann"];
+    let (is_made, output) = run(&context, "expired", &expired).await?;
+    ensure!(
+        is_made && output.contains("snooze/velocity/user/u-1 is taken away"),
+        "{output}"
+    );
+    let (is_told, output) = run(&context, "list", &["lists", "show"]).await?;
+    ensure!(
+        is_told && output.contains("u-1") && !output.contains("velocity"),
+        "{output}"
+    );
+    Ok(())
+}
