@@ -1,5 +1,5 @@
-//! The sink into Cassandra: its rows are what the topics have, whatever is killed when, and a replay
-//! changes none.
+//! The sink into Cassandra: its rows are what the topics have, whatever is killed when, and a
+//! replay changes none.
 
 use std::collections::BTreeMap;
 
@@ -422,7 +422,7 @@ impl<'a> Writer<'a> {
         let of = |revision: i32, more: i128| {
             anyhow::Ok(MerchantAggregate {
                 merchant_id: ShortId::new(&format!("m-{}", number % 40), "test")?,
-                currency: Currency::parse(if number / 40 % 2 == 0 { b"EUR" } else { b"NOK" })?,
+                currency: Currency::parse(if (number / 40).is_multiple_of(2) { b"EUR" } else { b"NOK" })?,
                 window_start_ms: start_ms,
                 window_end_ms: start_ms + MINUTE_MS,
                 totals: Totals {

@@ -11,8 +11,8 @@ pub(crate) enum Fault {
     Again(String),
     /// Its table takes nothing until somebody has seen to it.
     ///
-    /// A row cannot be the reason, as every value was checked when it was made: so no answer makes a
-    /// dead letter.
+    /// A row cannot be the reason, as every value was checked when it was made: so no answer makes
+    /// a dead letter.
     Blocked(Reason),
 }
 

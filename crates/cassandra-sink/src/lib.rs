@@ -2,8 +2,8 @@
 //!
 //! The loop is `millrace_sink`'s; [`sink`] is what it asks of a store. [`tables`] says the columns
 //! and what rows a record of a [`stream`] makes, `version` which of several writes of a row stays,
-//! `fault` what an answer means. [`schema`] makes the tables, [`store`] writes to them, and [`read`]
-//! is for `millrace query`. docs/cassandra.md says what becomes of what.
+//! `fault` what an answer means. [`schema`] makes the tables, [`store`] writes to them, and
+//! [`read`] is for `millrace query`. docs/cassandra.md says what becomes of what.
 
 #![forbid(unsafe_code)]
 

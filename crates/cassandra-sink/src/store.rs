@@ -100,8 +100,8 @@ impl Store {
     }
 
     /// Writes the rows of an item; those that would not be kept at `now_ms` any more are none.
-    /// Sends nothing more once `is_away` is set, and sets it where the cluster does not answer: what
-    /// else there is of a batch need not find that out row by row.
+    /// Sends nothing more once `is_away` is set, and sets it where the cluster does not answer:
+    /// what else there is of a batch need not find that out row by row.
     pub(crate) async fn write(&self, rows: &[Row], now_ms: i64, is_away: &AtomicBool) -> Result<(), Fault> {
         for row in rows {
             let Some(kept_s) = kept_s(row.time_ms, self.keep_ms, now_ms) else {

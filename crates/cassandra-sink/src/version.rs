@@ -8,11 +8,12 @@
 //! * Of final results and anomalies, the first in the log stays, as in Elasticsearch: an event time
 //!   in microseconds less the offset. All records of a row lie in one partition.
 //! * An early result is below every final one, and above those of lower revisions: less by more
-//!   than any offset, plus its revision, which is negative. Two of one revision could be mixed until
-//!   the next comes; a job writes none twice.
+//!   than any offset, plus its revision, which is negative. Two of one revision could be mixed
+//!   until the next comes; a job writes none twice.
 //!
 //! Timestamps are close to the event time, so that a compaction by time windows finds the rows of a
-//! day together, and a delete by hand, which has the server's clock, goes before every row there is.
+//! day together, and a delete by hand, which has the server's clock, goes before every row there
+//! is.
 
 /// Microseconds by which an early result is below a final one: 19 hours, and more than the offset
 /// of any record.
