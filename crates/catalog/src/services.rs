@@ -44,7 +44,7 @@ pub struct ServiceSpec {
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Producer,
         Self::Aggregator,
         Self::Detector,
