@@ -1,9 +1,8 @@
 //! The detector's operator over one partition of transactions.
 
 mod configure;
+mod figures;
 mod snapshot;
-
-use std::collections::BTreeMap;
 
 use self::configure::Rules;
 use millrace_contract::Event as _;
@@ -12,7 +11,6 @@ use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
 use millrace_engine::keyed::{Slot as _, Sweep};
 use millrace_engine::near;
 use millrace_engine::{Disposition, FrozenState, HashSeed, Operator, PolicyRefused, RestoreError, Watermark};
-use millrace_rules::Evaluator;
 
 use crate::cities::Cities;
 use crate::event_time::EventTime;
@@ -110,44 +108,6 @@ impl DetectOperator {
             sweep: Sweep::default(),
             unknown_locations: 0,
         }
-    }
-
-    /// The highest event time accepted, in milliseconds since 1970.
-    #[must_use]
-    pub fn max_event_time_ms(&self) -> Option<i64> {
-        self.watermark.max_event_time_ms()
-    }
-
-    /// Number of users with a profile in memory.
-    #[must_use]
-    pub fn profiles(&self) -> usize {
-        self.profiles.len()
-    }
-
-    /// Number of transaction ids remembered.
-    #[must_use]
-    pub fn remembered_ids(&self) -> usize {
-        self.payloads.len()
-    }
-
-    /// What runs the rule set; `None` where there is none.
-    #[must_use]
-    pub fn evaluator(&self) -> Option<&Evaluator> {
-        self.rule_set.as_ref().map(|rule_set| rule_set.evaluator())
-    }
-
-    /// Card purchases since the start of this process in a place that the reference data does not
-    /// know: the impossible-travel rule skipped them. A figure for a metric, no part of the state.
-    #[must_use]
-    pub fn unknown_locations(&self) -> u64 {
-        self.unknown_locations
-    }
-
-    /// Alerts since the start of this process that were not raised as they are snoozed, by rule.
-    /// Figures for a metric, no part of the state.
-    #[must_use]
-    pub fn snoozed(&self) -> &BTreeMap<String, u64> {
-        self.snoozed.counts()
     }
 
     fn watermark_less(&self, time_ms: i64) -> i64 {

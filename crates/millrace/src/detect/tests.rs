@@ -197,7 +197,11 @@ fn lists_of_a_file_are_those_of_production() {
         written.lines().map(rule).collect::<Vec<_>>()
     };
     let high = ("high".to_owned(), "2024-03-01T13:00:00Z".to_owned());
-    assert_eq!(alerts(&options), [high.clone()], "nobody is on a list");
+    assert_eq!(
+        alerts(&options),
+        std::slice::from_ref(&high),
+        "nobody is on a list"
+    );
     let deny = |until: &str| format!("list,kind,entity,until,purpose\ndeny,user,u,{until},list\n");
     options.input.lists = Some(put(&folder, "l.csv", &deny("2024-03-01T12:00:00Z")));
     let first = ("denied".to_owned(), "2024-03-01T11:00:00Z".to_owned());

@@ -140,7 +140,9 @@ fn check_rule(settings: &Settings, history: &RuleHistory, name: &str) -> anyhow:
         .filter(|(_, runs)| *runs)
         .map(|(name, _)| name);
     let of_set = policy.version().map_or(&[][..], |version| version.rules());
-    let all: Vec<_> = built_in.chain(of_set.iter().map(|rule| rule.name())).collect();
+    let all: Vec<_> = built_in
+        .chain(of_set.iter().map(millrace_rules::Rule::name))
+        .collect();
     if !all.contains(&name) {
         bail!("the detector has no rule {name:?}: it has {}", all.join(", "));
     }

@@ -83,7 +83,7 @@ pub(crate) fn policies(settings: &Settings) -> anyhow::Result<Vec<Option<String>
         each_partition(settings, |reader, control, partition| {
             let mut last = None;
             each_policy(reader, control, partition, |_, policy| {
-                last = Some(policy.to_owned())
+                last = Some(policy.to_owned());
             })?;
             Ok(last)
         })
