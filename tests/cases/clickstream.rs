@@ -233,6 +233,17 @@ pub(super) async fn equals_an_offline_computation(mut context: TestContext) -> R
         "late clicks changed something"
     );
     check_letters(&context).await?;
+    let undisturbed = check_undisturbed(&context).await?;
+    for (name, count) in [
+        ("records of clickstream.late", LATE),
+        ("dead letters of page-views-partial", 2 * BAD),
+    ] {
+        let compared = undisturbed.iter().find(|difference| difference.what == name);
+        ensure!(
+            compared.is_some_and(|difference| difference.undisturbed == u64::from(count)),
+            "{count} {name}: {undisturbed:?}"
+        );
+    }
     service.stop().await
 }
 
