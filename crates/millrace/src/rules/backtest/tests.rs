@@ -216,3 +216,20 @@ fn the_most_telling_are_kept_and_no_more() {
     let best: Vec<f64> = (12..=31).rev().map(f64::from).collect();
     assert_eq!((found.alerts_added, scores), (30, best));
 }
+
+#[test]
+fn both_judge_by_the_lists_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let lists = folder.path().join("lists.ndjson");
+    let deny = r#"{"list":"deny","kind":"user","entity":"a","until":"2024-03-01T11:00:00Z"}"#;
+    let snooze = r#"{"purpose":"snooze","rule":"very_high","kind":"user","entity":"a","until":"2024-03-03T00:00:00Z"}"#;
+    fs::write(&lists, format!("{deny}\n{snooze}\n")).unwrap();
+    let now = before() + &rule("denied", "listed(\"deny\", user)", "critical", "live");
+    let more = format!("--lists {}", lists.display());
+    let found = compared(&before(), &now, &more).unwrap();
+    // Of high three and of round one; very_high is snoozed, and the entry ends at a's second.
+    assert_eq!((found.before.alerts, found.now.alerts), (4, 5));
+    assert_eq!((found.alerts_added, found.alerts_removed), (1, 0));
+    let without = compared(&before(), &now, "").unwrap();
+    assert_eq!((without.before.alerts, without.now.alerts), (5, 5));
+}
