@@ -2,7 +2,7 @@
 //! decoded and written to a node that runs, in the batches of the default settings.
 //!
 //!     cargo run -p millrace-stack --example cassandra -- FOLDER 9142   # says its process id
-//!     cargo run -p millrace-cassandra-sink --example cassandra_rows -- 127.0.0.1:9142 PROCESS 200000
+//!     cargo run -p millrace-cassandra-sink --example cassandra_rows -- 127.0.0.1:9142 PID 200000
 
 use std::time::{Duration, Instant};
 
