@@ -1,37 +1,33 @@
 //! The sink into Cassandra: its rows are what the topics have, whatever is killed when, and a
 //! replay changes none.
 
+mod expected;
+mod writer;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
 use millrace_cassandra_sink::read::shown;
-use millrace_cassandra_sink::table::Table;
-use millrace_cassandra_sink::tables::{TABLES, aggregates, anomalies, page_views};
+use millrace_cassandra_sink::table::{Role, Table};
+use millrace_cassandra_sink::tables::TABLES;
 use millrace_catalog::Service as Known;
 use millrace_catalog::clickstream::topic::PAGE_VIEWS;
 use millrace_catalog::payments::topic::{AGGREGATES, ANOMALIES};
-use millrace_clickstream::{Page, PageViews};
-use millrace_contract::Encode as _;
-use millrace_contract::reader::Contract as _;
-use millrace_domain::codec::DecodedAnomaly;
-use millrace_domain::{
-    Amount, Anomaly, Currency, EntityType, Evidence, MerchantAggregate, Severity, ShortId, Sum, Totals,
-    TransactionId, codec,
-};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
-use millrace_registry::Registry;
-use millrace_service::registry::schema_id;
 use millrace_telemetry::exposition;
 use millrace_tests::cassandra::Cassandra;
-use millrace_tests::pipeline::{self, LIMIT, metrics_text, registry_config};
+use millrace_tests::pipeline::{self, LIMIT, metrics_text};
 use millrace_tests::service::Service;
-use millrace_tests::{TestContext, groups, send, topics, wait_until};
+use millrace_tests::{TestContext, groups, topics, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::producer::BaseRecord;
+use scylla::client::session::Session;
 use scylla::value::{CqlValue, Row};
+
+use expected::is_expected;
+use writer::Writer;
 
 const SINK: &str = "cassandra-sink";
 const STREAMS: [&str; 3] = [AGGREGATES, ANOMALIES, PAGE_VIEWS];
@@ -180,7 +176,7 @@ async fn forget(context: &TestContext) -> Result<()> {
 }
 
 /// Every row of every table. What one costs is no matter here.
-async fn rows(context: &TestContext, session: &scylla::client::session::Session) -> Result<Rows> {
+async fn rows(context: &TestContext, session: &Session) -> Result<Rows> {
     let keyspace = &context.settings.cassandra_sink.keyspace;
     let mut rows = Rows::new();
     for table in TABLES {
@@ -216,272 +212,11 @@ async fn rows(context: &TestContext, session: &scylla::client::session::Session)
 }
 
 fn key(table: &Table, values: &[String]) -> String {
-    use millrace_cassandra_sink::table::Role;
     let columns = table.columns.iter().zip(values);
     let keys = columns.filter(|(column, _)| column.role != Role::Value);
     keys.map(|(_, value)| value.as_str())
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-/// Values of some columns, by what identifies a result.
-type Results = BTreeMap<String, Vec<String>>;
-
-/// The rows are what is made of the topics at once: of each window the highest revision, of two
-/// records of one the first in the log, and nothing older than rows are kept.
-async fn is_expected(context: &TestContext, rows: &Rows) -> Result<()> {
-    let oldest_ms = now_ms() - i64::from(context.settings.cassandra_sink.keep_days) * DAY_MS;
-    let views = kept(context, PAGE_VIEWS, |body| {
-        let views = PageViews::decode(body).ok()?;
-        let start = time(views.window_start_ms);
-        let values = [views.views.to_string(), views.visitors.to_string()];
-        let key = format!("{} {start}", views.page.as_str());
-        (views.window_start_ms > oldest_ms).then(|| (key, 0, values.to_vec()))
-    });
-    let aggregates = kept(context, AGGREGATES, |body| {
-        let it = codec::aggregate::decode(body).ok()?;
-        let (totals, start) = (&it.totals, time(it.window_start_ms));
-        let values = [
-            totals.purchase_count.to_string(),
-            totals.purchase_sum.to_string(),
-            totals.refund_count.to_string(),
-            totals.refund_sum.to_string(),
-            it.distinct_users.to_string(),
-            it.revision.to_string(),
-        ];
-        let key = format!("{} {} {start}", it.merchant_id, it.currency);
-        (it.window_start_ms > oldest_ms).then(|| (key, it.revision, values.to_vec()))
-    });
-    let anomalies = kept(context, ANOMALIES, |body| {
-        let it: DecodedAnomaly = codec::anomaly::decode(body).ok()?;
-        let values = [
-            it.entity_type.as_str().to_owned(),
-            it.entity.to_string(),
-            time(it.event_time_ms),
-            it.rule.clone(),
-            format!("{:?}", it.score),
-            time(it.detection_time_ms),
-        ];
-        Some((it.id.to_string(), 0, values.to_vec()))
-    });
-    let of_alerts = [
-        "entity_type",
-        "entity",
-        "event_time",
-        "rule",
-        "score",
-        "detection_time",
-    ];
-    let of_sums = [
-        "purchase_count",
-        "purchase_sum",
-        "refund_count",
-        "refund_sum",
-        "distinct_users",
-        "revision",
-    ];
-    let anomalies = anomalies.await?;
-    for (table, key, columns, expected) in [
-        (
-            &aggregates::BY_MERCHANT,
-            &["merchant_id", "currency", "window_start"][..],
-            &of_sums[..],
-            aggregates.await?,
-        ),
-        (
-            &anomalies::BY_ENTITY,
-            &["id"][..],
-            &of_alerts[..],
-            anomalies.clone(),
-        ),
-        (&anomalies::BY_DAY, &["id"][..], &of_alerts[..], anomalies),
-        (
-            &page_views::BY_PAGE,
-            &["page", "window_start"][..],
-            &["views", "visitors"][..],
-            views.await?,
-        ),
-    ] {
-        ensure!(!expected.is_empty(), "nothing is expected of {}", table.name);
-        let found = selected(table, rows, key, columns)?;
-        for (key, values) in &expected {
-            let row = found.get(key);
-            ensure!(
-                row == Some(values),
-                "{} of {key}: {row:?}, not {values:?}",
-                table.name
-            );
-        }
-        ensure!(found.len() == expected.len(), "{} has rows too many", table.name);
-    }
-    Ok(())
-}
-
-/// Some columns of a table's rows, by others.
-fn selected(table: &Table, rows: &Rows, key: &[&str], columns: &[&str]) -> Result<Results> {
-    let mut found = Results::new();
-    for ((_, _), (values, _)) in rows.iter().filter(|((name, _), _)| *name == table.name) {
-        let of = |name: &&str| {
-            let at = table.columns.iter().position(|column| column.name == *name);
-            Ok(values[at.with_context(|| format!("no column {name}"))?].clone())
-        };
-        let key = key.iter().map(of).collect::<Result<Vec<_>>>()?.join(" ");
-        found.insert(key, columns.iter().map(of).collect::<Result<Vec<_>>>()?);
-    }
-    Ok(found)
-}
-
-/// Of a topic's records that can be read, in the order of their partition, those of the highest
-/// version; of several the first.
-async fn kept(
-    context: &TestContext,
-    topic: &str,
-    read: impl Fn(&[u8]) -> Option<(String, i32, Vec<String>)>,
-) -> Result<Results> {
-    let mut kept: BTreeMap<String, (i32, Vec<String>)> = BTreeMap::new();
-    for record in topics::read(&context.settings, topic).await? {
-        // Without the registry's framing.
-        let Some((key, version, values)) = record.payload.get(5..).and_then(&read) else {
-            continue;
-        };
-        if kept.get(&key).is_none_or(|(before, _)| version > *before) {
-            kept.insert(key, (version, values));
-        }
-    }
-    Ok(kept.into_iter().map(|(key, (_, values))| (key, values)).collect())
-}
-
-fn time(time_ms: i64) -> String {
-    shown(&CqlValue::Timestamp(scylla::value::CqlTimestamp(time_ms)))
-}
-
-/// Sends known records.
-struct Writer<'a> {
-    context: &'a TestContext,
-    base_ms: i64,
-    /// Of aggregates, anomalies and page views.
-    schemas: [u32; 3],
-}
-
-impl<'a> Writer<'a> {
-    async fn new(context: &'a TestContext, base_ms: i64) -> Result<Self> {
-        let registry = Registry::new(registry_config(context))?;
-        let texts = [
-            MerchantAggregate::SCHEMA,
-            DecodedAnomaly::SCHEMA,
-            PageViews::SCHEMA,
-        ];
-        let mut schemas = [0; 3];
-        for ((topic, text), id) in STREAMS.iter().zip(texts).zip(&mut schemas) {
-            *id = schema_id(&registry, &topic_name(&context.settings.kafka, topic), text).await?;
-        }
-        Ok(Self {
-            context,
-            base_ms,
-            schemas,
-        })
-    }
-
-    fn send(&self, numbers: std::ops::Range<u32>) -> Result<()> {
-        let kafka = &self.context.settings.kafka;
-        let producer = send::producer(kafka, &[])?;
-        let put = |topic: &str, key: &str, value: &[u8]| {
-            let name = topic_name(kafka, topic);
-            let sent = producer.send(BaseRecord::to(&name).key(key).payload(value));
-            sent.map_err(|(error, _)| error).context("sending")
-        };
-        for number in numbers {
-            for aggregate in self.aggregates(number)? {
-                let mut value = Vec::new();
-                codec::aggregate::encode_framed(self.schemas[0], &aggregate, &mut value);
-                put(AGGREGATES, &aggregate.merchant_id.to_string(), &value)?;
-            }
-            for (anomaly, detected_ms) in self.anomalies(number)? {
-                let mut value = Vec::new();
-                codec::anomaly::encode_framed(self.schemas[1], &anomaly, detected_ms, &mut value);
-                put(ANOMALIES, &anomaly.entity.to_string(), &value)?;
-            }
-            if number.is_multiple_of(4) {
-                let (views, mut value) = (self.views(number)?, Vec::new());
-                views.encode_framed(self.schemas[2], &mut value);
-                put(PAGE_VIEWS, views.page.as_str(), &value)?;
-            }
-            if number.is_multiple_of(50) {
-                for topic in STREAMS {
-                    put(topic, "nobody", &[0, 1, 2])?;
-                }
-            }
-        }
-        send::flush(&producer)
-    }
-
-    /// Results of one window, in an order that no job writes them in.
-    fn aggregates(&self, number: u32) -> Result<Vec<MerchantAggregate>> {
-        let back = if number % OLD == 7 { 100 * DAY_MS } else { 0 };
-        let start_ms = self.base_ms - i64::from(number / 80) * MINUTE_MS - back;
-        let of = |revision: i32, more: i128| {
-            anyhow::Ok(MerchantAggregate {
-                merchant_id: ShortId::new(&format!("m-{}", number % 40), "test")?,
-                currency: Currency::parse(if (number / 40).is_multiple_of(2) { b"EUR" } else { b"NOK" })?,
-                window_start_ms: start_ms,
-                window_end_ms: start_ms + MINUTE_MS,
-                totals: Totals {
-                    purchase_count: u64::from(number) + 1,
-                    purchase_sum: Sum::from_units(i128::from(number) * 1_234_567_890_123 + more),
-                    refund_count: 1,
-                    refund_sum: Sum::from_units(more),
-                    min_amount: Amount::from_units(1).context("an amount")?,
-                    max_amount: Amount::from_units(1_000_000).context("an amount")?,
-                },
-                distinct_users: u64::from(number % 9),
-                revision,
-            })
-        };
-        Ok(match number % 3 {
-            0 => vec![of(0, 3)?, of(-30_000, 1)?],
-            1 => vec![of(-10_000, 2)?, of(-30_000, 1)?],
-            _ => vec![of(-30_000, 1)?, of(0, 3)?, of(0, 4)?],
-        })
-    }
-
-    /// An alert, or the same with another time of detection after it.
-    fn anomalies(&self, number: u32) -> Result<Vec<(Anomaly, i64)>> {
-        if !number.is_multiple_of(3) {
-            return Ok(Vec::new());
-        }
-        let entity = ShortId::new(&format!("u-{}", number % 50), "test")?;
-        let transaction = TransactionId::from_bytes(u128::from(number).to_be_bytes());
-        let time_ms = self.base_ms - i64::from(number) * 20 * MINUTE_MS;
-        let alert = |score: f64| Anomaly {
-            id: Anomaly::id_of("velocity", &entity, &transaction),
-            rule: "velocity".into(),
-            entity_type: EntityType::User,
-            entity,
-            severity: Severity::High,
-            score,
-            evidence: Evidence {
-                transaction_ids: vec![transaction],
-                figures: vec![("count".into(), f64::from(number))],
-            },
-            event_time_ms: time_ms,
-            origin: None,
-        };
-        let times = if number.is_multiple_of(6) { 2 } else { 1 };
-        let detected =
-            (0..times).map(|at| (alert(0.25 + 0.25 * f64::from(at)), time_ms + 100 + i64::from(at)));
-        Ok(detected.collect())
-    }
-
-    fn views(&self, number: u32) -> Result<PageViews> {
-        let start_ms = self.base_ms - i64::from(number) * MINUTE_MS;
-        Ok(PageViews {
-            page: Page::new(&format!("shop.example/p/{}", number % 20)).context("a page")?,
-            window_start_ms: start_ms,
-            window_end_ms: start_ms + MINUTE_MS,
-            views: i64::from(number) * 3,
-            visitors: i64::from(number),
-        })
-    }
 }
 
 /// `millrace query` finds what is there.

@@ -20,13 +20,11 @@ pub mod tables;
 mod version;
 
 use millrace_catalog::Service;
-use millrace_kafka::client::consumer_config;
-use millrace_service::Instance;
 use millrace_service::process::Running;
+use millrace_service::sink::SinkHost;
 use millrace_settings::Settings;
-use millrace_sink::{Consumer, Reachability, Sink as _};
-use millrace_telemetry::{Health, Shutdown};
-use tokio::runtime::Handle;
+use millrace_sink::Reachability;
+use millrace_telemetry::Shutdown;
 
 use crate::metrics::Metrics;
 use crate::schema::SchemaError;
@@ -45,46 +43,26 @@ pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
 }
 
 async fn write_rows(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let sink = &settings.cassandra_sink;
-    // A wrong property is wrong however long the servers are waited for.
-    consumer_config(&settings.kafka, "check", &sink.consumer_properties)?;
-    let name = Service::CassandraSink.name();
-    let health = Health::new(name);
-    let (host, port) = (&settings.telemetry.bind_host, sink.metrics_port);
-    let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
-    let instance = Instance::claim(
-        &settings.kafka,
-        name,
-        "cassandra_sink.instance",
-        sink.instance.as_deref(),
-        server.address().port(),
-    )?;
-    let (metrics, of_loop) = (
-        Metrics::register()?,
-        millrace_sink::Metrics::register(CassandraSink::NAMES)?,
-    );
-    let reachability = Reachability::new(health.component("cassandra"));
+    let host = SinkHost {
+        service: Service::CassandraSink,
+        settings: &settings,
+        instance: settings.cassandra_sink.instance.as_deref(),
+        instance_key: "cassandra_sink.instance",
+        consumer_properties: &settings.cassandra_sink.consumer_properties,
+        store: "cassandra",
+    };
+    let process = host.start::<CassandraSink>(&shutdown)?;
+    let metrics = Metrics::register()?;
     let (store, readers) = tokio::select! {
         ready = async {
-            let store = open(&settings, metrics, &reachability).await?;
+            let store = open(&settings, metrics, &process.reachability).await?;
             anyhow::Ok((store, Readers::ask(&settings).await?))
         } => ready?,
         () = shutdown.wait() => return Ok(()),
     };
-    let spec = sink::spec(&settings, &instance);
-    let group = spec.group.clone();
-    let topics: Vec<String> = spec.topics().into_iter().map(str::to_owned).collect();
-    let consumer = Consumer::new(
-        CassandraSink::new(&settings, store, readers),
-        spec,
-        of_loop,
-        reachability,
-        &Handle::current(),
-        &health,
-    )?;
-    let keyspace = &sink.keyspace;
-    tracing::info!(group, ?topics, keyspace, "reading");
-    consumer.run(shutdown).await
+    let spec = sink::spec(&settings, &process.instance);
+    let sink = CassandraSink::new(&settings, store, readers);
+    process.run(sink, spec, shutdown).await
 }
 
 /// Connects and makes what is missing, however long the cluster is away.

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use millrace_catalog::{Service, dead_letter};
+use millrace_catalog::Service;
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
 use millrace_registry::RegistryError;
 use millrace_service::Instance;
+use millrace_service::sink::source;
 use millrace_settings::Settings;
-use millrace_sink::{
-    Backoff, Decision, Item, Limits, Names, Record, Sink, Source, Spec, Work, WriteBatch, Written,
-};
+use millrace_sink::{Backoff, Decision, Item, Limits, Names, Record, Sink, Spec, Work, WriteBatch, Written};
 
 use crate::fault::{Fault, REASONS};
 use crate::row::Row;
@@ -160,14 +159,7 @@ pub(crate) fn backoff(settings: &Settings) -> Backoff {
 /// What the sink reads, and within which bounds.
 pub(crate) fn spec(settings: &Settings, instance: &Instance) -> Spec {
     let sink = &settings.cassandra_sink;
-    let source = |stream: Stream| {
-        let topic = stream.topic(settings);
-        Source {
-            dead_letters: dead_letter(&topic),
-            topic,
-            label: stream.label(),
-        }
-    };
+    let source = |stream: Stream| source(stream.topic(settings), stream.label());
     Spec {
         kafka: settings.kafka.clone(),
         group: topic_name(&settings.kafka, &Service::CassandraSink.group()),

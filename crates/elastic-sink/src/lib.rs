@@ -24,14 +24,13 @@ pub mod stream;
 pub mod templates;
 pub mod writer;
 
+use millrace_catalog::Service;
 use millrace_domain::plan::{Action, Item, State};
-use millrace_kafka::client::consumer_config;
-use millrace_service::Instance;
 use millrace_service::process::Running;
+use millrace_service::sink::SinkHost;
 use millrace_settings::Settings;
-use millrace_sink::{Backoff, Consumer, Reachability, Sink as _};
-use millrace_telemetry::{Health, Shutdown};
-use tokio::runtime::Handle;
+use millrace_sink::{Backoff, Reachability};
+use millrace_telemetry::Shutdown;
 
 use crate::client::Elasticsearch;
 use crate::decode::Readers;
@@ -49,28 +48,17 @@ pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
 }
 
 async fn index(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    // A wrong property is wrong however long the servers are waited for.
-    consumer_config(
-        &settings.kafka,
-        "check",
-        &settings.elastic_sink.consumer_properties,
-    )?;
-    let health = Health::new(metrics::OPERATOR);
-    let (host, port) = (&settings.telemetry.bind_host, settings.elastic_sink.metrics_port);
-    let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
-    let instance = Instance::claim(
-        &settings.kafka,
-        metrics::OPERATOR,
-        "elastic_sink.instance",
-        settings.elastic_sink.instance.as_deref(),
-        server.address().port(),
-    )?;
-    let (metrics, of_loop) = (
-        Metrics::register()?,
-        millrace_sink::Metrics::register(ElasticSink::NAMES)?,
-    );
+    let host = SinkHost {
+        service: Service::ElasticSink,
+        settings: &settings,
+        instance: settings.elastic_sink.instance.as_deref(),
+        instance_key: "elastic_sink.instance",
+        consumer_properties: &settings.elastic_sink.consumer_properties,
+        store: "elasticsearch",
+    };
+    let process = host.start::<ElasticSink>(&shutdown)?;
+    let (metrics, reachability) = (Metrics::register()?, process.reachability.clone());
     let client = client::connect(&settings.elasticsearch)?;
-    let reachability = Reachability::new(health.component("elasticsearch"));
     let writer = Writer::new(&client, &settings, metrics, reachability.clone());
     // Aborted when it is dropped, at the end of this function.
     let mut watch = tokio::task::JoinSet::new();
@@ -83,20 +71,11 @@ async fn index(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         } => readers?,
         () = shutdown.wait() => return Ok(()),
     };
-    let spec = sink::spec(&settings, &instance);
-    let group = spec.group.clone();
-    let topics: Vec<String> = spec.topics().into_iter().map(str::to_owned).collect();
-    let consumer = Consumer::new(
-        ElasticSink::new(&settings, readers, writer),
-        spec,
-        of_loop,
-        reachability,
-        &Handle::current(),
-        &health,
-    )?;
     let share = settings.elastic_sink.transaction_share;
-    tracing::info!(group, ?topics, share, "reading");
-    consumer.run(shutdown).await
+    tracing::info!(share, "of the transactions are indexed");
+    let spec = sink::spec(&settings, &process.instance);
+    let sink = ElasticSink::new(&settings, readers, writer);
+    process.run(sink, spec, shutdown).await
 }
 
 /// Puts the templates, however long the server is away: without them it would make up mappings of

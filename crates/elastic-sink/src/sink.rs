@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use millrace_catalog::{Service, dead_letter};
+use millrace_catalog::Service;
 use millrace_kafka::topic_name;
 use millrace_registry::RegistryError;
 use millrace_service::Instance;
+use millrace_service::sink::source;
 use millrace_settings::Settings;
-use millrace_sink::{
-    Decision, Item, Limits, Names, Record, Refusal, Sink, Source, Spec, WriteBatch, Written,
-};
+use millrace_sink::{Decision, Item, Limits, Names, Record, Refusal, Sink, Spec, WriteBatch, Written};
 
 use crate::bulk::IndexFault;
 use crate::bulk::encode::size_of;
@@ -144,14 +143,7 @@ fn streams(settings: &Settings) -> Vec<Stream> {
 #[must_use]
 pub fn spec(settings: &Settings, instance: &Instance) -> Spec {
     let sink = &settings.elastic_sink;
-    let source = |stream: Stream| {
-        let topic = stream.read_topic(settings);
-        Source {
-            dead_letters: dead_letter(&topic),
-            topic,
-            label: stream.index(),
-        }
-    };
+    let source = |stream: Stream| source(stream.read_topic(settings), stream.index());
     Spec {
         kafka: settings.kafka.clone(),
         group: topic_name(&settings.kafka, &Service::ElasticSink.group()),

@@ -22,12 +22,10 @@ pub mod tables;
 pub mod verify;
 
 use millrace_catalog::Service;
-use millrace_kafka::client::consumer_config;
-use millrace_service::Instance;
 use millrace_service::process::Running;
+use millrace_service::sink::SinkHost;
 use millrace_settings::Settings;
-use millrace_sink::{Consumer, Reachability, Sink as _};
-use millrace_telemetry::{Health, Shutdown};
+use millrace_telemetry::Shutdown;
 use tokio::runtime::Handle;
 
 use crate::sink::LakeSink;
@@ -43,48 +41,24 @@ pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
 }
 
 async fn write_files(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let sink = &settings.lake_sink;
-    // A wrong property is wrong however long the servers are waited for.
-    consumer_config(&settings.kafka, "check", &sink.consumer_properties)?;
-    let name = Service::LakeSink.name();
-    let health = Health::new(name);
-    let (host, port) = (&settings.telemetry.bind_host, sink.metrics_port);
-    let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
-    let instance = Instance::claim(
-        &settings.kafka,
-        name,
-        "lake_sink.instance",
-        sink.instance.as_deref(),
-        server.address().port(),
-    )?;
-    let (metrics, of_loop) = (
-        metrics::Metrics::register()?,
-        millrace_sink::Metrics::register(LakeSink::<Lake>::NAMES)?,
-    );
-    let store = Lake::open(sink)?;
-    let reachability = Reachability::new(health.component("lake"));
+    let host = SinkHost {
+        service: Service::LakeSink,
+        settings: &settings,
+        instance: settings.lake_sink.instance.as_deref(),
+        instance_key: "lake_sink.instance",
+        consumer_properties: &settings.lake_sink.consumer_properties,
+        store: "lake",
+    };
+    let process = host.start::<LakeSink<Lake>>(&shutdown)?;
+    let metrics = metrics::Metrics::register()?;
+    let store = Lake::open(&settings.lake_sink)?;
     let readers = tokio::select! {
         readers = tables::readers(&settings) => readers?,
         () = shutdown.wait() => return Ok(()),
     };
-    reachability.probe(None);
-    let spec = sink::spec(&settings, &instance);
-    let group = spec.group.clone();
-    let topics: Vec<String> = spec.topics().into_iter().map(str::to_owned).collect();
-    let consumer = Consumer::new(
-        LakeSink::new(
-            store,
-            readers,
-            sink::backoff(&settings),
-            metrics,
-            Handle::current(),
-        ),
-        spec,
-        of_loop,
-        reachability,
-        &Handle::current(),
-        &health,
-    )?;
-    tracing::info!(group, ?topics, url = %sink.url.display(), "reading");
-    consumer.run(shutdown).await
+    process.reachability.probe(None);
+    let spec = sink::spec(&settings, &process.instance);
+    let backoff = sink::backoff(&settings);
+    let sink = LakeSink::new(store, readers, backoff, metrics, Handle::current());
+    process.run(sink, spec, shutdown).await
 }

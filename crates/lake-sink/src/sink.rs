@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use millrace_catalog::{Service, dead_letter};
+use millrace_catalog::Service;
 use millrace_domain::texts::InFlight;
 use millrace_kafka::topic_name;
 use millrace_registry::RegistryError;
 use millrace_service::Instance;
+use millrace_service::sink::source;
 use millrace_settings::Settings;
 use millrace_sink::{
-    Backoff, Decision, Item, Limits, Names, Origin, PartitionKey, Record, Sink, Source, Spec, Work,
-    WriteBatch, Written,
+    Backoff, Decision, Item, Limits, Names, Origin, PartitionKey, Record, Sink, Spec, Work, WriteBatch,
+    Written,
 };
 use tokio::runtime::Handle;
 
@@ -305,14 +306,7 @@ pub fn group(settings: &Settings) -> String {
 #[must_use]
 pub(crate) fn spec(settings: &Settings, instance: &Instance) -> Spec {
     let sink = &settings.lake_sink;
-    let source = |table: &&crate::table::Table| {
-        let topic = topic_name(&settings.kafka, table.topic);
-        Source {
-            dead_letters: dead_letter(&topic),
-            topic,
-            label: table.name,
-        }
-    };
+    let source = |table: &&crate::table::Table| source(topic_name(&settings.kafka, table.topic), table.name);
     Spec {
         kafka: settings.kafka.clone(),
         group: group(settings),

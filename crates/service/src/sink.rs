@@ -1,0 +1,102 @@
+//! A sink's process, from its start to its end.
+
+use std::collections::BTreeMap;
+
+use millrace_catalog::{Service, dead_letter};
+use millrace_kafka::client::consumer_config;
+use millrace_settings::Settings;
+use millrace_sink::{Consumer, Metrics, Reachability, Sink, Source, Spec};
+use millrace_telemetry::{Health, Server, Shutdown};
+use tokio::runtime::Handle;
+
+use crate::Instance;
+
+/// What a sink is run with.
+#[derive(Debug, Clone, Copy)]
+pub struct SinkHost<'a> {
+    /// Which it is.
+    pub service: Service,
+    /// Everything that is configured.
+    pub settings: &'a Settings,
+    /// The process's name, where the settings have one.
+    pub instance: Option<&'a str>,
+    /// The key that sets it.
+    pub instance_key: &'static str,
+    /// Further librdkafka properties of the consumer.
+    pub consumer_properties: &'a BTreeMap<String, String>,
+    /// The store's name among the parts of readiness.
+    pub store: &'static str,
+}
+
+/// A process that serves its metrics and has its name; the store need not be there yet.
+pub struct SinkProcess {
+    health: Health,
+    /// Held, not read: it serves until it is dropped.
+    _server: Server,
+    metrics: Metrics,
+    /// The process's name among those of its service.
+    pub instance: Instance,
+    /// What is known of the store: the part of readiness that is its own.
+    pub reachability: Reachability,
+}
+
+impl SinkHost<'_> {
+    /// Starts to serve metrics and health, and takes the process's name.
+    ///
+    /// # Errors
+    /// A property that librdkafka refuses, a port in use, or a name that another process has.
+    pub fn start<S: Sink>(&self, shutdown: &Shutdown) -> anyhow::Result<SinkProcess> {
+        // A wrong property is wrong however long the servers are waited for.
+        consumer_config(&self.settings.kafka, "check", self.consumer_properties)?;
+        let name = self.service.name();
+        let health = Health::new(name);
+        let host = &self.settings.telemetry.bind_host;
+        let port = self.settings.metrics_port(self.service);
+        let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
+        let instance = Instance::claim(
+            &self.settings.kafka,
+            name,
+            self.instance_key,
+            self.instance,
+            server.address().port(),
+        )?;
+        Ok(SinkProcess {
+            metrics: Metrics::register(S::NAMES)?,
+            reachability: Reachability::new(health.component(self.store)),
+            health,
+            instance,
+            _server: server,
+        })
+    }
+}
+
+impl SinkProcess {
+    /// Reads until `shutdown`, then drains the sink.
+    ///
+    /// # Errors
+    /// What a new start of the process may mend.
+    pub async fn run<S: Sink>(self, sink: S, spec: Spec, shutdown: Shutdown) -> anyhow::Result<()> {
+        let group = spec.group.clone();
+        let topics: Vec<String> = spec.topics().into_iter().map(str::to_owned).collect();
+        let consumer = Consumer::new(
+            sink,
+            spec,
+            self.metrics,
+            self.reachability,
+            &Handle::current(),
+            &self.health,
+        )?;
+        tracing::info!(group, ?topics, "reading");
+        consumer.run(shutdown).await
+    }
+}
+
+/// A topic that is read, by its full name, with its label in metrics.
+#[must_use]
+pub fn source(topic: String, label: &'static str) -> Source {
+    Source {
+        dead_letters: dead_letter(&topic),
+        topic,
+        label,
+    }
+}
