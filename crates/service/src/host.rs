@@ -27,7 +27,7 @@ pub struct Host<'a> {
     pub stream: &'a str,
 }
 
-type Start = Box<dyn FnOnce(&mut Jobs, JobConfig, Component) + Send>;
+type Start = Box<dyn FnOnce(&mut Jobs, JobConfig, Component)>;
 
 /// Jobs that are ready to be started.
 pub struct Prepared {
