@@ -11,7 +11,8 @@ use millrace_catalog::payments::topic;
 use millrace_tests::checks::check_undisturbed;
 use millrace_tests::pipeline::{self, LIMIT, metrics_text};
 use millrace_tests::service::Service;
-use millrace_tests::{TestContext, topics, wait_until};
+use millrace_tests::{TestContext, send, topics, wait_until};
+use rdkafka::producer::BaseRecord;
 
 use super::changes::{hasten, sent_since, verify};
 
@@ -266,4 +267,55 @@ async fn what_is_written_is_shown(context: &TestContext) -> Result<()> {
         "{output}"
     );
     Ok(())
+}
+
+/// What is no entry, at a start or while the detector runs, is counted and keeps nobody from going
+/// on; and an entry that comes next is gone by.
+pub(super) async fn that_are_no_entries_are_passed_over(context: TestContext) -> Result<()> {
+    pipeline::init(&context).await?;
+    let garbage = || {
+        let kafka = &context.settings.kafka;
+        let name = millrace_kafka::topic_name(kafka, topic::LISTS);
+        let producer = send::producer(kafka, &[])?;
+        let record = BaseRecord::to(&name)
+            .key("list/deny/user/u-1")
+            .payload("no entry");
+        producer.send(record).map_err(|(error, _)| error)?;
+        send::flush(&producer)
+    };
+    garbage()?;
+    let why = ["--reason", "stolen", "--author", "ann"];
+    let add = |user| [&["lists", "add", "deny", "--user", user][..], &why].concat();
+    let (is_made, output) = run(&context, "first", &add("u-2")).await?;
+    ensure!(is_made, "{output}");
+    let running = detector(&context).await?;
+    let port = context.settings.detector.metrics_port;
+    let told = |refused: f64, entries: f64| async move {
+        wait_until(
+            &format!("{refused} refused, {entries} entries"),
+            LIMIT,
+            || async {
+                let now = (
+                    value(port, "millrace_refused_list_entries_total").await?,
+                    value(port, "millrace_list_entries").await?,
+                );
+                Ok((now == (Some(refused), Some(entries))).then_some(()))
+            },
+        )
+        .await
+    };
+    told(1.0, 1.0).await?;
+    garbage()?;
+    let (is_made, output) = run(
+        &context,
+        "second",
+        &[&add("u-3")[..], &["--wait", "60s"]].concat(),
+    )
+    .await?;
+    ensure!(
+        is_made && output.contains("every partition of the detector goes by it"),
+        "{output}"
+    );
+    told(2.0, 2.0).await?;
+    running.stop().await
 }

@@ -118,6 +118,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(rule_changes::that_are_wrong_are_refused),
         case!(lists::hold_while_it_runs),
         case!(lists::that_are_wrong_are_refused),
+        case!(lists::that_are_no_entries_are_passed_over),
         case!(partitions::are_added_while_it_runs),
         case!(partitions::are_refused_where_records_would_be),
         case!(clickstream::equals_an_offline_computation),

@@ -169,6 +169,9 @@ async fn known_lists(settings: &Settings, job: &DetectJob) -> anyhow::Result<Opt
     for (key, why) in &lists.refused {
         list_topic::refuse(job.metrics(), key, why);
     }
+    for (offset, why) in &lists.unreadable {
+        list_topic::pass_over(job.metrics(), *offset, why);
+    }
     job.metrics().lists(&lists.listings);
     if let Err(error) = job.rules().set_lists(lists.listings.settings()) {
         job.metrics().refused_entry();

@@ -39,6 +39,8 @@ pub struct ReadLists {
     pub listings: Listings,
     /// Entries that are no detector's to go by, or too many: key and why.
     pub refused: Vec<(ListKey, ListingError)>,
+    /// Records that are no entries: offset and why.
+    pub unreadable: Vec<(i64, String)>,
     /// The offset after the last record.
     pub next: i64,
 }
@@ -98,13 +100,17 @@ impl ListTopic {
         let mut lists = ReadLists {
             listings: Listings::default(),
             refused: Vec::new(),
+            unreadable: Vec::new(),
             next: low,
         };
         self.kafka.read(&self.name, PARTITION, low, |message| {
             lists.next = message.offset() + 1;
             match self.take(message.key(), message.payload(), &mut lists.listings) {
+                // What was refused may be taken away too.
+                Ok(Taken::Gone(key)) => lists.refused.retain(|(refused, _)| *refused != key),
                 Ok(Taken::Refused(key, why)) => lists.refused.push((key, why)),
-                Ok(_) => {}
+                Ok(Taken::NoEntry(why)) => lists.unreadable.push((message.offset(), why)),
+                Ok(Taken::Changed | Taken::Nothing) => {}
                 Err(error) => {
                     let at = format!("{} at {}", self.name, message.offset());
                     failed = Some(anyhow::Error::new(error).context(at));
@@ -115,7 +121,7 @@ impl ListTopic {
         if let Some(failed) = failed {
             return Err(failed);
         }
-        // What was refused and has gone since, or has room by now, is none.
+        // What was refused and has room by now is none.
         let listings = &lists.listings;
         lists.refused.retain(|(key, _)| listings.get(key).is_none());
         lists.next = lists.next.max(end);
@@ -131,10 +137,21 @@ impl ListTopic {
     ) -> Result<Taken, ReadError> {
         let Some(payload) = payload else {
             let key = std::str::from_utf8(key.unwrap_or_default()).unwrap_or_default();
-            let is_gone = ListKey::parse(key).is_some_and(|key| listings.remove(&key));
-            return Ok(if is_gone { Taken::Changed } else { Taken::Nothing });
+            let gone = ListKey::parse(key).inspect(|key| {
+                listings.remove(key);
+            });
+            return Ok(gone.map_or(Taken::Nothing, Taken::Gone));
         };
-        let entry = self.values.read(payload)?;
+        let entry = match self.values.read(payload) {
+            Ok(entry) => entry,
+            Err(error @ ReadError::Registry(_)) => return Err(error),
+            Err(error) => return Ok(Taken::NoEntry(error.to_string())),
+        };
+        let own = entry.key.to_string();
+        if key != Some(own.as_bytes()) {
+            // A record without a value could never take it away.
+            return Ok(Taken::NoEntry("its key must be that of what it says".to_owned()));
+        }
         let key = entry.key.clone();
         Ok(match listings.put(entry) {
             Ok(()) => Taken::Changed,
@@ -146,8 +163,10 @@ impl ListTopic {
 /// What a record was.
 enum Taken {
     Changed,
+    Gone(ListKey),
     Nothing,
     Refused(ListKey, ListingError),
+    NoEntry(String),
 }
 
 /// What is known of the topic by now.
@@ -194,18 +213,16 @@ impl FollowedLists {
                 let offset = message.offset();
                 loop {
                     match topic.take(message.key(), message.payload(), &mut listings) {
-                        Ok(Taken::Changed) => is_changed = true,
+                        Ok(Taken::Changed | Taken::Gone(_)) => is_changed = true,
                         Ok(Taken::Nothing) => {}
                         Ok(Taken::Refused(key, why)) => refuse(metrics, &key, &why),
+                        Ok(Taken::NoEntry(why)) => pass_over(metrics, offset, &why),
                         Err(ReadError::Registry(error)) if is_wanted() => {
                             tracing::warn!(%error, "an entry of a list waits for the schema registry");
                             sleep(PAUSE);
                             continue;
                         }
-                        Err(error) => {
-                            metrics.refused_entry();
-                            tracing::error!(%error, offset, "a record of {} is no entry", topic.name);
-                        }
+                        Err(error) => pass_over(metrics, offset, &error.to_string()),
                     }
                     break;
                 }
@@ -222,4 +239,14 @@ pub(crate) fn refuse(metrics: &DetectMetrics, key: &ListKey, why: &ListingError)
     metrics.refused_entry();
     let (purpose, name, kind) = (key.purpose.as_str(), &*key.name, key.kind.as_str());
     tracing::error!(purpose, name, kind, %why, "an entry is not gone by");
+}
+
+/// Says that a record is no entry.
+pub(crate) fn pass_over(metrics: &DetectMetrics, offset: i64, why: &str) {
+    metrics.refused_entry();
+    tracing::error!(
+        offset,
+        why,
+        "a record of the lists is no entry: it is passed over"
+    );
 }
