@@ -107,15 +107,16 @@ pub(super) async fn hold_while_it_runs(mut context: TestContext) -> Result<()> {
     let mut running = detector(&context).await?;
     let producer = Service::start(&context, "producer", &["service", "producer"])?;
     sent_since(&context, BETWEEN).await?;
-    let changes: [&[&str]; 6] = [
-        &["apply", &first],
-        &["shadow", "dear"],
-        &["apply", &second, "--shadow"],
-        &["resume", "new_place", "--as", "50 %"],
-        &["pause", "hurry"],
-        &["rollback", "--to", "1"],
+    // Each with the rules of whose alerts there must be some by then.
+    let changes: [(&[&str], &[&str]); 6] = [
+        (&["apply", &first], &["dear", "hurry"]),
+        (&["shadow", "dear"], &["hurry"]),
+        (&["apply", &second, "--shadow"], &[]),
+        (&["resume", "new_place", "--as", "50 %"], &["new_place"]),
+        (&["pause", "hurry"], &[]),
+        (&["rollback", "--to", "1"], &[]),
     ];
-    for (number, arguments) in changes.iter().enumerate() {
+    for (number, (arguments, alerting)) in changes.iter().enumerate() {
         change(&context, number + 1, arguments).await?;
         ensure!(
             running.is_running()?,
@@ -128,6 +129,9 @@ pub(super) async fn hold_while_it_runs(mut context: TestContext) -> Result<()> {
             running = detector(&context).await?;
         }
         sent_since(&context, BETWEEN).await?;
+        for rule in *alerting {
+            alerted(&context, number, rule).await?;
+        }
     }
     let (is_told, list) = rules(&context, "list", &["list", "--live"]).await?;
     let all = "5 of 5 partitions of the detector judge by them";
@@ -142,6 +146,19 @@ pub(super) async fn hold_while_it_runs(mut context: TestContext) -> Result<()> {
     check_alerts(&context, changes.len()).await?;
     aggregator.stop().await?;
     running.stop().await
+}
+
+/// Waits for an alert of a rule, by the version of the change with this index.
+async fn alerted(context: &TestContext, index: usize, rule: &str) -> Result<()> {
+    let made = changes_of(context).await?;
+    let version = &made.get(index).context("the change is in the topic")?.version;
+    wait_until(&format!("an alert of {rule} by {version}"), LIMIT, || async {
+        let alerts: Vec<DecodedAnomaly> = topics::values(context, topic::ANOMALIES).await?;
+        let is_of =
+            |alert: &DecodedAnomaly| alert.rule == rule && alert.rule_set_version.as_ref() == Some(version);
+        Ok(alerts.iter().any(is_of).then_some(()))
+    })
+    .await
 }
 
 /// Each partition has taken each change, once and in order.
