@@ -27,7 +27,7 @@ pub enum SchemaError {
         differences: String,
     },
     /// The cluster does not answer, or does not allow it.
-    #[error("{0:#}")]
+    #[error(transparent)]
     Cluster(#[from] anyhow::Error),
 }
 

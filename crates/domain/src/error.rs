@@ -49,7 +49,7 @@ pub enum InvalidValue {
     TimeOutOfRange(i64),
     /// The event time is before the earliest, or too far ahead of the broker's append time.
     #[error("transactionTime {0}")]
-    EventTime(#[from] ImpossibleTime),
+    EventTime(ImpossibleTime),
 }
 
 impl InvalidValue {

@@ -126,7 +126,9 @@ impl Transaction {
         append_time_ms: Option<i64>,
         limits: EventTimeLimits,
     ) -> Result<(), InvalidValue> {
-        Ok(limits.check(self.transaction_time_ms, append_time_ms)?)
+        limits
+            .check(self.transaction_time_ms, append_time_ms)
+            .map_err(InvalidValue::EventTime)
     }
 
     /// As [`event_time::check_not_before`].
@@ -135,10 +137,7 @@ impl Transaction {
     /// Before `earliest_ms`.
     #[inline]
     pub fn check_not_before(&self, earliest_ms: i64) -> Result<(), InvalidValue> {
-        Ok(event_time::check_not_before(
-            self.transaction_time_ms,
-            earliest_ms,
-        )?)
+        event_time::check_not_before(self.transaction_time_ms, earliest_ms).map_err(InvalidValue::EventTime)
     }
 
     /// As [`event_time::check_not_far_future`].
@@ -148,10 +147,7 @@ impl Transaction {
     #[inline]
     pub fn check_not_far_future(&self, append_time_ms: i64, max_future_ms: i64) -> Result<(), InvalidValue> {
         let time_ms = self.transaction_time_ms;
-        Ok(event_time::check_not_far_future(
-            time_ms,
-            append_time_ms,
-            max_future_ms,
-        )?)
+        event_time::check_not_far_future(time_ms, append_time_ms, max_future_ms)
+            .map_err(InvalidValue::EventTime)
     }
 }
