@@ -58,6 +58,7 @@ impl Service {
     ];
 
     /// What is known of it.
+    #[allow(clippy::too_many_lines, reason = "a row a service")]
     #[must_use]
     pub const fn spec(self) -> &'static ServiceSpec {
         match self {
