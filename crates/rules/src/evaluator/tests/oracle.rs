@@ -54,8 +54,8 @@ impl Oracle {
 
     /// Whether an entity was on a list as a record came: by the last word about it until then.
     fn is_listed(&self, at: usize, list: &ListRef, code: u128) -> bool {
-        let told = self.lists.iter().filter(|change| change.before <= at);
-        let last = told.filter(|change| change.is_of(list, code)).last();
+        let mut told = self.lists.iter().filter(|change| change.before <= at);
+        let last = told.rfind(|change| change.is_of(list, code));
         let time_ms = self.records[at].transaction_time_ms;
         last.is_some_and(|last| last.is_there && last.until_ms.is_none_or(|until_ms| time_ms < until_ms))
     }
