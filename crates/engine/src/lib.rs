@@ -10,6 +10,7 @@
 pub mod chunks;
 pub mod dedup;
 pub mod hash;
+pub mod hashed_text;
 pub mod index;
 mod key_table;
 pub mod keyed;
