@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
-use millrace_tests::{Environment, environment, s3, service};
+use millrace_tests::{Environment, environment, s3, service, topics};
 use tokio::runtime::Runtime;
 
 fn main() -> Result<ExitCode> {
@@ -78,10 +78,14 @@ fn trials(stack: Option<(&Arc<Runtime>, &Arc<Environment>)>) -> Vec<Trial> {
                 };
                 let tried = runtime.block_on(async {
                     let context = environment.context(name, alone).await?;
+                    let settings = context.settings.clone();
                     // Without the wait for the servers.
                     let start = Instant::now();
                     let tried = case(context).await;
                     eprintln!("{name} took {:.1} s", start.elapsed().as_secs_f32());
+                    if let Err(error) = topics::delete_all(&settings).await {
+                        eprintln!("{name} leaves its topics behind: {error:#}");
+                    }
                     tried
                 });
                 drop(environment);
