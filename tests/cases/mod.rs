@@ -149,7 +149,6 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(end_to_end::sums_to_the_cent),
         case!(lake::is_what_the_topics_are),
         case!(cassandra::is_what_the_topics_are),
-        case!(cassandra::other_tables_are_refused),
         case!(long_ids::come_back_in_full),
         case!(early::results_grow_to_the_final_sums),
         case!(tls::services_log_in),

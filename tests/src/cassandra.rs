@@ -4,7 +4,7 @@
 use anyhow::Result;
 use millrace_cassandra_sink::store::connect;
 use millrace_settings::Settings;
-use millrace_stack::Ports;
+use millrace_stack::{CassandraOptions, Ports};
 use scylla::client::session::Session;
 
 use crate::containers::CassandraContainer;
@@ -32,7 +32,10 @@ impl Cassandra {
         let running = if environment::is_docker() {
             Running::Docker(CassandraContainer::start(port).await?)
         } else {
-            let options = millrace_stack::CassandraOptions::new(context.path("cassandra"), port)?;
+            let options = CassandraOptions {
+                is_brief: true,
+                ..CassandraOptions::new(context.path("cassandra"), port)?
+            };
             Running::Local(millrace_stack::Cassandra::start(options, drop).await?)
         };
         let cassandra = Self {

@@ -72,6 +72,8 @@ pub struct CassandraOptions {
     pub storage_port: u16,
     /// Its heap, in MiB.
     pub heap_mib: u32,
+    /// As [`crate::StackOptions::are_brief`].
+    pub is_brief: bool,
 }
 
 impl CassandraOptions {
@@ -86,6 +88,7 @@ impl CassandraOptions {
             port,
             storage_port: Ports::take(1)?.first().copied().unwrap_or_default(),
             heap_mib: 512,
+            is_brief: false,
         })
     }
 
@@ -208,6 +211,9 @@ impl Cassandra {
         command.args([format!("-Xms{heap_mib}m"), format!("-Xmx{heap_mib}m")]);
         command.args(["-XX:MaxDirectMemorySize=256m", "-XX:+UseSerialGC", "-Xss512k"]);
         command.args(["-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]);
+        if self.options.is_brief {
+            command.arg("-XX:TieredStopAtLevel=1");
+        }
         command.arg("-Djdk.attach.allowAttachSelf=true");
         for package in EXPORTS {
             command.args(["--add-exports", &format!("{package}=ALL-UNNAMED")]);
@@ -303,6 +309,7 @@ mod tests {
             port: 9042,
             storage_port: 7000,
             heap_mib: 512,
+            is_brief: false,
         };
         let text = config(&options);
         assert!(!text.contains('@'), "{text}");
