@@ -14,6 +14,7 @@ mod cluster;
 #[cfg(test)]
 pub(in crate::worker) mod digest;
 mod disturbed;
+pub(in crate::worker) mod fetched;
 mod numbered;
 #[cfg(test)]
 mod outside;
@@ -23,6 +24,7 @@ mod schedules;
 mod seen;
 mod trace;
 pub(in crate::worker) mod transaction;
+mod turns;
 mod undisturbed;
 mod verify;
 mod world;
