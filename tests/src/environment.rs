@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use millrace_lab::chaos::Cluster;
 use millrace_settings::Settings;
-use millrace_stack::{LocalStack, Node, Ports, Progress, StackOptions};
+use millrace_stack::{Heaps, LocalStack, Node, Ports, Progress, StackOptions};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, RwLock};
 
@@ -111,6 +111,12 @@ impl Environment {
             ports,
             secure: Some(listener),
             are_brief: true,
+            // A run of all tests fills the default's old space, and its last ones, which kill
+            // brokers, would wait for collections.
+            heaps: Heaps {
+                broker_mib: 512,
+                ..Heaps::default()
+            },
             ..StackOptions::new(folder.path())
         };
         let stack = LocalStack::start(options, show)
