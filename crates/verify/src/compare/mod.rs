@@ -13,6 +13,7 @@ pub(crate) use self::elastic::INDEX;
 
 use self::balance::Balance;
 use super::figures::{Expected, Indexed, Observed};
+use super::misplaced;
 use super::report::{Counts, Row, Verdict};
 use super::rows::{Kind, Rows, difference};
 use super::totals::Totals;
@@ -32,6 +33,7 @@ pub fn compare(expected: &Expected, observed: &Observed, indexed: Option<&Indexe
     rows.never("aggregates twice with one revision", observed.doubled_aggregates);
     rows.never("final results below an early one", observed.shrunken_aggregates);
     rows.info("early results", observed.early_results);
+    misplaced::compare(observed.misplaced, observed.source.is_some(), &mut rows);
     dead_letters(expected, observed, &mut rows);
     rows.never("anomalies with an id twice", observed.doubled_anomalies);
     rows.info("anomalies", observed.anomalies);
