@@ -160,7 +160,8 @@ fn minutes_ago(minutes: u128) -> Result<String> {
     Ok((now.as_millis() - minutes * 60_000).to_string())
 }
 
-/// Starts a run without an end, and kills it when its ledger has something. Gives the run's name.
+/// Starts a run without an end, verifies what has closed while it goes on, and kills it when its
+/// ledger has something. Gives the run's name.
 async fn kill_a_run(context: &TestContext) -> Result<String> {
     let start = minutes_ago(20)?;
     let arguments = ["service", "producer", "--rate", "300", "--start-time", &start];
@@ -179,6 +180,10 @@ async fn kill_a_run(context: &TestContext) -> Result<String> {
         Ok(None)
     });
     let name = name.await?;
+    let arguments = ["verify", "--json", "--allow-open", "--timeout", "120s"];
+    let report = Report::of(context, &arguments, 0).await?;
+    ensure!(report.row("runs that have not ended")? == name, "{report:?}");
+    ensure!(report.row("windows by currency")? != "0", "{report:?}");
     run.kill()?;
     Ok(name)
 }
