@@ -16,6 +16,7 @@ pub mod decode;
 pub mod document;
 pub mod indices;
 pub mod metrics;
+pub mod origin;
 pub mod probe;
 pub mod refusals;
 pub mod sample;
