@@ -120,11 +120,46 @@ async fn all_indexed(settings: &Settings, month: &str, counts: [u64; 3]) -> Resu
 /// cost no document.
 pub(super) async fn the_clusters_state_is_no_documents_fault(mut context: TestContext) -> Result<()> {
     sink::prepare(&mut context.settings);
-    let mut sink = Sink::start(&context).await?;
+    pipeline::init(&context).await?;
+    let mut sink = a_data_stream_from_the_start(&context).await?;
     an_alias_without_a_write_index(&context.settings, &mut sink).await?;
     templates_of_others(&context.settings, &mut sink).await?;
     no_dead_letters(&context).await?;
     sink.stop().await
+}
+
+/// A template that would make a data stream of this month's index, and then the data stream: the
+/// sink is not ready from the start, although no document comes for it.
+async fn a_data_stream_from_the_start(context: &TestContext) -> Result<Sink> {
+    let settings = &context.settings;
+    let (url, prefix) = (&settings.elasticsearch.url, &settings.elasticsearch.index_prefix);
+    let call = async |method: Method, path: &str, body: Option<&Value>| {
+        let (status, answer) = elastic::call(url, method, path, body).await?;
+        ensure!(status == 200, "{path}: {status}: {answer}");
+        Ok(())
+    };
+    let template = format!("_index_template/{prefix}streams");
+    let body =
+        json!({ "index_patterns": [format!("{prefix}{ALERTS}-*")], "priority": 500, "data_stream": {} });
+    call(Method::PUT, &template, Some(&body)).await?;
+    let mut sink = Sink::again(context)?;
+    let index = format!("{prefix}{ALERTS}-{}", month(now_ms()?)?);
+    let (name, to_do) = (&*index, "elasticsearch.index_prefix");
+    sink.blocked(&[name, "would be a data stream", &format!("{prefix}streams"), to_do])
+        .await?;
+    // A server without that module has templates of data streams, and no data streams.
+    let stream = format!("_data_stream/{index}");
+    let (status, answer) = elastic::call(url, Method::PUT, &stream, None).await?;
+    if status == 200 {
+        sink.blocked(&[name, "is a data stream", to_do]).await?;
+        call(Method::DELETE, &stream, None).await?;
+    } else {
+        let said = answer["error"].as_str().unwrap_or_default();
+        ensure!(said.starts_with("no handler found"), "{status}: {answer}");
+    }
+    call(Method::DELETE, &template, None).await?;
+    sink.ready().await?;
+    Ok(sink)
 }
 
 /// An administrator's alias is written through once it has a write index; if it goes, an index of
