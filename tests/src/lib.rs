@@ -21,6 +21,7 @@ pub mod pipeline;
 pub mod proxy;
 pub mod ready;
 pub mod registry_proxy;
+pub mod results;
 pub mod s3;
 pub mod sample;
 pub mod secure;

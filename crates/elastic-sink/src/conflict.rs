@@ -6,8 +6,9 @@
 //! are, up to a bound.
 //!
 //! A transaction whose id has been before in the log, with other content, is no such thing: the
-//! first stays, as in the aggregator, and is of a smaller offset. Fraud comes so (the rule
-//! *replay*), and retries of careless senders do.
+//! first stays, as in the aggregator. Fraud comes so (the rule *replay*), and retries of careless
+//! senders do. What is stored is of a smaller offset then, and the log has it there: of a few it is
+//! asked ([`crate::origin`]), as the rows of a corrected file may be further on than before, too.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::client::Elasticsearch;
 use crate::document::{Document, offset_of};
+use crate::origin::Origin;
 use crate::stream::Stream;
 
 /// Documents of one answer that are looked at …
@@ -25,6 +27,9 @@ const SAMPLE: usize = 16;
 
 /// … and the most where one of those differs.
 const MOST: usize = 1_000;
+
+/// Transactions of one answer that the log is asked about.
+const LOOKED_UP: usize = 4;
 
 /// Least time between two lines in the log about the same.
 const TELL_INTERVAL: Duration = Duration::from_secs(60);
@@ -37,6 +42,7 @@ const STAMPED: &str = "detectionTime";
 pub struct Conflicts {
     client: Elasticsearch,
     index_prefix: String,
+    origin: Origin,
     told: Mutex<Told>,
 }
 
@@ -98,12 +104,13 @@ struct Stored {
 }
 
 impl Conflicts {
-    /// For indices with this prefix.
+    /// For indices with this prefix, and the transactions of this log.
     #[must_use]
-    pub fn new(client: Elasticsearch, index_prefix: String) -> Self {
+    pub fn new(client: Elasticsearch, index_prefix: String, origin: Origin) -> Self {
         Self {
             client,
             index_prefix,
+            origin,
             told: Mutex::default(),
         }
     }
@@ -117,14 +124,28 @@ impl Conflicts {
         if !found.is_empty() && sample.len() < repeats.len() {
             found = self.compare(&repeats[..repeats.len().min(MOST)]).await;
         }
-        let is_repeated = |(document, it): &(&Document, Difference)| is_repeated(document, it);
-        let (repeated, foreign): (Vec<_>, Vec<_>) = found.into_iter().partition(is_repeated);
+        let (later, mut foreign): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|(document, it)| is_later(document, it));
+        let known = self.look_up(&later).await;
+        let (repeated, others) = told_apart(later, &known);
+        foreign.extend(others);
         self.tell(&foreign, &repeated, Instant::now());
         let of = |found: Vec<(&'a Document, Difference)>| found.into_iter().map(|(it, _)| it).collect();
         Differing {
             foreign: of(foreign),
             repeated: of(repeated),
         }
+    }
+
+    /// Whether the log has some of these at the offset that is stored; `None` of the others.
+    async fn look_up(&self, later: &[(&Document, Difference)]) -> Vec<Option<bool>> {
+        let mut known = vec![None; later.len()];
+        let step = later.len().div_ceil(LOOKED_UP).max(1);
+        for (at, (document, it)) in later.iter().enumerate().step_by(step) {
+            known[at] = self.origin.has(&document.id, offset_of(it.version)).await;
+        }
+        known
     }
 
     async fn compare<'a>(&self, documents: &[&'a Document]) -> Vec<(&'a Document, Difference)> {
@@ -187,10 +208,25 @@ impl Conflicts {
     }
 }
 
-/// Whether the difference is that between two transactions of one id in one log, of which the first
-/// stays: what is stored is of a smaller offset.
-fn is_repeated(document: &Document, difference: &Difference) -> bool {
+/// Whether the difference may be that between two transactions of one id in one log, of which the
+/// first stays: what is stored is of a smaller offset.
+fn is_later(document: &Document, difference: &Difference) -> bool {
     document.stream == Stream::Transactions && difference.version > document.version
+}
+
+/// Those that come again in one log, and those of an index that was filled from another. `known` is
+/// whether the log has each at the offset that is stored. Of which that is not known, they are as
+/// the others are: where one is not there, it is another log.
+fn told_apart<T>(later: Vec<T>, known: &[Option<bool>]) -> (Vec<T>, Vec<T>) {
+    let is_one_log = !known.contains(&Some(false));
+    let (mut repeated, mut foreign) = (Vec::new(), Vec::new());
+    for (one, is_there) in later.into_iter().zip(known) {
+        match is_there.unwrap_or(is_one_log) {
+            true => repeated.push(one),
+            false => foreign.push(one),
+        }
+    }
+    (repeated, foreign)
 }
 
 /// What is stored in another way than `document` says, if anything is.
@@ -216,6 +252,7 @@ fn difference(document: &Document, stored: &Stored) -> Option<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::first_stays;
     use crate::stream::Month;
 
     fn document(stream: Stream, version: i64, source: &str) -> Document {
@@ -264,16 +301,46 @@ mod tests {
             difference(document, &stored).unwrap()
         };
         assert_eq!(of(&ours, 8).field, "amount");
+        assert!(is_later(&ours, &of(&ours, 8)), "the first is of a smaller offset");
         assert!(
-            is_repeated(&ours, &of(&ours, 8)),
-            "the first is of a smaller offset"
-        );
-        assert!(
-            !is_repeated(&ours, &of(&ours, 7)),
+            !is_later(&ours, &of(&ours, 7)),
             "the same place has other content"
         );
         let alert = document(Stream::Anomalies, 7, r#"{"amount":12.5}"#);
-        assert!(!is_repeated(&alert, &of(&alert, 8)), "no anomaly comes twice");
+        assert!(!is_later(&alert, &of(&alert, 8)), "no anomaly comes twice");
+    }
+
+    /// The corrected rows of a file with one row more in front: each is one offset further than the
+    /// document that is stored, as a transaction that came again may be.
+    #[test]
+    fn shifted_rows_of_other_topics_are_told_by_what_the_log_has() {
+        let rows: Vec<Document> = (1..9)
+            .map(|offset| document(Stream::Transactions, first_stays(offset), r#"{"amount":12.5}"#))
+            .collect();
+        let differing: Vec<_> = rows
+            .iter()
+            .filter_map(|row| {
+                let before = stored(row.version + 1, json!({"amount": 10.0}));
+                Some((row, difference(row, &before)?))
+            })
+            .collect();
+        assert_eq!(differing.len(), rows.len());
+        assert!(differing.iter().all(|(row, it)| is_later(row, it)));
+        assert!((0..8).eq(differing.iter().map(|(_, it)| offset_of(it.version))));
+        let count = |known: &[Option<bool>]| {
+            let (repeated, foreign) = told_apart(differing.clone(), known);
+            (repeated.len(), foreign.len())
+        };
+        let mut known = [None; 8];
+        assert_eq!(count(&known), (8, 0), "nobody can say, as after retention");
+        known[0] = Some(true);
+        assert_eq!(count(&known), (8, 0), "the log has the first of them");
+        known[4] = Some(false);
+        assert_eq!(
+            count(&known),
+            (1, 7),
+            "it has another there: the index is of another log"
+        );
     }
 
     #[test]

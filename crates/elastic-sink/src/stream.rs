@@ -121,6 +121,18 @@ impl Month {
     }
 }
 
+impl Month {
+    /// Whether this is how a month is shown.
+    #[must_use]
+    pub(crate) fn is_name(text: &str) -> bool {
+        let digits = |text: &str, length: usize| {
+            text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        text.split_once('.')
+            .is_some_and(|(year, month)| digits(year, 4) && digits(month, 2))
+    }
+}
+
 impl fmt::Display for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}.{:02}", self.year, self.month)
@@ -176,6 +188,21 @@ mod tests {
         assert_eq!(Stream::of(&settings), Stream::ALL[..5]);
         settings.iot.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL);
+    }
+
+    #[test]
+    fn a_month_is_known_by_its_name() {
+        assert!(Month::is_name(&Month::of(0).unwrap().to_string()));
+        for name in [
+            "archive",
+            "2026",
+            "2026.1",
+            "2026.011",
+            "2026.01-000001",
+            "x026.01",
+        ] {
+            assert!(!Month::is_name(name), "{name}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod in_time;
 mod iot;
 pub mod ledger;
 mod message;
-pub mod misplaced;
+mod misplaced;
 mod once;
 mod payments;
 mod places;

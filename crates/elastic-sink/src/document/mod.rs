@@ -117,7 +117,7 @@ impl NoDocument {
 const FIRST_VERSION: i64 = (1 << 53) - 1;
 
 /// The version of a record of which the first in the log stays.
-fn first_stays(offset: i64) -> i64 {
+pub(crate) fn first_stays(offset: i64) -> i64 {
     (FIRST_VERSION - offset).max(0)
 }
 

@@ -117,6 +117,10 @@ fn in_windows(rows: &mut Rows, events: &str, figures: &Figures, found: &Found) {
     if open > 0 {
         let name = format!("{events} in open windows");
         rows.push(&name, "", open, "", Verdict::Open, true);
+        if all.is_empty() {
+            let name = format!("windows of {events} compared");
+            rows.push(&name, "at least 1", "none has closed", "", Verdict::Unread, true);
+        }
     }
 }
 
