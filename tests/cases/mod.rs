@@ -93,6 +93,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(init::leaves_edits_of_templates_alone),
         case!(init::gives_indices_new_fields),
         case!(replay::sums_up_to_the_file),
+        case!(init::trusts_whom_it_is_told_to),
         case!(replay::refuses_what_would_be_late),
         case!(acknowledged::requests_wait_for_their_own_records),
         case!(acknowledged::what_cannot_be_sent_is_told),

@@ -3,6 +3,7 @@
 mod subjects;
 mod templates;
 mod topics;
+mod trust;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use millrace_catalog::{Installation, TopicSpec, payments::topic, topic_spec, topics};
@@ -23,6 +24,7 @@ pub(super) use templates::{
 pub(super) use topics::{
     applies_a_retention_of_ones_own, leaves_topics_of_others_alone, refuses_a_compacted_topic,
 };
+pub(super) use trust::trusts_whom_it_is_told_to;
 
 /// The second run changes nothing.
 pub(super) async fn is_idempotent(context: TestContext) -> Result<()> {
