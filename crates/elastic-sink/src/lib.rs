@@ -21,6 +21,7 @@ pub mod refusals;
 pub mod sample;
 pub mod sink;
 pub mod stream;
+mod table;
 pub mod templates;
 pub mod writer;
 
