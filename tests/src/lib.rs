@@ -28,6 +28,7 @@ pub mod send;
 pub mod service;
 pub mod sink;
 pub mod spans;
+pub mod streams;
 pub mod token_provider;
 pub mod topics;
 pub mod verification;
