@@ -29,6 +29,7 @@ pub mod send;
 pub mod service;
 pub mod sink;
 pub mod spans;
+pub mod streams;
 pub mod tls_front;
 pub mod token_provider;
 pub mod topics;

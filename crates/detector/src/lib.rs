@@ -11,6 +11,7 @@ mod judgements;
 pub mod list_topic;
 pub mod live_rules;
 pub mod metrics;
+mod ordered_topic;
 mod policy;
 pub mod rule_files;
 pub mod rule_topic;

@@ -211,7 +211,7 @@ impl Conflicts {
 /// Whether the difference may be that between two transactions of one id in one log, of which the
 /// first stays: what is stored is of a smaller offset.
 fn is_later(document: &Document, difference: &Difference) -> bool {
-    document.stream == Stream::Transactions && difference.version > document.version
+    document.stream == Stream::TRANSACTIONS && difference.version > document.version
 }
 
 /// Those that come again in one log, and those of an index that was filled from another. `known` is
@@ -233,7 +233,7 @@ fn told_apart<T>(later: Vec<T>, known: &[Option<bool>]) -> (Vec<T>, Vec<T>) {
 fn difference(document: &Document, stored: &Stored) -> Option<Difference> {
     let (version, source) = (stored.version?, stored.source.as_ref()?);
     // An early result is replaced by a later one, and that is right.
-    if document.stream == Stream::Aggregates && version > document.version {
+    if document.stream == Stream::AGGREGATES && version > document.version {
         return None;
     }
     let ours = serde_json::from_str::<Value>(&document.source).ok()?;
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_true_repeat_is_the_same() {
-        let ours = document(Stream::Transactions, 7, r#"{"a":1,"amount":10.5000,"b":"x"}"#);
+        let ours = document(Stream::TRANSACTIONS, 7, r#"{"a":1,"amount":10.5000,"b":"x"}"#);
         assert!(!differs(
             &ours,
             &stored(7, json!({"b": "x", "a": 1, "amount": 10.5}))
@@ -288,14 +288,14 @@ mod tests {
 
     #[test]
     fn other_content_differs_whatever_its_version() {
-        let ours = document(Stream::Transactions, 7, r#"{"amount":12.5}"#);
+        let ours = document(Stream::TRANSACTIONS, 7, r#"{"amount":12.5}"#);
         assert!(differs(&ours, &stored(7, json!({"amount": 10.0}))));
         assert!(differs(&ours, &stored(8, json!({"amount": 10.0}))));
     }
 
     #[test]
     fn a_transaction_that_came_again_is_told_from_one_of_other_topics() {
-        let ours = document(Stream::Transactions, 7, r#"{"amount":12.5,"b":"x"}"#);
+        let ours = document(Stream::TRANSACTIONS, 7, r#"{"amount":12.5,"b":"x"}"#);
         let of = |document: &Document, version| {
             let stored = stored(version, json!({"amount": 10.0, "b": "x"}));
             difference(document, &stored).unwrap()
@@ -306,7 +306,7 @@ mod tests {
             !is_later(&ours, &of(&ours, 7)),
             "the same place has other content"
         );
-        let alert = document(Stream::Anomalies, 7, r#"{"amount":12.5}"#);
+        let alert = document(Stream::ANOMALIES, 7, r#"{"amount":12.5}"#);
         assert!(!is_later(&alert, &of(&alert, 8)), "no anomaly comes twice");
     }
 
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn shifted_rows_of_other_topics_are_told_by_what_the_log_has() {
         let rows: Vec<Document> = (1..9)
-            .map(|offset| document(Stream::Transactions, first_stays(offset), r#"{"amount":12.5}"#))
+            .map(|offset| document(Stream::TRANSACTIONS, first_stays(offset), r#"{"amount":12.5}"#))
             .collect();
         let differing: Vec<_> = rows
             .iter()
@@ -359,10 +359,10 @@ mod tests {
 
     #[test]
     fn a_later_result_is_none_of_it_and_neither_is_a_second_detection() {
-        let early = document(Stream::Aggregates, 7, r#"{"purchaseCount":1}"#);
+        let early = document(Stream::AGGREGATES, 7, r#"{"purchaseCount":1}"#);
         assert!(!differs(&early, &stored(8, json!({"purchaseCount": 2}))));
         assert!(differs(&early, &stored(7, json!({"purchaseCount": 2}))));
-        let again = document(Stream::Anomalies, 7, r#"{"detectionTime":5,"score":0.5}"#);
+        let again = document(Stream::ANOMALIES, 7, r#"{"detectionTime":5,"score":0.5}"#);
         assert!(!differs(
             &again,
             &stored(8, json!({"detectionTime": 4, "score": 0.5}))
@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_differs_in_nothing() {
-        let ours = document(Stream::Transactions, 7, r#"{"a":1}"#);
+        let ours = document(Stream::TRANSACTIONS, 7, r#"{"a":1}"#);
         let unseen = Stored {
             version: None,
             source: None,

@@ -23,6 +23,7 @@ pub mod refusals;
 pub mod sample;
 pub mod sink;
 pub mod stream;
+mod table;
 pub mod templates;
 pub mod writer;
 
@@ -53,9 +54,8 @@ async fn index(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let host = SinkHost {
         service: Service::ElasticSink,
         settings: &settings,
-        instance: settings.elastic_sink.instance.as_deref(),
+        sink: settings.elastic_sink.sink_loop(),
         instance_key: "elastic_sink.instance",
-        consumer_properties: &settings.elastic_sink.consumer_properties,
         store: "elasticsearch",
     };
     let process = host.start::<ElasticSink>(&shutdown)?;

@@ -45,7 +45,7 @@ impl Origin {
         let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
         Self(Arc::new(Inner {
             kafka: settings.kafka.clone(),
-            topic: Stream::Transactions.read_topic(settings),
+            topic: Stream::TRANSACTIONS.read_topic(settings),
             reader: TransactionReader::new(fetcher),
             log: Mutex::default(),
         }))

@@ -69,15 +69,7 @@ impl Document {
     /// sessions and of devices.
     #[must_use]
     pub fn offset(&self) -> Option<i64> {
-        match self.stream {
-            Stream::Transactions | Stream::Anomalies => Some(offset_of(self.version)),
-            Stream::Aggregates
-            | Stream::PageViews
-            | Stream::Sessions
-            | Stream::DeviceMinutes
-            | Stream::DeviceAlerts
-            | Stream::DeviceStates => None,
-        }
+        self.stream.line().first_stays.then(|| offset_of(self.version))
     }
 }
 

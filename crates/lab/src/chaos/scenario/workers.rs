@@ -7,7 +7,7 @@ use millrace_catalog::Service;
 use millrace_settings::Settings;
 
 use crate::chaos::pipeline::{LIMIT, Pipeline};
-use crate::harness::monitor::Group;
+use crate::harness::group::Group;
 use crate::harness::worker::{Worker, readers, services_beside};
 use crate::wait::wait_until;
 
