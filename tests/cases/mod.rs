@@ -66,7 +66,10 @@ macro_rules! case {
 
 /// Run by `cargo test -p millrace-tests -- --include-ignored`; docs/reliability.md has their
 /// results.
-pub(crate) const TOO_LONG_FOR_CI: [&str; 1] = ["faults::too_few_replicas_are_waited_for"];
+pub(crate) const TOO_LONG_FOR_CI: [&str; 2] = [
+    "faults::too_few_replicas_are_waited_for",
+    "faults::rekeying_workers_die",
+];
 
 /// Those that take minutes and little of the processors, of all that do not run alone; and one that
 /// runs for minutes under load. More of such at once would run into the limits of each other.
@@ -160,6 +163,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(time::open_transactions_keep_windows_open),
         case!(time::producers_stamps_bound_nothing),
         case!(faults::workers_die),
+        case!(faults::rekeying_workers_die alone),
         case!(faults::members_come_and_go),
         case!(faults::outages_are_waited_for alone),
         case!(faults::servers_die alone),
