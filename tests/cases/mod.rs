@@ -16,6 +16,7 @@ mod iot;
 mod lake;
 mod lists;
 mod long_ids;
+mod lost_groups;
 mod moved;
 mod object_store;
 mod ownership;
@@ -95,8 +96,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(init::leaves_templates_of_others_alone),
         case!(init::leaves_edits_of_templates_alone),
         case!(init::gives_indices_new_fields),
-        case!(replay::sums_up_to_the_file),
         case!(init::trusts_whom_it_is_told_to),
+        case!(replay::sums_up_to_the_file),
         case!(replay::refuses_what_would_be_late),
         case!(acknowledged::requests_wait_for_their_own_records),
         case!(acknowledged::what_cannot_be_sent_is_told),
@@ -127,6 +128,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(partitions::are_refused_where_records_would_be),
         case!(clickstream::equals_an_offline_computation),
         case!(clickstream::generated_clicks_are_verified),
+        case!(lost_groups::repeat_and_lose_nothing),
         case!(moved::offsets_set_forward_are_taken),
         case!(moved::a_topic_made_anew_is_told_apart),
         case!(iot::equals_an_offline_computation),
