@@ -39,7 +39,7 @@ fn is_a_test(text: &str, name: &str) -> bool {
         .filter(|line| line.starts_with("#["))
         .collect();
     let is_test = |line: &&&str| line.ends_with("test]") || line.starts_with("#[tokio::test(");
-    attributes.iter().any(|line| is_test(&line)) && !attributes.iter().any(|line| line.contains("ignore"))
+    attributes.iter().any(is_test) && !attributes.iter().any(|line| line.contains("ignore"))
 }
 
 #[test]
