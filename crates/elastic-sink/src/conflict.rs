@@ -187,10 +187,11 @@ impl Conflicts {
     }
 }
 
-/// Whether the difference is that between two transactions of one id in one log, of which the first
+/// Whether the difference is that between two events of one id in one log, of which the first
 /// stays: what is stored is of a smaller offset.
 fn is_repeated(document: &Document, difference: &Difference) -> bool {
-    document.stream == Stream::Transactions && difference.version > document.version
+    let is_event = matches!(document.stream, Stream::Transactions | Stream::ShopEvents);
+    is_event && difference.version > document.version
 }
 
 /// What is stored in another way than `document` says, if anything is.

@@ -1,18 +1,21 @@
 //! From a record's bytes to what is to be done with it.
 
+mod taken;
+
 use millrace_clickstream::{PageViews, Session};
+use millrace_commerce::{Funnel, ProductSales, Revenue, ShopEvent};
 use millrace_contract::{DecodeError, ReadError, Reader};
-use millrace_domain::EventTimeLimits;
 use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
 use millrace_domain::texts::InFlight;
 use millrace_iot::{DeviceAlert, DeviceMinute, DeviceState};
 use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_registry::{Registry, RegistryError, SchemaFetcher};
-use millrace_service::{registry, topics};
-use millrace_settings::{MisplacedRecords, Settings};
+use millrace_service::registry;
+use millrace_settings::Settings;
 use millrace_sink::{Decision, Work};
 use millrace_telemetry::Shutdown;
 
+use self::taken::{Taken, partitions};
 use crate::document::{self, Document, NoDocument};
 use crate::sample::Sample;
 use crate::stream::Stream;
@@ -66,9 +69,19 @@ pub struct Readers {
     pub device_alerts: Reader<DeviceAlert>,
     /// Of what is known last of devices.
     pub device_states: Reader<DeviceState>,
+    /// Of a shop's events.
+    pub shop_events: Reader<ShopEvent>,
+    /// Of revenue.
+    pub revenue: Reader<Revenue>,
+    /// Of sales of products.
+    pub product_sales: Reader<ProductSales>,
+    /// Of sessions of a shop.
+    pub funnels: Reader<Funnel>,
     /// The partitions of the transactions, where those that lie elsewhere than their user's become
     /// dead letters.
     pub partitions: Option<SourcePartitions>,
+    /// Those of a shop's events.
+    pub shop_partitions: Option<SourcePartitions>,
 }
 
 impl Readers {
@@ -89,13 +102,20 @@ impl Readers {
             device_minutes: registry::reader(&client, &fetcher, &topic(Stream::DeviceMinutes)).await?,
             device_alerts: registry::reader(&client, &fetcher, &topic(Stream::DeviceAlerts)).await?,
             device_states: registry::reader(&client, &fetcher, &topic(Stream::DeviceStates)).await?,
-            partitions: match settings.aggregator.misplaced_records {
-                MisplacedRecords::Count | MisplacedRecords::Rekey => None,
-                MisplacedRecords::DeadLetter => {
-                    let transactions = topic(Stream::Transactions);
-                    let count = topics::partition_count(&settings.kafka, &transactions, shutdown).await?;
-                    Some(SourcePartitions::new(&settings.kafka, &transactions, count))
+            shop_events: registry::reader(&client, &fetcher, &topic(Stream::ShopEvents)).await?,
+            revenue: registry::reader(&client, &fetcher, &topic(Stream::Revenue)).await?,
+            product_sales: registry::reader(&client, &fetcher, &topic(Stream::ProductSales)).await?,
+            funnels: registry::reader(&client, &fetcher, &topic(Stream::Funnels)).await?,
+            partitions: {
+                let misplaced = settings.aggregator.misplaced_records;
+                partitions(settings, Stream::Transactions, misplaced, shutdown).await?
+            },
+            shop_partitions: match settings.commerce.enabled {
+                true => {
+                    let misplaced = settings.commerce.misplaced_records;
+                    partitions(settings, Stream::ShopEvents, misplaced, shutdown).await?
                 }
+                false => None,
             },
         })
     }
@@ -106,9 +126,8 @@ impl Readers {
 pub struct Decoder {
     readers: Readers,
     sample: Sample,
-    limits: EventTimeLimits,
-    /// The partitions of the transactions, where those that are misplaced become dead letters.
-    partitions: Option<SourcePartitions>,
+    transactions: Taken,
+    shop_events: Taken,
 }
 
 impl Decoder {
@@ -116,13 +135,10 @@ impl Decoder {
     #[must_use]
     pub fn new(mut readers: Readers, settings: &Settings, sample: Sample) -> Self {
         Self {
-            partitions: readers.partitions.take(),
+            transactions: Taken::of(&settings.aggregator.event_time, readers.partitions.take()),
+            shop_events: Taken::of(&settings.commerce.event_time, readers.shop_partitions.take()),
             readers,
             sample,
-            limits: EventTimeLimits {
-                earliest_ms: Some(settings.aggregator.event_time.earliest_time.ms()),
-                max_future_ms: settings.aggregator.event_time.max_future_ms,
-            },
         }
     }
 
@@ -155,7 +171,39 @@ impl Decoder {
             Stream::DeviceStates => decided(self.readers.device_states.read(value(record)), |state| {
                 Ok(document::device_state(&state, record.offset)?)
             }),
+            Stream::ShopEvents => self.shop_event(record),
+            Stream::Revenue => decided(self.readers.revenue.read(value(record)), |revenue| {
+                Ok(document::revenue(&revenue)?)
+            }),
+            Stream::ProductSales => decided(self.readers.product_sales.read(value(record)), |sales| {
+                Ok(document::product_sales(&sales)?)
+            }),
+            Stream::Funnels => decided(self.readers.funnels.read(value(record)), |session| {
+                Ok(document::funnel(&session)?)
+            }),
         }
+    }
+
+    fn shop_event(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
+        let event = match self.readers.shop_events.read(value(record)) {
+            Ok(event) => event,
+            // The job of revenue reads the same topic, and sends it to the dead letters.
+            Err(ReadError::Invalid(error)) => return Ok(Decision::Skip { code: error.code() }),
+            Err(ReadError::Registry(error)) => return Err(error),
+        };
+        let taken = &self.shop_events;
+        if let Err(error) = taken.limits.check(event.time_ms, record.append_time_ms) {
+            return Ok(Decision::Skip { code: error.code() });
+        }
+        if let Err(error) = event.check() {
+            return Ok(Decision::Skip { code: error.code() });
+        }
+        if taken.is_misplaced(record, event.user_id.as_str().as_bytes()) {
+            return Ok(Decision::Skip {
+                code: Misplaced::CODE,
+            });
+        }
+        Ok(written(document::shop_event(&event, record.offset)))
     }
 
     fn transaction(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
@@ -169,33 +217,24 @@ impl Decoder {
             return Ok(Decision::NotChosen);
         }
         // As the aggregator decides; and each far month would be an index more.
-        if let Err(error) = transaction.check_event_time(record.append_time_ms, self.limits) {
+        if let Err(error) = transaction.check_event_time(record.append_time_ms, self.transactions.limits) {
             return Ok(Decision::Skip { code: error.code() });
         }
         let user_id = transaction.user_id.text();
-        let is_misplaced = |source: &SourcePartitions| {
-            let misplaced = Misplaced::of(
-                user_id.as_bytes(),
-                record.key,
-                record.partition,
-                source.at_start(),
-            );
-            // Where partitions were added, the aggregator refuses to refuse such records, and so
-            // they are no dead letters.
-            misplaced.is_some() && {
-                source.look_for_record();
-                !source.have_grown()
-            }
-        };
-        if self.partitions.as_ref().is_some_and(is_misplaced) {
+        if self.transactions.is_misplaced(record, user_id.as_bytes()) {
             return Ok(Decision::Skip {
                 code: Misplaced::CODE,
             });
         }
-        Ok(match document::transaction(&transaction, record.offset) {
-            Ok(document) => Decision::Work(Work::Write(document)),
-            Err(error) => Decision::Skip { code: error.code() },
-        })
+        Ok(written(document::transaction(&transaction, record.offset)))
+    }
+}
+
+/// What becomes of a source's record, whose dead letters are another's.
+fn written(document: Result<Document, NoDocument>) -> Decision<Document> {
+    match document {
+        Ok(document) => Decision::Work(Work::Write(document)),
+        Err(error) => Decision::Skip { code: error.code() },
     }
 }
 
@@ -266,8 +305,13 @@ mod tests {
             sessions: Reader::new(fetcher.clone()),
             device_minutes: Reader::new(fetcher.clone()),
             device_alerts: Reader::new(fetcher.clone()),
-            device_states: Reader::new(fetcher),
+            device_states: Reader::new(fetcher.clone()),
+            shop_events: Reader::new(fetcher.clone()),
+            revenue: Reader::new(fetcher.clone()),
+            product_sales: Reader::new(fetcher.clone()),
+            funnels: Reader::new(fetcher),
             partitions: Some(SourcePartitions::fixed(5)),
+            shop_partitions: Some(SourcePartitions::fixed(5)),
         };
         let decoder = Decoder::new(readers, &settings, Sample::of(share));
         decoder
@@ -317,7 +361,8 @@ mod tests {
 
     #[test]
     fn bad_results_are_dead_letters() {
-        for stream in Stream::ALL.into_iter().filter(|it| *it != Stream::Transactions) {
+        let sources = [Stream::Transactions, Stream::ShopEvents];
+        for stream in Stream::ALL.into_iter().filter(|it| !sources.contains(it)) {
             for (payload, expected) in [(None, "empty"), (Some(&[1_u8, 2][..]), "wrong_magic")] {
                 let decision = decide(1.0, stream, payload);
                 assert!(

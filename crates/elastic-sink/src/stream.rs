@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use millrace_catalog::{DocumentSpec, PIPELINES, clickstream, iot, payments, stream};
+use millrace_catalog::{DocumentSpec, PIPELINES, clickstream, commerce, iot, payments, stream};
 use millrace_domain::Transaction;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
@@ -26,11 +26,19 @@ pub enum Stream {
     DeviceAlerts,
     /// `device_states`.
     DeviceStates,
+    /// `data-stream`.
+    ShopEvents,
+    /// `revenue`.
+    Revenue,
+    /// `product_sales`.
+    ProductSales,
+    /// `funnel`.
+    Funnels,
 }
 
 impl Stream {
     /// Every stream.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Transactions,
         Self::Aggregates,
         Self::Anomalies,
@@ -39,6 +47,10 @@ impl Stream {
         Self::DeviceMinutes,
         Self::DeviceAlerts,
         Self::DeviceStates,
+        Self::ShopEvents,
+        Self::Revenue,
+        Self::ProductSales,
+        Self::Funnels,
     ];
 
     /// Those of the pipelines that there are by the settings.
@@ -65,6 +77,10 @@ impl Stream {
             Self::DeviceMinutes => &iot::MINUTE_DOCUMENTS,
             Self::DeviceAlerts => &iot::ALERT_DOCUMENTS,
             Self::DeviceStates => &iot::STATE_DOCUMENTS,
+            Self::ShopEvents => &commerce::EVENT_DOCUMENTS,
+            Self::Revenue => &commerce::REVENUE_DOCUMENTS,
+            Self::ProductSales => &commerce::PRODUCT_SALES_DOCUMENTS,
+            Self::Funnels => &commerce::FUNNEL_DOCUMENTS,
         }
     }
 
@@ -175,6 +191,8 @@ mod tests {
         settings.clickstream.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL[..5]);
         settings.iot.enabled = true;
+        assert_eq!(Stream::of(&settings), Stream::ALL[..8]);
+        settings.commerce.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL);
     }
 

@@ -14,6 +14,7 @@ mod cluster;
 #[cfg(test)]
 pub(in crate::worker) mod digest;
 mod disturbed;
+mod growing;
 mod numbered;
 #[cfg(test)]
 mod outside;
@@ -28,6 +29,7 @@ mod verify;
 mod world;
 
 pub use cluster::{LoggedRecord, Output};
+pub use growing::{Drawn, Growing, OverEvents, SOURCES, grow, waits_for_all};
 pub use random::Random;
 pub use schedules::{assert_repeats, run_schedules};
 pub use seen::Seen;

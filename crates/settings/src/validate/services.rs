@@ -1,7 +1,8 @@
-//! The producer, the aggregator, the detector, the clickstream, the sensors, the sink and the
-//! snapshots.
+//! The producer, the aggregator, the detector, the clickstream, the sensors, the shop, the sink and
+//! the snapshots.
 
 use millrace_catalog::Service;
+use millrace_commerce::funnel;
 use millrace_engine::keyed::SessionPolicy;
 use millrace_engine::keyed::sessions::policy::GAP_MS;
 use millrace_engine::policy::DAY_MS;
@@ -55,6 +56,7 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     rekey(check, settings);
     clickstream(check, settings);
     iot(check, settings);
+    commerce(check, settings);
     sink(check, settings);
     let snapshots = &settings.snapshots;
     check.not_empty("snapshots.url", &snapshots.url.to_string_lossy());
@@ -84,10 +86,15 @@ fn windows(check: &mut Check, section: &str, (window_ms, lateness_ms): (i64, i64
 fn clickstream(check: &mut Check, settings: &Settings) {
     let clickstream = &settings.clickstream;
     let (lateness_ms, gap_ms) = (clickstream.allowed_lateness_ms, clickstream.session_gap_ms);
-    windows(check, "clickstream", (clickstream.window_ms, lateness_ms));
+    stream(
+        check,
+        "clickstream",
+        (clickstream.window_ms, lateness_ms),
+        clickstream.misplaced_records,
+        (&clickstream.event_time, &clickstream.worker),
+    );
     let gap = "clickstream.session_gap_ms";
     check.range(gap, gap_ms, GAP_MS.0, GAP_MS.1);
-    event_time(check, "clickstream.event_time", &clickstream.event_time);
     let disorder_ms = clickstream.event_time.max_disorder_ms;
     let is_policy = |gap_ms| SessionPolicy::new(gap_ms, lateness_ms, disorder_ms).is_ok();
     if is_policy(GAP_MS.1) && gap_ms >= GAP_MS.0 && !is_policy(gap_ms) {
@@ -100,18 +107,51 @@ fn clickstream(check: &mut Check, settings: &Settings) {
             ),
         );
     }
-    if clickstream.misplaced_records == MisplacedRecords::Rekey {
+}
+
+/// What the section of each stream beside the transactions has: windows, what becomes of misplaced
+/// records, event time, workers.
+fn stream(
+    check: &mut Check,
+    section: &str,
+    of_windows: (i64, i64),
+    misplaced: MisplacedRecords,
+    (times, workers): (&EventTime, &Worker),
+) {
+    windows(check, section, of_windows);
+    event_time(check, &format!("{section}.event_time"), times);
+    if misplaced == MisplacedRecords::Rekey {
         check.refuse(
-            "clickstream.misplaced_records",
+            &format!("{section}.misplaced_records"),
             "is rekey, which is for transactions: must be count or dead_letter",
         );
     }
-    worker(check, "clickstream.worker", &clickstream.worker);
+    worker(check, &format!("{section}.worker"), workers);
+}
+
+fn commerce(check: &mut Check, settings: &Settings) {
+    let commerce = &settings.commerce;
+    stream(
+        check,
+        "commerce",
+        (commerce.window_ms, commerce.allowed_lateness_ms),
+        commerce.misplaced_records,
+        (&commerce.event_time, &commerce.worker),
+    );
+    let (least_ms, most_ms) = funnel::GAP_MS;
+    let gap = "commerce.session_gap_ms";
+    check.range(gap, commerce.session_gap_ms, least_ms, most_ms);
 }
 
 fn iot(check: &mut Check, settings: &Settings) {
     let iot = &settings.iot;
-    windows(check, "iot", (iot.window_ms, iot.allowed_lateness_ms));
+    stream(
+        check,
+        "iot",
+        (iot.window_ms, iot.allowed_lateness_ms),
+        iot.misplaced_records,
+        (&iot.event_time, &iot.worker),
+    );
     let alerts = iot.alerts.limits().and_then(|limits| limits.check());
     if let Err(error) = alerts {
         // Measures are checked in 1/1000 of what the settings have.
@@ -125,14 +165,6 @@ fn iot(check: &mut Check, settings: &Settings) {
             format!("must be from {} to {}", shown(error.least), shown(error.most)),
         );
     }
-    event_time(check, "iot.event_time", &iot.event_time);
-    if iot.misplaced_records == MisplacedRecords::Rekey {
-        check.refuse(
-            "iot.misplaced_records",
-            "is rekey, which is for transactions: must be count or dead_letter",
-        );
-    }
-    worker(check, "iot.worker", &iot.worker);
 }
 
 /// Ports of services on one machine differ; 0 is any free one.
@@ -208,6 +240,7 @@ fn producer(check: &mut Check, settings: &Settings) {
     check.range("producer.threads", producer.threads, 0, MAX_THREADS);
     check.range("producer.clicks_per_s", producer.clicks_per_s, 0, MAX_PER_S);
     check.range("producer.iot_per_s", producer.iot_per_s, 0, MAX_PER_S);
+    check.range("producer.commerce_per_s", producer.commerce_per_s, 0, MAX_PER_S);
     check.range("producer.devices", producer.devices, 1, 1_000_000);
     check.range("producer.users", producer.users, 1, 100_000_000);
     check.range("producer.merchants", producer.merchants, 1, 10_000_000);
