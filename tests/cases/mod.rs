@@ -5,6 +5,7 @@ mod batches;
 mod cassandra;
 mod changes;
 mod clickstream;
+mod commerce;
 mod dead_letters;
 mod early;
 mod end_to_end;
@@ -133,6 +134,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(moved::a_topic_made_anew_is_told_apart),
         case!(iot::equals_an_offline_computation),
         case!(iot::generated_readings_are_verified),
+        case!(commerce::equals_the_raw_topic),
+        case!(commerce::generated_events_are_verified),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(positions::a_replay_waits_for_what_its_control_topic_hides),
         case!(unreadable::zstd_is_read_and_written),

@@ -99,7 +99,7 @@ fn job() -> Result<PartialJob, Box<dyn Error>> {
             control: "control".to_owned(),
             partials: "partials".to_owned(),
             partials_control: "partials-control".to_owned(),
-            late: "late".to_owned(),
+            late: Some("late".to_owned()),
         },
         partials_partitions: 3,
         schema_id: 2,

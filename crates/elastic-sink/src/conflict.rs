@@ -5,11 +5,13 @@
 //! documents of each answer are compared with what is stored; if one of them differs, all of them
 //! are, up to a bound.
 //!
-//! A transaction whose id has been before in the log, with other content, is no such thing: the
-//! first stays, as in the aggregator. Fraud comes so (the rule *replay*), and retries of careless
-//! senders do. What is stored is of a smaller offset then, and the log has it there: of a few it is
-//! asked ([`crate::origin`]), as the rows of a corrected file may be further on than before, too.
+//! A transaction, or a shop's event, whose id has been before in the log, with other content, is no
+//! such thing: the first stays, as in the jobs. Fraud comes so (the rule *replay*), and retries of
+//! careless senders do. What is stored is of a smaller offset then, and the log has it there: of a
+//! few it is asked ([`crate::origin`]), as the rows of a corrected file may be further on than
+//! before, too.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,7 +30,7 @@ const SAMPLE: usize = 16;
 /// … and the most where one of those differs.
 const MOST: usize = 1_000;
 
-/// Transactions of one answer that the log is asked about.
+/// Events of a stream in one answer that the log is asked about.
 const LOOKED_UP: usize = 4;
 
 /// Least time between two lines in the log about the same.
@@ -51,7 +53,7 @@ pub struct Conflicts {
 pub struct Differing<'a> {
     /// Those of an index that was filled from other topics.
     pub foreign: Vec<&'a Document>,
-    /// Transactions whose id has been before.
+    /// Events whose id has been before.
     pub repeated: Vec<&'a Document>,
 }
 
@@ -104,7 +106,7 @@ struct Stored {
 }
 
 impl Conflicts {
-    /// For indices with this prefix, and the transactions of this log.
+    /// For indices with this prefix, and the events of these logs.
     #[must_use]
     pub fn new(client: Elasticsearch, index_prefix: String, origin: Origin) -> Self {
         Self {
@@ -127,9 +129,13 @@ impl Conflicts {
         let (later, mut foreign): (Vec<_>, Vec<_>) = found
             .into_iter()
             .partition(|(document, it)| is_later(document, it));
-        let known = self.look_up(&later).await;
-        let (repeated, others) = told_apart(later, &known);
-        foreign.extend(others);
+        let mut repeated = Vec::new();
+        for later in by_stream(later) {
+            let known = self.look_up(&later).await;
+            let (again, others) = told_apart(later, &known);
+            repeated.extend(again);
+            foreign.extend(others);
+        }
         self.tell(&foreign, &repeated, Instant::now());
         let of = |found: Vec<(&'a Document, Difference)>| found.into_iter().map(|(it, _)| it).collect();
         Differing {
@@ -143,7 +149,8 @@ impl Conflicts {
         let mut known = vec![None; later.len()];
         let step = later.len().div_ceil(LOOKED_UP).max(1);
         for (at, (document, it)) in later.iter().enumerate().step_by(step) {
-            known[at] = self.origin.has(&document.id, offset_of(it.version)).await;
+            let offset = offset_of(it.version);
+            known[at] = self.origin.has(document.stream, &document.id, offset).await;
         }
         known
     }
@@ -193,25 +200,34 @@ impl Conflicts {
             );
         }
         if let Some((first, it)) = repeated.first()
-            && let Some(transactions) = told.repeated.take(repeated.len(), now)
+            && let Some(events) = told.repeated.take(repeated.len(), now)
         {
             tracing::info!(
                 index = first.key().name(&self.index_prefix),
-                transactions,
+                events,
                 field = it.field,
                 offset = first.offset(),
                 first_offset = offset_of(it.version),
-                "transactions came again under an id that has been before, with other content: the first stays, as in the \
-                 aggregator. Field and offsets are those of one of them"
+                "events came again under an id that has been before, with other content: the first stays, as in the jobs. \
+                 Field and offsets are those of one of them"
             );
         }
     }
 }
 
-/// Whether the difference may be that between two transactions of one id in one log, of which the
-/// first stays: what is stored is of a smaller offset.
+/// Whether the difference may be that between two events of one id in one log, of which the first
+/// stays: what is stored is of a smaller offset.
 fn is_later(document: &Document, difference: &Difference) -> bool {
-    document.stream == Stream::TRANSACTIONS && difference.version > document.version
+    document.stream.line().identity.is_some() && difference.version > document.version
+}
+
+/// Each stream has a log of its own, and is asked about by itself.
+fn by_stream(later: Vec<(&Document, Difference)>) -> impl Iterator<Item = Vec<(&Document, Difference)>> {
+    let mut streams = BTreeMap::<Stream, Vec<_>>::new();
+    for (document, it) in later {
+        streams.entry(document.stream).or_default().push((document, it));
+    }
+    streams.into_values()
 }
 
 /// Those that come again in one log, and those of an index that was filled from another. `known` is
@@ -250,132 +266,4 @@ fn difference(document: &Document, stored: &Stored) -> Option<Difference> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::document::first_stays;
-    use crate::stream::Month;
-
-    fn document(stream: Stream, version: i64, source: &str) -> Document {
-        Document {
-            stream,
-            month: Month::of(0).unwrap(),
-            id: "1".to_owned(),
-            version,
-            source: source.to_owned(),
-        }
-    }
-
-    fn differs(document: &Document, stored: &Stored) -> bool {
-        difference(document, stored).is_some()
-    }
-
-    fn stored(version: i64, source: Value) -> Stored {
-        Stored {
-            version: Some(version),
-            source: Some(source),
-        }
-    }
-
-    #[test]
-    fn a_true_repeat_is_the_same() {
-        let ours = document(Stream::TRANSACTIONS, 7, r#"{"a":1,"amount":10.5000,"b":"x"}"#);
-        assert!(!differs(
-            &ours,
-            &stored(7, json!({"b": "x", "a": 1, "amount": 10.5}))
-        ));
-        assert!(!differs(&ours, &stored(9, json!({"a": 1}))), "a field is new");
-    }
-
-    #[test]
-    fn other_content_differs_whatever_its_version() {
-        let ours = document(Stream::TRANSACTIONS, 7, r#"{"amount":12.5}"#);
-        assert!(differs(&ours, &stored(7, json!({"amount": 10.0}))));
-        assert!(differs(&ours, &stored(8, json!({"amount": 10.0}))));
-    }
-
-    #[test]
-    fn a_transaction_that_came_again_is_told_from_one_of_other_topics() {
-        let ours = document(Stream::TRANSACTIONS, 7, r#"{"amount":12.5,"b":"x"}"#);
-        let of = |document: &Document, version| {
-            let stored = stored(version, json!({"amount": 10.0, "b": "x"}));
-            difference(document, &stored).unwrap()
-        };
-        assert_eq!(of(&ours, 8).field, "amount");
-        assert!(is_later(&ours, &of(&ours, 8)), "the first is of a smaller offset");
-        assert!(
-            !is_later(&ours, &of(&ours, 7)),
-            "the same place has other content"
-        );
-        let alert = document(Stream::ANOMALIES, 7, r#"{"amount":12.5}"#);
-        assert!(!is_later(&alert, &of(&alert, 8)), "no anomaly comes twice");
-    }
-
-    /// The corrected rows of a file with one row more in front: each is one offset further than the
-    /// document that is stored, as a transaction that came again may be.
-    #[test]
-    fn shifted_rows_of_other_topics_are_told_by_what_the_log_has() {
-        let rows: Vec<Document> = (1..9)
-            .map(|offset| document(Stream::TRANSACTIONS, first_stays(offset), r#"{"amount":12.5}"#))
-            .collect();
-        let differing: Vec<_> = rows
-            .iter()
-            .filter_map(|row| {
-                let before = stored(row.version + 1, json!({"amount": 10.0}));
-                Some((row, difference(row, &before)?))
-            })
-            .collect();
-        assert_eq!(differing.len(), rows.len());
-        assert!(differing.iter().all(|(row, it)| is_later(row, it)));
-        assert!((0..8).eq(differing.iter().map(|(_, it)| offset_of(it.version))));
-        let count = |known: &[Option<bool>]| {
-            let (repeated, foreign) = told_apart(differing.clone(), known);
-            (repeated.len(), foreign.len())
-        };
-        let mut known = [None; 8];
-        assert_eq!(count(&known), (8, 0), "nobody can say, as after retention");
-        known[0] = Some(true);
-        assert_eq!(count(&known), (8, 0), "the log has the first of them");
-        known[4] = Some(false);
-        assert_eq!(
-            count(&known),
-            (1, 7),
-            "it has another there: the index is of another log"
-        );
-    }
-
-    #[test]
-    fn the_log_is_told_of_all_of_them_at_intervals() {
-        let (mut pace, start) = (Pace::default(), Instant::now());
-        assert_eq!(pace.take(0, start), None);
-        assert_eq!(pace.take(3, start), Some(3));
-        assert_eq!(pace.take(2, start + TELL_INTERVAL / 2), None);
-        assert_eq!(
-            pace.take(4, start + TELL_INTERVAL),
-            Some(6),
-            "and those in between"
-        );
-        assert_eq!(pace.take(1, start + TELL_INTERVAL), None);
-    }
-
-    #[test]
-    fn a_later_result_is_none_of_it_and_neither_is_a_second_detection() {
-        let early = document(Stream::AGGREGATES, 7, r#"{"purchaseCount":1}"#);
-        assert!(!differs(&early, &stored(8, json!({"purchaseCount": 2}))));
-        assert!(differs(&early, &stored(7, json!({"purchaseCount": 2}))));
-        let again = document(Stream::ANOMALIES, 7, r#"{"detectionTime":5,"score":0.5}"#);
-        assert!(!differs(
-            &again,
-            &stored(8, json!({"detectionTime": 4, "score": 0.5}))
-        ));
-    }
-
-    #[test]
-    fn what_cannot_be_seen_differs_in_nothing() {
-        let ours = document(Stream::TRANSACTIONS, 7, r#"{"a":1}"#);
-        let unseen = Stored {
-            version: None,
-            source: None,
-        };
-        assert!(!differs(&ours, &unseen));
-    }
-}
+mod tests;

@@ -1,20 +1,24 @@
 //! From a record's bytes to what is to be done with it.
 
+mod events;
+mod taken;
+
 use millrace_contract::ReadError;
-use millrace_domain::EventTimeLimits;
 use millrace_domain::codec::TransactionReader;
 use millrace_domain::texts::InFlight;
 use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_registry::{Registry, RegistryError, SchemaFetcher};
-use millrace_service::{registry, topics};
-use millrace_settings::{MisplacedRecords, Settings};
+use millrace_service::registry;
+use millrace_settings::Settings;
 use millrace_sink::{Decision, Work};
 use millrace_telemetry::Shutdown;
 
-use crate::document::{self, Document};
+pub(crate) use self::events::Events;
+use self::taken::{Taken, partitions};
+use crate::document::{self, Document, NoDocument};
 use crate::sample::Sample;
 use crate::stream::Stream;
-use crate::table::Decide;
+use crate::table::{Decide, Opening};
 
 /// A record's parts that matter here.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +36,13 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value; `None` for a tombstone.
     pub payload: Option<&'a [u8]>,
+}
+
+impl<'a> Record<'a> {
+    /// Its value, empty for a tombstone.
+    pub(crate) fn value(self) -> &'a [u8] {
+        self.payload.unwrap_or_default()
+    }
 }
 
 /// Readers of the topics.
@@ -55,25 +66,32 @@ impl Readers {
         let config = registry::config(&settings.schema_registry);
         let (client, fetcher) = (Registry::new(config.clone())?, SchemaFetcher::new(config));
         let transactions = Stream::TRANSACTIONS.read_topic(settings);
+        let there = Stream::of(settings);
         let mut others = Vec::new();
         for stream in Stream::ALL {
             others.push(match stream.line().decoding {
                 None => None,
                 Some(decoding) => {
                     let newest = registry::newest_schema(&client, &stream.read_topic(settings)).await?;
-                    Some(decoding.open(&fetcher, newest.as_ref()))
+                    let misplaced = decoding.misplaced_records(settings);
+                    Some(decoding.open(Opening {
+                        settings,
+                        fetcher: &fetcher,
+                        newest: newest.as_ref(),
+                        partitions: match there.contains(&stream) {
+                            true => partitions(settings, stream, misplaced, shutdown).await?,
+                            false => None,
+                        },
+                    }))
                 }
             });
         }
         Ok(Self {
             transactions: registry::reader(&client, &fetcher, &transactions).await?,
             others,
-            partitions: match settings.aggregator.misplaced_records {
-                MisplacedRecords::Count | MisplacedRecords::Rekey => None,
-                MisplacedRecords::DeadLetter => {
-                    let count = topics::partition_count(&settings.kafka, &transactions, shutdown).await?;
-                    Some(SourcePartitions::new(&settings.kafka, &transactions, count))
-                }
+            partitions: {
+                let misplaced = settings.aggregator.misplaced_records;
+                partitions(settings, Stream::TRANSACTIONS, misplaced, shutdown).await?
             },
         })
     }
@@ -84,9 +102,8 @@ impl Readers {
 pub struct Decoder {
     readers: Readers,
     sample: Sample,
-    limits: EventTimeLimits,
-    /// The partitions of the transactions, where those that are misplaced become dead letters.
-    partitions: Option<SourcePartitions>,
+    /// Which transactions are taken.
+    taken: Taken,
 }
 
 impl Decoder {
@@ -94,13 +111,9 @@ impl Decoder {
     #[must_use]
     pub fn new(mut readers: Readers, settings: &Settings, sample: Sample) -> Self {
         Self {
-            partitions: readers.partitions.take(),
+            taken: Taken::of(&settings.aggregator.event_time, readers.partitions.take()),
             readers,
             sample,
-            limits: EventTimeLimits {
-                earliest_ms: Some(settings.aggregator.event_time.earliest_time.ms()),
-                max_future_ms: settings.aggregator.event_time.max_future_ms,
-            },
         }
     }
 
@@ -111,13 +124,13 @@ impl Decoder {
     pub fn decide(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
         let _round = InFlight::begin();
         match self.readers.others.get(record.stream.at()) {
-            Some(Some(other)) => other.decide(value(record), record.offset),
+            Some(Some(other)) => other.decide(record),
             _ => self.transaction(record),
         }
     }
 
     fn transaction(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
-        let transaction = match self.readers.transactions.read(value(record)) {
+        let transaction = match self.readers.transactions.read(record.value()) {
             Ok(transaction) => transaction,
             // The aggregator reads the same topic, and sends it to the dead letters.
             Err(ReadError::Invalid(error)) => return Ok(Decision::Skip { code: error.code() }),
@@ -127,43 +140,31 @@ impl Decoder {
             return Ok(Decision::NotChosen);
         }
         // As the aggregator decides; and each far month would be an index more.
-        if let Err(error) = transaction.check_event_time(record.append_time_ms, self.limits) {
+        if let Err(error) = transaction.check_event_time(record.append_time_ms, self.taken.limits) {
             return Ok(Decision::Skip { code: error.code() });
         }
         let user_id = transaction.user_id.text();
-        let is_misplaced = |source: &SourcePartitions| {
-            let misplaced = Misplaced::of(
-                user_id.as_bytes(),
-                record.key,
-                record.partition,
-                source.at_start(),
-            );
-            // Where partitions were added, the aggregator refuses to refuse such records, and so
-            // they are no dead letters.
-            misplaced.is_some() && {
-                source.look_for_record();
-                !source.have_grown()
-            }
-        };
-        if self.partitions.as_ref().is_some_and(is_misplaced) {
+        if self.taken.is_misplaced(record, user_id.as_bytes()) {
             return Ok(Decision::Skip {
                 code: Misplaced::CODE,
             });
         }
-        Ok(match document::transaction(&transaction, record.offset) {
-            Ok(document) => Decision::Work(Work::Write(document)),
-            Err(error) => Decision::Skip { code: error.code() },
-        })
+        Ok(written(document::transaction(&transaction, record.offset)))
     }
 }
 
-fn value(record: Record<'_>) -> &[u8] {
-    record.payload.unwrap_or_default()
+/// What becomes of a stream's event, whose dead letters are its job's.
+fn written(document: Result<Document, NoDocument>) -> Decision<Document> {
+    match document {
+        Ok(document) => Decision::Work(Work::Write(document)),
+        Err(error) => Decision::Skip { code: error.code() },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use millrace_catalog::{commerce, payments};
     use millrace_domain::{
         Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
     };
@@ -200,7 +201,14 @@ mod tests {
         let readers = Readers {
             transactions: TransactionReader::new(fetcher.clone()),
             others: Stream::ALL
-                .map(|it| Some(it.line().decoding?.open(&fetcher, None)))
+                .map(|it| {
+                    Some(it.line().decoding?.open(Opening {
+                        settings: &settings,
+                        fetcher: &fetcher,
+                        newest: None,
+                        partitions: Some(SourcePartitions::fixed(5)),
+                    }))
+                })
                 .into(),
             partitions: Some(SourcePartitions::fixed(5)),
         };
@@ -252,7 +260,11 @@ mod tests {
 
     #[test]
     fn bad_results_are_dead_letters() {
-        for stream in Stream::ALL.into_iter().filter(|it| *it != Stream::TRANSACTIONS) {
+        let sources = [payments::topic::TRANSACTIONS, commerce::topic::EVENTS];
+        for stream in Stream::ALL
+            .into_iter()
+            .filter(|it| !sources.contains(&it.topic()))
+        {
             for (payload, expected) in [(None, "empty"), (Some(&[1_u8, 2][..]), "wrong_magic")] {
                 let decision = decide(1.0, stream, payload);
                 assert!(

@@ -2,12 +2,17 @@
 
 use std::fmt::Debug;
 
-use millrace_catalog::{DocumentSpec, clickstream, iot, payments};
+use millrace_catalog::{DocumentSpec, clickstream, commerce, iot, payments};
+use millrace_commerce::ShopEvent;
 use millrace_contract::{Contract, ReadError, Reader};
+use millrace_kafka::SourcePartitions;
 use millrace_registry::{RegistryError, SchemaFetcher, WriterSchema};
+use millrace_settings::{MisplacedRecords, Settings};
 use millrace_sink::{Decision, Work};
 
+use crate::decode::{Events, Record};
 use crate::document::{self, Document, NoDocument};
+use crate::origin::{Identify, identify};
 
 /// What is indexed of one stream.
 pub(crate) struct Line {
@@ -15,6 +20,9 @@ pub(crate) struct Line {
     pub(crate) documents: &'static DocumentSpec,
     /// Whether of records with one id the first in the log stays.
     pub(crate) first_stays: bool,
+    /// What knows an event in the log by its document's id, where the documents are a stream's
+    /// events, of which one id may come twice; `None` of results.
+    pub(crate) identity: Option<fn(&SchemaFetcher) -> Box<dyn Identify>>,
     /// How its values become documents; `None` of transactions, which are chosen and checked by
     /// [`crate::decode`] itself.
     pub(crate) decoding: Option<&'static dyn Decoding>,
@@ -25,6 +33,7 @@ pub(crate) const TABLE: &[Line] = &[
     Line {
         documents: &payments::TRANSACTION_DOCUMENTS,
         first_stays: true,
+        identity: Some(|fetcher| identify(fetcher, document::transaction)),
         decoding: None,
     },
     line(
@@ -46,6 +55,25 @@ pub(crate) const TABLE: &[Line] = &[
     line(&iot::MINUTE_DOCUMENTS, &Of(|it, _| document::device_minute(it))),
     line(&iot::ALERT_DOCUMENTS, &Of(|it, _| document::device_alert(it))),
     line(&iot::STATE_DOCUMENTS, &Of(document::device_state)),
+    Line {
+        first_stays: true,
+        identity: Some(|fetcher| identify(fetcher, document::shop_event)),
+        ..line(
+            &commerce::EVENT_DOCUMENTS,
+            &Events {
+                jobs: |settings| settings.commerce.jobs(),
+                check: ShopEvent::check,
+                key: |event| event.user_id.as_str().as_bytes(),
+                document: document::shop_event,
+            },
+        )
+    },
+    line(&commerce::REVENUE_DOCUMENTS, &Of(|it, _| document::revenue(it))),
+    line(
+        &commerce::PRODUCT_SALES_DOCUMENTS,
+        &Of(|it, _| document::product_sales(it)),
+    ),
+    line(&commerce::FUNNEL_DOCUMENTS, &Of(|it, _| document::funnel(it))),
 ];
 
 /// Of records that are final, or whose versions rise.
@@ -53,39 +81,62 @@ const fn line(documents: &'static DocumentSpec, decoding: &'static dyn Decoding)
     Line {
         documents,
         first_stays: false,
+        identity: None,
         decoding: Some(decoding),
     }
 }
 
 /// How a stream's values become documents.
 pub(crate) trait Decoding: Sync {
-    /// What decides on each of them, knowing the newest schema of its writers.
-    fn open(&self, fetcher: &SchemaFetcher, newest: Option<&(u32, WriterSchema)>) -> Box<dyn Decide>;
+    /// What becomes of the stream's records that lie elsewhere than those of their key: where they
+    /// are dead letters, its partitions are to be known.
+    fn misplaced_records(&self, _settings: &Settings) -> MisplacedRecords {
+        MisplacedRecords::Count
+    }
+
+    /// What decides on each of them.
+    fn open(&self, opening: Opening<'_>) -> Box<dyn Decide>;
+}
+
+/// What is known when a stream begins to be read.
+pub(crate) struct Opening<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) fetcher: &'a SchemaFetcher,
+    /// The newest schema of its writers.
+    pub(crate) newest: Option<&'a (u32, WriterSchema)>,
+    /// Its partitions, where misplaced records are dead letters.
+    pub(crate) partitions: Option<SourcePartitions>,
+}
+
+impl Opening<'_> {
+    pub(crate) fn reader<T: Contract>(&self) -> Reader<T> {
+        let reader = Reader::new(self.fetcher.clone());
+        match self.newest {
+            Some((id, schema)) => reader.with_schema(*id, schema),
+            None => reader,
+        }
+    }
 }
 
 /// Decides what to do with a value.
 pub(crate) trait Decide: Send + Sync + Debug {
-    /// The decision on a value that was read at `offset`.
+    /// The decision on a record.
     ///
     /// # Errors
-    /// Nothing is known of the value, as the registry cannot be asked for its schema.
-    fn decide(&self, value: &[u8], offset: i64) -> Result<Decision<Document>, RegistryError>;
+    /// Nothing is known of the record, as the registry cannot be asked for its schema.
+    fn decide(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError>;
 }
 
-type ToDocument<T> = fn(&T, i64) -> Result<Document, NoDocument>;
+/// The document of a value that was read at an offset.
+pub(crate) type ToDocument<T> = fn(&T, i64) -> Result<Document, NoDocument>;
 
-/// The document of a value, with the offset that it was read at.
+/// Of results: each becomes a document, or a dead letter.
 struct Of<T>(ToDocument<T>);
 
 impl<T: Contract + Debug + 'static> Decoding for Of<T> {
-    fn open(&self, fetcher: &SchemaFetcher, newest: Option<&(u32, WriterSchema)>) -> Box<dyn Decide> {
-        let reader = Reader::<T>::new(fetcher.clone());
-        let reader = match newest {
-            Some((id, schema)) => reader.with_schema(*id, schema),
-            None => reader,
-        };
-        Box::new(Read {
-            reader,
+    fn open(&self, opening: Opening<'_>) -> Box<dyn Decide> {
+        Box::new(Read::<T> {
+            reader: opening.reader(),
             document: self.0,
         })
     }
@@ -98,11 +149,11 @@ struct Read<T> {
 }
 
 impl<T: Contract + Debug> Decide for Read<T> {
-    fn decide(&self, value: &[u8], offset: i64) -> Result<Decision<Document>, RegistryError> {
-        let (code, error) = match self.reader.read(value) {
+    fn decide(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
+        let (code, error) = match self.reader.read(record.value()) {
             Err(ReadError::Registry(error)) => return Err(error),
             Err(ReadError::Invalid(error)) => (error.code(), error.to_string()),
-            Ok(value) => match (self.document)(&value, offset) {
+            Ok(value) => match (self.document)(&value, record.offset) {
                 Ok(document) => return Ok(Decision::Work(Work::Write(document))),
                 Err(error) => (error.code(), error.to_string()),
             },

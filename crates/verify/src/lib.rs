@@ -15,6 +15,7 @@
 
 mod check;
 mod clickstream;
+mod commerce;
 pub mod compare;
 pub mod elastic;
 pub mod figures;

@@ -76,7 +76,7 @@ impl Jobs {
                 control: "aggregates.control".to_owned(),
                 partials: PARTIALS.to_owned(),
                 partials_control: "partials.control".to_owned(),
-                late: LATE.to_owned(),
+                late: Some(LATE.to_owned()),
             },
             partials_partitions: MERGE_PARTITIONS,
             schema_id: PARTIAL_ID,

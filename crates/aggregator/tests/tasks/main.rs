@@ -111,7 +111,7 @@ fn partial_parts_counted_as(operator: &str) -> PartialParts {
             control: "control".to_owned(),
             partials: "partials".to_owned(),
             partials_control: "partials-control".to_owned(),
-            late: "late".to_owned(),
+            late: Some("late".to_owned()),
         },
         partials_partitions: PARTIALS_PARTITIONS,
         schema_id: PARTIAL_ID,

@@ -8,10 +8,11 @@
 //!
 //! * An aggregate's version rises with its revision: the highest stays, in whatever order they
 //!   arrive. That of a final result, revision 0, is above that of every early one.
-//! * Of transactions and anomalies with the same id the first in the log stays, as in the
-//!   aggregator. Bulk requests overtake one another, so "first come" would be left to chance: the
-//!   version is a constant less the offset, and an earlier record wins even if it arrives later.
-//!   Their offsets lie in one partition, as the same user or entity is always in the same one.
+//! * Of transactions, a shop's events and anomalies with the same id the first in the log stays, as
+//!   in the aggregator. Bulk requests overtake one another, so "first come" would be left to
+//!   chance: the version is a constant less the offset, and an earlier record wins even if it
+//!   arrives later. Their offsets lie in one partition, as the same user or entity is always in the
+//!   same one.
 //!
 //! Money is there twice: `…Units`, a `long` in 1/10,000 of the currency, is what sums are made of;
 //! the plain name, a `double`, is what a person reads. (`scaled_float` would be one field for both,
@@ -22,6 +23,7 @@
 mod aggregate;
 mod anomaly;
 mod clickstream;
+mod commerce;
 mod iot;
 mod transaction;
 
@@ -32,6 +34,7 @@ use thiserror::Error;
 pub use aggregate::aggregate;
 pub use anomaly::anomaly;
 pub use clickstream::{page_views, session};
+pub use commerce::{funnel, product_sales, revenue, shop_event};
 pub use iot::{device_alert, device_minute, device_state};
 pub use transaction::transaction;
 

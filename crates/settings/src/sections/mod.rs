@@ -2,6 +2,7 @@
 
 mod cassandra_sink;
 mod clickstream;
+mod commerce;
 mod connections;
 mod earliest;
 mod elastic_sink;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cassandra_sink::{CassandraSink, Consistency};
 pub use clickstream::Clickstream;
+pub use commerce::Commerce;
 pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
 pub use earliest::EarliestTime;
 pub use elastic_sink::ElasticSink;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub clickstream: Clickstream,
     /// Device minutes and alerts.
     pub iot: Iot,
+    /// Revenue, sales of products, and how far sessions came.
+    pub commerce: Commerce,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
     /// The lake's sink.

@@ -1,6 +1,8 @@
-//! The producer, the aggregator, the detector, the clickstream, the sensors and the snapshots.
+//! The producer, the aggregator, the detector, the clickstream, the sensors, the shop and the
+//! snapshots.
 
 use millrace_catalog::Service;
+use millrace_commerce::funnel;
 use millrace_engine::keyed::SessionPolicy;
 use millrace_engine::keyed::sessions::policy::GAP_MS;
 use millrace_engine::policy::DAY_MS;
@@ -49,6 +51,7 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     rekey(check, settings);
     clickstream(check, settings);
     iot(check, settings);
+    commerce(check, settings);
     let snapshots = &settings.snapshots;
     check.not_empty("snapshots.url", &snapshots.url.to_string_lossy());
     check.range("snapshots.interval_ms", snapshots.interval_ms, 100, 3_600_000);
@@ -105,6 +108,14 @@ fn clickstream(check: &mut Check, settings: &Settings) {
             ),
         );
     }
+}
+
+fn commerce(check: &mut Check, settings: &Settings) {
+    let commerce = &settings.commerce;
+    stream(check, "commerce", &commerce.jobs());
+    let (least_ms, most_ms) = funnel::GAP_MS;
+    let gap = "commerce.session_gap_ms";
+    check.range(gap, commerce.session_gap_ms, least_ms, most_ms);
 }
 
 fn iot(check: &mut Check, settings: &Settings) {
