@@ -11,12 +11,14 @@ use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Decimal, Schema};
 use millrace_domain::codec::{
-    DecodedAnomaly, DecodedLabel, aggregate, anomaly, label, list_entry, partial, rule_change, transaction,
+    DecodedAnomaly, DecodedLabel, aggregate, anomaly, feedback, incident, label, list_entry, partial,
+    rule_change, transaction,
 };
 use millrace_domain::{
-    Anomaly, Contribution, EntityType, FraudLabel, ListEntry, ListPurpose, ListedKind, MerchantAggregate,
-    Partial, PartialContent, PaymentMethod, RuleChange, RuleChangeStatus, RuleText, Severity, ShortId,
-    Totals, Transaction, TransactionId, TransactionType, schema,
+    AlertFeedback, Anomaly, Contribution, EntityType, FraudLabel, IncidentRecord, IncidentRule,
+    IncidentStatus, ListEntry, ListPurpose, ListedKind, MerchantAggregate, Partial, PartialContent,
+    PaymentMethod, RuleChange, RuleChangeStatus, RuleText, Severity, ShortId, Totals, Transaction,
+    TransactionId, TransactionType, Verdict, schema,
 };
 use proptest::prelude::*;
 
@@ -261,6 +263,63 @@ fn avro_rule_change(change: &RuleChange) -> Value {
     ])
 }
 
+fn avro_feedback(feedback: &AlertFeedback) -> Value {
+    let id = TransactionId::from_bytes(*feedback.incident.as_bytes());
+    let verdict = feedback.verdict;
+    record([
+        ("incident", uuid(&id)),
+        ("verdict", symbol(&Verdict::ALL, &verdict, verdict.as_str())),
+        ("author", string(&feedback.author)),
+        ("reason", string(&feedback.reason)),
+        ("time", Value::TimestampMillis(feedback.time_ms)),
+    ])
+}
+
+fn avro_incident(incident: &IncidentRecord) -> Value {
+    let long = |number: u64| Value::Long(number as i64);
+    let id = TransactionId::from_bytes(*incident.id.as_bytes());
+    let rule = |rule: &IncidentRule| {
+        let score = match rule.score {
+            Some(score) => Value::Union(1, Box::new(Value::Double(score))),
+            None => Value::Union(0, Box::new(Value::Null)),
+        };
+        record([
+            ("rule", string(&rule.rule)),
+            ("alerts", long(rule.alerts)),
+            ("score", score),
+        ])
+    };
+    let (entity_type, status) = (incident.entity_type, incident.status);
+    record([
+        ("id", uuid(&id)),
+        ("revision", long(incident.revision)),
+        ("typology", string(&incident.typology)),
+        ("reason", string(&incident.reason)),
+        (
+            "entityType",
+            symbol(&EntityType::ALL, &entity_type, entity_type.as_str()),
+        ),
+        ("entity", string(&incident.entity)),
+        ("status", symbol(&IncidentStatus::ALL, &status, status.as_str())),
+        (
+            "severity",
+            symbol(&Severity::ALL, &incident.severity, incident.severity.as_str()),
+        ),
+        ("score", Value::Double(incident.score)),
+        ("threshold", Value::Double(incident.threshold)),
+        ("openedTime", Value::TimestampMillis(incident.opened_ms)),
+        ("firstTime", Value::TimestampMillis(incident.first_ms)),
+        ("lastTime", Value::TimestampMillis(incident.last_ms)),
+        ("alerts", long(incident.alerts)),
+        ("transactions", long(incident.transactions)),
+        (
+            "transactionIds",
+            Value::Array(incident.transaction_ids.iter().map(string).collect()),
+        ),
+        ("rules", Value::Array(incident.rules.iter().map(rule).collect())),
+    ])
+}
+
 fn avro_list_entry(entry: &ListEntry) -> Value {
     let (key, until) = (&entry.key, entry.until_ms.map(Value::TimestampMillis));
     record([
@@ -288,6 +347,26 @@ fn avro_list_entry(entry: &ListEntry) -> Value {
 }
 
 proptest! {
+    #[test]
+    fn a_verdict(feedback in common::feedback()) {
+        let mut ours = Vec::new();
+        feedback::encode(&feedback, &mut ours);
+        let theirs = written(schema::ALERT_FEEDBACK, &avro_feedback(&feedback));
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert_eq!(read(schema::ALERT_FEEDBACK, &ours), avro_feedback(&feedback));
+        prop_assert_eq!(feedback::decode(&theirs), Ok(feedback));
+    }
+
+    #[test]
+    fn an_incident(incident in common::incident()) {
+        let mut ours = Vec::new();
+        incident::encode(&incident, &mut ours);
+        let theirs = written(schema::INCIDENT, &avro_incident(&incident));
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert_eq!(read(schema::INCIDENT, &ours), avro_incident(&incident));
+        prop_assert_eq!(incident::decode(&theirs), Ok(incident));
+    }
+
     #[test]
     fn an_entry_of_a_list(entry in common::list_entry()) {
         let mut ours = Vec::new();

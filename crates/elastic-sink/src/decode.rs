@@ -3,7 +3,7 @@
 use millrace_clickstream::{PageViews, Session};
 use millrace_contract::{DecodeError, ReadError, Reader};
 use millrace_domain::EventTimeLimits;
-use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
+use millrace_domain::codec::{AggregateReader, AnomalyReader, IncidentReader, TransactionReader};
 use millrace_domain::texts::InFlight;
 use millrace_iot::{DeviceAlert, DeviceMinute, DeviceState};
 use millrace_kafka::{Misplaced, SourcePartitions};
@@ -66,6 +66,8 @@ pub struct Readers {
     pub device_alerts: Reader<DeviceAlert>,
     /// Of what is known last of devices.
     pub device_states: Reader<DeviceState>,
+    /// Of incidents.
+    pub incidents: IncidentReader,
     /// The partitions of the transactions, where those that lie elsewhere than their user's become
     /// dead letters.
     pub partitions: Option<SourcePartitions>,
@@ -89,6 +91,7 @@ impl Readers {
             device_minutes: registry::reader(&client, &fetcher, &topic(Stream::DeviceMinutes)).await?,
             device_alerts: registry::reader(&client, &fetcher, &topic(Stream::DeviceAlerts)).await?,
             device_states: registry::reader(&client, &fetcher, &topic(Stream::DeviceStates)).await?,
+            incidents: registry::reader(&client, &fetcher, &topic(Stream::Incidents)).await?,
             partitions: match settings.aggregator.misplaced_records {
                 MisplacedRecords::Count | MisplacedRecords::Rekey => None,
                 MisplacedRecords::DeadLetter => {
@@ -154,6 +157,9 @@ impl Decoder {
             }),
             Stream::DeviceStates => decided(self.readers.device_states.read(value(record)), |state| {
                 Ok(document::device_state(&state, record.offset)?)
+            }),
+            Stream::Incidents => decided(self.readers.incidents.read(value(record)), |incident| {
+                Ok(document::incident(&incident)?)
             }),
         }
     }
@@ -266,7 +272,8 @@ mod tests {
             sessions: Reader::new(fetcher.clone()),
             device_minutes: Reader::new(fetcher.clone()),
             device_alerts: Reader::new(fetcher.clone()),
-            device_states: Reader::new(fetcher),
+            device_states: Reader::new(fetcher.clone()),
+            incidents: Reader::new(fetcher),
             partitions: Some(SourcePartitions::fixed(5)),
         };
         let decoder = Decoder::new(readers, &settings, Sample::of(share));

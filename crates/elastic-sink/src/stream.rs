@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use millrace_catalog::{DocumentSpec, PIPELINES, clickstream, iot, payments, stream};
+use millrace_catalog::{DocumentSpec, PIPELINES, clickstream, incidents, iot, payments, stream};
 use millrace_domain::Transaction;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
@@ -26,11 +26,13 @@ pub enum Stream {
     DeviceAlerts,
     /// `device_states`.
     DeviceStates,
+    /// `fraud_incidents`.
+    Incidents,
 }
 
 impl Stream {
     /// Every stream.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Transactions,
         Self::Aggregates,
         Self::Anomalies,
@@ -39,6 +41,7 @@ impl Stream {
         Self::DeviceMinutes,
         Self::DeviceAlerts,
         Self::DeviceStates,
+        Self::Incidents,
     ];
 
     /// Those of the pipelines that there are by the settings.
@@ -65,6 +68,7 @@ impl Stream {
             Self::DeviceMinutes => &iot::MINUTE_DOCUMENTS,
             Self::DeviceAlerts => &iot::ALERT_DOCUMENTS,
             Self::DeviceStates => &iot::STATE_DOCUMENTS,
+            Self::Incidents => &incidents::INCIDENT_DOCUMENTS,
         }
     }
 
@@ -175,6 +179,8 @@ mod tests {
         settings.clickstream.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL[..5]);
         settings.iot.enabled = true;
+        assert_eq!(Stream::of(&settings), Stream::ALL[..8]);
+        settings.incidents.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL);
     }
 

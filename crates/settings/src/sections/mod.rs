@@ -6,6 +6,7 @@ mod connections;
 mod earliest;
 mod emit;
 mod gateway;
+mod incidents;
 mod iot;
 mod lake_sink;
 mod producer;
@@ -23,6 +24,7 @@ pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
 pub use earliest::EarliestTime;
 pub use emit::Emit;
 pub use gateway::{Gateway, KeyHash, KeyHashError};
+pub use incidents::Incidents;
 pub use iot::{Alerts, Iot};
 pub use lake_sink::LakeSink;
 pub use producer::{Format, Producer};
@@ -59,6 +61,8 @@ pub struct Settings {
     pub clickstream: Clickstream,
     /// Device minutes and alerts.
     pub iot: Iot,
+    /// Incidents of alerts.
+    pub incidents: Incidents,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
     /// The lake's sink.

@@ -1,5 +1,5 @@
-//! The producer, the aggregator, the detector, the clickstream, the sensors, the sink and the
-//! snapshots.
+//! The producer, the aggregator, the detector, the clickstream, the sensors, incidents, the sink
+//! and the snapshots.
 
 use millrace_catalog::Service;
 use millrace_engine::keyed::SessionPolicy;
@@ -55,6 +55,7 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     rekey(check, settings);
     clickstream(check, settings);
     iot(check, settings);
+    incidents(check, settings);
     sink(check, settings);
     let snapshots = &settings.snapshots;
     check.not_empty("snapshots.url", &snapshots.url.to_string_lossy());
@@ -133,6 +134,14 @@ fn iot(check: &mut Check, settings: &Settings) {
         );
     }
     worker(check, "iot.worker", &iot.worker);
+}
+
+fn incidents(check: &mut Check, settings: &Settings) {
+    let incidents = &settings.incidents;
+    if let Some(file) = &incidents.typologies {
+        check.not_empty("incidents.typologies", file);
+    }
+    worker(check, "incidents.worker", &incidents.worker);
 }
 
 /// Ports of services on one machine differ; 0 is any free one.
