@@ -119,6 +119,56 @@ async fn document(context: &TestContext, entity: &str) -> Result<Option<Value>> 
     Ok(hits.first().map(|hit| hit["_source"].clone()))
 }
 
+/// One incident of the attack with all of it, and one of each other user; how many there are.
+async fn check_records(context: &TestContext, start_ms: i64) -> Result<u64> {
+    let incidents = newest(context).await?;
+    let of = |user: &str| {
+        incidents
+            .iter()
+            .filter(move |it| it.entity == user)
+            .collect::<Vec<_>>()
+    };
+    // Of one typology, `impossible_travel` reaches the threshold, and `velocity` does not.
+    let [attack] = of(VICTIM)[..] else {
+        anyhow::bail!("{:?}", of(VICTIM));
+    };
+    ensure!(
+        (attack.transactions, attack.alerts, attack.status) == (ATTACK, ATTACK, IncidentStatus::Open),
+        "{attack:?}"
+    );
+    ensure!(
+        attack.first_ms == start_ms && attack.last_ms == start_ms + (ATTACK.cast_signed() - 1) * STEP_MS,
+        "{attack:?}"
+    );
+    let quiet = incidents.iter().filter(|it| it.status == IncidentStatus::Growing);
+    ensure!(quiet.count() as u64 == OTHERS, "{incidents:?}");
+    Ok(incidents.len() as u64)
+}
+
+/// One document of the attack with all of it, and `count` in all.
+async fn check_documents(context: &TestContext, count: u64) -> Result<()> {
+    wait_until("one document with all transactions", LIMIT, || async {
+        let found = document(context, VICTIM).await?;
+        let count = found.and_then(|found| found["transactions"].as_u64());
+        Ok((count == Some(ATTACK)).then_some(()))
+    })
+    .await?;
+    wait_until("all documents", LIMIT, || async {
+        let found = elastic::count(&context.settings, INCIDENT_DOCUMENTS.index).await?;
+        Ok((found == Some(count)).then_some(()))
+    })
+    .await?;
+    let found = document(context, VICTIM).await?.context("the document")?;
+    ensure!(
+        found["rules"] == json!([{"rule": "impossible_travel", "alerts": ATTACK, "score": 0.5}])
+            && found["status"] == "open"
+            && found["revision"] == ATTACK
+            && found["transactionIds"].as_array().map(Vec::len) == Some(20),
+        "{found}"
+    );
+    Ok(())
+}
+
 /// An attack of a thousand transactions is one incident with all of them, and one document that has
 /// grown; alerts that come to less are incidents that nobody need look at. With kills of the job
 /// and of the sink on the way.
@@ -148,47 +198,8 @@ pub(super) async fn an_attack_is_one_through_kills(mut context: TestContext) -> 
         job = start(&context, Known::Incidents).await?;
     }
     groups::wait_until_read(&context.settings, &INCIDENTS.group(), ANOMALIES).await?;
-
-    let incidents = newest(&context).await?;
-    let of = |user: &str| {
-        incidents
-            .iter()
-            .filter(move |it| it.entity == user)
-            .collect::<Vec<_>>()
-    };
-    // Of one typology, `impossible_travel` reaches the threshold, and `velocity` does not.
-    let [attack] = of(VICTIM)[..] else {
-        anyhow::bail!("{:?}", of(VICTIM));
-    };
-    ensure!(
-        (attack.transactions, attack.alerts, attack.status) == (ATTACK, ATTACK, IncidentStatus::Open),
-        "{attack:?}"
-    );
-    ensure!(
-        attack.first_ms == start_ms && attack.last_ms == start_ms + (ATTACK.cast_signed() - 1) * STEP_MS,
-        "{attack:?}"
-    );
-    let quiet = incidents.iter().filter(|it| it.status == IncidentStatus::Growing);
-    ensure!(quiet.count() as u64 == OTHERS, "{incidents:?}");
-    wait_until("one document with all transactions", LIMIT, || async {
-        let found = document(&context, VICTIM).await?;
-        let count = found.and_then(|found| found["transactions"].as_u64());
-        Ok((count == Some(ATTACK)).then_some(()))
-    })
-    .await?;
-    wait_until("all documents", LIMIT, || async {
-        let found = elastic::count(&context.settings, INCIDENT_DOCUMENTS.index).await?;
-        Ok((found == Some(incidents.len() as u64)).then_some(()))
-    })
-    .await?;
-    let found = document(&context, VICTIM).await?.context("the document")?;
-    ensure!(
-        found["rules"] == json!([{"rule": "impossible_travel", "alerts": ATTACK, "score": 0.5}])
-            && found["status"] == "open"
-            && found["revision"] == ATTACK
-            && found["transactionIds"].as_array().map(Vec::len) == Some(20),
-        "{found}"
-    );
+    let count = check_records(&context, start_ms).await?;
+    check_documents(&context, count).await?;
     job.stop().await?;
     sink.stop().await
 }
@@ -198,7 +209,7 @@ async fn alerts(context: &TestContext, arguments: &[&str]) -> Result<String> {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     // Each has a log of its own.
     let name = format!("alerts-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let mut command = Service::start(context, &name, &[&["alerts"], arguments].concat())?;
+    let mut command = Service::start(context, &name, &[&["alerts"][..], arguments].concat())?;
     command.succeed(LIMIT).await?;
     Ok(command.output())
 }

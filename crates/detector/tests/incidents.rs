@@ -208,7 +208,7 @@ fn verdicts(random: &mut Random) -> BTreeMap<String, Verdict> {
             let transaction =
                 TransactionId::from_bytes(((partition * RECORDS + number) as u128).to_be_bytes());
             let typology = random.pick(&["stolen", "taken", "alone", "odd"]);
-            let id = Incident::id_of(typology, &user(partition, number), &transaction);
+            let id = Incident::id_of(EntityType::User, typology, &user(partition, number), &transaction);
             (
                 id.to_string(),
                 random.pick(&[Verdict::Confirmed, Verdict::FalseAlarm]),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_domain::{Currency, Severity, Sum, TransactionId};
+use millrace_domain::{Currency, EntityType, Severity, Sum, TransactionId};
 use uuid::Uuid;
 
 use crate::bounded::{Ends, Few, MOST_MERCHANTS};
@@ -70,16 +70,21 @@ pub struct Incident {
 }
 
 impl Incident {
-    /// The id as a function of typology, user and first transaction: a replay opens the same one.
+    /// The id as a function of typology, user (which may be a merchant) and first transaction: a
+    /// replay opens the same one.
     #[must_use]
-    pub fn id_of(typology: &str, user: &str, first: &TransactionId) -> Uuid {
-        id::id_of("incident", typology, user, first.as_bytes())
+    pub fn id_of(of: EntityType, typology: &str, user: &str, first: &TransactionId) -> Uuid {
+        let kind = match of {
+            EntityType::User => "incident",
+            EntityType::Merchant => "incident of a merchant",
+        };
+        id::id_of(kind, typology, user, first.as_bytes())
     }
 
     /// Opens one with its first alert.
-    pub(crate) fn open(typology: &Typology, alert: &Alert<'_>) -> Self {
+    pub(crate) fn open(of: EntityType, typology: &Typology, alert: &Alert<'_>) -> Self {
         let mut incident = Self {
-            id: Self::id_of(&typology.name, alert.user, &alert.transaction),
+            id: Self::id_of(of, &typology.name, alert.user, &alert.transaction),
             revision: 0,
             typology: typology.name.clone(),
             reason: typology.reason.as_str().into(),

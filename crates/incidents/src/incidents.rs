@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use millrace_domain::EntityType;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -39,11 +40,13 @@ type Key = (Box<str>, Box<str>);
 /// Of those that are not over, a user has one of each typology at most. What is kept is bounded by
 /// the users with an alert within the longest quiet time and, where all are told, [`DECIDABLE_MS`]:
 /// of a user and typology, those that are over are a quiet time apart, or were decided on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Incidents {
     typologies: Arc<Typologies>,
     /// Whether those below their threshold are told too.
     tells_growing: bool,
+    /// What the users are: an incident of a merchant is another than that of a user of its name.
+    of: EntityType,
     open: BTreeMap<Key, Incident>,
     /// By when they are quiet: event time in milliseconds.
     until: BTreeSet<(i64, Key)>,
@@ -60,16 +63,23 @@ impl Incidents {
     pub fn new(typologies: impl Into<Arc<Typologies>>) -> Self {
         Self {
             typologies: typologies.into(),
-            ..Self::default()
+            tells_growing: false,
+            of: EntityType::User,
+            open: BTreeMap::new(),
+            until: BTreeSet::new(),
+            closed: BTreeMap::new(),
+            decidable: BTreeSet::new(),
+            watermark_ms: None,
         }
     }
 
     /// None yet, of which each is told from its first alert on, so that no alert is in none, and
     /// can be decided on for [`DECIDABLE_MS`] after its last.
     #[must_use]
-    pub fn telling_all(typologies: Arc<Typologies>) -> Self {
+    pub fn telling_all(of: EntityType, typologies: Arc<Typologies>) -> Self {
         Self {
             tells_growing: true,
+            of,
             ..Self::new(typologies)
         }
     }
@@ -109,12 +119,12 @@ impl Incidents {
             self.close(&key, Closed::Quiet, told);
         }
         // A transaction that opened one which is over has one more alert.
-        let id = Incident::id_of(&typology.name, alert.user, &alert.transaction);
+        let id = Incident::id_of(self.of, &typology.name, alert.user, &alert.transaction);
         if let Some(incident) = self.take_closed(id) {
             self.join_closed(incident, typology, alert, told);
             return;
         }
-        let incident = Incident::open(typology, alert);
+        let incident = Incident::open(self.of, typology, alert);
         if self.tells_growing || incident.state == State::Open {
             told.push(incident.clone());
         }

@@ -35,11 +35,11 @@ impl IncidentOperator {
     /// Before its first alert.
     #[must_use]
     pub fn new(policy: IncidentPolicy) -> Self {
-        let incidents = Incidents::telling_all(policy.typologies().clone());
+        let of = |entity_type| Incidents::telling_all(entity_type, policy.typologies().clone());
         Self {
             watermark: Watermark::new(policy.max_disorder_ms()),
-            users: incidents.clone(),
-            merchants: incidents,
+            users: of(EntityType::User),
+            merchants: of(EntityType::Merchant),
             policy,
             told: Vec::new(),
         }

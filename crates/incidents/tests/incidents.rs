@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use millrace_domain::{Currency, Severity, TransactionId};
+use millrace_domain::{Currency, EntityType, Severity, TransactionId};
 use millrace_incidents::{
     Alert, Campaign, Campaigns, Closed, DECIDABLE_MS, Incident, Incidents, LIBRARY, State, Typologies,
     Verdict,
@@ -159,7 +159,7 @@ fn a_verdict_closes_what_was_told_and_nothing_else() {
 #[test]
 fn what_is_over_can_be_decided_on_for_a_week_where_all_are_told() {
     let typologies = Arc::new(Typologies::parse(TYPOLOGIES, &names()).unwrap());
-    let mut incidents = Incidents::telling_all(typologies);
+    let mut incidents = Incidents::telling_all(EntityType::User, typologies);
     let mut told = Vec::new();
     incidents.process(&alert("probe", "u", 1, 0), "r", &mut told);
     incidents.advance(25 * HOUR_MS, &mut told);

@@ -119,7 +119,7 @@ mod tests {
                 "@timestamp": TIME_MS, "firstTime": TIME_MS - 5, "lastTime": TIME_MS + 5,
                 "id": document.id, "revision": 7, "typology": "stolen_card", "reason": "a \"card\"",
                 "entityType": "user", "entity": "u-1", "status": "open", "severity": "high",
-                "score": 1.5, "threshold": 1.0, "alerts": 4, "transactions": 2,
+                "score": 1.5, "threshold": 1, "alerts": 4, "transactions": 2,
                 "transactionIds":
                     ["00000000-0000-0000-0000-000000000000", "01010101-0101-0101-0101-010101010101"],
                 "rules":
