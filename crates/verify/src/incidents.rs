@@ -172,7 +172,10 @@ mod tests {
     use super::*;
     use crate::report::Verdict;
 
-    fn read(anomalies: &[(&str, u64)], incidents: &[(u8, &str, &[(&str, u64)])]) -> Read {
+    /// Rules with a count each.
+    type Counts<'a> = &'a [(&'a str, u64)];
+
+    fn read(anomalies: Counts<'_>, incidents: &[(u8, &str, Counts<'_>)]) -> Read {
         let anomalies = anomalies.iter().map(|(rule, count)| ((*rule).to_owned(), *count));
         let incidents = incidents.iter().map(|(id, typology, rules)| {
             let rules = rules.iter().map(|(rule, alerts)| ((*rule).to_owned(), *alerts));
