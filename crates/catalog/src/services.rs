@@ -25,6 +25,8 @@ pub enum Service {
     Iot,
     /// The sink into Cassandra.
     CassandraSink,
+    /// Incidents of alerts.
+    Incidents,
 }
 
 /// What is known of a service.
@@ -44,7 +46,7 @@ pub struct ServiceSpec {
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Producer,
         Self::Aggregator,
         Self::Detector,
@@ -55,6 +57,7 @@ impl Service {
         Self::LakeSink,
         Self::Iot,
         Self::CassandraSink,
+        Self::Incidents,
     ];
 
     /// What is known of it.
@@ -131,6 +134,13 @@ impl Service {
                 api_port: None,
                 when: When::Enabled,
                 about: "Writes aggregates, anomalies and page views to Cassandra, by the questions asked of them",
+            },
+            Self::Incidents => &ServiceSpec {
+                name: "incidents",
+                port: 9111,
+                api_port: None,
+                when: When::Enabled,
+                about: "Makes one growing incident of a user's alerts of one kind, exactly once",
             },
         }
     }

@@ -215,6 +215,8 @@ mod tests {
         settings.clickstream.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL[..5]);
         settings.iot.enabled = true;
+        assert_eq!(Stream::of(&settings), Stream::ALL[..8]);
+        settings.incidents.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL);
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use millrace_catalog::{DocumentSpec, clickstream, iot, payments};
+use millrace_catalog::{DocumentSpec, clickstream, incidents, iot, payments};
 use millrace_contract::{Contract, ReadError, Reader};
 use millrace_registry::{RegistryError, SchemaFetcher, WriterSchema};
 use millrace_sink::{Decision, Work};
@@ -46,6 +46,10 @@ pub(crate) const TABLE: &[Line] = &[
     line(&iot::MINUTE_DOCUMENTS, &Of(|it, _| document::device_minute(it))),
     line(&iot::ALERT_DOCUMENTS, &Of(|it, _| document::device_alert(it))),
     line(&iot::STATE_DOCUMENTS, &Of(document::device_state)),
+    line(
+        &incidents::INCIDENT_DOCUMENTS,
+        &Of(|it, _| document::incident(it)),
+    ),
 ];
 
 /// Of records that are final, or whose versions rise.

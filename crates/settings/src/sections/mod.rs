@@ -7,6 +7,7 @@ mod earliest;
 mod elastic_sink;
 mod emit;
 mod gateway;
+mod incidents;
 mod iot;
 mod lake_sink;
 mod producer;
@@ -27,6 +28,7 @@ pub use earliest::EarliestTime;
 pub use elastic_sink::ElasticSink;
 pub use emit::Emit;
 pub use gateway::{Gateway, KeyHash, KeyHashError};
+pub use incidents::Incidents;
 pub use iot::{Alerts, Iot};
 pub use lake_sink::LakeSink;
 pub use producer::{Format, Producer};
@@ -65,6 +67,8 @@ pub struct Settings {
     pub clickstream: Clickstream,
     /// Device minutes and alerts.
     pub iot: Iot,
+    /// Incidents of alerts.
+    pub incidents: Incidents,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
     /// The lake's sink.
