@@ -11,6 +11,7 @@ mod early;
 mod end_to_end;
 mod faults;
 mod gateway;
+mod incidents;
 mod init;
 mod instances;
 mod iot;
@@ -136,6 +137,9 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(iot::generated_readings_are_verified),
         case!(commerce::equals_the_raw_topic),
         case!(commerce::generated_events_are_verified),
+        case!(incidents::an_attack_is_one_through_kills),
+        case!(incidents::verdicts_hold_through_kills),
+        case!(incidents::of_a_generated_stream_are_verified),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(positions::a_replay_waits_for_what_its_control_topic_hides),
         case!(unreadable::zstd_is_read_and_written),
