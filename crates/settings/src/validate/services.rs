@@ -1,5 +1,5 @@
-//! The producer, the aggregator, the detector, the clickstream, the sensors, the shop, incidents and the
-//! snapshots.
+//! The producer, the aggregator, the detector, the clickstream, the sensors, the shop, incidents
+//! and the snapshots.
 
 use millrace_catalog::Service;
 use millrace_commerce::funnel;
