@@ -42,8 +42,8 @@ const OLD: u32 = 100;
 type Rows = BTreeMap<(&'static str, String), (Vec<String>, i64)>;
 
 /// Half of the records with the sink killed among them, the other half with Cassandra away; then
-/// all of them again from the start. The same node has a table of somebody else at the end: it takes
-/// ten seconds of a processor to start.
+/// all of them again from the start. The same node has a table of somebody else at the end: it
+/// takes ten seconds of a processor to start.
 pub(super) async fn is_what_the_topics_are(mut context: TestContext) -> Result<()> {
     let mut cassandra = Cassandra::start(&context).await?;
     let settings = &mut context.settings;

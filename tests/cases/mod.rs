@@ -11,12 +11,14 @@ mod early;
 mod end_to_end;
 mod faults;
 mod gateway;
+mod incidents;
 mod init;
 mod instances;
 mod iot;
 mod lake;
 mod lists;
 mod long_ids;
+mod lost_groups;
 mod moved;
 mod object_store;
 mod ownership;
@@ -67,7 +69,10 @@ macro_rules! case {
 
 /// Run by `cargo test -p millrace-tests -- --include-ignored`; docs/reliability.md has their
 /// results.
-pub(crate) const TOO_LONG_FOR_CI: [&str; 1] = ["faults::too_few_replicas_are_waited_for"];
+pub(crate) const TOO_LONG_FOR_CI: [&str; 2] = [
+    "faults::too_few_replicas_are_waited_for",
+    "faults::rekeying_workers_die",
+];
 
 /// Those that take minutes and little of the processors, of all that do not run alone; and one that
 /// runs for minutes under load. More of such at once would run into the limits of each other.
@@ -93,8 +98,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(init::leaves_templates_of_others_alone),
         case!(init::leaves_edits_of_templates_alone),
         case!(init::gives_indices_new_fields),
-        case!(replay::sums_up_to_the_file),
         case!(init::trusts_whom_it_is_told_to),
+        case!(replay::sums_up_to_the_file),
         case!(replay::refuses_what_would_be_late),
         case!(acknowledged::requests_wait_for_their_own_records),
         case!(acknowledged::what_cannot_be_sent_is_told),
@@ -125,12 +130,16 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(partitions::are_refused_where_records_would_be),
         case!(clickstream::equals_an_offline_computation),
         case!(clickstream::generated_clicks_are_verified),
+        case!(lost_groups::repeat_and_lose_nothing),
         case!(moved::offsets_set_forward_are_taken),
         case!(moved::a_topic_made_anew_is_told_apart),
         case!(iot::equals_an_offline_computation),
         case!(iot::generated_readings_are_verified),
         case!(commerce::equals_the_raw_topic),
         case!(commerce::generated_events_are_verified),
+        case!(incidents::an_attack_is_one_through_kills),
+        case!(incidents::verdicts_hold_through_kills),
+        case!(incidents::of_a_generated_stream_are_verified),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(positions::a_replay_waits_for_what_its_control_topic_hides),
         case!(unreadable::zstd_is_read_and_written),
@@ -163,6 +172,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(time::open_transactions_keep_windows_open),
         case!(time::producers_stamps_bound_nothing),
         case!(faults::workers_die),
+        case!(faults::rekeying_workers_die alone),
         case!(faults::members_come_and_go),
         case!(faults::outages_are_waited_for alone),
         case!(faults::servers_die alone),

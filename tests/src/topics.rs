@@ -179,8 +179,8 @@ fn admin(settings: &Settings) -> Result<AdminClient<DefaultClientContext>> {
 }
 
 /// Deletes every topic of a test that has ended. Each partition that stays is looked at in every
-/// fetch of the brokers from each other, moved when one of them dies, and kept in their heaps: after
-/// eighty tests that was most of what they did.
+/// fetch of the brokers from each other, moved when one of them dies, and kept in their heaps:
+/// after eighty tests that was most of what they did.
 ///
 /// # Errors
 /// The brokers do not answer, or refuse.

@@ -11,6 +11,7 @@
 
 pub mod clickstream;
 pub mod commerce;
+pub mod incidents;
 pub mod iot;
 pub mod payments;
 
@@ -33,6 +34,7 @@ pub const PIPELINES: &[&Pipeline] = &[
     &clickstream::PIPELINE,
     &iot::PIPELINE,
     &commerce::PIPELINE,
+    &incidents::PIPELINE,
 ];
 
 #[cfg(test)]

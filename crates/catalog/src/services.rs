@@ -27,6 +27,8 @@ pub enum Service {
     CassandraSink,
     /// Revenue, sales of products and funnels.
     Commerce,
+    /// Incidents of alerts.
+    Incidents,
 }
 
 /// What is known of a service.
@@ -58,6 +60,7 @@ impl Service {
         Self::Iot,
         Self::CassandraSink,
         Self::Commerce,
+        Self::Incidents,
     ];
 
     /// What is known of it.
@@ -141,6 +144,13 @@ impl Service {
                 api_port: None,
                 when: When::Enabled,
                 about: "Adds a shop's revenue and sales up for each minute, and follows sessions to a purchase, exactly once",
+            },
+            Self::Incidents => &ServiceSpec {
+                name: "incidents",
+                port: 9112,
+                api_port: None,
+                when: When::Enabled,
+                about: "Makes one growing incident of a user's alerts of one kind, exactly once",
             },
         }
     }

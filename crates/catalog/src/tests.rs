@@ -311,6 +311,42 @@ fn a_pipeline_that_is_enabled_brings_its_own_and_changes_no_other() {
     assert_eq!(with.with(Service::Clickstream, false), without);
 }
 
+/// Incidents are made of another pipeline's stream: their control topic has its partitions.
+#[test]
+fn incidents_read_the_anomalies_of_payments() {
+    let (without, with) = (
+        Installation::default(),
+        Installation::default().with(Service::Incidents, true),
+    );
+    let topics_of = |installation| topics(installation).into_iter();
+    let brought: Vec<_> = topics_of(with)
+        .skip(topics_of(without).count())
+        .map(|topic| (topic.name, topic.partitions, kind(&topic)))
+        .collect();
+    assert_eq!(
+        brought,
+        [
+            ("fraud_incidents", 3, "records"),
+            ("fraud_incidents.control", 3, "control"),
+            ("alert_feedback", 1, "compacted"),
+            ("fraud_incidents.dlq", 1, "copies"),
+        ]
+    );
+    let groups = groups(with).into_iter();
+    let incidents: Vec<_> = groups
+        .filter(|group| group.service == Service::Incidents)
+        .map(|group| (group.name, group.topics))
+        .collect();
+    assert_eq!(
+        incidents,
+        [("millrace-incidents".to_owned(), vec![topic::ANOMALIES])]
+    );
+    assert!(
+        !is_between_jobs(topic::ANOMALIES),
+        "another pipeline's job reads it"
+    );
+}
+
 #[test]
 fn what_one_stage_sends_to_the_next_is_between_jobs() {
     let streams = PIPELINES.iter().flat_map(|pipeline| pipeline.streams);

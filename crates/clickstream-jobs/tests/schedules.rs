@@ -61,7 +61,9 @@ fn sessions_are_committed_as_of_an_undisturbed_run() {
     });
     let [closed, dead] = [closed, dead].map(AtomicU64::into_inner);
     eprintln!("sessions, dead letters: {closed}, {dead}");
-    assert!((closed > 0 && dead > 0) || seen.commits < 10_000, "{seen:?}");
+    // Who looks into one seed runs fewer, and says how many.
+    let is_chosen = std::env::var_os("MILLRACE_SIMULATION_SCHEDULES").is_some();
+    assert!((closed > 0 && dead > 0) || is_chosen, "{seen:?}");
 }
 
 #[test]

@@ -2,10 +2,12 @@
 //!
 //! One job, [`job::NAME`], reads the transactions and writes anomalies: [`job`] is the edge around
 //! the pure operator of [`millrace_fraud`], on the worker loop of [`millrace_runtime`].
+//! [`incidents`] is a service more, which makes incidents of the anomalies.
 
 #![forbid(unsafe_code)]
 
 pub mod follow;
+pub mod incidents;
 pub mod job;
 mod judgements;
 pub mod list_topic;

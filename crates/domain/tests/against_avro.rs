@@ -11,13 +11,14 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use millrace_domain::codec::{
-    DecodedAnomaly, DecodedLabel, aggregate, anomaly, label, list_entry, partial, rule_change, transaction,
+    DecodedAnomaly, DecodedLabel, aggregate, anomaly, feedback, incident, label, list_entry, partial,
+    rule_change, transaction,
 };
 use millrace_domain::{Anomaly, ShortId, schema};
 use proptest::prelude::*;
 use values::{
-    avro_aggregate, avro_anomaly, avro_label, avro_list_entry, avro_partial, avro_rule_change,
-    avro_transaction,
+    avro_aggregate, avro_anomaly, avro_feedback, avro_incident, avro_label, avro_list_entry, avro_partial,
+    avro_rule_change, avro_transaction,
 };
 
 fn written(text: &str, value: &Value) -> Vec<u8> {
@@ -41,6 +42,26 @@ fn read(text: &str, mut body: &[u8]) -> Value {
 }
 
 proptest! {
+    #[test]
+    fn a_verdict(feedback in common::feedback()) {
+        let mut ours = Vec::new();
+        feedback::encode(&feedback, &mut ours);
+        let theirs = written(schema::ALERT_FEEDBACK, &avro_feedback(&feedback));
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert_eq!(read(schema::ALERT_FEEDBACK, &ours), avro_feedback(&feedback));
+        prop_assert_eq!(feedback::decode(&theirs), Ok(feedback));
+    }
+
+    #[test]
+    fn an_incident(incident in common::incident()) {
+        let mut ours = Vec::new();
+        incident::encode(&incident, &mut ours);
+        let theirs = written(schema::INCIDENT, &avro_incident(&incident));
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert_eq!(read(schema::INCIDENT, &ours), avro_incident(&incident));
+        prop_assert_eq!(incident::decode(&theirs), Ok(incident));
+    }
+
     #[test]
     fn an_entry_of_a_list(entry in common::list_entry()) {
         let mut ours = Vec::new();

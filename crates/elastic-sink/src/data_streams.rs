@@ -1,5 +1,5 @@
-//! Data streams where the sink's indices should be: they take no external versions, so that a replay
-//! would double every document.
+//! Data streams where the sink's indices should be: they take no external versions, so that a
+//! replay would double every document.
 //!
 //! They are looked for at the start, so that an administrator hears of them then and not with the
 //! first document that cannot be written. The sink is not ready until they are gone; what belongs
@@ -124,8 +124,8 @@ fn is_borne(resolved: &Value, name: &str) -> bool {
 }
 
 /// The template by which an index of this name would be a data stream, by an answer of
-/// `GET _index_template`: it is in the place of the sink's `own` or goes before it, and before every
-/// other that fits.
+/// `GET _index_template`: it is in the place of the sink's `own` or goes before it, and before
+/// every other that fits.
 fn maker<'a>(templates: &'a Value, name: &str, own: &str) -> Option<&'a str> {
     let all = templates["index_templates"].as_array().into_iter().flatten();
     let first = all

@@ -217,6 +217,7 @@ mod tests {
         settings.iot.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL[..8]);
         settings.commerce.enabled = true;
+        settings.incidents.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL);
     }
 

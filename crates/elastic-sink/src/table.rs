@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use millrace_catalog::{DocumentSpec, clickstream, commerce, iot, payments};
+use millrace_catalog::{DocumentSpec, clickstream, commerce, incidents, iot, payments};
 use millrace_commerce::ShopEvent;
 use millrace_contract::{Contract, ReadError, Reader};
 use millrace_kafka::SourcePartitions;
@@ -74,6 +74,10 @@ pub(crate) const TABLE: &[Line] = &[
         &Of(|it, _| document::product_sales(it)),
     ),
     line(&commerce::FUNNEL_DOCUMENTS, &Of(|it, _| document::funnel(it))),
+    line(
+        &incidents::INCIDENT_DOCUMENTS,
+        &Of(|it, _| document::incident(it)),
+    ),
 ];
 
 /// Of records that are final, or whose versions rise.

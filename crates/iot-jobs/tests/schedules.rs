@@ -74,8 +74,10 @@ fn alerts_are_committed_as_of_an_undisturbed_run() {
     });
     let counts = counts.map(AtomicU64::into_inner);
     eprintln!("dead letters, states, silences, stuck sensors, other alerts: {counts:?}");
+    // Who looks into one seed runs fewer, and says how many.
+    let is_chosen = std::env::var_os("MILLRACE_SIMULATION_SCHEDULES").is_some();
     assert!(
-        counts.iter().all(|count| *count > 0) || seen.commits < 10_000,
+        counts.iter().all(|count| *count > 0) || is_chosen,
         "{seen:?} {counts:?}"
     );
 }

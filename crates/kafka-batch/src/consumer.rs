@@ -13,17 +13,18 @@
 //! caller has to seek.
 
 use std::cell::Cell;
-use std::ffi::{CString, c_int};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::bindings;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::types::{RDKafkaMessage, RDKafkaRespErr};
+use rdkafka::types::RDKafkaMessage;
 
-use crate::Record;
+use crate::bell::Bell;
+use crate::messages::{destroy, item, take};
 use crate::native::{self, Queue};
+use crate::{PartitionQueue, Record, Report};
 
 /// A consumer, and a queue beside its own from which records are taken in batches.
 pub struct BatchConsumer<C: ConsumerContext + 'static> {
@@ -31,7 +32,9 @@ pub struct BatchConsumer<C: ConsumerContext + 'static> {
     queue: Queue,
     /// Room for the next batch; empty.
     spare: Cell<Vec<NonNull<RDKafkaMessage>>>,
-    consumer: BaseConsumer<C>,
+    /// Rings when records come of a partition that has a queue of its own.
+    bell: Arc<Bell>,
+    consumer: Arc<BaseConsumer<C>>,
 }
 
 // SAFETY: the queue and the consumer may be used from any thread; the room has no message in it, as
@@ -58,7 +61,8 @@ impl<C: ConsumerContext + 'static> BatchConsumer<C> {
         Ok(Self {
             queue,
             spare: Cell::default(),
-            consumer,
+            bell: Arc::default(),
+            consumer: Arc::new(consumer),
         })
     }
 
@@ -76,14 +80,28 @@ impl<C: ConsumerContext + 'static> BatchConsumer<C> {
     /// # Errors
     /// A name with a zero byte in it, or one that librdkafka refuses.
     pub fn route(&self, topic: &str, partition: i32) -> KafkaResult<()> {
-        let topic = CString::new(topic)?;
-        // SAFETY: the consumer is live, and outlives this short reference.
-        let fetched = unsafe { Queue::of_partition(self.consumer.client().native_ptr(), &topic, partition) };
-        let fetched = fetched.ok_or_else(|| {
-            KafkaError::ClientCreation(format!("no queue for partition {partition} of {topic:?}"))
-        })?;
+        let fetched = Queue::of(&self.consumer, topic, partition)?;
         fetched.forward(&self.queue);
         Ok(())
+    }
+
+    /// As [`Self::route`], and what is fetched comes in a queue of the partition's own.
+    ///
+    /// # Errors
+    /// A name with a zero byte in it, or one that librdkafka refuses.
+    pub fn route_apart(&self, topic: &str, partition: i32) -> KafkaResult<PartitionQueue<C>> {
+        PartitionQueue::new(
+            Arc::clone(&self.consumer),
+            Arc::clone(&self.bell),
+            topic,
+            partition,
+        )
+    }
+
+    /// Waits, `timeout` at most, until records come into an empty one of the partitions' own
+    /// queues; not at all where some have come since the last call.
+    pub fn wait(&self, timeout: Duration) {
+        self.bell.wait(timeout);
     }
 
     /// Up to `max_records` of what has been fetched. If that is nothing, it is waited for,
@@ -91,38 +109,18 @@ impl<C: ConsumerContext + 'static> BatchConsumer<C> {
     pub fn fetch(&self, max_records: usize, timeout: Duration) -> Batch<'_, C> {
         let mut messages = self.spare.take();
         messages.reserve_exact(max_records);
-        self.take(&mut messages, max_records, 0);
+        take(&self.queue, &mut messages, max_records, 0);
         if messages.is_empty() && !timeout.is_zero() && max_records > 0 {
             // The call waits until its array is full, so it gets one of one.
-            self.take(&mut messages, 1, native::timeout_ms(timeout));
+            take(&self.queue, &mut messages, 1, native::timeout_ms(timeout));
             if !messages.is_empty() {
-                self.take(&mut messages, max_records - 1, 0);
+                take(&self.queue, &mut messages, max_records - 1, 0);
             }
         }
         Batch {
             messages,
             consumer: self,
         }
-    }
-
-    /// Appends up to `count` messages, for which there is room.
-    fn take(&self, messages: &mut Vec<NonNull<RDKafkaMessage>>, count: usize, timeout_ms: c_int) {
-        let room = &mut messages.spare_capacity_mut()[..count];
-        // SAFETY: the queue is live and of a live client; `NonNull` lies in memory as a pointer
-        // does, and there is room for `count` of them.
-        let taken = unsafe {
-            bindings::rd_kafka_consume_batch_queue(
-                self.queue.as_ptr(),
-                timeout_ms,
-                room.as_mut_ptr().cast(),
-                count,
-            )
-        };
-        // It gives -1 for an error, of which it knows none.
-        let taken = usize::try_from(taken).unwrap_or(0);
-        // SAFETY: that many pointers have been written, none of them null, and the messages are
-        // ours from now on.
-        unsafe { messages.set_len(messages.len() + taken) }
     }
 }
 
@@ -131,20 +129,6 @@ impl<C: ConsumerContext + 'static> BatchConsumer<C> {
 pub struct Batch<'c, C: ConsumerContext + 'static> {
     messages: Vec<NonNull<RDKafkaMessage>>,
     consumer: &'c BatchConsumer<C>,
-}
-
-/// An error in place of a record, of which the context has heard too, as it does when polling. The
-/// partition's position has to be set anew by a seek.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// The partition.
-    pub partition: i32,
-    /// The offset that it is about; below 0 if it is about none.
-    pub offset: i64,
-    /// librdkafka's words for it, perhaps none.
-    pub reason: String,
-    /// What is wrong.
-    pub error: KafkaError,
 }
 
 impl<C: ConsumerContext + 'static> Batch<'_, C> {
@@ -162,45 +146,11 @@ impl<C: ConsumerContext + 'static> Batch<'_, C> {
 
     /// Each record, or what was reported in its place.
     pub fn iter(&self) -> impl Iterator<Item = Result<Record<'_>, Report>> {
-        self.messages.iter().map(|message| self.item(*message))
-    }
-
-    #[inline]
-    fn item(&self, message: NonNull<RDKafkaMessage>) -> Result<Record<'_>, Report> {
-        // SAFETY: a message is live, and not changed, until its batch is dropped.
-        let code = unsafe { message.as_ref() }.err;
-        if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-            // SAFETY: as above, and it has no error.
-            return Ok(unsafe { Record::new(message) });
-        }
-        Err(self.report(message))
-    }
-
-    #[cold]
-    fn report(&self, message: NonNull<RDKafkaMessage>) -> Report {
-        // SAFETY: a message is live, and not changed, until its batch is dropped.
-        let message = unsafe { message.as_ref() };
-        let reason = if message.payload.is_null() {
-            String::new()
-        } else {
-            // SAFETY: the payload of a message with an error is its text, of that length.
-            let text = unsafe { std::slice::from_raw_parts(message.payload.cast(), message.len) };
-            String::from_utf8_lossy(text).into_owned()
-        };
         let context = self.consumer.consumer.context();
-        context.error(KafkaError::Global(message.err.into()), &reason);
-        let error = match message.err {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__FATAL => {
-                KafkaError::MessageConsumptionFatal(message.err.into())
-            }
-            code => KafkaError::MessageConsumption(code.into()),
-        };
-        Report {
-            partition: message.partition,
-            offset: message.offset,
-            reason,
-            error,
-        }
+        // SAFETY: a message is live, and not changed, until its batch is dropped.
+        self.messages
+            .iter()
+            .map(|message| unsafe { item(*message, &**context) })
     }
 }
 
@@ -208,7 +158,7 @@ impl<C: ConsumerContext + 'static> Drop for Batch<'_, C> {
     fn drop(&mut self) {
         for message in self.messages.drain(..) {
             // SAFETY: the message is ours, is given back once, and its client lives.
-            unsafe { bindings::rd_kafka_message_destroy(message.as_ptr()) }
+            unsafe { destroy(message) }
         }
         self.consumer.spare.set(std::mem::take(&mut self.messages));
     }

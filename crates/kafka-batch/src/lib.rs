@@ -7,21 +7,26 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod bell;
 mod bounds;
 mod consumer;
 mod events;
 mod flush;
 mod headers;
+mod messages;
 mod murmur2;
 mod native;
+mod partition_queue;
 mod producer;
 mod record;
 
 pub use bounds::fetched_log_start;
-pub use consumer::{Batch, BatchConsumer, Report};
+pub use consumer::{Batch, BatchConsumer};
 pub use events::Reports;
 pub use flush::flush;
 pub use headers::{RecordHeader, RecordHeaders};
+pub use messages::Report;
 pub use murmur2::{murmur2, partition_for};
+pub use partition_queue::PartitionQueue;
 pub use producer::{BatchProducer, Outcome, TopicIndex};
 pub use record::Record;

@@ -5,6 +5,7 @@ use std::ptr::{NonNull, null_mut};
 use std::time::Duration;
 
 use rdkafka::bindings::{self, rd_kafka_conf_res_t};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::{RDKafka, RDKafkaQueue, RDKafkaTopic};
 
@@ -42,6 +43,29 @@ impl Queue {
         // SAFETY: the client is live, by this function's contract; the name is copied.
         let queue = unsafe { bindings::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition) };
         NonNull::new(queue).map(Self)
+    }
+
+    /// As [`Self::of_partition`], of a consumer that outlives the queue.
+    ///
+    /// # Errors
+    /// A name with a zero byte in it, or one that librdkafka refuses.
+    pub(crate) fn of<C: ConsumerContext>(
+        consumer: &BaseConsumer<C>,
+        topic: &str,
+        partition: i32,
+    ) -> KafkaResult<Self> {
+        let topic = CString::new(topic)?;
+        // SAFETY: the consumer is live, and outlives the queue, as this function's callers see to.
+        let queue = unsafe { Self::of_partition(consumer.client().native_ptr(), &topic, partition) };
+        queue.ok_or_else(|| {
+            KafkaError::ClientCreation(format!("no queue for partition {partition} of {topic:?}"))
+        })
+    }
+
+    /// Keeps what comes into this queue in it, whatever else was said of it.
+    pub(crate) fn keep(&self) {
+        // SAFETY: the queue is live.
+        unsafe { bindings::rd_kafka_queue_forward(self.0.as_ptr(), null_mut()) }
     }
 
     /// Sends what comes into this queue, and what is in it, on to `to`, which librdkafka keeps

@@ -91,6 +91,7 @@ pub(crate) fn run_of(service: Service) -> Option<Run> {
         Service::Iot => millrace_iot_jobs::run,
         Service::CassandraSink => millrace_cassandra_sink::run,
         Service::Commerce => millrace_commerce_jobs::run,
+        Service::Incidents => millrace_detector::incidents::run,
     })
 }
 

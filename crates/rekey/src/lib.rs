@@ -44,6 +44,12 @@ async fn rekey(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         "the job that rekeys runs where aggregator.misplaced_records and detector.misplaced_records are rekey: nobody else \
          would read what it writes"
     );
+    if settings.rekey.worker.threads != 1 {
+        tracing::warn!(
+            threads = settings.rekey.worker.threads,
+            "rekey.worker.threads is not 1: after a kill, records that one thread had read come behind those that              another has committed, in a backlog by more than rekey.max_skew_ms, and may be late"
+        );
+    }
     let host = Host {
         service: Service::Rekey,
         worker: &settings.rekey.worker,

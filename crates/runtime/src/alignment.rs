@@ -101,15 +101,10 @@ impl Alignment {
         is_admitted
     }
 
-    /// Whether a partition that waits with a record of this event time is to be read on: seldom
-    /// enough that it gets some way, as each time costs a fetch.
+    /// Whether a partition that waits with a record of this event time may go on with it.
     pub(crate) fn may_go_on(&self, number: i32, event_time_ms: i64, now: Instant) -> bool {
-        let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = is_due(&fronts, number, event_time_ms, self.max_skew_ms / 2, now);
-        if is_due && let Some(front) = fronts.get_mut(&number) {
-            front.until = now + PATIENCE;
-        }
-        is_due
+        let fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        is_due(&fronts, number, event_time_ms, self.max_skew_ms, now)
     }
 
     fn with(&self, change: impl FnOnce(&mut BTreeMap<i32, Front>)) {

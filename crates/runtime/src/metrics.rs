@@ -57,7 +57,7 @@ families! {
     assigned_partitions: int_gauge as IntGaugeVec, "millrace_assigned_partitions", ["operator"], "Partitions of the input that this process has.";
     unowned_partitions: int_gauge as IntGaugeVec, "millrace_unowned_partitions", ["operator"], "Partitions of the input that no member of the whole group owned at the last two looks.";
     idle_advances: counter as IntCounterVec, "millrace_idle_advances_total", ["operator"], "Advances of idle partitions' watermarks.";
-    partition_waits: counter as IntCounterVec, "millrace_partition_waits_total", ["operator"], "Times that a partition was paused because its event time was ahead of the others'.";
+    partition_waits: counter as IntCounterVec, "millrace_partition_waits_total", ["operator"], "Times that a partition waited because its event time was ahead of the others'.";
     queue_full: counter as IntCounterVec, "millrace_producer_queue_full_total", ["operator"], "Times that an output waited for room in the producer's queue.";
     snapshot_age: gauge as GaugeVec, "millrace_snapshot_age_seconds", ["operator", "partition"], "Time since the last snapshot was stored.";
     snapshot_size: int_gauge as IntGaugeVec, "millrace_snapshot_size_bytes", ["operator", "partition"], "Size of the last snapshot.";

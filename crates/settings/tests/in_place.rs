@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 /// The sections whose jobs write results, and what in them no result depends on.
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 7] = [
     "aggregator",
     "detector",
     "rekey",
     "clickstream",
     "iot",
     "commerce",
+    "incidents",
 ];
 const WITHOUT: [&str; 3] = ["metrics_port", "worker", "enabled"];
 

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::elastic::Index;
 use crate::repeat::Difference;
 use crate::report::{Counts, Row};
-use crate::{clickstream, commerce, iot, payments};
+use crate::{clickstream, commerce, incidents, iot, payments};
 
 /// The verification of each pipeline.
 pub(crate) const ALL: &[Verification] = &[
@@ -19,6 +19,7 @@ pub(crate) const ALL: &[Verification] = &[
     clickstream::VERIFICATION,
     iot::VERIFICATION,
     commerce::VERIFICATION,
+    incidents::VERIFICATION,
 ];
 
 /// How a pipeline is verified.

@@ -21,6 +21,7 @@ pub mod elastic;
 pub mod figures;
 mod firsts;
 mod in_time;
+mod incidents;
 mod iot;
 pub mod ledger;
 mod message;

@@ -146,8 +146,10 @@ async fn setting(context: &TestContext, topic: &str, key: &str) -> Result<String
 async fn command(context: &TestContext, name: &str, arguments: &[&str], fails: bool) -> Result<String> {
     let arguments = [&["init", "--kibana-timeout", "0s"], arguments].concat();
     let mut service = Service::start(context, name, &arguments)?;
-    let ended = service.succeed(pipeline::LIMIT).await;
-    ensure!(ended.is_err() == fails, "{name}: {}", service.output());
+    match fails {
+        true => service.fail(pipeline::LIMIT).await?,
+        false => service.succeed(pipeline::LIMIT).await?,
+    }
     logs::known_to_all_brokers(&context.settings).await?;
     Ok(service.output())
 }

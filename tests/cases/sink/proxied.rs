@@ -1,5 +1,7 @@
 //! What the sink makes of answers that a proxy gives, of its own or in Elasticsearch's words.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use millrace_settings::Settings;
 use millrace_tests::pipeline::{self, LIMIT};
@@ -8,6 +10,9 @@ use millrace_tests::sink::{self, ALERTS, MINUTES, Sink, indexed, indexed_in, no_
 use millrace_tests::{TestContext, sample};
 
 use super::{DAY_MS, batch, month, now_ms, results};
+
+/// How long the sink waits for an answer.
+const TIMEOUT: Duration = Duration::from_secs(6);
 
 /// A cluster that takes no more shards holds up the months that have no index yet, and not the
 /// others; the sink is not ready for as long, whatever else it writes.
@@ -62,7 +67,7 @@ pub(in crate::cases) async fn a_proxy_spoils_no_document(mut context: TestContex
     let proxy = Proxy::start(&direct.elasticsearch.url).await?;
     context.settings.elasticsearch.url.clone_from(&proxy.url);
     pipeline::init(&context).await?;
-    context.settings.elasticsearch.timeout_ms = 6_000;
+    context.settings.elasticsearch.timeout_ms = TIMEOUT.as_millis() as u64;
     context.settings.elastic_sink.bulk_bytes = 300_000;
     let now = now_ms()?;
     let mut sink = Sink::again(&context)?;
@@ -73,6 +78,9 @@ pub(in crate::cases) async fn a_proxy_spoils_no_document(mut context: TestContex
         (Mood::Status(200), "the answer is no bulk answer"),
         (Mood::Status(400), "400 Bad Request"),
         (Mood::Status(502), "502 Bad Gateway"),
+        (Mood::Status(429), "429 Too Many Requests"),
+        // The client goes where it is sent.
+        (Mood::Elsewhere, "Connection refused"),
     ] {
         let _ = proxy.set(mood);
         send(&direct, batch(sent..sent + 50, now)).await?;
@@ -82,6 +90,11 @@ pub(in crate::cases) async fn a_proxy_spoils_no_document(mut context: TestContex
         indexed(&direct, "*", sent.into()).await?;
         sink.ready().await?;
     }
+    // Late, and in time all the same.
+    let _ = proxy.set(Mood::After(TIMEOUT / 2));
+    send(&direct, batch(sent..sent + 50, now)).await?;
+    sent += 50;
+    indexed(&direct, "*", sent.into()).await?;
     let _ = proxy.set(Mood::AtMost(20_000));
     send(&direct, batch(sent..sent + 200, now)).await?;
     sent += 200;

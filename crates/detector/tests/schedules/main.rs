@@ -61,7 +61,9 @@ fn changes_of_settings_kills_and_rebalances_commit_what_an_undisturbed_run_commi
     eprintln!("anomalies: {rules:?}");
     // Four are built in; the data's are those of `RULES` that may alert.
     let has_all = rules.len() == 4 + RULES.len() && seen.grown > 0 && seen.followed > 200;
-    assert!(has_all || seen.commits < 10_000, "{rules:?} {seen:?}");
+    // Who looks into one seed runs fewer, and says how many.
+    let is_chosen = std::env::var_os("MILLRACE_SIMULATION_SCHEDULES").is_some();
+    assert!(has_all || is_chosen, "{rules:?} {seen:?}");
 }
 
 #[test]

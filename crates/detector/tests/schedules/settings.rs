@@ -19,10 +19,13 @@ pub(crate) fn settings_of(random: &mut Random) -> DetectSettings {
     };
     let rules = &mut settings.rules;
     rules.habit.min_transactions = random.pick(&[3, 1, 6]);
+    rules.habit.smoothing = random.pick(&[0.1, 0.5, 1.0]);
+    rules.habit.min_deviation = random.pick(&[0.3, 0.05, 1.0]);
     rules.velocity = rules.velocity.filter(|_| !random.one_in(4));
     if let Some(velocity) = &mut rules.velocity {
         velocity.max_count = random.pick(&[4, 1, 9]);
         velocity.span_ms = random.pick(&[60_000, 5_000, 3_600_000]);
+        velocity.max_sum_ratio = random.pick(&[30.0, 3.0, 8.0]);
     }
     rules.amount_outlier = rules.amount_outlier.filter(|_| !random.one_in(4));
     if let Some(outlier) = &mut rules.amount_outlier {
@@ -31,6 +34,8 @@ pub(crate) fn settings_of(random: &mut Random) -> DetectSettings {
     rules.impossible_travel = rules.impossible_travel.filter(|_| !random.one_in(4));
     if let Some(travel) = &mut rules.impossible_travel {
         travel.max_speed_km_per_h = random.pick(&[1_000.0, 300.0, 3_000.0]);
+        // Between the two places of the streams are some 16,000 km.
+        travel.min_distance_km = random.pick(&[300.0, 0.0, 20_000.0]);
     }
     rules.replay = !random.one_in(4);
     (settings.rule_set, settings.rule_modes, settings.rule_change) = rule_set_of(random);

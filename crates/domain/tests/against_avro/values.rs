@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use apache_avro::Decimal;
 use apache_avro::types::Value;
 use millrace_domain::{
-    Anomaly, Contribution, EntityType, FraudLabel, ListEntry, ListPurpose, ListedKind, MerchantAggregate,
-    Partial, PartialContent, PaymentMethod, RuleChange, RuleChangeStatus, RuleText, Severity, Totals,
-    Transaction, TransactionId, TransactionType,
+    AlertFeedback, Anomaly, Contribution, EntityType, FraudLabel, IncidentRecord, IncidentRule,
+    IncidentStatus, ListEntry, ListPurpose, ListedKind, MerchantAggregate, Partial, PartialContent,
+    PaymentMethod, RuleChange, RuleChangeStatus, RuleText, Severity, Totals, Transaction, TransactionId,
+    TransactionType, Verdict,
 };
 
 fn record<const N: usize>(fields: [(&str, Value); N]) -> Value {
@@ -228,6 +229,63 @@ pub(crate) fn avro_rule_change(change: &RuleChange) -> Value {
         ("approvedBy", either(change.approved_by.as_ref().map(string))),
         ("reason", string(&change.reason)),
         ("time", Value::TimestampMillis(change.time_ms)),
+    ])
+}
+
+pub(crate) fn avro_feedback(feedback: &AlertFeedback) -> Value {
+    let id = TransactionId::from_bytes(*feedback.incident.as_bytes());
+    let verdict = feedback.verdict;
+    record([
+        ("incident", uuid(&id)),
+        ("verdict", symbol(&Verdict::ALL, &verdict, verdict.as_str())),
+        ("author", string(&feedback.author)),
+        ("reason", string(&feedback.reason)),
+        ("time", Value::TimestampMillis(feedback.time_ms)),
+    ])
+}
+
+pub(crate) fn avro_incident(incident: &IncidentRecord) -> Value {
+    let long = |number: u64| Value::Long(number as i64);
+    let id = TransactionId::from_bytes(*incident.id.as_bytes());
+    let rule = |rule: &IncidentRule| {
+        let score = match rule.score {
+            Some(score) => Value::Union(1, Box::new(Value::Double(score))),
+            None => Value::Union(0, Box::new(Value::Null)),
+        };
+        record([
+            ("rule", string(&rule.rule)),
+            ("alerts", long(rule.alerts)),
+            ("score", score),
+        ])
+    };
+    let (entity_type, status) = (incident.entity_type, incident.status);
+    record([
+        ("id", uuid(&id)),
+        ("revision", long(incident.revision)),
+        ("typology", string(&incident.typology)),
+        ("reason", string(&incident.reason)),
+        (
+            "entityType",
+            symbol(&EntityType::ALL, &entity_type, entity_type.as_str()),
+        ),
+        ("entity", string(&incident.entity)),
+        ("status", symbol(&IncidentStatus::ALL, &status, status.as_str())),
+        (
+            "severity",
+            symbol(&Severity::ALL, &incident.severity, incident.severity.as_str()),
+        ),
+        ("score", Value::Double(incident.score)),
+        ("threshold", Value::Double(incident.threshold)),
+        ("openedTime", Value::TimestampMillis(incident.opened_ms)),
+        ("firstTime", Value::TimestampMillis(incident.first_ms)),
+        ("lastTime", Value::TimestampMillis(incident.last_ms)),
+        ("alerts", long(incident.alerts)),
+        ("transactions", long(incident.transactions)),
+        (
+            "transactionIds",
+            Value::Array(incident.transaction_ids.iter().map(string).collect()),
+        ),
+        ("rules", Value::Array(incident.rules.iter().map(rule).collect())),
     ])
 }
 

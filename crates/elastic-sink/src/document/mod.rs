@@ -8,6 +8,7 @@
 //!
 //! * An aggregate's version rises with its revision: the highest stays, in whatever order they
 //!   arrive. That of a final result, revision 0, is above that of every early one.
+//! * So does an incident's.
 //! * Of transactions, a shop's events and anomalies with the same id the first in the log stays, as
 //!   in the aggregator. Bulk requests overtake one another, so "first come" would be left to
 //!   chance: the version is a constant less the offset, and an earlier record wins even if it
@@ -24,6 +25,7 @@ mod aggregate;
 mod anomaly;
 mod clickstream;
 mod commerce;
+mod incident;
 mod iot;
 mod transaction;
 
@@ -35,6 +37,7 @@ pub use aggregate::aggregate;
 pub use anomaly::anomaly;
 pub use clickstream::{page_views, session};
 pub use commerce::{funnel, product_sales, revenue, shop_event};
+pub use incident::incident;
 pub use iot::{device_alert, device_minute, device_state};
 pub use transaction::transaction;
 
@@ -69,7 +72,7 @@ impl Document {
 
 impl Document {
     /// The offset of its record, where the first in the log stays; `None` of results of windows, of
-    /// sessions and of devices.
+    /// sessions, of devices and of incidents.
     #[must_use]
     pub fn offset(&self) -> Option<i64> {
         self.stream.line().first_stays.then(|| offset_of(self.version))

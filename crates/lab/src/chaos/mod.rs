@@ -35,9 +35,6 @@ pub fn hasten(settings: &mut Settings) {
     settings.iot.window_ms = 10_000;
     settings.iot.alerts.silent_after_ms = 10_000;
     settings.snapshots.interval_ms = 2_000;
-    // With the default's second, a job that was killed on a machine without idle time was still
-    // 14 s behind after five minutes (docs/reliability.md).
-    settings.rekey.max_skew_ms = 4_000;
     for worker in [
         &mut settings.aggregator.worker,
         &mut settings.detector.worker,
@@ -45,6 +42,7 @@ pub fn hasten(settings: &mut Settings) {
         &mut settings.clickstream.worker,
         &mut settings.iot.worker,
         &mut settings.commerce.worker,
+        &mut settings.incidents.worker,
     ] {
         worker.session_timeout_ms = 8_000;
         worker.transaction_timeout_ms = 6_000;

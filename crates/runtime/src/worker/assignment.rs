@@ -2,22 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use millrace_kafka_batch::BatchConsumer;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::Offset;
+use rdkafka::consumer::Consumer;
 
-use super::context::{Rebalance, WorkerContext};
+use super::context::Rebalance;
 use super::core::Core;
+use super::fetcher::{Client, Fetcher, failed, list};
 use super::restore::Restored;
 use super::side::{Answer, Request};
 use crate::failure::Failure;
 use crate::{Job, WorkerError};
 
-type Client = BaseConsumer<WorkerContext>;
-
-/// How long a seek may take; one that is not done is tried again in the next step.
-const SEEK: Duration = Duration::from_millis(200);
 /// How long an abort may take after a drain that had not enough time for its commit.
 pub(super) const ABORT: Duration = Duration::from_secs(2);
 /// How long looking up the ends of assigned partitions may take; librdkafka holds all partitions
@@ -26,42 +21,25 @@ const PLACES: Duration = Duration::from_secs(2);
 /// How long a restored partition may wait for its seek before the consumer is made anew.
 const SEEK_LIMIT: Duration = Duration::from_secs(30);
 
-fn list(topic: &str, partitions: impl IntoIterator<Item = (i32, Offset)>) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::new();
-    for (partition, offset) in partitions {
-        list.add_partition_offset(topic, partition, offset)?;
-    }
-    Ok(list)
-}
-
-fn failed(action: &str) -> impl FnOnce(KafkaError) -> WorkerError {
-    let action = action.to_owned();
-    |reason| WorkerError::Kafka { action, reason }
-}
-
 impl<J: Job> Core<J> {
-    pub(super) fn rebalance(
-        &mut self,
-        consumer: &BatchConsumer<WorkerContext>,
-        rebalance: Rebalance,
-    ) -> Result<(), Failure> {
+    pub(super) fn rebalance(&mut self, fetcher: &mut Fetcher, rebalance: Rebalance) -> Result<(), Failure> {
         let result = match rebalance {
-            Rebalance::Assign(numbers) => self.assign(consumer, &numbers).map_err(Failure::from),
-            Rebalance::Revoke(numbers) => self.revoke(consumer.consumer(), &numbers),
+            Rebalance::Assign(numbers) => self.assign(fetcher, &numbers).map_err(Failure::from),
+            Rebalance::Revoke(numbers) => self.revoke(fetcher, &numbers),
         };
         self.show_assignment();
         result
     }
 
     /// Adds partitions, paused until their state is restored.
-    fn assign(&mut self, batches: &BatchConsumer<WorkerContext>, numbers: &[i32]) -> Result<(), WorkerError> {
+    fn assign(&mut self, fetcher: &mut Fetcher, numbers: &[i32]) -> Result<(), WorkerError> {
         let topic = self.job.input_topic();
-        let consumer = batches.consumer();
         for number in numbers {
-            batches
+            fetcher
                 .route(topic, *number)
                 .map_err(failed("assigning partitions"))?;
         }
+        let consumer = fetcher.consumer();
         let partitions = list(topic, waiting_places(consumer, topic, numbers));
         let partitions = partitions.map_err(failed("assigning partitions"))?;
         consumer
@@ -91,9 +69,10 @@ impl<J: Job> Core<J> {
     }
 
     /// Gives partitions up. librdkafka gets its answer in any case: it would wait for ever.
-    fn revoke(&mut self, consumer: &Client, numbers: &[i32]) -> Result<(), Failure> {
-        let saved = self.save(consumer, numbers);
+    fn revoke(&mut self, fetcher: &mut Fetcher, numbers: &[i32]) -> Result<(), Failure> {
+        let saved = self.save(fetcher.consumer(), numbers);
         self.partitions.give_up(numbers);
+        fetcher.forget(numbers);
         self.starting
             .retain(|(_, restored)| !numbers.contains(&restored.partition));
         if let Some(alignment) = &self.alignment {
@@ -108,7 +87,7 @@ impl<J: Job> Core<J> {
             numbers.iter().map(|number| (*number, Offset::Invalid)),
         );
         partitions
-            .and_then(|partitions| consumer.incremental_unassign(&partitions))
+            .and_then(|partitions| fetcher.consumer().incremental_unassign(&partitions))
             .map_err(failed("giving up partitions"))?;
         saved
     }
@@ -180,7 +159,7 @@ impl<J: Job> Core<J> {
     }
 
     /// Takes what the helper thread has found.
-    pub(super) fn take_answers(&mut self, consumer: &Client) -> Result<(), Failure> {
+    pub(super) fn take_answers(&mut self, fetcher: &mut Fetcher) -> Result<(), Failure> {
         while let Ok(answer) = self.side.answers.try_recv() {
             match answer {
                 Answer::Restored(restored) => self.starting.push((Instant::now(), restored)),
@@ -189,7 +168,7 @@ impl<J: Job> Core<J> {
             }
         }
         for (ready, restored) in std::mem::take(&mut self.starting) {
-            self.start(consumer, ready, restored)?;
+            self.start(fetcher, ready, restored)?;
         }
         Ok(())
     }
@@ -198,7 +177,7 @@ impl<J: Job> Core<J> {
     /// is asked again.
     fn start(
         &mut self,
-        consumer: &Client,
+        fetcher: &mut Fetcher,
         ready: Instant,
         restored: Restored<J::Task>,
     ) -> Result<(), Failure> {
@@ -206,20 +185,16 @@ impl<J: Job> Core<J> {
         if !self.partitions.awaits(&restored) {
             return Ok(());
         }
-        if let Err(reason) = seek(consumer, topic, restored.partition, restored.start) {
+        if let Err(reason) = fetcher.go_on(topic, restored.partition, restored.start)? {
             if ready.elapsed() > SEEK_LIMIT {
                 return Err(Failure::Stop(WorkerError::Reconnect(format!(
                     "partition {} cannot be positioned: {reason}",
                     restored.partition
                 ))));
             }
-            tracing::debug!(partition = restored.partition, %reason, "the seek is tried again");
             self.starting.push((ready, restored));
             return Ok(());
         }
-        let resumed =
-            list(topic, [(restored.partition, Offset::Invalid)]).and_then(|list| consumer.resume(&list));
-        resumed.map_err(failed("resuming a restored partition"))?;
         let (partitions, mut effects) = self.effects();
         partitions.start(restored, &mut effects)
     }
@@ -246,36 +221,4 @@ fn waiting_places(consumer: &Client, topic: &str, numbers: &[i32]) -> Vec<(i32, 
         }
     };
     numbers.iter().map(place).collect()
-}
-
-/// Pauses a partition: from this call on, nothing fetched before is delivered but what is in a
-/// batch already.
-pub(super) fn pause(consumer: &Client, topic: &str, partition: i32) -> Result<(), WorkerError> {
-    let paused = list(topic, [(partition, Offset::Invalid)]).and_then(|list| consumer.pause(&list));
-    paused.map_err(failed("pausing a partition"))
-}
-
-/// Has a paused partition read on from `offset`; `false` where the consumer is not ready for that.
-pub(super) fn go_on(
-    consumer: &Client,
-    topic: &str,
-    partition: i32,
-    offset: i64,
-) -> Result<bool, WorkerError> {
-    if let Err(reason) = seek(consumer, topic, partition, offset) {
-        tracing::debug!(partition, %reason, "the seek is tried again");
-        return Ok(false);
-    }
-    let resumed = list(topic, [(partition, Offset::Invalid)]).and_then(|list| consumer.resume(&list));
-    resumed.map_err(failed("resuming a partition"))?;
-    Ok(true)
-}
-
-fn seek(consumer: &Client, topic: &str, partition: i32, offset: i64) -> KafkaResult<()> {
-    let position = list(topic, [(partition, Offset::Offset(offset))])?;
-    let sought = consumer.seek_partitions(position, SEEK)?;
-    for element in sought.elements() {
-        element.error()?;
-    }
-    Ok(())
 }

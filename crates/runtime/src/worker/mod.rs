@@ -19,6 +19,7 @@ mod context;
 mod core;
 mod effects;
 mod envelope;
+mod fetcher;
 mod idle;
 mod mark;
 mod pace;
@@ -30,6 +31,7 @@ mod side;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod terms;
+mod turns;
 mod unreadable;
 mod upstream;
 mod waiting;
@@ -40,7 +42,6 @@ use std::time::{Duration, Instant};
 use millrace_domain::texts::InFlight;
 use millrace_kafka::ClientError;
 use millrace_kafka::client::{leave_group, worker_consumer_config};
-use millrace_kafka_batch::BatchConsumer;
 use rdkafka::consumer::Consumer;
 
 use crate::failure::Failure;
@@ -51,6 +52,7 @@ use aborts::Aborts;
 use assignment::ABORT;
 use context::WorkerContext;
 use core::Core;
+use fetcher::{Fetcher, bound_queues};
 pub(crate) use idle::NO_WATERMARK;
 use unreadable::UnreadablePartitions;
 
@@ -73,7 +75,7 @@ pub(crate) enum Ended {
 /// One worker thread's consumer, producer and partitions.
 pub(crate) struct Worker<'s, J: Job> {
     shared: &'s Shared<J>,
-    consumer: BatchConsumer<WorkerContext>,
+    fetcher: Fetcher,
     core: Core<J>,
     unreadable: UnreadablePartitions,
     aborts: Aborts,
@@ -85,15 +87,22 @@ impl<'s, J: Job> Worker<'s, J> {
         let config = &shared.config;
         let group = config.group(shared.job.name());
         let member = config.member(thread);
-        let consumer_config = worker_consumer_config(&config.kafka, &config.worker, &group, &member)?;
+        let mut consumer_config = worker_consumer_config(&config.kafka, &config.worker, &group, &member)?;
         let core = Core::new(shared, thread)?;
-        let consumer = consumer_config
+        let takes_turns = shared.alignment.is_some();
+        if takes_turns {
+            let properties = [&config.kafka.properties, &config.worker.consumer_properties];
+            bound_queues(&mut consumer_config, |name| {
+                properties.iter().any(|properties| properties.contains_key(name))
+            });
+        }
+        let fetcher = consumer_config
             .create_with_context(WorkerContext::new(shared.job.input_topic()))
-            .and_then(BatchConsumer::new)
+            .and_then(|consumer| Fetcher::new(consumer, takes_turns))
             .map_err(|reason| WorkerError::no_client("consumer", reason))?;
         Ok(Self {
             shared,
-            consumer,
+            fetcher,
             core,
             unreadable: UnreadablePartitions::default(),
             aborts: Aborts::default(),
@@ -130,7 +139,7 @@ impl<'s, J: Job> Worker<'s, J> {
         if !matches!(error, WorkerError::Client(ClientError::Fenced { .. })) {
             return error;
         }
-        let consumer = self.consumer.consumer();
+        let consumer = self.fetcher.consumer();
         let deadline = Instant::now() + SUCCESSOR;
         while Instant::now() < deadline {
             if let Some((code, _)) = consumer.client().fatal_error() {
@@ -147,7 +156,7 @@ impl<'s, J: Job> Worker<'s, J> {
 
     fn run_until_ended(&mut self) -> Result<Ended, WorkerError> {
         let topic = self.shared.job.input_topic();
-        self.consumer
+        self.fetcher
             .consumer()
             .subscribe(&[topic])
             .map_err(|reason| WorkerError::Kafka {
@@ -175,7 +184,7 @@ impl<'s, J: Job> Worker<'s, J> {
     fn back_off(&mut self, reason: &str) -> Result<(), WorkerError> {
         let deadline = Instant::now() + Duration::from_millis(self.core.timeouts.transaction_ms);
         self.core
-            .abort_and_rewind(self.consumer.consumer(), reason, deadline)?;
+            .abort_and_rewind(self.fetcher.consumer(), reason, deadline)?;
         let (pause, told) = self.aborts.add(reason);
         if told.is_some() {
             self.core.status.set_problem(self.subject(), told);
@@ -206,28 +215,41 @@ impl<'s, J: Job> Worker<'s, J> {
             .core
             .until_commit(Instant::now())
             .map_or(WAIT, |until| until.min(WAIT));
-        let batch = self.consumer.fetch(self.core.room().min(MAX_BATCH), wait);
-        if !batch.is_empty() {
-            let started = Instant::now();
-            self.core.batch(self.unreadable.readable(batch.iter()))?;
-            self.core.busy += started.elapsed();
+        match self.fetcher.turns() {
+            Some(_) => self.take_turns(wait)?,
+            None => self.take_batch(wait)?,
         }
-        drop(batch);
         self.see_to_unreadable()?;
-        self.see_to_waiting()?;
         self.serve_events()?;
-        while let Some(rebalance) = self.consumer.consumer().context().next_rebalance() {
-            self.core.rebalance(&self.consumer, rebalance)?;
+        while let Some(rebalance) = self.fetcher.consumer().context().next_rebalance() {
+            self.core.rebalance(&mut self.fetcher, rebalance)?;
         }
-        let consumer = self.consumer.consumer();
-        self.core.take_answers(consumer)?;
+        self.core.take_answers(&mut self.fetcher)?;
         self.core.configure()?;
         let commit = self.core.is_commit_due(Instant::now());
         if commit {
-            self.core.commit(consumer, self.core.timeouts.transaction_ms)?;
+            let limit_ms = self.core.timeouts.transaction_ms;
+            self.core.commit(self.fetcher.consumer(), limit_ms)?;
         }
         self.core.tick();
         Ok(commit)
+    }
+
+    /// Processes what has been fetched of any partition. If that is nothing, it is waited for,
+    /// `wait` at most.
+    fn take_batch(&mut self, wait: Duration) -> Result<(), Failure> {
+        let topic = self.shared.job.input_topic();
+        let room = self.core.room().min(MAX_BATCH);
+        let batch = self.fetcher.batches().fetch(room, wait);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let items = batch.iter();
+        let items = items.map(|item| item.map(|record| InputRecord::of_batch(topic, &record)));
+        self.core.batch(self.unreadable.readable(items))?;
+        self.core.busy += started.elapsed();
+        Ok(())
     }
 
     /// Pauses partitions that cannot be read, and tries them again when it is time.
@@ -236,12 +258,11 @@ impl<'s, J: Job> Worker<'s, J> {
             return Ok(());
         }
         let (core, topic, now) = (&mut self.core, self.shared.job.input_topic(), Instant::now());
-        let consumer = self.consumer.consumer();
         for number in self.unreadable.forget(|number| core.position(number)) {
             core.show_unreadable(number, None);
         }
         for number in self.unreadable.reported() {
-            assignment::pause(consumer, topic, number)?;
+            self.fetcher.pause(topic, number)?;
             let next = core.position(number).unwrap_or(0);
             if let Some(unreadable) = self.unreadable.paused(number, next, now) {
                 core.show_unreadable(number, Some(unreadable));
@@ -251,7 +272,7 @@ impl<'s, J: Job> Worker<'s, J> {
         }
         for number in self.unreadable.due(now) {
             if let Some(next) = core.position(number)
-                && assignment::go_on(consumer, topic, number, next)?
+                && self.fetcher.go_on(topic, number, next)?.is_ok()
             {
                 self.unreadable.tried(number);
             }
@@ -265,7 +286,7 @@ impl<'s, J: Job> Worker<'s, J> {
     /// Serves what is not about an assigned partition: rebalances are put in their queue, errors
     /// are looked at.
     fn serve_events(&mut self) -> Result<(), Failure> {
-        while let Some(item) = self.consumer.consumer().poll(Duration::ZERO) {
+        while let Some(item) = self.fetcher.consumer().poll(Duration::ZERO) {
             match item {
                 // None comes this way: a partition is routed before it is assigned.
                 Ok(message) => self
@@ -282,7 +303,7 @@ impl<'s, J: Job> Worker<'s, J> {
         let deadline = Instant::now() + Duration::from_millis(self.core.timeouts.drain_ms);
         match self
             .core
-            .commit(self.consumer.consumer(), self.core.timeouts.drain_ms)
+            .commit(self.fetcher.consumer(), self.core.timeouts.drain_ms)
         {
             Ok(()) => {}
             Err(Failure::Stop(error)) => return Err(error),
@@ -290,7 +311,7 @@ impl<'s, J: Job> Worker<'s, J> {
                 // What was not committed is processed again by the next owner.
                 tracing::warn!(reason, "the last transaction is aborted");
                 self.core
-                    .abort_and_rewind(self.consumer.consumer(), &reason, deadline + ABORT)?;
+                    .abort_and_rewind(self.fetcher.consumer(), &reason, deadline + ABORT)?;
             }
         }
         self.core.store_all(deadline);
@@ -301,7 +322,7 @@ impl<'s, J: Job> Worker<'s, J> {
     /// Leaves the group at once after a drain, so that the others take over; after an error the
     /// membership is kept, as the restarted process is the same member.
     fn leave(&self, drained: bool) {
-        let consumer = self.consumer.consumer();
+        let consumer = self.fetcher.consumer();
         consumer.context().close(consumer);
         if !drained {
             return;

@@ -162,7 +162,7 @@ impl<T: Task> Active<T> {
     ) -> Result<(), Failure> {
         debug_assert!(self.work != Work::Torn, "it was not rolled back");
         if self.waiting != Waiting::No {
-            // It comes again after the seek.
+            // It stays where it is, and comes again.
             return Ok(());
         }
         let mut live = self.replay(run, effects)?;

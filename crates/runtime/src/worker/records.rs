@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use millrace_kafka_batch::{Record, Report};
+use millrace_kafka_batch::Report;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::core::Core;
@@ -18,15 +18,22 @@ impl<J: Job> Core<J> {
     /// Processes a batch.
     pub(super) fn batch<'b>(
         &mut self,
-        items: impl Iterator<Item = Result<Record<'b>, Report>>,
+        items: impl Iterator<Item = Result<InputRecord<'b>, Report>>,
     ) -> Result<(), Failure> {
-        let job = std::sync::Arc::clone(&self.job);
-        let topic = job.input_topic();
-        let items = items.map(|item| item.map(|record| InputRecord::of_batch(topic, &record)));
         let (partitions, mut effects) = self.effects();
         partitions.batch(items, &mut effects)?;
         // What is sent meanwhile need not be waited for at the commit.
         Ok(self.producer.hand_over(&self.metrics.transaction)?)
+    }
+
+    /// Whether a partition may take its next records. One that is being restored passes them over,
+    /// and is heard where something is reported of it.
+    pub(super) fn goes_on(&mut self, number: i32, now: Instant) -> bool {
+        let (alignment, metrics) = (self.alignment.as_deref(), &self.metrics);
+        let is_due = |event_time_ms| alignment.is_none_or(|it| it.may_go_on(number, event_time_ms, now));
+        self.partitions
+            .active_of(number)
+            .is_none_or(|active| active.goes_on(is_due, || metrics.partition_waits.inc()))
     }
 
     /// Processes records of one partition that were fetched just before `now`.

@@ -14,6 +14,7 @@ mod cluster;
 #[cfg(test)]
 pub(in crate::worker) mod digest;
 mod disturbed;
+pub(in crate::worker) mod fetched;
 mod numbered;
 #[cfg(test)]
 mod outside;
@@ -24,6 +25,7 @@ mod seen;
 mod stream;
 mod trace;
 pub(in crate::worker) mod transaction;
+mod turns;
 mod undisturbed;
 mod verify;
 mod world;

@@ -8,8 +8,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use millrace_kafka_batch::{Record, Report};
+use millrace_kafka_batch::Report;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::InputRecord;
 
 /// Pauses before the second try, and the longest one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -60,10 +62,10 @@ impl UnreadablePartitions {
     /// What of a batch can be read, and reports that are not about reading one partition.
     pub(super) fn readable<'b>(
         &mut self,
-        items: impl Iterator<Item = Result<Record<'b>, Report>>,
-    ) -> impl Iterator<Item = Result<Record<'b>, Report>> {
+        items: impl Iterator<Item = Result<InputRecord<'b>, Report>>,
+    ) -> impl Iterator<Item = Result<InputRecord<'b>, Report>> {
         items.filter_map(|item| match item {
-            Ok(record) => (self.0.is_empty() || self.takes(record.partition())).then_some(Ok(record)),
+            Ok(record) => (self.0.is_empty() || self.takes(record.partition)).then_some(Ok(record)),
             Err(report) if is_of_one_partition(&report.error) => {
                 self.report(report);
                 None
@@ -74,7 +76,7 @@ impl UnreadablePartitions {
 
     /// Whether a record of this partition is to be processed.
     #[cold]
-    fn takes(&self, partition: i32) -> bool {
+    pub(super) fn takes(&self, partition: i32) -> bool {
         self.0
             .get(&partition)
             .is_none_or(|unreadable| unreadable.state == State::Tried)

@@ -1,59 +1,57 @@
 //! Partitions that wait until the others have come to where they are: see [`crate::alignment`].
-//!
-//! A batch is in one order, and what of it may not come yet is left out: its partition is paused
-//! then, and reads on from there by a seek, as after a restore.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Worker;
-use super::assignment;
+use super::turns::Turns;
 use crate::Job;
 use crate::failure::Failure;
+
+/// How long a partition that waits stays so after the others have come, if they are another
+/// worker's: nobody wakes this one then.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Whether a partition waits for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waiting {
     /// It does not.
     No,
-    /// It does from the record with this event time on, and is read all the same: what comes is
-    /// passed over.
+    /// Its next record, with this event time, was not admitted: what comes is passed over.
     Held(i64),
-    /// As above, and it is not read.
-    Paused(i64),
+    /// As above, and it was not to be admitted in a later round either.
+    Waits(i64),
 }
 
 impl<J: Job> Worker<'_, J> {
-    /// Pauses partitions that are ahead, and has them read on when the others have come.
-    pub(super) fn see_to_waiting(&mut self) -> Result<(), Failure> {
-        let Some(alignment) = &self.core.alignment else {
+    /// Has every partition that need not wait take what comes next of it. Where there is nothing,
+    /// it is waited for, `wait` at most.
+    pub(super) fn take_turns(&mut self, wait: Duration) -> Result<(), Failure> {
+        if self.round()? {
             return Ok(());
-        };
-        let (topic, consumer, now) = (
-            self.shared.job.input_topic(),
-            self.consumer.consumer(),
-            Instant::now(),
-        );
-        for partition in self.core.partitions.iter_mut() {
-            let number = partition.number();
-            let Some(active) = partition.active_mut() else {
-                continue;
-            };
-            match active.waiting() {
-                Waiting::No => {}
-                Waiting::Held(event_time_ms) => {
-                    assignment::pause(consumer, topic, number)?;
-                    active.set_waiting(Waiting::Paused(event_time_ms));
-                    self.core.metrics.partition_waits.inc();
-                }
-                Waiting::Paused(event_time_ms) => {
-                    if alignment.may_go_on(number, event_time_ms, now)
-                        && assignment::go_on(consumer, topic, number, active.next())?
-                    {
-                        active.set_waiting(Waiting::No);
-                    }
-                }
-            }
         }
-        Ok(())
+        let is_held = self.fetcher.turns().is_some_and(Turns::holds_any);
+        self.fetcher
+            .batches()
+            .wait(if is_held { wait.min(LOOK) } else { wait });
+        self.round().map(drop)
+    }
+
+    /// Returns whether there was anything to take.
+    fn round(&mut self) -> Result<bool, Failure> {
+        let (core, unreadable) = (&mut self.core, &mut self.unreadable);
+        let Some(turns) = self.fetcher.turns_mut() else {
+            return Ok(false);
+        };
+        let (room, started) = (core.room().min(super::MAX_BATCH), Instant::now());
+        let offered = turns.offer(room, |number| {
+            unreadable.takes(number) && core.goes_on(number, started)
+        });
+        if offered == 0 {
+            return Ok(false);
+        }
+        let result = core.batch(unreadable.readable(turns.items(self.shared.job.input_topic())));
+        turns.settle(|number| core.position(number));
+        core.busy += started.elapsed();
+        result.map(|()| true)
     }
 }

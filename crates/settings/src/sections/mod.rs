@@ -8,6 +8,7 @@ mod earliest;
 mod elastic_sink;
 mod emit;
 mod gateway;
+mod incidents;
 mod iot;
 mod lake_sink;
 mod producer;
@@ -29,6 +30,7 @@ pub use earliest::EarliestTime;
 pub use elastic_sink::ElasticSink;
 pub use emit::Emit;
 pub use gateway::{Gateway, KeyHash, KeyHashError};
+pub use incidents::Incidents;
 pub use iot::{Alerts, Iot};
 pub use lake_sink::LakeSink;
 pub use producer::{Format, Producer};
@@ -69,6 +71,8 @@ pub struct Settings {
     pub iot: Iot,
     /// Revenue, sales of products, and how far sessions came.
     pub commerce: Commerce,
+    /// Incidents of alerts.
+    pub incidents: Incidents,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
     /// The lake's sink.

@@ -190,7 +190,8 @@ pub struct Rekey {
     pub format: Format,
     /// How far one partition's event time may be ahead of another's that has more to read.
     pub max_skew_ms: i64,
-    /// The worker loops.
+    /// The worker loops. More than one thread keeps the skew only as long as nothing is killed:
+    /// each commits by itself, and what one had read comes again behind what another has committed.
     pub worker: Worker,
 }
 
@@ -200,7 +201,10 @@ impl Default for Rekey {
             metrics_port: Service::Rekey.spec().port,
             format: Format::Avro,
             max_skew_ms: 1_000,
-            worker: Worker::default(),
+            worker: Worker {
+                threads: 1,
+                ..Worker::default()
+            },
         }
     }
 }

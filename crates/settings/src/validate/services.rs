@@ -1,5 +1,5 @@
-//! The producer, the aggregator, the detector, the clickstream, the sensors, the shop and the
-//! snapshots.
+//! The producer, the aggregator, the detector, the clickstream, the sensors, the shop, incidents
+//! and the snapshots.
 
 use millrace_catalog::Service;
 use millrace_commerce::funnel;
@@ -52,6 +52,7 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     clickstream(check, settings);
     iot(check, settings);
     commerce(check, settings);
+    incidents(check, settings);
     let snapshots = &settings.snapshots;
     check.not_empty("snapshots.url", &snapshots.url.to_string_lossy());
     check.range("snapshots.interval_ms", snapshots.interval_ms, 100, 3_600_000);
@@ -134,6 +135,14 @@ fn iot(check: &mut Check, settings: &Settings) {
             format!("must be from {} to {}", shown(error.least), shown(error.most)),
         );
     }
+}
+
+fn incidents(check: &mut Check, settings: &Settings) {
+    let incidents = &settings.incidents;
+    if let Some(file) = &incidents.typologies {
+        check.not_empty("incidents.typologies", file);
+    }
+    worker(check, "incidents.worker", &incidents.worker);
 }
 
 /// Ports of services on one machine differ; 0 is any free one.

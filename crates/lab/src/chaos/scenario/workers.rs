@@ -181,6 +181,7 @@ pub(super) async fn pause(pipeline: &mut Pipeline, jobs: &[Job]) -> Result<()> {
         &settings.clickstream.worker,
         &settings.iot.worker,
         &settings.commerce.worker,
+        &settings.incidents.worker,
     ];
     let longest_ms = workers.map(|worker| worker.session_timeout_ms).into_iter().max();
     let session = Duration::from_millis(longest_ms.unwrap_or_default());

@@ -8,14 +8,25 @@ use crate::worker::waiting::Waiting;
 use crate::{InputRecord, Task};
 
 impl<T: Task> Active<T> {
-    /// Whether it waits for others.
-    pub(in crate::worker) fn waiting(&self) -> Waiting {
-        self.waiting
-    }
-
-    /// It is paused, or reads on from where it is.
-    pub(in crate::worker) fn set_waiting(&mut self, waiting: Waiting) {
-        self.waiting = waiting;
+    /// Whether it may take its next records: it does not wait for others, or what it waits with
+    /// `is_due`. Each wait is told once.
+    pub(in crate::worker) fn goes_on(
+        &mut self,
+        is_due: impl FnOnce(i64) -> bool,
+        waits: impl FnOnce(),
+    ) -> bool {
+        let (Waiting::Held(event_time_ms) | Waiting::Waits(event_time_ms)) = self.waiting else {
+            return true;
+        };
+        if is_due(event_time_ms) {
+            self.waiting = Waiting::No;
+            return true;
+        }
+        if self.waiting == Waiting::Held(event_time_ms) {
+            waits();
+        }
+        self.waiting = Waiting::Waits(event_time_ms);
+        false
     }
 
     /// Those of new records that may come now; from the first that may not on, the partition waits.

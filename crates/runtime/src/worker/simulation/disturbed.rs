@@ -61,6 +61,7 @@ impl<S: Scenario> Simulation<'_, S> {
         let process = &mut self.workers[worker];
         self.seen.replayed += std::mem::take(&mut process.transaction.replayed);
         self.seen.restored += std::mem::take(&mut process.restored);
+        self.seen.waits += std::mem::take(&mut process.waiters.waits);
     }
 
     pub(super) fn give(&mut self, partition: usize, worker: usize) {

@@ -15,6 +15,8 @@ use super::numbered::{Numbered, Speaker};
 use super::random::Random;
 use super::trace::digest;
 use super::transaction::{Faults, Transaction};
+use super::turns::Waiters;
+use crate::alignment::Alignment;
 use crate::failure::Failure;
 use crate::worker::effects::Effects as _;
 use crate::worker::envelope::Envelope;
@@ -29,22 +31,24 @@ use crate::{Controls, InputRecord, Job};
 const MOST_ADVANCE_MS: usize = 30;
 
 /// Where the consumer reads a partition.
-struct Position {
-    at: i64,
-    is_paused: bool,
+pub(super) struct Position {
+    pub(super) at: i64,
+    pub(super) is_paused: bool,
 }
 
 /// A worker of one generation; all of it is lost in a crash.
 pub(super) struct Process<J: Job> {
     pub(super) generation: u64,
-    job: Arc<J>,
+    pub(super) job: Arc<J>,
     speaker: Speaker,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) partitions: Partitions<Numbered<J::Task>>,
     pub(super) transaction: Transaction,
     /// Partitions that it has taken over from a snapshot.
     pub(super) restored: u64,
-    positions: BTreeMap<i32, Position>,
+    pub(super) positions: BTreeMap<i32, Position>,
+    /// Of a job whose partitions wait for each other.
+    pub(super) waiters: Waiters,
     /// Restores that the helper thread has not begun.
     requests: Vec<(i32, u64)>,
     /// Restores that it has done.
@@ -59,12 +63,13 @@ impl<J: Job> Process<J> {
         Self {
             generation,
             partitions: Partitions::new(Terms::of(&job)),
-            transaction: Transaction::of(&speaker, clock),
+            transaction: Transaction::of(&speaker, clock, job.max_skew_ms().map(Alignment::new)),
             restored: 0,
             speaker,
             clock: clock.clone(),
             job: Arc::new(job),
             positions: BTreeMap::new(),
+            waiters: Waiters::default(),
             requests: Vec::new(),
             answers: Vec::new(),
             frozen: Vec::new(),
@@ -119,11 +124,19 @@ impl<J: Job> Process<J> {
             is_paused: true,
         };
         self.positions.insert(partition, waiting);
+        self.waiters.assign(partition);
+        if let Some(alignment) = &self.transaction.alignment {
+            alignment.assigned(&[partition], self.clock.now());
+        }
     }
 
     pub(super) fn give_up(&mut self, partition: i32) {
         self.partitions.give_up(&[partition]);
         self.positions.remove(&partition);
+        self.waiters.give_up(partition);
+        if let Some(alignment) = &self.transaction.alignment {
+            alignment.given_up(&[partition], self.clock.now());
+        }
         self.requests.retain(|(number, _)| *number != partition);
     }
 
@@ -155,6 +168,7 @@ impl<J: Job> Process<J> {
                 is_paused: false,
             };
         }
+        self.waiters.seek(restored.partition, restored.start);
         self.restored += u64::from(restored.start > 0);
         self.partitions.start(restored, &mut self.transaction)
     }
@@ -167,6 +181,9 @@ impl<J: Job> Process<J> {
         random: &mut Random,
         faults: Faults,
     ) -> Result<(), Failure> {
+        if self.transaction.alignment.is_some() {
+            return self.take_turns(cluster, random, faults);
+        }
         self.transaction.faults = faults;
         let job = Arc::clone(&self.job);
         let topic = job.input_topic();
@@ -222,6 +239,7 @@ impl<J: Job> Process<J> {
             if let Some(position) = self.positions.get_mut(&number) {
                 position.is_paused = true;
             }
+            self.waiters.stop(number);
             let epoch = self.partitions.roll_back(number, self.clock.now());
             self.requests.retain(|(requested, _)| *requested != number);
             self.requests.push((number, epoch));
@@ -305,6 +323,10 @@ impl<J: Job> Process<J> {
     ) -> Result<(), Failure> {
         for probed in std::mem::take(&mut self.probed) {
             let number = probed.probe.partition;
+            if let Some(alignment) = &self.transaction.alignment {
+                let next = probed.probe.next;
+                alignment.ends(number, next, if probed.at_end { next } else { probed.end });
+            }
             match self.partitions.take_probed(&probed) {
                 None | Some((_, Confirmed::Nothing)) => {}
                 Some((_, Confirmed::ReplayRead)) => {

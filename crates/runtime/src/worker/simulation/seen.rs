@@ -36,6 +36,8 @@ pub struct Seen {
     pub forgotten: u64,
     /// Partitions that were added to the input.
     pub grown: u64,
+    /// Times that a partition waited for the others.
+    pub waits: u64,
     /// Outputs that were committed.
     pub outputs: u64,
 }
@@ -59,6 +61,7 @@ impl Seen {
         self.recalled += other.recalled;
         self.forgotten += other.forgotten;
         self.grown += other.grown;
+        self.waits += other.waits;
         self.outputs += other.outputs;
     }
 
@@ -83,6 +86,7 @@ impl Seen {
             recalled: _,
             forgotten: _,
             grown: _,
+            waits: _,
         } = *self;
         let all = [
             commits, aborts, unknown, fenced, crashes, losses, snapshots, restored, replayed, changes,

@@ -9,6 +9,7 @@ use rdkafka::error::KafkaError;
 use super::clock::Clock;
 use super::cluster::Output;
 use super::numbered::Speaker;
+use crate::alignment::Alignment;
 use crate::control::ControlRecord;
 use crate::failure::Failure;
 use crate::refusals::NewRefusals;
@@ -47,6 +48,8 @@ pub(in crate::worker) struct Transaction {
     pub(super) replayed: u64,
     speaker: Speaker,
     clock: Clock,
+    /// Of a job whose partitions wait for each other.
+    pub(super) alignment: Option<Alignment>,
 }
 
 fn failure(is_fatal: bool, what: &str) -> Failure {
@@ -58,10 +61,11 @@ fn failure(is_fatal: bool, what: &str) -> Failure {
 }
 
 impl Transaction {
-    pub(super) fn of(speaker: &Speaker, clock: &Clock) -> Self {
+    pub(super) fn of(speaker: &Speaker, clock: &Clock, alignment: Option<Alignment>) -> Self {
         Self {
             speaker: Arc::clone(speaker),
             clock: clock.clone(),
+            alignment,
             ..Self::default()
         }
     }
@@ -76,7 +80,8 @@ impl Transaction {
         *self = Self {
             replayed: self.replayed,
             total: self.total,
-            ..Self::of(&self.speaker, &self.clock)
+            alignment: self.alignment.take(),
+            ..Self::of(&self.speaker, &self.clock, None)
         };
     }
 
@@ -102,6 +107,11 @@ impl Effects for Transaction {
 
     fn outbox(&mut self) -> &mut dyn Outbox {
         self
+    }
+
+    fn admits(&self, record: &InputRecord<'_>, event_time_ms: Option<i64>, now: Instant) -> bool {
+        let alignment = self.alignment.as_ref();
+        alignment.is_none_or(|it| it.admits(record.partition, record.offset, event_time_ms, now))
     }
 
     fn take_failure(&mut self) -> Option<Failure> {
