@@ -48,7 +48,7 @@ pub struct ServiceSpec {
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Producer,
         Self::Aggregator,
         Self::Detector,
