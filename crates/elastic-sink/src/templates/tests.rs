@@ -28,6 +28,7 @@ fn assert_strict(mapping: &Value, at: &str) {
                 "geo_point",
                 "keyword",
                 "long",
+                "text",
             ];
             assert!(
                 plain.contains(&field["type"].as_str().unwrap()),
