@@ -218,6 +218,7 @@ fn producer(check: &mut Check, settings: &Settings) {
     check.range("producer.threads", producer.threads, 0, MAX_THREADS);
     check.range("producer.clicks_per_s", producer.clicks_per_s, 0, MAX_PER_S);
     check.range("producer.iot_per_s", producer.iot_per_s, 0, MAX_PER_S);
+    check.range("producer.commerce_per_s", producer.commerce_per_s, 0, MAX_PER_S);
     check.range("producer.devices", producer.devices, 1, 1_000_000);
     check.range("producer.users", producer.users, 1, 100_000_000);
     check.range("producer.merchants", producer.merchants, 1, 10_000_000);
