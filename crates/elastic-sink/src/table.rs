@@ -14,6 +14,9 @@ use crate::decode::{Events, Record};
 use crate::document::{self, Document, NoDocument};
 use crate::origin::{Identify, identify};
 
+/// Makes what tells an event in the log from another.
+pub(crate) type OpenIdentity = fn(&SchemaFetcher) -> Box<dyn Identify>;
+
 /// What is indexed of one stream.
 pub(crate) struct Line {
     /// The documents, as the catalog has them.
@@ -22,7 +25,7 @@ pub(crate) struct Line {
     pub(crate) first_stays: bool,
     /// What knows an event in the log by its document's id, where the documents are a stream's
     /// events, of which one id may come twice; `None` of results.
-    pub(crate) identity: Option<fn(&SchemaFetcher) -> Box<dyn Identify>>,
+    pub(crate) identity: Option<OpenIdentity>,
     /// How its values become documents; `None` of transactions, which are chosen and checked by
     /// [`crate::decode`] itself.
     pub(crate) decoding: Option<&'static dyn Decoding>,

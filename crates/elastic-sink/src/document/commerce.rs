@@ -4,8 +4,8 @@
 use millrace_catalog::commerce::{
     EVENT_DOCUMENTS, FUNNEL_DOCUMENTS, PRODUCT_SALES_DOCUMENTS, REVENUE_DOCUMENTS,
 };
-use millrace_commerce::{Funnel, ProductSales, Revenue, ShopEvent};
-use millrace_contract::Symbols as _;
+use millrace_commerce::{Funnel, Product, ProductSales, Revenue, ShopEvent};
+use millrace_contract::{Symbols as _, Text};
 use millrace_domain::Sum;
 
 use super::{Document, Fields, NoDocument, first_stays, month};
@@ -31,10 +31,10 @@ pub fn shop_event(event: &ShopEvent, offset: i64) -> Result<Document, NoDocument
     fields.text("region", event.region.as_str());
     fields.text("device", event.device.as_str());
     for (name, text) in [
-        ("productId", event.product_id.as_ref().map(|it| it.as_str())),
-        ("productName", event.product_name.as_ref().map(|it| it.as_str())),
-        ("category", event.category.as_ref().map(|it| it.as_str())),
-        ("query", event.query.as_ref().map(|it| it.as_str())),
+        ("productId", event.product_id.as_ref().map(Product::as_str)),
+        ("productName", event.product_name.as_ref().map(Text::as_str)),
+        ("category", event.category.as_ref().map(Text::as_str)),
+        ("query", event.query.as_ref().map(Text::as_str)),
     ] {
         if let Some(text) = text {
             fields.text(name, text);
