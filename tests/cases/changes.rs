@@ -55,38 +55,68 @@ impl Jobs {
 /// A change's name, and what it sets.
 type Change = (&'static str, fn(&mut Settings));
 
-/// What is changed, one after the other: each setting of the event time both ways, and thresholds,
-/// horizon and rules.
+/// What is changed, one after the other: each setting of the event time both ways, early results on
+/// and off, and rules, their thresholds and horizon, both ways too.
 const CHANGES: [Change; 6] = [
-    ("lateness up, max_count down", |settings| {
+    ("lateness up, max_count down, amounts judged sooner", |settings| {
         settings.aggregator.allowed_lateness_ms = 3_000;
         settings.detector.rules.velocity.max_count = 4;
+        let outlier = &mut settings.detector.rules.amount_outlier;
+        (outlier.max_z_score, outlier.min_transactions) = (2.0, 3);
+        (outlier.smoothing, outlier.min_deviation) = (0.3, 0.1);
     }),
-    ("disorder down, span down", |settings| {
-        settings.aggregator.event_time.max_disorder_ms = 200;
-        settings.detector.event_time.max_disorder_ms = 200;
+    ("disorder down, span and sums down, bounds nearer", |settings| {
+        set_event_time(settings, (200, 20_000, "2020-01-01"));
         settings.detector.rules.velocity.span_ms = 20_000;
+        settings.detector.rules.velocity.max_sum_ratio = 5.0;
     }),
-    ("window down, a rule off", |settings| {
+    ("window down, early results, a rule off", |settings| {
         settings.aggregator.window_ms = 2_000;
+        settings.aggregator.emit = Emit::Every { seconds: 1 };
         settings.detector.rules.impossible_travel.enabled = false;
     }),
-    ("lateness down, horizon down", |settings| {
+    ("lateness down, horizon down, amounts judged later", |settings| {
         settings.aggregator.allowed_lateness_ms = 0;
         settings.detector.dedup_horizon_ms = 30_000;
+        let outlier = &mut settings.detector.rules.amount_outlier;
+        (outlier.max_z_score, outlier.min_transactions) = (6.0, 12);
+        (outlier.smoothing, outlier.min_deviation) = (0.05, 0.5);
     }),
-    ("disorder up, the rule on again", |settings| {
-        settings.aggregator.event_time.max_disorder_ms = 3_000;
-        settings.detector.event_time.max_disorder_ms = 3_000;
-        settings.detector.rules.impossible_travel.enabled = true;
-    }),
-    ("window up, early results, max_count and horizon up", |settings| {
-        settings.aggregator.window_ms = 10_000;
-        settings.aggregator.emit = Emit::Every { seconds: 1 };
-        settings.detector.rules.velocity.max_count = 8;
-        settings.detector.dedup_horizon_ms = 180_000;
-    }),
+    (
+        "disorder up, the rule on again for more, bounds farther",
+        |settings| {
+            set_event_time(settings, (3_000, 120_000, "1990-01-01"));
+            let travel = &mut settings.detector.rules.impossible_travel;
+            travel.enabled = true;
+            (travel.max_speed_km_per_h, travel.min_distance_km) = (300.0, 50.0);
+        },
+    ),
+    (
+        "window up, on close again, max_count, span and horizon up, travel for less",
+        |settings| {
+            settings.aggregator.window_ms = 10_000;
+            settings.aggregator.emit = Emit::OnClose;
+            let rules = &mut settings.detector.rules;
+            (rules.velocity.max_count, rules.velocity.span_ms) = (8, 120_000);
+            rules.velocity.max_sum_ratio = 50.0;
+            let travel = &mut rules.impossible_travel;
+            (travel.max_speed_km_per_h, travel.min_distance_km) = (2_000.0, 1_000.0);
+            settings.detector.dedup_horizon_ms = 180_000;
+        },
+    ),
 ];
+
+/// Of both jobs: how much disorder, how far ahead, and from when on.
+fn set_event_time(settings: &mut Settings, (disorder_ms, future_ms, earliest): (i64, i64, &str)) {
+    for event_time in [
+        &mut settings.aggregator.event_time,
+        &mut settings.detector.event_time,
+    ] {
+        event_time.max_disorder_ms = disorder_ms;
+        event_time.max_future_ms = future_ms;
+        event_time.earliest_time = earliest.parse().expect("a date");
+    }
+}
 
 pub(super) fn hasten(settings: &mut Settings) {
     let producer = &mut settings.producer;

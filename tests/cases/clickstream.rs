@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use anyhow::{Context as _, Result, ensure};
-use millrace_catalog::clickstream::{PAGE_VIEWS_PARTIAL, SESSIONS, topic};
-use millrace_catalog::{Service as Known, dead_letter};
+use millrace_catalog::Service as Known;
+use millrace_catalog::clickstream::{PAGE_VIEWS_PARTIAL, PIPELINE, SESSIONS, topic};
 use millrace_clickstream::{Click, Page, PageViews, Session, User};
 use millrace_contract::Encode as _;
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
 use millrace_telemetry::exposition;
 use millrace_tests::checks::check_undisturbed;
-use millrace_tests::pipeline::{self, LIMIT, Pipeline, metrics_text};
-use millrace_tests::service::Service;
-use millrace_tests::verification::verified;
+use millrace_tests::pipeline::{self, LIMIT, metrics_text};
+use millrace_tests::streams::{
+    PER_S, check_compared, check_letters, check_status, compared, generate_carelessly,
+    generated_through_a_kill, start,
+};
 use millrace_tests::{TestContext, groups, send, topics, wait_until};
-use rdkafka::producer::{BaseProducer, BaseRecord};
+use rdkafka::producer::BaseProducer;
 use uuid::Uuid;
 
 use super::dead_letters::dlq;
@@ -69,12 +71,7 @@ fn json(click: &Click, number: u32) -> Vec<u8> {
 }
 
 fn put(context: &TestContext, producer: &BaseProducer, key: &str, value: &[u8]) -> Result<()> {
-    let name = topic_name(&context.settings.kafka, topic::CLICKS);
-    let record = BaseRecord::to(&name).key(key).payload(value);
-    producer
-        .send(record)
-        .map_err(|(error, _)| error)
-        .context("sending a click")
+    send::put(producer, &context.settings.kafka, topic::CLICKS, (key, value))
 }
 
 /// Sends clicks in the order of their times, every seventh twice.
@@ -177,13 +174,6 @@ async fn found(context: &TestContext) -> Result<(Views, Visits)> {
     Ok((views, visits))
 }
 
-async fn start(context: &TestContext) -> Result<Service> {
-    let name = Known::Clickstream.name();
-    let mut service = Service::start(context, name, &["service", name])?;
-    service.ready(context.settings.clickstream.metrics_port).await?;
-    Ok(service)
-}
-
 /// Views, visitors and sessions are what all records together come to: of clicks that are there
 /// twice, among records that nobody can read, and through a kill half-way. What comes for a closed
 /// window is on the late topic, and changes nothing.
@@ -201,7 +191,7 @@ pub(super) async fn equals_an_offline_computation(mut context: TestContext) -> R
         .map(|number| click(number, start_ms))
         .collect::<Result<_>>()?;
 
-    let service = start(&context).await?;
+    let service = start(&context, Known::Clickstream).await?;
     send_clicks(&context, numbered(&clicks, 0..HALF))?;
     send_bad(&context)?;
     for job in [&PAGE_VIEWS_PARTIAL, &SESSIONS] {
@@ -210,7 +200,7 @@ pub(super) async fn equals_an_offline_computation(mut context: TestContext) -> R
     service.kill()?;
     send_clicks(&context, numbered(&clicks, HALF..2 * HALF))?;
     context.settings.clickstream.worker.idle_timeout_ms = 3_000;
-    let service = start(&context).await?;
+    let service = start(&context, Known::Clickstream).await?;
 
     // Idleness closes the last windows and sessions.
     let expected = expected(&clicks);
@@ -232,16 +222,17 @@ pub(super) async fn equals_an_offline_computation(mut context: TestContext) -> R
         found(&context).await? == expected,
         "late clicks changed something"
     );
-    check_letters(&context).await?;
+    check_letters(&context, topic::CLICKS, BAD).await?;
+    check_listed(&context).await?;
     let undisturbed = check_undisturbed(&context).await?;
     for (name, count) in [
         ("records of clickstream.late", LATE),
         ("dead letters of page-views-partial", 2 * BAD),
     ] {
-        let compared = undisturbed.iter().find(|difference| difference.what == name);
+        let found = compared(&undisturbed, name);
         ensure!(
-            compared.is_some_and(|difference| difference.undisturbed == u64::from(count)),
-            "{count} {name}: {undisturbed:?}"
+            found == u64::from(count),
+            "{found} {name}, not {count}: {undisturbed:?}"
         );
     }
     service.stop().await
@@ -282,17 +273,8 @@ async fn check_late(context: &TestContext, start_ms: i64) -> Result<()> {
     .await
 }
 
-/// Each bad record is one dead letter, and `dlq` lists them and the late ones.
-async fn check_letters(context: &TestContext) -> Result<()> {
-    let letters = topics::read(&context.settings, &dead_letter(topic::CLICKS)).await?;
-    let mut codes: BTreeMap<_, u32> = BTreeMap::new();
-    for letter in &letters {
-        let code = letter.header("error.code").context("a code")?;
-        *codes.entry(code).or_default() += 1;
-    }
-    let far = codes.remove("far_future");
-    ensure!(far == Some(BAD), "{far:?} of the far future, beside {codes:?}");
-    ensure!(codes.values().sum::<u32>() == BAD, "{codes:?}");
+/// `dlq` lists the dead letters and the late records.
+async fn check_listed(context: &TestContext) -> Result<()> {
     for (name, count) in [(topic::CLICKS, 2 * BAD), (topic::LATE, LATE)] {
         let said = dlq(context, &format!("dlq-{name}"), &["list", name], false).await?;
         ensure!(said["matching"] == count, "{count} letters of {name}: {said}");
@@ -309,51 +291,30 @@ pub(super) async fn generated_clicks_are_verified(mut context: TestContext) -> R
     settings.clickstream.enabled = true;
     settings.clickstream.window_ms = WINDOW_MS;
     settings.clickstream.session_gap_ms = 5_000;
-    settings.producer.clicks_per_s = 300;
-    settings.producer.rate_per_s = 100;
-    settings.producer.duplicate_share = 0.02;
-    settings.producer.malformed_share = 0.01;
-    let mut pipeline = Pipeline::start(&context).await?;
-    let name = Known::Clickstream.name();
-    let mut producer = Service::start(&context, "producer", &["service", "producer", "--for", "25s"])?;
-    topics::wait_for_records(&context.settings, topic::CLICKS, 1_500).await?;
-    pipeline.crash(&context, name).await?;
-    producer.succeed(LIMIT).await?;
-
-    let report = verified(&context, 0).await?;
-    let count = |row: &str| -> Result<u64> { Ok(report.row(row)?.parse()?) };
-    let clicks = count("clicks in the topic")?;
-    ensure!(clicks >= 25 * 300 * 8 / 10, "{clicks} clicks: {report:?}");
+    settings.producer.clicks_per_s = PER_S;
+    generate_carelessly(settings);
+    let generated = (topic::CLICKS, "clicks");
+    let (pipeline, report) = generated_through_a_kill(&context, Known::Clickstream, generated).await?;
+    let views = report.count("page views")?;
     ensure!(
-        count("copies of clicks")? > 0 && count("dead letters of clicks")? > 0,
-        "{report:?}"
-    );
-    let views = count("page views")?;
-    ensure!(
-        views + count("late clicks")? == clicks,
+        views + report.count("late clicks")? == report.count("clicks in the topic")?,
         "{views} views: {report:?}"
     );
     ensure!(
-        count("Elasticsearch: views of page views")? == views && count("Elasticsearch: sessions")? > 100,
+        report.count("Elasticsearch: views of page views")? == views
+            && report.count("Elasticsearch: sessions")? > 100,
         "{report:?}"
     );
-    let undisturbed = check_undisturbed(&context).await?;
-    for output in [
-        "records of page_views.partials",
-        "records of page_views",
-        "records of sessions",
-        "dead letters of page-views-partial",
-    ] {
-        let compared = undisturbed.iter().find(|difference| difference.what == output);
-        let count = compared.map_or(0, |difference| difference.undisturbed);
-        ensure!(count > 0, "no {output} were compared: {undisturbed:?}");
-    }
-    let mut status = Service::start(&context, "status", &["status", "--json"])?;
-    status.succeed(LIMIT).await?;
-    let said = status.output();
-    for job in millrace_catalog::clickstream::PIPELINE.jobs {
-        let group = topic_name(&context.settings.kafka, &job.group());
-        ensure!(said.contains(&group), "status says nothing of {group}: {said}");
-    }
+    check_compared(
+        &context,
+        &[
+            "records of page_views.partials",
+            "records of page_views",
+            "records of sessions",
+            "dead letters of page-views-partial",
+        ],
+    )
+    .await?;
+    check_status(&context, &PIPELINE).await?;
     pipeline.stop().await
 }

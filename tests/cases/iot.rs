@@ -2,22 +2,20 @@
 
 mod made;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use anyhow::{Context as _, Result, ensure};
-use millrace_catalog::iot::{DEVICE_ALERTS, MINUTES_PARTIAL, topic};
-use millrace_catalog::{Service as Known, dead_letter};
+use millrace_catalog::Service as Known;
+use millrace_catalog::iot::{DEVICE_ALERTS, MINUTES_PARTIAL, PIPELINE, topic};
 use millrace_contract::Encode as _;
 use millrace_iot::{AlertKind, Device, DeviceAlert, Measured, Reading};
 use millrace_kafka::clock::now_ms;
-use millrace_kafka::topic_name;
-use millrace_tests::checks::check_undisturbed;
-use millrace_tests::pipeline::{self, LIMIT, Pipeline};
-use millrace_tests::service::Service;
-use millrace_tests::verification::verified;
+use millrace_tests::pipeline::{self, LIMIT};
+use millrace_tests::streams::{
+    PER_S, check_compared, check_letters, check_status, generate_carelessly, generated_through_a_kill, start,
+};
 use millrace_tests::{TestContext, elastic, groups, send, topics, wait_until};
-use rdkafka::producer::{BaseProducer, BaseRecord};
+use rdkafka::producer::BaseProducer;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -56,12 +54,7 @@ fn reading(number: u32, start_ms: i64) -> Result<Reading> {
 }
 
 fn put(context: &TestContext, producer: &BaseProducer, key: &str, value: &[u8]) -> Result<()> {
-    let name = topic_name(&context.settings.kafka, topic::READINGS);
-    let record = BaseRecord::to(&name).key(key).payload(value);
-    producer
-        .send(record)
-        .map_err(|(error, _)| error)
-        .context("sending a reading")
+    send::put(producer, &context.settings.kafka, topic::READINGS, (key, value))
 }
 
 fn put_reading(context: &TestContext, producer: &BaseProducer, reading: &Reading) -> Result<()> {
@@ -99,13 +92,6 @@ fn send_bad(context: &TestContext) -> Result<()> {
     send::flush(&producer)
 }
 
-async fn start(context: &TestContext) -> Result<Service> {
-    let name = Known::Iot.name();
-    let mut service = Service::start(context, name, &["service", name])?;
-    service.ready(context.settings.iot.metrics_port).await?;
-    Ok(service)
-}
-
 /// Minutes, alerts and last states are what all readings together come to: of readings that come
 /// out of order and twice, among records that nobody can read, and through a kill half-way; and all
 /// of it is in Elasticsearch. What comes for a closed window is on the late topic, and changes
@@ -125,14 +111,14 @@ pub(super) async fn equals_an_offline_computation(mut context: TestContext) -> R
         .map(|number| reading(number, start_ms))
         .collect::<Result<_>>()?;
 
-    let service = start(&context).await?;
+    let service = start(&context, Known::Iot).await?;
     send_readings(&context, &readings, 0..HALF)?;
     send_bad(&context)?;
     wait_until_read(&context).await?;
     service.kill()?;
     send_readings(&context, &readings, HALF..2 * HALF)?;
     context.settings.iot.worker.idle_timeout_ms = 3_000;
-    let service = start(&context).await?;
+    let service = start(&context, Known::Iot).await?;
 
     // Idleness closes the last windows, and has each device silent.
     let expected = expected(&context, &readings)?;
@@ -151,7 +137,7 @@ pub(super) async fn equals_an_offline_computation(mut context: TestContext) -> R
 
     check_late(&context, start_ms).await?;
     ensure_same(&found(&context).await?, &expected)?;
-    check_letters(&context).await?;
+    check_letters(&context, topic::READINGS, BAD).await?;
     check_documents(&context, &expected).await?;
     service.stop().await
 }
@@ -180,25 +166,9 @@ async fn check_late(context: &TestContext, start_ms: i64) -> Result<()> {
     Ok(())
 }
 
-/// Each bad record is one dead letter.
-async fn check_letters(context: &TestContext) -> Result<()> {
-    let letters = topics::read(&context.settings, &dead_letter(topic::READINGS)).await?;
-    let mut codes: BTreeMap<_, u32> = BTreeMap::new();
-    for letter in &letters {
-        let code = letter.header("error.code").context("a code")?;
-        *codes.entry(code).or_default() += 1;
-    }
-    let far = codes.remove("far_future");
-    ensure!(far == Some(BAD), "{far:?} of the far future, beside {codes:?}");
-    ensure!(codes.values().sum::<u32>() == BAD, "{codes:?}");
-    Ok(())
-}
-
 /// The sink makes one document of each minute, of each alert with its end, and of each device.
 async fn check_documents(context: &TestContext, expected: &Made) -> Result<()> {
-    let name = Known::ElasticSink.name();
-    let mut sink = Service::start(context, name, &["service", name])?;
-    sink.ready(context.settings.elastic_sink.metrics_port).await?;
+    let sink = start(context, Known::ElasticSink).await?;
     let started: usize = {
         let alerts = expected.alerts.values().flatten();
         alerts.filter(|alert| alert.since_ms == alert.time_ms).count()
@@ -234,56 +204,34 @@ pub(super) async fn generated_readings_are_verified(mut context: TestContext) ->
     settings.iot.enabled = true;
     settings.iot.window_ms = WINDOW_MS;
     settings.iot.alerts.silent_after_ms = 2_000;
-    settings.producer.iot_per_s = 300;
+    settings.producer.iot_per_s = PER_S;
     settings.producer.devices = 40;
-    settings.producer.rate_per_s = 100;
-    settings.producer.duplicate_share = 0.02;
-    settings.producer.malformed_share = 0.01;
-    let mut pipeline = Pipeline::start(&context).await?;
-    let name = Known::Iot.name();
-    let mut producer = Service::start(&context, "producer", &["service", "producer", "--for", "25s"])?;
-    topics::wait_for_records(&context.settings, topic::READINGS, 1_500).await?;
-    pipeline.crash(&context, name).await?;
-    producer.succeed(LIMIT).await?;
-
-    let report = verified(&context, 0).await?;
-    let count = |row: &str| -> Result<u64> { Ok(report.row(row)?.parse()?) };
-    let readings = count("readings in the topic")?;
-    ensure!(readings >= 25 * 300 * 8 / 10, "{readings} readings: {report:?}");
+    generate_carelessly(settings);
+    let generated = (topic::READINGS, "readings");
+    let (pipeline, report) = generated_through_a_kill(&context, Known::Iot, generated).await?;
+    let minutes = report.count("device minutes")?;
     ensure!(
-        count("copies of readings")? > 0 && count("dead letters of readings")? > 0,
-        "{report:?}"
-    );
-    let minutes = count("device minutes")?;
-    ensure!(
-        minutes + count("late readings")? == readings,
+        minutes + report.count("late readings")? == report.count("readings in the topic")?,
         "{minutes} in minutes: {report:?}"
     );
     ensure!(
-        count("Elasticsearch: readings of device minutes")? == minutes,
+        report.count("Elasticsearch: readings of device minutes")? == minutes,
         "{report:?}"
     );
     let alerts = topics::read_as::<DeviceAlert>(&context, topic::ALERTS).await?;
     let has = |kind| alerts.iter().any(|(_, alert)| alert.kind == kind);
     ensure!(has(AlertKind::Silent), "{alerts:?}");
-    let undisturbed = check_undisturbed(&context).await?;
-    for output in [
-        "records of device_minutes.partials",
-        "records of device_minutes",
-        "records of device_alerts",
-        "records of device_states",
-        "dead letters of device-minutes-partial",
-    ] {
-        let compared = undisturbed.iter().find(|difference| difference.what == output);
-        let count = compared.map_or(0, |difference| difference.undisturbed);
-        ensure!(count > 0, "no {output} were compared: {undisturbed:?}");
-    }
-    let mut status = Service::start(&context, "status", &["status", "--json"])?;
-    status.succeed(LIMIT).await?;
-    let said = status.output();
-    for job in millrace_catalog::iot::PIPELINE.jobs {
-        let group = topic_name(&context.settings.kafka, &job.group());
-        ensure!(said.contains(&group), "status says nothing of {group}: {said}");
-    }
+    check_compared(
+        &context,
+        &[
+            "records of device_minutes.partials",
+            "records of device_minutes",
+            "records of device_alerts",
+            "records of device_states",
+            "dead letters of device-minutes-partial",
+        ],
+    )
+    .await?;
+    check_status(&context, &PIPELINE).await?;
     pipeline.stop().await
 }

@@ -5,17 +5,20 @@ mod batches;
 mod cassandra;
 mod changes;
 mod clickstream;
+mod commerce;
 mod dead_letters;
 mod early;
 mod end_to_end;
 mod faults;
 mod gateway;
+mod incidents;
 mod init;
 mod instances;
 mod iot;
 mod lake;
 mod lists;
 mod long_ids;
+mod lost_groups;
 mod moved;
 mod object_store;
 mod ownership;
@@ -95,6 +98,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(init::leaves_templates_of_others_alone),
         case!(init::leaves_edits_of_templates_alone),
         case!(init::gives_indices_new_fields),
+        case!(init::trusts_whom_it_is_told_to),
         case!(replay::sums_up_to_the_file),
         case!(replay::refuses_what_would_be_late),
         case!(acknowledged::requests_wait_for_their_own_records),
@@ -126,10 +130,16 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(partitions::are_refused_where_records_would_be),
         case!(clickstream::equals_an_offline_computation),
         case!(clickstream::generated_clicks_are_verified),
+        case!(lost_groups::repeat_and_lose_nothing),
         case!(moved::offsets_set_forward_are_taken),
         case!(moved::a_topic_made_anew_is_told_apart),
         case!(iot::equals_an_offline_computation),
         case!(iot::generated_readings_are_verified),
+        case!(commerce::equals_the_raw_topic),
+        case!(commerce::generated_events_are_verified),
+        case!(incidents::an_attack_is_one_through_kills),
+        case!(incidents::verdicts_hold_through_kills),
+        case!(incidents::of_a_generated_stream_are_verified),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(positions::a_replay_waits_for_what_its_control_topic_hides),
         case!(unreadable::zstd_is_read_and_written),

@@ -1,7 +1,10 @@
 //! Committed offsets that are lost, or set by hand.
 
-use anyhow::{Result, ensure};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
 use millrace_catalog::{dead_letter, payments::topic};
+use millrace_engine::snapshot::{Header, SnapshotWriter, container};
 use millrace_kafka::client::{Properties, consumer_config};
 use millrace_kafka::topic_name;
 use millrace_settings::{LostPosition, Settings};
@@ -22,13 +25,18 @@ const MERGE: &str = "millrace-aggregate-merge";
 
 /// The groups' offsets are gone, as when they have expired. The aggregator, which had stopped in
 /// good order, goes on where it was: nothing comes twice, nothing is late, no snapshot is deleted.
-/// Then the offset is set back by hand: it refuses, and says which offset is right.
+/// The snapshots are another cluster's, as where records and offsets were copied from one: the log
+/// serves. Then the offset is set back by hand: it refuses, and says which offset is right.
 pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     settings.aggregator.window_ms = 10_000;
     settings.aggregator.worker.threads = 1;
     // For as long, a broker may keep a part of a run back.
     settings.aggregator.worker.idle_timeout_ms = 10_000;
+    // What each deletion of a group waits for.
+    settings.aggregator.worker.session_timeout_ms = 25_000;
+    settings.aggregator.worker.transaction_timeout_ms = 20_000;
+    settings.aggregator.worker.drain_timeout_ms = 10_000;
     settings.snapshots.interval_ms = 500;
     let port = settings.aggregator.metrics_port;
     pipeline::init(&context).await?;
@@ -37,8 +45,7 @@ pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context:
     produce_and_verify(&context, "1").await?;
     aggregator.stop().await?;
     let before = check_aggregates(&context, 0).await?;
-    let snapshots = snapshots(&context)?;
-    ensure!(snapshots > 0, "there are snapshots");
+    ensure!(!snapshots(&context)?.is_empty(), "there are snapshots");
 
     delete_groups(&context.settings, &[PARTIAL, MERGE]).await?;
     let mut aggregator = Service::start(&context, "recovers", &["service", "aggregator"])?;
@@ -73,6 +80,7 @@ pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context:
         "nothing is late"
     );
     aggregator.stop().await?;
+    of_another_cluster(&context).await?;
 
     let committed = committed(&context.settings, PARTIAL, 0)?;
     commit(&context.settings, PARTIAL, 0, committed - 5).await?;
@@ -179,9 +187,14 @@ async fn produce_and_verify(context: &TestContext, seed: &str) -> Result<()> {
 
 /// What an aggregator says that refuses to start.
 pub(super) async fn refusal(context: &TestContext, name: &str) -> Result<String> {
-    let mut aggregator = Service::start(context, name, &["service", "aggregator"])?;
-    aggregator.fail(LIMIT).await?;
-    let said = aggregator.output();
+    refusal_of(context, "aggregator", name).await
+}
+
+/// What a service says that refuses to start.
+pub(super) async fn refusal_of(context: &TestContext, service: &str, name: &str) -> Result<String> {
+    let mut service = Service::start(context, name, &["service", service])?;
+    service.fail(LIMIT).await?;
+    let said = service.output();
     ensure!(
         said.contains("has lost its position") && said.contains("worker.lost_position"),
         "what to do: {said}"
@@ -189,19 +202,53 @@ pub(super) async fn refusal(context: &TestContext, name: &str) -> Result<String>
     Ok(said)
 }
 
-fn snapshots(context: &TestContext) -> Result<usize> {
-    let mut count = 0;
+/// The files of the aggregator's snapshots.
+fn snapshots(context: &TestContext) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
     for job in ["aggregate-partial", "aggregate-merge"] {
         let folder = format!("{}{job}", context.settings.kafka.topic_prefix);
         for partition in std::fs::read_dir(context.settings.snapshots.url.join(folder))? {
-            count += std::fs::read_dir(partition?.path())?.count();
+            for file in std::fs::read_dir(partition?.path())? {
+                files.push(file?.path());
+            }
         }
     }
-    Ok(count)
+    files.retain(|file| file.extension().is_some_and(|it| it == "snap"));
+    Ok(files)
+}
+
+/// The snapshots are made those of another cluster. They are refused, the log serves up to what is
+/// committed, and nothing comes twice or late.
+async fn of_another_cluster(context: &TestContext) -> Result<()> {
+    for file in snapshots(context)? {
+        let bytes = std::fs::read(&file)?;
+        let snapshot = container::read_any(&bytes)?;
+        let (_, rest) = snapshot.header.fingerprint.split_once(' ').context("a cluster")?;
+        let header = Header {
+            fingerprint: &format!("cluster=another {rest}"),
+            ..snapshot.header
+        };
+        let mut writer = SnapshotWriter::new(&header);
+        writer.state().extend_from_slice(snapshot.state);
+        std::fs::write(&file, writer.finish())?;
+    }
+    let mut aggregator = Service::start(context, "copied", &["service", "aggregator"])?;
+    aggregator.ready(context.settings.aggregator.metrics_port).await?;
+    let said = aggregator.output();
+    ensure!(
+        said.contains("a snapshot is refused") && said.contains("cluster=another"),
+        "they are refused: {said}"
+    );
+    produce_and_verify(context, "4").await?;
+    for name in [topic::LATE.to_owned(), dead_letter(topic::PARTIALS)] {
+        let found = topics::read(&context.settings, &name).await?;
+        ensure!(found.is_empty(), "{} records in {name}", found.len());
+    }
+    aggregator.stop().await
 }
 
 /// Deletes consumer groups once their members have gone.
-async fn delete_groups(settings: &Settings, names: &[&str]) -> Result<()> {
+pub(super) async fn delete_groups(settings: &Settings, names: &[&str]) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", &settings.kafka.bootstrap_servers)
         .create()?;

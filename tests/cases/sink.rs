@@ -1,17 +1,23 @@
 //! What the sink makes of an Elasticsearch that takes some documents and not others.
 
+mod content;
+mod proxied;
+
 use anyhow::{Context, Result, ensure};
-use millrace_catalog::{Installation, topics};
-use millrace_domain::{Amount, Transaction};
+use millrace_domain::Transaction;
 use millrace_elastic_sink::stream::Month;
-use millrace_kafka::admin;
 use millrace_settings::Settings;
 use millrace_tests::pipeline::{self, LIMIT};
-use millrace_tests::proxy::{Mood, Proxy};
-use millrace_tests::sink::{self, INDEX, Sink, indexed, must, no_dead_letters, send};
+use millrace_tests::results::{alert, minute, send_alerts, send_minutes};
+use millrace_tests::sink::{
+    self, ALERTS, INDEX, MINUTES, Sink, indexed, indexed_in, must, no_dead_letters, send,
+};
 use millrace_tests::{TestContext, elastic, sample, wait_until};
 use reqwest::Method;
 use serde_json::{Value, json};
+
+pub(super) use content::other_content_is_told;
+pub(super) use proxied::{a_proxy_spoils_no_document, no_room_for_shards_holds_up_new_months_alone};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -32,7 +38,8 @@ fn batch(numbers: std::ops::Range<u32>, time_ms: i64) -> impl Iterator<Item = Tr
 }
 
 /// A month that somebody has made read-only holds up its own records alone, is told of, and is
-/// caught up on when it is free again; a restart between loses nothing.
+/// caught up on when it is free again. Where every index takes none, all is waited for. A restart
+/// between loses nothing.
 pub(super) async fn one_blocked_month_holds_up_no_other(mut context: TestContext) -> Result<()> {
     sink::prepare(&mut context.settings);
     let settings = &context.settings;
@@ -41,52 +48,119 @@ pub(super) async fn one_blocked_month_holds_up_no_other(mut context: TestContext
     let sink = Sink::start(&context).await?;
     let blocks = json!({"settings": {"index.blocks.write": true, "number_of_replicas": 0}});
     must(settings, Method::PUT, &format!("{INDEX}-{old}"), Some(&blocks)).await?;
+    let block = async |indices: &str, is_blocked: Option<bool>| {
+        let body = json!({"index.blocks.write": is_blocked});
+        must(
+            settings,
+            Method::PUT,
+            &format!("{indices}/_settings"),
+            Some(&body),
+        )
+        .await
+    };
 
     send(settings, batch(0..3, past)).await?;
     sink.blocked(&[&format!("{INDEX}-{old}"), "read_only", "index.blocks"])
         .await?;
-    wait_until("three that wait", LIMIT, || async {
-        let waiting = sink.metric(BLOCKED, "read_only").await?;
-        ensure!(waiting <= 3.0, "{waiting} of three wait");
-        Ok((waiting == 3.0).then_some(()))
-    })
-    .await?;
+    waiting(&sink, 3.0).await?;
     send(settings, batch(10..110, now).chain(batch(3..4, past))).await?;
-    indexed(settings, &current, 100).await?;
+    results(&context, 0..20, now).await?;
+    all_indexed(settings, &current, [100, 20, 20]).await?;
     sink.blocked(&["read_only"]).await?;
+
+    block("millrace-*", Some(true)).await?;
+    send(settings, batch(110..120, now)).await?;
+    results(&context, 20..25, now).await?;
+    waiting(&sink, 24.0).await?;
+    sink.blocked(&["read_only", "and 1 more indices"]).await?;
     sink.stop().await?;
 
+    // What is in the indices already was not committed: it is read again, and waits as well.
     let mut sink = Sink::again(&context)?;
-    send(settings, batch(110..120, now)).await?;
-    indexed(settings, &current, 110).await?;
+    sink.blocked(&["read_only", "and 1 more indices"]).await?;
+    block(&format!("millrace-*-{current}"), None).await?;
+    all_indexed(settings, &current, [110, 25, 25]).await?;
     sink.blocked(&[&format!("{INDEX}-{old}"), "read_only"]).await?;
-    let free = json!({"index.blocks.write": null});
-    must(
-        settings,
-        Method::PUT,
-        &format!("{INDEX}-{old}/_settings"),
-        Some(&free),
-    )
-    .await?;
+    block(&format!("{INDEX}-{old}"), None).await?;
     indexed(settings, &old, 4).await?;
     sink.ready().await?;
-    wait_until("none to wait", LIMIT, || async {
-        Ok((sink.metric(BLOCKED, "").await? == 0.0).then_some(()))
-    })
-    .await?;
+    waiting(&sink, 0.0).await?;
     no_dead_letters(&context).await?;
     sink.stop().await
+}
+
+/// Waits until just so many documents wait for their index.
+async fn waiting(sink: &Sink, count: f64) -> Result<()> {
+    wait_until(&format!("{count} documents to wait"), LIMIT, || async {
+        // Nobody answers while the sink starts.
+        let Ok(waiting) = sink.metric(BLOCKED, "").await else {
+            return Ok(None);
+        };
+        ensure!(waiting <= count.max(24.0), "{waiting} wait, more than there are");
+        Ok((waiting == count).then_some(()))
+    })
+    .await
+}
+
+/// Sends an aggregate and an alert of each number.
+async fn results(context: &TestContext, numbers: std::ops::Range<u32>, time_ms: i64) -> Result<()> {
+    let minutes = numbers.clone().map(|number| minute(number, time_ms, 10_0000));
+    send_minutes(context, minutes).await?;
+    send_alerts(context, numbers.map(|number| alert(number, time_ms))).await
+}
+
+/// Waits until so many transactions, aggregates and alerts are in a month's indices.
+async fn all_indexed(settings: &Settings, month: &str, counts: [u64; 3]) -> Result<()> {
+    for (index, count) in [INDEX, MINUTES, ALERTS].into_iter().zip(counts) {
+        indexed_in(settings, index, month, count).await?;
+    }
+    Ok(())
 }
 
 /// An alias without a write index, a pipeline that does not exist, and a template of data streams
 /// cost no document.
 pub(super) async fn the_clusters_state_is_no_documents_fault(mut context: TestContext) -> Result<()> {
     sink::prepare(&mut context.settings);
-    let mut sink = Sink::start(&context).await?;
+    pipeline::init(&context).await?;
+    let mut sink = a_data_stream_from_the_start(&context).await?;
     an_alias_without_a_write_index(&context.settings, &mut sink).await?;
     templates_of_others(&context.settings, &mut sink).await?;
     no_dead_letters(&context).await?;
     sink.stop().await
+}
+
+/// A template that would make a data stream of this month's index, and then the data stream: the
+/// sink is not ready from the start, although no document comes for it.
+async fn a_data_stream_from_the_start(context: &TestContext) -> Result<Sink> {
+    let settings = &context.settings;
+    let (url, prefix) = (&settings.elasticsearch.url, &settings.elasticsearch.index_prefix);
+    let call = async |method: Method, path: &str, body: Option<&Value>| {
+        let (status, answer) = elastic::call(url, method, path, body).await?;
+        ensure!(status == 200, "{path}: {status}: {answer}");
+        Ok(())
+    };
+    let template = format!("_index_template/{prefix}streams");
+    let body =
+        json!({ "index_patterns": [format!("{prefix}{ALERTS}-*")], "priority": 500, "data_stream": {} });
+    call(Method::PUT, &template, Some(&body)).await?;
+    let mut sink = Sink::again(context)?;
+    let index = format!("{prefix}{ALERTS}-{}", month(now_ms()?)?);
+    let (name, to_do) = (&*index, "elasticsearch.index_prefix");
+    sink.blocked(&[name, "would be a data stream", &format!("{prefix}streams"), to_do])
+        .await?;
+    // A server without that module has templates of data streams, and no data streams.
+    let stream = format!("_data_stream/{index}");
+    let (status, answer) = elastic::call(url, Method::PUT, &stream, None).await?;
+    if status == 200 {
+        sink.blocked(&[name, "is a data stream", to_do]).await?;
+        call(Method::DELETE, &stream, None).await?;
+    } else {
+        let said = answer["error"].as_str().unwrap_or_default();
+        ensure!(said.starts_with("no handler found"), "{status}: {answer}");
+    }
+    call(Method::DELETE, &template, None).await?;
+    sink.ready().await?;
+    Ok(sink)
 }
 
 /// An administrator's alias is written through once it has a write index; if it goes, an index of
@@ -228,163 +302,4 @@ pub(super) async fn vanished_indices_come_back_with_their_types(mut context: Tes
     sink.ready().await?;
     no_dead_letters(&context).await?;
     sink.stop().await
-}
-
-/// Kafka is made anew beside full indices, and the same identities come with other amounts: `init`
-/// and the sink tell of it; a true repeat is none of it.
-pub(super) async fn other_content_is_told(mut context: TestContext) -> Result<()> {
-    sink::prepare(&mut context.settings);
-    let settings = &context.settings;
-    let now = now_ms()?;
-    let current = month(now)?;
-    let sink = Sink::start(&context).await?;
-    send(settings, batch(0..50, now)).await?;
-    indexed(settings, &current, 50).await?;
-    send(settings, batch(0..50, now)).await?;
-    counted(&sink, "unchanged", 50.0).await?;
-    ensure!(
-        sink.metric("millrace_sink_documents_total", "differs").await? == 0.0,
-        "a repeat is the same"
-    );
-    sink.stop().await?;
-
-    let kafka = settings.kafka.clone();
-    tokio::task::spawn_blocking(move || admin::delete_topics(&kafka, &topics(Installation::default())))
-        .await??;
-    let told = pipeline::init(&context).await?;
-    let is_told = told.lines().any(|line| {
-        line.contains("warning")
-            && line.contains("has never had a record")
-            && line.contains("holds 50 documents")
-    });
-    ensure!(is_told, "init tells of full indices beside empty topics:\n{told}");
-    let sink = Sink::again(&context)?;
-    let corrected = batch(0..50, now).map(|transaction| Transaction {
-        amount: Amount::from_units(77_0000).unwrap_or(transaction.amount),
-        ..transaction
-    });
-    send(settings, corrected).await?;
-    counted(&sink, "differs", 50.0).await?;
-    let said = sink.output();
-    ensure!(
-        said.contains("same identity and other content"),
-        "the log tells of it: {said}"
-    );
-    sink.stop().await
-}
-
-/// Waits until so many documents had an outcome; a request whose answer was late is sent again.
-async fn counted(sink: &Sink, outcome: &str, count: f64) -> Result<()> {
-    wait_until(
-        &format!("{count} documents with outcome {outcome}"),
-        LIMIT,
-        || async {
-            // Not there yet while the sink starts.
-            let found = sink
-                .metric("millrace_sink_documents_total", outcome)
-                .await
-                .unwrap_or(0.0);
-            Ok((found >= count).then_some(()))
-        },
-    )
-    .await
-}
-
-/// A cluster that takes no more shards holds up the months that have no index yet, and not the
-/// others; the sink is not ready for as long, whatever else it writes.
-pub(super) async fn no_room_for_shards_holds_up_new_months_alone(mut context: TestContext) -> Result<()> {
-    sink::prepare(&mut context.settings);
-    let direct = context.settings.clone();
-    let proxy = Proxy::start(&direct.elasticsearch.url).await?;
-    context.settings.elasticsearch.url.clone_from(&proxy.url);
-    let now = now_ms()?;
-    let current = month(now)?;
-    let mut sink = Sink::start(&context).await?;
-    send(&direct, batch(0..20, now)).await?;
-    indexed(&direct, &current, 20).await?;
-    let _ = proxy.set(Mood::NoRoom);
-    let old = (1..=5_u32).map(|months| {
-        let time_ms = now - i64::from(months) * 40 * DAY_MS;
-        sample::transaction(100 + months, time_ms)
-    });
-    send(&direct, old).await?;
-    sink.blocked(&["no_room", "cluster.max_shards_per_node", "and 2 more indices"])
-        .await?;
-    for sent in [20, 40, 60] {
-        send(&direct, batch(sent..sent + 20, now)).await?;
-        indexed(&direct, &current, u64::from(sent) + 20).await?;
-        sink.blocked(&["no_room"]).await?;
-    }
-    let _ = proxy.set(Mood::Fine);
-    indexed(&direct, "*", 85).await?;
-    sink.ready().await?;
-    no_dead_letters(&context).await?;
-    sink.stop().await
-}
-
-/// A proxy that answers 413 to everything, with pages of its own, or slowly, costs time and no
-/// document; what is not answered in time is sent in smaller requests, which grow again.
-pub(super) async fn a_proxy_spoils_no_document(mut context: TestContext) -> Result<()> {
-    sink::prepare(&mut context.settings);
-    let direct = context.settings.clone();
-    let proxy = Proxy::start(&direct.elasticsearch.url).await?;
-    context.settings.elasticsearch.url.clone_from(&proxy.url);
-    pipeline::init(&context).await?;
-    context.settings.elasticsearch.timeout_ms = 6_000;
-    context.settings.elastic_sink.bulk_bytes = 300_000;
-    let now = now_ms()?;
-    let mut sink = Sink::again(&context)?;
-    sink.ready().await?;
-    let mut sent = 0;
-    for (mood, words) in [
-        (Mood::Status(413), "413 Payload Too Large"),
-        (Mood::Status(200), "the answer is no bulk answer"),
-        (Mood::Status(400), "400 Bad Request"),
-        (Mood::Status(502), "502 Bad Gateway"),
-    ] {
-        let _ = proxy.set(mood);
-        send(&direct, batch(sent..sent + 50, now)).await?;
-        sink.blocked(&[words]).await?;
-        let _ = proxy.set(Mood::Fine);
-        sent += 50;
-        indexed(&direct, "*", sent.into()).await?;
-        sink.ready().await?;
-    }
-    let _ = proxy.set(Mood::AtMost(20_000));
-    send(&direct, batch(sent..sent + 200, now)).await?;
-    sent += 200;
-    indexed(&direct, "*", sent.into()).await?;
-
-    // Of these, 100 kB are answered in time.
-    let _ = proxy.set(Mood::Fine);
-    grown(&sink, &direct, &mut sent, now).await?;
-    let _ = proxy.set(Mood::BytesPerSecond(17_000));
-    send(&direct, batch(sent..sent + 1_500, now)).await?;
-    sent += 1_500;
-    sink.blocked(&["timeout"]).await?;
-    indexed(&direct, "*", sent.into()).await?;
-    sink.ready().await?;
-    let slow = proxy.set(Mood::Fine);
-    let unanswered = slow.iter().filter(|bytes| **bytes > 100_000).count();
-    ensure!(
-        (1..10).contains(&unanswered),
-        "the same bytes again and again: {slow:?}"
-    );
-    grown(&sink, &direct, &mut sent, now).await?;
-    no_dead_letters(&context).await?;
-    sink.stop().await
-}
-
-/// Sends until requests may be as large as configured again.
-async fn grown(sink: &Sink, settings: &Settings, sent: &mut u32, now: i64) -> Result<()> {
-    let start = std::time::Instant::now();
-    while start.elapsed() < LIMIT {
-        if sink.metric("millrace_sink_bulk_limit_bytes", "").await? == 300_000.0 {
-            return Ok(());
-        }
-        send(settings, batch(*sent..*sent + 500, now)).await?;
-        *sent += 500;
-        indexed(settings, "*", (*sent).into()).await?;
-    }
-    anyhow::bail!("requests do not grow again")
 }

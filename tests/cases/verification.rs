@@ -8,13 +8,16 @@ use std::fs;
 use anyhow::{Result, ensure};
 use millrace_catalog::payments::topic;
 use millrace_domain::codec::TransactionReader;
+use millrace_kafka::partition_for;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
 use millrace_tests::verification::{Report, verified};
-use millrace_tests::{TestContext, topics, wait_until};
+use millrace_tests::{TestContext, sample, send, topics, wait_until};
 
 /// Rows of the file that is sent twice.
 const ROWS: usize = 200;
+/// Records that lie elsewhere than their user's.
+const ELSEWHERE: u32 = 3;
 /// Transactions of the run that ends.
 const COUNT: usize = 2_000;
 
@@ -67,11 +70,31 @@ pub(super) async fn tells_the_truth(mut context: TestContext) -> Result<()> {
     ensure!(report.row("windows by currency")? != "0", "{report:?}");
 
     fs::write(context.settings.producer.ledger_dir.join("zz.json"), "")?;
+    elsewhere(&context)?;
+    // They are counted from the topic: no aggregator has to answer on a port.
+    context.settings.aggregator.metrics_port = 0;
     let report = verified(&context, 1).await?;
     let named = report.row("ledgers that cannot be read")?;
     ensure!(named.contains("zz.json") && named.contains("empty"), "{named}");
-    ensure!(report.failed() == ["ledgers that cannot be read"], "{report:?}");
+    let row = "records elsewhere than murmur2 of userId puts them";
+    ensure!(report.row(row)? == ELSEWHERE.to_string(), "{report:?}");
+    ensure!(
+        report.failed() == [row, "ledgers that cannot be read"],
+        "{report:?}"
+    );
     pipeline.stop().await
+}
+
+/// Records of another writer, which puts them where their users' are not; of windows that are long
+/// closed.
+fn elsewhere(context: &TestContext) -> Result<()> {
+    let producer = send::producer(&context.settings.kafka, &[])?;
+    for number in 0..ELSEWHERE {
+        let sent = sample::transaction(number, 1_709_280_000_000);
+        let partition = (partition_for(sent.user_id.text().as_bytes(), 5) + 1) % 5;
+        send::send(&producer, &context.settings.kafka, [sent], Some(partition), None)?;
+    }
+    send::flush(&producer)
 }
 
 /// With nobody to close the windows, nothing is known to be wrong.
@@ -137,7 +160,8 @@ fn minutes_ago(minutes: u128) -> Result<String> {
     Ok((now.as_millis() - minutes * 60_000).to_string())
 }
 
-/// Starts a run without an end, and kills it when its ledger has something. Gives the run's name.
+/// Starts a run without an end, verifies what has closed while it goes on, and kills it when its
+/// ledger has something. Gives the run's name.
 async fn kill_a_run(context: &TestContext) -> Result<String> {
     let start = minutes_ago(20)?;
     let arguments = ["service", "producer", "--rate", "300", "--start-time", &start];
@@ -156,6 +180,10 @@ async fn kill_a_run(context: &TestContext) -> Result<String> {
         Ok(None)
     });
     let name = name.await?;
+    let arguments = ["verify", "--json", "--allow-open", "--timeout", "120s"];
+    let report = Report::of(context, &arguments, 0).await?;
+    ensure!(report.row("runs that have not ended")? == name, "{report:?}");
+    ensure!(report.row("windows by currency")? != "0", "{report:?}");
     run.kill()?;
     Ok(name)
 }

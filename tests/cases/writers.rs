@@ -23,6 +23,8 @@ const REFUSED: u32 = 777_777;
 /// Times in seconds, and records elsewhere than their user's.
 const SECONDS: u32 = 3;
 const MISPLACED: u32 = 4;
+/// Records of a schema that refers to others.
+const REFERRING: u32 = 50;
 
 /// Every form that is read is counted, every other one is a dead letter that names its reason, and
 /// no service ends: neither of a schema id that the registry refuses, nor of anything else.
@@ -161,13 +163,14 @@ async fn good(
         }
         other.to_string()
     };
-    let references = json!([{"name": "shared.TransactionType", "subject": kind_subject, "version": 1}]);
-    let referring =
-        json!({"schema": with("transactionType", "shared.TransactionType".into()), "references": references});
-    let id = register(registry, &format!("{prefix}references-value"), &referring).await?;
-    for _ in 0..5 {
+    let referring = with("transactionType", "shared.TransactionType".into());
+    let id = register_referring(registry, prefix, &referring, &kind_subject).await?;
+    for _ in 0..REFERRING {
         let sent = next();
-        values.push((sent, framed(id, &sent)));
+        let mut value = framed(id, &sent);
+        // The channel, whose kind is the second one.
+        value.push(2);
+        values.push((sent, value));
     }
     let float = json!({"schema": with("amount", "float".into())});
     let id = register(registry, &format!("{prefix}float-value"), &float).await?;
@@ -188,6 +191,31 @@ async fn good(
     json::encode(&sent, &mut value);
     values.push((sent, value));
     Ok(values)
+}
+
+/// Registers a schema whose transaction type is one of another subject's, with a field more, of a
+/// type of a second one's that is made of a third one's.
+async fn register_referring(registry: &str, prefix: &str, schema: &str, kind_subject: &str) -> Result<u32> {
+    let [medium_subject, channel_subject] = ["medium", "channel"].map(|it| format!("{prefix}shared-{it}"));
+    let medium = json!({"type": "enum", "name": "Medium", "namespace": "shared", "symbols": ["shop", "web"]});
+    register(registry, &medium_subject, &json!({"schema": medium.to_string()})).await?;
+    let reference = |name: &str, subject: &str| json!({"name": format!("shared.{name}"), "subject": subject, "version": 1});
+    let channel = json!({
+        "type": "record", "name": "Channel", "namespace": "shared",
+        "fields": [{"name": "medium", "type": "shared.Medium"}],
+    });
+    let channel =
+        json!({"schema": channel.to_string(), "references": [reference("Medium", &medium_subject)]});
+    register(registry, &channel_subject, &channel).await?;
+    let mut schema: Value = serde_json::from_str(schema)?;
+    let fields = schema["fields"].as_array_mut().context("a record has fields")?;
+    fields.push(json!({"name": "channel", "type": "shared.Channel"}));
+    let references = json!([
+        reference("TransactionType", kind_subject),
+        reference("Channel", &channel_subject)
+    ]);
+    let referring = json!({"schema": schema.to_string(), "references": references});
+    register(registry, &format!("{prefix}references-value"), &referring).await
 }
 
 pub(super) async fn register(registry: &str, subject: &str, schema: &Value) -> Result<u32> {

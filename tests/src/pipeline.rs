@@ -131,6 +131,8 @@ pub fn hasten(settings: &mut Settings) {
         &mut settings.rekey.worker,
         &mut settings.clickstream.worker,
         &mut settings.iot.worker,
+        &mut settings.commerce.worker,
+        &mut settings.incidents.worker,
     ] {
         worker.session_timeout_ms = 25_000;
         worker.transaction_timeout_ms = 20_000;

@@ -18,10 +18,14 @@ pub enum Mood {
     Fine,
     /// Answers all of them with this status, in words of its own.
     Status(u16),
+    /// Sends all of them elsewhere, where nobody is.
+    Elsewhere,
     /// Answers 413 to those of more bytes than this, and passes the others on.
     AtMost(usize),
     /// Passes them on, and the answer after a second for each so many bytes.
     BytesPerSecond(usize),
+    /// Passes them on, and each answer after this time.
+    After(Duration),
     /// Passes them on, and refuses new indices in Elasticsearch's own words, as a cluster does that
     /// is to have no more shards: a limit of the whole cluster is not for one test to lower.
     NoRoom,
@@ -119,8 +123,10 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
             Mood::Status(status) => {
                 return words(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY));
             }
+            Mood::Elsewhere => return elsewhere(),
             Mood::AtMost(most) if bytes > most => return words(StatusCode::PAYLOAD_TOO_LARGE),
             Mood::BytesPerSecond(rate) => delay = Duration::from_secs_f64(bytes as f64 / rate as f64),
+            Mood::After(time) => delay = time,
             Mood::Fine | Mood::AtMost(_) | Mood::NoRoom => {}
         }
     }
@@ -153,6 +159,14 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
     *response.status_mut() = status;
     let kind = kind.unwrap_or_else(|| HeaderValue::from_static("application/json"));
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// What a proxy answers that wants somebody to log in.
+fn elsewhere() -> Response<Body> {
+    let mut response = words(StatusCode::FOUND);
+    let to = HeaderValue::from_static("http://127.0.0.1:9/login");
+    response.headers_mut().insert(header::LOCATION, to);
     response
 }
 

@@ -57,6 +57,18 @@ pub fn send(
     Ok(())
 }
 
+/// Hands one record to `producer`, for the topic `topic` (before the prefix).
+///
+/// # Errors
+/// The producer's queue is full.
+pub fn put(producer: &BaseProducer, kafka: &Kafka, topic: &str, (key, value): (&str, &[u8])) -> Result<()> {
+    let name = millrace_kafka::topic_name(kafka, topic);
+    producer
+        .send(BaseRecord::to(&name).key(key).payload(value))
+        .map_err(|(error, _)| error)
+        .with_context(|| format!("sending to {name}"))
+}
+
 /// Waits until everything is acknowledged.
 ///
 /// # Errors

@@ -15,6 +15,9 @@ use crate::{TestContext, ready, wait_until};
 /// Set in a child: it is the `millrace` command, not the tests.
 const CHILD: &str = "MILLRACE_TEST_CHILD";
 
+/// The status that a panic exits with.
+const PANIC: i32 = 101;
+
 /// How long a service may take to become ready, or to end, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -189,15 +192,21 @@ impl Service {
         Ok((status.code(), self.output()))
     }
 
-    /// Waits until it ends by itself with an error.
+    /// Waits until it ends by itself with an error. A panic or a signal is none of its own, and no
+    /// refusal.
     ///
     /// # Errors
-    /// It does not end within `limit`, or ends well.
+    /// It does not end within `limit`, or in another way; with the end of its log.
     pub async fn fail(&mut self, limit: Duration) -> Result<()> {
         let status = wait_for_end(&mut self.child, limit)
             .await
             .with_context(|| self.tail())?;
-        ensure!(!status.success(), "{} ended well\n{}", self.name, self.tail());
+        ensure!(
+            status.code().is_some_and(|code| code != 0 && code != PANIC),
+            "{} ended with {status}, and not with an error of its own\n{}",
+            self.name,
+            self.tail()
+        );
         Ok(())
     }
 

@@ -18,6 +18,10 @@ use crate::{TestContext, elastic, topics, wait_until};
 
 /// The index of the transactions, before prefix and month.
 pub const INDEX: &str = "millrace-transactions";
+/// That of the aggregates.
+pub const MINUTES: &str = "millrace-aggregates";
+/// That of the anomalies.
+pub const ALERTS: &str = "millrace-anomalies";
 
 /// A sink that is running.
 pub struct Sink {
@@ -144,14 +148,22 @@ pub async fn send(settings: &Settings, transactions: impl Iterator<Item = Transa
 /// # Errors
 /// They are not there within the limit.
 pub async fn indexed(settings: &Settings, month: &str, count: u64) -> Result<()> {
+    indexed_in(settings, INDEX, month, count).await
+}
+
+/// As [`indexed`], of the documents in `index`.
+///
+/// # Errors
+/// As of [`indexed`].
+pub async fn indexed_in(settings: &Settings, index: &str, month: &str, count: u64) -> Result<()> {
     let query = serde_json::json!({"size": 0, "track_total_hits": true});
-    let what = format!("{count} documents in the index of {month}");
+    let what = format!("{count} documents in {index}-{month}");
     wait_until(&what, LIMIT, || async {
-        let path = format!("{INDEX}-{month}/_search?allow_no_indices=true&ignore_unavailable=true");
+        let path = format!("{index}-{month}/_search?allow_no_indices=true&ignore_unavailable=true");
         let _ = call(
             settings,
             reqwest::Method::POST,
-            &format!("{INDEX}-*/_refresh"),
+            &format!("{index}-*/_refresh"),
             None,
         )
         .await?;
@@ -159,7 +171,7 @@ pub async fn indexed(settings: &Settings, month: &str, count: u64) -> Result<()>
         let found = found["hits"]["total"]["value"].as_u64().unwrap_or(0);
         ensure!(
             found <= count,
-            "{found} documents in the index of {month}, more than {count}"
+            "{found} documents in {index}-{month}, more than {count}"
         );
         Ok((found == count).then_some(()))
     })

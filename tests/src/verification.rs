@@ -47,6 +47,15 @@ impl Report {
         self.cell(row, "actual")
     }
 
+    /// What was found, as a number, by the row's name.
+    ///
+    /// # Errors
+    /// There is no such row, or it has no number.
+    pub fn count(&self, row: &str) -> Result<u64> {
+        let found = self.row(row)?;
+        found.parse().with_context(|| format!("{row}: {found}"))
+    }
+
     /// What was wanted, by the row's name.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTopics};
+use millrace_contract::source::NoRegistry;
 use millrace_domain::codec::{TransactionReader, transaction};
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
@@ -22,7 +23,6 @@ use millrace_domain::{
 use millrace_engine::windowed::PartialPolicy;
 use millrace_engine::{HashSeed, near};
 use millrace_kafka::{RecordHeaders, SourcePartitions};
-use millrace_registry::{RegistryConfig, SchemaFetcher};
 use millrace_runtime::processor::Refusal;
 use millrace_runtime::windowed::WindowMetrics;
 use millrace_runtime::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _};
@@ -85,13 +85,6 @@ fn values(count: i64) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
 }
 
 fn job() -> Result<PartialJob, Box<dyn Error>> {
-    let fetcher = SchemaFetcher::new(RegistryConfig {
-        url: "http://127.0.0.1:1".to_owned(),
-        username: None,
-        password: None,
-        timeout_ms: 1,
-        tls: millrace_registry::Tls::default(),
-    });
     Ok(PartialJob::new(PartialParts {
         policy: PartialPolicy::new(10_000, 0, 5_000)?,
         max_future_ms: 60_000,
@@ -106,11 +99,11 @@ fn job() -> Result<PartialJob, Box<dyn Error>> {
             control: "control".to_owned(),
             partials: "partials".to_owned(),
             partials_control: "partials-control".to_owned(),
-            late: "late".to_owned(),
+            late: Some("late".to_owned()),
         },
         partials_partitions: 3,
         schema_id: 2,
-        reader: TransactionReader::new(fetcher).with_own_schema_id(SCHEMA_ID),
+        reader: TransactionReader::new(NoRegistry).with_own_schema_id(SCHEMA_ID),
         metrics: JobMetrics::of("task-cost")?,
         windows: WindowMetrics::of("task-cost")?,
     }))

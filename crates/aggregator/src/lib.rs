@@ -64,7 +64,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     let of = Windowed {
         partial: &AGGREGATE_PARTIAL,
         merge: &AGGREGATE_MERGE,
-        late: topic::LATE,
+        late: Some(topic::LATE),
         window_ms: aggregator.window_ms,
         allowed_lateness_ms: aggregator.allowed_lateness_ms,
         event_time: &aggregator.event_time,

@@ -46,9 +46,8 @@ async fn write_rows(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()
     let host = SinkHost {
         service: Service::CassandraSink,
         settings: &settings,
-        instance: settings.cassandra_sink.instance.as_deref(),
+        sink: settings.cassandra_sink.sink_loop(),
         instance_key: "cassandra_sink.instance",
-        consumer_properties: &settings.cassandra_sink.consumer_properties,
         store: "cassandra",
     };
     let process = host.start::<CassandraSink>(&shutdown)?;

@@ -109,6 +109,12 @@ fn of_names(pipelines: &[&Pipeline]) -> Vec<String> {
     let names: Vec<_> = pipelines.iter().map(|pipeline| pipeline.name).collect();
     let indices: Vec<_> = documents().map(|document| document.index).collect();
     let mut problems = Vec::new();
+    for index in &indices {
+        let months = format!("{index}-");
+        for other in indices.iter().filter(|other| other.starts_with(&months)) {
+            problems.push(format!("{months}* are the months of {index}, and of {other} too"));
+        }
+    }
     for (kind, names) in [
         ("pipelines", names),
         ("consumer groups", groups),

@@ -4,7 +4,7 @@
 use millrace_clickstream::{Click, PageViews, PageViewsPartial, Session};
 use millrace_contract::Contract as _;
 
-use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Service, StreamSpec, When, Writer};
+use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Service, StreamSpec};
 
 /// The names of its topics, before any prefix.
 pub mod topic {
@@ -25,53 +25,37 @@ pub const PIPELINE: Pipeline = Pipeline {
     name: "clickstream",
     enabled_by: Some(Service::Clickstream),
     streams: &[
-        StreamSpec {
-            log_append_time: true,
-            value_schema: Some(Click::SCHEMA),
-            writer: Writer::Others,
-            dead_letters: &[owner(PAGE_VIEWS_PARTIAL.name)],
-            ..StreamSpec::of_jobs(topic::CLICKS, 5)
-        },
-        StreamSpec {
-            value_schema: Some(PageViews::SCHEMA),
-            dead_letters: &[owner(Service::ElasticSink.name())],
-            ..StreamSpec::of_jobs(topic::PAGE_VIEWS, 3)
-        },
-        StreamSpec {
-            value_schema: Some(PageViewsPartial::SCHEMA),
-            dead_letters: &[owner(PAGE_VIEWS_MERGE.name)],
-            ..StreamSpec::of_jobs(topic::PARTIALS, 3)
-        },
-        StreamSpec {
-            value_schema: Some(Session::SCHEMA),
-            dead_letters: &[owner(Service::ElasticSink.name())],
-            ..StreamSpec::of_jobs(topic::SESSIONS, 3)
-        },
-        StreamSpec {
-            takes_copies: true,
-            commands: &["dlq"],
-            ..StreamSpec::of_jobs(topic::LATE, 5)
-        },
+        StreamSpec::of_events(
+            topic::CLICKS,
+            Click::SCHEMA,
+            &[DeadLetterOwner::always(PAGE_VIEWS_PARTIAL.name)],
+        ),
+        StreamSpec::indexed(topic::PAGE_VIEWS, PageViews::SCHEMA),
+        StreamSpec::between_stages(
+            topic::PARTIALS,
+            PageViewsPartial::SCHEMA,
+            &[DeadLetterOwner::always(PAGE_VIEWS_MERGE.name)],
+        ),
+        StreamSpec::indexed(topic::SESSIONS, Session::SCHEMA),
+        StreamSpec::of_late(topic::LATE),
     ],
     jobs: &[PAGE_VIEWS_PARTIAL, PAGE_VIEWS_MERGE, SESSIONS],
     documents: &[PAGE_VIEW_DOCUMENTS, SESSION_DOCUMENTS],
 };
 
 /// Views and visitors of pages.
-pub const PAGE_VIEW_DOCUMENTS: DocumentSpec = DocumentSpec {
-    stream: topic::PAGE_VIEWS,
-    service: Service::ElasticSink,
-    index: "millrace-page-views",
-    mapping: include_str!("../mappings/page-views.json"),
-};
+pub const PAGE_VIEW_DOCUMENTS: DocumentSpec = DocumentSpec::of(
+    topic::PAGE_VIEWS,
+    "millrace-page-views",
+    include_str!("../mappings/page-views.json"),
+);
 
 /// Sessions.
-pub const SESSION_DOCUMENTS: DocumentSpec = DocumentSpec {
-    stream: topic::SESSIONS,
-    service: Service::ElasticSink,
-    index: "millrace-sessions",
-    mapping: include_str!("../mappings/sessions.json"),
-};
+pub const SESSION_DOCUMENTS: DocumentSpec = DocumentSpec::of(
+    topic::SESSIONS,
+    "millrace-sessions",
+    include_str!("../mappings/sessions.json"),
+);
 
 /// The first stage of page views.
 pub const PAGE_VIEWS_PARTIAL: JobSpec = JobSpec {
@@ -92,20 +76,5 @@ pub const SESSIONS: JobSpec = JobSpec {
 };
 
 const fn job(name: &'static str, input: &'static str, control: &'static str) -> JobSpec {
-    JobSpec {
-        name,
-        service: Service::Clickstream,
-        when: When::Always,
-        input,
-        control,
-        control_in_place: None,
-        writes: &[],
-    }
-}
-
-const fn owner(name: &'static str) -> DeadLetterOwner {
-    DeadLetterOwner {
-        when: When::Always,
-        name,
-    }
+    JobSpec::of(Service::Clickstream, name, input, control)
 }

@@ -4,7 +4,7 @@
 use millrace_contract::Contract as _;
 use millrace_iot::{DeviceAlert, DeviceMinute, DeviceMinutePartial, DeviceState, Reading};
 
-use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, Service, StreamSpec, When, Writer};
+use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, Service, StreamSpec};
 
 /// The names of its topics, before any prefix.
 pub mod topic {
@@ -28,50 +28,44 @@ pub const PIPELINE: Pipeline = Pipeline {
     name: "iot",
     enabled_by: Some(Service::Iot),
     streams: &[
-        StreamSpec {
-            log_append_time: true,
-            value_schema: Some(Reading::SCHEMA),
-            writer: Writer::Others,
-            dead_letters: &[owner(MINUTES_PARTIAL.name)],
-            ..StreamSpec::of_jobs(topic::READINGS, 5)
-        },
-        indexed(topic::MINUTES, DeviceMinute::SCHEMA),
-        StreamSpec {
-            value_schema: Some(DeviceMinutePartial::SCHEMA),
-            dead_letters: &[owner(MINUTES_MERGE.name)],
-            ..StreamSpec::of_jobs(topic::PARTIALS, 3)
-        },
-        indexed(topic::ALERTS, DeviceAlert::SCHEMA),
+        StreamSpec::of_events(
+            topic::READINGS,
+            Reading::SCHEMA,
+            &[DeadLetterOwner::always(MINUTES_PARTIAL.name)],
+        ),
+        StreamSpec::indexed(topic::MINUTES, DeviceMinute::SCHEMA),
+        StreamSpec::between_stages(
+            topic::PARTIALS,
+            DeviceMinutePartial::SCHEMA,
+            &[DeadLetterOwner::always(MINUTES_MERGE.name)],
+        ),
+        StreamSpec::indexed(topic::ALERTS, DeviceAlert::SCHEMA),
         StreamSpec {
             retention: Retention::Compacted,
-            ..indexed(topic::STATES, DeviceState::SCHEMA)
+            ..StreamSpec::indexed(topic::STATES, DeviceState::SCHEMA)
         },
-        StreamSpec {
-            takes_copies: true,
-            commands: &["dlq"],
-            ..StreamSpec::of_jobs(topic::LATE, 5)
-        },
+        StreamSpec::of_late(topic::LATE),
     ],
     jobs: &[MINUTES_PARTIAL, MINUTES_MERGE, DEVICE_ALERTS],
     documents: &[MINUTE_DOCUMENTS, ALERT_DOCUMENTS, STATE_DOCUMENTS],
 };
 
 /// Statistics of readings.
-pub const MINUTE_DOCUMENTS: DocumentSpec = documents(
+pub const MINUTE_DOCUMENTS: DocumentSpec = DocumentSpec::of(
     topic::MINUTES,
     "millrace-device-minutes",
     include_str!("../mappings/device-minutes.json"),
 );
 
 /// Alerts.
-pub const ALERT_DOCUMENTS: DocumentSpec = documents(
+pub const ALERT_DOCUMENTS: DocumentSpec = DocumentSpec::of(
     topic::ALERTS,
     "millrace-device-alerts",
     include_str!("../mappings/device-alerts.json"),
 );
 
 /// What is known last of devices.
-pub const STATE_DOCUMENTS: DocumentSpec = documents(
+pub const STATE_DOCUMENTS: DocumentSpec = DocumentSpec::of(
     topic::STATES,
     "millrace-devices",
     include_str!("../mappings/devices.json"),
@@ -104,41 +98,5 @@ pub const DEVICE_ALERTS: JobSpec = JobSpec {
 };
 
 const fn job(name: &'static str, input: &'static str, control: &'static str) -> JobSpec {
-    JobSpec {
-        name,
-        service: Service::Iot,
-        when: When::Always,
-        input,
-        control,
-        control_in_place: None,
-        writes: &[],
-    }
-}
-
-/// Who owns the dead letters of what is documents too.
-const SINK: &[DeadLetterOwner] = &[owner(Service::ElasticSink.name())];
-
-/// A stream of results, which are documents too.
-const fn indexed(name: &'static str, schema: &'static str) -> StreamSpec {
-    StreamSpec {
-        value_schema: Some(schema),
-        dead_letters: SINK,
-        ..StreamSpec::of_jobs(name, 3)
-    }
-}
-
-const fn documents(stream: &'static str, index: &'static str, mapping: &'static str) -> DocumentSpec {
-    DocumentSpec {
-        stream,
-        service: Service::ElasticSink,
-        index,
-        mapping,
-    }
-}
-
-const fn owner(name: &'static str) -> DeadLetterOwner {
-    DeadLetterOwner {
-        when: When::Always,
-        name,
-    }
+    JobSpec::of(Service::Iot, name, input, control)
 }

@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 
 pub mod clickstream;
+pub mod commerce;
+pub mod incidents;
 pub mod iot;
 pub mod payments;
 
@@ -27,7 +29,13 @@ pub use spec::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, Stre
 pub use topics::{controls, is_between_jobs, owns_dead_letters, stream, topic_spec, topics};
 
 /// Every pipeline.
-pub const PIPELINES: &[&Pipeline] = &[&payments::PIPELINE, &clickstream::PIPELINE, &iot::PIPELINE];
+pub const PIPELINES: &[&Pipeline] = &[
+    &payments::PIPELINE,
+    &clickstream::PIPELINE,
+    &iot::PIPELINE,
+    &commerce::PIPELINE,
+    &incidents::PIPELINE,
+];
 
 #[cfg(test)]
 mod check;

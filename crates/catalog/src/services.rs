@@ -25,6 +25,10 @@ pub enum Service {
     Iot,
     /// The sink into Cassandra.
     CassandraSink,
+    /// Revenue, sales of products and funnels.
+    Commerce,
+    /// Incidents of alerts.
+    Incidents,
 }
 
 /// What is known of a service.
@@ -44,7 +48,7 @@ pub struct ServiceSpec {
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Producer,
         Self::Aggregator,
         Self::Detector,
@@ -55,6 +59,8 @@ impl Service {
         Self::LakeSink,
         Self::Iot,
         Self::CassandraSink,
+        Self::Commerce,
+        Self::Incidents,
     ];
 
     /// What is known of it.
@@ -131,6 +137,20 @@ impl Service {
                 api_port: None,
                 when: When::Enabled,
                 about: "Writes aggregates, anomalies and page views to Cassandra, by the questions asked of them",
+            },
+            Self::Commerce => &ServiceSpec {
+                name: "commerce",
+                port: 9111,
+                api_port: None,
+                when: When::Enabled,
+                about: "Adds a shop's revenue and sales up for each minute, and follows sessions to a purchase, exactly once",
+            },
+            Self::Incidents => &ServiceSpec {
+                name: "incidents",
+                port: 9112,
+                api_port: None,
+                when: When::Enabled,
+                about: "Makes one growing incident of a user's alerts of one kind, exactly once",
             },
         }
     }

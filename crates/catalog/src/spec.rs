@@ -75,6 +75,20 @@ pub struct DeadLetterOwner {
     pub name: &'static str,
 }
 
+impl DeadLetterOwner {
+    /// One in every installation.
+    #[must_use]
+    pub const fn always(name: &'static str) -> Self {
+        Self {
+            when: When::Always,
+            name,
+        }
+    }
+}
+
+/// The sink of documents, of what they are made of.
+const SINK: &[DeadLetterOwner] = &[DeadLetterOwner::always(Service::ElasticSink.name())];
+
 /// A topic of records, and what holds for whoever reads it.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamSpec {
@@ -121,6 +135,56 @@ impl StreamSpec {
             dead_letters: &[],
         }
     }
+
+    /// A stream of events that others write, stamped by the broker.
+    #[must_use]
+    pub const fn of_events(
+        name: &'static str,
+        schema: &'static str,
+        dead_letters: &'static [DeadLetterOwner],
+    ) -> Self {
+        Self {
+            log_append_time: true,
+            value_schema: Some(schema),
+            writer: Writer::Others,
+            dead_letters,
+            ..Self::of_jobs(name, 5)
+        }
+    }
+
+    /// What the first stage of a windowed job sends to the second.
+    #[must_use]
+    pub const fn between_stages(
+        name: &'static str,
+        schema: &'static str,
+        dead_letters: &'static [DeadLetterOwner],
+    ) -> Self {
+        Self {
+            value_schema: Some(schema),
+            dead_letters,
+            ..Self::of_jobs(name, 3)
+        }
+    }
+
+    /// Results, of which documents are made.
+    #[must_use]
+    pub const fn indexed(name: &'static str, schema: &'static str) -> Self {
+        Self {
+            value_schema: Some(schema),
+            dead_letters: SINK,
+            ..Self::of_jobs(name, 3)
+        }
+    }
+
+    /// Copies of events that came after their window had closed.
+    #[must_use]
+    pub const fn of_late(name: &'static str) -> Self {
+        Self {
+            takes_copies: true,
+            commands: &["dlq"],
+            ..Self::of_jobs(name, 5)
+        }
+    }
 }
 
 /// An exactly-once job.
@@ -145,6 +209,25 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
+    /// A job of every installation that has its pipeline; what it writes is still to be said.
+    #[must_use]
+    pub const fn of(
+        service: Service,
+        name: &'static str,
+        input: &'static str,
+        control: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            service,
+            when: When::Always,
+            input,
+            control,
+            control_in_place: None,
+            writes: &[],
+        }
+    }
+
     /// The job's consumer group, before any prefix.
     #[must_use]
     pub fn group(&self) -> String {
@@ -172,4 +255,17 @@ pub struct DocumentSpec {
     pub index: &'static str,
     /// The mapping of the indices, as Elasticsearch takes it.
     pub mapping: &'static str,
+}
+
+impl DocumentSpec {
+    /// Documents that the Elasticsearch sink makes of a stream.
+    #[must_use]
+    pub const fn of(stream: &'static str, index: &'static str, mapping: &'static str) -> Self {
+        Self {
+            stream,
+            service: Service::ElasticSink,
+            index,
+            mapping,
+        }
+    }
 }

@@ -69,6 +69,18 @@ fn found(stream: StreamSpec, documents: &'static [crate::DocumentSpec]) -> Vec<S
 }
 
 #[test]
+fn an_index_whose_months_are_those_of_another_is_found() {
+    const OTHER: crate::DocumentSpec = crate::DocumentSpec {
+        index: "millrace-transactions-late",
+        ..payments::TRANSACTION_DOCUMENTS
+    };
+    const DOCUMENTS: &[crate::DocumentSpec] = &[payments::TRANSACTION_DOCUMENTS, OTHER];
+    let problems = found(StreamSpec::of_events(topic::TRANSACTIONS, "", &[]), DOCUMENTS);
+    let expected = "millrace-transactions-* are the months of millrace-transactions, and of millrace-transactions-late too";
+    assert!(problems.contains(&expected.to_owned()), "{problems:?}");
+}
+
+#[test]
 fn a_stream_that_nobody_reads_writes_or_answers_for_is_found() {
     const SINK: &[DeadLetterOwner] = &[DeadLetterOwner {
         when: When::Always,
@@ -299,6 +311,42 @@ fn a_pipeline_that_is_enabled_brings_its_own_and_changes_no_other() {
     assert_eq!(with.with(Service::Clickstream, false), without);
 }
 
+/// Incidents are made of another pipeline's stream: their control topic has its partitions.
+#[test]
+fn incidents_read_the_anomalies_of_payments() {
+    let (without, with) = (
+        Installation::default(),
+        Installation::default().with(Service::Incidents, true),
+    );
+    let topics_of = |installation| topics(installation).into_iter();
+    let brought: Vec<_> = topics_of(with)
+        .skip(topics_of(without).count())
+        .map(|topic| (topic.name, topic.partitions, kind(&topic)))
+        .collect();
+    assert_eq!(
+        brought,
+        [
+            ("fraud_incidents", 3, "records"),
+            ("fraud_incidents.control", 3, "control"),
+            ("alert_feedback", 1, "compacted"),
+            ("fraud_incidents.dlq", 1, "copies"),
+        ]
+    );
+    let groups = groups(with).into_iter();
+    let incidents: Vec<_> = groups
+        .filter(|group| group.service == Service::Incidents)
+        .map(|group| (group.name, group.topics))
+        .collect();
+    assert_eq!(
+        incidents,
+        [("millrace-incidents".to_owned(), vec![topic::ANOMALIES])]
+    );
+    assert!(
+        !is_between_jobs(topic::ANOMALIES),
+        "another pipeline's job reads it"
+    );
+}
+
 #[test]
 fn what_one_stage_sends_to_the_next_is_between_jobs() {
     let streams = PIPELINES.iter().flat_map(|pipeline| pipeline.streams);
@@ -311,7 +359,9 @@ fn what_one_stage_sends_to_the_next_is_between_jobs() {
         [
             topic::PARTIALS,
             crate::clickstream::topic::PARTIALS,
-            crate::iot::topic::PARTIALS
+            crate::iot::topic::PARTIALS,
+            crate::commerce::topic::REVENUE_PARTIALS,
+            crate::commerce::topic::PRODUCT_SALES_PARTIALS,
         ]
     );
 }
@@ -329,4 +379,14 @@ fn the_jobs_are_called_as_their_operators() {
     use millrace_iot::{MinutesPerDevice, Watch};
     let names = crate::iot::PIPELINE.jobs.iter().map(|job| job.name);
     assert!(names.eq([MinutesPerDevice::PARTIAL, MinutesPerDevice::MERGE, Watch::NAME]));
+
+    use millrace_commerce::{Funnels, Product, SalesBy, Segment};
+    let names = crate::commerce::PIPELINE.jobs.iter().map(|job| job.name);
+    assert!(names.eq([
+        SalesBy::<Segment>::PARTIAL,
+        SalesBy::<Segment>::MERGE,
+        SalesBy::<Product>::PARTIAL,
+        SalesBy::<Product>::MERGE,
+        Funnels::NAME,
+    ]));
 }

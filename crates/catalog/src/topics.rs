@@ -66,12 +66,12 @@ pub fn stream(stream: &str, rekeys: bool) -> &str {
 /// around them.
 #[must_use]
 pub fn is_between_jobs(stream: &str) -> bool {
-    let jobs = || PIPELINES.iter().flat_map(|pipeline| pipeline.jobs);
     let is_in_place = |it: &StreamSpec| it.name == stream && it.in_place_of.is_some();
-    let mut streams = PIPELINES.iter().flat_map(|pipeline| pipeline.streams);
-    jobs().any(|job| job.writes.contains(&stream))
-        && jobs().any(|job| job.input == stream)
-        && !streams.any(is_in_place)
+    PIPELINES.iter().any(|pipeline| {
+        pipeline.jobs.iter().any(|job| job.writes.contains(&stream))
+            && pipeline.jobs.iter().any(|job| job.input == stream)
+            && !pipeline.streams.iter().any(is_in_place)
+    })
 }
 
 pub(crate) fn in_place<'a>(pipelines: &[&Pipeline], stream: &'a str, rekeys: bool) -> &'a str {
@@ -120,10 +120,9 @@ fn made(pipeline: &Pipeline, of_rekeying: bool) -> Vec<TopicSpec> {
     let (of_jobs, others): (Vec<_>, Vec<_>) = streams.iter().partition(|stream| is_of_jobs(stream));
     let mut topics: Vec<_> = of_jobs.into_iter().map(spec).collect();
     topics.extend(controls_of(pipeline, of_rekeying).into_iter().map(|control| {
-        let input = pipeline
-            .streams
-            .iter()
-            .find(|stream| stream.name == control.input);
+        // It may be another pipeline's.
+        let mut all = PIPELINES.iter().flat_map(|pipeline| pipeline.streams);
+        let input = all.find(|stream| stream.name == control.input);
         plain(control.topic, input.map_or(1, |input| input.partitions))
     }));
     topics.extend(others.into_iter().map(spec));

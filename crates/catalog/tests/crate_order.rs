@@ -22,6 +22,7 @@ const ORDER: &[&[&str]] = &[
         "millrace-cassandra-sink",
         "millrace-clickstream-jobs",
         "millrace-iot-jobs",
+        "millrace-commerce-jobs",
     ],
     &["millrace-service"],
     &["millrace-runtime", "millrace-sink", "millrace-publisher"],
@@ -32,6 +33,7 @@ const ORDER: &[&[&str]] = &[
         "millrace-payments",
         "millrace-clickstream",
         "millrace-iot",
+        "millrace-commerce",
         "millrace-rules",
     ],
     &["millrace-engine", "millrace-domain"],
@@ -57,6 +59,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-payments",
             "millrace-clickstream",
             "millrace-iot",
+            "millrace-commerce",
         ],
     ),
     // A job is given the names too, and knows what a record is.
@@ -69,6 +72,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-payments",
             "millrace-clickstream",
             "millrace-iot",
+            "millrace-commerce",
         ],
     ),
     // A store's crate gives it the names too, and says what a record is.
@@ -82,6 +86,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-payments",
             "millrace-clickstream",
             "millrace-iot",
+            "millrace-commerce",
         ],
     ),
     // Who makes records says what they are, and names the topics.
@@ -95,6 +100,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "millrace-payments",
             "millrace-clickstream",
             "millrace-iot",
+            "millrace-commerce",
             "millrace-settings",
         ],
     ),

@@ -63,7 +63,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     let pages = Windowed {
         partial: &PAGE_VIEWS_PARTIAL,
         merge: &PAGE_VIEWS_MERGE,
-        late: topic::LATE,
+        late: Some(topic::LATE),
         window_ms: clickstream.window_ms,
         allowed_lateness_ms: clickstream.allowed_lateness_ms,
         event_time: &clickstream.event_time,

@@ -144,15 +144,9 @@ impl World {
         Uuid::from_bytes(bytes)
     }
 
-    /// One event in so many, by a share from 0 to 1.
-    pub fn is_chosen(&mut self, share: f64) -> bool {
-        // The upper 53 bits, as a double holds them.
-        ((self.random.next() >> 11) as f64) < share * (1_u64 << 53) as f64
-    }
-
-    /// A number below `bound`, or 0.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.random.below(bound)
+    /// The next random number.
+    pub fn random(&mut self) -> u64 {
+        self.random.next()
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct OtherMoney {
     /// The scale of a decimal in bytes, and of one in a fixed.
     bytes_scale: Option<u32>,
     fixed_scale: Option<u32>,
+    /// Whether it may be null in ours.
+    is_optional: bool,
 }
 
 impl OtherMoney {
@@ -49,6 +51,7 @@ impl OtherMoney {
             money,
             bytes_scale: None,
             fixed_scale: None,
+            is_optional: false,
         };
         let mut has_float = false;
         let mut own = found.clone();
@@ -85,6 +88,7 @@ impl OtherMoney {
             return Ok(None);
         }
         if let Some(place) = field_type_mut(reader, name) {
+            other.is_optional = place.is_array();
             *place = own;
         }
         Ok(Some(other))
@@ -105,6 +109,10 @@ impl OtherMoney {
             *value = std::mem::replace(inner.as_mut(), Value::Null);
         }
         let amount = match (&*value, self.bytes_scale, self.fixed_scale) {
+            (Value::Null, ..) if self.is_optional => {
+                *value = Value::Union(0, Box::new(Value::Null));
+                return Ok(());
+            }
             (Value::Float(float), ..) => (self.money.of_float)(*float)?,
             (Value::Bytes(bytes), Some(scale), _) | (Value::Fixed(_, bytes), _, Some(scale)) => {
                 (self.money.of_decimal)(bytes, scale)?
@@ -118,7 +126,12 @@ impl OtherMoney {
                 return Err(DecodeError::BadField { field, message });
             }
         };
-        *value = Value::Double(amount);
+        let amount = Value::Double(amount);
+        *value = match self.is_optional {
+            // Null comes first in each union of ours.
+            true => Value::Union(1, Box::new(amount)),
+            false => amount,
+        };
         Ok(())
     }
 }

@@ -28,6 +28,30 @@ pub trait SchemaSource: fmt::Debug + Send + Sync {
     fn unavailable(&self, action: &str, cause: &str) -> RegistryError;
 }
 
+/// No registry: for whoever reads nothing but values whose schemas it has been told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoRegistry;
+
+impl SchemaSource for NoRegistry {
+    fn schema(&self, id: u32) -> Result<Found, RegistryError> {
+        Err(self.unavailable(&format!("give schema {id}"), "there is none"))
+    }
+
+    fn check_that_it_answers(&self) -> Result<(), RegistryError> {
+        Err(self.unavailable("answer", "there is none"))
+    }
+
+    fn unavailable(&self, action: &str, cause: &str) -> RegistryError {
+        RegistryError::Unavailable {
+            url: "nowhere".to_owned(),
+            action: action.to_owned(),
+            attempts: 1,
+            status: None,
+            cause: cause.to_owned(),
+        }
+    }
+}
+
 /// The language of a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaKind {

@@ -5,12 +5,12 @@
 mod support;
 
 use apache_avro::types::Value;
-use millrace_contract::source::WriterSchema;
+use millrace_contract::source::{NoRegistry, WriterSchema};
 use millrace_contract::{Contract as _, Encode as _, ReadError, Reader, framing};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use support::click::Click;
-use support::{Away, avro_click, sample, written};
+use support::{avro_click, sample, written};
 
 const THEIRS: u32 = 9;
 
@@ -23,7 +23,7 @@ fn edited(edit: impl FnOnce(&mut Vec<Json>)) -> String {
 
 /// What becomes of a click that another writer wrote with its own schema.
 fn read(schema: &str, value: &Value) -> Result<Click, ReadError> {
-    let reader = Reader::<Click>::new(Away).with_schema(THEIRS, &WriterSchema::avro(schema));
+    let reader = Reader::<Click>::new(NoRegistry).with_schema(THEIRS, &WriterSchema::avro(schema));
     let mut framed = Vec::new();
     framing::write_header(THEIRS, &mut framed);
     framed.extend(written(schema, value));
@@ -89,7 +89,7 @@ proptest! {
     #[test]
     fn no_bytes_of_another_writer_panic(bytes: Vec<u8>) {
         let schema = edited(|fields| fields.reverse());
-        let reader = Reader::<Click>::new(Away).with_schema(THEIRS, &WriterSchema::avro(&schema));
+        let reader = Reader::<Click>::new(NoRegistry).with_schema(THEIRS, &WriterSchema::avro(&schema));
         let mut framed = Vec::new();
         framing::write_header(THEIRS, &mut framed);
         framed.extend(bytes);
@@ -100,7 +100,7 @@ proptest! {
 #[test]
 fn documentation_makes_no_other_schema() {
     let schema = Click::SCHEMA.replace("One page view.", "Other words.");
-    let reader = Reader::<Click>::new(Away).with_schema(THEIRS, &WriterSchema::avro(&schema));
+    let reader = Reader::<Click>::new(NoRegistry).with_schema(THEIRS, &WriterSchema::avro(&schema));
     let mut framed = Vec::new();
     sample().encode_framed(THEIRS, &mut framed);
     assert_eq!(reader.read(&framed).unwrap(), sample());
@@ -109,7 +109,7 @@ fn documentation_makes_no_other_schema() {
 #[test]
 fn a_schema_that_never_resolves_is_asked_for_and_not_guessed() {
     let seconds = Click::SCHEMA.replace("timestamp-millis", "timestamp-micros");
-    let reader = Reader::<Click>::new(Away).with_schema(THEIRS, &WriterSchema::avro(&seconds));
+    let reader = Reader::<Click>::new(NoRegistry).with_schema(THEIRS, &WriterSchema::avro(&seconds));
     let mut framed = Vec::new();
     sample().encode_framed(THEIRS, &mut framed);
     assert!(matches!(reader.read(&framed), Err(ReadError::Registry(_))));
@@ -133,7 +133,7 @@ fn what_unfolds_without_end_is_a_bad_value() {
         ),
     ] {
         let schema = edited(|fields| fields.push(field));
-        let reader = Reader::<Click>::new(Away).with_schema(THEIRS, &WriterSchema::avro(&schema));
+        let reader = Reader::<Click>::new(NoRegistry).with_schema(THEIRS, &WriterSchema::avro(&schema));
         let mut framed = Vec::new();
         framing::write_header(THEIRS, &mut framed);
         framed.extend(written(Click::SCHEMA, &avro_click(&sample())));

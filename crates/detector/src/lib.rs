@@ -2,15 +2,18 @@
 //!
 //! One job, [`job::NAME`], reads the transactions and writes anomalies: [`job`] is the edge around
 //! the pure operator of [`millrace_fraud`], on the worker loop of [`millrace_runtime`].
+//! [`incidents`] is a service more, which makes incidents of the anomalies.
 
 #![forbid(unsafe_code)]
 
 pub mod follow;
+pub mod incidents;
 pub mod job;
 mod judgements;
 pub mod list_topic;
 pub mod live_rules;
 pub mod metrics;
+mod ordered_topic;
 mod policy;
 pub mod rule_files;
 pub mod rule_topic;

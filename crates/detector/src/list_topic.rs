@@ -4,34 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 
-use anyhow::Context as _;
 use millrace_catalog::payments::topic;
 use millrace_contract::ReadError;
-use millrace_domain::codec::ListEntryReader;
-use millrace_domain::{ListKey, schema};
+use millrace_domain::{ListEntry, ListKey};
 use millrace_fraud::{ListingError, Listings};
-use millrace_kafka::client::reader_config;
-use millrace_kafka::reader::Reader;
-use millrace_kafka::topic_name;
-use millrace_registry::{Registry, SchemaFetcher};
-use millrace_service::registry;
 use millrace_settings::Settings;
 use rdkafka::message::Message as _;
 
 use crate::follow::{Follower, PAUSE, patiently};
 use crate::live_rules::LiveRules;
 use crate::metrics::DetectMetrics;
-
-/// The one partition: entries have one order.
-const PARTITION: i32 = 0;
+use crate::ordered_topic::{OrderedTopic, PARTITION};
 
 /// The topic of lists and snoozes.
-pub struct ListTopic {
-    kafka: Reader,
-    name: String,
-    values: ListEntryReader,
-    schema_id: u32,
-}
+pub type ListTopic = OrderedTopic<ListEntry>;
 
 /// All that the topic says.
 pub struct ReadLists {
@@ -51,39 +37,7 @@ impl ListTopic {
     /// # Errors
     /// The brokers or the registry do not answer, or `init` has not come to its end.
     pub async fn open_if_any(settings: &Settings) -> anyhow::Result<Option<Self>> {
-        let name = topic_name(&settings.kafka, topic::LISTS);
-        let group = format!("{}millrace-lists", settings.kafka.topic_prefix);
-        let kafka = Reader::new(&reader_config(&settings.kafka, &group)?)?;
-        let asked = name.clone();
-        let look = move || patiently(|| Ok(kafka.partitions(&asked)?)).map(|found| (kafka, found));
-        let (kafka, partitions) = tokio::task::spawn_blocking(look)
-            .await?
-            .with_context(|| format!("Kafka at {} does not answer", settings.kafka.bootstrap_servers))?;
-        if partitions == 0 {
-            return Ok(None);
-        }
-        let config = registry::config(&settings.schema_registry);
-        let client = Registry::new(config.clone())?;
-        let schema_id = registry::schema_id(&client, &name, schema::LIST_ENTRY).await?;
-        let values = ListEntryReader::new(SchemaFetcher::new(config)).with_own_schema_id(schema_id);
-        Ok(Some(Self {
-            kafka,
-            name,
-            values,
-            schema_id,
-        }))
-    }
-
-    /// Its full name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The id of the schema that entries are written with.
-    #[must_use]
-    pub fn schema_id(&self) -> u32 {
-        self.schema_id
+        Self::open(settings, topic::LISTS, "millrace-lists").await
     }
 
     /// All that it says by now. Blocks.

@@ -4,34 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 
-use anyhow::Context as _;
 use millrace_catalog::payments::topic;
 use millrace_contract::ReadError;
-use millrace_domain::codec::RuleChangeReader;
-use millrace_domain::{RuleChange, schema};
+use millrace_domain::RuleChange;
 use millrace_fraud::{DetectPolicy, RuleHistory};
-use millrace_kafka::client::reader_config;
-use millrace_kafka::reader::Reader;
-use millrace_kafka::topic_name;
-use millrace_registry::{Registry, SchemaFetcher};
-use millrace_service::registry;
 use millrace_settings::{Detector, Settings};
 use rdkafka::message::Message as _;
 
 use crate::follow::{Follower, PAUSE, patiently};
 use crate::live_rules::{LiveRules, policy_of};
 use crate::metrics::DetectMetrics;
-
-/// The one partition: changes have one order.
-const PARTITION: i32 = 0;
+use crate::ordered_topic::{OrderedTopic, PARTITION};
 
 /// The topic of changes of the rules.
-pub struct RuleTopic {
-    kafka: Reader,
-    name: String,
-    values: RuleChangeReader,
-    schema_id: u32,
-}
+pub type RuleTopic = OrderedTopic<RuleChange>;
 
 impl RuleTopic {
     /// Opens it; `None` where it was not made yet.
@@ -39,39 +25,7 @@ impl RuleTopic {
     /// # Errors
     /// The brokers or the registry do not answer, or `init` has not come to its end.
     pub async fn open_if_any(settings: &Settings) -> anyhow::Result<Option<Self>> {
-        let name = topic_name(&settings.kafka, topic::FRAUD_RULES);
-        let group = format!("{}millrace-rules", settings.kafka.topic_prefix);
-        let kafka = Reader::new(&reader_config(&settings.kafka, &group)?)?;
-        let asked = name.clone();
-        let look = move || patiently(|| Ok(kafka.partitions(&asked)?)).map(|found| (kafka, found));
-        let (kafka, partitions) = tokio::task::spawn_blocking(look)
-            .await?
-            .with_context(|| format!("Kafka at {} does not answer", settings.kafka.bootstrap_servers))?;
-        if partitions == 0 {
-            return Ok(None);
-        }
-        let config = registry::config(&settings.schema_registry);
-        let client = Registry::new(config.clone())?;
-        let schema_id = registry::schema_id(&client, &name, schema::RULE_CHANGE).await?;
-        let values = RuleChangeReader::new(SchemaFetcher::new(config)).with_own_schema_id(schema_id);
-        Ok(Some(Self {
-            kafka,
-            name,
-            values,
-            schema_id,
-        }))
-    }
-
-    /// Its full name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The id of the schema that changes are written with.
-    #[must_use]
-    pub fn schema_id(&self) -> u32 {
-        self.schema_id
+        Self::open(settings, topic::FRAUD_RULES, "millrace-rules").await
     }
 
     /// All changes that there are, and the offset after the last. Blocks.

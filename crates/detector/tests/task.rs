@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
 use millrace_contract::framing;
+use millrace_contract::source::NoRegistry;
 use millrace_detector::job::{DetectJob, DetectParts, DetectTask, NAME};
 use millrace_detector::live_rules::LiveRules;
 use millrace_detector::metrics::DetectMetrics;
@@ -13,7 +14,6 @@ use millrace_domain::{
 use millrace_engine::HashSeed;
 use millrace_fraud::{DetectOperator, DetectPolicy, DetectSettings};
 use millrace_kafka::{RecordHeaders, partition_for};
-use millrace_registry::{RegistryConfig, SchemaFetcher};
 use millrace_runtime::processor::{Refusal, SkippedRecords};
 use millrace_runtime::{InputRecord, Job, JobMetrics, Outbox, OutputRecord, Task};
 use millrace_settings::MisplacedRecords;
@@ -57,13 +57,6 @@ fn job() -> DetectJob {
 
 fn parts() -> DetectParts {
     let settings = DetectSettings::default();
-    let fetcher = SchemaFetcher::new(RegistryConfig {
-        url: "http://127.0.0.1:9".to_owned(),
-        username: None,
-        password: None,
-        timeout_ms: 100,
-        tls: millrace_registry::Tls::default(),
-    });
     DetectParts {
         operator: DetectOperator::new(&settings, HashSeed::FIXED).unwrap(),
         rules: std::sync::Arc::new(LiveRules::new(DetectPolicy::new(settings).unwrap())),
@@ -77,7 +70,7 @@ fn parts() -> DetectParts {
         input: "t.financial_transactions".to_owned(),
         anomalies: "t.transaction_anomalies".to_owned(),
         schema_id: ANOMALY_SCHEMA_ID,
-        reader: TransactionReader::new(fetcher).with_own_schema_id(TRANSACTION_SCHEMA_ID),
+        reader: TransactionReader::new(NoRegistry).with_own_schema_id(TRANSACTION_SCHEMA_ID),
         job: JobMetrics::of(NAME).unwrap(),
         metrics: DetectMetrics::new(NAME).unwrap(),
     }

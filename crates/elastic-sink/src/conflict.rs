@@ -5,10 +5,13 @@
 //! documents of each answer are compared with what is stored; if one of them differs, all of them
 //! are, up to a bound.
 //!
-//! A transaction whose id has been before in the log, with other content, is no such thing: the
-//! first stays, as in the aggregator, and is of a smaller offset. Fraud comes so (the rule
-//! *replay*), and retries of careless senders do.
+//! A transaction, or a shop's event, whose id has been before in the log, with other content, is no
+//! such thing: the first stays, as in the jobs. Fraud comes so (the rule *replay*), and retries of
+//! careless senders do. What is stored is of a smaller offset then, and the log has it there: of a
+//! few it is asked ([`crate::origin`]), as the rows of a corrected file may be further on than
+//! before, too.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +21,7 @@ use serde_json::{Value, json};
 
 use crate::client::Elasticsearch;
 use crate::document::{Document, offset_of};
+use crate::origin::Origin;
 use crate::stream::Stream;
 
 /// Documents of one answer that are looked at …
@@ -25,6 +29,9 @@ const SAMPLE: usize = 16;
 
 /// … and the most where one of those differs.
 const MOST: usize = 1_000;
+
+/// Events of a stream in one answer that the log is asked about.
+const LOOKED_UP: usize = 4;
 
 /// Least time between two lines in the log about the same.
 const TELL_INTERVAL: Duration = Duration::from_secs(60);
@@ -37,6 +44,7 @@ const STAMPED: &str = "detectionTime";
 pub struct Conflicts {
     client: Elasticsearch,
     index_prefix: String,
+    origin: Origin,
     told: Mutex<Told>,
 }
 
@@ -45,7 +53,7 @@ pub struct Conflicts {
 pub struct Differing<'a> {
     /// Those of an index that was filled from other topics.
     pub foreign: Vec<&'a Document>,
-    /// Transactions whose id has been before.
+    /// Events whose id has been before.
     pub repeated: Vec<&'a Document>,
 }
 
@@ -98,12 +106,13 @@ struct Stored {
 }
 
 impl Conflicts {
-    /// For indices with this prefix.
+    /// For indices with this prefix, and the events of these logs.
     #[must_use]
-    pub fn new(client: Elasticsearch, index_prefix: String) -> Self {
+    pub fn new(client: Elasticsearch, index_prefix: String, origin: Origin) -> Self {
         Self {
             client,
             index_prefix,
+            origin,
             told: Mutex::default(),
         }
     }
@@ -117,14 +126,33 @@ impl Conflicts {
         if !found.is_empty() && sample.len() < repeats.len() {
             found = self.compare(&repeats[..repeats.len().min(MOST)]).await;
         }
-        let is_repeated = |(document, it): &(&Document, Difference)| is_repeated(document, it);
-        let (repeated, foreign): (Vec<_>, Vec<_>) = found.into_iter().partition(is_repeated);
+        let (later, mut foreign): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|(document, it)| is_later(document, it));
+        let mut repeated = Vec::new();
+        for later in by_stream(later) {
+            let known = self.look_up(&later).await;
+            let (again, others) = told_apart(later, &known);
+            repeated.extend(again);
+            foreign.extend(others);
+        }
         self.tell(&foreign, &repeated, Instant::now());
         let of = |found: Vec<(&'a Document, Difference)>| found.into_iter().map(|(it, _)| it).collect();
         Differing {
             foreign: of(foreign),
             repeated: of(repeated),
         }
+    }
+
+    /// Whether the log has some of these at the offset that is stored; `None` of the others.
+    async fn look_up(&self, later: &[(&Document, Difference)]) -> Vec<Option<bool>> {
+        let mut known = vec![None; later.len()];
+        let step = later.len().div_ceil(LOOKED_UP).max(1);
+        for (at, (document, it)) in later.iter().enumerate().step_by(step) {
+            let offset = offset_of(it.version);
+            known[at] = self.origin.has(document.stream, &document.id, offset).await;
+        }
+        known
     }
 
     async fn compare<'a>(&self, documents: &[&'a Document]) -> Vec<(&'a Document, Difference)> {
@@ -172,32 +200,56 @@ impl Conflicts {
             );
         }
         if let Some((first, it)) = repeated.first()
-            && let Some(transactions) = told.repeated.take(repeated.len(), now)
+            && let Some(events) = told.repeated.take(repeated.len(), now)
         {
             tracing::info!(
                 index = first.key().name(&self.index_prefix),
-                transactions,
+                events,
                 field = it.field,
                 offset = first.offset(),
                 first_offset = offset_of(it.version),
-                "transactions came again under an id that has been before, with other content: the first stays, as in the \
-                 aggregator. Field and offsets are those of one of them"
+                "events came again under an id that has been before, with other content: the first stays, as in the jobs. \
+                 Field and offsets are those of one of them"
             );
         }
     }
 }
 
-/// Whether the difference is that between two transactions of one id in one log, of which the first
+/// Whether the difference may be that between two events of one id in one log, of which the first
 /// stays: what is stored is of a smaller offset.
-fn is_repeated(document: &Document, difference: &Difference) -> bool {
-    document.stream == Stream::Transactions && difference.version > document.version
+fn is_later(document: &Document, difference: &Difference) -> bool {
+    document.stream.line().identity.is_some() && difference.version > document.version
+}
+
+/// Each stream has a log of its own, and is asked about by itself.
+fn by_stream(later: Vec<(&Document, Difference)>) -> impl Iterator<Item = Vec<(&Document, Difference)>> {
+    let mut streams = BTreeMap::<Stream, Vec<_>>::new();
+    for (document, it) in later {
+        streams.entry(document.stream).or_default().push((document, it));
+    }
+    streams.into_values()
+}
+
+/// Those that come again in one log, and those of an index that was filled from another. `known` is
+/// whether the log has each at the offset that is stored. Of which that is not known, they are as
+/// the others are: where one is not there, it is another log.
+fn told_apart<T>(later: Vec<T>, known: &[Option<bool>]) -> (Vec<T>, Vec<T>) {
+    let is_one_log = !known.contains(&Some(false));
+    let (mut repeated, mut foreign) = (Vec::new(), Vec::new());
+    for (one, is_there) in later.into_iter().zip(known) {
+        match is_there.unwrap_or(is_one_log) {
+            true => repeated.push(one),
+            false => foreign.push(one),
+        }
+    }
+    (repeated, foreign)
 }
 
 /// What is stored in another way than `document` says, if anything is.
 fn difference(document: &Document, stored: &Stored) -> Option<Difference> {
     let (version, source) = (stored.version?, stored.source.as_ref()?);
     // An early result is replaced by a later one, and that is right.
-    if document.stream == Stream::Aggregates && version > document.version {
+    if document.stream == Stream::AGGREGATES && version > document.version {
         return None;
     }
     let ours = serde_json::from_str::<Value>(&document.source).ok()?;
@@ -214,101 +266,4 @@ fn difference(document: &Document, stored: &Stored) -> Option<Difference> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stream::Month;
-
-    fn document(stream: Stream, version: i64, source: &str) -> Document {
-        Document {
-            stream,
-            month: Month::of(0).unwrap(),
-            id: "1".to_owned(),
-            version,
-            source: source.to_owned(),
-        }
-    }
-
-    fn differs(document: &Document, stored: &Stored) -> bool {
-        difference(document, stored).is_some()
-    }
-
-    fn stored(version: i64, source: Value) -> Stored {
-        Stored {
-            version: Some(version),
-            source: Some(source),
-        }
-    }
-
-    #[test]
-    fn a_true_repeat_is_the_same() {
-        let ours = document(Stream::Transactions, 7, r#"{"a":1,"amount":10.5000,"b":"x"}"#);
-        assert!(!differs(
-            &ours,
-            &stored(7, json!({"b": "x", "a": 1, "amount": 10.5}))
-        ));
-        assert!(!differs(&ours, &stored(9, json!({"a": 1}))), "a field is new");
-    }
-
-    #[test]
-    fn other_content_differs_whatever_its_version() {
-        let ours = document(Stream::Transactions, 7, r#"{"amount":12.5}"#);
-        assert!(differs(&ours, &stored(7, json!({"amount": 10.0}))));
-        assert!(differs(&ours, &stored(8, json!({"amount": 10.0}))));
-    }
-
-    #[test]
-    fn a_transaction_that_came_again_is_told_from_one_of_other_topics() {
-        let ours = document(Stream::Transactions, 7, r#"{"amount":12.5,"b":"x"}"#);
-        let of = |document: &Document, version| {
-            let stored = stored(version, json!({"amount": 10.0, "b": "x"}));
-            difference(document, &stored).unwrap()
-        };
-        assert_eq!(of(&ours, 8).field, "amount");
-        assert!(
-            is_repeated(&ours, &of(&ours, 8)),
-            "the first is of a smaller offset"
-        );
-        assert!(
-            !is_repeated(&ours, &of(&ours, 7)),
-            "the same place has other content"
-        );
-        let alert = document(Stream::Anomalies, 7, r#"{"amount":12.5}"#);
-        assert!(!is_repeated(&alert, &of(&alert, 8)), "no anomaly comes twice");
-    }
-
-    #[test]
-    fn the_log_is_told_of_all_of_them_at_intervals() {
-        let (mut pace, start) = (Pace::default(), Instant::now());
-        assert_eq!(pace.take(0, start), None);
-        assert_eq!(pace.take(3, start), Some(3));
-        assert_eq!(pace.take(2, start + TELL_INTERVAL / 2), None);
-        assert_eq!(
-            pace.take(4, start + TELL_INTERVAL),
-            Some(6),
-            "and those in between"
-        );
-        assert_eq!(pace.take(1, start + TELL_INTERVAL), None);
-    }
-
-    #[test]
-    fn a_later_result_is_none_of_it_and_neither_is_a_second_detection() {
-        let early = document(Stream::Aggregates, 7, r#"{"purchaseCount":1}"#);
-        assert!(!differs(&early, &stored(8, json!({"purchaseCount": 2}))));
-        assert!(differs(&early, &stored(7, json!({"purchaseCount": 2}))));
-        let again = document(Stream::Anomalies, 7, r#"{"detectionTime":5,"score":0.5}"#);
-        assert!(!differs(
-            &again,
-            &stored(8, json!({"detectionTime": 4, "score": 0.5}))
-        ));
-    }
-
-    #[test]
-    fn what_cannot_be_seen_differs_in_nothing() {
-        let ours = document(Stream::Transactions, 7, r#"{"a":1}"#);
-        let unseen = Stored {
-            version: None,
-            source: None,
-        };
-        assert!(!differs(&ours, &unseen));
-    }
-}
+mod tests;

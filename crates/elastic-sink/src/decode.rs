@@ -1,21 +1,24 @@
 //! From a record's bytes to what is to be done with it.
 
-use millrace_clickstream::{PageViews, Session};
-use millrace_contract::{DecodeError, ReadError, Reader};
-use millrace_domain::EventTimeLimits;
-use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
+mod events;
+mod taken;
+
+use millrace_contract::ReadError;
+use millrace_domain::codec::TransactionReader;
 use millrace_domain::texts::InFlight;
-use millrace_iot::{DeviceAlert, DeviceMinute, DeviceState};
 use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_registry::{Registry, RegistryError, SchemaFetcher};
-use millrace_service::{registry, topics};
-use millrace_settings::{MisplacedRecords, Settings};
+use millrace_service::registry;
+use millrace_settings::Settings;
 use millrace_sink::{Decision, Work};
 use millrace_telemetry::Shutdown;
 
+pub(crate) use self::events::Events;
+use self::taken::{Taken, partitions};
 use crate::document::{self, Document, NoDocument};
 use crate::sample::Sample;
 use crate::stream::Stream;
+use crate::table::{Decide, Opening};
 
 /// A record's parts that matter here.
 #[derive(Debug, Clone, Copy)]
@@ -35,15 +38,10 @@ pub struct Record<'a> {
     pub payload: Option<&'a [u8]>,
 }
 
-/// Why a value gives no document.
-enum Fault {
-    Undecodable(DecodeError),
-    Unfit(NoDocument),
-}
-
-impl From<NoDocument> for Fault {
-    fn from(error: NoDocument) -> Self {
-        Self::Unfit(error)
+impl<'a> Record<'a> {
+    /// Its value, empty for a tombstone.
+    pub(crate) fn value(self) -> &'a [u8] {
+        self.payload.unwrap_or_default()
     }
 }
 
@@ -51,24 +49,12 @@ impl From<NoDocument> for Fault {
 #[derive(Debug)]
 pub struct Readers {
     /// Of transactions.
-    pub transactions: TransactionReader,
-    /// Of merchant aggregates.
-    pub aggregates: AggregateReader,
-    /// Of anomalies.
-    pub anomalies: AnomalyReader,
-    /// Of page views.
-    pub page_views: Reader<PageViews>,
-    /// Of sessions.
-    pub sessions: Reader<Session>,
-    /// Of device minutes.
-    pub device_minutes: Reader<DeviceMinute>,
-    /// Of devices' alerts.
-    pub device_alerts: Reader<DeviceAlert>,
-    /// Of what is known last of devices.
-    pub device_states: Reader<DeviceState>,
+    transactions: TransactionReader,
+    /// Of each stream, in their order; `None` of transactions.
+    others: Vec<Option<Box<dyn Decide>>>,
     /// The partitions of the transactions, where those that lie elsewhere than their user's become
     /// dead letters.
-    pub partitions: Option<SourcePartitions>,
+    partitions: Option<SourcePartitions>,
 }
 
 impl Readers {
@@ -79,23 +65,33 @@ impl Readers {
     pub async fn ask(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let config = registry::config(&settings.schema_registry);
         let (client, fetcher) = (Registry::new(config.clone())?, SchemaFetcher::new(config));
-        let topic = |stream: Stream| stream.read_topic(settings);
-        Ok(Self {
-            transactions: registry::reader(&client, &fetcher, &topic(Stream::Transactions)).await?,
-            aggregates: registry::reader(&client, &fetcher, &topic(Stream::Aggregates)).await?,
-            anomalies: registry::reader(&client, &fetcher, &topic(Stream::Anomalies)).await?,
-            page_views: registry::reader(&client, &fetcher, &topic(Stream::PageViews)).await?,
-            sessions: registry::reader(&client, &fetcher, &topic(Stream::Sessions)).await?,
-            device_minutes: registry::reader(&client, &fetcher, &topic(Stream::DeviceMinutes)).await?,
-            device_alerts: registry::reader(&client, &fetcher, &topic(Stream::DeviceAlerts)).await?,
-            device_states: registry::reader(&client, &fetcher, &topic(Stream::DeviceStates)).await?,
-            partitions: match settings.aggregator.misplaced_records {
-                MisplacedRecords::Count | MisplacedRecords::Rekey => None,
-                MisplacedRecords::DeadLetter => {
-                    let transactions = topic(Stream::Transactions);
-                    let count = topics::partition_count(&settings.kafka, &transactions, shutdown).await?;
-                    Some(SourcePartitions::new(&settings.kafka, &transactions, count))
+        let transactions = Stream::TRANSACTIONS.read_topic(settings);
+        let there = Stream::of(settings);
+        let mut others = Vec::new();
+        for stream in Stream::ALL {
+            others.push(match stream.line().decoding {
+                None => None,
+                Some(decoding) => {
+                    let newest = registry::newest_schema(&client, &stream.read_topic(settings)).await?;
+                    let misplaced = decoding.misplaced_records(settings);
+                    Some(decoding.open(Opening {
+                        settings,
+                        fetcher: &fetcher,
+                        newest: newest.as_ref(),
+                        partitions: match there.contains(&stream) {
+                            true => partitions(settings, stream, misplaced, shutdown).await?,
+                            false => None,
+                        },
+                    }))
                 }
+            });
+        }
+        Ok(Self {
+            transactions: registry::reader(&client, &fetcher, &transactions).await?,
+            others,
+            partitions: {
+                let misplaced = settings.aggregator.misplaced_records;
+                partitions(settings, Stream::TRANSACTIONS, misplaced, shutdown).await?
             },
         })
     }
@@ -106,9 +102,8 @@ impl Readers {
 pub struct Decoder {
     readers: Readers,
     sample: Sample,
-    limits: EventTimeLimits,
-    /// The partitions of the transactions, where those that are misplaced become dead letters.
-    partitions: Option<SourcePartitions>,
+    /// Which transactions are taken.
+    taken: Taken,
 }
 
 impl Decoder {
@@ -116,13 +111,9 @@ impl Decoder {
     #[must_use]
     pub fn new(mut readers: Readers, settings: &Settings, sample: Sample) -> Self {
         Self {
-            partitions: readers.partitions.take(),
+            taken: Taken::of(&settings.aggregator.event_time, readers.partitions.take()),
             readers,
             sample,
-            limits: EventTimeLimits {
-                earliest_ms: Some(settings.aggregator.event_time.earliest_time.ms()),
-                max_future_ms: settings.aggregator.event_time.max_future_ms,
-            },
         }
     }
 
@@ -132,34 +123,14 @@ impl Decoder {
     /// Nothing is known of the record, as the registry cannot be asked for its schema.
     pub fn decide(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
         let _round = InFlight::begin();
-        match record.stream {
-            Stream::Transactions => self.transaction(record),
-            Stream::Aggregates => decided(self.readers.aggregates.read(value(record)), |aggregate| {
-                Ok(document::aggregate(&aggregate)?)
-            }),
-            Stream::Anomalies => decided(self.readers.anomalies.read(value(record)), |anomaly| {
-                Ok(document::anomaly(&anomaly, record.offset)?)
-            }),
-            Stream::PageViews => decided(self.readers.page_views.read(value(record)), |views| {
-                Ok(document::page_views(&views)?)
-            }),
-            Stream::Sessions => decided(self.readers.sessions.read(value(record)), |session| {
-                Ok(document::session(&session)?)
-            }),
-            Stream::DeviceMinutes => decided(self.readers.device_minutes.read(value(record)), |minute| {
-                Ok(document::device_minute(&minute)?)
-            }),
-            Stream::DeviceAlerts => decided(self.readers.device_alerts.read(value(record)), |alert| {
-                Ok(document::device_alert(&alert)?)
-            }),
-            Stream::DeviceStates => decided(self.readers.device_states.read(value(record)), |state| {
-                Ok(document::device_state(&state, record.offset)?)
-            }),
+        match self.readers.others.get(record.stream.at()) {
+            Some(Some(other)) => other.decide(record),
+            _ => self.transaction(record),
         }
     }
 
     fn transaction(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
-        let transaction = match self.readers.transactions.read(value(record)) {
+        let transaction = match self.readers.transactions.read(record.value()) {
             Ok(transaction) => transaction,
             // The aggregator reads the same topic, and sends it to the dead letters.
             Err(ReadError::Invalid(error)) => return Ok(Decision::Skip { code: error.code() }),
@@ -169,62 +140,31 @@ impl Decoder {
             return Ok(Decision::NotChosen);
         }
         // As the aggregator decides; and each far month would be an index more.
-        if let Err(error) = transaction.check_event_time(record.append_time_ms, self.limits) {
+        if let Err(error) = transaction.check_event_time(record.append_time_ms, self.taken.limits) {
             return Ok(Decision::Skip { code: error.code() });
         }
         let user_id = transaction.user_id.text();
-        let is_misplaced = |source: &SourcePartitions| {
-            let misplaced = Misplaced::of(
-                user_id.as_bytes(),
-                record.key,
-                record.partition,
-                source.at_start(),
-            );
-            // Where partitions were added, the aggregator refuses to refuse such records, and so
-            // they are no dead letters.
-            misplaced.is_some() && {
-                source.look_for_record();
-                !source.have_grown()
-            }
-        };
-        if self.partitions.as_ref().is_some_and(is_misplaced) {
+        if self.taken.is_misplaced(record, user_id.as_bytes()) {
             return Ok(Decision::Skip {
                 code: Misplaced::CODE,
             });
         }
-        Ok(match document::transaction(&transaction, record.offset) {
-            Ok(document) => Decision::Work(Work::Write(document)),
-            Err(error) => Decision::Skip { code: error.code() },
-        })
+        Ok(written(document::transaction(&transaction, record.offset)))
     }
 }
 
-fn value(record: Record<'_>) -> &[u8] {
-    record.payload.unwrap_or_default()
-}
-
-fn decided<T>(
-    read: Result<T, ReadError>,
-    document: impl FnOnce(T) -> Result<Document, Fault>,
-) -> Result<Decision<Document>, RegistryError> {
-    let fault = match read {
-        Err(ReadError::Registry(error)) => return Err(error),
-        Err(ReadError::Invalid(error)) => Fault::Undecodable(error),
-        Ok(value) => match document(value) {
-            Ok(document) => return Ok(Decision::Work(Work::Write(document))),
-            Err(fault) => fault,
-        },
-    };
-    let (code, error) = match fault {
-        Fault::Undecodable(error) => (error.code(), error.to_string()),
-        Fault::Unfit(error) => (error.code(), error.to_string()),
-    };
-    Ok(Decision::Work(Work::DeadLetter { code, error }))
+/// What becomes of a stream's event, whose dead letters are its job's.
+fn written(document: Result<Document, NoDocument>) -> Decision<Document> {
+    match document {
+        Ok(document) => Decision::Work(Work::Write(document)),
+        Err(error) => Decision::Skip { code: error.code() },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use millrace_catalog::{commerce, payments};
     use millrace_domain::{
         Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
     };
@@ -260,13 +200,16 @@ mod tests {
         let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
         let readers = Readers {
             transactions: TransactionReader::new(fetcher.clone()),
-            aggregates: AggregateReader::new(fetcher.clone()),
-            anomalies: AnomalyReader::new(fetcher.clone()),
-            page_views: Reader::new(fetcher.clone()),
-            sessions: Reader::new(fetcher.clone()),
-            device_minutes: Reader::new(fetcher.clone()),
-            device_alerts: Reader::new(fetcher.clone()),
-            device_states: Reader::new(fetcher),
+            others: Stream::ALL
+                .map(|it| {
+                    Some(it.line().decoding?.open(Opening {
+                        settings: &settings,
+                        fetcher: &fetcher,
+                        newest: None,
+                        partitions: Some(SourcePartitions::fixed(5)),
+                    }))
+                })
+                .into(),
             partitions: Some(SourcePartitions::fixed(5)),
         };
         let decoder = Decoder::new(readers, &settings, Sample::of(share));
@@ -284,13 +227,13 @@ mod tests {
 
     #[test]
     fn a_chosen_transaction_is_indexed() {
-        let decision = decide(1.0, Stream::Transactions, Some(&json(APPENDED_MS)));
+        let decision = decide(1.0, Stream::TRANSACTIONS, Some(&json(APPENDED_MS)));
         assert!(
             matches!(&decision, Decision::Work(Work::Write(document)) if document.id == "07070707-0707-0707-0707-070707070707"),
             "{decision:?}"
         );
         assert_eq!(
-            decide(0.0, Stream::Transactions, Some(&json(APPENDED_MS))),
+            decide(0.0, Stream::TRANSACTIONS, Some(&json(APPENDED_MS))),
             Decision::NotChosen
         );
     }
@@ -298,7 +241,7 @@ mod tests {
     #[test]
     fn bad_transactions_are_passed_over() {
         let (ahead, seconds) = (json(APPENDED_MS + 60_001), json(APPENDED_MS / 1_000));
-        let skip = |payload| match decide(1.0, Stream::Transactions, payload) {
+        let skip = |payload| match decide(1.0, Stream::TRANSACTIONS, payload) {
             Decision::Skip { code } => code,
             other => panic!("{other:?}"),
         };
@@ -310,14 +253,18 @@ mod tests {
         let elsewhere = (partition_for(b"u-1", 5) + 1) % 5;
         let payload = json(APPENDED_MS);
         assert_eq!(
-            decide_in(elsewhere, 1.0, Stream::Transactions, Some(&payload)),
+            decide_in(elsewhere, 1.0, Stream::TRANSACTIONS, Some(&payload)),
             Decision::Skip { code: "misplaced" }
         );
     }
 
     #[test]
     fn bad_results_are_dead_letters() {
-        for stream in Stream::ALL.into_iter().filter(|it| *it != Stream::Transactions) {
+        let sources = [payments::topic::TRANSACTIONS, commerce::topic::EVENTS];
+        for stream in Stream::ALL
+            .into_iter()
+            .filter(|it| !sources.contains(&it.topic()))
+        {
             for (payload, expected) in [(None, "empty"), (Some(&[1_u8, 2][..]), "wrong_magic")] {
                 let decision = decide(1.0, stream, payload);
                 assert!(

@@ -22,9 +22,9 @@ use serde_json::{Value, json};
 use crate::bulk::fault::Fault;
 use crate::bulk::{IndexFault, Reason, RetryReason};
 use crate::client::Elasticsearch;
-use crate::stream::{IndexKey, Stream};
+use crate::stream::IndexKey;
+use crate::templates::TemplateError;
 use crate::templates::put::{Fields, add_fields, checked, mapping, put_stream, sent};
-use crate::templates::{TemplateError, index_pattern};
 
 /// What follows an index's name in the alias that is written to.
 const WRITE_SUFFIX: &str = "-write";
@@ -217,22 +217,6 @@ impl Indices {
         checked(&action, status, body)?;
         Ok(())
     }
-}
-
-/// The data streams that are where the sink's indices should be; none where the server cannot be
-/// asked.
-pub async fn data_streams(client: &Elasticsearch, settings: &Settings) -> Vec<String> {
-    let patterns = Stream::ALL.map(|stream| index_pattern(stream, settings));
-    let request = client.request(Method::GET, &["_resolve", "index", &patterns.join(",")]);
-    let answer = sent("look for data streams", request).await;
-    let answer = answer.and_then(|(status, body)| checked("look for data streams", status, body));
-    let found = answer
-        .map(|mut answer| answer["data_streams"].take())
-        .unwrap_or_default();
-    let found = found.as_array().into_iter().flatten();
-    found
-        .filter_map(|one| one["name"].as_str().map(ToOwned::to_owned))
-        .collect()
 }
 
 fn blocked(fault: IndexFault, message: String) -> NoPlace {

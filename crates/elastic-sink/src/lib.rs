@@ -12,15 +12,18 @@
 pub mod bulk;
 pub mod client;
 pub mod conflict;
+pub mod data_streams;
 pub mod decode;
 pub mod document;
 pub mod indices;
 pub mod metrics;
+pub mod origin;
 pub mod probe;
 pub mod refusals;
 pub mod sample;
 pub mod sink;
 pub mod stream;
+mod table;
 pub mod templates;
 pub mod writer;
 
@@ -51,9 +54,8 @@ async fn index(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let host = SinkHost {
         service: Service::ElasticSink,
         settings: &settings,
-        instance: settings.elastic_sink.instance.as_deref(),
+        sink: settings.elastic_sink.sink_loop(),
         instance_key: "elastic_sink.instance",
-        consumer_properties: &settings.elastic_sink.consumer_properties,
         store: "elasticsearch",
     };
     let process = host.start::<ElasticSink>(&shutdown)?;
@@ -66,6 +68,10 @@ async fn index(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let readers = tokio::select! {
         readers = async {
             set_up(&client, &settings, &reachability, writer.backoff).await;
+            if data_streams::tell(&client, &settings, &reachability).await {
+                let reachability = reachability.clone();
+                watch.spawn(data_streams::watch(client.clone(), settings.clone(), reachability));
+            }
             limit_size(&client, &writer).await;
             Readers::ask(&settings, &shutdown).await
         } => readers?,
@@ -87,7 +93,7 @@ async fn set_up(client: &Elasticsearch, settings: &Settings, reachability: &Reac
             Ok(items) => {
                 reachability.writes(None);
                 items.iter().for_each(tell);
-                return warn_of_data_streams(client, settings).await;
+                return;
             }
             Err(error) => reachability.writes(Some(error.to_string())),
         }
@@ -112,18 +118,6 @@ fn tell(item: &Item) {
                 }
             }
         }
-    }
-}
-
-/// Says at the start, and not with the first document, that there are data streams where indices
-/// should be.
-async fn warn_of_data_streams(client: &Elasticsearch, settings: &Settings) {
-    for name in indices::data_streams(client, &settings.elasticsearch).await {
-        tracing::warn!(
-            data_stream = name,
-            "gets no documents: {}",
-            bulk::IndexFault::DataStream.remedy()
-        );
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::Method;
 use crate::client::{Elasticsearch, explain};
 
 /// Time between two calls that ask whether the server is there.
-const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Asks the server for ever, and tells the readiness.
 pub async fn watch(reachability: Reachability, client: Elasticsearch) {

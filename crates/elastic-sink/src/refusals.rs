@@ -67,7 +67,7 @@ mod tests {
 
     fn key(month: i64) -> IndexKey {
         IndexKey {
-            stream: Stream::Transactions,
+            stream: Stream::TRANSACTIONS,
             month: Month::of(month * 31 * 86_400_000).unwrap(),
         }
     }

@@ -135,7 +135,7 @@ fn refusal(refused: writer::Refusal) -> Refusal {
 /// The streams that are read: no transactions, where none is chosen.
 fn streams(settings: &Settings) -> Vec<Stream> {
     let sample = Sample::of(settings.elastic_sink.transaction_share);
-    let is_read = |stream: &Stream| *stream != Stream::Transactions || !sample.is_empty();
+    let is_read = |stream: &Stream| *stream != Stream::TRANSACTIONS || !sample.is_empty();
     Stream::of(settings).into_iter().filter(is_read).collect()
 }
 

@@ -2,44 +2,51 @@
 
 use std::fmt;
 
-use millrace_catalog::{DocumentSpec, PIPELINES, clickstream, iot, payments, stream};
+use millrace_catalog::{DocumentSpec, PIPELINES, payments, stream};
 use millrace_domain::Transaction;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 
-/// One of the topics, with its place in Elasticsearch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stream {
-    /// `financial_transactions`.
-    Transactions,
-    /// `transaction_aggregates`.
-    Aggregates,
-    /// `transaction_anomalies`.
-    Anomalies,
-    /// `page_views`.
-    PageViews,
-    /// `sessions`.
-    Sessions,
-    /// `device_minutes`.
-    DeviceMinutes,
-    /// `device_alerts`.
-    DeviceAlerts,
-    /// `device_states`.
-    DeviceStates,
+use crate::table::{Line, TABLE};
+
+/// One of the topics, with its place in Elasticsearch: a line of the table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stream(usize);
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.index())
+    }
 }
 
 impl Stream {
+    /// `financial_transactions`.
+    pub const TRANSACTIONS: Self = Self::of_documents(&payments::TRANSACTION_DOCUMENTS);
+    /// `transaction_aggregates`.
+    pub const AGGREGATES: Self = Self::of_documents(&payments::AGGREGATE_DOCUMENTS);
+    /// `transaction_anomalies`.
+    pub const ANOMALIES: Self = Self::of_documents(&payments::ANOMALY_DOCUMENTS);
+
     /// Every stream.
-    pub const ALL: [Self; 8] = [
-        Self::Transactions,
-        Self::Aggregates,
-        Self::Anomalies,
-        Self::PageViews,
-        Self::Sessions,
-        Self::DeviceMinutes,
-        Self::DeviceAlerts,
-        Self::DeviceStates,
-    ];
+    pub const ALL: [Self; TABLE.len()] = {
+        let mut all = [Self(0); TABLE.len()];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = Self(at);
+            at += 1;
+        }
+        all
+    };
+
+    /// The stream of these documents. It is for constants: of documents that no line of the table
+    /// has, none can be built.
+    pub(crate) const fn of_documents(documents: &DocumentSpec) -> Self {
+        let mut at = 0;
+        while !is_same(TABLE[at].documents.index, documents.index) {
+            at += 1;
+        }
+        Self(at)
+    }
 
     /// Those of the pipelines that there are by the settings.
     #[must_use]
@@ -53,19 +60,20 @@ impl Stream {
         Self::ALL.into_iter().filter(is_there).collect()
     }
 
+    /// Its number among all.
+    pub(crate) const fn at(self) -> usize {
+        self.0
+    }
+
+    /// Its line.
+    pub(crate) const fn line(self) -> &'static Line {
+        &TABLE[self.0]
+    }
+
     /// The documents, as the catalog has them.
     #[must_use]
     pub const fn spec(self) -> &'static DocumentSpec {
-        match self {
-            Self::Transactions => &payments::TRANSACTION_DOCUMENTS,
-            Self::Aggregates => &payments::AGGREGATE_DOCUMENTS,
-            Self::Anomalies => &payments::ANOMALY_DOCUMENTS,
-            Self::PageViews => &clickstream::PAGE_VIEW_DOCUMENTS,
-            Self::Sessions => &clickstream::SESSION_DOCUMENTS,
-            Self::DeviceMinutes => &iot::MINUTE_DOCUMENTS,
-            Self::DeviceAlerts => &iot::ALERT_DOCUMENTS,
-            Self::DeviceStates => &iot::STATE_DOCUMENTS,
-        }
+        self.line().documents
     }
 
     /// The topic, before any prefix.
@@ -85,6 +93,16 @@ impl Stream {
     pub const fn index(self) -> &'static str {
         self.spec().index
     }
+}
+
+/// Whether two names are one, where a comparison of strings cannot be asked.
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
 }
 
 /// A month of the proleptic Gregorian calendar, in UTC; shown as `2026.01`.
@@ -119,6 +137,16 @@ impl Month {
             month: u8::try_from(month).ok()?,
         })
     }
+
+    /// Whether this is how a month is shown.
+    #[must_use]
+    pub(crate) fn is_name(text: &str) -> bool {
+        let digits = |text: &str, length: usize| {
+            text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        text.split_once('.')
+            .is_some_and(|(year, month)| digits(year, 4) && digits(month, 2))
+    }
 }
 
 impl fmt::Display for Month {
@@ -146,6 +174,8 @@ impl IndexKey {
 
 #[cfg(test)]
 mod tests {
+    use millrace_catalog::Service;
+
     use super::*;
 
     fn is_leap(year: i64) -> bool {
@@ -169,13 +199,41 @@ mod tests {
     }
 
     #[test]
+    fn every_document_of_the_catalog_has_a_line() {
+        let documents = PIPELINES.iter().flat_map(|pipeline| pipeline.documents);
+        let sunk = documents.filter(|it| it.service == Service::ElasticSink);
+        let catalog: Vec<_> = sunk.map(|it| it.index).collect();
+        assert_eq!(Stream::ALL.map(Stream::index).to_vec(), catalog);
+        assert_eq!(Stream::TRANSACTIONS.topic(), payments::topic::TRANSACTIONS);
+        assert_eq!(Stream::ANOMALIES.topic(), payments::topic::ANOMALIES);
+    }
+
+    #[test]
     fn what_is_not_enabled_is_not_indexed() {
         let mut settings = Settings::default();
         assert_eq!(Stream::of(&settings), Stream::ALL[..3]);
         settings.clickstream.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL[..5]);
         settings.iot.enabled = true;
+        assert_eq!(Stream::of(&settings), Stream::ALL[..8]);
+        settings.commerce.enabled = true;
+        settings.incidents.enabled = true;
         assert_eq!(Stream::of(&settings), Stream::ALL);
+    }
+
+    #[test]
+    fn a_month_is_known_by_its_name() {
+        assert!(Month::is_name(&Month::of(0).unwrap().to_string()));
+        for name in [
+            "archive",
+            "2026",
+            "2026.1",
+            "2026.011",
+            "2026.01-000001",
+            "x026.01",
+        ] {
+            assert!(!Month::is_name(name), "{name}");
+        }
     }
 
     #[test]

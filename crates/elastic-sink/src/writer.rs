@@ -17,6 +17,7 @@ use crate::conflict::Conflicts;
 use crate::document::Document;
 use crate::indices::{Indices, NoPlace, Place};
 use crate::metrics::{Metrics, Outcome};
+use crate::origin::Origin;
 use crate::refusals::Refusals;
 use crate::stream::IndexKey;
 
@@ -72,7 +73,11 @@ impl Writer {
             indices: Arc::new(Indices::new(client.clone(), server.clone())),
             size: Arc::new(BulkSize::new(sink.bulk_bytes, timeout)),
             refusals: Arc::new(Refusals::new(sink.refused_in_a_row)),
-            conflicts: Arc::new(Conflicts::new(client.clone(), server.index_prefix.clone())),
+            conflicts: Arc::new(Conflicts::new(
+                client.clone(),
+                server.index_prefix.clone(),
+                Origin::new(settings),
+            )),
             backoff: backoff(sink.retry_initial_ms, sink.retry_max_ms),
             metrics,
             reachability,

@@ -98,19 +98,22 @@ pub struct ConfigError {
 }
 
 /// `value`, if it is from `least` to `most`.
-pub(crate) fn within(
+///
+/// # Errors
+/// It is not; by the name of the setting.
+pub fn within<N: Copy + PartialOrd + Into<i64>>(
     setting: &'static str,
-    value: i64,
-    (least, most): (i64, i64),
-) -> Result<i64, ConfigError> {
+    value: N,
+    (least, most): (N, N),
+) -> Result<N, ConfigError> {
     if (least..=most).contains(&value) {
         return Ok(value);
     }
     Err(ConfigError {
         setting,
-        value,
-        least,
-        most,
+        value: value.into(),
+        least: least.into(),
+        most: most.into(),
     })
 }
 

@@ -31,13 +31,15 @@ fn rules() -> impl Strategy<Value = RuleSettings> {
             max_count,
             max_sum_ratio,
         });
-    let habit =
-        (select(vec![0.1, 0.5, 1.0]), select(vec![1_u32, 3, 6])).prop_map(|(smoothing, min_transactions)| {
-            HabitSettings {
-                smoothing,
-                min_transactions,
-                min_deviation: 0.3,
-            }
+    let habit = (
+        select(vec![0.1, 0.5, 1.0]),
+        select(vec![1_u32, 3, 6]),
+        select(vec![0.05, 0.3, 1.0]),
+    )
+        .prop_map(|(smoothing, min_transactions, min_deviation)| HabitSettings {
+            smoothing,
+            min_transactions,
+            min_deviation,
         });
     let outlier = select(vec![1.5, 3.0]).prop_map(|max_z_score| AmountOutlierSettings { max_z_score });
     let travel = (

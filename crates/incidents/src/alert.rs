@@ -13,14 +13,12 @@ pub struct Alert<'a> {
     pub score: Option<f64>,
     /// The transaction.
     pub transaction: TransactionId,
-    /// Who pays.
+    /// Who pays, or whoever else it is about.
     pub user: &'a str,
-    /// Who is paid.
-    pub merchant: &'a str,
-    /// The amount in units of 1/10,000.
-    pub amount_units: i64,
-    /// The amount's currency.
-    pub currency: Currency,
+    /// Who is paid, where that is known.
+    pub merchant: Option<&'a str>,
+    /// The amount in units of 1/10,000 with its currency, where they are known.
+    pub amount: Option<(i64, Currency)>,
     /// Event time in milliseconds since 1970.
     pub time_ms: i64,
 }

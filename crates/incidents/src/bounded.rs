@@ -27,6 +27,14 @@ impl Few {
         self.known.insert(text.into())
     }
 
+    /// What was named, and whether there was more.
+    pub(crate) fn of<'a>(known: impl IntoIterator<Item = &'a str>, has_more: bool) -> Self {
+        Self {
+            known: known.into_iter().map(Into::into).collect(),
+            has_more,
+        }
+    }
+
     /// Those that are named, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.known.iter().map(|text| &**text)
@@ -83,6 +91,21 @@ impl<T: PartialEq> Ends<T> {
         self.last.push_back(next);
     }
 
+    /// A row of which so many came, and these were kept; `None` where that cannot be.
+    pub(crate) fn of(mut kept: Vec<T>, count: u64) -> Option<Self> {
+        let most = 2 * MOST_AT_AN_END;
+        let wanted = usize::try_from(count).map_or(most, |count| count.min(most));
+        if kept.len() != wanted {
+            return None;
+        }
+        let last = kept.split_off(kept.len().min(MOST_AT_AN_END));
+        Some(Self {
+            first: kept,
+            last: last.into(),
+            count,
+        })
+    }
+
     /// The one that came last.
     #[must_use]
     pub fn newest(&self) -> Option<&T> {
@@ -113,6 +136,7 @@ mod tests {
         assert!(!few.has_more());
         assert!(!few.insert("c", 2));
         assert!(few.has_more() && few.iter().eq(["a", "b"]));
+        assert_eq!(Few::of(few.iter(), true), few);
     }
 
     #[test]
@@ -121,8 +145,11 @@ mod tests {
         for number in 0..1_000 {
             ends.push(number);
             assert_eq!(ends.newest(), Some(&number));
+            let kept = ends.iter().copied().collect();
+            assert_eq!(Ends::of(kept, ends.count()), Some(ends.clone()));
         }
         assert_eq!(ends.count(), 1_000);
         assert!(ends.iter().copied().eq((0..10).chain(990..1_000)));
+        assert_eq!(Ends::of(vec![1, 2], 3), None);
     }
 }

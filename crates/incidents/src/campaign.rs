@@ -19,6 +19,8 @@ pub struct Campaign {
     pub revision: u64,
     /// The typology's name.
     pub typology: String,
+    /// The typology's sentence for the analyst.
+    pub reason: Box<str>,
     /// Where it happens.
     pub merchant: Box<str>,
     /// Whom it happens to.
@@ -70,6 +72,7 @@ impl Campaigns {
             id: id::id_of("campaign", &incident.typology, merchant, incident.id.as_bytes()),
             revision: 0,
             typology: incident.typology.clone(),
+            reason: incident.reason.clone(),
             merchant: merchant.into(),
             users: Few::default(),
             first_ms: incident.first_ms,

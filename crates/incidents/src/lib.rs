@@ -15,13 +15,18 @@ mod campaign;
 mod id;
 mod incident;
 mod incidents;
+mod operator;
+mod policy;
+mod state;
 mod typology;
 
 pub use alert::Alert;
 pub use bounded::{Ends, Few, MOST_MERCHANTS};
 pub use campaign::{Campaign, Campaigns, MOST_USERS};
 pub use incident::{Incident, RuleCount, State};
-pub use incidents::{Closed, Incidents, Verdict};
+pub use incidents::{Closed, DECIDABLE_MS, Incidents, Verdict};
+pub use operator::{IncidentOperator, Told};
+pub use policy::{IncidentPolicy, IncidentSettings, MOST_VERDICTS};
 pub use typology::{Typologies, Typology, TypologyError};
 
 /// The typologies that are shipped, over the shipped library of rules.

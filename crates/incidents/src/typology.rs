@@ -1,5 +1,6 @@
 //! Kinds of fraud as data: weighted sums of rules.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -82,6 +83,19 @@ impl Typologies {
     /// # Errors
     /// The first typology that is wrong, and what would be right.
     pub fn parse(text: &str, rules: &BTreeSet<&str>) -> Result<Self, TypologyError> {
+        Self::read(text, Some(rules))
+    }
+
+    /// As [`Self::parse`], where the rules are others' and change while this is used: a rule that
+    /// there is not never fires.
+    ///
+    /// # Errors
+    /// The first typology that is wrong, and what would be right.
+    pub fn parse_of_any_rules(text: &str) -> Result<Self, TypologyError> {
+        Self::read(text, None)
+    }
+
+    fn read(text: &str, rules: Option<&BTreeSet<&str>>) -> Result<Self, TypologyError> {
         let raw: RawFile =
             serde_yaml_ng::from_str(text).map_err(|error| TypologyError::Yaml(error.to_string()))?;
         if raw.typologies.len() > MOST {
@@ -100,7 +114,7 @@ impl Typologies {
         Ok(found)
     }
 
-    fn check(&self, raw: Raw, rules: &BTreeSet<&str>) -> Result<Typology, String> {
+    fn check(&self, raw: Raw, rules: Option<&BTreeSet<&str>>) -> Result<Typology, String> {
         if !is_name(&raw.name) {
             return Err(format!(
                 "a name is a letter, then letters, digits and `_` in lower case, at most {MAX_NAME_LEN}"
@@ -110,11 +124,13 @@ impl Typologies {
             return Err("there are two of this name".to_owned());
         }
         // A rule without a typology is one by its own name.
-        if rules.contains(raw.name.as_str()) && !raw.rules.contains_key(&raw.name) {
-            return Err("it has the name of a rule that it does not name".to_owned());
-        }
-        if let Some(unknown) = raw.rules.keys().find(|rule| !rules.contains(rule.as_str())) {
-            return Err(format!("there is no rule {unknown:?}"));
+        if let Some(rules) = rules {
+            if rules.contains(raw.name.as_str()) && !raw.rules.contains_key(&raw.name) {
+                return Err("it has the name of a rule that it does not name".to_owned());
+            }
+            if let Some(unknown) = raw.rules.keys().find(|rule| !rules.contains(rule.as_str())) {
+                return Err(format!("there is no rule {unknown:?}"));
+            }
         }
         let weights: Vec<f64> = raw.rules.values().copied().collect();
         if weights.is_empty() || weights.iter().any(|weight| !weight.is_finite() || *weight <= 0.0) {
@@ -141,43 +157,33 @@ impl Typologies {
         })
     }
 
-    fn add(&mut self, typology: Typology) -> usize {
+    fn add(&mut self, typology: Typology) {
         let at = self.all.len();
         for rule in typology.rules.keys() {
             self.by_rule.entry(rule.clone()).or_default().push(at);
         }
         self.all.push(typology);
-        at
     }
 
-    /// The places of a rule's typologies. One that has none becomes one by itself, so that no alert
-    /// is without an incident.
-    pub(crate) fn of_rule(&mut self, rule: &str, reason: &str) -> Vec<usize> {
-        if let Some(known) = self.by_rule.get(rule) {
-            return known.clone();
+    /// A rule's typologies. One that has none is one by itself, so that no alert is without an
+    /// incident.
+    pub(crate) fn of_rule(&self, rule: &str, reason: &str) -> Vec<Cow<'_, Typology>> {
+        if let Some(places) = self.by_rule.get(rule) {
+            let known = places.iter().filter_map(|&place| self.all.get(place));
+            return known.map(Cow::Borrowed).collect();
         }
         let mut name = rule.to_owned();
         while self.all.iter().any(|known| known.name == name) {
             name.push_str("_alone");
         }
-        let alone = Typology {
+        vec![Cow::Owned(Typology {
             name,
             rules: BTreeMap::from([(rule.to_owned(), 1.0)]),
             threshold: 1.0,
             quiet_ms: DEFAULT_QUIET_MS,
             severity: None,
             reason: reason.to_owned(),
-        };
-        vec![self.add(alone)]
-    }
-
-    /// One of them.
-    ///
-    /// # Panics
-    /// There is none at this place.
-    #[must_use]
-    pub fn at(&self, place: usize) -> &Typology {
-        &self.all[place]
+        })]
     }
 
     /// All of them.

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where an expectation fails")]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use millrace_domain::{Currency, Severity, TransactionId};
+use millrace_domain::{Currency, EntityType, Severity, TransactionId};
 use millrace_incidents::{
-    Alert, Campaign, Campaigns, Closed, Incident, Incidents, LIBRARY, State, Typologies, Verdict,
+    Alert, Campaign, Campaigns, Closed, DECIDABLE_MS, Incident, Incidents, LIBRARY, State, Typologies,
+    Verdict,
 };
 use proptest::prelude::*;
 
@@ -36,9 +38,8 @@ fn alert<'a>(rule: &'a str, user: &'a str, number: u64, time_ms: i64) -> Alert<'
         score: Some(number as f64),
         transaction: id(number),
         user,
-        merchant: "m-1",
-        amount_units: 10_000,
-        currency: Currency::parse(b"EUR").unwrap(),
+        merchant: Some("m-1"),
+        amount: Some((10_000, Currency::parse(b"EUR").unwrap())),
         time_ms,
     }
 }
@@ -113,11 +114,7 @@ fn a_rule_may_be_of_several_kinds_or_of_none() {
         (told[0].typology.as_str(), told[0].severity),
         ("alone", Severity::Low)
     );
-    let alone = incidents
-        .typologies()
-        .iter()
-        .find(|typology| typology.name == "alone");
-    assert_eq!(alone.unwrap().reason, "reason");
+    assert_eq!(&*told[0].reason, "reason");
 }
 
 #[test]
@@ -160,6 +157,46 @@ fn a_verdict_closes_what_was_told_and_nothing_else() {
 }
 
 #[test]
+fn what_is_over_can_be_decided_on_for_a_week_where_all_are_told() {
+    let typologies = Arc::new(Typologies::parse(TYPOLOGIES, &names()).unwrap());
+    let mut incidents = Incidents::telling_all(EntityType::User, typologies);
+    let mut told = Vec::new();
+    incidents.process(&alert("probe", "u", 1, 0), "r", &mut told);
+    incidents.advance(25 * HOUR_MS, &mut told);
+    let id = told[0].id;
+    assert!(incidents.decide(id, Verdict::Confirmed, &mut told));
+    assert!(incidents.decide(id, Verdict::Confirmed, &mut told));
+    assert!(incidents.decide(id, Verdict::FalseAlarm, &mut told));
+    let dismissed = State::Closed(Closed::Verdict(Verdict::FalseAlarm));
+    let states: Vec<_> = told
+        .iter()
+        .map(|incident| (incident.revision, incident.state))
+        .collect();
+    let expected = [
+        State::Growing,
+        State::Closed(Closed::Quiet),
+        State::Closed(Closed::Verdict(Verdict::Confirmed)),
+        dismissed,
+    ];
+    assert_eq!(
+        states,
+        (1..).zip(expected).collect::<Vec<_>>(),
+        "the same once more is none"
+    );
+    // Of the transaction that opened it, as no other may have its id.
+    incidents.process(&alert("big", "u", 1, 0), "r", &mut told);
+    let last = told.last().unwrap();
+    assert_eq!((last.id, last.revision, last.state), (id, 5, dismissed));
+    assert_eq!((last.alerts(), last.transactions.count()), (2, 1));
+    incidents.process(&alert("big", "u", 2, 0), "r", &mut told);
+    assert_ne!(told.last().unwrap().id, id);
+    incidents.advance(DECIDABLE_MS, &mut told);
+    assert!(incidents.decide(id, Verdict::Confirmed, &mut told));
+    incidents.advance(DECIDABLE_MS + 1, &mut told);
+    assert!(!incidents.decide(id, Verdict::FalseAlarm, &mut told));
+}
+
+#[test]
 fn what_is_wrong_with_typologies_is_said() {
     let wrong = |from: &str, to: &str| {
         let text = TYPOLOGIES.replace(from, to);
@@ -177,6 +214,9 @@ fn what_is_wrong_with_typologies_is_said() {
     assert!(wrong("name: travel", "name: Travel").contains("lower case"));
     assert!(wrong("name: travel", "name: alone").contains("the name of a rule"));
     assert!(wrong("threshold: 1.1", "treshold: 1.1").contains("treshold"));
+    let of_others = TYPOLOGIES.replace("probe: 0.6", "prove: 0.6");
+    assert!(Typologies::parse_of_any_rules(&of_others).is_ok());
+    assert!(Typologies::parse_of_any_rules(&of_others.replace("24h", "soon")).is_err());
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     let minutes = Windowed {
         partial: &MINUTES_PARTIAL,
         merge: &MINUTES_MERGE,
-        late: topic::LATE,
+        late: Some(topic::LATE),
         window_ms: iot.window_ms,
         allowed_lateness_ms: iot.allowed_lateness_ms,
         event_time: &iot.event_time,

@@ -1,6 +1,6 @@
 //! What can be set of alerts, with its ranges.
 
-use millrace_engine::policy::{ConfigError, DAY_MS};
+use millrace_engine::policy::{ConfigError, DAY_MS, within};
 use serde::{Deserialize, Serialize};
 
 use crate::Measured;
@@ -80,23 +80,7 @@ impl Limits {
         within("stuck_readings", self.stuck_readings, STUCK_READINGS)?;
         within("silent_after_ms", self.silent_after_ms, SILENT_AFTER_MS)?;
         let least_ms = FORGET_AFTER_MS.0.max(self.silent_after_ms + 1);
-        within(
-            "forget_after_ms",
-            self.forget_after_ms,
-            (least_ms, FORGET_AFTER_MS.1),
-        )
-    }
-}
-
-fn within<N: Into<i64>>(setting: &'static str, value: N, (least, most): (N, N)) -> Result<(), ConfigError> {
-    let (value, least, most) = (value.into(), least.into(), most.into());
-    match (least..=most).contains(&value) {
-        true => Ok(()),
-        false => Err(ConfigError {
-            setting,
-            value,
-            least,
-            most,
-        }),
+        let forget_after_ms = (least_ms, FORGET_AFTER_MS.1);
+        within("forget_after_ms", self.forget_after_ms, forget_after_ms).map(|_| ())
     }
 }

@@ -81,6 +81,15 @@ pub struct Extent {
     pub removed: u64,
 }
 
+/// What is at one offset of a topic's partitions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AtOffset {
+    /// The values of the committed records there.
+    pub values: Vec<Vec<u8>>,
+    /// Whether retention, or somebody, has removed what a partition had there.
+    pub is_removed: bool,
+}
+
 impl TopicLog {
     /// Opens a topic.
     ///
@@ -133,13 +142,7 @@ impl TopicLog {
             removed: 0,
         };
         for &partition in self.next.keys() {
-            let (low, high) = bounds(&self.consumer, &self.topic, partition, SILENCE).map_err(|reason| {
-                LogError::Offsets {
-                    topic: self.topic.clone(),
-                    partition,
-                    reason,
-                }
-            })?;
+            let (low, high) = self.bounds(partition)?;
             extent.length += high.saturating_sub(low).unsigned_abs();
             extent.removed += low.unsigned_abs();
             if low > 0 {
@@ -190,6 +193,39 @@ impl TopicLog {
             Ok::<_, LogError>(false)
         })?;
         Ok(found)
+    }
+
+    /// What the partitions have at this offset.
+    ///
+    /// # Errors
+    /// The brokers are away.
+    pub fn at(&self, offset: i64) -> Result<AtOffset, LogError> {
+        let mut found = AtOffset::default();
+        let mut positions = BTreeMap::new();
+        for &partition in self.next.keys() {
+            let (low, high) = self.bounds(partition)?;
+            found.is_removed |= offset < low;
+            if (low..high).contains(&offset) {
+                positions.insert(partition, Offset::Offset(offset));
+            }
+        }
+        let values = &mut found.values;
+        self.read(positions, |message| {
+            // It is a later one where a transaction's marker is there, or what was aborted.
+            if message.offset() == offset {
+                values.extend(message.payload().map(<[u8]>::to_vec));
+            }
+            Ok::<_, LogError>(false)
+        })?;
+        Ok(found)
+    }
+
+    fn bounds(&self, partition: i32) -> Result<(i64, i64), LogError> {
+        bounds(&self.consumer, &self.topic, partition, SILENCE).map_err(|reason| LogError::Offsets {
+            topic: self.topic.clone(),
+            partition,
+            reason,
+        })
     }
 
     /// Reads from these positions; a partition to its end, or until `take` has enough of it.

@@ -44,9 +44,8 @@ async fn write_files(settings: Settings, shutdown: Shutdown) -> anyhow::Result<(
     let host = SinkHost {
         service: Service::LakeSink,
         settings: &settings,
-        instance: settings.lake_sink.instance.as_deref(),
+        sink: settings.lake_sink.sink_loop(),
         instance_key: "lake_sink.instance",
-        consumer_properties: &settings.lake_sink.consumer_properties,
         store: "lake",
     };
     let process = host.start::<LakeSink<Lake>>(&shutdown)?;

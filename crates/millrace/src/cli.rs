@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    detect, dlq, dotenv, down, evaluate, health, init, lab, lake, lists, map, query, rules, service, status,
-    up, verify,
+    alerts, detect, dlq, dotenv, down, evaluate, health, init, lab, lake, lists, map, query, rules, service,
+    status, up, verify,
 };
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
@@ -53,6 +53,8 @@ pub enum Command {
     Rules(rules::Options),
     /// Show and change the lists that fraud rules look into, while the detector runs
     Lists(lists::Options),
+    /// List the incidents that alerts have become, show one with its evidence, decide on one
+    Alerts(alerts::Options),
     /// Run fraud rules over files of transactions, without a server: alerts as NDJSON
     Detect(detect::Options),
     /// Measure fraud rules over files of transactions that have labels, without a server

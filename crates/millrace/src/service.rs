@@ -90,6 +90,8 @@ pub(crate) fn run_of(service: Service) -> Option<Run> {
         Service::LakeSink => millrace_lake_sink::run,
         Service::Iot => millrace_iot_jobs::run,
         Service::CassandraSink => millrace_cassandra_sink::run,
+        Service::Commerce => millrace_commerce_jobs::run,
+        Service::Incidents => millrace_detector::incidents::run,
     })
 }
 

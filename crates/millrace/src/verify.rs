@@ -19,7 +19,8 @@ pub struct Command {
     /// Longest wait for windows to close and for what is on its way, as 120s
     #[arg(long, default_value = "120s", value_parser = humantime::parse_duration)]
     timeout: Duration,
-    /// Let windows that are not closed and runs that have not ended pass
+    /// Let windows that are not closed and runs that have not ended pass, once a window has closed:
+    /// for a stream that goes on
     #[arg(long)]
     allow_open: bool,
     /// Leave Elasticsearch out
@@ -60,7 +61,18 @@ pub async fn command(settings: &Settings, command: &Command) -> anyhow::Result<E
     } else {
         println!("{}", report.to_table());
     }
+    if report.waits_for_a_run() {
+        advise();
+    }
     Ok(report.outcome.exit_code())
+}
+
+#[allow(clippy::print_stderr, reason = "beside the report, which may be JSON")]
+fn advise() {
+    eprintln!(
+        "a producer goes on, so some window is always open: stop it and verify again, or compare what has closed with \
+         --allow-open"
+    );
 }
 
 #[allow(clippy::print_stderr, reason = "the command's progress")]

@@ -33,12 +33,8 @@ impl World for Visitors {
         Self::next(self, time_ms)
     }
 
-    fn is_chosen(&mut self, share: f64) -> bool {
-        Self::is_chosen(self, share)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        Self::below(self, bound)
+    fn random(&mut self) -> u64 {
+        Self::random(self)
     }
 
     fn key(click: &Click) -> &[u8] {

@@ -3,7 +3,7 @@
 //! [`run`] sends what [`Options`] say with the settings' `producer` section. Sources
 //! ([`generator`], [`replay`]) know nothing of Kafka; `millrace_publisher` sends what they make,
 //! and knows nothing of transactions; [`ledger`] says what is added up of those acknowledged.
-//! Where the clickstream or sensors are enabled, it sends their records beside transactions
+//! Where the clickstream, sensors or a shop are enabled, it sends their records beside transactions
 //! (`beside`).
 
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ mod readings;
 pub mod replay;
 mod run;
 mod seen;
+mod shop;
 pub mod source;
 pub mod stream;
 pub mod world;

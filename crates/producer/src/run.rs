@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use futures::future::join_all;
 use indicatif::HumanCount;
 use millrace_catalog::Service;
 use millrace_clickstream::World as Visitors;
@@ -30,6 +31,7 @@ use crate::plan::{self, Topics};
 use crate::progress::Progress;
 use crate::readings::Devices;
 use crate::replay::ReplayCounts;
+use crate::shop::Shoppers;
 
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -166,7 +168,7 @@ async fn send_all(settings: &Settings, options: Options, shutdown: Shutdown) -> 
     metrics.target_rate.set(target_rate_per_s(settings, &options));
     let started = Instant::now();
     let deadline = duration(&options).map(|duration| started + duration);
-    let (clicks, readings) = beside(settings, &options, &health, deadline).await?;
+    let beside = beside(settings, &options, &health, deadline).await?;
     lanes.start()?;
     info!(
         threads = lanes.len(),
@@ -179,8 +181,7 @@ async fn send_all(settings: &Settings, options: Options, shutdown: Shutdown) -> 
     let supervisor = Supervisor::new(ledger, metrics.sending, kafka_health, deadline);
     // What is beside the transactions ends with them, however these end.
     let ending = Shutdown::new();
-    let sending_clicks = send_beside(clicks, &shutdown, &ending);
-    let sending_readings = send_beside(readings, &shutdown, &ending);
+    let beside = join_all(beside.into_iter().map(|send| send(&shutdown, &ending)));
     let watched = supervisor.watch(lanes, &shutdown, |state| {
         let rejected = counts.rejected.load(Ordering::Relaxed);
         metrics.rejected.inc_by(rejected - counted);
@@ -188,14 +189,15 @@ async fn send_all(settings: &Settings, options: Options, shutdown: Shutdown) -> 
         progress.show(state, rejected);
     });
     let watched = ending_with(watched, &ending);
-    let (ended, clicks, readings) = tokio::join!(watched, sending_clicks, sending_readings);
+    let (ended, beside) = tokio::join!(watched, beside);
     progress.finish();
     let ended = ended?;
     let forced = matches!(&options, Options::Replay(options) if options.force);
     let summary = Summary::new(&ended.ledger, &counts, forced, started.elapsed());
     info!("{summary}");
     ended.failure.map_or(Ok(()), Err)?;
-    clicks.and(readings).map(|()| summary)
+    beside.into_iter().collect::<anyhow::Result<()>>()?;
+    Ok(summary)
 }
 
 /// Tells `ending` when all is over.
@@ -205,13 +207,16 @@ async fn ending_with<T>(all: impl Future<Output = T>, ending: &Shutdown) -> T {
     ended
 }
 
-/// What is sent beside the transactions: clicks and readings, where they are asked for.
+/// Sends a stream until a stop is asked for, or all else has ended.
+type Sending = Box<dyn for<'a> FnOnce(&'a Shutdown, &'a Shutdown) -> Running<'a, ()>>;
+
+/// What is sent beside the transactions: the streams that are asked for.
 async fn beside(
     settings: &Settings,
     options: &Options,
     health: &Health,
     deadline: Option<Instant>,
-) -> anyhow::Result<(Option<Beside<Visitors>>, Option<Beside<Devices>>)> {
+) -> anyhow::Result<Vec<Sending>> {
     let producer = &settings.producer;
     let wanted = Wanted {
         is_enabled: settings.clickstream.enabled,
@@ -229,16 +234,27 @@ async fn beside(
     };
     let devices = |run| Devices::new(producer.seed, producer.devices, run);
     let readings = Beside::prepare(settings, options, health, deadline, wanted, devices).await?;
-    Ok((clicks, readings))
+    let wanted = Wanted {
+        is_enabled: settings.commerce.enabled,
+        rate_per_s: producer.commerce_per_s,
+        window_ms: settings.commerce.window_ms,
+        ledger_dir: &producer.commerce_ledger_dir(),
+    };
+    let shoppers = |run| Shoppers::new(producer.seed, producer.users, run);
+    let shop = Beside::prepare(settings, options, health, deadline, wanted, shoppers).await?;
+    let all = [clicks.map(sending), readings.map(sending), shop.map(sending)];
+    Ok(all.into_iter().flatten().collect())
 }
 
-/// Sends a stream, if it is asked for, until a stop is asked for or all else has ended.
+fn sending<W: World>(stream: Beside<W>) -> Sending {
+    Box::new(move |shutdown, ending| Box::pin(send_beside(stream, shutdown, ending)))
+}
+
 async fn send_beside<W: World>(
-    stream: Option<Beside<W>>,
+    stream: Beside<W>,
     shutdown: &Shutdown,
     ending: &Shutdown,
 ) -> anyhow::Result<()> {
-    let Some(stream) = stream else { return Ok(()) };
     let stop = Shutdown::new();
     let stopping = async {
         tokio::select! {

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use millrace_catalog::{PIPELINES, Service};
+use millrace_catalog::{PIPELINES, Service, topic_spec};
 use millrace_kafka::{SourcePartitions, topic_name};
 use millrace_runtime::{Job, JobConfig, Jobs, check_settings};
 use millrace_settings::{EventTime, Settings, Worker};
@@ -93,7 +93,10 @@ impl Host<'_> {
             self.worker.instance.as_deref(),
             server.address().port(),
         )?;
-        source::warn_of_create_time(&settings.kafka, &topic_name(&settings.kafka, self.stream));
+        // What our own jobs write has no times that others say.
+        if topic_spec(self.stream).is_some_and(|spec| spec.log_append_time) {
+            source::warn_of_create_time(&settings.kafka, &topic_name(&settings.kafka, self.stream));
+        }
         let config = job_config(settings, self.worker, self.event_time, &instance);
         loop {
             let prepared = tokio::select! {

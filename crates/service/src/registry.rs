@@ -7,8 +7,7 @@ use anyhow::bail;
 use millrace_catalog::value_subject;
 use millrace_contract::Reader;
 use millrace_contract::reader::Contract;
-use millrace_registry::Found;
-use millrace_registry::{Registry, RegistryConfig, RegistryError, SchemaFetcher};
+use millrace_registry::{Found, Registry, RegistryConfig, RegistryError, SchemaFetcher, WriterSchema};
 use millrace_settings::SchemaRegistry;
 
 /// Pause between two rounds of attempts at a registry that is away.
@@ -83,10 +82,22 @@ pub async fn reader<T: Contract>(
     topic: &str,
 ) -> anyhow::Result<Reader<T>> {
     let reader = Reader::new(fetcher.clone());
+    Ok(match newest_schema(registry, topic).await? {
+        Some((id, schema)) => reader.with_schema(id, &schema),
+        None => reader,
+    })
+}
+
+/// The newest schema of a topic's values, with its id; `None` where there is none, or not whole.
+/// Waits for a registry that is away.
+///
+/// # Errors
+/// The registry refuses.
+pub async fn newest_schema(registry: &Registry, topic: &str) -> anyhow::Result<Option<(u32, WriterSchema)>> {
     loop {
         match registry.newest_writer_schema(&value_subject(topic)).await {
-            Ok(Some((id, Found::Whole(schema)))) => return Ok(reader.with_schema(id, &schema)),
-            Ok(_) => return Ok(reader),
+            Ok(Some((id, Found::Whole(schema)))) => return Ok(Some((id, schema))),
+            Ok(_) => return Ok(None),
             Err(error) if error.is_retriable() => {
                 tracing::warn!(%error, "waiting for the schema registry");
             }

@@ -1,10 +1,8 @@
 //! A sink's process, from its start to its end.
 
-use std::collections::BTreeMap;
-
 use millrace_catalog::{Service, dead_letter};
 use millrace_kafka::client::consumer_config;
-use millrace_settings::Settings;
+use millrace_settings::{Settings, SinkLoop};
 use millrace_sink::{Consumer, Metrics, Reachability, Sink, Source, Spec};
 use millrace_telemetry::{Health, Server, Shutdown};
 use tokio::runtime::Handle;
@@ -18,12 +16,10 @@ pub struct SinkHost<'a> {
     pub service: Service,
     /// Everything that is configured.
     pub settings: &'a Settings,
-    /// The process's name, where the settings have one.
-    pub instance: Option<&'a str>,
-    /// The key that sets it.
+    /// What its loop is set with.
+    pub sink: SinkLoop<'a>,
+    /// The key that sets the process's name.
     pub instance_key: &'static str,
-    /// Further librdkafka properties of the consumer.
-    pub consumer_properties: &'a BTreeMap<String, String>,
     /// The store's name among the parts of readiness.
     pub store: &'static str,
 }
@@ -47,7 +43,7 @@ impl SinkHost<'_> {
     /// A property that librdkafka refuses, a port in use, or a name that another process has.
     pub fn start<S: Sink>(&self, shutdown: &Shutdown) -> anyhow::Result<SinkProcess> {
         // A wrong property is wrong however long the servers are waited for.
-        consumer_config(&self.settings.kafka, "check", self.consumer_properties)?;
+        consumer_config(&self.settings.kafka, "check", self.sink.consumer_properties)?;
         let name = self.service.name();
         let health = Health::new(name);
         let host = &self.settings.telemetry.bind_host;
@@ -57,7 +53,7 @@ impl SinkHost<'_> {
             &self.settings.kafka,
             name,
             self.instance_key,
-            self.instance,
+            self.sink.instance,
             server.address().port(),
         )?;
         Ok(SinkProcess {

@@ -24,8 +24,9 @@ pub struct Windowed<'a> {
     pub partial: &'a JobSpec,
     /// The second stage, which reads what the first one writes first.
     pub merge: &'a JobSpec,
-    /// Where the first one copies late records to, before any prefix.
-    pub late: &'a str,
+    /// Where the first one copies late records to, before any prefix; `None` where it counts them
+    /// alone, as another job of the stream copies the same.
+    pub late: Option<&'a str>,
     /// The size of a window.
     pub window_ms: i64,
     /// How long after the watermark has passed its end a window still takes records.
@@ -78,7 +79,7 @@ pub async fn prepare<W: TwoStage>(
             control: name(of.partial.control(settings.rekeys())),
             partials: partials.clone(),
             partials_control: name(of.merge.control),
-            late: name(of.late),
+            late: of.late.map(name),
             input: input.clone(),
         },
         source: Arc::new(SourcePartitions::new(&settings.kafka, &input, source_partitions)),

@@ -4,7 +4,15 @@ use std::fs;
 use std::path::Path;
 
 /// The sections whose jobs write results, and what in them no result depends on.
-const SECTIONS: [&str; 5] = ["aggregator", "detector", "rekey", "clickstream", "iot"];
+const SECTIONS: [&str; 7] = [
+    "aggregator",
+    "detector",
+    "rekey",
+    "clickstream",
+    "iot",
+    "commerce",
+    "incidents",
+];
 const WITHOUT: [&str; 3] = ["metrics_port", "worker", "enabled"];
 
 /// Each key with a value, by its path, and whether the comment right above it has the rule.

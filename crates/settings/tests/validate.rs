@@ -279,3 +279,23 @@ fn limits_of_alerts_that_make_no_sense_are_refused_in_the_units_of_the_settings(
         "{found}"
     );
 }
+
+#[test]
+fn a_shop_is_set_as_the_other_streams() {
+    let found = refusal(&[
+        ("COMMERCE__MISPLACED_RECORDS", "rekey"),
+        ("COMMERCE__WINDOW_MS", "7000"),
+        ("COMMERCE__SESSION_GAP_MS", "999"),
+        ("COMMERCE__WORKER__COMMIT_INTERVAL_MS", "0"),
+        ("PRODUCER__COMMERCE_PER_S", "100001"),
+    ]);
+    for key in [
+        "commerce.misplaced_records",
+        "commerce.window_ms",
+        "commerce.session_gap_ms",
+        "commerce.worker.commit_interval_ms",
+        "producer.commerce_per_s",
+    ] {
+        assert!(found.contains(key), "{key}: {found}");
+    }
+}

@@ -14,13 +14,15 @@ struct Inner {
     known: Mutex<Known>,
 }
 
-/// Three sources, each with its last reason against the store: one that answers may still refuse
-/// every write, and one that takes most items those of one target.
+/// Four sources, each with its last reason against the store: one that answers may still refuse
+/// every write, one that takes most items those of one target, and one that has taken none yet may
+/// be set up so that it will not.
 #[derive(Debug)]
 struct Known {
     probe: Option<String>,
     writes: Option<String>,
     blocked: Option<String>,
+    unfit: Option<String>,
 }
 
 impl Reachability {
@@ -33,6 +35,7 @@ impl Reachability {
                 probe: Some("not asked yet".to_owned()),
                 writes: None,
                 blocked: None,
+                unfit: None,
             }),
         }))
     }
@@ -52,10 +55,15 @@ impl Reachability {
         self.with(|known| known.blocked = reason);
     }
 
+    /// What is set up in the store so that it will take no items: `None` where nothing is known.
+    pub fn unfit(&self, reason: Option<String>) {
+        self.with(|known| known.unfit = reason);
+    }
+
     fn with(&self, change: impl FnOnce(&mut Known)) {
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut known);
-        let reasons = [&known.probe, &known.writes, &known.blocked];
+        let reasons = [&known.probe, &known.writes, &known.blocked, &known.unfit];
         match reasons.into_iter().flatten().next() {
             None => self.0.component.ready(),
             Some(reason) => self.0.component.not_ready(reason.clone()),

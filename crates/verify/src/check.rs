@@ -11,13 +11,15 @@ use tokio::runtime::Handle;
 use crate::elastic::Index;
 use crate::repeat::Difference;
 use crate::report::{Counts, Row};
-use crate::{clickstream, iot, payments};
+use crate::{clickstream, commerce, incidents, iot, payments};
 
 /// The verification of each pipeline.
 pub(crate) const ALL: &[Verification] = &[
     payments::VERIFICATION,
     clickstream::VERIFICATION,
     iot::VERIFICATION,
+    commerce::VERIFICATION,
+    incidents::VERIFICATION,
 ];
 
 /// How a pipeline is verified.

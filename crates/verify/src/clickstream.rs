@@ -9,7 +9,7 @@ use millrace_telemetry::Shutdown;
 use crate::check::{Verification, wait_for};
 use crate::repeat::job::{self, BY_TOPIC};
 use crate::repeat::windowed;
-use crate::stream::{Counting, Made, OfStream, Part, Stream};
+use crate::stream::{Counting, Made, OfStream, Part, Stream, Tally};
 
 pub(crate) const VERIFICATION: Verification = Verification {
     pipeline: &PIPELINE,
@@ -22,17 +22,19 @@ pub(crate) const VERIFICATION: Verification = Verification {
             late: topic::LATE,
             ledgers: settings.producer.clicks_ledger_dir(),
             window_ms: settings.clickstream.window_ms,
+            money: None,
+            documents: None,
         };
         let clicks = OfStream::open::<Click>(settings, stream)?;
         let clicks = clicks.making(&OF_PAGE_VIEWS, |result: &PageViews| Part {
             of: result.page.hash().as_u128(),
             start_ms: result.window_start_ms,
-            events: result.views.max(0).cast_unsigned(),
+            tally: Tally::of_events(result.views),
         })?;
         let clicks = clicks.making(&OF_SESSIONS, |session: &Session| Part {
             of: session.user_id.hash().as_u128(),
             start_ms: session.start_ms,
-            events: session.page_count.max(0).cast_unsigned(),
+            tally: Tally::of_events(session.page_count),
         })?;
         Ok(Box::new(clicks))
     },
@@ -57,6 +59,7 @@ static OF_PAGE_VIEWS: Made = Made {
     name: "page views",
     unit: "views",
     field: "views",
+    money_field: None,
     counting: Counting::InWindows,
 };
 
@@ -65,5 +68,6 @@ static OF_SESSIONS: Made = Made {
     name: "sessions",
     unit: "pages",
     field: "pageCount",
+    money_field: None,
     counting: Counting::InSessions,
 };

@@ -119,6 +119,9 @@ pub struct Observed {
     pub transactions: Option<u64>,
     /// What they are; `None` where the topic was not read, as the ledgers alone say it.
     pub source: Option<Source>,
+    /// Records of it that lie elsewhere than those of their user, as far as it was read; `None`
+    /// where such are dead letters.
+    pub misplaced: Option<u64>,
     /// What has been removed.
     pub retention: Retention,
     /// The final results, added up.

@@ -9,7 +9,7 @@ use millrace_telemetry::Shutdown;
 use crate::check::{Verification, wait_for};
 use crate::repeat::job::{self, BY_TOPIC};
 use crate::repeat::windowed;
-use crate::stream::{Counting, Made, OfStream, Part, Stream};
+use crate::stream::{Counting, Made, OfStream, Part, Stream, Tally};
 
 pub(crate) const VERIFICATION: Verification = Verification {
     pipeline: &PIPELINE,
@@ -22,12 +22,14 @@ pub(crate) const VERIFICATION: Verification = Verification {
             late: topic::LATE,
             ledgers: settings.producer.iot_ledger_dir(),
             window_ms: settings.iot.window_ms,
+            money: None,
+            documents: None,
         };
         let readings = OfStream::open::<Reading>(settings, stream)?;
         let readings = readings.making(&OF_MINUTES, |minute: &DeviceMinute| Part {
             of: minute.device_id.hash().as_u128(),
             start_ms: minute.window_start_ms,
-            events: minute.count.max(0).cast_unsigned(),
+            tally: Tally::of_events(minute.count),
         })?;
         Ok(Box::new(readings))
     },
@@ -52,5 +54,6 @@ static OF_MINUTES: Made = Made {
     name: "device minutes",
     unit: "readings",
     field: "count",
+    money_field: None,
     counting: Counting::InWindows,
 };

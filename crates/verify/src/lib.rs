@@ -15,15 +15,17 @@
 
 mod check;
 mod clickstream;
+mod commerce;
 pub mod compare;
 pub mod elastic;
 pub mod figures;
 mod firsts;
 mod in_time;
+mod incidents;
 mod iot;
 pub mod ledger;
 mod message;
-pub mod misplaced;
+mod misplaced;
 mod once;
 mod payments;
 mod places;

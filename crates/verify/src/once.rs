@@ -54,11 +54,12 @@ impl Entry {
         }
     }
 
-    /// An event without money at its place in the log, which counts as a purchase of nothing.
+    /// An event at its place in the log, which counts as a purchase of what it came to: of nothing
+    /// where there is no money in it.
     pub(super) fn of_event(
         id: [u8; 16],
         time_ms: i64,
-        currency: Currency,
+        (units, currency): (i64, Currency),
         partition: i32,
         offset: i64,
     ) -> Self {
@@ -67,7 +68,7 @@ impl Entry {
             partition,
             offset,
             time_ms,
-            units: 0,
+            units,
             currency,
             is_refund: false,
             is_replay: false,

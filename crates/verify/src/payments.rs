@@ -9,7 +9,7 @@ use millrace_settings::Settings;
 use crate::check::{Check, Look, Verification, Waits, wait_for};
 use crate::elastic::Index;
 use crate::topics::Topics;
-use crate::{compare, ledger, misplaced, rekeyed, repeat};
+use crate::{compare, ledger, rekeyed, repeat};
 
 pub(crate) const VERIFICATION: Verification = Verification {
     pipeline: &PIPELINE,
@@ -50,7 +50,6 @@ impl Check for Payments {
         let observed = self.topics.observe(&expected)?;
         let found = indexed.as_ref().ok().and_then(Option::as_ref);
         let (mut rows, counts) = compare::compare(&expected, &observed, found);
-        rows.extend(wait_for(misplaced::check(settings)));
         rows.extend(self.topics.rekeyed().map(rekeyed::row));
         Ok(Look {
             rows,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 
+use crate::compare::RUNNING;
 use crate::repeat::Difference;
 
 /// The outcome of one check.
@@ -161,6 +162,13 @@ impl Report {
             Verdict::Unread => true,
             Verdict::Passed | Verdict::Info => false,
         })
+    }
+
+    /// Whether it is not finished, with a run that goes on: then some window always is open.
+    #[must_use]
+    pub fn waits_for_a_run(&self) -> bool {
+        let is_open = |check: &Row| check.check == RUNNING && check.verdict == Verdict::Open;
+        self.outcome == Outcome::NotFinished && self.checks.iter().any(is_open)
     }
 
     /// With what differs from an undisturbed run.

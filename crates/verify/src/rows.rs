@@ -158,6 +158,31 @@ impl Rows {
         );
     }
 
+    /// Money in 1/10,000 that must be `expected`, to the last unit.
+    pub(super) fn sum(&mut self, check: &str, expected: i128, actual: i128) {
+        let (mut verdict, may_change) = self.verdict(actual == expected, actual < expected);
+        if verdict == Verdict::Failed && self.live {
+            verdict = Verdict::Open;
+        }
+        let [expected, actual, off] = [expected, actual, actual - expected].map(Sum::from_units);
+        self.push(check, expected, actual, off, verdict, may_change);
+    }
+
+    /// Money in 1/10,000 that must not be below `expected`.
+    pub(super) fn sum_at_least(&mut self, check: &str, expected: i128, actual: i128) {
+        let (verdict, may_change) = self.verdict(actual >= expected, true);
+        let missing = Sum::from_units(actual.min(expected) - expected);
+        let least = format!("at least {}", Sum::from_units(expected));
+        self.push(
+            check,
+            least,
+            Sum::from_units(actual),
+            missing,
+            verdict,
+            may_change,
+        );
+    }
+
     pub(super) fn info(&mut self, check: &str, actual: u64) {
         self.note(check, actual);
     }

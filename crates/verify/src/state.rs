@@ -14,6 +14,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use super::figures::{DeadLetters, Observed};
 use super::firsts::Firsts;
 use super::message;
+use super::misplaced::Placement;
 use super::once::{Entry, Records};
 use super::places::Places;
 use super::refusals::Refusals;
@@ -28,6 +29,8 @@ pub(super) struct State {
     transaction_reader: TransactionReader,
     anomaly_reader: AnomalyReader,
     refusals: Refusals,
+    /// Where records lie; `None` where those that lie elsewhere are refused.
+    pub(super) placement: Option<Placement>,
     /// Retention has removed dead letters, so that what they refused has to be told without them.
     pub(super) letters_are_lost: bool,
     /// The transactions' topic.
@@ -78,12 +81,13 @@ struct ServiceLetters {
 }
 
 impl State {
-    pub(super) fn new(fetcher: &SchemaFetcher, refusals: Refusals) -> Self {
+    pub(super) fn new(fetcher: &SchemaFetcher, refusals: Refusals, placement: Option<Placement>) -> Self {
         Self {
             aggregate_reader: AggregateReader::new(fetcher.clone()),
             transaction_reader: TransactionReader::new(fetcher.clone()),
             anomaly_reader: AnomalyReader::new(fetcher.clone()),
             refusals,
+            placement,
             letters_are_lost: false,
             records: Records::default(),
             records_read: 0,
@@ -166,6 +170,10 @@ impl State {
             Ok(transaction) => {
                 let is_refusable = self.refusals.refuse(&transaction, message);
                 self.refusable += u64::from(is_refusable);
+                // What is refused spoils no result.
+                if let Some(placement) = self.placement.as_mut().filter(|_| !is_refusable) {
+                    placement.take(transaction.user_id.text().as_bytes(), partition);
+                }
                 if is_refusable && self.letters_are_lost {
                     return Ok(());
                 }

@@ -8,6 +8,7 @@ use millrace_registry::SchemaFetcher;
 use millrace_settings::Settings;
 
 use super::figures::{Expected, Observed, Retention, Source};
+use super::misplaced::{self, Placement};
 use super::once::Known;
 use super::refusals::Refusals;
 use super::state::State;
@@ -39,6 +40,8 @@ struct Logs {
     dead_letters: TopicLog,
     anomalies: TopicLog,
     labels: TopicLog,
+    /// The first stage's control topic, where it says how many partitions there have been.
+    control: Option<TopicLog>,
 }
 
 /// A count stays as it is while none of this changes.
@@ -64,6 +67,7 @@ impl Topics {
         let fetcher = SchemaFetcher::new(millrace_service::registry::config(&settings.schema_registry));
         let transactions = open(source)?;
         let refusals = Refusals::of(&settings.aggregator, transactions.partitions());
+        let placement = Placement::of(settings, transactions.partitions());
         Ok(Self {
             logs: Logs {
                 transactions,
@@ -79,8 +83,9 @@ impl Topics {
                 dead_letters: open(&dead_letter(source))?,
                 anomalies: open(topic::ANOMALIES)?,
                 labels: open(topic::FRAUD_LABELS)?,
+                control: misplaced::control(settings)?,
             },
-            state: State::new(&fetcher, refusals),
+            state: State::new(&fetcher, refusals, placement),
             counted: None,
             counting: Duration::ZERO,
             is_rekeyed_whole: false,
@@ -142,6 +147,9 @@ impl Topics {
         let source = match is_told_by_ledgers {
             true => None,
             false => {
+                if let (Some(control), Some(placement)) = (&mut logs.control, &mut state.placement) {
+                    misplaced::hear(control, placement)?;
+                }
                 logs.transactions.read_new(|message| state.transaction(message))?;
                 Some(self.count(expected, window_ms)?)
             }
@@ -153,6 +161,7 @@ impl Topics {
             None => extents.transactions.length,
         };
         Ok(Observed {
+            misplaced: self.state.placement.as_ref().map(Placement::records),
             transactions: written.unwrap_or_else(|| {
                 let is_whole = extents.transactions.truncated.is_empty();
                 is_whole.then_some(records)

@@ -24,9 +24,11 @@ pub(in crate::cases) async fn dlq(
     fails: bool,
 ) -> Result<Value> {
     let mut service = Service::start(context, name, &[&["dlq"], arguments, &["--json"]].concat())?;
-    let ended = service.succeed(LIMIT).await;
+    match fails {
+        true => service.fail(LIMIT).await?,
+        false => service.succeed(LIMIT).await?,
+    }
     let output = service.output();
-    ensure!(ended.is_err() == fails, "{name}: {output}");
     // A line of the log may come before, and none begins so.
     let mut lines = output.split_inclusive('\n');
     let before: usize = (lines.by_ref())

@@ -3,6 +3,7 @@
 mod subjects;
 mod templates;
 mod topics;
+mod trust;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use millrace_catalog::{Installation, TopicSpec, payments::topic, topic_spec, topics};
@@ -23,6 +24,7 @@ pub(super) use templates::{
 pub(super) use topics::{
     applies_a_retention_of_ones_own, leaves_topics_of_others_alone, refuses_a_compacted_topic,
 };
+pub(super) use trust::trusts_whom_it_is_told_to;
 
 /// The second run changes nothing.
 pub(super) async fn is_idempotent(context: TestContext) -> Result<()> {
@@ -144,8 +146,10 @@ async fn setting(context: &TestContext, topic: &str, key: &str) -> Result<String
 async fn command(context: &TestContext, name: &str, arguments: &[&str], fails: bool) -> Result<String> {
     let arguments = [&["init", "--kibana-timeout", "0s"], arguments].concat();
     let mut service = Service::start(context, name, &arguments)?;
-    let ended = service.succeed(pipeline::LIMIT).await;
-    ensure!(ended.is_err() == fails, "{name}: {}", service.output());
+    match fails {
+        true => service.fail(pipeline::LIMIT).await?,
+        false => service.succeed(pipeline::LIMIT).await?,
+    }
     logs::known_to_all_brokers(&context.settings).await?;
     Ok(service.output())
 }

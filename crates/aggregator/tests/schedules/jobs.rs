@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use millrace_aggregator::merge::{MergeJob, MergeParts, MergeTopics};
 use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTopics};
+use millrace_contract::source::NoRegistry;
 use millrace_domain::codec::{PartialReader, TransactionReader};
 use millrace_engine::HashSeed;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::SourcePartitions;
-use millrace_registry::{RegistryConfig, SchemaFetcher, Tls};
 use millrace_runtime::JobMetrics;
 use millrace_runtime::control::ControlRecord;
 use millrace_runtime::processor::Refusal;
@@ -29,16 +29,6 @@ const AGGREGATE_ID: u32 = 3;
 pub(crate) const WINDOW_MS: [i64; 4] = [40, 60, 25, 100];
 const LATENESS_MS: [i64; 3] = [0, 7, 30];
 const EARLY_MS: [i64; 3] = [0, 9, 20];
-
-fn fetcher() -> SchemaFetcher {
-    SchemaFetcher::new(RegistryConfig {
-        url: "http://127.0.0.1:1".to_owned(),
-        username: None,
-        password: None,
-        timeout_ms: 1,
-        tls: Tls::default(),
-    })
-}
 
 fn early(random: &mut Random) -> Option<EarlyResults> {
     let every_ms = random.pick(&EARLY_MS);
@@ -86,11 +76,11 @@ impl Jobs {
                 control: "aggregates.control".to_owned(),
                 partials: PARTIALS.to_owned(),
                 partials_control: "partials.control".to_owned(),
-                late: LATE.to_owned(),
+                late: Some(LATE.to_owned()),
             },
             partials_partitions: MERGE_PARTITIONS,
             schema_id: PARTIAL_ID,
-            reader: TransactionReader::new(fetcher()).with_own_schema_id(TRANSACTION_ID),
+            reader: TransactionReader::new(NoRegistry).with_own_schema_id(TRANSACTION_ID),
             refusal: Refusal::DeadLetter,
             metrics: JobMetrics::of("schedules").unwrap(),
             windows: WindowMetrics::of("schedules").unwrap(),
@@ -104,7 +94,7 @@ impl Jobs {
                 results: AGGREGATES.to_owned(),
             },
             schema_id: AGGREGATE_ID,
-            reader: PartialReader::new(fetcher()).with_own_schema_id(PARTIAL_ID),
+            reader: PartialReader::new(NoRegistry).with_own_schema_id(PARTIAL_ID),
             refusal: Refusal::DeadLetter,
             metrics: JobMetrics::of("schedules-merge").unwrap(),
             windows: WindowMetrics::of("schedules-merge").unwrap(),

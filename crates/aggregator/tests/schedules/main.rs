@@ -46,7 +46,9 @@ fn changes_of_settings_kills_and_rebalances_commit_what_an_undisturbed_run_commi
     let besides = [late, dead, late_contributions, refused].map(AtomicU64::into_inner);
     eprintln!("late, dead letters, late contributions, refused policies: {besides:?}");
     let has_all = seen.advances > 0 && seen.grown > 0 && besides.iter().all(|count| *count > 0);
-    assert!(has_all || seen.commits < 100_000, "{seen:?}");
+    // Who looks into one seed runs fewer, and says how many.
+    let is_chosen = std::env::var_os("MILLRACE_SIMULATION_SCHEDULES").is_some();
+    assert!(has_all || is_chosen, "{seen:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod refused;
 use millrace_aggregator::merge::{MergeJob, MergeParts, MergeTask, MergeTopics};
 use millrace_aggregator::partial::{PartialJob, PartialParts, PartialTask, PartialTopics};
 use millrace_contract::framing;
+use millrace_contract::source::NoRegistry;
 use millrace_domain::codec::{PartialReader, TransactionReader, aggregate, partial, transaction};
 use millrace_domain::{
     Amount, Currency, PartialContent, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
@@ -16,7 +17,6 @@ use millrace_domain::{
 use millrace_engine::HashSeed;
 use millrace_engine::windowed::{EarlyResults, MergePolicy, PartialPolicy};
 use millrace_kafka::{RecordHeaders, SourcePartitions, partition_for};
-use millrace_registry::{RegistryConfig, SchemaFetcher};
 use millrace_runtime::processor::Refusal;
 use millrace_runtime::windowed::WindowMetrics;
 use millrace_runtime::{InputRecord, Job as _, JobMetrics, Outbox, OutputRecord, Task as _};
@@ -83,16 +83,6 @@ impl Outbox for Kept {
     }
 }
 
-fn fetcher() -> SchemaFetcher {
-    SchemaFetcher::new(RegistryConfig {
-        url: "http://127.0.0.1:1".to_owned(),
-        username: None,
-        password: None,
-        timeout_ms: 1,
-        tls: millrace_registry::Tls::default(),
-    })
-}
-
 fn partial_task(partition: i32) -> PartialTask {
     partial_task_counted_as("aggregate-partial", partition)
 }
@@ -121,11 +111,11 @@ fn partial_parts_counted_as(operator: &str) -> PartialParts {
             control: "control".to_owned(),
             partials: "partials".to_owned(),
             partials_control: "partials-control".to_owned(),
-            late: "late".to_owned(),
+            late: Some("late".to_owned()),
         },
         partials_partitions: PARTIALS_PARTITIONS,
         schema_id: PARTIAL_ID,
-        reader: TransactionReader::new(fetcher()).with_own_schema_id(TRANSACTION_ID),
+        reader: TransactionReader::new(NoRegistry).with_own_schema_id(TRANSACTION_ID),
         refusal: Refusal::DeadLetter,
         metrics: JobMetrics::of(operator).unwrap(),
         windows: WindowMetrics::of("aggregate-partial").unwrap(),
@@ -144,7 +134,7 @@ fn merge_task(source_partitions: usize) -> MergeTask {
             results: "aggregates".to_owned(),
         },
         schema_id: AGGREGATE_ID,
-        reader: PartialReader::new(fetcher()).with_own_schema_id(PARTIAL_ID),
+        reader: PartialReader::new(NoRegistry).with_own_schema_id(PARTIAL_ID),
         refusal: Refusal::DeadLetter,
         metrics: JobMetrics::of("aggregate-merge").unwrap(),
         windows: WindowMetrics::of("aggregate-merge").unwrap(),

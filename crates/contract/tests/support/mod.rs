@@ -16,35 +16,10 @@ use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Decimal, Schema};
 use click::Click;
 use everything::{Action, Everything};
-use millrace_contract::source::Found;
-use millrace_contract::{Id, RegistryError, SchemaSource, Symbols, Text};
+use millrace_contract::{Id, Symbols, Text};
 use proptest::prelude::*;
 use proptest::sample::select;
 use uuid::Uuid;
-
-/// A registry that is away.
-#[derive(Debug)]
-pub struct Away;
-
-impl SchemaSource for Away {
-    fn schema(&self, _: u32) -> Result<Found, RegistryError> {
-        Err(self.unavailable("answer", "it is away"))
-    }
-
-    fn check_that_it_answers(&self) -> Result<(), RegistryError> {
-        Err(self.unavailable("answer", "it is away"))
-    }
-
-    fn unavailable(&self, action: &str, cause: &str) -> RegistryError {
-        RegistryError::Unavailable {
-            url: "nowhere".to_owned(),
-            action: action.to_owned(),
-            attempts: 1,
-            status: None,
-            cause: cause.to_owned(),
-        }
-    }
-}
 
 /// What apache-avro writes.
 pub fn written(schema: &str, value: &Value) -> Vec<u8> {

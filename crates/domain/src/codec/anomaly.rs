@@ -98,7 +98,7 @@ pub fn decode(body: &[u8]) -> Result<DecodedAnomaly, DecodeError> {
         entity: cursor.short_id("entity")?,
         severity: cursor.one_of("severity", &Severity::ALL)?,
         score: cursor.finite("score")?,
-        transaction_ids: transaction_ids(&mut cursor)?,
+        transaction_ids: transaction_ids(&mut cursor, "evidence.transactionIds")?,
         figures: figures(&mut cursor)?,
         event_time_ms: cursor.long("eventTime")?,
         detection_time_ms: cursor.long("detectionTime")?,
@@ -111,7 +111,7 @@ pub fn decode(body: &[u8]) -> Result<DecodedAnomaly, DecodeError> {
     Ok(anomaly)
 }
 
-fn uuid(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Uuid, DecodeError> {
+pub(super) fn uuid(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Uuid, DecodeError> {
     let text = cursor.string(field)?;
     Uuid::try_parse(text).map_err(|_| DecodeError::BadField {
         field,
@@ -139,8 +139,10 @@ fn reason_codes(cursor: &mut Cursor<'_>) -> Result<Vec<String>, DecodeError> {
     Ok(codes)
 }
 
-fn transaction_ids(cursor: &mut Cursor<'_>) -> Result<Vec<TransactionId>, DecodeError> {
-    let field = "evidence.transactionIds";
+pub(super) fn transaction_ids(
+    cursor: &mut Cursor<'_>,
+    field: &'static str,
+) -> Result<Vec<TransactionId>, DecodeError> {
     let mut ids = Vec::new();
     cursor.blocks(field, |cursor| {
         ids.push(TransactionId::parse(cursor.bytes(field)?)?);

@@ -6,6 +6,8 @@
 
 pub mod aggregate;
 pub mod anomaly;
+pub mod feedback;
+pub mod incident;
 pub mod json;
 pub mod label;
 pub mod list_entry;
@@ -24,7 +26,10 @@ use millrace_contract::{DecodeError, Encode, Event, Kind, ReadAhead, Reader};
 pub use self::anomaly::DecodedAnomaly;
 pub use self::label::DecodedLabel;
 use crate::texts::{self, Held};
-use crate::{Amount, InvalidValue, ListEntry, MerchantAggregate, Partial, RuleChange, Transaction, schema};
+use crate::{
+    AlertFeedback, Amount, IncidentRecord, InvalidValue, ListEntry, MerchantAggregate, Partial, RuleChange,
+    Transaction, schema,
+};
 
 /// Reads transactions.
 pub type TransactionReader = Reader<Transaction>;
@@ -34,6 +39,8 @@ pub type AggregateReader = Reader<MerchantAggregate>;
 pub type PartialReader = Reader<Partial>;
 /// Reads anomalies.
 pub type AnomalyReader = Reader<DecodedAnomaly>;
+/// Reads incidents.
+pub type IncidentReader = Reader<IncidentRecord>;
 /// Reads fraud labels.
 pub type LabelReader = Reader<DecodedLabel>;
 /// Reads entries of lists and snoozes.
@@ -133,6 +140,30 @@ impl Contract for DecodedAnomaly {
 
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         anomaly::decode(body)
+    }
+}
+
+impl Contract for AlertFeedback {
+    const SCHEMA: &'static str = schema::ALERT_FEEDBACK;
+    const NAME: &'static str = "millrace.AlertFeedback";
+    type Kept = ();
+
+    fn keep(_records: &[Self]) {}
+
+    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        feedback::decode(body)
+    }
+}
+
+impl Contract for IncidentRecord {
+    const SCHEMA: &'static str = schema::INCIDENT;
+    const NAME: &'static str = "millrace.Incident";
+    type Kept = ();
+
+    fn keep(_records: &[Self]) {}
+
+    fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        incident::decode(body)
     }
 }
 

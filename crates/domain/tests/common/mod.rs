@@ -5,10 +5,10 @@
 pub mod registry;
 
 use millrace_domain::{
-    Amount, Anomaly, Contribution, Currency, EntityType, Evidence, FraudLabel, ListEntry, ListKey,
-    ListPurpose, ListedKind, MerchantAggregate, Partial, PartialContent, PaymentMethod, RuleChange,
-    RuleChangeStatus, RuleOrigin, RuleText, Severity, ShortId, Sum, Totals, Transaction, TransactionId,
-    TransactionType,
+    AlertFeedback, Amount, Anomaly, Contribution, Currency, EntityType, Evidence, FraudLabel, IncidentRecord,
+    IncidentRule, IncidentStatus, ListEntry, ListKey, ListPurpose, ListedKind, MerchantAggregate, Partial,
+    PartialContent, PaymentMethod, RuleChange, RuleChangeStatus, RuleOrigin, RuleText, Severity, ShortId,
+    Sum, Totals, Transaction, TransactionId, TransactionType, Verdict,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -263,6 +263,59 @@ pub fn rule_change() -> impl Strategy<Value = RuleChange> {
                 approved_by,
                 reason,
                 time_ms,
+            }
+        })
+}
+
+pub fn feedback() -> impl Strategy<Value = AlertFeedback> {
+    let verdict = select(&Verdict::ALL);
+    (any::<u128>(), verdict, ".{0,9}", ".{0,40}", any::<i64>()).prop_map(
+        |(incident, verdict, author, reason, time_ms)| AlertFeedback {
+            incident: uuid::Uuid::from_u128(incident),
+            verdict,
+            author,
+            reason,
+            time_ms,
+        },
+    )
+}
+
+pub fn incident() -> impl Strategy<Value = IncidentRecord> {
+    let number = || 0..u64::from(u32::MAX);
+    let finite = || -1e9_f64..1e9;
+    let rule = ("[a-z_]{1,9}", number(), proptest::option::of(finite()))
+        .prop_map(|(rule, alerts, score)| IncidentRule { rule, alerts, score });
+    (
+        (any::<u128>(), number(), "[a-z_]{1,9}", ".{0,40}"),
+        (select(&EntityType::ALL), short_id(), select(&IncidentStatus::ALL)),
+        (select(&Severity::ALL), finite(), finite()),
+        (any::<[i64; 3]>(), number(), number()),
+        proptest::collection::vec(transaction_id(), 0..4),
+        proptest::collection::vec(rule, 0..4),
+    )
+        .prop_map(|(first, whose, how, counts, transaction_ids, rules)| {
+            let (id, revision, typology, reason) = first;
+            let (entity_type, entity, status) = whose;
+            let (severity, score, threshold) = how;
+            let ([opened_ms, first_ms, last_ms], alerts, transactions) = counts;
+            IncidentRecord {
+                id: uuid::Uuid::from_u128(id),
+                revision,
+                typology,
+                reason,
+                entity_type,
+                entity: entity.text().as_str().to_owned(),
+                status,
+                severity,
+                score,
+                threshold,
+                opened_ms,
+                first_ms,
+                last_ms,
+                alerts,
+                transactions,
+                transaction_ids,
+                rules,
             }
         })
 }

@@ -71,8 +71,8 @@ mod tests {
     #[test]
     fn the_bytes_are_these() {
         let documents = [
-            document(Stream::Aggregates, "m-17_EUR_0", 1),
-            document(Stream::Anomalies, "quote\"", 9_007_199_254_740_991),
+            document(Stream::AGGREGATES, "m-17_EUR_0", 1),
+            document(Stream::ANOMALIES, "quote\"", 9_007_199_254_740_991),
         ];
         let expected = concat!(
             r#"{"index":{"_index":"t-millrace-aggregates-2026.01","_id":"m-17_EUR_0","version":1,"version_type":"external"}}"#,
@@ -81,7 +81,7 @@ mod tests {
             "\n{\"a\":1}\n",
         );
         let suffix = |key: IndexKey| {
-            if key.stream == Stream::Anomalies {
+            if key.stream == Stream::ANOMALIES {
                 "-write"
             } else {
                 ""
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_estimate_is_near() {
         let documents = [document(
-            Stream::Transactions,
+            Stream::TRANSACTIONS,
             "6f1c2b1e-0d5a-4c55-9a52-0c6f6d2f7a11",
             9_007_199_254_740_991,
         )];

@@ -30,7 +30,7 @@ pub fn aggregate(aggregate: &MerchantAggregate) -> Result<Document, NoDocument> 
     fields.plain("distinctUsers", aggregate.distinct_users);
     fields.plain("revision", aggregate.revision);
     Ok(Document {
-        stream: Stream::Aggregates,
+        stream: Stream::AGGREGATES,
         month,
         id: aggregate.document_id(),
         version: version(aggregate.revision),

@@ -24,7 +24,7 @@ pub fn anomaly(anomaly: &DecodedAnomaly, offset: i64) -> Result<Document, NoDocu
     fields.name("evidence");
     evidence(anomaly, &mut fields);
     Ok(Document {
-        stream: Stream::Anomalies,
+        stream: Stream::ANOMALIES,
         month,
         id,
         version: first_stays(offset),

@@ -1,9 +1,13 @@
 //! Documents of the clickstream. Each record is final, so that all have one version.
 
+use millrace_catalog::clickstream::{PAGE_VIEW_DOCUMENTS, SESSION_DOCUMENTS};
 use millrace_clickstream::{PageViews, Session};
 
 use super::{Document, Fields, NoDocument, month};
 use crate::stream::Stream;
+
+const PAGE_VIEWS: Stream = Stream::of_documents(&PAGE_VIEW_DOCUMENTS);
+const SESSIONS: Stream = Stream::of_documents(&SESSION_DOCUMENTS);
 
 const VERSION: i64 = 1;
 
@@ -19,7 +23,7 @@ pub fn page_views(result: &PageViews) -> Result<Document, NoDocument> {
     fields.plain("views", result.views);
     fields.plain("visitors", result.visitors);
     Ok(Document {
-        stream: Stream::PageViews,
+        stream: PAGE_VIEWS,
         month,
         // A page may be longer than an `_id`.
         id: format!("{}_{}", result.page.hash(), result.window_start_ms),
@@ -42,7 +46,7 @@ pub fn session(session: &Session) -> Result<Document, NoDocument> {
     fields.text("entryPage", session.entry_page.as_str());
     fields.text("exitPage", session.exit_page.as_str());
     Ok(Document {
-        stream: Stream::Sessions,
+        stream: SESSIONS,
         month,
         id: format!("{}_{}", session.user_id.hash(), session.start_ms),
         version: VERSION,

@@ -1,10 +1,15 @@
 //! Documents of devices.
 
+use millrace_catalog::iot::{ALERT_DOCUMENTS, MINUTE_DOCUMENTS, STATE_DOCUMENTS};
 use millrace_contract::Symbols as _;
 use millrace_iot::{AlertStatus, DeviceAlert, DeviceMinute, DeviceState};
 
 use super::{Document, Fields, NoDocument, month};
 use crate::stream::Stream;
+
+const MINUTES: Stream = Stream::of_documents(&MINUTE_DOCUMENTS);
+const ALERTS: Stream = Stream::of_documents(&ALERT_DOCUMENTS);
+const STATES: Stream = Stream::of_documents(&STATE_DOCUMENTS);
 
 /// Of a result that is final.
 const VERSION: i64 = 1;
@@ -32,7 +37,7 @@ pub fn device_minute(minute: &DeviceMinute) -> Result<Document, NoDocument> {
         fields.plain(name, value);
     }
     Ok(Document {
-        stream: Stream::DeviceMinutes,
+        stream: MINUTES,
         month,
         id: format!("{}_{}", minute.device_id.hash(), minute.window_start_ms),
         version: VERSION,
@@ -60,7 +65,7 @@ pub fn device_alert(alert: &DeviceAlert) -> Result<Document, NoDocument> {
         fields.plain("value", value.value());
     }
     Ok(Document {
-        stream: Stream::DeviceAlerts,
+        stream: ALERTS,
         month,
         id: format!(
             "{}_{}_{}_{}",
@@ -88,7 +93,7 @@ pub fn device_state(state: &DeviceState, offset: i64) -> Result<Document, NoDocu
     fields.plain("openAlerts", state.open_alerts);
     fields.plain("silent", state.is_silent);
     Ok(Document {
-        stream: Stream::DeviceStates,
+        stream: STATES,
         month,
         id: state.device_id.hash().to_string(),
         version: offset.saturating_add(1),

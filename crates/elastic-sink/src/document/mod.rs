@@ -8,10 +8,12 @@
 //!
 //! * An aggregate's version rises with its revision: the highest stays, in whatever order they
 //!   arrive. That of a final result, revision 0, is above that of every early one.
-//! * Of transactions and anomalies with the same id the first in the log stays, as in the
-//!   aggregator. Bulk requests overtake one another, so "first come" would be left to chance: the
-//!   version is a constant less the offset, and an earlier record wins even if it arrives later.
-//!   Their offsets lie in one partition, as the same user or entity is always in the same one.
+//! * So does an incident's.
+//! * Of transactions, a shop's events and anomalies with the same id the first in the log stays, as
+//!   in the aggregator. Bulk requests overtake one another, so "first come" would be left to
+//!   chance: the version is a constant less the offset, and an earlier record wins even if it
+//!   arrives later. Their offsets lie in one partition, as the same user or entity is always in the
+//!   same one.
 //!
 //! Money is there twice: `…Units`, a `long` in 1/10,000 of the currency, is what sums are made of;
 //! the plain name, a `double`, is what a person reads. (`scaled_float` would be one field for both,
@@ -22,6 +24,8 @@
 mod aggregate;
 mod anomaly;
 mod clickstream;
+mod commerce;
+mod incident;
 mod iot;
 mod transaction;
 
@@ -32,6 +36,8 @@ use thiserror::Error;
 pub use aggregate::aggregate;
 pub use anomaly::anomaly;
 pub use clickstream::{page_views, session};
+pub use commerce::{funnel, product_sales, revenue, shop_event};
+pub use incident::incident;
 pub use iot::{device_alert, device_minute, device_state};
 pub use transaction::transaction;
 
@@ -66,18 +72,10 @@ impl Document {
 
 impl Document {
     /// The offset of its record, where the first in the log stays; `None` of results of windows, of
-    /// sessions and of devices.
+    /// sessions, of devices and of incidents.
     #[must_use]
     pub fn offset(&self) -> Option<i64> {
-        match self.stream {
-            Stream::Transactions | Stream::Anomalies => Some(offset_of(self.version)),
-            Stream::Aggregates
-            | Stream::PageViews
-            | Stream::Sessions
-            | Stream::DeviceMinutes
-            | Stream::DeviceAlerts
-            | Stream::DeviceStates => None,
-        }
+        self.stream.line().first_stays.then(|| offset_of(self.version))
     }
 }
 
@@ -117,7 +115,7 @@ impl NoDocument {
 const FIRST_VERSION: i64 = (1 << 53) - 1;
 
 /// The version of a record of which the first in the log stays.
-fn first_stays(offset: i64) -> i64 {
+pub(crate) fn first_stays(offset: i64) -> i64 {
     (FIRST_VERSION - offset).max(0)
 }
 

@@ -31,7 +31,7 @@ pub fn transaction(transaction: &Transaction, offset: i64) -> Result<Document, N
         );
     }
     Ok(Document {
-        stream: Stream::Transactions,
+        stream: Stream::TRANSACTIONS,
         month: month("transactionTime", transaction.transaction_time_ms)?,
         id,
         version: first_stays(offset),

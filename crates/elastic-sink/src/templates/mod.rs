@@ -30,7 +30,7 @@ pub use put::{Planned, TemplateError, apply, plan_all, put_all};
 use crate::stream::Stream;
 
 /// Above the built-in templates (100), as Elastic advises for one's own.
-const PRIORITY: u32 = 200;
+pub(crate) const PRIORITY: u32 = 200;
 
 /// The mapping of a stream's documents.
 #[must_use]

@@ -28,6 +28,7 @@ fn assert_strict(mapping: &Value, at: &str) {
                 "geo_point",
                 "keyword",
                 "long",
+                "text",
             ];
             assert!(
                 plain.contains(&field["type"].as_str().unwrap()),
@@ -66,7 +67,7 @@ fn every_sum_has_its_exact_twin() {
         assert_eq!(kind("@timestamp"), Some("date"));
     }
     assert_eq!(
-        fields(Stream::Anomalies)
+        fields(Stream::ANOMALIES)
             .iter()
             .filter(|field| field.name.starts_with("evidence."))
             .count(),
@@ -77,9 +78,9 @@ fn every_sum_has_its_exact_twin() {
 #[test]
 fn a_template_has_prefix_shards_and_policy() {
     let template = template(
-        Stream::Anomalies,
+        Stream::ANOMALIES,
         &settings(),
-        &mapping(Stream::Anomalies),
+        &mapping(Stream::ANOMALIES),
         Some("p"),
     );
     assert_eq!(template["index_patterns"], json!(["t1-millrace-anomalies-*"]));

@@ -62,7 +62,7 @@ async fn server(answers: Vec<(u16, String)>) -> Server {
         async move { looks(&name) }
     };
     let mapping = |Path(name): Path<String>| async move {
-        Json(json!({ name: { "mappings": mapping(Stream::Aggregates) } }))
+        Json(json!({ name: { "mappings": mapping(Stream::AGGREGATES) } }))
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -126,7 +126,7 @@ fn answer(items: &[Value]) -> (u16, String) {
 
 fn document(month_ms: i64, id: usize, bytes: usize) -> Document {
     Document {
-        stream: Stream::Aggregates,
+        stream: Stream::AGGREGATES,
         month: Month::of(month_ms).unwrap(),
         id: id.to_string(),
         version: 1,

@@ -11,7 +11,8 @@ use super::line::Line;
 use super::session::{CLUSTER, ELASTICSEARCH, Session, produced};
 use super::stream::event_rate_per_s;
 use crate::harness::fleet::Fleet;
-use crate::harness::monitor::{Group, Monitor, SELDOM};
+use crate::harness::group::Group;
+use crate::harness::monitor::{Monitor, SELDOM};
 use crate::harness::worker::{AGGREGATOR, DETECTOR, PRODUCER, REKEY, SINK, Worker};
 
 /// Longest time for one backlog.

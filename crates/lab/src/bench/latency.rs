@@ -20,7 +20,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::command::Options;
 use super::figure::{Figure, Measure, Target};
 use super::session::{Session, produced};
-use crate::harness::monitor::{Group, Monitor, SELDOM};
+use crate::harness::group::Group;
+use crate::harness::monitor::{Monitor, SELDOM};
 use crate::harness::worker::{AGGREGATOR, DETECTOR, PRODUCER, Worker};
 use millrace_kafka::log::TopicLog;
 

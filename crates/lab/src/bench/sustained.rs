@@ -10,7 +10,8 @@ use super::figure::{Figure, Measure, Target};
 use super::session::{Session, produced};
 use super::stream::users_for;
 use super::usage::Usage;
-use crate::harness::monitor::{Group, Monitor, SELDOM};
+use crate::harness::group::Group;
+use crate::harness::monitor::{Monitor, SELDOM};
 use crate::harness::worker::{AGGREGATOR, DETECTOR, PRODUCER, READERS, SINK};
 
 /// Longest wait for the lag that is left.

@@ -30,6 +30,8 @@ pub fn hasten(settings: &mut Settings) {
     settings.aggregator.window_ms = 10_000;
     settings.clickstream.window_ms = 10_000;
     settings.clickstream.session_gap_ms = 10_000;
+    settings.commerce.window_ms = 10_000;
+    settings.commerce.session_gap_ms = 10_000;
     settings.iot.window_ms = 10_000;
     settings.iot.alerts.silent_after_ms = 10_000;
     settings.snapshots.interval_ms = 2_000;
@@ -39,6 +41,8 @@ pub fn hasten(settings: &mut Settings) {
         &mut settings.rekey.worker,
         &mut settings.clickstream.worker,
         &mut settings.iot.worker,
+        &mut settings.commerce.worker,
+        &mut settings.incidents.worker,
     ] {
         worker.session_timeout_ms = 8_000;
         worker.transaction_timeout_ms = 6_000;

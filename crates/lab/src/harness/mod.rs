@@ -3,6 +3,7 @@
 
 pub mod apart;
 pub mod fleet;
+pub mod group;
 pub mod monitor;
 mod offsets;
 pub mod processor;

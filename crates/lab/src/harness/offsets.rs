@@ -11,7 +11,8 @@ use millrace_settings::Settings;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::monitor::{Group, Position};
+use super::group::Group;
+use super::monitor::Position;
 
 type Client = BaseConsumer<LogBridge>;
 

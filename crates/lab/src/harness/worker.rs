@@ -5,7 +5,7 @@ use std::fmt;
 use millrace_catalog::{Pipeline, Service};
 use millrace_settings::Settings;
 
-use super::monitor::streams_beside;
+use super::group::streams_beside;
 
 /// One process of a service; number 1 has the port of the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use millrace_contract::SchemaSource;
-use millrace_contract::source::Found;
 use millrace_domain::{
     Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
 };
 use millrace_lake_sink::name::Day;
-use millrace_registry::RegistryError;
 use rand::RngExt as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -17,24 +14,6 @@ pub(crate) const PARTITIONS: usize = 3;
 pub(crate) const RECORDS: usize = 120;
 const DAY_MS: i64 = 86_400_000;
 const START_MS: i64 = 1_767_225_600_000;
-
-/// JSON needs no schema.
-#[derive(Debug)]
-pub(crate) struct NoRegistry;
-
-impl SchemaSource for NoRegistry {
-    fn schema(&self, _: u32) -> Result<Found, RegistryError> {
-        unreachable!()
-    }
-
-    fn check_that_it_answers(&self) -> Result<(), RegistryError> {
-        Ok(())
-    }
-
-    fn unavailable(&self, _: &str, _: &str) -> RegistryError {
-        unreachable!()
-    }
-}
 
 /// Partition, offset, day and units of money.
 pub(crate) type Expected = (i32, i64, Day, i64);

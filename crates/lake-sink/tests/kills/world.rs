@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use millrace_contract::source::NoRegistry;
 use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
 use millrace_lake_sink::compact::compact;
 use millrace_lake_sink::metrics::Metrics;
@@ -22,7 +23,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::records::{Expected, NoRegistry, PARTITIONS, RECORDS, Records, made};
+use crate::records::{Expected, PARTITIONS, RECORDS, Records, made};
 use crate::store::{End, Fate, Mortal};
 
 /// How long a condition is waited for at most.

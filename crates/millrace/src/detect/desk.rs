@@ -79,9 +79,8 @@ impl Desk {
                 score: fired.score,
                 transaction: transaction.transaction_id,
                 user: &transaction.user_id.to_string(),
-                merchant: &transaction.merchant_id.to_string(),
-                amount_units: transaction.amount.units(),
-                currency: transaction.currency,
+                merchant: Some(&transaction.merchant_id.to_string()),
+                amount: Some((transaction.amount.units(), transaction.currency)),
                 time_ms,
             };
             self.incidents.process(&alert, rule.reason(), &mut self.told);
@@ -113,14 +112,6 @@ impl Desk {
         let mut campaigns: Vec<Campaign> = mem::take(&mut self.open_campaigns).into_values().collect();
         campaigns.sort_by_key(|campaign| (campaign.first_ms, campaign.id));
         Ended { incidents, campaigns }
-    }
-
-    /// A sentence about a typology.
-    pub(crate) fn reason(&self, typology: &str) -> String {
-        let mut all = self.incidents.typologies().iter();
-        all.find(|known| known.name == typology)
-            .map(|known| known.reason.clone())
-            .unwrap_or_default()
     }
 }
 

@@ -67,12 +67,12 @@ pub(super) struct CampaignLine {
 }
 
 impl Line {
-    pub(super) fn of_incident(incident: &Incident, reason: String) -> Self {
+    pub(super) fn of_incident(incident: &Incident) -> Self {
         Self::Incident(IncidentLine {
             id: incident.id.to_string(),
             revision: incident.revision,
             typology: incident.typology.clone(),
-            reason,
+            reason: incident.reason.to_string(),
             user_id: incident.user.to_string(),
             state: match incident.state {
                 State::Growing => "growing",
@@ -109,12 +109,12 @@ impl Line {
         })
     }
 
-    pub(super) fn of_campaign(campaign: &Campaign, reason: String) -> Self {
+    pub(super) fn of_campaign(campaign: &Campaign) -> Self {
         Self::Campaign(CampaignLine {
             id: campaign.id.to_string(),
             revision: campaign.revision,
             typology: campaign.typology.clone(),
-            reason,
+            reason: campaign.reason.to_string(),
             merchant_id: campaign.merchant.to_string(),
             state: if campaign.is_closed { "closed" } else { "open" },
             first_time: time_text(campaign.first_ms),

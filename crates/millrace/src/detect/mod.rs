@@ -123,7 +123,7 @@ pub fn command(settings: &Settings, options: &Options) -> anyhow::Result<ExitCod
     alerts.end()?;
     eprintln!("{summary}");
     if let Some((mut desk, mut lines)) = incidents {
-        lines.put_ended(&mut desk.end(), &desk)?;
+        lines.put_ended(&mut desk.end())?;
         let [told, campaigns] = lines.counts;
         lines.end()?;
         eprintln!("{told} incidents, {campaigns} campaigns");
@@ -161,14 +161,14 @@ impl Lines {
             .with_context(|| format!("{} cannot be written", self.name))
     }
 
-    fn put_ended(&mut self, ended: &mut Ended, desk: &Desk) -> anyhow::Result<()> {
+    fn put_ended(&mut self, ended: &mut Ended) -> anyhow::Result<()> {
         for incident in ended.incidents.drain(..) {
             self.counts[0] += 1;
-            self.put(&Line::of_incident(&incident, desk.reason(&incident.typology)))?;
+            self.put(&Line::of_incident(&incident))?;
         }
         for campaign in ended.campaigns.drain(..) {
             self.counts[1] += 1;
-            self.put(&Line::of_campaign(&campaign, desk.reason(&campaign.typology)))?;
+            self.put(&Line::of_campaign(&campaign))?;
         }
         Ok(())
     }
@@ -204,7 +204,7 @@ fn run(
         }
         if let Some((desk, lines)) = incidents.as_deref_mut() {
             desk.take(judge.version(), &transaction, &alerting, &mut ended);
-            lines.put_ended(&mut ended, desk)?;
+            lines.put_ended(&mut ended)?;
         }
     }
     summary.finish(&judge, transactions.rejected());

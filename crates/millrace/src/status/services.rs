@@ -13,9 +13,10 @@ use serde_json::Value;
 
 use crate::up::url;
 use millrace_telemetry::exposition;
-use millrace_verify::misplaced::METRIC as MISPLACED;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// Since the service's start.
+const MISPLACED: &str = "millrace_misplaced_records_total";
 const WATERMARK_LAG: &str = "millrace_watermark_lag_seconds";
 const OPEN_TRANSACTION: &str = "millrace_open_transaction_seconds";
 const OPEN_WINDOWS: &str = "millrace_open_windows";

@@ -21,7 +21,7 @@ use millrace_telemetry::{Health, Shutdown};
 
 use crate::options::Options;
 use source::{WorldEntry, WorldSource};
-pub(crate) use world::{About, World};
+pub(crate) use world::{About, Draws, World};
 
 /// What sends a stream, ready to be started.
 pub(crate) struct Beside<W: World> {

@@ -140,6 +140,7 @@ mod tests {
 
     use super::*;
     use crate::readings::Devices;
+    use crate::shop::Shoppers;
 
     fn check<W: World>(world: W) {
         let settings = Producer {
@@ -185,5 +186,6 @@ mod tests {
     fn what_is_sent_again_was_sent_before_and_what_is_malformed_cannot_be_read() {
         check(Visitors::new(1, 100, [0; 4]));
         check(Devices::new(1, 100, [0; 4]));
+        check(Shoppers::new(1, 100, [0; 4]));
     }
 }

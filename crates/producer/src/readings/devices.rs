@@ -5,8 +5,8 @@
 //! advance: the same seed gives the same readings, whatever the times.
 
 use millrace_iot::{Device, Measured, Reading};
-use uuid::Uuid;
 
+use crate::beside::Draws;
 use crate::world::random::mix;
 
 /// One device in so many is of each kind that is not well.
@@ -35,10 +35,7 @@ const LAST_GASPS: u32 = 20;
 #[derive(Debug)]
 pub(crate) struct Devices {
     seed: u64,
-    /// Random numbers drawn so far.
-    drawn: u64,
-    /// What the ids of its readings begin with.
-    run: [u8; 4],
+    pub(super) draws: Draws,
     devices: Vec<Given>,
     turn: usize,
 }
@@ -58,16 +55,15 @@ impl Devices {
     pub(crate) fn new(seed: u64, devices: u32, run: [u8; 4]) -> Self {
         let mut world = Self {
             seed,
-            drawn: 0,
-            run,
+            draws: Draws::new(seed, run),
             devices: Vec::new(),
             turn: 0,
         };
         world.devices = (0..devices.max(1))
             .map(|number| Given {
-                turns: world.below(600) as u32,
+                turns: world.draws.below(600) as u32,
                 fails_at: match kind(number) {
-                    Kind::Fails => 700 + world.below(3_000) as u32,
+                    Kind::Fails => 700 + world.draws.below(3_000) as u32,
                     _ => u32::MAX,
                 },
                 last: None,
@@ -91,7 +87,7 @@ impl Devices {
                 Measured::of_units(humidity),
             ) {
                 return Reading {
-                    event_id: self.id(),
+                    event_id: self.draws.id(),
                     device_id,
                     temp,
                     humidity,
@@ -108,8 +104,8 @@ impl Devices {
         self.devices[number as usize].turns = turn.saturating_add(1);
         let place = mix(!self.seed, number.into());
         let noise = |random: u64| (random % 601) as i32 - 300;
-        let temp = 15_000 + (place % 15_000) as i32 + noise(self.random());
-        let humidity = 35_000 + (place >> 32) as i32 % 15_000 + 15_000 + noise(self.random());
+        let temp = 15_000 + (place % 15_000) as i32 + noise(self.draws.random());
+        let humidity = 35_000 + (place >> 32) as i32 % 15_000 + 15_000 + noise(self.draws.random());
         let values = match kind(number) {
             Kind::Well => (temp, humidity),
             Kind::Drifts => {
@@ -126,24 +122,6 @@ impl Devices {
         };
         self.devices[number as usize].last = Some(values);
         Some(values)
-    }
-
-    fn id(&mut self) -> Uuid {
-        let mut bytes = [0; 16];
-        bytes[..4].copy_from_slice(&self.run);
-        bytes[4..12].copy_from_slice(&self.random().to_be_bytes());
-        bytes[12..].copy_from_slice(&(self.random() as u32).to_be_bytes());
-        Uuid::from_bytes(bytes)
-    }
-
-    pub(super) fn random(&mut self) -> u64 {
-        self.drawn += 1;
-        mix(self.seed, self.drawn)
-    }
-
-    /// A number below `bound`, or 0.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.random()) * u128::from(bound)) >> 64) as u64
     }
 }
 

@@ -37,13 +37,8 @@ impl World for Devices {
         Self::next(self, time_ms)
     }
 
-    fn is_chosen(&mut self, share: f64) -> bool {
-        // The upper 53 bits, as a double holds them.
-        ((self.random() >> 11) as f64) < share * (1_u64 << 53) as f64
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        Self::below(self, bound)
+    fn random(&mut self) -> u64 {
+        self.draws.random()
     }
 
     fn key(reading: &Reading) -> &[u8] {

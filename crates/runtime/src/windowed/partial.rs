@@ -63,8 +63,9 @@ pub struct PartialTopics {
     pub partials: String,
     /// The second stage's policies.
     pub partials_control: String,
-    /// Records that came after their window had closed.
-    pub late: String,
+    /// Copies of records that came after their window had closed; `None` where they are counted
+    /// alone.
+    pub late: Option<String>,
 }
 
 impl<W: TwoStage> PartialJob<W> {
@@ -82,7 +83,11 @@ impl<W: TwoStage> PartialJob<W> {
                 upstream: parts.upstream.clone(),
                 source: Some(Arc::clone(&parts.source)),
                 refusal: parts.refusal.clone(),
-                late: LateRecords::Copy(parts.topics.late.clone()),
+                late: parts
+                    .topics
+                    .late
+                    .clone()
+                    .map_or(LateRecords::Count, LateRecords::Copy),
                 metrics: parts.metrics.clone(),
             },
             parts,

@@ -1,43 +1,11 @@
 //! Page views and sessions.
 
-use millrace_catalog::Service;
-use serde::{Deserialize, Serialize};
+use super::stream::stream_section;
 
-use super::worker::{EventTime, MisplacedRecords, Worker};
-
-/// Page views and sessions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Clickstream {
-    /// Whether it is there: its topics, its jobs, its documents.
-    pub enabled: bool,
-    /// Port of `/metrics` and `/health/*`.
-    pub metrics_port: u16,
-    /// Size of the tumbling window of page views.
-    pub window_ms: i64,
-    /// Without a page view for so long, a session is over.
-    pub session_gap_ms: i64,
-    /// How long after the watermark has passed its end a window, or a session, still takes records.
-    pub allowed_lateness_ms: i64,
-    /// Records that lie elsewhere than those of their user; not `rekey`.
-    pub misplaced_records: MisplacedRecords,
-    /// Event time.
-    pub event_time: EventTime,
-    /// The worker loops.
-    pub worker: Worker,
-}
-
-impl Default for Clickstream {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            metrics_port: Service::Clickstream.spec().port,
-            window_ms: 60_000,
-            session_gap_ms: 1_800_000,
-            allowed_lateness_ms: 0,
-            misplaced_records: MisplacedRecords::Count,
-            event_time: EventTime::default(),
-            worker: Worker::default(),
-        }
+stream_section! {
+    /// Page views and sessions.
+    Clickstream {
+        /// Without a page view for so long, a session is over.
+        session_gap_ms: i64 = 1_800_000;
     }
 }

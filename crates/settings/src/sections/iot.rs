@@ -1,33 +1,17 @@
 //! Sensors.
 
-use millrace_catalog::Service;
 use millrace_engine::policy::ConfigError;
 use millrace_iot::{Band, Limits, Measured};
 use serde::{Deserialize, Serialize};
 
-use super::worker::{EventTime, MisplacedRecords, Worker};
+use super::stream::stream_section;
 
-/// Device minutes and alerts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Iot {
-    /// Whether it is there: its topics, its jobs, its documents.
-    pub enabled: bool,
-    /// Port of `/metrics` and `/health/*`.
-    pub metrics_port: u16,
-    /// Size of the tumbling window of device minutes.
-    pub window_ms: i64,
-    /// How long after the watermark has passed its end a window still takes records, and how long
-    /// alerts wait for them.
-    pub allowed_lateness_ms: i64,
-    /// Records that lie elsewhere than those of their device; not `rekey`.
-    pub misplaced_records: MisplacedRecords,
-    /// When alerts start and end.
-    pub alerts: Alerts,
-    /// Event time.
-    pub event_time: EventTime,
-    /// The worker loops.
-    pub worker: Worker,
+stream_section! {
+    /// Device minutes and alerts.
+    Iot {
+        /// When alerts start and end.
+        alerts: Alerts = Alerts::default();
+    }
 }
 
 /// When alerts start and end, in degrees Celsius and percent.
@@ -111,21 +95,6 @@ impl Default for Alerts {
             stuck_readings: 30,
             silent_after_ms: 60_000,
             forget_after_ms: 86_400_000,
-        }
-    }
-}
-
-impl Default for Iot {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            metrics_port: Service::Iot.spec().port,
-            window_ms: 60_000,
-            allowed_lateness_ms: 0,
-            misplaced_records: MisplacedRecords::Count,
-            alerts: Alerts::default(),
-            event_time: EventTime::default(),
-            worker: Worker::default(),
         }
     }
 }

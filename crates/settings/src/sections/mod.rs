@@ -2,16 +2,21 @@
 
 mod cassandra_sink;
 mod clickstream;
+mod commerce;
 mod connections;
 mod earliest;
+mod elastic_sink;
 mod emit;
 mod gateway;
+mod incidents;
 mod iot;
 mod lake_sink;
 mod producer;
 mod rules;
 mod services;
 mod sink;
+mod snapshots;
+mod stream;
 mod telemetry;
 mod worker;
 
@@ -19,15 +24,20 @@ use serde::{Deserialize, Serialize};
 
 pub use cassandra_sink::{CassandraSink, Consistency};
 pub use clickstream::Clickstream;
+pub use commerce::Commerce;
 pub use connections::{Elasticsearch, Kafka, Kibana, SchemaRegistry, Tls};
 pub use earliest::EarliestTime;
+pub use elastic_sink::ElasticSink;
 pub use emit::Emit;
 pub use gateway::{Gateway, KeyHash, KeyHashError};
+pub use incidents::Incidents;
 pub use iot::{Alerts, Iot};
 pub use lake_sink::LakeSink;
 pub use producer::{Format, Producer};
 pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, RuleBudget, Rules, VelocityRule};
-pub use sink::{ElasticSink, Snapshots};
+pub use sink::SinkLoop;
+pub use snapshots::Snapshots;
+pub use stream::StreamJobs;
 pub use telemetry::{LogFormat, Telemetry};
 pub use worker::{Aggregator, Detector, EventTime, LostPosition, MisplacedRecords, Rekey, Worker};
 
@@ -59,6 +69,10 @@ pub struct Settings {
     pub clickstream: Clickstream,
     /// Device minutes and alerts.
     pub iot: Iot,
+    /// Revenue, sales of products, and how far sessions came.
+    pub commerce: Commerce,
+    /// Incidents of alerts.
+    pub incidents: Incidents,
     /// The Elasticsearch sink.
     pub elastic_sink: ElasticSink,
     /// The lake's sink.

@@ -30,7 +30,9 @@ pub struct Producer {
     pub clicks_per_s: u64,
     /// Readings of devices a second, where they are enabled; 0 is none.
     pub iot_per_s: u64,
-    /// Devices that give them, in turn.
+    /// Events of a shop a second, where it is enabled; 0 is none.
+    pub commerce_per_s: u64,
+    /// Devices that give readings, in turn.
     pub devices: u32,
     /// Threads; 0 is one for each 400,000 transactions a second and no more than cores, and one
     /// alone in simulated time.
@@ -82,6 +84,12 @@ impl Producer {
     pub fn iot_ledger_dir(&self) -> PathBuf {
         self.ledger_dir.join("iot")
     }
+
+    /// The folder of the ledgers of a shop's events, below that of the transactions'.
+    #[must_use]
+    pub fn commerce_ledger_dir(&self) -> PathBuf {
+        self.ledger_dir.join("commerce")
+    }
 }
 
 impl Default for Producer {
@@ -91,6 +99,7 @@ impl Default for Producer {
             rate_per_s: 1_000,
             clicks_per_s: 200,
             iot_per_s: 150,
+            commerce_per_s: 1,
             devices: 1_000,
             threads: 0,
             format: Format::Avro,

@@ -65,6 +65,8 @@ sections! {
     LakeSink: lake_sink [enabled] drain_timeout_ms;
     Iot: iot [enabled] worker.drain_timeout_ms;
     CassandraSink: cassandra_sink [enabled] drain_timeout_ms;
+    Commerce: commerce [enabled] worker.drain_timeout_ms;
+    Incidents: incidents [enabled] worker.drain_timeout_ms;
 }
 
 impl Settings {

@@ -1,6 +1,6 @@
 //! The sink into Cassandra.
 
-use super::{Check, services};
+use super::{Check, sink};
 use crate::sections::CassandraSink;
 
 /// Ten years: no version of Cassandra takes a time much further ahead.
@@ -9,7 +9,7 @@ const MAX_KEEP_DAYS: u32 = 3_650;
 const MAX_IN_FLIGHT: usize = 32_768;
 
 pub(super) fn check(check: &mut Check, sink: &CassandraSink) {
-    services::instance(check, "cassandra_sink.instance", sink.instance.as_deref());
+    sink::check(check, "cassandra_sink", &sink.sink_loop());
     addresses(check, &sink.contact_points);
     if sink.username.is_some() != sink.password.is_some() {
         check.refuse(
@@ -40,20 +40,7 @@ pub(super) fn check(check: &mut Check, sink: &CassandraSink) {
     check.range("cassandra_sink.max_rows", sink.max_rows, 1, 1_000_000);
     check.range("cassandra_sink.max_bytes", sink.max_bytes, 1_000, 1_000_000_000);
     check.range("cassandra_sink.max_age_ms", sink.max_age_ms, 1, 60_000);
-    check.range(
-        "cassandra_sink.set_aside_bytes",
-        sink.set_aside_bytes,
-        1_000,
-        10_000_000_000,
-    );
-    check.retries("cassandra_sink", sink.retry_initial_ms, sink.retry_max_ms);
-    check.range(
-        "cassandra_sink.drain_timeout_ms",
-        sink.drain_timeout_ms,
-        1,
-        600_000,
-    );
-    check.properties("cassandra_sink.consumer_properties", &sink.consumer_properties);
+    sink::set_aside(check, "cassandra_sink", sink.set_aside_bytes);
 }
 
 fn addresses(check: &mut Check, contact_points: &str) {

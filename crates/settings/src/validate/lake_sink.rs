@@ -1,6 +1,6 @@
 //! The lake's sink.
 
-use super::{Check, services};
+use super::{Check, sink};
 use crate::sections::LakeSink;
 
 /// Above these a file is no longer made in memory at ease.
@@ -11,12 +11,9 @@ const MAX_BYTES: usize = 4_000_000_000;
 const MAX_AGE_MS: u64 = 3_600_000;
 
 pub(super) fn check(check: &mut Check, sink: &LakeSink) {
-    services::instance(check, "lake_sink.instance", sink.instance.as_deref());
+    sink::check(check, "lake_sink", &sink.sink_loop());
     check.not_empty("lake_sink.url", &sink.url.to_string_lossy());
     check.range("lake_sink.max_rows", sink.max_rows, 1, MAX_ROWS);
     check.range("lake_sink.max_bytes", sink.max_bytes, 1_000, MAX_BYTES);
     check.range("lake_sink.max_age_ms", sink.max_age_ms, 1, MAX_AGE_MS);
-    check.retries("lake_sink", sink.retry_initial_ms, sink.retry_max_ms);
-    check.range("lake_sink.drain_timeout_ms", sink.drain_timeout_ms, 1, 600_000);
-    check.properties("lake_sink.consumer_properties", &sink.consumer_properties);
 }

@@ -2,10 +2,12 @@
 
 mod cassandra_sink;
 mod connections;
+mod elastic_sink;
 mod gateway;
 mod lake_sink;
 mod rules;
 mod services;
+mod sink;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -29,6 +31,7 @@ pub(crate) fn violations(settings: &Settings) -> Vec<Violation> {
     connections::check(&mut check, settings);
     services::check(&mut check, settings);
     gateway::check(&mut check, settings);
+    elastic_sink::check(&mut check, &settings.elastic_sink);
     lake_sink::check(&mut check, &settings.lake_sink);
     cassandra_sink::check(&mut check, &settings.cassandra_sink);
     rules::check(&mut check, &settings.detector.rules);

@@ -1,7 +1,8 @@
-//! The producer, the aggregator, the detector, the clickstream, the sensors, the sink and the
-//! snapshots.
+//! The producer, the aggregator, the detector, the clickstream, the sensors, the shop, incidents
+//! and the snapshots.
 
 use millrace_catalog::Service;
+use millrace_commerce::funnel;
 use millrace_engine::keyed::SessionPolicy;
 use millrace_engine::keyed::sessions::policy::GAP_MS;
 use millrace_engine::policy::DAY_MS;
@@ -9,7 +10,7 @@ use millrace_engine::windowed::policy::ALLOWED_LATENESS_MS;
 use millrace_fraud::ranges::DEDUP_HORIZON_MS;
 
 use super::Check;
-use crate::sections::{EventTime, MisplacedRecords, Settings, Worker};
+use crate::sections::{EventTime, MisplacedRecords, Settings, StreamJobs, Worker};
 
 /// More threads than this is a slip of the keyboard.
 const MAX_THREADS: usize = 1_024;
@@ -17,13 +18,8 @@ const MAX_THREADS: usize = 1_024;
 const MAX_TRANSACTION_TIMEOUT_MS: u64 = 900_000;
 /// The brokers' defaults of `group.min.session.timeout.ms` and `group.max.session.timeout.ms`.
 const SESSION_TIMEOUT_MS: (u64, u64) = (6_000, 1_800_000);
-/// Elasticsearch's default `http.max_content_length`.
-const MAX_BULK_BYTES: usize = 100_000_000;
-
 /// What one thread makes.
 const MAX_PER_S: u64 = 100_000;
-/// Above this the sink would be a store of its own.
-const MAX_SET_ASIDE_BYTES: usize = 10_000_000_000;
 
 pub(super) fn check(check: &mut Check, settings: &Settings) {
     ports(check, settings);
@@ -55,7 +51,8 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     rekey(check, settings);
     clickstream(check, settings);
     iot(check, settings);
-    sink(check, settings);
+    commerce(check, settings);
+    incidents(check, settings);
     let snapshots = &settings.snapshots;
     check.not_empty("snapshots.url", &snapshots.url.to_string_lossy());
     check.range("snapshots.interval_ms", snapshots.interval_ms, 100, 3_600_000);
@@ -81,13 +78,25 @@ fn windows(check: &mut Check, section: &str, (window_ms, lateness_ms): (i64, i64
     );
 }
 
+/// What is set of the jobs of any stream.
+fn stream(check: &mut Check, section: &str, jobs: &StreamJobs<'_>) {
+    windows(check, section, (jobs.window_ms, jobs.allowed_lateness_ms));
+    event_time(check, &format!("{section}.event_time"), jobs.event_time);
+    if jobs.misplaced_records == MisplacedRecords::Rekey {
+        check.refuse(
+            &format!("{section}.misplaced_records"),
+            "is rekey, which is for transactions: must be count or dead_letter",
+        );
+    }
+    worker(check, &format!("{section}.worker"), jobs.worker);
+}
+
 fn clickstream(check: &mut Check, settings: &Settings) {
     let clickstream = &settings.clickstream;
+    stream(check, "clickstream", &clickstream.jobs());
     let (lateness_ms, gap_ms) = (clickstream.allowed_lateness_ms, clickstream.session_gap_ms);
-    windows(check, "clickstream", (clickstream.window_ms, lateness_ms));
     let gap = "clickstream.session_gap_ms";
     check.range(gap, gap_ms, GAP_MS.0, GAP_MS.1);
-    event_time(check, "clickstream.event_time", &clickstream.event_time);
     let disorder_ms = clickstream.event_time.max_disorder_ms;
     let is_policy = |gap_ms| SessionPolicy::new(gap_ms, lateness_ms, disorder_ms).is_ok();
     if is_policy(GAP_MS.1) && gap_ms >= GAP_MS.0 && !is_policy(gap_ms) {
@@ -100,18 +109,19 @@ fn clickstream(check: &mut Check, settings: &Settings) {
             ),
         );
     }
-    if clickstream.misplaced_records == MisplacedRecords::Rekey {
-        check.refuse(
-            "clickstream.misplaced_records",
-            "is rekey, which is for transactions: must be count or dead_letter",
-        );
-    }
-    worker(check, "clickstream.worker", &clickstream.worker);
+}
+
+fn commerce(check: &mut Check, settings: &Settings) {
+    let commerce = &settings.commerce;
+    stream(check, "commerce", &commerce.jobs());
+    let (least_ms, most_ms) = funnel::GAP_MS;
+    let gap = "commerce.session_gap_ms";
+    check.range(gap, commerce.session_gap_ms, least_ms, most_ms);
 }
 
 fn iot(check: &mut Check, settings: &Settings) {
     let iot = &settings.iot;
-    windows(check, "iot", (iot.window_ms, iot.allowed_lateness_ms));
+    stream(check, "iot", &iot.jobs());
     let alerts = iot.alerts.limits().and_then(|limits| limits.check());
     if let Err(error) = alerts {
         // Measures are checked in 1/1000 of what the settings have.
@@ -125,14 +135,14 @@ fn iot(check: &mut Check, settings: &Settings) {
             format!("must be from {} to {}", shown(error.least), shown(error.most)),
         );
     }
-    event_time(check, "iot.event_time", &iot.event_time);
-    if iot.misplaced_records == MisplacedRecords::Rekey {
-        check.refuse(
-            "iot.misplaced_records",
-            "is rekey, which is for transactions: must be count or dead_letter",
-        );
+}
+
+fn incidents(check: &mut Check, settings: &Settings) {
+    let incidents = &settings.incidents;
+    if let Some(file) = &incidents.typologies {
+        check.not_empty("incidents.typologies", file);
     }
-    worker(check, "iot.worker", &iot.worker);
+    worker(check, "incidents.worker", &incidents.worker);
 }
 
 /// Ports of services on one machine differ; 0 is any free one.
@@ -208,6 +218,7 @@ fn producer(check: &mut Check, settings: &Settings) {
     check.range("producer.threads", producer.threads, 0, MAX_THREADS);
     check.range("producer.clicks_per_s", producer.clicks_per_s, 0, MAX_PER_S);
     check.range("producer.iot_per_s", producer.iot_per_s, 0, MAX_PER_S);
+    check.range("producer.commerce_per_s", producer.commerce_per_s, 0, MAX_PER_S);
     check.range("producer.devices", producer.devices, 1, 1_000_000);
     check.range("producer.users", producer.users, 1, 100_000_000);
     check.range("producer.merchants", producer.merchants, 1, 10_000_000);
@@ -285,29 +296,4 @@ pub(super) fn instance(check: &mut Check, key: &str, instance: Option<&str>) {
             ),
         );
     }
-}
-
-fn sink(check: &mut Check, settings: &Settings) {
-    let sink = &settings.elastic_sink;
-    instance(check, "elastic_sink.instance", sink.instance.as_deref());
-    check.share("elastic_sink.transaction_share", sink.transaction_share);
-    check.range("elastic_sink.bulk_bytes", sink.bulk_bytes, 1_000, MAX_BULK_BYTES);
-    check.range("elastic_sink.bulk_actions", sink.bulk_actions, 1, 1_000_000);
-    check.range("elastic_sink.bulk_interval_ms", sink.bulk_interval_ms, 1, 60_000);
-    check.range("elastic_sink.bulks_in_flight", sink.bulks_in_flight, 1, 64);
-    check.retries("elastic_sink", sink.retry_initial_ms, sink.retry_max_ms);
-    check.range(
-        "elastic_sink.set_aside_bytes",
-        sink.set_aside_bytes,
-        1_000,
-        MAX_SET_ASIDE_BYTES,
-    );
-    check.range(
-        "elastic_sink.refused_in_a_row",
-        sink.refused_in_a_row,
-        0,
-        1_000_000,
-    );
-    check.range("elastic_sink.drain_timeout_ms", sink.drain_timeout_ms, 1, 600_000);
-    check.properties("elastic_sink.consumer_properties", &sink.consumer_properties);
 }

@@ -8,9 +8,8 @@ use millrace_kafka::log::TopicLog;
 use millrace_registry::SchemaFetcher;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::compare::{Figures, Found};
-use super::{Made, Part};
-use crate::elastic::Total;
+use super::compare::{Figures, Found, Indexed};
+use super::{Made, Part, Tally};
 use crate::message;
 use crate::once::{Entry, Known, Records};
 use crate::places::Places;
@@ -19,8 +18,8 @@ use crate::totals::Windows;
 /// ISO 4217's code where no currency is meant.
 const NO_CURRENCY: &[u8; 3] = b"XXX";
 
-/// Id and time of an event.
-type ReadEvent = Box<dyn Fn(&[u8]) -> Result<([u8; 16], i64), ReadError> + Send>;
+/// Id and time of an event, and what it came to in 1/10,000.
+type ReadEvent = Box<dyn Fn(&[u8]) -> Result<([u8; 16], i64, i64), ReadError> + Send>;
 /// What a result is of.
 type ReadPart = Box<dyn Fn(&[u8]) -> Result<Part, ReadError> + Send>;
 
@@ -35,10 +34,16 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn of<E: Event>(fetcher: &SchemaFetcher) -> anyhow::Result<Self> {
+    pub(super) fn of<E: Event + 'static>(
+        fetcher: &SchemaFetcher,
+        paid_units: fn(&E) -> i64,
+    ) -> anyhow::Result<Self> {
         let reader = Reader::<E>::new(fetcher.clone());
         Ok(Self {
-            read: Box::new(move |value| reader.read(value).map(|event| (event.id(), event.time_ms()))),
+            read: Box::new(move |value| {
+                let event = reader.read(value)?;
+                Ok((event.id(), event.time_ms(), paid_units(&event)))
+            }),
             currency: Currency::parse(NO_CURRENCY)?,
             records: Records::default(),
             unreadable: Places::default(),
@@ -50,8 +55,8 @@ impl Events {
     pub(super) fn take(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
         let (partition, offset) = (message.partition(), message.offset());
         match (self.read)(message.payload().unwrap_or_default()) {
-            Ok((id, time_ms)) => {
-                let entry = Entry::of_event(id, time_ms, self.currency, partition, offset);
+            Ok((id, time_ms, units)) => {
+                let entry = Entry::of_event(id, time_ms, (units, self.currency), partition, offset);
                 self.records.add(&entry)
             }
             Err(ReadError::Registry(error)) => Err(error.into()),
@@ -75,26 +80,32 @@ impl Events {
             window_ms,
             is_vouched: &|_| false,
         })?;
-        let count = |windows: &Windows| windows.values().map(|it| it.purchase_count).sum();
-        let mut in_time: BTreeMap<i64, u64> = BTreeMap::new();
+        let mut in_time: BTreeMap<i64, Tally> = BTreeMap::new();
         for ((start_ms, _), totals) in &counted.once {
-            *in_time.entry(*start_ms).or_default() += totals.purchase_count;
+            in_time.entry(*start_ms).or_default().add(Tally::of(totals));
         }
         for ((start_ms, _), totals) in &counted.late {
-            if let Some(events) = in_time.get_mut(start_ms) {
-                *events = events.saturating_sub(totals.purchase_count);
+            if let Some(tally) = in_time.get_mut(start_ms) {
+                tally.events = tally.events.saturating_sub(totals.purchase_count);
+                tally.units -= totals.purchase_sum.units();
             }
         }
-        in_time.retain(|_, events| *events > 0);
+        in_time.retain(|_, tally| tally.events > 0);
+        let all = |windows: &Windows| {
+            let mut tally = Tally::default();
+            windows.values().for_each(|totals| tally.add(Tally::of(totals)));
+            tally
+        };
         Ok(Figures {
-            once: count(&counted.once),
+            once: all(&counted.once),
             copies: counted.copies,
-            late: count(&counted.late),
+            late: all(&counted.late).events,
             in_time,
             unreadable: self.unreadable.len(),
             dead_letters: self.dead.len(),
             wrongly_refused: counted.wrongly_refused,
             made,
+            indexed: None,
         })
     }
 }
@@ -105,7 +116,7 @@ pub(super) struct Results {
     log: TopicLog,
     read: ReadPart,
     seen: HashSet<(u128, i64)>,
-    events: BTreeMap<i64, u64>,
+    events: BTreeMap<i64, Tally>,
     doubled: u64,
 }
 
@@ -135,14 +146,14 @@ impl Results {
         self.log.read_new(|message| {
             let part = (self.read)(message.payload().unwrap_or_default())?;
             match self.seen.insert((part.of, part.start_ms)) {
-                true => *self.events.entry(part.start_ms).or_default() += part.events,
+                true => self.events.entry(part.start_ms).or_default().add(part.tally),
                 false => self.doubled += 1,
             }
             anyhow::Ok(())
         })
     }
 
-    pub(super) fn found(&self, indexed: Option<Total>) -> Found {
+    pub(super) fn found(&self, indexed: Option<Indexed>) -> Found {
         Found {
             made: self.made,
             results: self.seen.len() as u64,

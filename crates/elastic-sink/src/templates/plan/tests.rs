@@ -14,8 +14,8 @@ fn wanted(shards: u32) -> Value {
         shards,
         ..Settings::default()
     };
-    let mapping = serde_json::from_str(mapping_text(Stream::Aggregates)).unwrap();
-    new_template(Stream::Aggregates, &settings, &mapping, None)
+    let mapping = serde_json::from_str(mapping_text(Stream::AGGREGATES)).unwrap();
+    new_template(Stream::AGGREGATES, &settings, &mapping, None)
 }
 
 /// As the server gives it back.

@@ -5,7 +5,7 @@ use millrace_catalog::Service;
 
 use super::workers::{self, Job};
 use crate::chaos::pipeline::Pipeline;
-use crate::harness::monitor::Group;
+use crate::harness::group::Group;
 
 /// The job, with the groups that read what it writes: they are at the head again when it is.
 fn job() -> [Job; 1] {

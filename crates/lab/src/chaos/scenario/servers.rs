@@ -8,7 +8,7 @@ use millrace_stack::Node;
 
 use crate::chaos::cluster::nodes;
 use crate::chaos::pipeline::{LIMIT, Pipeline};
-use crate::harness::monitor::Group;
+use crate::harness::group::Group;
 use crate::harness::worker::{DETECTOR, readers};
 use crate::wait::wait_until;
 

@@ -9,7 +9,7 @@ use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
 use crate::chaos::pipeline::{LIMIT, Pipeline};
-use crate::harness::monitor::Group;
+use crate::harness::group::Group;
 use crate::harness::worker::Worker;
 use crate::wait::wait_until;
 use millrace_verify::repeat::offline::{self, Event};

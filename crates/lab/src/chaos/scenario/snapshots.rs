@@ -10,7 +10,7 @@ use millrace_catalog::Service;
 
 use super::workers;
 use crate::chaos::pipeline::{LIMIT, Pipeline};
-use crate::harness::monitor::Group;
+use crate::harness::group::Group;
 use crate::harness::worker::Worker;
 use crate::wait::wait_until;
 

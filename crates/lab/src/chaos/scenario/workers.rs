@@ -7,7 +7,7 @@ use millrace_catalog::Service;
 use millrace_settings::Settings;
 
 use crate::chaos::pipeline::{LIMIT, Pipeline};
-use crate::harness::monitor::Group;
+use crate::harness::group::Group;
 use crate::harness::worker::{Worker, readers, services_beside};
 use crate::wait::wait_until;
 
@@ -180,6 +180,8 @@ pub(super) async fn pause(pipeline: &mut Pipeline, jobs: &[Job]) -> Result<()> {
         &settings.rekey.worker,
         &settings.clickstream.worker,
         &settings.iot.worker,
+        &settings.commerce.worker,
+        &settings.incidents.worker,
     ];
     let longest_ms = workers.map(|worker| worker.session_timeout_ms).into_iter().max();
     let session = Duration::from_millis(longest_ms.unwrap_or_default());

@@ -6,7 +6,7 @@ mod unanswered;
 use millrace_engine::snapshot::Header;
 use millrace_engine::{FrozenState, RestoreError};
 
-use super::position::Proof;
+use super::position::{Position, Proof};
 use super::*;
 use crate::snapshot_store::Mark;
 
@@ -236,4 +236,54 @@ fn the_mark_of_a_stop_in_good_order_is_an_exact_proof_until_something_is_newer()
     assert_eq!(proven(&restorer, None), Proof::AtLeast(40), "the mark is stale");
     assert!(restorer.forget_mark(2).is_ok());
     assert_eq!(store.mark(2).unwrap(), None);
+}
+
+#[test]
+fn snapshots_of_another_cluster_are_refused_and_prove_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_cluster = |cluster: &str| {
+        // As the runner has it.
+        let identity = format!("cluster={cluster} topic=in ");
+        Restorer {
+            fingerprint: format!("{identity}mine"),
+            identity,
+            ..restorer(folder.path())
+        }
+    };
+    let (from, to) = (of_cluster("first"), of_cluster("second"));
+    for (offset, number) in [(10, 1), (30, 3)] {
+        write(&from, offset, &from.fingerprint, number);
+    }
+    let mark = Mark {
+        offset: 35,
+        at_ms: 1,
+        identity: from.identity.clone(),
+    };
+    from.store.as_ref().unwrap().set_mark(2, &mark).unwrap();
+    assert_eq!(chosen(&from, Some(40)), Some((30, 3)));
+    assert_eq!(proven(&from, None), Proof::Exactly(35));
+
+    // The records were copied with the group's offsets: the log serves up to these.
+    let newest = to.newest_snapshot(2, Some(40));
+    let newest = newest.unwrap_or_else(|_| panic!("the store answers"));
+    assert!(newest.snapshot.is_none());
+    assert_eq!(newest.refused.len(), 2, "{:?}", newest.refused);
+    let names_both = |reason: &String| reason.contains("cluster=first") && reason.contains("cluster=second");
+    assert!(newest.refused.iter().all(names_both), "{:?}", newest.refused);
+    let plan = Plan::of(Some(40), None, 0, 50);
+    assert_eq!((plan.start, plan.replay_until), (0, 40));
+    assert_eq!(plan.what_is_lost(&newest.refused), None);
+    // Of a log that was copied in part, as retention had its beginning, that is a loss, told with
+    // the reason.
+    let lost = Plan::of(Some(40), None, 20, 50).what_is_lost(&newest.refused);
+    assert!(lost.is_some_and(|what| what.contains("cluster=first")));
+
+    // Without: whatever the folder has, it is a first start.
+    write_committed(&from, 45, &from.fingerprint);
+    assert_eq!(proven(&from, None), Proof::AtLeast(45));
+    assert_eq!(proven(&to, None), Proof::Nothing);
+    let position = Position::of(None, Proof::Nothing, 50, true);
+    assert_eq!((position.at, position.doubt), (None, None));
+    let store = to.store.as_ref().unwrap();
+    assert_eq!(store.list(2).unwrap(), [45, 30, 10], "they stay");
 }

@@ -33,7 +33,9 @@ fn random_schedules_commit_what_an_undisturbed_run_commits() {
         seen.grown,
     ];
     let has_all = of_some.iter().all(|times| *times > 0);
-    assert!(has_all || seen.commits < 10_000, "{seen:?}");
+    // Who looks into one seed runs fewer, and says how many.
+    let is_chosen = std::env::var_os("MILLRACE_SIMULATION_SCHEDULES").is_some();
+    assert!(has_all || is_chosen, "{seen:?}");
 }
 
 #[test]

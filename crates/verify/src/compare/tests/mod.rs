@@ -235,6 +235,17 @@ fn a_window_that_is_not_closed_fails_unless_allowed() {
     assert_eq!(strict.outcome, Outcome::NotFinished);
     assert!(!strict.passed && !strict.is_settled(false));
     assert_eq!(strict.counts.lost, 3);
+    // With nothing closed there is nothing to say, whatever is allowed.
+    observed.aggregates.clear();
+    indexed.aggregates.clear();
+    for documents in [&mut observed.documents, &mut indexed.documents] {
+        documents.clear();
+    }
+    counted(&mut observed).late.clear();
+    observed.closed_until_ms = None;
+    let nothing = judge(&expected, &observed, &indexed, true);
+    assert_eq!(nothing.outcome, Outcome::NotFinished, "{}", nothing.to_table());
+    assert!(!nothing.is_settled(true));
 }
 
 #[test]
