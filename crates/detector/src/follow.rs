@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
 
-/// How long the brokers may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the brokers may take to answer where nobody says.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause before whoever does not answer is asked again.
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
@@ -16,8 +16,18 @@ pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// The last one's after a minute, or any other at once.
-pub fn patiently<T>(mut attempt: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let deadline = Instant::now() + PATIENCE;
+pub fn patiently<T>(attempt: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    patiently_until(Instant::now() + PATIENCE, attempt)
+}
+
+/// As [`patiently`], until a moment of the caller's.
+///
+/// # Errors
+/// The last one's after the deadline, or any other at once.
+pub fn patiently_until<T>(
+    deadline: Instant,
+    mut attempt: impl FnMut() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     loop {
         match attempt() {
             Err(error) if error.is::<KafkaError>() && Instant::now() < deadline => {

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use millrace_settings::Kafka;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::metadata::Metadata;
 
+use super::answered::answered;
 use super::propagation::Broker;
 use super::{AdminError, bounds};
 use crate::client::{LastError, reader_config};
@@ -14,6 +16,8 @@ use crate::reader::Reader;
 
 /// How long one call may take, unless less is asked for.
 const CALL: Duration = Duration::from_secs(15);
+/// How long brokers that are busy are asked again, unless less is asked for.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Most events that are looked at for the reason of a failure, and how long each is waited for.
 const MAX_EVENTS: usize = 100;
 const EVENT: Duration = Duration::from_millis(50);
@@ -45,6 +49,7 @@ pub struct Lookup {
     kafka: Kafka,
     consumer: BaseConsumer<LastError>,
     limit: Duration,
+    patience: Duration,
 }
 
 impl Lookup {
@@ -61,13 +66,15 @@ impl Lookup {
             kafka: kafka.clone(),
             consumer,
             limit: CALL,
+            patience: PATIENCE,
         })
     }
 
-    /// Lets a call take no longer than `limit`, where that is less than usual.
+    /// Lets a call take no longer than `limit`, where that is less than usual, and makes it once.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = CALL.min(limit);
+        self.patience = Duration::ZERO;
         self
     }
 
@@ -76,10 +83,7 @@ impl Lookup {
     /// # Errors
     /// The cluster does not answer.
     pub fn topic_names(&self) -> Result<BTreeSet<String>, AdminError> {
-        let metadata = self
-            .consumer
-            .fetch_metadata(None, self.limit)
-            .map_err(self.failed("listing the topics"))?;
+        let metadata = self.metadata(None).map_err(self.failed("listing the topics"))?;
         Ok(metadata
             .topics()
             .iter()
@@ -92,10 +96,7 @@ impl Lookup {
     /// # Errors
     /// The cluster does not answer.
     pub fn brokers(&self) -> Result<Vec<i32>, AdminError> {
-        let metadata = self
-            .consumer
-            .fetch_metadata(None, self.limit)
-            .map_err(self.failed("listing the brokers"))?;
+        let metadata = self.metadata(None).map_err(self.failed("listing the brokers"))?;
         Ok(metadata
             .brokers()
             .iter()
@@ -108,10 +109,7 @@ impl Lookup {
     /// # Errors
     /// The cluster does not answer.
     pub(super) fn addresses(&self) -> Result<Vec<Broker>, AdminError> {
-        let metadata = self
-            .consumer
-            .fetch_metadata(None, self.limit)
-            .map_err(self.failed("listing the brokers"))?;
+        let metadata = self.metadata(None).map_err(self.failed("listing the brokers"))?;
         let of = |broker: &rdkafka::metadata::MetadataBroker| Broker {
             id: broker.id(),
             // An address of IPv6 has colons of its own.
@@ -129,8 +127,7 @@ impl Lookup {
     /// It does not answer.
     pub(super) fn topic_names_of(&self, id: i32) -> Result<Option<BTreeSet<String>>, AdminError> {
         let metadata = self
-            .consumer
-            .fetch_metadata(None, self.limit)
+            .metadata(None)
             .map_err(self.failed(&format!("listing the topics that broker {id} knows")))?;
         let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
         // A broker that is only known by its address so far has the number -1.
@@ -143,7 +140,7 @@ impl Lookup {
     /// # Errors
     /// The cluster does not answer, or has no such topic.
     pub fn topic(&self, name: &str) -> Result<TopicState, AdminError> {
-        let metadata = self.consumer.fetch_metadata(Some(name), self.limit);
+        let metadata = self.metadata(Some(name));
         let metadata = metadata.map_err(self.failed(&format!("looking up the topic {name}")))?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let Some(topic) = topic.filter(|topic| !topic.partitions().is_empty()) else {
@@ -171,8 +168,8 @@ impl Lookup {
     pub fn end_offsets(&self, topic: &str) -> Result<Vec<i64>, AdminError> {
         let partitions = self.topic(topic)?.partitions;
         let end = |partition: &PartitionState| {
-            let found = bounds(&self.consumer, topic, partition.number, self.limit);
-            found
+            let ask = || bounds(&self.consumer, topic, partition.number, self.limit);
+            answered(self.patience, ask)
                 .map(|(_, end)| end)
                 .map_err(self.failed(&format!("looking up the ends of {topic}")))
         };
@@ -189,11 +186,14 @@ impl Lookup {
         let reader = Reader::new(&reader_config(&self.kafka, group)?).map_err(self.failed(&action))?;
         let partitions = self.topic(topic)?.partitions;
         let committed = |partition: &PartitionState| {
-            reader
-                .committed(topic, partition.number)
+            answered(self.patience, || reader.committed(topic, partition.number))
                 .map_err(self.failed(&action))
         };
         partitions.iter().map(committed).collect()
+    }
+
+    fn metadata(&self, topic: Option<&str>) -> KafkaResult<Metadata> {
+        answered(self.patience, || self.consumer.fetch_metadata(topic, self.limit))
     }
 
     /// An error with what the client said meanwhile, which is served by polling it.

@@ -1,6 +1,7 @@
 //! Topics are made as the contracts say, and looked at for status. Every call blocks; none belongs
 //! on an async runtime.
 
+mod answered;
 mod bounds;
 mod lookup;
 mod partitions;

@@ -9,12 +9,15 @@ use millrace_settings::Kafka;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::answered::{answered, decided};
 use super::{AdminError, Lookup};
 use crate::client::{LogBridge, admin_config};
 use crate::topic_name;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(30);
+/// How long controllers that are busy are asked again: what is twice asked for is there once.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long electing leaders may take.
 const ELECTION: Duration = Duration::from_secs(60);
 /// Time between two looks for leaders.
@@ -91,7 +94,9 @@ fn extend(kafka: &Kafka, lookup: &Lookup, extended: &Extended) -> Result<(), Adm
         .request_timeout(Some(CALL))
         .operation_timeout(Some(CALL));
     let wanted = NewPartitions::new(topic, *to);
-    let results = block_on(client.create_partitions([&wanted], &options));
+    let results = answered(PATIENCE, || {
+        block_on(client.create_partitions([&wanted], &options)).and_then(decided)
+    });
     let results = results.map_err(|reason| AdminError::Kafka {
         action: format!("adding partitions to the topic {topic}"),
         reason,

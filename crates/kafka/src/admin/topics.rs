@@ -10,8 +10,9 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigResource, ConfigSource, NewTopic, ResourceSpecifier,
     TopicReplication,
 };
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
+use super::answered::{answered, decided};
 use super::plan::{self, Found};
 use super::{AdminError, Lookup, propagation};
 use crate::client::{LogBridge, admin_config};
@@ -19,6 +20,8 @@ use crate::topic_name;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(30);
+/// How long controllers that are busy are asked again: what is twice asked for is there once.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a look-up in the midst of a transaction may take.
 const QUICK: Duration = Duration::from_secs(5);
 /// How long electing leaders may take.
@@ -141,7 +144,7 @@ pub fn delete_topics(kafka: &Kafka, specs: &[TopicSpec]) -> Result<(), AdminErro
     let admin = Admin::connect(kafka)?;
     let names: Vec<String> = specs.iter().map(|spec| topic_name(kafka, spec.name)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let results = block_on(admin.client.delete_topics(&names, &admin.options));
+    let results = admin.call(|| admin.client.delete_topics(&names, &admin.options));
     let results = results.map_err(|reason| AdminError::Kafka {
         action: format!("deleting the topics {}", names.join(", ")),
         reason,
@@ -187,6 +190,7 @@ fn wait_until_gone(lookup: &Lookup, names: &[&str]) -> Result<(), AdminError> {
 pub fn max_message_bytes(kafka: &Kafka, topic: &str) -> Result<usize, AdminError> {
     let mut admin = Admin::connect(kafka)?;
     admin.options = AdminOptions::new().request_timeout(Some(QUICK));
+    admin.patience = Duration::ZERO;
     let resource = admin.describe(topic)?;
     let value = resource.get("max.message.bytes");
     value
@@ -197,6 +201,7 @@ pub fn max_message_bytes(kafka: &Kafka, topic: &str) -> Result<usize, AdminError
 struct Admin {
     client: AdminClient<LogBridge>,
     options: AdminOptions,
+    patience: Duration,
 }
 
 impl Admin {
@@ -207,7 +212,16 @@ impl Admin {
         let options = AdminOptions::new()
             .request_timeout(Some(CALL))
             .operation_timeout(Some(CALL));
-        Ok(Self { client, options })
+        Ok(Self {
+            client,
+            options,
+            patience: PATIENCE,
+        })
+    }
+
+    /// Makes a call, again where it was not answered in time.
+    fn call<T, F: Future<Output = KafkaResult<T>>>(&self, call: impl Fn() -> F) -> KafkaResult<T> {
+        answered(self.patience, || block_on(call()))
     }
 
     fn create(&self, topic: &TopicPlan, replication_factor: i32) -> Result<(), AdminError> {
@@ -219,7 +233,10 @@ impl Admin {
         for (key, value) in &topic.settings {
             new = new.set(key, value);
         }
-        let results = block_on(self.client.create_topics([&new], &self.options));
+        let results = self.call(|| async {
+            let results = self.client.create_topics([&new], &self.options).await;
+            results.and_then(decided)
+        });
         let results = results.map_err(|reason| failed(&topic.name, "creating", reason))?;
         match results.into_iter().next() {
             // Another `init` may run beside this one.
@@ -259,7 +276,7 @@ impl Admin {
         for change in &changes {
             config = config.set(&change.setting, &change.wanted);
         }
-        let results = block_on(self.client.alter_configs([&config], &self.options));
+        let results = self.call(|| self.client.alter_configs([&config], &self.options));
         let results = results.map_err(|reason| failed(&topic.name, "changing", reason))?;
         match results.into_iter().next() {
             Some(Ok(_)) => {
@@ -279,7 +296,7 @@ impl Admin {
 
     fn describe(&self, topic: &str) -> Result<ConfigResource, AdminError> {
         let resource = ResourceSpecifier::Topic(topic);
-        let results = block_on(self.client.describe_configs([&resource], &self.options));
+        let results = self.call(|| self.client.describe_configs([&resource], &self.options));
         let results = results.map_err(|reason| failed(topic, "describing", reason))?;
         match results.into_iter().next() {
             Some(Ok(resource)) => Ok(resource),

@@ -140,7 +140,7 @@ fn look_blocking(settings: &Settings) -> anyhow::Result<KafkaState> {
 
 fn lags(settings: &Settings, known: &[Topic]) -> anyhow::Result<Vec<Group>> {
     let kafka = &settings.kafka;
-    let lookup = Lookup::connect(kafka)?;
+    let lookup = Lookup::connect(kafka)?.within(TIMEOUT);
     let mut lags = Vec::new();
     for group in groups(settings.installation()) {
         for name in &group.topics {

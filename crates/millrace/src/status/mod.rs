@@ -39,7 +39,6 @@ struct Status {
 ///
 /// # Errors
 /// None by what is down: that is what it shows.
-#[allow(clippy::print_stdout, reason = "the command's output")]
 pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
     let (looked, asked) = tokio::join!(kafka::look(settings), services::look(settings));
     let (mut parts, watermarks) = asked?;
@@ -59,9 +58,9 @@ pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<E
         watermarks,
     };
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        say!("{}", serde_json::to_string_pretty(&status)?);
     } else {
-        println!("{}", table::render(&status));
+        say!("{}", table::render(&status));
     }
     Ok(if status.ready {
         ExitCode::SUCCESS

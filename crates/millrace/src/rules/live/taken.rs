@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use millrace_catalog::payments::DETECT;
-use millrace_detector::follow::patiently;
+use millrace_detector::follow::{PATIENCE, patiently, patiently_until};
 use millrace_kafka::client::reader_config;
 use millrace_kafka::reader::Reader;
 use millrace_kafka::topic_name;
@@ -39,7 +39,11 @@ struct OfPolicy {
 /// # Errors
 /// Kafka does not answer, or `init` has not run.
 pub(super) fn look(settings: &Settings) -> anyhow::Result<Vec<Taken>> {
-    patiently(|| each_partition(settings, of_partition))
+    look_until(settings, Instant::now() + PATIENCE)
+}
+
+fn look_until(settings: &Settings, deadline: Instant) -> anyhow::Result<Vec<Taken>> {
+    patiently_until(deadline, || each_partition(settings, of_partition))
 }
 
 /// Looks at each partition of the control topic.
@@ -117,7 +121,9 @@ pub(super) async fn wait(settings: &Settings, change: u64, limit: Duration) -> a
     let deadline = Instant::now() + limit;
     loop {
         let asked = settings.clone();
-        let taken = tokio::task::spawn_blocking(move || look(&asked)).await??;
+        // Whoever waits for longer than brokers usually take to answer lets them take as long.
+        let until = deadline.max(Instant::now() + PATIENCE);
+        let taken = tokio::task::spawn_blocking(move || look_until(&asked, until)).await??;
         if taken.iter().all(|taken| taken.change >= Some(change)) {
             return Ok(true);
         }
