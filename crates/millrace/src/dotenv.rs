@@ -26,10 +26,9 @@ pub struct Options {
 ///
 /// # Errors
 /// As of [`env::write`].
-#[allow(clippy::print_stdout, reason = "the command's output")]
 pub fn command(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
     if options.print {
-        print!("{}", env::render(settings));
+        say!("{}", env::render(settings).trim_end());
         return Ok(ExitCode::SUCCESS);
     }
     let outcome = match env::write(settings, &options.output, options.force)? {
@@ -37,6 +36,6 @@ pub fn command(settings: &Settings, options: &Options) -> anyhow::Result<ExitCod
         Written::Updated => "updated",
         Written::Unchanged => "unchanged",
     };
-    println!("{}: {outcome}", options.output.display());
+    say!("{}: {outcome}", options.output.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -32,12 +32,11 @@ pub struct Options {
 ///
 /// # Errors
 /// Something cannot be stopped or removed.
-#[allow(clippy::print_stdout, reason = "the command's output")]
 pub async fn command(options: &Options) -> anyhow::Result<ExitCode> {
     let state = State::new(options.state_dir.clone());
     let mut found = false;
     if let Some(up) = state.running_up() {
-        println!("stopping `millrace up` (process {})", up.pid);
+        say!("stopping `millrace up` (process {})", up.pid);
         let pid = Pid::from_raw(i32::try_from(up.pid).context("an impossible process id")?);
         kill(pid, Signal::SIGTERM).with_context(|| format!("cannot signal process {pid}"))?;
         let deadline = Instant::now() + UP_TIMEOUT;
@@ -53,7 +52,7 @@ pub async fn command(options: &Options) -> anyhow::Result<ExitCode> {
         found = true;
     }
     for name in state.stop_leftovers(LEFTOVER_TIMEOUT).await? {
-        println!("stopped {name}");
+        say!("stopped {name}");
         found = true;
     }
     for project in [PROJECT, FOR_PROJECT] {
@@ -63,15 +62,15 @@ pub async fn command(options: &Options) -> anyhow::Result<ExitCode> {
         // With --volumes there may be volumes left of containers that are gone.
         if !compose.containers().await?.is_empty() || options.volumes {
             compose.down(options.volumes).await?;
-            println!("stopped the containers of Docker Compose project {project}");
+            say!("stopped the containers of Docker Compose project {project}");
             found = true;
         }
     }
     if options.volumes {
         state.remove()?;
-        println!("removed {}", state.root().display());
+        say!("removed {}", state.root().display());
     } else if !found {
-        println!("nothing was running");
+        say!("nothing was running");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -48,13 +48,12 @@ enum Action {
 ///
 /// # Errors
 /// What it needs does not answer, or the settings are wrong.
-#[allow(clippy::print_stdout, reason = "the command's output")]
 pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
     let lake = Lake::open(&settings.lake_sink)?;
     match options.action {
         Action::Verify => {
             let found = verify(settings, &lake).await?;
-            println!("{}", table(&found));
+            say!("{}", table(&found));
             let is_well = found.iter().all(Found::is_well);
             Ok(ExitCode::from(u8::from(!is_well)))
         }
@@ -63,7 +62,7 @@ pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<E
             let first = Day::of_ms(now_ms()).context("today")?.less(days);
             for table in TABLES {
                 for day in expire::expire(&lake, table, first).await? {
-                    println!("{} of {day} is deleted", table.name);
+                    say!("{} of {day} is deleted", table.name);
                 }
             }
             Ok(ExitCode::SUCCESS)
@@ -71,7 +70,6 @@ pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<E
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command's output")]
 fn compact_all(settings: &Settings, lake: &Lake, max_bytes: u64) -> anyhow::Result<ExitCode> {
     let Lake::Folder(folder) = lake else {
         bail!(
@@ -89,9 +87,12 @@ fn compact_all(settings: &Settings, lake: &Lake, max_bytes: u64) -> anyhow::Resu
         }
         let of = |partition: i32| *committed.get(usize::try_from(partition).ok()?)?;
         for done in compact::compact(folder, table, max_bytes, of)? {
-            println!(
+            say!(
                 "{} of {}: {} files became {}",
-                done.table, done.day, done.before, done.after
+                done.table,
+                done.day,
+                done.before,
+                done.after
             );
         }
     }

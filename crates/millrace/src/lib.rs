@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod say;
 pub mod alerts;
 pub mod cli;
 pub mod detect;

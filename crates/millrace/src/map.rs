@@ -20,8 +20,7 @@ pub struct Options {
 ///
 /// # Errors
 /// The file cannot be read, or has no rows.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub fn command(options: &Options) -> anyhow::Result<ExitCode> {
-    print!("{}", propose(&options.file, options.file_format)?);
+    say!("{}", propose(&options.file, options.file_format)?.trim_end());
     Ok(ExitCode::SUCCESS)
 }

@@ -87,7 +87,7 @@ const LEFT_OUT: [&str; 10] = [
 ///
 /// # Errors
 /// The cluster does not answer, or has no such table.
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command's output")]
+#[allow(clippy::print_stderr, reason = "the command's output")]
 pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
     let sink = &settings.cassandra_sink;
     let (question, span) = (options.question(), options.span(now_ms())?);
@@ -95,10 +95,10 @@ pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<E
     let answer = read::ask(&session, &sink.keyspace, &question, span, options.limit).await?;
     if options.json {
         for row in &answer.rows {
-            println!("{}", serde_json::Value::from(read::object(answer.table, row)));
+            say!("{}", serde_json::Value::from(read::object(answer.table, row)));
         }
     } else {
-        println!("{}", shown(&answer));
+        say!("{}", shown(&answer));
     }
     if answer.is_cut {
         let limit = options.limit;

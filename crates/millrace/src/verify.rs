@@ -39,7 +39,6 @@ pub struct Command {
 ///
 /// # Errors
 /// The report cannot be written as JSON.
-#[allow(clippy::print_stdout, reason = "the command's output")]
 pub async fn command(settings: &Settings, command: &Command) -> anyhow::Result<ExitCode> {
     let options = Options {
         timeout: command.timeout,
@@ -57,9 +56,9 @@ pub async fn command(settings: &Settings, command: &Command) -> anyhow::Result<E
         }
     };
     if command.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        println!("{}", report.to_table());
+        say!("{}", report.to_table());
     }
     if report.waits_for_a_run() {
         advise();

@@ -94,18 +94,17 @@ fn time(ms: i64) -> String {
 ///
 /// # Errors
 /// They cannot be written as JSON.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(super) fn list(incidents: &[&IncidentRecord], more: usize, json: bool) -> anyhow::Result<()> {
     if json {
         let lines: Vec<_> = incidents
             .iter()
             .map(|incident| Line::of(incident, None))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&lines)?);
+        say!("{}", serde_json::to_string_pretty(&lines)?);
         return Ok(());
     }
     if incidents.is_empty() {
-        println!("none");
+        say!("none");
         return Ok(());
     }
     let mut table = Table::new();
@@ -128,9 +127,9 @@ pub(super) fn list(incidents: &[&IncidentRecord], more: usize, json: bool) -> an
             &rules.join(", "),
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     if more > 0 {
-        println!("{more} more: --limit shows them");
+        say!("{more} more: --limit shows them");
     }
     Ok(())
 }
@@ -139,27 +138,25 @@ pub(super) fn list(incidents: &[&IncidentRecord], more: usize, json: bool) -> an
 ///
 /// # Errors
 /// It cannot be written as JSON.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(super) fn show(
     incident: &IncidentRecord,
     decided: Option<&AlertFeedback>,
     json: bool,
 ) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(&Line::of(incident, decided))?);
+        say!("{}", serde_json::to_string_pretty(&Line::of(incident, decided))?);
         return Ok(());
     }
-    print!("{}", text(incident, decided));
+    say!("{}", text(incident, decided).trim_end());
     Ok(())
 }
 
 /// A verdict that was written.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(super) fn decided(incident: &IncidentRecord, verdict: Verdict, is_so: Option<bool>) {
-    println!("incident {} is {} by your verdict", incident.id, verdict.as_str());
+    say!("incident {} is {} by your verdict", incident.id, verdict.as_str());
     match is_so {
-        Some(true) => println!("its record says so"),
-        Some(false) => println!(
+        Some(true) => say!("its record says so"),
+        Some(false) => say!(
             "its record does not say so yet: does the service incidents run, and is its last alert less than \
              7 days of event time ago?"
         ),

@@ -50,7 +50,6 @@ fn time(ms: i64) -> Option<String> {
     Some(Timestamp::from_millisecond(ms).ok()?.to_string())
 }
 
-#[allow(clippy::print_stdout, reason = "the command's output")]
 pub(super) fn list(topic: &str, found: &Found, json: bool) -> anyhow::Result<()> {
     let rows: Vec<Row> = found
         .letters
@@ -62,13 +61,13 @@ pub(super) fn list(topic: &str, found: &Found, json: bool) -> anyhow::Result<()>
         let all = serde_json::json!({
             "topic": topic, "matching": matching, "codes": found.codes, "letters": rows,
         });
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        say!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
     if !rows.is_empty() {
-        println!("{}", table(rows.as_slice()));
+        say!("{}", table(rows.as_slice()));
     }
-    println!("{}", summary(topic, rows.len(), found));
+    say!("{}", summary(topic, rows.len(), found));
     Ok(())
 }
 
@@ -159,21 +158,20 @@ fn printable(bytes: &[u8]) -> String {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command's output")]
 pub(super) fn show(found: &Found, values: &[Shown], json: bool) -> anyhow::Result<()> {
     let letters = found.letters.iter().zip(values);
     let all: Vec<Whole<'_>> = letters
         .map(|(letter, value)| Whole::of(letter, value, found))
         .collect();
     if json {
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        say!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
     for whole in &all {
-        println!("{}", text(whole)?);
+        say!("{}", text(whole)?);
     }
     if all.is_empty() {
-        println!("none");
+        say!("none");
     }
     Ok(())
 }
@@ -215,14 +213,13 @@ fn text(whole: &Whole<'_>) -> anyhow::Result<String> {
     Ok(text)
 }
 
-#[allow(clippy::print_stdout, reason = "the command's output")]
 pub(super) fn replay(report: &Report, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
+        say!("{}", serde_json::to_string_pretty(report)?);
         return Ok(());
     }
     for refused in &report.refused {
-        println!("refused {}: {}", refused.letter, refused.reason);
+        say!("refused {}: {}", refused.letter, refused.reason);
     }
     let verb = if report.dry_run { "would be sent" } else { "sent" };
     let codes: Vec<String> = report
@@ -235,7 +232,7 @@ pub(super) fn replay(report: &Report, json: bool) -> anyhow::Result<()> {
     } else {
         format!(" ({})", codes.join(", "))
     };
-    println!(
+    say!(
         "{} of {} {verb} to {}{codes}; {} sent before, {} refused{}",
         report.sent_count(),
         report.letters,

@@ -50,13 +50,12 @@ pub struct Options {
 ///
 /// # Errors
 /// The rules are wrong, the files cannot be read, a label is none, or nothing is left to measure.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub fn command(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
     let report = measure(settings, options)?;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        println!("{}", print::shown(&report));
+        say!("{}", print::shown(&report));
     }
     Ok(ExitCode::SUCCESS)
 }

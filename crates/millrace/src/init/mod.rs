@@ -141,23 +141,20 @@ pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-#[allow(clippy::print_stdout, reason = "the command's output")]
 fn print_news(step: &Step) {
     if step.outcome != Outcome::Unchanged {
-        println!("{step}");
+        say!("{step}");
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command's output")]
 fn print_unchanged(count: usize) {
     if count > 0 {
-        println!("{count} topics, schemas, templates and saved objects: unchanged");
+        say!("{count} topics, schemas, templates and saved objects: unchanged");
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command's output")]
 fn print_advice(settings: &Settings, report: &Report) {
     if let Some(advice) = writers::advice(settings, report) {
-        println!("{advice}");
+        say!("{advice}");
     }
 }

@@ -11,15 +11,14 @@ use super::file::{Row, time};
 ///
 /// # Errors
 /// They cannot be written as JSON.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(crate) fn entries(entries: &[&ListEntry], now_ms: i64, json: bool) -> anyhow::Result<()> {
     if json {
         let rows: Vec<_> = entries.iter().map(|entry| Row::of(entry)).collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        say!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(());
     }
     if entries.is_empty() {
-        println!("none");
+        say!("none");
         return Ok(());
     }
     let mut table = Table::new();
@@ -39,7 +38,7 @@ pub(crate) fn entries(entries: &[&ListEntry], now_ms: i64, json: bool) -> anyhow
             &entry.reason,
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }
 
@@ -63,7 +62,6 @@ struct Made {
 ///
 /// # Errors
 /// It cannot be written as JSON.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(crate) fn made(change: &Change, taken: Option<bool>, now_ms: i64, json: bool) -> anyhow::Result<()> {
     if json {
         let made = Made {
@@ -71,28 +69,28 @@ pub(crate) fn made(change: &Change, taken: Option<bool>, now_ms: i64, json: bool
             removed: change.removed.iter().map(ToString::to_string).collect(),
             taken,
         };
-        println!("{}", serde_json::to_string_pretty(&made)?);
+        say!("{}", serde_json::to_string_pretty(&made)?);
         return Ok(());
     }
     match &change.put[..] {
         [] => {}
-        [entry] => println!("{} holds until {}", entry.key, until(entry, now_ms)),
-        entries => println!("{} entries hold", entries.len()),
+        [entry] => say!("{} holds until {}", entry.key, until(entry, now_ms)),
+        entries => say!("{} entries hold", entries.len()),
     }
     let over = change.put.iter().filter_map(|entry| entry.until_ms);
     let over = over.filter(|until_ms| *until_ms <= now_ms).count();
     if over > 0 {
-        println!("{over} of them are over by now: they hold for earlier event times alone");
+        say!("{over} of them are over by now: they hold for earlier event times alone");
     }
     match &change.removed[..] {
-        [] if change.put.is_empty() => println!("nothing to take away"),
+        [] if change.put.is_empty() => say!("nothing to take away"),
         [] => {}
-        [key] => println!("{key} is taken away"),
-        keys => println!("{} entries are taken away", keys.len()),
+        [key] => say!("{key} is taken away"),
+        keys => say!("{} entries are taken away", keys.len()),
     }
     match taken {
-        Some(true) => println!("every partition of the detector goes by it"),
-        Some(false) => println!("not every partition of the detector goes by it yet: does it run?"),
+        Some(true) => say!("every partition of the detector goes by it"),
+        Some(false) => say!("not every partition of the detector goes by it yet: does it run?"),
         None => {}
     }
     Ok(())

@@ -83,7 +83,6 @@ impl Options {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(super) fn command(config: Option<&Path>, options: &Options) -> anyhow::Result<ExitCode> {
     let files = RuleFile::read_all(&options.files)?;
     let planned = plan(&files, &options.budget());
@@ -99,12 +98,12 @@ pub(super) fn command(config: Option<&Path>, options: &Options) -> anyhow::Resul
     };
     let is_right = matches!(planned, Some(Ok(_)));
     if options.json {
-        println!(
+        say!(
             "{}",
             serde_json::to_string_pretty(&answer(&files, &planned, compared))?
         );
     } else if let Some(compared) = &compared {
-        println!("\n{}", backtest::shown(compared));
+        say!("\n{}", backtest::shown(compared));
     }
     Ok(if is_right {
         ExitCode::SUCCESS
@@ -114,7 +113,6 @@ pub(super) fn command(config: Option<&Path>, options: &Options) -> anyhow::Resul
 }
 
 /// Prints what came of the files themselves.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 fn tell(files: &[RuleFile], planned: &Option<Result<Arc<Version>, VersionError>>) {
     let has_color = std::io::stderr().is_terminal();
     for file in files {
@@ -123,7 +121,7 @@ fn tell(files: &[RuleFile], planned: &Option<Result<Arc<Version>, VersionError>>
         }
     }
     match planned {
-        Some(Ok(version)) => println!("{}", shown(version)),
+        Some(Ok(version)) => say!("{}", shown(version)),
         Some(Err(error)) => eprintln!("{error}"),
         None => eprintln!("{}", counted(files)),
     }

@@ -39,7 +39,6 @@ struct Listed<'a> {
     source: Option<&'a str>,
 }
 
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(super) fn command(options: &Options) -> anyhow::Result<ExitCode> {
     let files = RuleFile::read_all(&options.files)?;
     let problems: Vec<String> = files.iter().flat_map(RuleFile::problem_lines).collect();
@@ -49,12 +48,12 @@ pub(super) fn command(options: &Options) -> anyhow::Result<ExitCode> {
     let rules: Vec<Listed<'_>> = files.iter().flat_map(listed).collect();
     if options.yaml {
         for file in &files {
-            println!("# {}\n{}", file.name, file.text.trim_end());
+            say!("# {}\n{}", file.name, file.text.trim_end());
         }
     } else if options.json {
-        println!("{}", serde_json::to_string_pretty(&rules)?);
+        say!("{}", serde_json::to_string_pretty(&rules)?);
     } else {
-        println!("{}", table(&rules));
+        say!("{}", table(&rules));
     }
     Ok(if problems.is_empty() {
         ExitCode::SUCCESS

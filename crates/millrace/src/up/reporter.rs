@@ -76,11 +76,10 @@ impl Reporter {
     }
 
     /// A result, to standard output.
-    #[allow(clippy::print_stdout, reason = "the command's result")]
     pub(super) fn print(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{text}")),
-            None => println!("{text}"),
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
         }
     }
 

@@ -103,7 +103,6 @@ impl Diff {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(super) fn command(
     settings: &Settings,
     history: &RuleHistory,
@@ -131,8 +130,8 @@ pub(super) fn command(
     };
     let diff = Diff::of(version(&before)?.as_deref(), version(&after)?.as_deref());
     match options.json {
-        true => println!("{}", serde_json::to_string_pretty(&diff)?),
-        false => println!("{}", diff.lines().join("\n")),
+        true => say!("{}", serde_json::to_string_pretty(&diff)?),
+        false => say!("{}", diff.lines().join("\n")),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -72,12 +72,11 @@ fn table(header: &[&str]) -> Table {
 }
 
 /// The changes, the newest first.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(super) fn history(history: &RuleHistory, limit: usize, json: bool) -> anyhow::Result<()> {
     let newest = history.changes().rev().take(limit);
     let told: Vec<_> = newest.map(|change| Told::of(change, history)).collect();
     if json {
-        println!("{}", serde_json::to_string_pretty(&told)?);
+        say!("{}", serde_json::to_string_pretty(&told)?);
         return Ok(());
     }
     let mut table = table(&["change", "status", "action", "time", "by", "version", "reason"]);
@@ -101,7 +100,7 @@ pub(super) fn history(history: &RuleHistory, limit: usize, json: bool) -> anyhow
             told.reason,
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }
 
@@ -128,7 +127,6 @@ struct List<'a> {
 }
 
 /// The rules that are judged by.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(super) fn list(state: &State, taken: &[Taken], json: bool) -> anyhow::Result<()> {
     let rules = state.version.as_ref().map_or(&[][..], |version| version.rules());
     let rules: Vec<_> = rules
@@ -155,15 +153,19 @@ pub(super) fn list(state: &State, taken: &[Taken], json: bool) -> anyhow::Result
         partitions: taken,
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&list)?);
+        say!("{}", serde_json::to_string_pretty(&list)?);
         return Ok(());
     }
     match &list.change {
-        Some(change) => println!(
+        Some(change) => say!(
             "change {} ({}) by {} at {}: {}",
-            change.number, change.action, change.author, change.time, change.reason
+            change.number,
+            change.action,
+            change.author,
+            change.time,
+            change.reason
         ),
-        None => println!("no change yet: the rules are those of detector.rules.files"),
+        None => say!("no change yet: the rules are those of detector.rules.files"),
     }
     let mut table = table(&["rule", "severity", "mode", "exact from", "learns since", "reason"]);
     for rule in &list.rules {
@@ -176,9 +178,9 @@ pub(super) fn list(state: &State, taken: &[Taken], json: bool) -> anyhow::Result
             rule.reason,
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     let number = list.change.as_ref().map_or(0, |change| change.number);
-    println!("{}", judging(taken, number));
+    say!("{}", judging(taken, number));
     Ok(())
 }
 
@@ -211,7 +213,6 @@ fn exact_later(state: &State, now_ms: i64) -> Vec<(String, String)> {
 }
 
 /// A change that was made.
-#[allow(clippy::print_stdout, reason = "the command's result")]
 pub(super) fn change(
     settings: &Settings,
     (before, after): (&RuleHistory, &RuleHistory),
@@ -240,31 +241,31 @@ pub(super) fn change(
         taken,
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&made)?);
+        say!("{}", serde_json::to_string_pretty(&made)?);
         return Ok(());
     }
     let number = change.number;
     match change.status {
         RuleChangeStatus::InForce => {
-            println!("change {number} is in force, version {}", short(&change.version));
+            say!("change {number} is in force, version {}", short(&change.version));
         }
-        RuleChangeStatus::Proposed => println!(
+        RuleChangeStatus::Proposed => say!(
             "change {number} is proposed: it holds once a second person runs `millrace rules approve {number}`"
         ),
-        RuleChangeStatus::Rejected => println!("the proposal {} is rejected", change.proposal.unwrap_or(0)),
+        RuleChangeStatus::Rejected => say!("the proposal {} is rejected", change.proposal.unwrap_or(0)),
     }
     if change.status != RuleChangeStatus::Rejected {
-        println!("{}", made.diff.lines().join("\n"));
+        say!("{}", made.diff.lines().join("\n"));
     }
     if !change.modes.is_empty() {
-        println!("modes other than the files': {}", modes(change).join(", "));
+        say!("modes other than the files': {}", modes(change).join(", "));
     }
     for (rule, at) in &made.exact_from {
-        println!("{rule} counts from this change on, and is exact from {at} on");
+        say!("{rule} counts from this change on, and is exact from {at} on");
     }
     match taken {
-        Some(true) => println!("every partition of the detector judges by it"),
-        Some(false) => println!("not every partition of the detector judges by it yet: does it run?"),
+        Some(true) => say!("every partition of the detector judges by it"),
+        Some(false) => say!("not every partition of the detector judges by it yet: does it run?"),
         None => {}
     }
     Ok(())
