@@ -46,7 +46,7 @@ use anyhow::Result;
 use millrace_tests::TestContext;
 
 /// A test: it owns its context, and fails by its error.
-pub(crate) type Case = Box<dyn FnOnce(TestContext) -> Pin<Box<dyn Future<Output = Result<()>>>> + Send>;
+pub(crate) type Case = Box<dyn Fn(TestContext) -> Pin<Box<dyn Future<Output = Result<()>>>> + Send>;
 
 /// Names a test, says whether it needs the servers for itself, and boxes it.
 macro_rules! case {

@@ -51,6 +51,23 @@ impl TestContext {
         // Batches that are due behind slow brokers keep librdkafka's threads busy
         // (docs/reliability.md), which makes a busy machine's brokers slower still.
         settings.producer.linger_ms = 200;
+        // An answer to say that there is nothing, ten times a second for each consumer and broker,
+        // was half of what the brokers did; where there is something, they answer at once.
+        let is_patient = ("fetch.wait.max.ms".to_owned(), "500".to_owned());
+        for properties in [
+            &mut settings.aggregator.worker.consumer_properties,
+            &mut settings.clickstream.worker.consumer_properties,
+            &mut settings.commerce.worker.consumer_properties,
+            &mut settings.detector.worker.consumer_properties,
+            &mut settings.incidents.worker.consumer_properties,
+            &mut settings.iot.worker.consumer_properties,
+            &mut settings.rekey.worker.consumer_properties,
+            &mut settings.elastic_sink.consumer_properties,
+            &mut settings.lake_sink.consumer_properties,
+            &mut settings.cassandra_sink.consumer_properties,
+        ] {
+            properties.extend([is_patient.clone()]);
+        }
         settings
             .kafka
             .bootstrap_servers

@@ -170,6 +170,12 @@ impl Environment {
         TestContext::new(name, &self.addresses, Arc::clone(&self.stack), held)
     }
 
+    /// Kafka's brokers.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.addresses.bootstrap_servers
+    }
+
     /// How the stack was started.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -19,6 +19,7 @@ pub mod groups;
 pub mod oracle;
 pub mod pipeline;
 pub mod proxy;
+pub mod pulse;
 pub mod ready;
 pub mod registry_proxy;
 pub mod results;
