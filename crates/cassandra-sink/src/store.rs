@@ -57,7 +57,8 @@ pub async fn connect(settings: &CassandraSink) -> anyhow::Result<Session> {
 #[derive(Debug)]
 pub struct Store {
     session: Session,
-    inserts: [PreparedStatement; TABLES.len()],
+    /// Of each table, in their order.
+    inserts: Vec<PreparedStatement>,
     requests: Semaphore,
     /// How long a row is kept from its time on; 0 is for ever.
     keep_ms: i64,
@@ -84,12 +85,10 @@ impl Store {
             insert.set_is_idempotent(true);
             anyhow::Ok(insert)
         };
-        let inserts = [
-            prepare(TABLES[0]).await?,
-            prepare(TABLES[1]).await?,
-            prepare(TABLES[2]).await?,
-            prepare(TABLES[3]).await?,
-        ];
+        let mut inserts = Vec::with_capacity(TABLES.len());
+        for table in TABLES {
+            inserts.push(prepare(table).await?);
+        }
         Ok(Self {
             session,
             inserts,
