@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     /// What of so many questions is heard: silence, until `answer` is given.
-    fn asked(silences: usize, patience: Duration, answer: KafkaResult<i32>) -> (KafkaResult<i32>, usize) {
+    fn asked(silences: usize, patience: Duration, answer: &KafkaResult<i32>) -> (KafkaResult<i32>, usize) {
         let mut count = 0;
         let given = answered(patience, || {
             count += 1;
@@ -57,11 +57,11 @@ mod tests {
     #[test]
     fn silence_is_asked_again_and_an_answer_is_taken() {
         let hour = Duration::from_secs(3_600);
-        assert_eq!(asked(3, hour, Ok(7)), (Ok(7), 4));
+        assert_eq!(asked(3, hour, &Ok(7)), (Ok(7), 4));
         let refused = KafkaError::AdminOp(RDKafkaErrorCode::TopicAlreadyExists);
-        assert_eq!(asked(1, hour, Err(refused.clone())), (Err(refused), 2));
+        assert_eq!(asked(1, hour, &Err(refused.clone())), (Err(refused), 2));
         let down = KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure);
-        assert_eq!(asked(0, hour, Err(down.clone())), (Err(down), 1));
+        assert_eq!(asked(0, hour, &Err(down.clone())), (Err(down), 1));
     }
 
     #[test]
@@ -76,6 +76,6 @@ mod tests {
     #[test]
     fn silence_ends_with_the_patience() {
         let silent = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
-        assert_eq!(asked(9, Duration::ZERO, Ok(7)), (Err(silent), 1));
+        assert_eq!(asked(9, Duration::ZERO, &Ok(7)), (Err(silent), 1));
     }
 }

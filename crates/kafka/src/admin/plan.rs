@@ -17,6 +17,21 @@ pub(super) struct Found {
     pub(super) is_own: bool,
 }
 
+/// A new topic's limit on size, where the brokers' own, `brokers_max_bytes`, is below what a client
+/// sends.
+pub(super) fn limit_of_new(
+    spec: &TopicSpec,
+    brokers_max_bytes: Option<u32>,
+) -> Option<(&'static str, String)> {
+    let is_too_low = brokers_max_bytes.is_some_and(|bytes| bytes < DEFAULT_MAX_BYTES);
+    (is_too_low && needs_default_limit(spec)).then(|| ("max.message.bytes", DEFAULT_MAX_BYTES.to_string()))
+}
+
+/// Whether a topic takes batches of Millrace's, and no copies, which need more.
+fn needs_default_limit(spec: &TopicSpec) -> bool {
+    !spec.takes_copies && !spec.is_written_by_others
+}
+
 /// The settings that a new topic is made with.
 pub(super) fn settings_of_new(kafka: &Kafka, spec: &TopicSpec) -> Vec<(&'static str, String)> {
     let timestamps = match spec.log_append_time {
@@ -46,7 +61,7 @@ pub(super) fn settings_of_existing(kafka: &Kafka, spec: &TopicSpec) -> Vec<(&'st
     if !spec.compacted {
         settings.push(("retention.bytes", "-1".to_owned()));
     }
-    if !spec.takes_copies && !spec.is_written_by_others {
+    if needs_default_limit(spec) {
         settings.push(("max.message.bytes", DEFAULT_MAX_BYTES.to_string()));
     }
     settings
@@ -114,7 +129,7 @@ fn rule(spec: &TopicSpec, setting: &str, found: &Found, wanted: &str) -> Option<
             Need::Required,
             "a copy is as large as its record and the headers that say where it came from",
         ),
-        "max.message.bytes" if found.is_own => (
+        "max.message.bytes" => (
             Need::Required,
             "a batch of the client's default size is refused by less, and the service stands still",
         ),

@@ -52,9 +52,16 @@ pub fn plan_topics(
     let admin = Admin::connect(kafka)?;
     let lookup = Lookup::connect(kafka)?;
     let existing = lookup.topic_names()?;
+    let is_new = |spec: &TopicSpec| !existing.contains(&topic_name(kafka, spec.name));
+    let brokers_max_bytes = match specs.iter().any(is_new) {
+        true => admin.brokers_max_bytes(&lookup)?,
+        false => None,
+    };
     let mut plans = Vec::new();
     for spec in specs {
         let name = topic_name(kafka, spec.name);
+        let limit = plan::limit_of_new(spec, brokers_max_bytes);
+        let settings = plan::settings_of_new(kafka, spec).into_iter().chain(limit);
         let state = match existing.contains(&name) {
             true => State::of(differences(kafka, spec, (&admin, &lookup), consent)?),
             false => State::New,
@@ -63,7 +70,7 @@ pub fn plan_topics(
             name,
             state,
             spec: *spec,
-            settings: plan::settings_of_new(kafka, spec),
+            settings: settings.collect(),
         });
     }
     Ok(plans)
@@ -292,6 +299,22 @@ impl Admin {
             }),
             None => Err(failed(&topic.name, "changing", KafkaError::Canceled)),
         }
+    }
+
+    /// What a broker takes in one batch where a topic does not say; `None` where it does not tell,
+    /// for want of the right to describe it.
+    fn brokers_max_bytes(&self, lookup: &Lookup) -> Result<Option<u32>, AdminError> {
+        let Some(id) = lookup.brokers()?.first().copied() else {
+            return Ok(None);
+        };
+        let resource = ResourceSpecifier::Broker(id);
+        let found = self.call(|| self.client.describe_configs([&resource], &self.options));
+        let found = found.ok().and_then(|results| results.into_iter().next()?.ok());
+        let value = found.and_then(|it| it.get("message.max.bytes")?.value.as_ref()?.parse().ok());
+        if value.is_none() {
+            tracing::debug!(broker = id, "the broker does not tell its message.max.bytes");
+        }
+        Ok(value)
     }
 
     fn describe(&self, topic: &str) -> Result<ConfigResource, AdminError> {

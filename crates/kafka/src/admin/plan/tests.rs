@@ -148,9 +148,25 @@ fn limits_on_size_are_raised_where_records_would_be_refused() {
     assert_eq!(action(LATE, &broker_default("1048588")), Some(Action::Change));
     assert_eq!(action(LATE, &own("100000")), Some(Action::Keep));
     assert_eq!(action(LATE, &own("5000000")), None);
-    assert_eq!(action(PARTIALS, &own("1000")), Some(Action::Change));
+    for found in [own("1000"), broker_default("1000")] {
+        assert_eq!(action(PARTIALS, &found), Some(Action::Change));
+        assert_eq!(action(TRANSACTIONS, &found), None);
+    }
     assert_eq!(action(PARTIALS, &own("5000000")), None);
-    assert_eq!(action(TRANSACTIONS, &own("1000")), None);
+}
+
+#[test]
+fn a_new_topic_has_a_limit_of_its_own_where_the_brokers_is_too_low() {
+    let raised = Some(("max.message.bytes", "1048588".to_owned()));
+    assert_eq!(limit_of_new(spec(PARTIALS), Some(1_000)), raised);
+    for (topic, brokers) in [
+        (PARTIALS, Some(1_048_588)),
+        (PARTIALS, None),
+        (LATE, Some(1_000)),
+        (TRANSACTIONS, Some(1_000)),
+    ] {
+        assert_eq!(limit_of_new(spec(topic), brokers), None, "{topic} {brokers:?}");
+    }
 }
 
 #[test]
