@@ -93,6 +93,12 @@ fn is_some(offsets: &Offsets) -> bool {
     offsets.iter().any(Option::is_some)
 }
 
+/// Whether one has read of some partition what the other has not.
+fn is_ahead(one: &Offsets, other: &Offsets) -> bool {
+    let other = other.iter().chain(std::iter::repeat(&None));
+    one.iter().zip(other).any(|(one, other)| one > other)
+}
+
 /// The commands that set a group's offsets.
 fn set(kafka: &Kafka, job: &str, offsets: &Offsets) -> String {
     let (group, topic) = (group(kafka, job), topic_name(kafka, topic::TRANSACTIONS));
@@ -114,7 +120,12 @@ fn judge(settings: &Settings, job: &str, committed: &Committed) -> anyhow::Resul
     let kafka = &settings.kafka;
     let topic = topic_name(kafka, topic::TRANSACTIONS);
     if job == REKEY {
-        if is_some(&committed.own) || !committed.others.iter().any(is_some) {
+        // Where they are ahead of it, they have read since it was last switched off.
+        if !committed
+            .others
+            .iter()
+            .any(|other| is_ahead(other, &committed.own))
+        {
             return Ok(());
         }
         let [first, rest @ ..] = committed.others.as_slice() else {
@@ -129,13 +140,14 @@ fn judge(settings: &Settings, job: &str, committed: &Committed) -> anyhow::Resul
             ),
         };
         bail!(
-            "{topic} is to be rekeyed, and others have read of it without that: from its start, all of it would count again. \
+            "{topic} is to be rekeyed, and others have read of it without that: what they have read would count again. \
              {DRAIN}. Then have it begin where they ended: {from}"
         );
     }
     let rekeyed = committed.others.first().cloned().unwrap_or_default();
     if settings.rekeys() {
-        if is_some(&committed.own) && !is_some(&committed.own_of_keyed) {
+        if is_some(&committed.own) && !is_some(&committed.own_of_keyed) || is_ahead(&committed.own, &rekeyed)
+        {
             let group = group(kafka, job);
             bail!(
                 "{job} has read {topic} itself, and is now to read what is rekeyed: the windows, ids and profiles that it has \
@@ -148,9 +160,7 @@ fn judge(settings: &Settings, job: &str, committed: &Committed) -> anyhow::Resul
         }
         return Ok(());
     }
-    let is_behind = |(own, rekeyed): (&Option<i64>, &Option<i64>)| rekeyed.is_some() && own < rekeyed;
-    let own = committed.own.iter().chain(std::iter::repeat(&None));
-    if own.zip(&rekeyed).any(is_behind) {
+    if is_ahead(&rekeyed, &committed.own) {
         bail!(
             "{topic} was rekeyed, and {job} is now to read it itself: it would count again what it has read of the rekeyed \
              ones. {DRAIN}. Then have it begin where the rekeying job ended: {} (docs/writing.md, \"Switching rekeying on \
@@ -199,9 +209,16 @@ mod tests {
         let some = [Some(5), None];
         assert_eq!(judged(true, REKEY, &NONE, &[], &[&NONE, &NONE]), None);
         assert_eq!(judged(true, REKEY, &some, &[], &[&some, &NONE]), None);
+        assert_eq!(
+            judged(true, REKEY, &[Some(9), None], &[], &[&some, &some]),
+            None,
+            "switched on again"
+        );
         for job in READERS {
             assert_eq!(judged(true, job, &NONE, &NONE, &[&some]), None);
             assert_eq!(judged(true, job, &some, &some, &[&some]), None);
+            let on = [Some(9), Some(2)];
+            assert_eq!(judged(true, job, &some, &some, &[&on]), None, "switched on again");
             assert_eq!(judged(false, job, &NONE, &[], &[&NONE]), None);
             assert_eq!(judged(false, job, &some, &[], &[&NONE]), None);
             assert_eq!(
@@ -235,5 +252,28 @@ mod tests {
             "{refused}"
         );
         assert!(judged(false, "aggregate-partial", &NONE, &[], &[&ahead]).is_some());
+    }
+
+    #[test]
+    fn a_second_switch_is_refused_like_the_first() {
+        // Rekeyed up to `before`, read without that up to `since`, and to be rekeyed again.
+        let (before, since) = ([Some(5), Some(7)], [Some(5), Some(9)]);
+        let keyed = [Some(3), Some(4)];
+        let refused = judged(true, REKEY, &before, &[], &[&since, &since]).unwrap();
+        assert!(
+            refused.contains(
+                "--group millrace-rekey --topic financial_transactions:1 --reset-offsets --to-offset 9 "
+            ),
+            "{refused}"
+        );
+        for job in READERS {
+            let refused = judged(true, job, &since, &keyed, &[&before]).unwrap();
+            assert!(refused.contains("--to-offset 9 --execute"), "{refused}");
+            assert_eq!(
+                judged(true, job, &since, &keyed, &[&since]),
+                None,
+                "{job}: it was set"
+            );
+        }
     }
 }
