@@ -166,21 +166,28 @@ fn offsets_at(context: &TestContext, time_ms: i64) -> Result<Vec<(i32, i64)>> {
     (0..PARTITIONS).map(offset).collect()
 }
 
-/// The topic was deleted and made anew, and has fewer records than were committed: the job refuses,
-/// and says so. Told to go on, it takes the new log from its start, with an empty state, and needs
-/// to be told so once.
+/// How much later than the job's last word a log's records must be to be told apart by it.
+const CLOCKS_MS: i64 = 10_000;
+
+/// The topic was deleted and made anew, and has more records than were committed, of a later time,
+/// or fewer: the job refuses, and says so. Told to go on, it takes the new log from its start, with
+/// an empty state, and needs to be told so once.
 pub(super) async fn a_topic_made_anew_is_told_apart(mut context: TestContext) -> Result<()> {
     let begin_ms = stopped_after_the_first(&mut context).await?;
-    delete(&context, topic::TRANSACTIONS).await?;
-    pipeline::init(&context).await?;
-    topics::known_to_all_brokers(&context.settings).await?;
+    let stopped_ms = millrace_kafka::clock::now_ms();
     let (few, last) = (Set::of(1, 25), Set::of(2, 100));
+    make_anew(&context).await?;
+    wait_until("clocks that differ to tell the logs apart", LIMIT, || async {
+        let apart_ms = millrace_kafka::clock::now_ms() - stopped_ms;
+        Ok((apart_ms > CLOCKS_MS).then_some(()))
+    })
+    .await?;
+    FIRST.send(&context, begin_ms)?;
     few.send(&context, begin_ms)?;
-    let said = refusal(&context, "anew").await?;
-    ensure!(
-        said.contains("the topic was made anew"),
-        "what has happened: {said}"
-    );
+    refused_as_anew(&context, "longer").await?;
+    make_anew(&context).await?;
+    few.send(&context, begin_ms)?;
+    refused_as_anew(&context, "shorter").await?;
 
     context.settings.aggregator.worker.lost_position = LostPosition::Continue;
     let aggregator = start(&context, "goes-on").await?;
@@ -192,6 +199,21 @@ pub(super) async fn a_topic_made_anew_is_told_apart(mut context: TestContext) ->
     last.send(&context, begin_ms)?;
     wait_for(&context, begin_ms, &[FIRST, few, last]).await?;
     aggregator.stop().await
+}
+
+async fn refused_as_anew(context: &TestContext, name: &str) -> Result<()> {
+    let said = refusal(context, name).await?;
+    ensure!(
+        said.contains("the topic was made anew"),
+        "{name}: what has happened: {said}"
+    );
+    Ok(())
+}
+
+async fn make_anew(context: &TestContext) -> Result<()> {
+    delete(context, topic::TRANSACTIONS).await?;
+    pipeline::init(context).await?;
+    topics::known_to_all_brokers(&context.settings).await
 }
 
 /// Deletes a topic, and waits until it is gone.

@@ -15,25 +15,40 @@ const CLOCKS_MS: i64 = 10_000;
 /// between.
 const BEFORE: i64 = 1_000;
 
-/// A proof, and when it was written, in milliseconds since 1970, if that is known.
+/// A proof, and the newest of its parts that has a time: a snapshot has none, and may be ahead of
+/// the control record that has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
     pub(super) proof: Proof,
-    at_ms: Option<i64>,
+    dated: Option<Dated>,
+}
+
+/// When an offset had been read, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Dated {
+    offset: i64,
+    at_ms: i64,
 }
 
 const NOTHING: Found = Found {
     proof: Proof::Nothing,
-    at_ms: None,
+    dated: None,
 };
 
 impl Found {
-    fn and(self, other: Self) -> Self {
-        let proof = self.proof.and(other.proof);
-        let of = |found: Self| found.at_ms.filter(|_| found.proof.offset() == proof.offset());
+    fn new(proof: Proof, at_ms: Option<i64>) -> Self {
+        let dated = proof.offset().zip(at_ms);
         Self {
             proof,
-            at_ms: of(self).or_else(|| of(other)),
+            dated: dated.map(|(offset, at_ms)| Dated { offset, at_ms }),
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        let dated = self.dated.into_iter().chain(other.dated);
+        Self {
+            proof: self.proof.and(other.proof),
+            dated: dated.max_by_key(|dated| dated.offset),
         }
     }
 }
@@ -74,7 +89,7 @@ impl<J: Job> Restorer<J> {
             // One is written about once a second, not at each commit.
             false => Proof::AtLeast(record.offset()),
         };
-        Ok(Found { proof, at_ms })
+        Ok(Found::new(proof, at_ms))
     }
 
     /// Whether nothing of the control topic is hidden. The coordinator ends a transaction in each
@@ -107,18 +122,14 @@ impl<J: Job> Restorer<J> {
                 && let Some(mark) = store.mark(partition)?
                 && mark.identity == self.identity
             {
-                found = Found {
-                    proof: Proof::Exactly(mark.offset),
-                    at_ms: Some(mark.at_ms),
-                };
+                found = Found::new(Proof::Exactly(mark.offset), Some(mark.at_ms));
             }
             for offset in store.list(partition)? {
                 if committed.is_some_and(|committed| offset <= committed) {
                     break;
                 }
                 if self.is_of_a_commit(&store.read(partition, offset)?, partition, offset) {
-                    let proof = Proof::AtLeast(offset);
-                    found = found.and(Found { proof, at_ms: None });
+                    found = found.and(Found::new(Proof::AtLeast(offset), None));
                     break;
                 }
             }
@@ -149,15 +160,15 @@ impl<J: Job> Restorer<J> {
         })
     }
 
-    /// Whether the log is the one that was read when `found` was written: the record before it was
-    /// there then.
+    /// Whether the log is the one that was read when `found` was written: the record before the
+    /// newest offset that has a time was there then.
     pub(super) fn is_same_log(
         &self,
         partition: i32,
         found: Found,
         (low, end): (i64, i64),
     ) -> Result<bool, Trouble> {
-        let (Some(offset), Some(at_ms)) = (found.proof.offset(), found.at_ms) else {
+        let Some(Dated { offset, at_ms }) = found.dated else {
             return Ok(true);
         };
         if offset <= low || offset > end {
@@ -174,5 +185,27 @@ impl<J: Job> Restorer<J> {
             is_before
         })?;
         Ok(before_ms.is_none_or(|before_ms| before_ms <= at_ms.saturating_add(CLOCKS_MS)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_ahead_of_a_control_record_leaves_its_time() {
+        let control = Found::new(Proof::NothingAfter(90), Some(1_000));
+        let snapshot = Found::new(Proof::AtLeast(95), None);
+        let dated = Dated {
+            offset: 90,
+            at_ms: 1_000,
+        };
+        for found in [control.and(snapshot), snapshot.and(control)] {
+            assert_eq!(found.proof, Proof::NothingAfter(95));
+            assert_eq!(found.dated, Some(dated), "the log is told apart by it");
+        }
+        let mark = Found::new(Proof::Exactly(97), Some(2_000));
+        assert_eq!(control.and(mark).dated.map(|it| it.offset), Some(97));
+        assert_eq!(NOTHING.and(snapshot).dated, None);
     }
 }
