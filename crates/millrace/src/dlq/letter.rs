@@ -40,6 +40,14 @@ impl std::str::FromStr for Position {
     }
 }
 
+/// A record of the topic that a letter's was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Source {
+    pub(super) at: Position,
+    /// The record's time in that log, in milliseconds since 1970, where the letter tells it.
+    pub(super) timestamp_ms: Option<i64>,
+}
+
 /// A letter with everything it has.
 #[derive(Debug, Clone)]
 pub(super) struct Letter {
@@ -83,14 +91,17 @@ impl Letter {
         }
     }
 
-    /// Full name of the topic that the record was read from, and where.
-    pub(super) fn source(&self) -> Option<(Cow<'_, str>, Position)> {
+    /// Full name of the topic that the record was read from, and which it is there.
+    pub(super) fn source(&self) -> Option<(Cow<'_, str>, Source)> {
         let number = |name| self.header(name)?.parse::<i64>().ok();
-        let position = Position {
-            partition: i32::try_from(number(header::SOURCE_PARTITION)?).ok()?,
-            offset: number(header::SOURCE_OFFSET)?,
+        let source = Source {
+            at: Position {
+                partition: i32::try_from(number(header::SOURCE_PARTITION)?).ok()?,
+                offset: number(header::SOURCE_OFFSET)?,
+            },
+            timestamp_ms: number(header::SOURCE_TIMESTAMP_MS),
         };
-        Some((self.header(header::SOURCE_TOPIC)?, position))
+        Some((self.header(header::SOURCE_TOPIC)?, source))
     }
 
     /// The length that the value had, where the letter was cut.
@@ -148,6 +159,7 @@ pub(super) mod tests {
                 ("source.topic", "financial_transactions"),
                 ("source.partition", "4"),
                 ("source.offset", "99"),
+                ("source.timestamp_ms", "1760011200000"),
                 ("tenant", "acme"),
                 ("original.error", "theirs"),
             ],
@@ -156,10 +168,14 @@ pub(super) mod tests {
             (dead.code(), dead.reason().as_str()),
             ("empty".into(), "the value is empty")
         );
-        let (topic, at) = dead.source().unwrap();
+        let (topic, source) = dead.source().unwrap();
         assert_eq!(
-            (topic.as_ref(), at.to_string().as_str()),
-            ("financial_transactions", "4:99")
+            (
+                topic.as_ref(),
+                source.at.to_string().as_str(),
+                source.timestamp_ms
+            ),
+            ("financial_transactions", "4:99", Some(1_760_011_200_000))
         );
         let own: Vec<_> = dead.own_headers();
         assert_eq!(own.len(), 2);

@@ -37,7 +37,9 @@ impl Row {
             time: letter.record.timestamp_ms.and_then(time),
             code: letter.code().into_owned(),
             service: letter.header(header::SERVICE).map(std::borrow::Cow::into_owned),
-            source: letter.source().map(|(topic, at)| format!("{topic} {at}")),
+            source: letter
+                .source()
+                .map(|(topic, source)| format!("{topic} {}", source.at)),
             value_bytes: letter.truncated_from().filter(|_| held.is_some()).or(held),
             truncated: letter.truncated_from().is_some(),
             replayed: found.replayed.contains(letter),

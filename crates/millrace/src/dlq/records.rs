@@ -1,8 +1,9 @@
 //! Which letters were sent again: a record on a compacted topic for each, written in the
 //! transaction that sends it.
 //!
-//! A letter's id is the position of its record in the source topic: two letters of one record, as a
-//! sink makes them that was killed between a letter and its commit, are sent once.
+//! A letter's id is the position of its record in the source topic, and its time there: two letters
+//! of one record, as a sink makes them that was killed between a letter and its commit, are sent
+//! once; and a topic that was made anew has other records at the same positions.
 
 use std::collections::HashSet;
 
@@ -11,13 +12,13 @@ use rdkafka::message::Message as _;
 use serde::Serialize;
 
 use super::Topics;
-use super::letter::{Letter, Position};
+use super::letter::{Letter, Position, Source};
 use super::scan::Scan;
 
 /// The ids of what was sent to one source topic again.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
-    sources: HashSet<Position>,
+    sources: HashSet<Source>,
 }
 
 impl Replayed {
@@ -41,7 +42,7 @@ impl Replayed {
         let mut sources = HashSet::new();
         scan.read(|message| {
             let key = std::str::from_utf8(message.key().unwrap_or_default()).unwrap_or_default();
-            sources.extend(position(key, source));
+            sources.extend(parse(key, source));
             true
         })?;
         Ok(Self { sources })
@@ -49,26 +50,47 @@ impl Replayed {
 
     /// Whether a letter's record was sent again.
     pub(super) fn contains(&self, letter: &Letter) -> bool {
-        letter.source().is_some_and(|(_, at)| self.sources.contains(&at))
+        letter.source().is_some_and(|(_, source)| self.has(source))
+    }
+
+    fn has(&self, source: Source) -> bool {
+        // A note of before they had times is of whatever record is there.
+        let untimed = Source {
+            timestamp_ms: None,
+            ..source
+        };
+        self.sources.contains(&source) || self.sources.contains(&untimed)
     }
 
     /// Notes a record of the source; whether it was not there.
-    pub(super) fn insert(&mut self, source: Position) -> bool {
+    pub(super) fn insert(&mut self, source: Source) -> bool {
         self.sources.insert(source)
     }
 }
 
-/// The key of the record about `at` in `source`.
-pub(super) fn key(source: &str, at: Position) -> String {
-    format!("{source}/{}/{}", at.partition, at.offset)
+/// The key of the note about a record of `topic`.
+pub(super) fn key(topic: &str, source: Source) -> String {
+    let (at, time) = (source.at, source.timestamp_ms);
+    let time = time.map_or_else(String::new, |time| format!("/{time}"));
+    format!("{topic}/{}/{}{time}", at.partition, at.offset)
 }
 
-/// Where in `source` the record is that a key is about; `None` for those of other topics.
-fn position(key: &str, source: &str) -> Option<Position> {
-    let (partition, offset) = key.strip_prefix(source)?.strip_prefix('/')?.split_once('/')?;
-    Some(Position {
-        partition: partition.parse().ok()?,
-        offset: offset.parse().ok()?,
+/// The record of `topic` that a key is about; `None` for those of other topics.
+fn parse(key: &str, topic: &str) -> Option<Source> {
+    let mut parts = key.strip_prefix(topic)?.strip_prefix('/')?.split('/');
+    let (partition, offset, time) = (parts.next()?, parts.next()?, parts.next());
+    if parts.next().is_some() {
+        return None;
+    }
+    Some(Source {
+        at: Position {
+            partition: partition.parse().ok()?,
+            offset: offset.parse().ok()?,
+        },
+        timestamp_ms: match time {
+            Some(time) => Some(time.parse().ok()?),
+            None => None,
+        },
     })
 }
 
@@ -85,21 +107,41 @@ pub(super) struct ReplayRecord<'a> {
 mod tests {
     use super::*;
 
+    const AT: Position = Position {
+        partition: 3,
+        offset: 99,
+    };
+
+    fn source(timestamp_ms: Option<i64>) -> Source {
+        Source { at: AT, timestamp_ms }
+    }
+
     #[test]
     fn a_key_says_where_the_record_is() {
-        let at = Position {
-            partition: 3,
-            offset: 99,
-        };
-        assert_eq!(position(&key("p-transactions", at), "p-transactions"), Some(at));
+        for source in [source(None), source(Some(1_760_011_200_000))] {
+            assert_eq!(
+                parse(&key("p-transactions", source), "p-transactions"),
+                Some(source)
+            );
+        }
         for other in [
             "p-transactions.late/3/99",
             "p-trans/3/99",
             "p-transactions/3",
-            "p-transactions/3/9/9",
+            "p-transactions/3/9/x",
+            "p-transactions/3/9/9/9",
             "",
         ] {
-            assert_eq!(position(other, "p-transactions"), None, "{other}");
+            assert_eq!(parse(other, "p-transactions"), None, "{other}");
         }
+    }
+
+    #[test]
+    fn another_record_at_the_same_place_was_not_sent() {
+        let mut sent = Replayed::default();
+        assert!(sent.insert(source(Some(5))));
+        assert!(sent.has(source(Some(5))) && !sent.has(source(Some(6))));
+        sent.insert(source(None));
+        assert!(sent.has(source(Some(6))), "a note without a time is of any");
     }
 }

@@ -11,7 +11,7 @@ use millrace_settings::{Kafka, Settings};
 use rdkafka::message::{Header, OwnedHeaders};
 use serde::Serialize;
 
-use super::letter::{Letter, Position};
+use super::letter::{Letter, Source};
 use super::records::{self, ReplayRecord, Replayed};
 use super::scan::Scan;
 use super::select::Filter;
@@ -103,7 +103,7 @@ struct Run {
     sender: Option<Sender>,
     source: Scan,
     replayed: Replayed,
-    batch: Vec<(Letter, Position)>,
+    batch: Vec<(Letter, Source)>,
     batch_bytes: usize,
     report: Report,
 }
@@ -167,8 +167,8 @@ impl Run {
         }
     }
 
-    /// The position of the letter's record, if it is to be sent.
-    fn choose(&mut self, letter: &Letter) -> Option<Position> {
+    /// The letter's record, if it is to be sent.
+    fn choose(&mut self, letter: &Letter) -> Option<Source> {
         let Some((topic, source)) = letter.source() else {
             let reason = "it does not say where its record was read".to_owned();
             self.report.refuse(letter, reason);
@@ -219,7 +219,7 @@ impl Run {
     }
 
     /// The record as it was, from its source where the letter was cut; or why it cannot be had.
-    fn whole(&self, letter: &Letter, source: Position) -> anyhow::Result<Result<KeptRecord, String>> {
+    fn whole(&self, letter: &Letter, source: Source) -> anyhow::Result<Result<KeptRecord, String>> {
         let Some(length) = letter.truncated_from() else {
             let own = letter.own_headers().into_iter();
             return Ok(Ok(KeptRecord {
@@ -229,10 +229,10 @@ impl Run {
                 ..letter.record.clone()
             }));
         };
-        let Some(whole) = self.source.record_at(source, KeptRecord::of)? else {
+        let Some(whole) = self.source.record_at(source.at, KeptRecord::of)? else {
             return Ok(Err(format!(
-                "it was cut, and {} no longer has the whole record at {source}",
-                self.topics.source
+                "it was cut, and {} no longer has the whole record at {}",
+                self.topics.source, source.at
             )));
         };
         let is_same = |whole: &Option<Vec<u8>>, cut: &Option<Vec<u8>>| {
@@ -247,21 +247,21 @@ impl Run {
             return Ok(Ok(whole));
         }
         Ok(Err(format!(
-            "it was cut, and {} has another record at {source}",
-            self.topics.source
+            "it was cut, and {} has another record at {}",
+            self.topics.source, source.at
         )))
     }
 
     /// The record as it is sent: to the partition it was in, as its transactions are told apart
     /// there.
-    fn record(&mut self, record: &KeptRecord, source: Position, from: &str) -> Outgoing {
+    fn record(&mut self, record: &KeptRecord, source: Source, from: &str) -> Outgoing {
         let mut own: Vec<RecordHeader<'_>> = record.headers();
         own.retain(|(name, _)| name != header::REPLAYED_FROM);
         own.push((header::REPLAYED_FROM.into(), Some(from.as_bytes())));
         let size = SourceRecord {
             topic: &self.topics.source,
-            partition: source.partition,
-            offset: source.offset,
+            partition: source.at.partition,
+            offset: source.at.offset,
             timestamp_ms: None,
             key: record.key.as_deref(),
             payload: record.payload.as_deref(),
@@ -279,7 +279,7 @@ impl Run {
         }
         Outgoing {
             topic: self.topics.source.clone(),
-            partition: Some(source.partition),
+            partition: Some(source.at.partition),
             key: record.key.clone(),
             payload: record.payload.clone(),
             headers: own
@@ -291,7 +291,7 @@ impl Run {
     }
 
     /// The record that says that it was sent.
-    fn note(&self, source: Position, from: &str) -> anyhow::Result<Outgoing> {
+    fn note(&self, source: Source, from: &str) -> anyhow::Result<Outgoing> {
         let note = ReplayRecord {
             letter: from,
             replayed_at_ms: Timestamp::now().as_millisecond(),

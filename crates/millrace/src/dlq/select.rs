@@ -39,7 +39,7 @@ pub(super) struct Filter {
 impl Filter {
     pub(super) fn matches(&self, letter: &Letter) -> bool {
         let made = letter.record.timestamp_ms;
-        let source = letter.source().map(|(_, position)| position);
+        let source = letter.source().map(|(_, source)| source.at);
         let is_of = |wanted: &str| letter.header(header::SERVICE).as_deref() == Some(wanted);
         let code = letter.code();
         (self.code.is_empty() || self.code.iter().any(|wanted| *wanted == code))
