@@ -286,7 +286,7 @@ pub(super) async fn verdicts_hold_through_kills(mut context: TestContext) -> Res
 
 /// Of a generated stream, through kills of the detector and of the job of incidents: `verify` finds
 /// each alert in an incident, and all of them in Elasticsearch, and an undisturbed run writes the
-/// same, a verdict among it; `status` shows the job.
+/// same, a verdict and the snooze of its rules among it; `status` shows the job.
 pub(super) async fn of_a_generated_stream_are_verified(mut context: TestContext) -> Result<()> {
     let settings = &mut context.settings;
     pipeline::hasten(settings);
@@ -297,8 +297,18 @@ pub(super) async fn of_a_generated_stream_are_verified(mut context: TestContext)
     let mut pipeline = Pipeline::start(&context).await?;
     let mut producer = Service::start(&context, "producer", &["service", "producer", "--for", "25s"])?;
     topics::wait_for_records(&context.settings, topic::INCIDENTS, 20).await?;
-    let decided = newest(&context).await?.swap_remove(0).id.to_string();
+    let mut incidents = newest(&context).await?.into_iter();
+    let decided = incidents.find(|it| it.entity_type == EntityType::User);
+    let decided = decided.context("an incident of a user")?.id.to_string();
     decide(&context, "dismiss", &decided, true).await?;
+    let snooze = [
+        "snooze", &decided, "--for", "7d", "--reason", "a call", "--author", "ann",
+    ];
+    let said = alerts(&context, &[&snooze[..], &["--wait", "120s"]].concat()).await?;
+    ensure!(
+        said.contains("every partition of the detector goes by it"),
+        "{said}"
+    );
     pipeline.crash(&context, Known::Incidents.name()).await?;
     pipeline.crash(&context, Known::Detector.name()).await?;
     producer.succeed(LIMIT).await?;

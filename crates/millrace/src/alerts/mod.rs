@@ -3,6 +3,7 @@
 
 mod print;
 mod read;
+mod snooze;
 mod verdict;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ enum Command {
     Confirm(verdict::Options),
     /// Say that an incident is none
     Dismiss(verdict::Options),
+    /// Have an incident's rules raise no alert about its user for a while
+    Snooze(snooze::Options),
 }
 
 /// Which incidents are listed, by what they are.
@@ -101,6 +104,7 @@ pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<E
         "incidents.enabled is false: set it to true, and run `millrace init`, which makes their topic"
     );
     match &options.command {
+        Command::Snooze(options) => return snooze::snooze(settings, options).await,
         Command::List(options) => {
             let incidents = read::newest(settings).await?;
             let mut chosen: Vec<_> = incidents
