@@ -53,7 +53,7 @@ fn main() -> Result<ExitCode> {
     };
     let conclusion = libtest_mimic::run(&arguments, trials(Some(&stack)));
     eprintln!(
-        "the brokers answered within {:.1} s",
+        "the brokers answered within {:.3} s",
         pulse.longest().as_secs_f32()
     );
     drop((stack, pulse));
@@ -79,7 +79,7 @@ impl Stack {
             return Ok(());
         };
         // A test that is alone kills servers, which are silent then.
-        let Some(silence) = self.pulse.silence_since(start).filter(|_| !alone) else {
+        let Some(silence) = self.pulse.silence_since(start, alone) else {
             return Err(error);
         };
         eprintln!(

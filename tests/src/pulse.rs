@@ -17,9 +17,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 const BEAT: Duration = Duration::from_secs(1);
 /// How long one question may take.
 const CALL: Duration = Duration::from_secs(60);
-/// Brokers that take longer than this to say which there are, or a thread that is woken so much
-/// later than it asked for, are a machine that stands still: the quiet machine takes milliseconds.
-const STILL: Duration = Duration::from_secs(5);
+/// Brokers that take longer than this to say which there are stand still, and so does a machine
+/// that wakes a thread so much later than asked for. In a quiet run both take milliseconds.
+const STILL_BROKERS: Duration = Duration::from_secs(5);
+const STILL_MACHINE: Duration = Duration::from_secs(1);
 /// Most silences that are kept: the last ones.
 const MAX_SILENCES: usize = 1_000;
 
@@ -28,6 +29,22 @@ const MAX_SILENCES: usize = 1_000;
 struct Silence {
     end: Instant,
     lasted: Duration,
+    whose: Whose,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Brokers,
+    Machine,
+}
+
+impl Whose {
+    const fn limit(self) -> Duration {
+        match self {
+            Self::Brokers => STILL_BROKERS,
+            Self::Machine => STILL_MACHINE,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -39,10 +56,10 @@ struct Heard {
 }
 
 impl Heard {
-    fn end(&mut self, start: Instant, expected: Duration) {
+    fn end(&mut self, whose: Whose, start: Instant, expected: Duration) {
         let lasted = start.elapsed().saturating_sub(expected);
         self.longest = self.longest.max(lasted);
-        if lasted < STILL {
+        if lasted < whose.limit() {
             return;
         }
         if self.silences.len() == MAX_SILENCES {
@@ -51,14 +68,17 @@ impl Heard {
         self.silences.push_back(Silence {
             end: Instant::now(),
             lasted,
+            whose,
         });
     }
 
-    fn since(&self, start: Instant) -> Option<Duration> {
-        let ended = self.silences.iter().filter(|silence| silence.end >= start);
-        let lasting = self.asked.map(|asked| asked.elapsed());
-        let longest = ended.map(|silence| silence.lasted).chain(lasting).max()?;
-        (longest >= STILL).then_some(longest)
+    fn since(&self, start: Instant, of_machine_alone: bool) -> Option<Duration> {
+        let counts = |it: &&Silence| it.end >= start && (it.whose == Whose::Machine || !of_machine_alone);
+        let ended = self.silences.iter().filter(counts).map(|it| it.lasted);
+        let lasting = self.asked.filter(|_| !of_machine_alone);
+        let lasting = lasting.map(|asked| asked.elapsed());
+        let lasting = lasting.filter(|lasted| *lasted >= STILL_BROKERS);
+        ended.chain(lasting).max()
     }
 }
 
@@ -88,11 +108,11 @@ impl Pulse {
                 let _ = client.fetch_metadata(None, CALL);
                 let mut heard = lock(&hears);
                 heard.asked = None;
-                heard.end(start, Duration::ZERO);
+                heard.end(Whose::Brokers, start, Duration::ZERO);
                 drop(heard);
                 let start = Instant::now();
                 sleep(BEAT);
-                lock(&hears).end(start, BEAT);
+                lock(&hears).end(Whose::Machine, start, BEAT);
             }
         });
         Ok(Self {
@@ -102,10 +122,12 @@ impl Pulse {
         })
     }
 
-    /// How long nobody answered at one time since `start`, where that is much too long.
+    /// How long nobody answered at one time since `start`, where that is much too long; with
+    /// `of_machine_alone`, for which the machine itself stood still: brokers that a test kills are
+    /// silent.
     #[must_use]
-    pub fn silence_since(&self, start: Instant) -> Option<Duration> {
-        lock(&self.heard).since(start)
+    pub fn silence_since(&self, start: Instant, of_machine_alone: bool) -> Option<Duration> {
+        lock(&self.heard).since(start, of_machine_alone)
     }
 
     /// The longest wait for an answer of all.
@@ -132,31 +154,33 @@ fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
 mod tests {
     use super::*;
 
+    fn ago(seconds: u64) -> Instant {
+        Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap()
+    }
+
     #[test]
     fn only_a_long_silence_after_the_start_counts() {
-        let now = Instant::now();
-        let before = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
         let mut heard = Heard::default();
-        heard.end(before(4), Duration::ZERO);
-        assert_eq!(heard.since(before(60)), None, "brokers may take a while");
-        heard.end(before(30), Duration::from_secs(20));
-        let silence = heard.since(before(60)).unwrap();
+        heard.end(Whose::Brokers, ago(4), Duration::ZERO);
+        assert_eq!(heard.since(ago(60), false), None, "brokers may take a while");
+        heard.end(Whose::Brokers, ago(30), Duration::from_secs(20));
+        let silence = heard.since(ago(60), false).unwrap();
         assert!((10..20).contains(&silence.as_secs()), "{silence:?}");
-        assert_eq!(
-            heard.since(Instant::now() + Duration::from_secs(1)),
-            None,
-            "it was before"
-        );
+        assert_eq!(heard.since(ago(60), true), None, "it was not the machine's");
+        let later = Instant::now() + Duration::from_secs(1);
+        assert_eq!(heard.since(later, false), None, "it was before");
         assert_eq!(heard.longest.as_secs(), 10);
+        heard.end(Whose::Machine, ago(3), BEAT);
+        assert_eq!(heard.since(ago(60), true).unwrap().as_secs(), 2);
     }
 
     #[test]
     fn a_silence_that_lasts_counts() {
-        let now = Instant::now();
         let heard = Heard {
-            asked: now.checked_sub(Duration::from_secs(9)),
+            asked: Some(ago(9)),
             ..Heard::default()
         };
-        assert!(heard.since(now).is_some_and(|silence| silence.as_secs() >= 9));
+        assert_eq!(heard.since(Instant::now(), false).unwrap().as_secs(), 9);
+        assert_eq!(heard.since(Instant::now(), true), None);
     }
 }
