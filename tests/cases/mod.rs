@@ -133,6 +133,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(lost_groups::repeat_and_lose_nothing),
         case!(moved::offsets_set_forward_are_taken),
         case!(moved::a_topic_made_anew_is_told_apart),
+        case!(moved::a_running_sink_goes_on_in_a_new_log),
         case!(iot::equals_an_offline_computation),
         case!(iot::generated_readings_are_verified),
         case!(commerce::equals_the_raw_topic),

@@ -220,12 +220,7 @@ impl<S: Sink> Consumer<S> {
             },
             offset: message.offset(),
         };
-        let expected = self
-            .consumer
-            .context()
-            .pipeline()
-            .tracker()
-            .next(origin.partition);
+        let expected = self.expected(message.topic(), origin);
         if expected.is_none() {
             self.sink.begin(origin)?;
         }
@@ -261,6 +256,28 @@ impl<S: Sink> Consumer<S> {
                 }
             },
         )
+    }
+
+    /// The offset after the partition's last record; `None` where nothing was read of its log.
+    ///
+    /// Within an assignment offsets rise: one that does not is of another log.
+    fn expected(&self, topic: &str, origin: Origin) -> Option<i64> {
+        let mut pipeline = self.consumer.context().pipeline();
+        let read = pipeline.tracker().next(origin.partition)?;
+        if origin.offset >= read {
+            return Some(read);
+        }
+        tracing::warn!(
+            topic,
+            partition = origin.partition.partition,
+            read,
+            next = origin.offset,
+            "the topic was made anew: its new log is read from its start, and what the old one's end still had \
+             is gone"
+        );
+        self.consumer.context().drain(&self.consumer, &mut pipeline);
+        pipeline.forget(origin.partition);
+        None
     }
 
     /// Counts and tells what retention deleted between the record before, at whose end this one was
