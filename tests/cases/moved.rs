@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use millrace_catalog::Service as Known;
 use millrace_catalog::payments::topic;
 use millrace_domain::codec::AggregateReader;
-use millrace_kafka::admin::Lookup;
 use millrace_kafka::topic_name;
 use millrace_settings::LostPosition;
 use millrace_tests::pipeline::{self, LIMIT};
@@ -215,22 +214,7 @@ pub(super) async fn a_running_sink_goes_on_in_a_new_log(context: TestContext) ->
     groups::wait_until_read(settings, &group, topic::TRANSACTIONS).await?;
     make_anew(&context).await?;
     Set::of(1, 25).send(&context, begin_ms)?;
-    let ends = groups::ends(settings, topic::TRANSACTIONS).await?;
-    let (kafka, name) = (
-        settings.kafka.clone(),
-        topic_name(&settings.kafka, topic::TRANSACTIONS),
-    );
-    let full_group = topic_name(&settings.kafka, &group);
-    wait_until("the ends of the new log to be committed", LIMIT, || async {
-        let (kafka, name, group) = (kafka.clone(), name.clone(), full_group.clone());
-        let look = move || Lookup::connect(&kafka)?.committed_offsets(&group, &name);
-        let committed = tokio::task::spawn_blocking(look).await?;
-        // One that a transaction is about to change, or brokers that are busy.
-        let Ok(committed) = committed else { return Ok(None) };
-        let is_it = |(end, committed): (&i64, &Option<i64>)| committed.unwrap_or(0) == *end;
-        Ok(ends.iter().zip(&committed).all(is_it).then_some(()))
-    })
-    .await?;
+    groups::wait_until_at_the_end(settings, &group, topic::TRANSACTIONS).await?;
     let said = sink.output();
     ensure!(said.contains("the topic was made anew"), "{said}");
     sink.stop().await
