@@ -29,8 +29,8 @@ pub async fn wait_until_read(settings: &Settings, group: &str, topic: &str) -> R
     committed(settings, group, topic, |end, committed| committed >= Some(end)).await
 }
 
-/// Waits until what `group` has committed is where `topic` ends by now (both before the prefix), and
-/// not beyond it.
+/// Waits until what `group` has committed is where `topic` ends by now (both before the prefix),
+/// and not beyond it.
 ///
 /// # Errors
 /// It is not within [`LIMIT`].

@@ -60,10 +60,10 @@ impl<T: Contract> OrderedTopic<T> {
 }
 
 impl<T> OrderedTopic<T> {
-    /// Hands over the records from `next` on as they come, while they are wanted, and says by `None`
-    /// that there is nothing more for the moment. A record whose schema the registry does not give
-    /// is handed over again; `what` it is, the log tells meanwhile. One that is no value goes to
-    /// `refuse`, with its offset.
+    /// Hands over the records from `next` on as they come, while they are wanted, and says by
+    /// `None` that there is nothing more for the moment. A record whose schema the registry does
+    /// not give is handed over again; `what` it is, the log tells meanwhile. One that is no value
+    /// goes to `refuse`, with its offset.
     ///
     /// # Errors
     /// The client refuses the partition.

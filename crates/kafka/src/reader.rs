@@ -137,9 +137,9 @@ impl Reader {
         result
     }
 
-    /// Hands over the committed records from `from` on as they come, while they are wanted, and says
-    /// by `None` that there is nothing more for the moment. What hinders the client it logs, and
-    /// goes on by itself.
+    /// Hands over the committed records from `from` on as they come, while they are wanted, and
+    /// says by `None` that there is nothing more for the moment. What hinders the client it logs,
+    /// and goes on by itself.
     ///
     /// # Errors
     /// The client refuses the partition.
