@@ -20,6 +20,7 @@ mod lake;
 mod lists;
 mod long_ids;
 mod lost_groups;
+mod misplaced;
 mod moved;
 mod object_store;
 mod ownership;
@@ -121,6 +122,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(ownership::is_found_for_every_partition),
         case!(changes::hold_from_where_they_say),
         case!(changes::thresholds_hold_after_retention),
+        case!(misplaced::are_treated_as_their_time_says),
         case!(rule_changes::hold_while_it_runs),
         case!(rule_changes::need_two_keys),
         case!(rule_changes::that_are_wrong_are_refused),
