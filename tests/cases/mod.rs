@@ -1,6 +1,7 @@
 //! The tests, by the part they are about.
 
 mod acknowledged;
+mod anew;
 mod batches;
 mod cassandra;
 mod changes;
@@ -19,6 +20,7 @@ mod lake;
 mod lists;
 mod long_ids;
 mod lost_groups;
+mod misplaced;
 mod moved;
 mod object_store;
 mod ownership;
@@ -120,6 +122,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(ownership::is_found_for_every_partition),
         case!(changes::hold_from_where_they_say),
         case!(changes::thresholds_hold_after_retention),
+        case!(misplaced::are_treated_as_their_time_says),
         case!(rule_changes::hold_while_it_runs),
         case!(rule_changes::need_two_keys),
         case!(rule_changes::that_are_wrong_are_refused),
@@ -134,6 +137,11 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(moved::offsets_set_forward_are_taken),
         case!(moved::a_topic_made_anew_is_told_apart),
         case!(moved::a_running_sink_goes_on_in_a_new_log),
+        case!(anew::a_killed_detector_begins_the_new_log),
+        case!(anew::a_running_detector_begins_the_new_log),
+        case!(anew::the_rekeying_job_begins_the_new_log),
+        case!(anew::the_lake_passes_over_no_new_log),
+        case!(anew::elasticsearch_has_both_logs),
         case!(iot::equals_an_offline_computation),
         case!(iot::generated_readings_are_verified),
         case!(commerce::equals_the_raw_topic),

@@ -178,11 +178,7 @@ pub(super) async fn a_topic_made_anew_is_told_apart(mut context: TestContext) ->
     let stopped_ms = millrace_kafka::clock::now_ms();
     let (few, last) = (Set::of(1, 25), Set::of(2, 100));
     make_anew(&context).await?;
-    wait_until("clocks that differ to tell the logs apart", LIMIT, || async {
-        let apart_ms = millrace_kafka::clock::now_ms() - stopped_ms;
-        Ok((apart_ms > CLOCKS_MS).then_some(()))
-    })
-    .await?;
+    are_apart(stopped_ms).await?;
     FIRST.send(&context, begin_ms)?;
     few.send(&context, begin_ms)?;
     refused_as_anew(&context, "longer").await?;
@@ -220,6 +216,15 @@ pub(super) async fn a_running_sink_goes_on_in_a_new_log(context: TestContext) ->
     sink.stop().await
 }
 
+/// Waits until what comes is so much later than what a job wrote before `stopped_ms`.
+pub(super) async fn are_apart(stopped_ms: i64) -> Result<()> {
+    wait_until("clocks that differ to tell the logs apart", LIMIT, || async {
+        let apart_ms = millrace_kafka::clock::now_ms() - stopped_ms;
+        Ok((apart_ms > CLOCKS_MS).then_some(()))
+    })
+    .await
+}
+
 async fn refused_as_anew(context: &TestContext, name: &str) -> Result<()> {
     let said = refusal(context, name).await?;
     ensure!(
@@ -229,7 +234,7 @@ async fn refused_as_anew(context: &TestContext, name: &str) -> Result<()> {
     Ok(())
 }
 
-async fn make_anew(context: &TestContext) -> Result<()> {
+pub(super) async fn make_anew(context: &TestContext) -> Result<()> {
     delete(context, topic::TRANSACTIONS).await?;
     pipeline::init(context).await?;
     topics::known_to_all_brokers(&context.settings).await
