@@ -236,7 +236,7 @@ async fn make_anew(context: &TestContext) -> Result<()> {
 }
 
 /// Deletes a topic, and waits until it is gone.
-async fn delete(context: &TestContext, topic: &str) -> Result<()> {
+pub(super) async fn delete(context: &TestContext, topic: &str) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", &context.settings.kafka.bootstrap_servers)
         .create()?;

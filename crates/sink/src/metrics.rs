@@ -135,7 +135,8 @@ impl Metrics {
             )?,
             unreadable: int_gauges(
                 "millrace_unreadable_seconds",
-                "How long a partition could not be read: its next batch is corrupt, too large, or of an unknown codec.",
+                "How long a partition could not be read: its next batch is corrupt, too large, or of an unknown codec, or the \
+                 brokers refuse it.",
                 &["operator", "partition"],
             )?,
         };
@@ -170,19 +171,19 @@ impl Metrics {
             .set(records);
     }
 
-    /// Sets for how long a partition could not be read.
-    pub(crate) fn set_unreadable(&self, topic: &str, partition: i32, time: Duration) {
+    /// Sets for how long a partition could not be read; without one, a topic.
+    pub(crate) fn set_unreadable(&self, topic: &str, partition: Option<i32>, time: Duration) {
         self.unreadable
-            .with_label_values(&[self.operator, &format!("{topic}-{partition}")])
+            .with_label_values(&[self.operator, &label(topic, partition)])
             .set(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// Forgets that a partition could not be read.
-    pub(crate) fn forget_unreadable(&self, topic: &str, partition: i32) {
+    pub(crate) fn forget_unreadable(&self, topic: &str, partition: Option<i32>) {
         // Not there if it was never set.
         let _ = self
             .unreadable
-            .remove_label_values(&[self.operator, &format!("{topic}-{partition}")]);
+            .remove_label_values(&[self.operator, &label(topic, partition)]);
     }
 
     /// Forgets the lag of a partition that is another's now.
@@ -192,4 +193,8 @@ impl Metrics {
             .lag
             .remove_label_values(&[self.operator, &format!("{topic}-{partition}")]);
     }
+}
+
+fn label(topic: &str, partition: Option<i32>) -> String {
+    partition.map_or_else(|| topic.to_owned(), |number| format!("{topic}-{number}"))
 }
