@@ -27,6 +27,7 @@ pub struct Metrics {
     dead_letters: IntCounterVec,
     skipped: IntCounterVec,
     overtaken: IntCounterVec,
+    new_logs: IntCounterVec,
     lag: IntGaugeVec,
     unreadable: IntGaugeVec,
 }
@@ -128,6 +129,11 @@ impl Metrics {
                 "Offsets that retention deleted before they were read.",
                 &["operator", "stream"],
             )?,
+            new_logs: counters(
+                "millrace_new_logs_total",
+                "Partitions of which another log was read: their topic was made anew under the sink.",
+                &["operator", "stream"],
+            )?,
             lag: int_gauges(
                 "millrace_consumer_lag_records",
                 "Committed records in a partition that are not done.",
@@ -143,6 +149,7 @@ impl Metrics {
         // A rate needs its series from the start, not from the first event.
         for &source in names.source_labels {
             metrics.overtaken(source, 0);
+            metrics.new_logs(source, 0);
         }
         Ok(metrics)
     }
@@ -162,6 +169,13 @@ impl Metrics {
         self.overtaken
             .with_label_values(&[self.operator, source])
             .inc_by(offsets.unsigned_abs());
+    }
+
+    /// Counts partitions of a source, by its label, of which another log is read.
+    pub(crate) fn new_logs(&self, source: &str, partitions: u64) {
+        self.new_logs
+            .with_label_values(&[self.operator, source])
+            .inc_by(partitions);
     }
 
     /// Sets a partition's lag. A sink may read many topics, so that the label is topic and number.

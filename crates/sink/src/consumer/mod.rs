@@ -274,6 +274,8 @@ impl<S: Sink> Consumer<S> {
         if origin.offset >= read {
             return Some(read);
         }
+        let label = source(&self.spec.sources, origin.partition).label;
+        self.metrics.new_logs(label, 1);
         tracing::warn!(
             topic,
             partition = origin.partition.partition,
