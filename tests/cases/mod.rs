@@ -151,6 +151,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(incidents::of_a_generated_stream_are_verified),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(positions::a_replay_waits_for_what_its_control_topic_hides),
+        case!(unreadable::a_deleted_topic_holds_up_no_other),
         case!(unreadable::zstd_is_read_and_written),
         case!(unreadable::one_partition_holds_up_no_other),
         case!(retention::a_lost_beginning_is_no_silent_loss),

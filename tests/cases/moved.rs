@@ -8,6 +8,7 @@ use millrace_catalog::payments::topic;
 use millrace_domain::codec::AggregateReader;
 use millrace_kafka::topic_name;
 use millrace_settings::LostPosition;
+use millrace_telemetry::exposition;
 use millrace_tests::pipeline::{self, LIMIT};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, groups, sample, send, topics, wait_until};
@@ -213,6 +214,13 @@ pub(super) async fn a_running_sink_goes_on_in_a_new_log(context: TestContext) ->
     groups::wait_until_at_the_end(settings, &group, topic::TRANSACTIONS).await?;
     let said = sink.output();
     ensure!(said.contains("the topic was made anew"), "{said}");
+    let text = pipeline::metrics_text(settings.elastic_sink.metrics_port).await?;
+    let counted = exposition::sum(&text, "millrace_new_logs_total");
+    let partitions = f64::from(PARTITIONS);
+    ensure!(
+        counted.is_some_and(|counted| (1.0..=partitions).contains(&counted)),
+        "{counted:?} of {partitions} partitions are counted"
+    );
     sink.stop().await
 }
 
@@ -241,7 +249,7 @@ pub(super) async fn make_anew(context: &TestContext) -> Result<()> {
 }
 
 /// Deletes a topic, and waits until it is gone.
-async fn delete(context: &TestContext, topic: &str) -> Result<()> {
+pub(super) async fn delete(context: &TestContext, topic: &str) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", &context.settings.kafka.bootstrap_servers)
         .create()?;

@@ -18,7 +18,7 @@ use crate::document::Document;
 use crate::indices::{Indices, NoPlace, Place};
 use crate::metrics::{Metrics, Outcome};
 use crate::origin::Origin;
-use crate::refusals::Refusals;
+use crate::refusals::{Answered, Refusals};
 use crate::stream::IndexKey;
 
 mod progress;
@@ -72,7 +72,7 @@ impl Writer {
             shard_timeout: format!("{}ms", (server.timeout_ms / 2).max(1)),
             indices: Arc::new(Indices::new(client.clone(), server.clone())),
             size: Arc::new(BulkSize::new(sink.bulk_bytes, timeout)),
-            refusals: Arc::new(Refusals::new(sink.refused_in_a_row)),
+            refusals: Arc::new(Refusals::new(sink.refused_in_a_row, sink.unproven_refusals_wait)),
             conflicts: Arc::new(Conflicts::new(
                 client.clone(),
                 server.index_prefix.clone(),
@@ -195,7 +195,12 @@ impl Writer {
     fn refused<'a>(&self, progress: &mut Progress<'a>, placed: Placed<'a>, item: RefusedItem) {
         let (at, document) = placed;
         let key = document.key();
-        if self.refusals.blames_index(key, 0, 1) {
+        let answered = Answered {
+            taken: 0,
+            refused: 1,
+            unproven: usize::from(!item.is_of_a_document()),
+        };
+        if self.refusals.blames_index(key, answered) {
             progress.put_back(vec![placed]);
             progress.block(
                 key,

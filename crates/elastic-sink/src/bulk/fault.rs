@@ -106,7 +106,8 @@ impl IndexFault {
             Self::Forbidden => "give the sink's user the rights in docs/elasticsearch.md",
             Self::Server => "see the server's log",
             Self::AllRefused => {
-                "mend the index; if the documents are bad indeed, raise elastic_sink.refused_in_a_row"
+                "mend the index; if the documents are bad indeed, raise elastic_sink.refused_in_a_row, or set \
+                 elastic_sink.unproven_refusals_wait to false"
             }
         }
     }

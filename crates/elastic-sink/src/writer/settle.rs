@@ -8,6 +8,7 @@ use crate::bulk::{IndexFault, ItemOutcome, Reason, RetryReason};
 use crate::client::without_documents;
 use crate::document::Document;
 use crate::metrics::Outcome;
+use crate::refusals::Answered;
 use crate::stream::{IndexKey, Stream};
 
 /// What is to be done after an answer was read.
@@ -109,25 +110,28 @@ impl Writer {
         settled
     }
 
-    /// The indices that have refused so many in a row that they are to blame. Costs nothing where
-    /// none is refused.
+    /// The indices that are to blame for what they refused. Costs little where none is refused.
     fn indices_at_fault(&self, group: &[Placed<'_>], outcomes: &[ItemOutcome]) -> Vec<IndexKey> {
         let is_refused = |outcome: &ItemOutcome| matches!(outcome, ItemOutcome::Refused(_));
-        if self.refusals.is_empty() && !outcomes.iter().any(is_refused) {
+        let keys = group.iter().map(|(_, document)| document.key());
+        if !outcomes.iter().any(is_refused) && !self.refusals.is_news(keys) {
             return Vec::new();
         }
-        let mut counts: BTreeMap<IndexKey, (usize, usize)> = BTreeMap::new();
+        let mut counts: BTreeMap<IndexKey, Answered> = BTreeMap::new();
         for ((_, document), outcome) in group.iter().zip(outcomes) {
-            let (taken, refused) = counts.entry(document.key()).or_default();
+            let answered = counts.entry(document.key()).or_default();
             match outcome {
-                ItemOutcome::Indexed | ItemOutcome::Unchanged => *taken += 1,
-                ItemOutcome::Refused(_) => *refused += 1,
+                ItemOutcome::Indexed | ItemOutcome::Unchanged => answered.taken += 1,
+                ItemOutcome::Refused(item) => {
+                    answered.refused += 1;
+                    answered.unproven += usize::from(!item.is_of_a_document());
+                }
                 ItemOutcome::Retry { .. } | ItemOutcome::Blocked { .. } => {}
             }
         }
         counts
             .into_iter()
-            .filter(|&(key, (taken, refused))| self.refusals.blames_index(key, taken, refused))
+            .filter(|&(key, answered)| self.refusals.blames_index(key, answered))
             .map(|(key, _)| key)
             .collect()
     }

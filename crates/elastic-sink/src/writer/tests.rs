@@ -19,6 +19,8 @@ use crate::client::connect;
 use crate::stream::{Month, Stream};
 use crate::templates::put::mapping;
 
+mod refusals;
+
 /// Ids of the documents of each request received.
 type Received = Arc<Mutex<Vec<Vec<String>>>>;
 
@@ -237,46 +239,6 @@ async fn a_data_stream_is_not_even_written_to() {
         (&[0][..], vec![IndexFault::DataStream])
     );
     assert_eq!(requests(&server.received), ["1"]);
-}
-
-/// S02: an error that nobody has thought of does not empty a topic into its dead letters.
-#[tokio::test]
-async fn an_index_that_refuses_everything_is_blocked() {
-    let no = || refused(400, "some_new_exception", "why");
-    let server = server(vec![
-        answer(&[no(), no()]),
-        answer(&[no(), no()]),
-        answer(&[taken(), no()]),
-    ])
-    .await;
-    let two = documents(2);
-    let first = server.writer.write(two.iter()).await;
-    assert_eq!(codes(&first), [(0, "refused"), (1, "refused")]);
-    let second = server.writer.write(two.iter()).await;
-    assert_eq!(
-        (&*second.blocked, faults(&second)),
-        (&[0, 1][..], vec![IndexFault::AllRefused])
-    );
-    let third = server.writer.write(two.iter()).await;
-    assert_eq!(
-        codes(&third),
-        [(1, "refused")],
-        "others were taken: it is the document's own fault"
-    );
-}
-
-#[tokio::test]
-async fn a_request_that_is_refused_as_a_whole_for_any_document_empties_nothing() {
-    let no = || {
-        (
-            400,
-            r#"{"error":{"type":"some_new_exception","reason":"why"},"status":400}"#.to_owned(),
-        )
-    };
-    let server = server(vec![no(); 20]).await;
-    let written = server.writer.write(documents(50).iter()).await;
-    assert_eq!((written.refused.len(), written.blocked.len()), (3, 47));
-    assert_eq!(faults(&written), [IndexFault::AllRefused]);
 }
 
 #[tokio::test]

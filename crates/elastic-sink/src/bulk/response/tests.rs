@@ -159,3 +159,29 @@ fn a_proxy_that_refuses_everything_spoils_no_document() {
         assert_eq!(whole_retried(400, body), Some(RetryReason::Blocked), "{body}");
     }
 }
+
+#[test]
+fn few_errors_are_known_to_be_of_a_document() {
+    let is_known = |code, message: &str| {
+        let message = message.to_owned();
+        RefusedItem { code, message }.is_of_a_document()
+    };
+    for (code, message) in [
+        ("too_large", "413"),
+        ("strict_dynamic_mapping_exception", "x is not allowed"),
+        (
+            "illegal_argument_exception",
+            "Document contains at least one immense term in field",
+        ),
+        ("action_request_validation_exception", "1: id is too long"),
+    ] {
+        assert!(is_known(code, message), "{code}");
+    }
+    for (code, message) in [
+        ("refused", "status 400: some_new_exception: immense term"),
+        ("illegal_argument_exception", "unknown setting"),
+        ("action_request_validation_exception", "1: type is missing"),
+    ] {
+        assert!(!is_known(code, message), "{code}");
+    }
+}
