@@ -7,15 +7,13 @@ pub mod page_views;
 
 use millrace_domain::Transaction;
 
+use crate::stream::LINES;
 use crate::table::Table;
 
-/// Every table.
-pub const TABLES: [&Table; 4] = [
-    &aggregates::BY_MERCHANT,
-    &anomalies::BY_ENTITY,
-    &anomalies::BY_DAY,
-    &page_views::BY_PAGE,
-];
+/// Every table, in the order of the lines.
+pub fn all() -> impl Iterator<Item = &'static Table> {
+    LINES.iter().flat_map(|line| line.tables.iter().copied())
+}
 
 /// Why a record that can be read is no row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
