@@ -16,7 +16,7 @@ use millrace_tests::{TestContext, elastic, sample, wait_until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-pub(super) use content::other_content_is_told;
+pub(super) use content::{one_corrected_row_is_told, other_content_is_told};
 pub(super) use proxied::{a_proxy_spoils_no_document, no_room_for_shards_holds_up_new_months_alone};
 
 const DAY_MS: i64 = 86_400_000;

@@ -141,6 +141,8 @@ pub struct Cause {
     pub kind: String,
     /// Why.
     pub reason: Option<String>,
+    /// The index that it is about.
+    pub index: Option<String>,
     /// What was behind it.
     pub caused_by: Option<Box<Cause>>,
 }

@@ -55,7 +55,10 @@ pub enum ItemOutcome {
     /// It was written.
     Indexed,
     /// 409: this version or a higher one is there already. Success, if the content is the same.
-    Unchanged,
+    Unchanged {
+        /// The index that has it.
+        index: Option<String>,
+    },
     /// It can be taken later: the cluster cannot take anything of the kind now.
     Retry {
         /// Why not now.
@@ -190,7 +193,11 @@ fn item(item: BTreeMap<String, Item>) -> ItemOutcome {
     };
     match status {
         200..300 => return ItemOutcome::Indexed,
-        409 => return ItemOutcome::Unchanged,
+        409 => {
+            return ItemOutcome::Unchanged {
+                index: error.and_then(|error| error.index),
+            };
+        }
         _ => {}
     }
     let cause = error.unwrap_or_default();

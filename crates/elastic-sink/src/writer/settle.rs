@@ -6,6 +6,7 @@ use super::progress::{Placed, Progress};
 use super::{PATIENCE_ATTEMPTS, Writer};
 use crate::bulk::{IndexFault, ItemOutcome, Reason, RetryReason};
 use crate::client::without_documents;
+use crate::conflict::Repeat;
 use crate::document::Document;
 use crate::metrics::Outcome;
 use crate::refusals::Answered;
@@ -17,7 +18,7 @@ struct Settled<'a> {
     /// Documents that were written, by stream.
     indexed: BTreeMap<Stream, u64>,
     /// Documents that are there already.
-    repeats: Vec<&'a Document>,
+    repeats: Vec<Repeat<'a>>,
     /// Documents to be sent again.
     again: Vec<Placed<'a>>,
     /// The first reason for that.
@@ -70,8 +71,8 @@ impl Writer {
                     *settled.indexed.entry(document.stream).or_default() += 1;
                     continue;
                 }
-                ItemOutcome::Unchanged => {
-                    settled.repeats.push(document);
+                ItemOutcome::Unchanged { index } => {
+                    settled.repeats.push(Repeat { document, index });
                     continue;
                 }
                 ItemOutcome::Refused(item) if !at_fault.contains(&document.key()) => {
@@ -121,7 +122,7 @@ impl Writer {
         for ((_, document), outcome) in group.iter().zip(outcomes) {
             let answered = counts.entry(document.key()).or_default();
             match outcome {
-                ItemOutcome::Indexed | ItemOutcome::Unchanged => answered.taken += 1,
+                ItemOutcome::Indexed | ItemOutcome::Unchanged { .. } => answered.taken += 1,
                 ItemOutcome::Refused(item) => {
                     answered.refused += 1;
                     answered.unproven += usize::from(!item.is_of_a_document());
@@ -137,7 +138,7 @@ impl Writer {
     }
 
     /// Counts documents that are there already, those apart whose content is another.
-    async fn count_repeats(&self, repeats: &[&Document]) {
+    async fn count_repeats(&self, repeats: &[Repeat<'_>]) {
         if repeats.is_empty() {
             return;
         }
@@ -149,12 +150,15 @@ impl Writer {
                     .filter(|document| document.stream == stream)
                     .count() as u64
             };
-            let (all, foreign) = (of(repeats), of(&differing.foreign));
+            let all = repeats.iter().filter(|repeat| repeat.document.stream == stream);
+            let (all, foreign) = (all.count() as u64, of(&differing.foreign));
             let repeated = of(&differing.repeated);
             let unchanged = all.saturating_sub(foreign + repeated);
+            let compared = differing.compared.get(&stream).copied().unwrap_or(0);
             self.metrics.document(stream, Outcome::Unchanged, unchanged);
             self.metrics.document(stream, Outcome::Differs, foreign);
             self.metrics.document(stream, Outcome::Repeated, repeated);
+            self.metrics.not_compared(stream, all.saturating_sub(compared));
         }
     }
 }

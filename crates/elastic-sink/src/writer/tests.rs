@@ -1,7 +1,7 @@
 //! The writer against a server in this process that answers as told: for the order of answers that
 //! a real Elasticsearch cannot be made to give. The real one is in the integration tests.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::Json;
@@ -20,6 +20,7 @@ use crate::stream::{Month, Stream};
 use crate::templates::put::mapping;
 
 mod refusals;
+mod repeats;
 
 /// Ids of the documents of each request received.
 type Received = Arc<Mutex<Vec<Vec<String>>>>;
@@ -30,7 +31,11 @@ struct Server {
     received: Received,
     /// Names that were looked for.
     lookups: Arc<Mutex<Vec<String>>>,
+    /// What is stored, by index and id.
+    stored: StoredDocuments,
 }
+
+type StoredDocuments = Arc<Mutex<BTreeMap<(String, String), Value>>>;
 
 /// A server that gives the answers in turn, and then 201 for every document.
 async fn server(answers: Vec<(u16, String)>) -> Server {
@@ -66,13 +71,33 @@ async fn server(answers: Vec<(u16, String)>) -> Server {
     let mapping = |Path(name): Path<String>| async move {
         Json(json!({ name: { "mappings": mapping(Stream::AGGREGATES) } }))
     };
+    let stored = StoredDocuments::default();
+    let kept = Arc::clone(&stored);
+    let mget = move |Json(asked): Json<Value>| {
+        let kept = kept.lock().unwrap();
+        let docs: Vec<Value> = asked["docs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| {
+                let of = |field: &str| one[field].as_str().unwrap().to_owned();
+                let source = kept.get(&(of("_index"), of("_id")));
+                source.map_or(
+                    json!({ "found": false }),
+                    |source| json!({ "_version": 1, "_source": source }),
+                )
+            })
+            .collect();
+        let answer = Json(json!({ "docs": docs }));
+        async move { answer }
+    };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new()
         .route("/_bulk", post(bulk))
         .route("/_resolve/index/{name}", get(resolve))
         .route("/{name}/_mapping", get(mapping))
-        .route("/_mget", post(|| async { Json(json!({ "docs": [] })) }));
+        .route("/_mget", post(mget));
     tokio::spawn(async move { axum::serve(listener, router).await });
     let health = Health::new("test");
     let mut settings = Settings::default();
@@ -88,6 +113,7 @@ async fn server(answers: Vec<(u16, String)>) -> Server {
         health,
         received,
         lookups,
+        stored,
     }
 }
 

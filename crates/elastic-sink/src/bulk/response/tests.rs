@@ -54,7 +54,7 @@ fn every_status_of_an_item_has_its_outcome() {
         let outcome = one(status, "some_exception", "why");
         match status {
             200..=299 => assert_eq!(outcome, ItemOutcome::Indexed, "{status}"),
-            409 => assert_eq!(outcome, ItemOutcome::Unchanged),
+            409 => assert_eq!(outcome, ItemOutcome::Unchanged { index: None }),
             408 => assert_eq!(retried(&outcome), Some(RetryReason::Timeout)),
             429 => assert_eq!(retried(&outcome), Some(RetryReason::Rejected)),
             401 => assert_eq!(retried(&outcome), Some(RetryReason::Blocked)),
@@ -119,10 +119,15 @@ fn causes_are_part_of_the_message() {
 
 #[test]
 fn outcomes_come_in_the_order_of_the_documents() {
-    let body = r#"{"errors":true,"took":3,"items":[{"index":{"status":201}},{"index":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"r"}}}]}"#;
+    let body = r#"{"errors":true,"took":3,"items":[{"index":{"status":201}},{"index":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"r","index":"v2"}}}]}"#;
     assert_eq!(
         whole(200, body),
-        RequestOutcome::Items(vec![ItemOutcome::Indexed, ItemOutcome::Unchanged])
+        RequestOutcome::Items(vec![
+            ItemOutcome::Indexed,
+            ItemOutcome::Unchanged {
+                index: Some("v2".to_owned())
+            }
+        ])
     );
 }
 
