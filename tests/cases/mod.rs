@@ -163,6 +163,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(sink::vanished_indices_come_back_with_their_types),
         case!(sink::other_content_is_told),
         case!(sink::one_corrected_row_is_told),
+        case!(sink::a_rolled_over_alias_doubles_nothing),
         case!(sink::no_room_for_shards_holds_up_new_months_alone),
         case!(sink::a_proxy_spoils_no_document),
         case!(upgrade::a_new_field_passes_through),

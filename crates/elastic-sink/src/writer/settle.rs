@@ -138,7 +138,7 @@ impl Writer {
     }
 
     /// Counts documents that are there already, those apart whose content is another.
-    async fn count_repeats(&self, repeats: &[Repeat<'_>]) {
+    pub(super) async fn count_repeats(&self, repeats: &[Repeat<'_>]) {
         if repeats.is_empty() {
             return;
         }

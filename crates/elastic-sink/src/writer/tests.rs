@@ -74,21 +74,7 @@ async fn server(answers: Vec<(u16, String)>) -> Server {
     let stored = StoredDocuments::default();
     let kept = Arc::clone(&stored);
     let mget = move |Json(asked): Json<Value>| {
-        let kept = kept.lock().unwrap();
-        let docs: Vec<Value> = asked["docs"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|one| {
-                let of = |field: &str| one[field].as_str().unwrap().to_owned();
-                let source = kept.get(&(of("_index"), of("_id")));
-                source.map_or(
-                    json!({ "found": false }),
-                    |source| json!({ "_version": 1, "_source": source }),
-                )
-            })
-            .collect();
-        let answer = Json(json!({ "docs": docs }));
+        let answer = mget_answer(&kept.lock().unwrap(), &asked);
         async move { answer }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -115,6 +101,19 @@ async fn server(answers: Vec<(u16, String)>) -> Server {
         lookups,
         stored,
     }
+}
+
+/// What is stored of those that are asked for, in their order.
+fn mget_answer(stored: &BTreeMap<(String, String), Value>, asked: &Value) -> Json<Value> {
+    let asked = asked["docs"].as_array().unwrap().iter();
+    let docs = asked.map(|one| {
+        let of = |field: &str| one[field].as_str().unwrap().to_owned();
+        match stored.get(&(of("_index"), of("_id"))) {
+            None => json!({ "found": false }),
+            Some(source) => json!({ "_version": 1, "_source": source }),
+        }
+    });
+    Json(json!({ "docs": docs.collect::<Vec<_>>() }))
 }
 
 /// Every index is there, with the alias to write to; that of 1971 is a data stream.

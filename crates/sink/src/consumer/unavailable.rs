@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 
 use crate::sink::Sink;
 use crate::spec::{Source, SourceId};
@@ -176,7 +177,7 @@ pub(super) fn look<S: Sink>(consumer: &BaseConsumer<SinkContext<S>>, sources: &[
                 .map(|error| RDKafkaErrorCode::from(error).to_string()),
         };
         let elements = assignment.elements_for_topic(&source.topic);
-        let partitions = elements.iter().map(|element| element.partition()).collect();
+        let partitions = elements.iter().map(TopicPartitionListElem::partition).collect();
         let mut unavailable = consumer.context().unavailable();
         unavailable.look(SourceId(at), reason, partitions, now);
     }
