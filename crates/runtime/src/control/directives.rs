@@ -64,6 +64,11 @@ impl Directives {
         Self(records.iter().filter_map(directive).collect())
     }
 
+    /// Takes the next one, with the offset of the record that it happened before.
+    pub fn take(&mut self) -> Option<(i64, Directive)> {
+        self.0.pop_front()
+    }
+
     /// Takes the next one that happened before the record with `offset` was processed.
     pub fn take_before(&mut self, offset: i64) -> Option<Directive> {
         self.0
