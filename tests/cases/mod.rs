@@ -178,6 +178,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(early::results_grow_to_the_final_sums),
         case!(tls::services_log_in),
         case!(tls::what_is_wrong_is_told),
+        case!(tls::a_right_that_is_taken_is_told),
         case!(tokens::services_log_in_and_renew_their_tokens),
         case!(tokens::what_is_wrong_is_told),
         case!(time::idle_advances_are_repeated),
