@@ -2,7 +2,7 @@
 //!
 //! A repeat of the same record is answered 409, and so is a record of topics that were made anew
 //! beside full indices: then Elasticsearch keeps what the topics no longer say. All of them are
-//! compared with what is stored, of a long replay so many a second ([`budget`]), and then a few of
+//! compared with what is stored, of a long replay so many a second (`budget`), and then a few of
 //! the documents of each answer; if one of them differs, all of them are, up to a bound. What was
 //! not compared is counted.
 //!

@@ -8,7 +8,7 @@
 //!   answered 404 in place of a guess: then templates and index are made anew.
 //! * *What an administrator has set up is used.* An alias by the month's name is written through:
 //!   `require_alias` holds for it as well. Where it has several indices, as after a rollover, each
-//!   document stays in the one that has it ([`homes`]). A data stream is refused: it takes no
+//!   document stays in the one that has it (`homes`). A data stream is refused: it takes no
 //!   external versions, so that a replay would double it.
 //! * *An index with other types gets nothing*: its sums would be wrong or its searches fail, in
 //!   silence.
