@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_domain::{EventTimeLimits, Transaction};
+use millrace_domain::Transaction;
 use millrace_engine::EventTimeBounds;
 use millrace_kafka::Misplaced;
 use millrace_runtime::control::{ControlLog, Directive};
@@ -28,9 +28,8 @@ pub(super) struct Refusals {
 #[derive(Debug, Default)]
 struct History {
     log: ControlLog,
-    /// From which offset on, in order; made of the log.
-    bounds: Vec<(i64, EventTimeBounds)>,
-    is_made: bool,
+    /// From which offset on, in order; made of the log when it is asked for.
+    bounds: Option<Vec<(i64, EventTimeBounds)>>,
 }
 
 /// What of a policy of the first stage is of interest here.
@@ -59,7 +58,7 @@ impl Refusals {
         let history = self.histories.entry(partition).or_default();
         // What is none of this release's kinds is of no matter here; `--repeat` tells of it.
         if history.log.add(payload).is_ok() {
-            history.is_made = false;
+            history.bounds = None;
         }
     }
 
@@ -85,14 +84,12 @@ impl Refusals {
             // A producer's stamp bounds nothing.
             Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
         };
-        let limits = EventTimeLimits {
-            earliest_ms: bounds.earliest_ms,
-            max_future_ms: bounds.max_future_ms,
-        };
         let user_id = transaction.user_id.text();
         let user_id = user_id.as_bytes();
         let partitions = bounds.partitions.unwrap_or(self.partitions);
-        transaction.check_event_time(appended_ms, limits).is_err()
+        transaction
+            .check_event_time(appended_ms, bounds.limits())
+            .is_err()
             || bounds.refuses_misplaced
                 && Misplaced::of(user_id, message.key(), message.partition(), partitions).is_some()
     }
@@ -102,32 +99,30 @@ impl Refusals {
         let Some(history) = self.histories.get_mut(&partition) else {
             return self.settings;
         };
-        history.make();
-        let after = history.bounds.partition_point(|(from, _)| *from <= offset);
+        let log = &history.log;
+        let bounds = history.bounds.get_or_insert_with(|| bounds_of(log));
+        let after = bounds.partition_point(|(from, _)| *from <= offset);
         match after.checked_sub(1) {
-            Some(at) => history.bounds[at].1,
+            Some(at) => bounds[at].1,
             None => self.settings,
         }
     }
 }
 
-impl History {
-    fn make(&mut self) {
-        if std::mem::replace(&mut self.is_made, true) {
-            return;
-        }
-        let of = |policy: &str| serde_json::from_str::<Policy>(policy).map(|policy| policy.bounds);
-        let first = self.log.policy_at(0).and_then(|policy| of(policy).ok());
-        self.bounds = first.map(|bounds| (i64::MIN, bounds)).into_iter().collect();
-        let mut directives = self.log.directives(0, 0, i64::MAX);
-        while let Some((offset, directive)) = directives.take() {
-            if let Directive::Configure(policy) = directive
-                && let Ok(bounds) = of(&policy)
-            {
-                self.bounds.push((offset, bounds));
-            }
+/// What held in a partition, from which offset on, in order.
+fn bounds_of(log: &ControlLog) -> Vec<(i64, EventTimeBounds)> {
+    let of = |policy: &str| serde_json::from_str::<Policy>(policy).map(|policy| policy.bounds);
+    let first = log.policy_at(0).and_then(|policy| of(policy).ok());
+    let mut bounds: Vec<_> = first.map(|bounds| (i64::MIN, bounds)).into_iter().collect();
+    let mut directives = log.directives(0, 0, i64::MAX);
+    while let Some((offset, directive)) = directives.take() {
+        if let Directive::Configure(policy) = directive
+            && let Ok(of_policy) = of(&policy)
+        {
+            bounds.push((offset, of_policy));
         }
     }
+    bounds
 }
 
 #[cfg(test)]
