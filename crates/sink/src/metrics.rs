@@ -181,7 +181,7 @@ impl Metrics {
     /// Sets a partition's lag. A sink may read many topics, so that the label is topic and number.
     pub(crate) fn set_lag(&self, topic: &str, partition: i32, records: i64) {
         self.lag
-            .with_label_values(&[self.operator, &format!("{topic}-{partition}")])
+            .with_label_values(&[self.operator, &label(topic, Some(partition))])
             .set(records);
     }
 
@@ -205,7 +205,7 @@ impl Metrics {
         // Not there if it was never set.
         let _ = self
             .lag
-            .remove_label_values(&[self.operator, &format!("{topic}-{partition}")]);
+            .remove_label_values(&[self.operator, &label(topic, Some(partition))]);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::sink::Sink;
 use crate::spec::{Source, SourceId};
 
 use super::context::SinkContext;
-use super::unreadable::TELL_INTERVAL;
+use super::unreadable::is_to_be_told;
 
 /// Time between two questions.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -121,15 +121,8 @@ impl Unavailable {
 
     /// Whether it is time for a line in the log about a topic.
     pub(super) fn is_to_be_told(&mut self, source: SourceId, now: Instant) -> bool {
-        let Some(topic) = self.topics.get_mut(&source) else {
-            return false;
-        };
-        let is_early = |told: Instant| now.saturating_duration_since(told) < TELL_INTERVAL;
-        if topic.told.is_some_and(is_early) {
-            return false;
-        }
-        topic.told = Some(now);
-        true
+        let topic = self.topics.get_mut(&source);
+        topic.is_some_and(|it| is_to_be_told(&mut it.told, now))
     }
 }
 

@@ -12,8 +12,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::acknowledgement::PartitionKey;
 
-/// Least time between two lines in the log about one partition.
-pub(super) const TELL_INTERVAL: Duration = Duration::from_secs(60);
+/// Least time between two lines in the log about one partition, or one topic.
+const TELL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Reports of the client that one partition could not be read, and where partitions stand.
 #[derive(Debug, Default)]
@@ -117,16 +117,18 @@ impl Unreadable {
 
     /// Whether it is time for a line in the log about a partition.
     pub(super) fn is_to_be_told(&mut self, key: PartitionKey, now: Instant) -> bool {
-        self.standing.get_mut(&key).is_some_and(|it| {
-            let is_due = it
-                .told
-                .is_none_or(|told| now.saturating_duration_since(told) >= TELL_INTERVAL);
-            if is_due {
-                it.told = Some(now);
-            }
-            is_due
-        })
+        let standing = self.standing.get_mut(&key);
+        standing.is_some_and(|it| is_to_be_told(&mut it.told, now))
     }
+}
+
+/// Whether it is time for a line in the log about what was told of at `told`, which is noted.
+pub(super) fn is_to_be_told(told: &mut Option<Instant>, now: Instant) -> bool {
+    let is_due = told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_INTERVAL);
+    if is_due {
+        *told = Some(now);
+    }
+    is_due
 }
 
 /// Whether the client cannot read what it has fetched.
