@@ -91,16 +91,7 @@ impl RefusedItem {
     /// may be taken.
     #[must_use]
     pub fn is_of_a_document(&self) -> bool {
-        match self.code {
-            "too_large"
-            | "strict_dynamic_mapping_exception"
-            | "document_parsing_exception"
-            | "mapper_parsing_exception" => true,
-            // Elasticsearch tells much else by these names.
-            "illegal_argument_exception" => self.message.contains("immense term"),
-            "action_request_validation_exception" => self.message.contains("id is too long"),
-            _ => false,
-        }
+        fault::is_of_a_document(self.code, &self.message)
     }
 }
 
