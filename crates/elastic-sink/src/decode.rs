@@ -3,12 +3,12 @@
 mod events;
 mod taken;
 
-use millrace_contract::ReadError;
 use millrace_domain::codec::TransactionReader;
 use millrace_domain::texts::InFlight;
 use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_registry::{Registry, RegistryError, SchemaFetcher};
 use millrace_service::registry::{self, TopicSchemas};
+use millrace_service::sink::value;
 use millrace_settings::Settings;
 use millrace_sink::{Decision, Work};
 use millrace_telemetry::Shutdown;
@@ -130,11 +130,10 @@ impl Decoder {
     }
 
     fn transaction(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
-        let transaction = match self.readers.transactions.read(record.value()) {
+        let transaction = match value(&self.readers.transactions, record.value())? {
             Ok(transaction) => transaction,
             // The aggregator reads the same topic, and sends it to the dead letters.
-            Err(ReadError::Invalid(error)) => return Ok(Decision::Skip { code: error.code() }),
-            Err(ReadError::Registry(error)) => return Err(error),
+            Err(error) => return Ok(Decision::Skip { code: error.code() }),
         };
         if !self.sample.has(&transaction.transaction_id) {
             return Ok(Decision::NotChosen);

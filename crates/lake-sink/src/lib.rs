@@ -46,7 +46,6 @@ async fn write_files(settings: Settings, shutdown: Shutdown) -> anyhow::Result<(
         service: Service::LakeSink,
         settings: &settings,
         sink: settings.lake_sink.sink_loop(),
-        instance_key: "lake_sink.instance",
         store: "lake",
     };
     let process = host.start::<LakeSink<Lake>>(&shutdown)?;
@@ -57,8 +56,7 @@ async fn write_files(settings: Settings, shutdown: Shutdown) -> anyhow::Result<(
         () = shutdown.wait() => return Ok(()),
     };
     process.reachability.probe(None);
-    let spec = sink::spec(&settings, &process.instance);
-    let backoff = sink::backoff(&settings);
-    let sink = LakeSink::new(store, readers, backoff, metrics, Handle::current());
+    let spec = host.spec(&process, sink::reads(&settings));
+    let sink = LakeSink::new(store, readers, host.backoff(), metrics, Handle::current());
     process.run(sink, spec, shutdown).await
 }

@@ -10,12 +10,10 @@ use millrace_catalog::Service;
 use millrace_domain::texts::InFlight;
 use millrace_kafka::topic_name;
 use millrace_registry::RegistryError;
-use millrace_service::Instance;
-use millrace_service::sink::source;
+use millrace_service::sink::{Reads, source};
 use millrace_settings::Settings;
 use millrace_sink::{
-    Backoff, Decision, Item, Limits, Names, Origin, PartitionKey, Record, Sink, Spec, Work, WriteBatch,
-    Written,
+    Backoff, Decision, Item, Limits, Names, Origin, PartitionKey, Record, Sink, Work, WriteBatch, Written,
 };
 use tokio::runtime::Handle;
 
@@ -25,7 +23,7 @@ use crate::file;
 use crate::metrics::Metrics;
 use crate::name::{Day, FileName};
 use crate::store::{Claim, Published, Store};
-use crate::table::{Cells, Row};
+use crate::table::{Cells, Row, Table};
 use crate::tables::{self, Readers, TABLES};
 
 /// How often a claim is tried before the process ends, to be started again.
@@ -319,31 +317,17 @@ impl<S: Store> Sink for LakeSink<S> {
     }
 }
 
-/// Pauses between attempts.
-#[must_use]
-pub(crate) fn backoff(settings: &Settings) -> Backoff {
-    Backoff {
-        initial: Duration::from_millis(settings.lake_sink.retry_initial_ms),
-        max: Duration::from_millis(settings.lake_sink.retry_max_ms),
-    }
-}
-
 /// The consumer group's full name.
 #[must_use]
 pub fn group(settings: &Settings) -> String {
     topic_name(&settings.kafka, &Service::LakeSink.group())
 }
 
-/// What the sink reads, and within which bounds.
-#[must_use]
-pub(crate) fn spec(settings: &Settings, instance: &Instance) -> Spec {
+/// What the sink reads, and its bounds.
+pub(crate) fn reads(settings: &Settings) -> Reads {
     let sink = &settings.lake_sink;
-    let source = |table: &&crate::table::Table| source(topic_name(&settings.kafka, table.topic), table.name);
-    Spec {
-        kafka: settings.kafka.clone(),
-        group: group(settings),
-        instance: instance.name().to_owned(),
-        instance_key: instance.key(),
+    let source = |table: &&Table| source(topic_name(&settings.kafka, table.topic), table.name);
+    Reads {
         sources: TABLES.iter().map(source).collect(),
         limits: Limits {
             bytes: sink.max_bytes,
@@ -353,8 +337,5 @@ pub(crate) fn spec(settings: &Settings, instance: &Instance) -> Spec {
         in_flight: IN_FLIGHT,
         // No table waits for itself: nothing is set aside.
         set_aside_bytes: usize::MAX,
-        backoff: backoff(settings),
-        drain_timeout: Duration::from_millis(sink.drain_timeout_ms),
-        consumer_properties: sink.consumer_properties.clone(),
     }
 }

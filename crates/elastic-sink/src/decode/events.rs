@@ -2,9 +2,10 @@
 
 use std::fmt::Debug;
 
-use millrace_contract::{DecodeError, Event, ReadError, Reader};
+use millrace_contract::{DecodeError, Event, Reader};
 use millrace_kafka::Misplaced;
 use millrace_registry::RegistryError;
+use millrace_service::sink::value;
 use millrace_settings::{MisplacedRecords, Settings, StreamJobs};
 use millrace_sink::Decision;
 
@@ -55,11 +56,10 @@ struct Judged<T> {
 
 impl<T: Event + Debug> Decide for Judged<T> {
     fn decide(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
-        let event = match self.reader.read(record.value()) {
+        let event = match value(&self.reader, record.value())? {
             Ok(event) => event,
             // A job reads the same topic, and sends it to the dead letters.
-            Err(ReadError::Invalid(error)) => return Ok(Decision::Skip { code: error.code() }),
-            Err(ReadError::Registry(error)) => return Err(error),
+            Err(error) => return Ok(Decision::Skip { code: error.code() }),
         };
         if let Err(error) = self.taken.limits.check(event.time_ms(), record.append_time_ms) {
             return Ok(Decision::Skip { code: error.code() });

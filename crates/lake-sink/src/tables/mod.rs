@@ -5,10 +5,11 @@ pub mod aggregates;
 pub mod anomalies;
 pub mod transactions;
 
-use millrace_contract::{Contract, ReadError, Reader};
+use millrace_contract::{Contract, Reader};
 use millrace_kafka::topic_name;
-use millrace_registry::{Registry, RegistryError, SchemaFetcher};
-use millrace_service::registry::{self, TopicSchemas};
+use millrace_registry::RegistryError;
+use millrace_service::registry::TopicSchemas;
+use millrace_service::sink;
 use millrace_settings::Settings;
 use millrace_sink::Record;
 
@@ -37,15 +38,9 @@ pub type Readers = Vec<Box<dyn Rows>>;
 /// # Errors
 /// The registry's settings are wrong, or it refuses.
 pub async fn readers(settings: &Settings) -> anyhow::Result<Readers> {
-    let config = registry::config(&settings.schema_registry);
-    let (client, fetcher) = (Registry::new(config.clone())?, SchemaFetcher::new(config));
-    let mut readers = Readers::new();
-    for table in TABLES {
-        let topic = topic_name(&settings.kafka, table.topic);
-        let schemas = TopicSchemas::ask(&client, &fetcher, &topic).await?;
-        readers.push((table.rows)(&schemas, settings));
-    }
-    Ok(readers)
+    let topics = TABLES.map(|table| (topic_name(&settings.kafka, table.topic), table));
+    let open = |table: &Table, schemas: &TopicSchemas| (table.rows)(schemas, settings);
+    sink::readers(settings, topics, open).await
 }
 
 /// Readers that know these schemas, whatever the topic: one that does not fit a topic is left to
@@ -84,11 +79,8 @@ impl<T: Contract> Rows for Read<T> {
 
 /// The value of a record; or that a bad one is no row.
 fn value<T: Contract>(reader: &Reader<T>, record: &Record<'_>) -> Result<Result<T, Row>, RegistryError> {
-    Ok(match reader.read(record.payload.unwrap_or_default()) {
-        Ok(value) => Ok(value),
-        Err(ReadError::Invalid(error)) => Err(Row::Skip { code: error.code() }),
-        Err(ReadError::Registry(error)) => return Err(error),
-    })
+    let value = sink::value(reader, record.payload.unwrap_or_default())?;
+    Ok(value.map_err(|error| Row::Skip { code: error.code() }))
 }
 
 /// A row of the day of this time.
