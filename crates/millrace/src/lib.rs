@@ -23,6 +23,7 @@ pub mod map;
 pub mod named;
 pub mod query;
 pub mod rules;
+mod running;
 mod sender;
 pub mod service;
 pub mod state;
