@@ -2,9 +2,9 @@
 //! and minute, in two stages each; how far each session came on the way to a purchase.
 
 use millrace_commerce::{Funnel, ProductSales, Revenue, SalesPartial, ShopEvent};
-use millrace_contract::Contract as _;
+use millrace_contract::{AnyContract, Contract as _};
 
-use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Service, StreamSpec};
+use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, RowsSpec, Service, StreamSpec};
 
 /// The names of its topics, before any prefix.
 pub mod topic {
@@ -62,7 +62,32 @@ pub const PIPELINE: Pipeline = Pipeline {
         PRODUCT_SALES_DOCUMENTS,
         FUNNEL_DOCUMENTS,
     ],
-    rows: &[],
+    rows: &[
+        RowsSpec::lake(
+            topic::EVENTS,
+            "commerce_events",
+            "ts",
+            AnyContract::of_events::<ShopEvent>(),
+        ),
+        RowsSpec::lake(
+            topic::REVENUE,
+            "revenue",
+            "windowStart",
+            AnyContract::of_results::<Revenue>(),
+        ),
+        RowsSpec::lake(
+            topic::PRODUCT_SALES,
+            "product_sales",
+            "windowStart",
+            AnyContract::of_results::<ProductSales>(),
+        ),
+        RowsSpec::lake(
+            topic::FUNNEL,
+            "funnels",
+            "start",
+            AnyContract::of_results::<Funnel>(),
+        ),
+    ],
 };
 
 /// The events themselves, with full text over queries and products.

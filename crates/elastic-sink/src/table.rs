@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 
 use millrace_catalog::{DocumentSpec, clickstream, commerce, incidents, iot, payments};
-use millrace_commerce::ShopEvent;
 use millrace_contract::{Contract, Reader};
 use millrace_kafka::SourcePartitions;
 use millrace_registry::{RegistryError, SchemaFetcher};
@@ -67,8 +66,6 @@ pub(crate) const TABLE: &[Line] = &[
             &commerce::EVENT_DOCUMENTS,
             &Events {
                 jobs: |settings| settings.commerce.jobs(),
-                check: ShopEvent::check,
-                key: |event| event.user_id.as_str().as_bytes(),
                 document: document::shop_event,
             },
         )

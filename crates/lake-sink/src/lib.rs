@@ -8,11 +8,14 @@
 #![forbid(unsafe_code)]
 
 mod another_log;
+mod avro;
+mod cells;
 mod columns;
 pub mod compact;
 mod covered;
 pub mod expire;
 mod file;
+mod kind;
 pub mod metrics;
 pub mod name;
 mod read;
@@ -52,7 +55,7 @@ async fn write_files(settings: Settings, shutdown: Shutdown) -> anyhow::Result<(
     let metrics = metrics::Metrics::register()?;
     let store = Lake::open(&settings.lake_sink)?;
     let readers = tokio::select! {
-        readers = tables::readers(&settings) => readers?,
+        readers = tables::readers(&settings, &shutdown) => readers?,
         () = shutdown.wait() => return Ok(()),
     };
     process.reachability.probe(None);

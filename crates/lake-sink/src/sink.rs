@@ -18,13 +18,14 @@ use millrace_sink::{
 use tokio::runtime::Handle;
 
 use crate::another_log::Origins;
+use crate::cells::Cells;
 use crate::covered::Covered;
 use crate::file;
 use crate::metrics::Metrics;
 use crate::name::{Day, FileName};
 use crate::store::{Claim, Published, Store};
-use crate::table::{Cells, Row, Table};
-use crate::tables::{self, Readers, TABLES};
+use crate::table::{Row, Table};
+use crate::tables::{self, TableReader};
 
 /// How often a claim is tried before the process ends, to be started again.
 const CLAIM_ATTEMPTS: u32 = 10;
@@ -35,8 +36,8 @@ const IN_FLIGHT: usize = 1;
 /// A record as its table's row.
 #[derive(Debug)]
 pub struct LakeRow {
-    /// The table's place in [`TABLES`].
-    table: usize,
+    /// The table's name.
+    table: &'static str,
     day: Day,
     /// The number of the claim under which it was read.
     claim: u64,
@@ -44,9 +45,9 @@ pub struct LakeRow {
 }
 
 impl Item for LakeRow {
-    type Target = usize;
+    type Target = &'static str;
 
-    fn target(&self) -> usize {
+    fn target(&self) -> &'static str {
         self.table
     }
 
@@ -73,7 +74,8 @@ struct Partitions {
 /// Rows into files by table and day.
 pub struct LakeSink<S> {
     store: S,
-    readers: Readers,
+    /// By their sources.
+    readers: Vec<TableReader>,
     partitions: Mutex<Partitions>,
     backoff: Backoff,
     runtime: Handle,
@@ -83,7 +85,13 @@ pub struct LakeSink<S> {
 impl<S: Store> LakeSink<S> {
     /// A sink into `store`, whose calls `runtime` runs.
     #[must_use]
-    pub fn new(store: S, readers: Readers, backoff: Backoff, metrics: Metrics, runtime: Handle) -> Self {
+    pub fn new(
+        store: S,
+        readers: Vec<TableReader>,
+        backoff: Backoff,
+        metrics: Metrics,
+        runtime: Handle,
+    ) -> Self {
         Self {
             store,
             readers,
@@ -99,13 +107,17 @@ impl<S: Store> LakeSink<S> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn table(&self, partition: PartitionKey) -> &'static Table {
+        self.readers[partition.source.0].table
+    }
+
     fn held(&self, partition: PartitionKey) -> Option<Arc<Held>> {
         self.partitions().held.get(&partition).cloned()
     }
 
     /// Claims a partition, and looks then for what is in files already from its first record on.
     async fn claim(&self, first: Origin) -> anyhow::Result<(Claim, Covered)> {
-        let (table, partition) = (TABLES[first.partition.source.0].name, first.partition.partition);
+        let (table, partition) = (self.table(first.partition).name, first.partition.partition);
         let claim = self.store.claim(table, partition).await?;
         let files = self.store.files(table).await?;
         let own = files.iter().filter(|file| file.partition == partition);
@@ -152,7 +164,7 @@ impl<S: Store> LakeSink<S> {
     async fn publish(
         &self,
         held: &Held,
-        table: usize,
+        table: &'static Table,
         day: Day,
         rows: &[(i64, &[u8])],
     ) -> anyhow::Result<Published> {
@@ -168,14 +180,14 @@ impl<S: Store> LakeSink<S> {
     async fn publish_file(
         &self,
         held: &Held,
-        table: usize,
+        table: &'static Table,
         day: Day,
         rows: &[(i64, &[u8])],
     ) -> anyhow::Result<Published> {
         let ([(first, _), ..], [.., (last, _)]) = (rows, rows) else {
             return Ok(Published::There);
         };
-        let (start, table, partition) = (Instant::now(), TABLES[table], held.claim.partition);
+        let (start, partition) = (Instant::now(), held.claim.partition);
         let file = FileName {
             table: table.name,
             day,
@@ -253,21 +265,21 @@ impl<S: Store> Sink for LakeSink<S> {
 
     fn decide(&self, record: &Record<'_>) -> Result<Decision<LakeRow>, RegistryError> {
         let partition = record.origin.partition;
-        let table = partition.source.0;
+        let TableReader { table, rows } = &self.readers[partition.source.0];
         let Some(held) = self.held(partition) else {
             debug_assert!(false, "a record of a partition that was not begun");
             return Ok(Decision::NotChosen);
         };
         let _round = InFlight::begin();
         let mut cells = Cells::new();
-        Ok(match self.readers[table].read(record, &mut cells)? {
+        Ok(match rows.read(record, &mut cells)? {
             Row::Skip { code } => Decision::Skip { code },
             Row::Of(day) if self.is_in_a_file(&held, day, record) => {
-                self.metrics.covered(TABLES[table].name, 1);
+                self.metrics.covered(table.name, 1);
                 Decision::NotChosen
             }
             Row::Of(day) => Decision::Work(Work::Write(LakeRow {
-                table,
+                table: table.name,
                 day,
                 claim: held.number,
                 cells,
@@ -275,7 +287,7 @@ impl<S: Store> Sink for LakeSink<S> {
         })
     }
 
-    async fn write(&self, batch: &WriteBatch<'_, LakeRow>) -> Written<usize> {
+    async fn write(&self, batch: &WriteBatch<'_, LakeRow>) -> Written<&'static str> {
         let mut groups: BTreeMap<(PartitionKey, u64, Day), Group<'_>> = BTreeMap::new();
         for (at, (origin, row)) in batch.items.iter().enumerate() {
             let group = groups.entry((origin.partition, row.claim, row.day)).or_default();
@@ -287,7 +299,7 @@ impl<S: Store> Sink for LakeSink<S> {
             // What was read of a partition that is another's by now is the other's.
             let current = || self.held(partition).filter(|held| held.number == claim);
             let Some(held) = current() else { continue };
-            let table = partition.source.0;
+            let table = self.table(partition);
             if let Some(told) = held.origins.another_log() {
                 written.again.extend(group.places);
                 written.again_message = told.to_owned();
@@ -298,7 +310,7 @@ impl<S: Store> Sink for LakeSink<S> {
                 Ok(Published::Fenced) if current().is_none() => continue,
                 Ok(Published::Fenced) => format!(
                     "another process has claimed partition {} of {}",
-                    partition.partition, TABLES[table].name
+                    partition.partition, table.name
                 ),
                 Err(error) => format!("{error:#}"),
             };
@@ -308,12 +320,12 @@ impl<S: Store> Sink for LakeSink<S> {
         written
     }
 
-    fn name(&self, target: usize) -> String {
-        TABLES[target].name.to_owned()
+    fn name(&self, target: &'static str) -> String {
+        target.to_owned()
     }
 
-    fn label(target: usize) -> &'static str {
-        TABLES[target].name
+    fn label(target: &'static str) -> &'static str {
+        target
     }
 }
 
@@ -326,9 +338,9 @@ pub fn group(settings: &Settings) -> String {
 /// What the sink reads, and its bounds.
 pub(crate) fn reads(settings: &Settings) -> Reads {
     let sink = &settings.lake_sink;
-    let source = |table: &&Table| source(topic_name(&settings.kafka, table.topic), table.name);
+    let source = |table: &'static Table| source(topic_name(&settings.kafka, table.topic), table.name);
     Reads {
-        sources: TABLES.iter().map(source).collect(),
+        sources: tables::there(settings).map(source).collect(),
         limits: Limits {
             bytes: sink.max_bytes,
             items: sink.max_rows,

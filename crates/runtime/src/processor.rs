@@ -17,7 +17,7 @@ use millrace_kafka::{InputRecord, Misplaced};
 
 use crate::{Beginning, Controls, Outbox, Placement};
 pub use emitter::Emitter;
-pub use event_time::check_event_time;
+pub use event_time::check_event;
 pub use intake::{Converted, Intake};
 pub use spec::{JobSpec, LateRecords, Refusal, SkippedRecords};
 pub use task::ProcessorTask;

@@ -1,6 +1,7 @@
 //! A sink's process, from its start to its end.
 
 mod read;
+mod taken;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use millrace_telemetry::{Health, Server, Shutdown};
 use tokio::runtime::Handle;
 
 pub use self::read::{readers, value};
+pub use self::taken::Taken;
 use crate::Instance;
 
 /// What a sink is run with.

@@ -3,7 +3,9 @@
 
 pub mod topic;
 
-use millrace_domain::schema;
+use millrace_contract::AnyContract;
+use millrace_domain::codec::DecodedAnomaly;
+use millrace_domain::{MerchantAggregate, Transaction, schema};
 
 use self::topic::{
     AGGREGATES, AGGREGATES_CONTROL, AGGREGATES_KEYED_CONTROL, ANOMALIES, ANOMALIES_CONTROL,
@@ -22,9 +24,25 @@ pub const PIPELINE: Pipeline = Pipeline {
     jobs: &[REKEY, AGGREGATE_PARTIAL, AGGREGATE_MERGE, DETECT],
     documents: &[TRANSACTION_DOCUMENTS, AGGREGATE_DOCUMENTS, ANOMALY_DOCUMENTS],
     rows: &[
-        RowsSpec::lake(TRANSACTIONS),
-        RowsSpec::lake(AGGREGATES),
-        RowsSpec::lake(ANOMALIES),
+        RowsSpec::lake(
+            TRANSACTIONS,
+            "transactions",
+            "transactionTime",
+            AnyContract::of_events::<Transaction>(),
+        ),
+        RowsSpec::lake(
+            AGGREGATES,
+            "transaction_aggregates",
+            "windowStart",
+            AnyContract::of_bodies::<MerchantAggregate>(),
+        )
+        .with_money(&["minAmount", "maxAmount"]),
+        RowsSpec::lake(
+            ANOMALIES,
+            "anomalies",
+            "eventTime",
+            AnyContract::of_bodies::<DecodedAnomaly>(),
+        ),
         RowsSpec::cassandra(AGGREGATES),
         RowsSpec::cassandra(ANOMALIES),
     ],
