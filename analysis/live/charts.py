@@ -1,0 +1,134 @@
+"""The charts: times in UTC whatever the reader's clock, exact figures in the tooltips.
+
+Colours are of Okabe and Ito's set, which people of all kinds of colour vision tell apart, changed
+until each has a contrast of three to one at least on the light page and on the dark one.
+"""
+
+import datetime as dt
+
+import altair as alt
+import polars as pl
+
+BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY = "#2F7FC1", "#D55E00", "#009E73", "#B8609A", "#A67C00", "#75808C"
+PALETTE = [BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY]
+HEIGHT = 260
+ROW_HEIGHT = 26
+KINDS = alt.Scale(domain=["purchases", "refunds"], range=[BLUE, VERMILION])
+
+
+def volume(times: pl.DataFrame, step: dt.timedelta) -> alt.Chart:
+    """Transactions by time, refunds on top of purchases."""
+    long = times.unpivot(["purchases", "refunds"], index="time", variable_name="kind", value_name="count")
+    count = alt.Y("count:Q", title="transactions", stack="zero", axis=alt.Axis(format="~s"))
+    return _bars(long, step, "kind", count, KINDS)
+
+
+def alerts(times: pl.DataFrame, step: dt.timedelta) -> alt.Chart:
+    """Alerts by time, a colour for each rule."""
+    rules = times["rule"].unique().sort().to_list()
+    colours = [PALETTE[at % len(PALETTE)] for at in range(len(rules))]
+    count = alt.Y("alerts:Q", title="alerts", stack="zero", axis=alt.Axis(tickMinStep=1, format="d"))
+    return _bars(times, step, "rule", count, alt.Scale(domain=rules, range=colours))
+
+
+def _bars(frame: pl.DataFrame, step: dt.timedelta, by: str, y: alt.Y, colours: alt.Scale) -> alt.Chart:
+    """Bars from the begin of each step to its end; a click in the legend leaves one kind."""
+    chosen = alt.selection_point(fields=[by], bind="legend")
+    ends = frame.with_columns(end=pl.col("time") + step, at=_text(pl.col("time")))
+    return (
+        alt.Chart(ends, height=HEIGHT)
+        .mark_bar(binSpacing=1)
+        .encode(
+            x=_x("time"),
+            x2="end:T",
+            y=y,
+            color=alt.Color(by, type="nominal", scale=colours, legend=_legend()),
+            opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)),
+            tooltip=[alt.Tooltip("at:N", title="from"), alt.Tooltip(by), alt.Tooltip(y.shorthand, format=",")],
+        )
+        .add_params(chosen)
+    )
+
+
+def money(times: pl.DataFrame, currency: str) -> alt.Chart:
+    """Purchases and refunds by time."""
+    frame = times.with_columns(at=_text(pl.col("time")))
+    chosen = alt.selection_point(fields=["kind"], bind="legend")
+    return (
+        alt.Chart(frame, height=HEIGHT)
+        .mark_line(point=alt.OverlayMarkDef(size=22), strokeWidth=2)
+        .encode(
+            x=_x("time"),
+            y=alt.Y("sum:Q", title=currency, axis=alt.Axis(format="~s")),
+            color=alt.Color("kind:N", scale=KINDS, legend=_legend()),
+            strokeDash=alt.StrokeDash("kind:N", legend=None),
+            opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)),
+            tooltip=[alt.Tooltip("at:N", title="from"), "kind:N", alt.Tooltip("exact:N", title="sum")],
+        )
+        .add_params(chosen)
+    )
+
+
+def hours(frame: pl.DataFrame) -> alt.Chart:
+    """Transactions of each hour of some days."""
+    times = frame.rename({"hour": "time"})
+    return volume(times, dt.timedelta(hours=1))
+
+
+def fraud_by_hour(frame: pl.DataFrame) -> alt.Chart:
+    """Alerts of each hour of the day, a row for each rule."""
+    rows = max(1, frame["rule"].n_unique())
+    return (
+        alt.Chart(frame, height=max(90, (ROW_HEIGHT + 6) * rows))
+        .mark_rect(cornerRadius=2)
+        .encode(
+            x=alt.X("hour:O", title="hour of the day (UTC)", scale=alt.Scale(domain=list(range(24))), axis=_flat()),
+            y=alt.Y("rule:N", title=None, axis=alt.Axis(labelLimit=180)),
+            color=alt.Color("alerts:Q", scale=alt.Scale(scheme="blues"), legend=alt.Legend(title="alerts")),
+            tooltip=["rule:N", "hour:O", alt.Tooltip("alerts:Q", format=",")],
+        )
+    )
+
+
+def merchants(frame: pl.DataFrame) -> alt.Chart:
+    """Merchants by their purchases: `merchant`, `sum` for the length, `exact` as text."""
+    return (
+        alt.Chart(frame, height=ROW_HEIGHT * max(1, frame.height))
+        .mark_bar(color=BLUE, cornerRadiusEnd=2)
+        .encode(
+            x=alt.X("sum:Q", title=None, axis=alt.Axis(format="~s", tickCount=4)),
+            y=alt.Y("merchant:N", sort=None, title=None, axis=alt.Axis(labelLimit=140)),
+            tooltip=["merchant:N", alt.Tooltip("exact:N", title="purchases")],
+        )
+    )
+
+
+def funnel(steps: pl.DataFrame) -> alt.Chart:
+    """How many sessions came at least so far."""
+    return (
+        alt.Chart(steps, height=ROW_HEIGHT * 4 + 30)
+        .mark_bar(color=GREEN, cornerRadiusEnd=2)
+        .encode(
+            x=alt.X("sessions:Q", title="sessions", axis=alt.Axis(format="~s", tickMinStep=1)),
+            y=alt.Y("step:N", sort=None, title=None),
+            tooltip=["step:N", alt.Tooltip("sessions:Q", format=","), alt.Tooltip("share:Q", format=".1%")],
+        )
+    )
+
+
+def _x(field: str) -> alt.X:
+    axis = alt.Axis(format="%H:%M", labelOverlap=True, tickCount=8, grid=False)
+    return alt.X(f"{field}:T", title="UTC", scale=alt.Scale(type="utc"), axis=axis)
+
+
+def _flat() -> alt.Axis:
+    return alt.Axis(labelAngle=0, labelOverlap=True)
+
+
+def _legend() -> alt.Legend:
+    return alt.Legend(title=None, orient="top", columns=3, labelLimit=220)
+
+
+def _text(time: pl.Expr) -> pl.Expr:
+    """As tooltips would show it in the reader's own zone."""
+    return time.dt.strftime("%Y-%m-%d %H:%M UTC")
