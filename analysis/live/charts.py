@@ -12,7 +12,8 @@ import polars as pl
 BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY = "#2F7FC1", "#D55E00", "#009E73", "#B8609A", "#A67C00", "#75808C"
 PALETTE = [BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY]
 HEIGHT = 260
-ROW_HEIGHT = 26
+SHADES = ["#9CC7EA", "#0B4F8A"]
+"""From few to many: both differ from the light page and from the dark one."""
 KINDS = alt.Scale(domain=["purchases", "refunds"], range=[BLUE, VERMILION])
 
 
@@ -32,17 +33,22 @@ def alerts(times: pl.DataFrame, step: dt.timedelta) -> alt.Chart:
 
 
 def _bars(frame: pl.DataFrame, step: dt.timedelta, by: str, y: alt.Y, colours: alt.Scale) -> alt.Chart:
-    """Bars from the begin of each step to its end; a click in the legend leaves one kind."""
+    """A bar for each step; a click in the legend leaves one kind."""
     chosen = alt.selection_point(fields=[by], bind="legend")
-    ends = frame.with_columns(end=pl.col("time") + step, at=_text(pl.col("time")))
+    minutes = step // dt.timedelta(minutes=1)
+    # A bar is as wide as its step; of hours, Vega counts no minutes.
+    if minutes < 60:
+        of_step = alt.TimeUnitParams(unit="yearmonthdatehoursminutes", step=minutes, utc=True)
+    else:
+        of_step = alt.TimeUnitParams(unit="yearmonthdatehours", step=minutes // 60, utc=True)
     return (
-        alt.Chart(ends, height=HEIGHT)
-        .mark_bar(binSpacing=1)
+        alt.Chart(frame.with_columns(at=_text(pl.col("time"))), height=HEIGHT)
+        .mark_bar()
         .encode(
-            x=_x("time"),
-            x2="end:T",
+            x=_x().timeUnit(of_step),
             y=y,
             color=alt.Color(by, type="nominal", scale=colours, legend=_legend()),
+            order=alt.Order(by, type="nominal", sort="ascending"),
             opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)),
             tooltip=[alt.Tooltip("at:N", title="from"), alt.Tooltip(by), alt.Tooltip(y.shorthand, format=",")],
         )
@@ -56,9 +62,9 @@ def money(times: pl.DataFrame, currency: str) -> alt.Chart:
     chosen = alt.selection_point(fields=["kind"], bind="legend")
     return (
         alt.Chart(frame, height=HEIGHT)
-        .mark_line(point=alt.OverlayMarkDef(size=22), strokeWidth=2)
+        .mark_line(point=alt.OverlayMarkDef(size=20), strokeWidth=2)
         .encode(
-            x=_x("time"),
+            x=_x(),
             y=alt.Y("sum:Q", title=currency, axis=alt.Axis(format="~s")),
             color=alt.Color("kind:N", scale=KINDS, legend=_legend()),
             strokeDash=alt.StrokeDash("kind:N", legend=None),
@@ -77,14 +83,13 @@ def hours(frame: pl.DataFrame) -> alt.Chart:
 
 def fraud_by_hour(frame: pl.DataFrame) -> alt.Chart:
     """Alerts of each hour of the day, a row for each rule."""
-    rows = max(1, frame["rule"].n_unique())
     return (
-        alt.Chart(frame, height=max(90, (ROW_HEIGHT + 6) * rows))
+        alt.Chart(frame, height=HEIGHT)
         .mark_rect(cornerRadius=2)
         .encode(
-            x=alt.X("hour:O", title="hour of the day (UTC)", scale=alt.Scale(domain=list(range(24))), axis=_flat()),
+            x=alt.X("hour:O", title="hour of the day, UTC", scale=alt.Scale(domain=list(range(24))), axis=_flat()),
             y=alt.Y("rule:N", title=None, axis=alt.Axis(labelLimit=180)),
-            color=alt.Color("alerts:Q", scale=alt.Scale(scheme="blues"), legend=alt.Legend(title="alerts")),
+            color=alt.Color("alerts:Q", scale=alt.Scale(range=SHADES), legend=_whole()),
             tooltip=["rule:N", "hour:O", alt.Tooltip("alerts:Q", format=",")],
         )
     )
@@ -93,7 +98,7 @@ def fraud_by_hour(frame: pl.DataFrame) -> alt.Chart:
 def merchants(frame: pl.DataFrame) -> alt.Chart:
     """Merchants by their purchases: `merchant`, `sum` for the length, `exact` as text."""
     return (
-        alt.Chart(frame, height=ROW_HEIGHT * max(1, frame.height))
+        alt.Chart(frame, height=HEIGHT)
         .mark_bar(color=BLUE, cornerRadiusEnd=2)
         .encode(
             x=alt.X("sum:Q", title=None, axis=alt.Axis(format="~s", tickCount=4)),
@@ -106,7 +111,7 @@ def merchants(frame: pl.DataFrame) -> alt.Chart:
 def funnel(steps: pl.DataFrame) -> alt.Chart:
     """How many sessions came at least so far."""
     return (
-        alt.Chart(steps, height=ROW_HEIGHT * 4 + 30)
+        alt.Chart(steps, height=HEIGHT)
         .mark_bar(color=GREEN, cornerRadiusEnd=2)
         .encode(
             x=alt.X("sessions:Q", title="sessions", axis=alt.Axis(format="~s", tickMinStep=1)),
@@ -116,9 +121,9 @@ def funnel(steps: pl.DataFrame) -> alt.Chart:
     )
 
 
-def _x(field: str) -> alt.X:
-    axis = alt.Axis(format="%H:%M", labelOverlap=True, tickCount=8, grid=False)
-    return alt.X(f"{field}:T", title="UTC", scale=alt.Scale(type="utc"), axis=axis)
+def _x() -> alt.X:
+    axis = alt.Axis(format="%H:%M", labelOverlap=True, tickCount=8, grid=False, labelAngle=0)
+    return alt.X("time:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
 def _flat() -> alt.Axis:
@@ -126,7 +131,13 @@ def _flat() -> alt.Axis:
 
 
 def _legend() -> alt.Legend:
-    return alt.Legend(title=None, orient="top", columns=3, labelLimit=220)
+    return alt.Legend(title=None, orient="top", columns=3, labelLimit=220, offset=6)
+
+
+def _whole() -> alt.Legend:
+    """Of shades, with whole numbers alone."""
+    whole = "datum.value % 1 ? '' : format(datum.value, ',')"
+    return alt.Legend(title=None, orient="top", offset=6, labelExpr=whole)
 
 
 def _text(time: pl.Expr) -> pl.Expr:

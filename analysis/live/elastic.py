@@ -87,24 +87,25 @@ class Elasticsearch:
             raise ElasticError(_refused(shown, error.code)) from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or error
+            reason = getattr(reason, "strerror", None) or reason
             raise ElasticError(
-                f"Elasticsearch does not answer at {shown} ({reason}). Start it by `millrace up`, or name another "
-                "by MILLRACE__ELASTICSEARCH__URL."
+                f"Elasticsearch does not answer at `{shown}` ({reason}). Start it by `millrace up`, or name another "
+                "by `MILLRACE__ELASTICSEARCH__URL`."
             ) from error
         if not isinstance(answer, dict):
-            raise ElasticError(f"What answers at {shown} is not Elasticsearch.")
+            raise ElasticError(f"What answers at `{shown}` is not Elasticsearch.")
         return answer
 
 
 def _refused(place: str, status: int) -> str:
     if status in (401, 403):
         return (
-            f"Elasticsearch at {place} refuses the login ({status}): set MILLRACE__ELASTICSEARCH__API_KEY, or "
-            "__USERNAME and __PASSWORD, of one who may read millrace-*."
+            f"Elasticsearch at `{place}` refuses the login ({status}): set `MILLRACE__ELASTICSEARCH__API_KEY`, or "
+            "`…__USERNAME` and `…__PASSWORD`, of one who may read `millrace-*`."
         )
     if status == 429:
-        return f"Elasticsearch at {place} is busy (429): wait a moment, or choose a shorter range."
-    return f"Elasticsearch at {place} answers {status}: look at its log."
+        return f"Elasticsearch at `{place}` is busy (429): wait a moment, or choose a shorter range."
+    return f"Elasticsearch at `{place}` answers {status}: look at its log."
 
 
 def _reason(error: Any) -> str:

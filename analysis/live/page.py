@@ -1,6 +1,6 @@
 """Millrace live: the last minutes from Elasticsearch, whole days from the lake.
 
-PYTHONPATH=analysis streamlit run analysis/live/page.py
+cd analysis/live && PYTHONPATH=.. streamlit run page.py
 """
 
 from pathlib import Path
@@ -19,15 +19,15 @@ ICON = Path(__file__).with_name("icon.png")
 def page() -> None:
     """The whole page."""
     st.set_page_config(page_title="Millrace live", page_icon=str(ICON), layout="wide")
-    title, refresh = st.columns([4, 1], vertical_alignment="bottom")
-    title.title("Millrace live", anchor=False)
-    goes_on = refresh.toggle(f"Refresh every {REFRESH_S} s", value=True, key="refresh")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.title("Millrace live", anchor=False, width="content")
+        goes_on = st.toggle(f"Refresh every {REFRESH_S} s", value=True, key="refresh")
     st.fragment(run_every=REFRESH_S if goes_on else None)(now.show)(Elasticsearch.configured())
     st.divider()
     try:
         lake = Lake.configured()
     except LakeError as error:
-        st.header("Whole days, from the lake", anchor=False)
+        st.header(past.TITLE, anchor=False)
         st.error(str(error))
         return
     st.fragment(past.show)(lake)

@@ -42,7 +42,7 @@ class Lake:
         url = os.environ.get(VARIABLE) or DEFAULT
         if "://" in url:
             raise LakeError(
-                f"{VARIABLE} is {url}, and this reads folders: mount the bucket, or copy the days that you want "
+                f"`{VARIABLE}` is `{url}`, and this reads folders: mount the bucket, or copy the days that you want "
                 "to a folder, and name that."
             )
         return cls(_REPOSITORY / url)

@@ -16,10 +16,10 @@ class Table:
 
     def how_to_start(self) -> str:
         """What to do where it has no rows."""
-        settings = " and ".join(f"{name}: true" for name in (self.enabled_by, "lake_sink.enabled") if name)
+        settings = " and ".join(f"`{name}: true`" for name in (self.enabled_by, "lake_sink.enabled") if name)
         return (
             f"{self.name}: no rows yet: start the stream by `millrace up` with {settings} in "
-            "config/millrace.yml; files come once they are lake_sink.max_age_ms old (30 s)."
+            "`config/millrace.yml`; rows are written when they are `lake_sink.max_age_ms` old (30 s)."
         )
 
 

@@ -50,7 +50,7 @@ def recorded(name: str) -> dict[str, Any]:
 def test_without_elasticsearch_and_lake_it_says_what_to_start(page: Any, tmp_path: Path) -> None:
     app = page(CLOSED, tmp_path)
     [error] = app.error
-    assert "does not answer at http://127.0.0.1:9" in error.value
+    assert "does not answer at `http://127.0.0.1:9` (Connection refused)" in error.value
     assert "millrace up" in error.value
     assert [info.value for info in app.info] == [TABLES["transaction_aggregates"].how_to_start()]
     assert charts(app) == 0
