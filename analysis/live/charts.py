@@ -9,6 +9,8 @@ import datetime as dt
 import altair as alt
 import polars as pl
 
+from span import Span, millis
+
 BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY = "#2F7FC1", "#D55E00", "#009E73", "#B8609A", "#A67C00", "#75808C"
 PALETTE = [BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY]
 HEIGHT = 260
@@ -17,25 +19,25 @@ SHADES = ["#9CC7EA", "#0B4F8A"]
 KINDS = alt.Scale(domain=["purchases", "refunds"], range=[BLUE, VERMILION])
 
 
-def volume(times: pl.DataFrame, step: dt.timedelta) -> alt.Chart:
+def volume(times: pl.DataFrame, span: Span) -> alt.Chart:
     """Transactions by time, refunds on top of purchases."""
     long = times.unpivot(["purchases", "refunds"], index="time", variable_name="kind", value_name="count")
     count = alt.Y("count:Q", title="transactions", stack="zero", axis=alt.Axis(format="~s"))
-    return _bars(long, step, "kind", count, KINDS)
+    return _bars(long, span, "kind", count, KINDS)
 
 
-def alerts(times: pl.DataFrame, step: dt.timedelta) -> alt.Chart:
+def alerts(times: pl.DataFrame, span: Span) -> alt.Chart:
     """Alerts by time, a colour for each rule."""
     rules = times["rule"].unique().sort().to_list()
     colours = [PALETTE[at % len(PALETTE)] for at in range(len(rules))]
     count = alt.Y("alerts:Q", title="alerts", stack="zero", axis=alt.Axis(tickMinStep=1, format="d"))
-    return _bars(times, step, "rule", count, alt.Scale(domain=rules, range=colours))
+    return _bars(times, span, "rule", count, alt.Scale(domain=rules, range=colours))
 
 
-def _bars(frame: pl.DataFrame, step: dt.timedelta, by: str, y: alt.Y, colours: alt.Scale) -> alt.Chart:
+def _bars(frame: pl.DataFrame, span: Span, by: str, y: alt.Y, colours: alt.Scale) -> alt.Chart:
     """A bar for each step; a click in the legend leaves one kind."""
     chosen = alt.selection_point(fields=[by], bind="legend")
-    minutes = step // dt.timedelta(minutes=1)
+    minutes = span.step // dt.timedelta(minutes=1)
     # A bar is as wide as its step; of hours, Vega counts no minutes.
     if minutes < 60:
         of_step = alt.TimeUnitParams(unit="yearmonthdatehoursminutes", step=minutes, utc=True)
@@ -45,7 +47,7 @@ def _bars(frame: pl.DataFrame, step: dt.timedelta, by: str, y: alt.Y, colours: a
         alt.Chart(frame.with_columns(at=_text(pl.col("time"))), height=HEIGHT)
         .mark_bar()
         .encode(
-            x=_x().timeUnit(of_step),
+            x=_x(span).timeUnit(of_step),
             y=y,
             color=alt.Color(by, type="nominal", scale=colours, legend=_legend()),
             order=alt.Order(by, type="nominal", sort="ascending"),
@@ -56,7 +58,7 @@ def _bars(frame: pl.DataFrame, step: dt.timedelta, by: str, y: alt.Y, colours: a
     )
 
 
-def money(times: pl.DataFrame, currency: str) -> alt.Chart:
+def money(times: pl.DataFrame, span: Span, currency: str) -> alt.Chart:
     """Purchases and refunds by time."""
     frame = times.with_columns(at=_text(pl.col("time")))
     chosen = alt.selection_point(fields=["kind"], bind="legend")
@@ -64,10 +66,9 @@ def money(times: pl.DataFrame, currency: str) -> alt.Chart:
         alt.Chart(frame, height=HEIGHT)
         .mark_line(point=alt.OverlayMarkDef(size=20), strokeWidth=2)
         .encode(
-            x=_x(),
+            x=_x(span),
             y=alt.Y("sum:Q", title=currency, axis=alt.Axis(format="~s")),
             color=alt.Color("kind:N", scale=KINDS, legend=_legend()),
-            strokeDash=alt.StrokeDash("kind:N", legend=None),
             opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)),
             tooltip=[alt.Tooltip("at:N", title="from"), "kind:N", alt.Tooltip("exact:N", title="sum")],
         )
@@ -77,8 +78,9 @@ def money(times: pl.DataFrame, currency: str) -> alt.Chart:
 
 def hours(frame: pl.DataFrame) -> alt.Chart:
     """Transactions of each hour of some days."""
+    hour = dt.timedelta(hours=1)
     times = frame.rename({"hour": "time"})
-    return volume(times, dt.timedelta(hours=1))
+    return volume(times, Span(times["time"][0], times["time"][-1] + hour, hour))
 
 
 def fraud_by_hour(frame: pl.DataFrame) -> alt.Chart:
@@ -121,9 +123,10 @@ def funnel(steps: pl.DataFrame) -> alt.Chart:
     )
 
 
-def _x() -> alt.X:
+def _x(span: Span) -> alt.X:
     axis = alt.Axis(format="%H:%M", labelOverlap=True, tickCount=8, grid=False, labelAngle=0)
-    return alt.X("time:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
+    whole = alt.Scale(type="utc", domain=[millis(span.start), millis(span.end)])
+    return alt.X("time:T", title=None, scale=whole, axis=axis)
 
 
 def _flat() -> alt.Axis:

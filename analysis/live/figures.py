@@ -144,7 +144,7 @@ def money_of(answer: Answer, currency: str) -> Money:
     fields = {"purchases": "purchaseSumUnits", "refunds": "refundSumUnits"}
     times = [
         (_time(bucket), kind, bucket[field]["value"] / 10_000, amount(bucket[field]["value"], currency).with_currency())
-        for bucket in found["times"]["buckets"]
+        for bucket in _filled(found["times"]["buckets"])
         for kind, field in fields.items()
     ]
     merchants = [
@@ -229,6 +229,12 @@ def devices(answer: Answer) -> pl.DataFrame:
         "silent": pl.Boolean,
     }
     return _frame(rows, columns).sort(["open alerts", "device"], descending=[True, False])
+
+
+def _filled(buckets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """From the first with a document to the last: before and after, nothing is known to be 0."""
+    filled = [at for at, bucket in enumerate(buckets) if bucket["doc_count"]]
+    return buckets[filled[0] : filled[-1] + 1] if filled else []
 
 
 def _time(bucket: dict[str, Any]) -> dt.datetime:

@@ -44,11 +44,11 @@ def _show(server: Elasticsearch, of: str) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Transactions", anchor=False)
-        st.altair_chart(charts.volume(seen.volume.times, seen.span.step), width="stretch")
+        st.altair_chart(charts.volume(seen.volume.times, seen.span), width="stretch")
     with right:
         st.subheader("Fraud alerts by rule", anchor=False)
         if seen.alerts.times.height:
-            st.altair_chart(charts.alerts(seen.alerts.times, seen.span.step), width="stretch")
+            st.altair_chart(charts.alerts(seen.alerts.times, seen.span), width="stretch")
         else:
             st.info("No alert in this range.")
     if seen.volume.currencies:
@@ -67,7 +67,7 @@ def _money(server: Elasticsearch, seen: sources.Now) -> None:
         purchases, refunds = st.columns(2)
         purchases.metric(f"Purchases, {currency}", money.purchases.text())
         refunds.metric(f"Refunds, {currency}", money.refunds.text())
-        st.altair_chart(charts.money(money.times, currency), width="stretch")
+        st.altair_chart(charts.money(money.times, seen.span, currency), width="stretch")
     with right:
         st.subheader(f"Merchants with the most purchases, {currency}", anchor=False)
         shape, table = st.tabs(["Chart", "Table"])

@@ -27,7 +27,7 @@ _ALL = (
     Table("transactions", "a transaction"),
     Table("transaction_aggregates", "a merchant's window and currency, early results too"),
     Table("anomalies", "a fraud alert"),
-    Table("funnel", "a shop's session", "commerce.enabled"),
+    Table("funnels", "a session in the shop, and how far it came", "commerce.enabled"),
     Table("revenue", "a region and device's window", "commerce.enabled"),
     Table("device_minutes", "a device's window", "iot.enabled"),
     Table("device_alerts", "the start or end of a device's alert", "iot.enabled"),

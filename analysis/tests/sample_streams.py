@@ -127,9 +127,9 @@ def _alerts() -> list[Row]:
 
 
 STREAMS: dict[str, tuple[dict[str, Any], str, list[Row]]] = {
-    "funnel": (FUNNEL, "start", [_session(number) for number in range(len(REACHED))]),
+    "funnels": (FUNNEL, "start", [_session(number) for number in range(len(REACHED))]),
     "revenue": (REVENUE, "window_start", [_revenue(number) for number in range(30)]),
     "device_minutes": (MINUTES, "window_start", [_minute(number) for number in range(160)]),
-    "device_alerts": (ALERTS, "since", _alerts()),
+    "device_alerts": (ALERTS, "ts", _alerts()),
 }
 """By table: its columns, the one whose day its rows go by, and its rows."""

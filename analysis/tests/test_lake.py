@@ -72,7 +72,7 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert lake.files("transactions") is None
     with pytest.raises(LakeError, match="no file of transactions"):
         lake.scan("transactions")
-    assert "`commerce.enabled: true` and `lake_sink.enabled: true`" in TABLES["funnel"].how_to_start()
+    assert "`commerce.enabled: true` and `lake_sink.enabled: true`" in TABLES["funnels"].how_to_start()
     monkeypatch.setenv("MILLRACE__LAKE_SINK__URL", "s3://bucket/lake")
     with pytest.raises(LakeError, match="s3://bucket/lake"):
         Lake.configured()

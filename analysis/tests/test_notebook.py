@@ -84,7 +84,7 @@ def test_without_the_other_streams_payments_are_there(execute: Any, tmp_path: Pa
     sample_lake.write(tmp_path, ["transactions", "transaction_aggregates", "anomalies"])
     notebook = execute(tmp_path)
     said = texts(notebook)
-    assert TABLES["funnel"].how_to_start() in said
+    assert TABLES["funnels"].how_to_start() in said
     assert TABLES["device_minutes"].how_to_start() in said
     assert "601 transactions" in said
     assert pictures(notebook) == 3

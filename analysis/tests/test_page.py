@@ -35,7 +35,8 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def metrics(app: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in app.metric}
+    """By their labels; where both halves of the page have one, that of the upper half."""
+    return {metric.label: metric.value for metric in reversed(app.metric)}
 
 
 def charts(app: AppTest) -> int:
