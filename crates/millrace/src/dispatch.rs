@@ -9,8 +9,8 @@ use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command};
 use crate::{
-    alerts, detect, dlq, dotenv, down, evaluate, health, init, lab, lake, lists, map, query, rules, running, service,
-    status, up, verify,
+    alerts, detect, dlq, dotenv, down, evaluate, health, init, lab, lake, lists, map, query, rules, running,
+    service, status, up, verify,
 };
 
 /// Runs the command of this process's arguments; returns the status to exit with.

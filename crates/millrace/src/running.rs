@@ -27,8 +27,13 @@ pub(crate) async fn enable(settings: &mut Settings) -> anyhow::Result<()> {
         let answer = http.get(url(service, settings, "/metrics")).send().await.ok()?;
         let metrics = answer.text().await.ok()?;
         // Another installation's has the same port, and other topics.
-        let inputs = pipeline.jobs.iter().map(|job| topic_name(&settings.kafka, job.input));
-        let is_ours = inputs.into_iter().any(|topic| metrics.contains(&format!("topic=\"{topic}\"")));
+        let inputs = pipeline
+            .jobs
+            .iter()
+            .map(|job| topic_name(&settings.kafka, job.input));
+        let is_ours = inputs
+            .into_iter()
+            .any(|topic| metrics.contains(&format!("topic=\"{topic}\"")));
         is_ours.then_some(service)
     });
     let running = futures::future::join_all(asked).await;

@@ -130,7 +130,11 @@ impl Backlog {
 /// in every run, whatever second a run was started at.
 fn minute_of(at: SystemTime) -> Result<Timestamp> {
     let at = Timestamp::try_from(at)?;
-    Ok(at.round(TimestampRound::new().smallest(Unit::Minute).mode(RoundMode::Trunc))?)
+    Ok(at.round(
+        TimestampRound::new()
+            .smallest(Unit::Minute)
+            .mode(RoundMode::Trunc),
+    )?)
 }
 
 fn judge(figure: Figure, line: Line, worker: Worker) -> Figure {

@@ -34,7 +34,10 @@ pub(super) fn parse(name: &str) -> Result<Stream, String> {
         .map(|pipeline| pipeline.enabled_by.map_or(Stream::Core, Stream::Of))
         .ok_or_else(|| {
             let names: Vec<&str> = PIPELINES.iter().map(|pipeline| pipeline.name).collect();
-            format!("there is no such stream; there are {}, and {ALL}", names.join(", "))
+            format!(
+                "there is no such stream; there are {}, and {ALL}",
+                names.join(", ")
+            )
         })
 }
 
@@ -107,7 +110,10 @@ mod tests {
 
     #[test]
     fn those_that_are_named_run_and_no_other() {
-        assert_eq!(started(&["payments"], &Feed::Generator, None).0, Vec::<&str>::new());
+        assert_eq!(
+            started(&["payments"], &Feed::Generator, None).0,
+            Vec::<&str>::new()
+        );
         let two = started(&["payments", "commerce", "iot"], &Feed::Generator, Some(1)).0;
         assert_eq!(two, ["iot", "commerce"]);
     }
