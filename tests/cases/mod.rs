@@ -7,6 +7,7 @@ mod cassandra;
 mod changes;
 mod clickstream;
 mod commerce;
+mod corrupt;
 mod dead_letters;
 mod early;
 mod end_to_end;
@@ -154,6 +155,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(unreadable::a_deleted_topic_holds_up_no_other),
         case!(unreadable::zstd_is_read_and_written),
         case!(unreadable::one_partition_holds_up_no_other),
+        case!(corrupt::batches_are_no_records alone),
         case!(retention::a_lost_beginning_is_no_silent_loss),
         case!(retention::an_overtaken_sink_tells_what_it_missed),
         case!(verification::tells_the_truth),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use millrace_domain::texts::InFlight;
 use millrace_settings::Kafka;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
@@ -32,6 +32,15 @@ pub enum LogError {
         /// Which.
         servers: String,
         /// librdkafka's reason.
+        #[source]
+        reason: KafkaError,
+    },
+    /// A batch has another checksum than its records have.
+    #[error("a batch of {topic} is corrupt: docs/operations.md, \"A partition that cannot be read\"")]
+    Corrupt {
+        /// Its topic.
+        topic: String,
+        /// librdkafka's word.
         #[source]
         reason: KafkaError,
     },
@@ -258,6 +267,11 @@ impl TopicLog {
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     reading.remove(&partition);
                     last_sign = Instant::now();
+                }
+                // What comes next is behind it: going on would leave it out.
+                Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage))) => {
+                    let (topic, reason) = (self.topic.clone(), error);
+                    return Err(LogError::Corrupt { topic, reason }.into());
                 }
                 Some(Err(error)) => last_error = Some(error),
                 None => {}
