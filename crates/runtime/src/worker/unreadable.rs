@@ -78,9 +78,9 @@ impl UnreadablePartitions {
             .is_none_or(|unreadable| unreadable.state == State::Tried)
     }
 
-    /// Whether the report is that a position is out of the log's range, of a partition that stands at
-    /// a batch that is corrupt: behind it librdkafka goes on at an offset that it has read out of the
-    /// batch's bytes. The next try seeks to the right one, and is believed.
+    /// Whether the report is that a position is out of the log's range, of a partition that stands
+    /// at a batch that is corrupt: behind it librdkafka goes on at an offset that it has read out of
+    /// the batch's bytes. The next try seeks to the right one, and is believed.
     #[cold]
     fn has_lost_its_place(&self, report: &Report) -> bool {
         let code = RDKafkaErrorCode::AutoOffsetReset;
@@ -289,7 +289,11 @@ mod tests {
         assert_eq!(unreadable.offset, 17);
         assert_eq!(readable(&mut partitions, lost(3)), 0, "it was on its way");
         partitions.tried(3);
-        assert_eq!(readable(&mut partitions, lost(3)), 1, "retention has overtaken it");
+        assert_eq!(
+            readable(&mut partitions, lost(3)),
+            1,
+            "retention has overtaken it"
+        );
     }
 
     #[test]
