@@ -79,8 +79,8 @@ impl UnreadablePartitions {
     }
 
     /// Whether the report is that a position is out of the log's range, of a partition that stands
-    /// at a batch that is corrupt: behind it librdkafka goes on at an offset that it has read out of
-    /// the batch's bytes. The next try seeks to the right one, and is believed.
+    /// at a batch that is corrupt: behind it librdkafka goes on at an offset that it has read out
+    /// of the batch's bytes. The next try seeks to the right one, and is believed.
     #[cold]
     fn has_lost_its_place(&self, report: &Report) -> bool {
         let code = RDKafkaErrorCode::AutoOffsetReset;
