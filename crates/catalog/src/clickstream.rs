@@ -2,7 +2,7 @@
 //! sessions of users.
 
 use millrace_clickstream::{Click, PageViews, PageViewsPartial, Session};
-use millrace_contract::{AnyContract, Contract as _};
+use millrace_contract::Contract as _;
 
 use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, RowsSpec, Service, StreamSpec};
 
@@ -42,24 +42,9 @@ pub const PIPELINE: Pipeline = Pipeline {
     jobs: &[PAGE_VIEWS_PARTIAL, PAGE_VIEWS_MERGE, SESSIONS],
     documents: &[PAGE_VIEW_DOCUMENTS, SESSION_DOCUMENTS],
     rows: &[
-        RowsSpec::lake(
-            topic::CLICKS,
-            "clickstream",
-            "ts",
-            AnyContract::of_events::<Click>(),
-        ),
-        RowsSpec::lake(
-            topic::PAGE_VIEWS,
-            "page_views",
-            "windowStart",
-            AnyContract::of_results::<PageViews>(),
-        ),
-        RowsSpec::lake(
-            topic::SESSIONS,
-            "sessions",
-            "start",
-            AnyContract::of_results::<Session>(),
-        ),
+        RowsSpec::lake_events::<Click>(topic::CLICKS, "clickstream", "ts"),
+        RowsSpec::lake_results::<PageViews>(topic::PAGE_VIEWS, "page_views", "windowStart"),
+        RowsSpec::lake_results::<Session>(topic::SESSIONS, "sessions", "start"),
         RowsSpec::cassandra(topic::PAGE_VIEWS),
     ],
 };

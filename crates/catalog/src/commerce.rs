@@ -2,7 +2,7 @@
 //! and minute, in two stages each; how far each session came on the way to a purchase.
 
 use millrace_commerce::{Funnel, ProductSales, Revenue, SalesPartial, ShopEvent};
-use millrace_contract::{AnyContract, Contract as _};
+use millrace_contract::Contract as _;
 
 use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, RowsSpec, Service, StreamSpec};
 
@@ -63,30 +63,10 @@ pub const PIPELINE: Pipeline = Pipeline {
         FUNNEL_DOCUMENTS,
     ],
     rows: &[
-        RowsSpec::lake(
-            topic::EVENTS,
-            "commerce_events",
-            "ts",
-            AnyContract::of_events::<ShopEvent>(),
-        ),
-        RowsSpec::lake(
-            topic::REVENUE,
-            "revenue",
-            "windowStart",
-            AnyContract::of_results::<Revenue>(),
-        ),
-        RowsSpec::lake(
-            topic::PRODUCT_SALES,
-            "product_sales",
-            "windowStart",
-            AnyContract::of_results::<ProductSales>(),
-        ),
-        RowsSpec::lake(
-            topic::FUNNEL,
-            "funnels",
-            "start",
-            AnyContract::of_results::<Funnel>(),
-        ),
+        RowsSpec::lake_events::<ShopEvent>(topic::EVENTS, "commerce_events", "ts"),
+        RowsSpec::lake_results::<Revenue>(topic::REVENUE, "revenue", "windowStart"),
+        RowsSpec::lake_results::<ProductSales>(topic::PRODUCT_SALES, "product_sales", "windowStart"),
+        RowsSpec::lake_results::<Funnel>(topic::FUNNEL, "funnels", "start"),
     ],
 };
 

@@ -1,7 +1,6 @@
 //! Incidents, where they are enabled: what the alerts of payments are, one growing document for
 //! each user and kind of fraud.
 
-use millrace_contract::AnyContract;
 use millrace_domain::{IncidentRecord, schema};
 
 use crate::payments::topic::ANOMALIES;
@@ -41,11 +40,10 @@ pub const PIPELINE: Pipeline = Pipeline {
     ],
     jobs: &[INCIDENTS],
     documents: &[INCIDENT_DOCUMENTS],
-    rows: &[RowsSpec::lake(
+    rows: &[RowsSpec::lake_bodies::<IncidentRecord>(
         topic::INCIDENTS,
         "incidents",
         "openedTime",
-        AnyContract::of_bodies::<IncidentRecord>(),
     )],
 };
 

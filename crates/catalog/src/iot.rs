@@ -1,7 +1,7 @@
 //! Sensors, where they are enabled: the readings of each device and minute, in two stages; alerts,
 //! and what is known last of each device.
 
-use millrace_contract::{AnyContract, Contract as _};
+use millrace_contract::Contract as _;
 use millrace_iot::{DeviceAlert, DeviceMinute, DeviceMinutePartial, DeviceState, Reading};
 
 use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, RowsSpec, Service, StreamSpec};
@@ -49,19 +49,9 @@ pub const PIPELINE: Pipeline = Pipeline {
     jobs: &[MINUTES_PARTIAL, MINUTES_MERGE, DEVICE_ALERTS],
     documents: &[MINUTE_DOCUMENTS, ALERT_DOCUMENTS, STATE_DOCUMENTS],
     rows: &[
-        RowsSpec::lake(topic::READINGS, "iot", "ts", AnyContract::of_events::<Reading>()),
-        RowsSpec::lake(
-            topic::MINUTES,
-            "device_minutes",
-            "windowStart",
-            AnyContract::of_results::<DeviceMinute>(),
-        ),
-        RowsSpec::lake(
-            topic::ALERTS,
-            "device_alerts",
-            "ts",
-            AnyContract::of_results::<DeviceAlert>(),
-        ),
+        RowsSpec::lake_events::<Reading>(topic::READINGS, "iot", "ts"),
+        RowsSpec::lake_results::<DeviceMinute>(topic::MINUTES, "device_minutes", "windowStart"),
+        RowsSpec::lake_results::<DeviceAlert>(topic::ALERTS, "device_alerts", "ts"),
     ],
 };
 

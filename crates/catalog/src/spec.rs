@@ -1,6 +1,6 @@
 //! What a pipeline is described by.
 
-use millrace_contract::AnyContract;
+use millrace_contract::{AnyContract, Contract, Encode, Event};
 
 use crate::Service;
 
@@ -300,14 +300,39 @@ pub struct TableSpec {
 }
 
 impl RowsSpec {
-    /// Those that the lake has of a stream, in a table of this name, by the day of a field.
+    /// Those that the lake has of a stream's events, in a table of this name, by the day of a field
+    /// of theirs.
     #[must_use]
-    pub const fn lake(
+    pub const fn lake_events<T: Event + Encode>(
         stream: &'static str,
         name: &'static str,
         day: &'static str,
-        records: AnyContract,
     ) -> Self {
+        Self::lake(stream, name, day, AnyContract::of_events::<T>())
+    }
+
+    /// Those that the lake has of results, as of [`Self::lake_events`].
+    #[must_use]
+    pub const fn lake_results<T: Encode + 'static>(
+        stream: &'static str,
+        name: &'static str,
+        day: &'static str,
+    ) -> Self {
+        Self::lake(stream, name, day, AnyContract::of_results::<T>())
+    }
+
+    /// Those that the lake has of results that are taken as they were written, as of
+    /// [`Self::lake_events`].
+    #[must_use]
+    pub const fn lake_bodies<T: Contract + 'static>(
+        stream: &'static str,
+        name: &'static str,
+        day: &'static str,
+    ) -> Self {
+        Self::lake(stream, name, day, AnyContract::of_bodies::<T>())
+    }
+
+    const fn lake(stream: &'static str, name: &'static str, day: &'static str, records: AnyContract) -> Self {
         Self {
             stream,
             service: Service::LakeSink,

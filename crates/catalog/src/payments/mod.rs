@@ -3,7 +3,6 @@
 
 pub mod topic;
 
-use millrace_contract::AnyContract;
 use millrace_domain::codec::DecodedAnomaly;
 use millrace_domain::{MerchantAggregate, Transaction, schema};
 
@@ -24,25 +23,10 @@ pub const PIPELINE: Pipeline = Pipeline {
     jobs: &[REKEY, AGGREGATE_PARTIAL, AGGREGATE_MERGE, DETECT],
     documents: &[TRANSACTION_DOCUMENTS, AGGREGATE_DOCUMENTS, ANOMALY_DOCUMENTS],
     rows: &[
-        RowsSpec::lake(
-            TRANSACTIONS,
-            "transactions",
-            "transactionTime",
-            AnyContract::of_events::<Transaction>(),
-        ),
-        RowsSpec::lake(
-            AGGREGATES,
-            "transaction_aggregates",
-            "windowStart",
-            AnyContract::of_bodies::<MerchantAggregate>(),
-        )
-        .with_money(&["minAmount", "maxAmount"]),
-        RowsSpec::lake(
-            ANOMALIES,
-            "anomalies",
-            "eventTime",
-            AnyContract::of_bodies::<DecodedAnomaly>(),
-        ),
+        RowsSpec::lake_events::<Transaction>(TRANSACTIONS, "transactions", "transactionTime"),
+        RowsSpec::lake_bodies::<MerchantAggregate>(AGGREGATES, "transaction_aggregates", "windowStart")
+            .with_money(&["minAmount", "maxAmount"]),
+        RowsSpec::lake_bodies::<DecodedAnomaly>(ANOMALIES, "anomalies", "eventTime"),
         RowsSpec::cassandra(AGGREGATES),
         RowsSpec::cassandra(ANOMALIES),
     ],
