@@ -9,12 +9,12 @@ import datetime as dt
 import altair as alt
 import polars as pl
 
-from span import Span, millis
+from span import Span
 
 BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY = "#2F7FC1", "#D55E00", "#009E73", "#B8609A", "#A67C00", "#75808C"
 PALETTE = [BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY]
 HEIGHT = 260
-SHADES = ["#9CC7EA", "#0B4F8A"]
+SHADES = ["#86BAE6", "#1F66A8"]
 """From few to many: both differ from the light page and from the dark one."""
 KINDS = alt.Scale(domain=["purchases", "refunds"], range=[BLUE, VERMILION])
 
@@ -125,8 +125,13 @@ def funnel(steps: pl.DataFrame) -> alt.Chart:
 
 def _x(span: Span) -> alt.X:
     axis = alt.Axis(format="%H:%M", labelOverlap=True, tickCount=8, grid=False, labelAngle=0)
-    whole = alt.Scale(type="utc", domain=[millis(span.start), millis(span.end)])
+    whole = alt.Scale(type="utc", domain=[_moment(span.start), _moment(span.end)])
     return alt.X("time:T", title=None, scale=whole, axis=axis)
+
+
+def _moment(time: dt.datetime) -> alt.DateTime:
+    """Vega takes a plain number for a year."""
+    return alt.DateTime(year=time.year, month=time.month, date=time.day, hours=time.hour, minutes=time.minute, utc=True)
 
 
 def _flat() -> alt.Axis:
@@ -134,7 +139,7 @@ def _flat() -> alt.Axis:
 
 
 def _legend() -> alt.Legend:
-    return alt.Legend(title=None, orient="top", columns=3, labelLimit=220, offset=6)
+    return alt.Legend(title=None, orient="top", columns=2, labelLimit=150, offset=6)
 
 
 def _whole() -> alt.Legend:

@@ -13,12 +13,15 @@ from elastic import Elasticsearch
 from millrace_lake import Lake, LakeError
 
 REFRESH_S = 10
+# What is shown stays as bright while it is asked for anew.
+STEADY = "<style>[data-stale='true'] { opacity: 1 !important; transition: none !important; }</style>"
 ICON = Path(__file__).with_name("icon.png")
 
 
 def page() -> None:
     """The whole page."""
     st.set_page_config(page_title="Millrace live", page_icon=str(ICON), layout="wide")
+    st.html(STEADY)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.title("Millrace live", anchor=False, width="content")
         goes_on = st.toggle(f"Refresh every {REFRESH_S} s", value=True, key="refresh")

@@ -20,6 +20,8 @@ NOTEBOOK = Path(__file__).parents[1] / "notebook" / "lake.ipynb"
 def execute(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs the notebook over a lake."""
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOK.parents[1]))
+    # Streamlit sets one that shows no picture.
+    monkeypatch.delenv("MPLBACKEND", raising=False)
 
     def run(lake: Path) -> Any:
         monkeypatch.setenv("MILLRACE__LAKE_SINK__URL", str(lake))
