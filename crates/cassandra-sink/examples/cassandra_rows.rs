@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use millrace_cassandra_sink::metrics::Metrics;
+use millrace_cassandra_sink::rows::Readers;
 use millrace_cassandra_sink::sink::CassandraSink;
 use millrace_cassandra_sink::store::Store;
-use millrace_cassandra_sink::stream::Readers;
-use millrace_contract::Reader;
-use millrace_domain::codec::{AggregateReader, AnomalyReader, aggregate};
-use millrace_domain::{Amount, Currency, MerchantAggregate, ShortId, Sum, Totals};
+use millrace_domain::codec::aggregate;
+use millrace_domain::{Amount, Currency, MerchantAggregate, ShortId, Sum, Totals, schema};
 use millrace_kafka::clock::now_ms;
-use millrace_registry::SchemaFetcher;
-use millrace_service::registry;
+use millrace_registry::{SchemaFetcher, WriterSchema};
+use millrace_service::registry::{self, TopicSchemas};
 use millrace_settings::Settings;
 use millrace_sink::{Decision, Origin, PartitionKey, Record, Sink as _, SourceId, Work, WriteBatch};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -42,11 +41,8 @@ fn main() -> Result<()> {
     let runtime = Runtime::new()?;
     let store = runtime.block_on(Store::open(&settings.cassandra_sink, Metrics::register()?))?;
     let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
-    let readers = Readers {
-        aggregates: AggregateReader::new(fetcher.clone()).with_own_schema_id(SCHEMA_ID),
-        anomalies: AnomalyReader::new(fetcher.clone()),
-        page_views: Reader::new(fetcher),
-    };
+    let own = WriterSchema::avro(schema::MERCHANT_AGGREGATE);
+    let readers = Readers::of(&TopicSchemas::new(fetcher, Some((SCHEMA_ID, own))));
     let sink = CassandraSink::new(&settings, store, readers);
     let values = (0..rows).map(value).collect::<Result<Vec<_>>>()?;
     let (own, servers, start) = (cpu_time()?, cpu_time_of(server)?, Instant::now());

@@ -1,9 +1,10 @@
 //! Aggregates, anomalies and page views in Cassandra, by the questions asked of them.
 //!
-//! The loop is `millrace_sink`'s; [`sink`] is what it asks of a store. [`tables`] says the columns
-//! and what rows a record of a [`stream`] makes, `version` which of several writes of a row stays,
-//! `fault` what an answer means. [`schema`] makes the tables, [`store`] writes to them, and
-//! [`read`] is for `millrace query`. docs/cassandra.md says what becomes of what.
+//! The loop is `millrace_sink`'s; [`sink`] is what it asks of a store. [`stream`] has a line for
+//! each topic, [`tables`] the columns and what rows a record makes, [`rows`] reads it; `version`
+//! says which of several writes of a row stays, `fault` what an answer means. [`schema`] makes the
+//! tables, [`store`] writes to them, and [`read`] is for `millrace query`. docs/cassandra.md says
+//! what becomes of what.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ mod fault;
 pub mod metrics;
 pub mod read;
 mod row;
+pub mod rows;
 pub mod schema;
 pub mod sink;
 pub mod store;
@@ -27,10 +29,10 @@ use millrace_sink::Reachability;
 use millrace_telemetry::Shutdown;
 
 use crate::metrics::Metrics;
+use crate::rows::Readers;
 use crate::schema::SchemaError;
 use crate::sink::CassandraSink;
 use crate::store::Store;
-use crate::stream::Readers;
 
 /// Runs the sink until `shutdown`, then drains it. Readiness: `kafka` is ready with an assignment
 /// and a broker, `cassandra` while the cluster answers and takes rows.

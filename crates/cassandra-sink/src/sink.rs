@@ -16,8 +16,9 @@ use millrace_sink::{Backoff, Decision, Item, Limits, Names, Record, Sink, Spec, 
 
 use crate::fault::{Fault, REASONS};
 use crate::row::Row;
+use crate::rows::Readers;
 use crate::store::Store;
-use crate::stream::{Readers, Stream};
+use crate::stream::Stream;
 
 /// Batches at once: one is gathered and decoded while others are written. What is under way of all
 /// of them is bounded by requests.

@@ -1,111 +1,146 @@
-//! The topics that are read, and what rows their records make.
+//! What is written, a line for each topic: its name, its tables, and what makes rows of it.
 
+use std::fmt;
+
+use millrace_catalog::PIPELINES;
 use millrace_catalog::clickstream::topic::PAGE_VIEWS;
 use millrace_catalog::payments::topic::{AGGREGATES, ANOMALIES};
-use millrace_clickstream::PageViews;
-use millrace_contract::{ReadError, Reader};
-use millrace_domain::codec::{AggregateReader, AnomalyReader};
-use millrace_domain::texts::InFlight;
 use millrace_kafka::topic_name;
-use millrace_registry::{Registry, RegistryError, SchemaFetcher};
-use millrace_service::registry;
 use millrace_settings::Settings;
 
-use crate::row::Row;
-use crate::tables::{NoRow, aggregates, anomalies, page_views};
+use crate::rows::{Open, open};
+use crate::table::Table;
+use crate::tables::{aggregates, anomalies, page_views};
 
-/// A topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stream {
-    /// `transaction_aggregates`.
-    Aggregates,
-    /// `transaction_anomalies`.
-    Anomalies,
-    /// `page_views`, where the clickstream is enabled.
-    PageViews,
+/// What is written of one topic.
+pub(crate) struct Line {
+    /// The topic, before any prefix.
+    pub(crate) topic: &'static str,
+    /// A name for metrics, and for people.
+    pub(crate) label: &'static str,
+    /// Its tables: each of its records has a row in each.
+    pub(crate) tables: &'static [&'static Table],
+    /// What makes these rows.
+    pub(crate) rows: Open,
+}
+
+/// Every line; the topics are read in this order.
+pub(crate) const LINES: &[Line] = &[
+    Line {
+        topic: AGGREGATES,
+        label: "aggregates",
+        tables: &[&aggregates::BY_MERCHANT],
+        rows: |schemas| open(schemas, aggregates::rows),
+    },
+    Line {
+        topic: ANOMALIES,
+        label: "anomalies",
+        tables: &[&anomalies::BY_ENTITY, &anomalies::BY_DAY],
+        rows: |schemas| open(schemas, anomalies::rows),
+    },
+    Line {
+        topic: PAGE_VIEWS,
+        label: "page_views",
+        tables: &[&page_views::BY_PAGE],
+        rows: |schemas| open(schemas, page_views::rows),
+    },
+];
+
+/// One of the topics: a line of the table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stream(usize);
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
 }
 
 impl Stream {
-    /// Every stream.
-    pub const ALL: [Self; 3] = [Self::Aggregates, Self::Anomalies, Self::PageViews];
     /// Their labels.
-    pub(crate) const LABELS: [&str; 3] = ["aggregates", "anomalies", "page_views"];
+    pub(crate) const LABELS: [&str; LINES.len()] = {
+        let mut labels = [""; LINES.len()];
+        let mut at = 0;
+        while at < labels.len() {
+            labels[at] = LINES[at].label;
+            at += 1;
+        }
+        labels
+    };
+
+    /// Every stream.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..LINES.len()).map(Self)
+    }
 
     /// Those that there are by the settings.
     #[must_use]
     pub fn of(settings: &Settings) -> Vec<Self> {
-        let is_there = |stream: &Self| *stream != Self::PageViews || settings.clickstream.enabled;
-        Self::ALL.into_iter().filter(is_there).collect()
+        let pipelines = PIPELINES.iter().filter(|it| settings.installation().has(it));
+        let streams = pipelines.flat_map(|pipeline| pipeline.streams);
+        let topics: Vec<_> = streams.map(|stream| stream.name).collect();
+        let is_there = |stream: &Self| topics.contains(&stream.line().topic);
+        Self::all().filter(is_there).collect()
+    }
+
+    /// Its number among all.
+    pub(crate) const fn at(self) -> usize {
+        self.0
+    }
+
+    /// Its line.
+    pub(crate) const fn line(self) -> &'static Line {
+        &LINES[self.0]
     }
 
     /// The topic's full name.
     #[must_use]
     pub fn topic(self, settings: &Settings) -> String {
-        let name = match self {
-            Self::Aggregates => AGGREGATES,
-            Self::Anomalies => ANOMALIES,
-            Self::PageViews => PAGE_VIEWS,
-        };
-        topic_name(&settings.kafka, name)
+        topic_name(&settings.kafka, self.line().topic)
     }
 
     /// A name for metrics, and for people.
     #[must_use]
     pub const fn label(self) -> &'static str {
-        Self::LABELS[self as usize]
+        self.line().label
     }
 }
 
-/// Readers of the topics.
-#[derive(Debug)]
-pub struct Readers {
-    /// Of merchant aggregates.
-    pub aggregates: AggregateReader,
-    /// Of anomalies.
-    pub anomalies: AnomalyReader,
-    /// Of page views.
-    pub page_views: Reader<PageViews>,
-}
+#[cfg(test)]
+mod tests {
+    use millrace_catalog::topic_spec;
 
-impl Readers {
-    /// Readers that have the newest schemas. Waits for a registry that is away.
-    ///
-    /// # Errors
-    /// The registry's settings are wrong, or it refuses.
-    pub async fn ask(settings: &Settings) -> anyhow::Result<Self> {
-        let config = registry::config(&settings.schema_registry);
-        let (client, fetcher) = (Registry::new(config.clone())?, SchemaFetcher::new(config));
-        let topic = |stream: Stream| stream.topic(settings);
-        Ok(Self {
-            aggregates: registry::reader(&client, &fetcher, &topic(Stream::Aggregates)).await?,
-            anomalies: registry::reader(&client, &fetcher, &topic(Stream::Anomalies)).await?,
-            page_views: registry::reader(&client, &fetcher, &topic(Stream::PageViews)).await?,
-        })
-    }
+    use super::*;
+    use crate::tables::TABLES;
 
-    /// The rows of a record at `offset`; of one that gives none, the bounded name of why.
-    pub(crate) fn rows(
-        &self,
-        stream: Stream,
-        value: &[u8],
-        offset: i64,
-    ) -> Result<Result<Vec<Row>, &'static str>, RegistryError> {
-        let _round = InFlight::begin();
-        match stream {
-            Stream::Aggregates => made(self.aggregates.read(value), |it| aggregates::rows(&it, offset)),
-            Stream::Anomalies => made(self.anomalies.read(value), |it| anomalies::rows(&it, offset)),
-            Stream::PageViews => made(self.page_views.read(value), |it| page_views::rows(&it, offset)),
+    #[test]
+    fn every_line_is_of_a_topic_with_a_schema() {
+        for line in LINES {
+            let spec = topic_spec(line.topic).expect(line.topic);
+            assert!(spec.value_schema.is_some(), "{}", line.topic);
+            assert!(!line.tables.is_empty(), "{}", line.topic);
         }
     }
-}
 
-fn made<T>(
-    read: Result<T, ReadError>,
-    rows: impl FnOnce(T) -> Result<Vec<Row>, NoRow>,
-) -> Result<Result<Vec<Row>, &'static str>, RegistryError> {
-    Ok(match read {
-        Err(ReadError::Registry(error)) => return Err(error),
-        Err(ReadError::Invalid(error)) => Err(error.code()),
-        Ok(value) => rows(value).map_err(|NoRow { code }| code),
-    })
+    #[test]
+    fn no_label_and_no_table_is_there_twice() {
+        let mut names: Vec<_> = Stream::LABELS.into_iter().collect();
+        names.extend(TABLES.map(|table| table.name));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "{names:?}");
+    }
+
+    #[test]
+    fn what_is_not_enabled_is_not_read() {
+        let labels = |settings: &Settings| -> Vec<&'static str> {
+            let streams = Stream::of(settings).into_iter();
+            streams.map(Stream::label).collect()
+        };
+        let mut settings = Settings::default();
+        assert_eq!(labels(&settings), ["aggregates", "anomalies"]);
+        settings.clickstream.enabled = true;
+        assert_eq!(labels(&settings), ["aggregates", "anomalies", "page_views"]);
+    }
 }

@@ -8,7 +8,7 @@ use millrace_domain::codec::TransactionReader;
 use millrace_domain::texts::InFlight;
 use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_registry::{Registry, RegistryError, SchemaFetcher};
-use millrace_service::registry;
+use millrace_service::registry::{self, TopicSchemas};
 use millrace_settings::Settings;
 use millrace_sink::{Decision, Work};
 use millrace_telemetry::Shutdown;
@@ -72,12 +72,12 @@ impl Readers {
             others.push(match stream.line().decoding {
                 None => None,
                 Some(decoding) => {
-                    let newest = registry::newest_schema(&client, &stream.read_topic(settings)).await?;
+                    let topic = stream.read_topic(settings);
+                    let schemas = TopicSchemas::ask(&client, &fetcher, &topic).await?;
                     let misplaced = decoding.misplaced_records(settings);
                     Some(decoding.open(Opening {
                         settings,
-                        fetcher: &fetcher,
-                        newest: newest.as_ref(),
+                        schemas: &schemas,
                         partitions: match there.contains(&stream) {
                             true => partitions(settings, stream, misplaced, shutdown).await?,
                             false => None,
@@ -198,14 +198,14 @@ mod tests {
     fn decide_in(partition: i32, share: f64, stream: Stream, payload: Option<&[u8]>) -> Decision<Document> {
         let settings = Settings::default();
         let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
+        let schemas = TopicSchemas::new(fetcher.clone(), None);
         let readers = Readers {
-            transactions: TransactionReader::new(fetcher.clone()),
+            transactions: TransactionReader::new(fetcher),
             others: Stream::ALL
                 .map(|it| {
                     Some(it.line().decoding?.open(Opening {
                         settings: &settings,
-                        fetcher: &fetcher,
-                        newest: None,
+                        schemas: &schemas,
                         partitions: Some(SourcePartitions::fixed(5)),
                     }))
                 })

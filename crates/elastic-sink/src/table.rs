@@ -6,7 +6,8 @@ use millrace_catalog::{DocumentSpec, clickstream, commerce, incidents, iot, paym
 use millrace_commerce::ShopEvent;
 use millrace_contract::{Contract, ReadError, Reader};
 use millrace_kafka::SourcePartitions;
-use millrace_registry::{RegistryError, SchemaFetcher, WriterSchema};
+use millrace_registry::{RegistryError, SchemaFetcher};
+use millrace_service::registry::TopicSchemas;
 use millrace_settings::{MisplacedRecords, Settings};
 use millrace_sink::{Decision, Work};
 
@@ -108,21 +109,10 @@ pub(crate) trait Decoding: Sync {
 /// What is known when a stream begins to be read.
 pub(crate) struct Opening<'a> {
     pub(crate) settings: &'a Settings,
-    pub(crate) fetcher: &'a SchemaFetcher,
-    /// The newest schema of its writers.
-    pub(crate) newest: Option<&'a (u32, WriterSchema)>,
+    /// Those of its values.
+    pub(crate) schemas: &'a TopicSchemas,
     /// Its partitions, where misplaced records are dead letters.
     pub(crate) partitions: Option<SourcePartitions>,
-}
-
-impl Opening<'_> {
-    pub(crate) fn reader<T: Contract>(&self) -> Reader<T> {
-        let reader = Reader::new(self.fetcher.clone());
-        match self.newest {
-            Some((id, schema)) => reader.with_schema(*id, schema),
-            None => reader,
-        }
-    }
 }
 
 /// Decides what to do with a value.
@@ -143,7 +133,7 @@ struct Of<T>(ToDocument<T>);
 impl<T: Contract + Debug + 'static> Decoding for Of<T> {
     fn open(&self, opening: Opening<'_>) -> Box<dyn Decide> {
         Box::new(Read::<T> {
-            reader: opening.reader(),
+            reader: opening.schemas.reader(),
             document: self.0,
         })
     }

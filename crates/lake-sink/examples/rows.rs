@@ -7,16 +7,16 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader, transaction};
+use millrace_domain::codec::transaction;
 use millrace_domain::{
-    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType,
+    Amount, Currency, PaymentMethod, ShortId, Transaction, TransactionId, TransactionType, schema,
 };
 use millrace_lake_sink::metrics::Metrics;
 use millrace_lake_sink::sink::LakeSink;
 use millrace_lake_sink::store::folder::Folder;
 use millrace_lake_sink::tables;
-use millrace_registry::SchemaFetcher;
-use millrace_service::registry;
+use millrace_registry::{SchemaFetcher, WriterSchema};
+use millrace_service::registry::{self, TopicSchemas};
 use millrace_settings::Settings;
 use millrace_sink::{Backoff, Decision, Origin, PartitionKey, Record, Sink as _, SourceId, Work, WriteBatch};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -37,12 +37,8 @@ fn main() -> Result<()> {
     let root = tempfile::tempdir()?;
     let settings = Settings::default();
     let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
-    let readers = tables::of(
-        &settings,
-        TransactionReader::new(fetcher.clone()).with_own_schema_id(SCHEMA_ID),
-        AggregateReader::new(fetcher.clone()),
-        AnomalyReader::new(fetcher),
-    );
+    let own = WriterSchema::avro(schema::TRANSACTION);
+    let readers = tables::of(&settings, &TopicSchemas::new(fetcher, Some((SCHEMA_ID, own))));
     let backoff = Backoff {
         initial: Duration::from_millis(1),
         max: Duration::from_millis(2),

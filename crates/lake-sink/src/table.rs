@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use millrace_registry::RegistryError;
+use millrace_service::registry::TopicSchemas;
+use millrace_settings::Settings;
 use millrace_sink::Record;
 
 use crate::name::Day;
@@ -70,7 +72,12 @@ pub struct Table {
     pub columns: &'static [Column],
     /// Columns of money whose sums are compared with the topic's.
     pub sums: &'static [&'static str],
+    /// Makes what reads the topic's records.
+    pub rows: Open,
 }
+
+/// Makes what reads the records of a table's topic, whose schemas these are.
+pub type Open = fn(&TopicSchemas, &Settings) -> Box<dyn Rows>;
 
 impl Table {
     /// All columns.

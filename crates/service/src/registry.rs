@@ -70,9 +70,7 @@ pub async fn schema_id(registry: &Registry, topic: &str, schema: &str) -> anyhow
     }
 }
 
-/// A reader of a topic's values that has its newest schema already: then a registry that goes away
-/// holds nothing up. Waits for one that is away, as [`schema_id`] does. A topic without a schema is
-/// read all the same: its values may bring one.
+/// A reader of a topic's values: see [`TopicSchemas`].
 ///
 /// # Errors
 /// The registry refuses.
@@ -81,11 +79,42 @@ pub async fn reader<T: Contract>(
     fetcher: &SchemaFetcher,
     topic: &str,
 ) -> anyhow::Result<Reader<T>> {
-    let reader = Reader::new(fetcher.clone());
-    Ok(match newest_schema(registry, topic).await? {
-        Some((id, schema)) => reader.with_schema(id, &schema),
-        None => reader,
-    })
+    Ok(TopicSchemas::ask(registry, fetcher, topic).await?.reader())
+}
+
+/// The schemas of a topic's values: the newest one, and who is asked for others.
+#[derive(Debug, Clone)]
+pub struct TopicSchemas {
+    fetcher: SchemaFetcher,
+    newest: Option<(u32, WriterSchema)>,
+}
+
+impl TopicSchemas {
+    /// Those that `fetcher` gives, and `newest`, where there is one, with its id.
+    #[must_use]
+    pub const fn new(fetcher: SchemaFetcher, newest: Option<(u32, WriterSchema)>) -> Self {
+        Self { fetcher, newest }
+    }
+
+    /// Those of a topic by its full name. Waits for a registry that is away, as [`schema_id`] does.
+    ///
+    /// # Errors
+    /// The registry refuses.
+    pub async fn ask(registry: &Registry, fetcher: &SchemaFetcher, topic: &str) -> anyhow::Result<Self> {
+        let newest = newest_schema(registry, topic).await?;
+        Ok(Self::new(fetcher.clone(), newest))
+    }
+
+    /// A reader that has the newest schema already: then a registry that goes away holds nothing
+    /// up. A topic without a schema is read all the same: its values may bring one.
+    #[must_use]
+    pub fn reader<T: Contract>(&self) -> Reader<T> {
+        let reader = Reader::new(self.fetcher.clone());
+        match &self.newest {
+            Some((id, schema)) => reader.with_schema(*id, schema),
+            None => reader,
+        }
+    }
 }
 
 /// The newest schema of a topic's values, with its id; `None` where there is none, or not whole.
@@ -93,7 +122,7 @@ pub async fn reader<T: Contract>(
 ///
 /// # Errors
 /// The registry refuses.
-pub async fn newest_schema(registry: &Registry, topic: &str) -> anyhow::Result<Option<(u32, WriterSchema)>> {
+async fn newest_schema(registry: &Registry, topic: &str) -> anyhow::Result<Option<(u32, WriterSchema)>> {
     loop {
         match registry.newest_writer_schema(&value_subject(topic)).await {
             Ok(Some((id, Found::Whole(schema)))) => return Ok(Some((id, schema))),

@@ -7,15 +7,33 @@ pub mod page_views;
 
 use millrace_domain::Transaction;
 
+use crate::stream::LINES;
 use crate::table::Table;
 
-/// Every table.
-pub const TABLES: [&Table; 4] = [
-    &aggregates::BY_MERCHANT,
-    &anomalies::BY_ENTITY,
-    &anomalies::BY_DAY,
-    &page_views::BY_PAGE,
-];
+/// Every table, in the order of the lines.
+pub const TABLES: [&Table; table_count()] = {
+    let mut tables = [LINES[0].tables[0]; table_count()];
+    let (mut line, mut before) = (0, 0);
+    while line < LINES.len() {
+        let mut at = 0;
+        while at < LINES[line].tables.len() {
+            tables[before + at] = LINES[line].tables[at];
+            at += 1;
+        }
+        before += at;
+        line += 1;
+    }
+    tables
+};
+
+const fn table_count() -> usize {
+    let (mut line, mut count) = (0, 0);
+    while line < LINES.len() {
+        count += LINES[line].tables.len();
+        line += 1;
+    }
+    count
+}
 
 /// Why a record that can be read is no row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,7 +35,7 @@ impl<T: Event + Debug> Decoding for Events<T> {
 
     fn open(&self, opening: Opening<'_>) -> Box<dyn Decide> {
         Box::new(Judged {
-            reader: opening.reader(),
+            reader: opening.schemas.reader(),
             taken: Taken::of((self.jobs)(opening.settings).event_time, opening.partitions),
             check: self.check,
             key: self.key,

@@ -1,14 +1,10 @@
 //! Merchant aggregates, early results among them, by the day in which their window begins.
 
 use millrace_catalog::payments::topic;
-use millrace_contract::ReadError;
-use millrace_domain::Sum;
-use millrace_domain::codec::AggregateReader;
-use millrace_registry::RegistryError;
-use millrace_sink::Record;
+use millrace_domain::{MerchantAggregate, Sum};
 
-use super::{of_time, value};
-use crate::table::{Cells, Kind, Row, Rows, Table, column};
+use super::{of_time, open};
+use crate::table::{Cells, Kind, Row, Table, column};
 
 /// The table.
 pub const TABLE: Table = Table {
@@ -29,6 +25,7 @@ pub const TABLE: Table = Table {
         column("revision", Kind::Number),
     ],
     sums: &["purchase_sum", "refund_sum"],
+    rows: |schemas, _| open(schemas, row),
 };
 
 /// The largest sum of 38 digits.
@@ -39,42 +36,31 @@ const OUT_OF_RANGE: Row = Row::Skip {
     code: "sum_out_of_range",
 };
 
-pub(super) struct Aggregates {
-    pub(super) reader: AggregateReader,
-}
-
-impl Rows for Aggregates {
-    fn read(&self, record: &Record<'_>, cells: &mut Cells) -> Result<Row, RegistryError> {
-        let aggregate = match self.reader.read(value(record)) {
-            Ok(aggregate) => aggregate,
-            Err(ReadError::Registry(error)) => return Err(error),
-            Err(ReadError::Invalid(error)) => return Ok(Row::Skip { code: error.code() }),
-        };
-        let totals = &aggregate.totals;
-        let fits = |sum: Sum| (-MAX_SUM..=MAX_SUM).contains(&sum.units());
-        let counts = [
-            totals.purchase_count,
-            totals.refund_count,
-            aggregate.distinct_users,
-        ];
-        let [Ok(purchases), Ok(refunds), Ok(users)] = counts.map(i64::try_from) else {
-            return Ok(OUT_OF_RANGE);
-        };
-        if !fits(totals.purchase_sum) || !fits(totals.refund_sum) {
-            return Ok(OUT_OF_RANGE);
-        }
-        cells.text(aggregate.merchant_id.text().as_bytes());
-        cells.text(aggregate.currency.as_bytes());
-        cells.long(aggregate.window_start_ms);
-        cells.long(aggregate.window_end_ms);
-        cells.long(purchases);
-        cells.sum(totals.purchase_sum.units());
-        cells.long(refunds);
-        cells.sum(totals.refund_sum.units());
-        cells.long(totals.min_amount.units());
-        cells.long(totals.max_amount.units());
-        cells.long(users);
-        cells.number(aggregate.revision);
-        Ok(of_time(aggregate.window_start_ms))
+fn row(aggregate: &MerchantAggregate, cells: &mut Cells) -> Row {
+    let totals = &aggregate.totals;
+    let fits = |sum: Sum| (-MAX_SUM..=MAX_SUM).contains(&sum.units());
+    let counts = [
+        totals.purchase_count,
+        totals.refund_count,
+        aggregate.distinct_users,
+    ];
+    let [Ok(purchases), Ok(refunds), Ok(users)] = counts.map(i64::try_from) else {
+        return OUT_OF_RANGE;
+    };
+    if !fits(totals.purchase_sum) || !fits(totals.refund_sum) {
+        return OUT_OF_RANGE;
     }
+    cells.text(aggregate.merchant_id.text().as_bytes());
+    cells.text(aggregate.currency.as_bytes());
+    cells.long(aggregate.window_start_ms);
+    cells.long(aggregate.window_end_ms);
+    cells.long(purchases);
+    cells.sum(totals.purchase_sum.units());
+    cells.long(refunds);
+    cells.sum(totals.refund_sum.units());
+    cells.long(totals.min_amount.units());
+    cells.long(totals.max_amount.units());
+    cells.long(users);
+    cells.number(aggregate.revision);
+    of_time(aggregate.window_start_ms)
 }

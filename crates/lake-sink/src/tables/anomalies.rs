@@ -1,13 +1,10 @@
 //! Fraud alerts, by the day of the event that fired.
 
 use millrace_catalog::payments::topic;
-use millrace_contract::ReadError;
-use millrace_domain::codec::AnomalyReader;
-use millrace_registry::RegistryError;
-use millrace_sink::Record;
+use millrace_domain::codec::DecodedAnomaly;
 
-use super::{of_time, value};
-use crate::table::{Cells, Kind, Row, Rows, Table, column};
+use super::{of_time, open};
+use crate::table::{Cells, Kind, Row, Table, column};
 
 /// The table.
 pub const TABLE: Table = Table {
@@ -30,43 +27,33 @@ pub const TABLE: Table = Table {
         column("reason_codes", Kind::Texts),
     ],
     sums: &[],
+    rows: |schemas, _| open(schemas, row),
 };
 
-pub(super) struct Anomalies {
-    pub(super) reader: AnomalyReader,
-}
-
-impl Rows for Anomalies {
-    fn read(&self, record: &Record<'_>, cells: &mut Cells) -> Result<Row, RegistryError> {
-        let anomaly = match self.reader.read(value(record)) {
-            Ok(anomaly) => anomaly,
-            Err(ReadError::Registry(error)) => return Err(error),
-            Err(ReadError::Invalid(error)) => return Ok(Row::Skip { code: error.code() }),
-        };
-        cells.text(anomaly.id.to_string().as_bytes());
-        cells.text(anomaly.rule.as_bytes());
-        cells.text(anomaly.entity_type.as_str().as_bytes());
-        cells.text(anomaly.entity.text().as_bytes());
-        cells.text(anomaly.severity.as_str().as_bytes());
-        cells.double(anomaly.score);
-        cells.length(anomaly.transaction_ids.len());
-        for id in &anomaly.transaction_ids {
-            cells.text(&id.to_text());
-        }
-        cells.length(anomaly.figures.len());
-        for (name, value) in &anomaly.figures {
-            cells.text(name.as_bytes());
-            cells.double(*value);
-        }
-        cells.long(anomaly.event_time_ms);
-        cells.long(anomaly.detection_time_ms);
-        cells.maybe_text(anomaly.rule_set_version.as_deref());
-        cells.maybe_text(anomaly.rule_revision.as_deref());
-        cells.maybe_text(anomaly.reason.as_deref());
-        cells.length(anomaly.reason_codes.len());
-        for code in &anomaly.reason_codes {
-            cells.text(code.as_bytes());
-        }
-        Ok(of_time(anomaly.event_time_ms))
+fn row(anomaly: &DecodedAnomaly, cells: &mut Cells) -> Row {
+    cells.text(anomaly.id.to_string().as_bytes());
+    cells.text(anomaly.rule.as_bytes());
+    cells.text(anomaly.entity_type.as_str().as_bytes());
+    cells.text(anomaly.entity.text().as_bytes());
+    cells.text(anomaly.severity.as_str().as_bytes());
+    cells.double(anomaly.score);
+    cells.length(anomaly.transaction_ids.len());
+    for id in &anomaly.transaction_ids {
+        cells.text(&id.to_text());
     }
+    cells.length(anomaly.figures.len());
+    for (name, value) in &anomaly.figures {
+        cells.text(name.as_bytes());
+        cells.double(*value);
+    }
+    cells.long(anomaly.event_time_ms);
+    cells.long(anomaly.detection_time_ms);
+    cells.maybe_text(anomaly.rule_set_version.as_deref());
+    cells.maybe_text(anomaly.rule_revision.as_deref());
+    cells.maybe_text(anomaly.reason.as_deref());
+    cells.length(anomaly.reason_codes.len());
+    for code in &anomaly.reason_codes {
+        cells.text(code.as_bytes());
+    }
+    of_time(anomaly.event_time_ms)
 }

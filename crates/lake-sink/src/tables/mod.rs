@@ -5,19 +5,15 @@ pub mod aggregates;
 pub mod anomalies;
 pub mod transactions;
 
-use millrace_domain::EventTimeLimits;
-use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
+use millrace_contract::{Contract, ReadError, Reader};
 use millrace_kafka::topic_name;
-use millrace_registry::{Registry, SchemaFetcher};
-use millrace_service::registry;
+use millrace_registry::{Registry, RegistryError, SchemaFetcher};
+use millrace_service::registry::{self, TopicSchemas};
 use millrace_settings::Settings;
 use millrace_sink::Record;
 
-use self::aggregates::Aggregates;
-use self::anomalies::Anomalies;
-use self::transactions::Transactions;
 use crate::name::Day;
-use crate::table::{Row, Rows, Table};
+use crate::table::{Cells, Row, Rows, Table};
 
 /// Every table, in the order of the topics that are read.
 pub const TABLES: [&Table; 3] = [&transactions::TABLE, &aggregates::TABLE, &anomalies::TABLE];
@@ -34,7 +30,7 @@ pub(crate) const NAMES: [&str; TABLES.len()] = {
 };
 
 /// What reads the records of each table, in the order of [`TABLES`].
-pub type Readers = [Box<dyn Rows>; TABLES.len()];
+pub type Readers = Vec<Box<dyn Rows>>;
 
 /// Readers that know the newest schemas. Waits for a registry that is away.
 ///
@@ -43,39 +39,56 @@ pub type Readers = [Box<dyn Rows>; TABLES.len()];
 pub async fn readers(settings: &Settings) -> anyhow::Result<Readers> {
     let config = registry::config(&settings.schema_registry);
     let (client, fetcher) = (Registry::new(config.clone())?, SchemaFetcher::new(config));
-    let topic = |table: &Table| topic_name(&settings.kafka, table.topic);
-    let transactions: TransactionReader =
-        registry::reader(&client, &fetcher, &topic(&transactions::TABLE)).await?;
-    let aggregates: AggregateReader = registry::reader(&client, &fetcher, &topic(&aggregates::TABLE)).await?;
-    let anomalies: AnomalyReader = registry::reader(&client, &fetcher, &topic(&anomalies::TABLE)).await?;
-    Ok(of(settings, transactions, aggregates, anomalies))
+    let mut readers = Readers::new();
+    for table in TABLES {
+        let topic = topic_name(&settings.kafka, table.topic);
+        let schemas = TopicSchemas::ask(&client, &fetcher, &topic).await?;
+        readers.push((table.rows)(&schemas, settings));
+    }
+    Ok(readers)
 }
 
-/// Readers by those of each stream.
+/// Readers that know these schemas, whatever the topic: one that does not fit a topic is left to
+/// the values that have it.
 #[must_use]
-pub fn of(
-    settings: &Settings,
-    transactions: TransactionReader,
-    aggregates: AggregateReader,
-    anomalies: AnomalyReader,
-) -> Readers {
-    let event_time = &settings.aggregator.event_time;
-    let limits = EventTimeLimits {
-        earliest_ms: Some(event_time.earliest_time.ms()),
-        max_future_ms: event_time.max_future_ms,
-    };
-    [
-        Box::new(Transactions {
-            reader: transactions,
-            limits,
-        }),
-        Box::new(Aggregates { reader: aggregates }),
-        Box::new(Anomalies { reader: anomalies }),
-    ]
+pub fn of(settings: &Settings, schemas: &TopicSchemas) -> Readers {
+    let open = |table: &Table| (table.rows)(schemas, settings);
+    TABLES.into_iter().map(open).collect()
 }
 
-fn value<'a>(record: &Record<'a>) -> &'a [u8] {
-    record.payload.unwrap_or_default()
+/// Of results: each is a row by itself.
+struct Read<T> {
+    reader: Reader<T>,
+    row: ToRow<T>,
+}
+
+/// Puts the cells of a value.
+type ToRow<T> = fn(&T, &mut Cells) -> Row;
+
+/// What reads results, each of which `row` makes a row of.
+fn open<T: Contract + 'static>(schemas: &TopicSchemas, row: ToRow<T>) -> Box<dyn Rows> {
+    Box::new(Read {
+        reader: schemas.reader(),
+        row,
+    })
+}
+
+impl<T: Contract> Rows for Read<T> {
+    fn read(&self, record: &Record<'_>, cells: &mut Cells) -> Result<Row, RegistryError> {
+        Ok(match value(&self.reader, record)? {
+            Ok(value) => (self.row)(&value, cells),
+            Err(bad) => bad,
+        })
+    }
+}
+
+/// The value of a record; or that a bad one is no row.
+fn value<T: Contract>(reader: &Reader<T>, record: &Record<'_>) -> Result<Result<T, Row>, RegistryError> {
+    Ok(match reader.read(record.payload.unwrap_or_default()) {
+        Ok(value) => Ok(value),
+        Err(ReadError::Invalid(error)) => Err(Row::Skip { code: error.code() }),
+        Err(ReadError::Registry(error)) => return Err(error),
+    })
 }
 
 /// A row of the day of this time.

@@ -1,7 +1,6 @@
 //! Transactions, by the day of their event time.
 
 use millrace_catalog::payments::topic;
-use millrace_contract::ReadError;
 use millrace_domain::EventTimeLimits;
 use millrace_domain::codec::TransactionReader;
 use millrace_registry::RegistryError;
@@ -27,20 +26,29 @@ pub const TABLE: Table = Table {
         column("currency", Kind::Text),
     ],
     sums: &["amount"],
+    rows: |schemas, settings| {
+        let event_time = &settings.aggregator.event_time;
+        Box::new(Transactions {
+            reader: schemas.reader(),
+            limits: EventTimeLimits {
+                earliest_ms: Some(event_time.earliest_time.ms()),
+                max_future_ms: event_time.max_future_ms,
+            },
+        })
+    },
 };
 
-pub(super) struct Transactions {
-    pub(super) reader: TransactionReader,
+struct Transactions {
+    reader: TransactionReader,
     /// As the aggregator has them: what is outside is its dead letter.
-    pub(super) limits: EventTimeLimits,
+    limits: EventTimeLimits,
 }
 
 impl Rows for Transactions {
     fn read(&self, record: &Record<'_>, cells: &mut Cells) -> Result<Row, RegistryError> {
-        let transaction = match self.reader.read(value(record)) {
+        let transaction = match value(&self.reader, record)? {
             Ok(transaction) => transaction,
-            Err(ReadError::Registry(error)) => return Err(error),
-            Err(ReadError::Invalid(error)) => return Ok(Row::Skip { code: error.code() }),
+            Err(bad) => return Ok(bad),
         };
         if let Err(error) = transaction.check_event_time(record.append_time_ms, self.limits) {
             return Ok(Row::Skip { code: error.code() });

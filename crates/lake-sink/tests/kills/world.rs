@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use millrace_contract::source::NoRegistry;
-use millrace_domain::codec::{AggregateReader, AnomalyReader, TransactionReader};
 use millrace_lake_sink::compact::compact;
 use millrace_lake_sink::metrics::Metrics;
 use millrace_lake_sink::name::Day;
@@ -13,6 +11,8 @@ use millrace_lake_sink::sink::LakeSink;
 use millrace_lake_sink::store::Store as _;
 use millrace_lake_sink::store::folder::Folder;
 use millrace_lake_sink::tables::{self, transactions::TABLE};
+use millrace_registry::SchemaFetcher;
+use millrace_service::registry::{self, TopicSchemas};
 use millrace_settings::{Kafka, Settings};
 use millrace_sink::simulation::Simulation;
 use millrace_sink::{Backoff, Limits, Origin, PartitionKey, Source, SourceId, Spec};
@@ -96,12 +96,9 @@ impl World {
             fate: Arc::clone(&fate),
             woken,
         };
-        let readers = tables::of(
-            &settings,
-            TransactionReader::new(NoRegistry),
-            AggregateReader::new(NoRegistry),
-            AnomalyReader::new(NoRegistry),
-        );
+        // All values are JSON, or bad: nobody is asked.
+        let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
+        let readers = tables::of(&settings, &TopicSchemas::new(fetcher, None));
         let backoff = Backoff {
             initial: Duration::from_millis(1),
             max: Duration::from_millis(2),
