@@ -1,6 +1,7 @@
 //! The detector's operator over one partition of transactions.
 
 mod configure;
+mod explain;
 mod figures;
 mod snapshot;
 

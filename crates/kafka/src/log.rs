@@ -175,6 +175,28 @@ impl TopicLog {
         read
     }
 
+    /// Hands over the committed records of one partition from its start on, as long as `take` says
+    /// that there should be more.
+    ///
+    /// # Errors
+    /// The brokers are away, or `take` fails.
+    pub fn read_partition<E: From<LogError>>(
+        &self,
+        partition: i32,
+        take: impl FnMut(&BorrowedMessage<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        self.read(BTreeMap::from([(partition, Offset::Beginning)]), take)
+    }
+
+    /// The offset that a partition starts at: above 0 where retention, or somebody, has removed
+    /// what was before.
+    ///
+    /// # Errors
+    /// The brokers are away.
+    pub fn start(&self, partition: i32) -> Result<i64, LogError> {
+        self.bounds(partition).map(|(low, _)| low)
+    }
+
     /// Those of `offsets` at or after which the partition has a committed record: what a group that
     /// has committed them has not read.
     ///

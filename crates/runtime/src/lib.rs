@@ -25,6 +25,7 @@ pub mod processor;
 mod processor_time;
 mod pulse;
 pub mod refusals;
+pub mod replay;
 pub mod runner;
 mod snapshot_store;
 mod snapshot_writer;

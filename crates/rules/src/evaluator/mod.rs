@@ -5,6 +5,7 @@ mod feature;
 mod record;
 mod snapshot;
 mod table;
+mod trace;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use self::feature::{Before, Scratch};
 use self::record::{Cities, Record};
 pub use self::snapshot::FrozenEvaluator;
 use self::table::Table;
+pub use self::trace::{Check, Condition, FeatureTrace, Figure, Judgement, RuleTrace, Sides};
 use crate::catalogue::Entity;
 use crate::file::Mode;
 use crate::lists::LiveLists;

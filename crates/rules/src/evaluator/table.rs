@@ -118,6 +118,14 @@ impl Table {
         self.places.contains_key(key)
     }
 
+    /// The states of the record's entity, where it is there and not forgotten.
+    pub(super) fn known(&self, record: &Record<'_>, watermark_ms: i64) -> Option<&[State]> {
+        let at = *self.places.get(&record.key(self.entity))?;
+        let kept = self.kept.get(at as usize);
+        kept.is_live(self.forgotten_before_ms(watermark_ms))
+            .then_some(&*kept.states)
+    }
+
     fn fresh(&self) -> Box<[State]> {
         self.keeps.iter().map(|keeps| State::new(*keeps)).collect()
     }
