@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use millrace_cassandra_sink::read::shown;
 use millrace_cassandra_sink::table::{Role, Table};
-use millrace_cassandra_sink::tables::TABLES;
+use millrace_cassandra_sink::tables;
 use millrace_catalog::Service as Known;
 use millrace_catalog::clickstream::topic::PAGE_VIEWS;
 use millrace_catalog::payments::topic::{AGGREGATES, ANOMALIES};
@@ -177,7 +177,7 @@ async fn forget(context: &TestContext) -> Result<()> {
 async fn rows(context: &TestContext, session: &Session) -> Result<Rows> {
     let keyspace = &context.settings.cassandra_sink.keyspace;
     let mut rows = Rows::new();
-    for table in TABLES {
+    for table in tables::all() {
         let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
         // A column that every row has.
         let stamped = names

@@ -315,6 +315,6 @@ pub(super) async fn generated_clicks_are_verified(mut context: TestContext) -> R
         ],
     )
     .await?;
-    check_status(&context, &PIPELINE).await?;
+    check_status(&context, PIPELINE.jobs).await?;
     pipeline.stop().await
 }

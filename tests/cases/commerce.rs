@@ -15,9 +15,10 @@ use millrace_domain::Amount;
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
 use millrace_tests::checks::check_undisturbed;
-use millrace_tests::pipeline::{self, LIMIT, Pipeline};
-use millrace_tests::service::Service;
-use millrace_tests::verification::verified;
+use millrace_tests::pipeline::{self, LIMIT};
+use millrace_tests::streams::{
+    PER_S, check_compared, check_status, compared, generate_carelessly, generated_through_a_kill, start,
+};
 use millrace_tests::{TestContext, elastic, groups, send, topics, wait_until};
 use rdkafka::producer::{BaseProducer, BaseRecord};
 use serde_json::json;
@@ -124,13 +125,6 @@ fn send_bad(context: &TestContext, start_ms: i64) -> Result<()> {
     send::flush(&producer)
 }
 
-async fn start(context: &TestContext) -> Result<Service> {
-    let name = Known::Commerce.name();
-    let mut service = Service::start(context, name, &["service", name])?;
-    service.ready(context.settings.commerce.metrics_port).await?;
-    Ok(service)
-}
-
 async fn wait_until_read(context: &TestContext) -> Result<()> {
     for job in [&REVENUE_PARTIAL, &PRODUCT_SALES_PARTIAL, &FUNNEL] {
         groups::wait_until_read(&context.settings, &job.group(), topic::EVENTS).await?;
@@ -154,17 +148,17 @@ pub(super) async fn equals_the_raw_topic(mut context: TestContext) -> Result<()>
     pipeline::init(&context).await?;
     let start_ms = (now_ms() - 3_600_000).div_euclid(WINDOW_MS) * WINDOW_MS;
 
-    let service = start(&context).await?;
+    let service = start(&context, Known::Commerce).await?;
     send_events(&context, start_ms, 0..HALF)?;
     send_bad(&context, start_ms)?;
     wait_until_read(&context).await?;
     service.kill()?;
     send_events(&context, start_ms, HALF..2 * HALF)?;
-    let service = start(&context).await?;
+    let service = start(&context, Known::Commerce).await?;
     wait_until_read(&context).await?;
     service.kill()?;
     context.settings.commerce.worker.idle_timeout_ms = 3_000;
-    let service = start(&context).await?;
+    let service = start(&context, Known::Commerce).await?;
 
     // Idleness closes the last windows and sessions.
     let expected = expected(&context).await?;
@@ -186,9 +180,8 @@ pub(super) async fn equals_the_raw_topic(mut context: TestContext) -> Result<()>
         ("records of data-stream.late", LATE),
         ("dead letters of revenue-partial", 3 * BAD),
     ] {
-        let compared = undisturbed.iter().find(|difference| difference.what == name);
         ensure!(
-            compared.is_some_and(|difference| difference.undisturbed == u64::from(count)),
+            compared(&undisturbed, name) == u64::from(count),
             "{count} {name}: {undisturbed:?}"
         );
     }
@@ -231,9 +224,7 @@ async fn check_letters(context: &TestContext) -> Result<()> {
 /// The sink makes one document of each event, of each result and of each session; queries and names
 /// of products are found by a word, and the money is there to the last unit.
 async fn check_documents(context: &TestContext, expected: &Made) -> Result<()> {
-    let name = Known::ElasticSink.name();
-    let mut sink = Service::start(context, name, &["service", name])?;
-    sink.ready(context.settings.elastic_sink.metrics_port).await?;
+    let sink = start(context, Known::ElasticSink).await?;
     for (index, count) in [
         ("millrace-events-raw", expected.events + LATE as usize),
         ("millrace-events-aggregated", expected.revenue.len()),
@@ -276,59 +267,41 @@ pub(super) async fn generated_events_are_verified(mut context: TestContext) -> R
     settings.commerce.enabled = true;
     settings.commerce.window_ms = WINDOW_MS;
     settings.commerce.session_gap_ms = 5_000;
-    settings.producer.commerce_per_s = 200;
-    settings.producer.rate_per_s = 100;
-    settings.producer.duplicate_share = 0.02;
-    settings.producer.malformed_share = 0.01;
-    let mut pipeline = Pipeline::start(&context).await?;
-    let name = Known::Commerce.name();
-    let mut producer = Service::start(&context, "producer", &["service", "producer", "--for", "25s"])?;
-    topics::wait_for_records(&context.settings, topic::EVENTS, 1_000).await?;
-    pipeline.crash(&context, name).await?;
-    producer.succeed(LIMIT).await?;
-
-    let report = verified(&context, 0).await?;
-    let count = |row: &str| -> Result<u64> { Ok(report.row(row)?.parse()?) };
-    let events = count("shop events in the topic")?;
-    ensure!(events >= 25 * 200 * 8 / 10, "{events} events: {report:?}");
-    ensure!(
-        count("copies of shop events")? > 0 && count("dead letters of shop events")? > 0,
-        "{report:?}"
-    );
-    let late = count("late shop events")?;
+    settings.producer.commerce_per_s = PER_S;
+    generate_carelessly(settings);
+    let generated = (topic::EVENTS, "shop events");
+    let (pipeline, report) = generated_through_a_kill(&context, Known::Commerce, generated).await?;
+    let events = report.count("shop events in the topic")?;
+    let late = report.count("late shop events")?;
     for results in ["sales by region", "sales by product"] {
-        let in_time = count(results)?;
+        let in_time = report.count(results)?;
         ensure!(in_time + late == events, "{in_time} in {results}: {report:?}");
         ensure!(
-            count(&format!("Elasticsearch: shop events of {results}"))? == in_time,
+            report.count(&format!("Elasticsearch: shop events of {results}"))? == in_time,
             "{report:?}"
         );
     }
-    ensure!(count("Elasticsearch: shop events")? == events, "{report:?}");
+    ensure!(
+        report.count("Elasticsearch: shop events")? == events,
+        "{report:?}"
+    );
     let revenue = report.row("revenue of sales by region")?;
     ensure!(
         revenue != "0.00" && report.row("revenue of sales by product")? == revenue,
         "{report:?}"
     );
-    let undisturbed = check_undisturbed(&context).await?;
-    for output in [
-        "records of revenue.partials",
-        "records of revenue",
-        "records of product_sales.partials",
-        "records of product_sales",
-        "records of funnel",
-        "dead letters of revenue-partial",
-    ] {
-        let compared = undisturbed.iter().find(|difference| difference.what == output);
-        let count = compared.map_or(0, |difference| difference.undisturbed);
-        ensure!(count > 0, "no {output} were compared: {undisturbed:?}");
-    }
-    let mut status = Service::start(&context, "status", &["status", "--json"])?;
-    status.succeed(LIMIT).await?;
-    let said = status.output();
-    for job in millrace_catalog::commerce::PIPELINE.jobs {
-        let group = topic_name(&context.settings.kafka, &job.group());
-        ensure!(said.contains(&group), "status says nothing of {group}: {said}");
-    }
+    check_compared(
+        &context,
+        &[
+            "records of revenue.partials",
+            "records of revenue",
+            "records of product_sales.partials",
+            "records of product_sales",
+            "records of funnel",
+            "dead letters of revenue-partial",
+        ],
+    )
+    .await?;
+    check_status(&context, millrace_catalog::commerce::PIPELINE.jobs).await?;
     pipeline.stop().await
 }

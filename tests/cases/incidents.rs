@@ -20,6 +20,7 @@ use millrace_service::registry;
 use millrace_tests::checks::check_undisturbed;
 use millrace_tests::pipeline::{self, LIMIT, Pipeline};
 use millrace_tests::service::Service;
+use millrace_tests::streams::{check_status, compared, start};
 use millrace_tests::verification::verified;
 use millrace_tests::{TestContext, elastic, groups, send, topics, wait_until};
 use rdkafka::producer::BaseRecord;
@@ -83,13 +84,6 @@ async fn send_alerts(context: &TestContext, start_ms: i64, numbers: Range<u64>) 
         }
     }
     send::flush(&producer)
-}
-
-async fn start(context: &TestContext, service: Known) -> Result<Service> {
-    let name = service.name();
-    let mut started = Service::start(context, name, &["service", name])?;
-    started.ready(context.settings.metrics_port(service)).await?;
-    Ok(started)
 }
 
 /// The newest record of each incident; whether each has all its revisions is the job's test's.
@@ -323,19 +317,10 @@ pub(super) async fn of_a_generated_stream_are_verified(mut context: TestContext)
         "{report:?}"
     );
     let undisturbed = check_undisturbed(&context).await?;
-    let compared = undisturbed
-        .iter()
-        .find(|difference| difference.what == "records of fraud_incidents");
     ensure!(
-        compared.is_some_and(|difference| difference.undisturbed > 0),
+        compared(&undisturbed, "records of fraud_incidents") > 0,
         "{undisturbed:?}"
     );
-    let mut status = Service::start(&context, "status", &["status", "--json"])?;
-    status.succeed(LIMIT).await?;
-    let said = status.output();
-    for job in [&INCIDENTS, &payments::DETECT] {
-        let group = topic_name(&context.settings.kafka, &job.group());
-        ensure!(said.contains(&group), "status says nothing of {group}: {said}");
-    }
+    check_status(&context, &[INCIDENTS, payments::DETECT]).await?;
     pipeline.stop().await
 }

@@ -232,6 +232,6 @@ pub(super) async fn generated_readings_are_verified(mut context: TestContext) ->
         ],
     )
     .await?;
-    check_status(&context, &PIPELINE).await?;
+    check_status(&context, PIPELINE.jobs).await?;
     pipeline.stop().await
 }

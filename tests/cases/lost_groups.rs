@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 
 use super::positions::{commit, delete_groups, refusal_of};
 
-const DETECT: &str = "millrace-detect";
+pub(super) const DETECT: &str = "millrace-detect";
 const SINK: &str = "millrace-elastic-sink";
 const ANOMALIES: &str = "millrace-anomalies";
 /// Users of a round, and how many payments each makes, of which the last ones are too many.
-const USERS: u32 = 10;
-const EACH: u32 = 5;
+pub(super) const USERS: u32 = 10;
+pub(super) const EACH: u32 = 5;
 const ROUND: u32 = USERS * EACH;
 
 /// A detector is killed and its group's offsets are gone: it refuses, and says what is proven; told
@@ -100,7 +100,7 @@ async fn are_set_back(context: &mut TestContext) -> Result<()> {
     Ok(())
 }
 
-async fn start(context: &TestContext, name: &str) -> Result<Service> {
+pub(super) async fn start(context: &TestContext, name: &str) -> Result<Service> {
     let mut detector = Service::start(context, name, &["service", "detector"])?;
     detector.ready(context.settings.detector.metrics_port).await?;
     Ok(detector)
@@ -112,23 +112,28 @@ async fn lost(context: &TestContext) -> Result<f64> {
     exposition::sum(&text, "millrace_lost_positions_total").context("the detector counts doubts")
 }
 
-/// Sends a round's payments, each user's in their order, and waits until the detector has judged
-/// them.
+/// Sends a round's payments, and waits until the detector has judged them.
 async fn round(context: &TestContext, number: u32) -> Result<()> {
+    pay(context, number).await?;
+    groups::wait_until_read(&context.settings, DETECT, topic::TRANSACTIONS).await
+}
+
+/// Sends a round's payments, each user's in their order.
+pub(super) async fn pay(context: &TestContext, number: u32) -> Result<()> {
     let now_ms = millrace_kafka::clock::now_ms();
     for nth in 0..EACH {
         let users = number * USERS..(number + 1) * USERS;
         let payments = users.map(|user| sample::transaction(user + 1_000 * nth, now_ms + i64::from(nth)));
         send(&context.settings, payments).await?;
     }
-    groups::wait_until_read(&context.settings, DETECT, topic::TRANSACTIONS).await
+    Ok(())
 }
 
 /// What there is of each alert but the time of its detection, and how often it is there.
-type Alerts = BTreeMap<String, usize>;
+pub(super) type Alerts = BTreeMap<String, usize>;
 
 /// The alerts by now, which are of so many users; no two that differ have one id.
-async fn alerts(context: &TestContext, users: u32) -> Result<Alerts> {
+pub(super) async fn alerts(context: &TestContext, users: u32) -> Result<Alerts> {
     let found: Vec<DecodedAnomaly> = topics::values(context, topic::ANOMALIES).await?;
     let (mut alerts, mut ids, mut entities) = (Alerts::new(), BTreeSet::new(), BTreeSet::new());
     for anomaly in found {
@@ -154,7 +159,7 @@ fn are_there(before: &Alerts, after: &Alerts) -> Result<()> {
 }
 
 /// Waits until a partition has a snapshot of all its records.
-async fn a_snapshot_of_all(context: &TestContext) -> Result<()> {
+pub(super) async fn a_snapshot_of_all(context: &TestContext) -> Result<()> {
     let ends = groups::ends(&context.settings, topic::TRANSACTIONS).await?;
     let job = format!("{}detect", context.settings.kafka.topic_prefix);
     let folder = context.settings.snapshots.url.join(job);

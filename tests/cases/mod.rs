@@ -1,6 +1,7 @@
 //! The tests, by the part they are about.
 
 mod acknowledged;
+mod anew;
 mod batches;
 mod cassandra;
 mod changes;
@@ -19,6 +20,7 @@ mod lake;
 mod lists;
 mod long_ids;
 mod lost_groups;
+mod misplaced;
 mod moved;
 mod object_store;
 mod ownership;
@@ -120,6 +122,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(ownership::is_found_for_every_partition),
         case!(changes::hold_from_where_they_say),
         case!(changes::thresholds_hold_after_retention),
+        case!(misplaced::are_treated_as_their_time_says),
         case!(rule_changes::hold_while_it_runs),
         case!(rule_changes::need_two_keys),
         case!(rule_changes::that_are_wrong_are_refused),
@@ -134,6 +137,11 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(moved::offsets_set_forward_are_taken),
         case!(moved::a_topic_made_anew_is_told_apart),
         case!(moved::a_running_sink_goes_on_in_a_new_log),
+        case!(anew::a_killed_detector_begins_the_new_log),
+        case!(anew::a_running_detector_begins_the_new_log),
+        case!(anew::the_rekeying_job_begins_the_new_log),
+        case!(anew::the_lake_passes_over_no_new_log),
+        case!(anew::elasticsearch_has_both_logs),
         case!(iot::equals_an_offline_computation),
         case!(iot::generated_readings_are_verified),
         case!(commerce::equals_the_raw_topic),
@@ -143,6 +151,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(incidents::of_a_generated_stream_are_verified),
         case!(positions::lost_offsets_are_recovered_and_set_ones_refused),
         case!(positions::a_replay_waits_for_what_its_control_topic_hides),
+        case!(unreadable::a_deleted_topic_holds_up_no_other),
         case!(unreadable::zstd_is_read_and_written),
         case!(unreadable::one_partition_holds_up_no_other),
         case!(retention::a_lost_beginning_is_no_silent_loss),
@@ -153,6 +162,8 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(sink::the_clusters_state_is_no_documents_fault),
         case!(sink::vanished_indices_come_back_with_their_types),
         case!(sink::other_content_is_told),
+        case!(sink::one_corrected_row_is_told),
+        case!(sink::a_rolled_over_alias_doubles_nothing),
         case!(sink::no_room_for_shards_holds_up_new_months_alone),
         case!(sink::a_proxy_spoils_no_document),
         case!(upgrade::a_new_field_passes_through),
@@ -167,6 +178,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(early::results_grow_to_the_final_sums),
         case!(tls::services_log_in),
         case!(tls::what_is_wrong_is_told),
+        case!(tls::a_right_that_is_taken_is_told),
         case!(tokens::services_log_in_and_renew_their_tokens),
         case!(tokens::what_is_wrong_is_told),
         case!(time::idle_advances_are_repeated),

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use millrace_catalog::Service as Known;
 use millrace_catalog::payments::topic;
 use millrace_domain::codec::AggregateReader;
-use millrace_kafka::admin::Lookup;
 use millrace_kafka::topic_name;
 use millrace_settings::LostPosition;
+use millrace_telemetry::exposition;
 use millrace_tests::pipeline::{self, LIMIT};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, groups, sample, send, topics, wait_until};
@@ -179,11 +179,7 @@ pub(super) async fn a_topic_made_anew_is_told_apart(mut context: TestContext) ->
     let stopped_ms = millrace_kafka::clock::now_ms();
     let (few, last) = (Set::of(1, 25), Set::of(2, 100));
     make_anew(&context).await?;
-    wait_until("clocks that differ to tell the logs apart", LIMIT, || async {
-        let apart_ms = millrace_kafka::clock::now_ms() - stopped_ms;
-        Ok((apart_ms > CLOCKS_MS).then_some(()))
-    })
-    .await?;
+    are_apart(stopped_ms).await?;
     FIRST.send(&context, begin_ms)?;
     few.send(&context, begin_ms)?;
     refused_as_anew(&context, "longer").await?;
@@ -215,25 +211,26 @@ pub(super) async fn a_running_sink_goes_on_in_a_new_log(context: TestContext) ->
     groups::wait_until_read(settings, &group, topic::TRANSACTIONS).await?;
     make_anew(&context).await?;
     Set::of(1, 25).send(&context, begin_ms)?;
-    let ends = groups::ends(settings, topic::TRANSACTIONS).await?;
-    let (kafka, name) = (
-        settings.kafka.clone(),
-        topic_name(&settings.kafka, topic::TRANSACTIONS),
-    );
-    let full_group = topic_name(&settings.kafka, &group);
-    wait_until("the ends of the new log to be committed", LIMIT, || async {
-        let (kafka, name, group) = (kafka.clone(), name.clone(), full_group.clone());
-        let look = move || Lookup::connect(&kafka)?.committed_offsets(&group, &name);
-        let committed = tokio::task::spawn_blocking(look).await?;
-        // One that a transaction is about to change, or brokers that are busy.
-        let Ok(committed) = committed else { return Ok(None) };
-        let is_it = |(end, committed): (&i64, &Option<i64>)| committed.unwrap_or(0) == *end;
-        Ok(ends.iter().zip(&committed).all(is_it).then_some(()))
-    })
-    .await?;
+    groups::wait_until_at_the_end(settings, &group, topic::TRANSACTIONS).await?;
     let said = sink.output();
     ensure!(said.contains("the topic was made anew"), "{said}");
+    let text = pipeline::metrics_text(settings.elastic_sink.metrics_port).await?;
+    let counted = exposition::sum(&text, "millrace_new_logs_total");
+    let partitions = f64::from(PARTITIONS);
+    ensure!(
+        counted.is_some_and(|counted| (1.0..=partitions).contains(&counted)),
+        "{counted:?} of {partitions} partitions are counted"
+    );
     sink.stop().await
+}
+
+/// Waits until what comes is so much later than what a job wrote before `stopped_ms`.
+pub(super) async fn are_apart(stopped_ms: i64) -> Result<()> {
+    wait_until("clocks that differ to tell the logs apart", LIMIT, || async {
+        let apart_ms = millrace_kafka::clock::now_ms() - stopped_ms;
+        Ok((apart_ms > CLOCKS_MS).then_some(()))
+    })
+    .await
 }
 
 async fn refused_as_anew(context: &TestContext, name: &str) -> Result<()> {
@@ -245,14 +242,14 @@ async fn refused_as_anew(context: &TestContext, name: &str) -> Result<()> {
     Ok(())
 }
 
-async fn make_anew(context: &TestContext) -> Result<()> {
+pub(super) async fn make_anew(context: &TestContext) -> Result<()> {
     delete(context, topic::TRANSACTIONS).await?;
     pipeline::init(context).await?;
     topics::known_to_all_brokers(&context.settings).await
 }
 
 /// Deletes a topic, and waits until it is gone.
-async fn delete(context: &TestContext, topic: &str) -> Result<()> {
+pub(super) async fn delete(context: &TestContext, topic: &str) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", &context.settings.kafka.bootstrap_servers)
         .create()?;

@@ -42,7 +42,7 @@ const WAYS: [(Way, &str); 3] = [
     (Way::Null, "m-null"),
 ];
 
-fn rekey(context: &mut TestContext) {
+pub(super) fn rekey(context: &mut TestContext) {
     let settings = &mut context.settings;
     settings.aggregator.misplaced_records = MisplacedRecords::Rekey;
     settings.detector.misplaced_records = MisplacedRecords::Rekey;

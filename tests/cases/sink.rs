@@ -2,6 +2,7 @@
 
 mod content;
 mod proxied;
+mod rolled;
 
 use anyhow::{Context, Result, ensure};
 use millrace_domain::Transaction;
@@ -16,8 +17,9 @@ use millrace_tests::{TestContext, elastic, sample, wait_until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-pub(super) use content::other_content_is_told;
+pub(super) use content::{one_corrected_row_is_told, other_content_is_told};
 pub(super) use proxied::{a_proxy_spoils_no_document, no_room_for_shards_holds_up_new_months_alone};
+pub(super) use rolled::a_rolled_over_alias_doubles_nothing;
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -10,7 +10,9 @@ use millrace_settings::Settings;
 use millrace_telemetry::exposition;
 use millrace_tests::checks::check_aggregates;
 use millrace_tests::pipeline::{self, LIMIT};
+use millrace_tests::results::{alert, send_alerts};
 use millrace_tests::service::Service;
+use millrace_tests::sink::{self, ALERTS, INDEX, Sink, indexed_in};
 use millrace_tests::{TestContext, sample, send, topics, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
@@ -111,6 +113,60 @@ pub(super) async fn one_partition_holds_up_no_other(mut context: TestContext) ->
     Ok(())
 }
 
+/// A topic is deleted under a running sink, and made again: until then the sink is not ready, names
+/// the topic and the partitions that it had, and reads the others.
+pub(super) async fn a_deleted_topic_holds_up_no_other(mut context: TestContext) -> Result<()> {
+    sink::prepare(&mut context.settings);
+    let settings = &context.settings;
+    let mut sink = Sink::start(&context).await?;
+    send_alerts(&context, std::iter::once(alert(1, now_ms()?))).await?;
+    indexed_in(settings, ALERTS, "*", 1).await?;
+    super::moved::delete(&context, topic::ANOMALIES).await?;
+    let name = topic_name(&settings.kafka, topic::ANOMALIES);
+    wait_until("the sink to name the topic", LIMIT, || async {
+        let (is_ready, body) = readiness(settings.elastic_sink.metrics_port).await?;
+        let said = format!("partitions 0, 1, 2 of {name} cannot be read");
+        Ok((!is_ready && body.contains(&said)).then_some(()))
+    })
+    .await?;
+    let text = pipeline::metrics_text(settings.elastic_sink.metrics_port).await?;
+    let unreadable: Vec<_> = exposition::samples(&text, "millrace_unreadable_seconds").collect();
+    let is_of_it = |label: &str| {
+        label
+            .strip_prefix(&name)
+            .is_some_and(|rest| rest.starts_with('-'))
+    };
+    ensure!(
+        unreadable.len() == 3
+            && unreadable
+                .iter()
+                .all(|it| it.label("partition").is_some_and(is_of_it)),
+        "its three partitions: {unreadable:?}"
+    );
+    sink::send(settings, std::iter::once(sample::transaction(1, now_ms()?))).await?;
+    indexed_in(settings, INDEX, "*", 1).await?;
+    let (is_ready, _) = readiness(settings.elastic_sink.metrics_port).await?;
+    ensure!(!is_ready, "the topic is not there yet");
+
+    pipeline::init(&context).await?;
+    topics::known_to_all_brokers(settings).await?;
+    sink.ready().await?;
+    send_alerts(&context, std::iter::once(alert(2, now_ms()?))).await?;
+    indexed_in(settings, ALERTS, "*", 2).await?;
+    wait_until("its series to be gone", LIMIT, || async {
+        let text = pipeline::metrics_text(settings.elastic_sink.metrics_port).await?;
+        let left = exposition::samples(&text, "millrace_unreadable_seconds").count();
+        Ok((left == 0).then_some(()))
+    })
+    .await?;
+    sink.stop().await
+}
+
+async fn readiness(port: u16) -> Result<(bool, String)> {
+    let answer = reqwest::get(format!("http://127.0.0.1:{port}/health/ready")).await?;
+    Ok((answer.status().is_success(), answer.text().await?))
+}
+
 /// Those of the three services that read transactions.
 fn consumer_properties(settings: &mut Settings) -> [&mut BTreeMap<String, String>; 3] {
     [
@@ -136,8 +192,7 @@ async fn tells_of_the_place(context: &TestContext, name: &str, port: u16) -> Res
     })
     .await?;
     wait_until("the service to be not ready", LIMIT, || async {
-        let answer = reqwest::get(format!("http://127.0.0.1:{port}/health/ready")).await?;
-        let (is_ready, body) = (answer.status().is_success(), answer.text().await?);
+        let (is_ready, body) = readiness(port).await?;
         let names = [
             "financial_transactions cannot be read at offset 10",
             "receive.message.max.bytes",

@@ -7,6 +7,7 @@ use anyhow::Result;
 use millrace_lab::chaos::Cluster;
 use millrace_lab::harness::apart::set_apart;
 use millrace_settings::Settings;
+use millrace_stack::KafkaTools;
 use tempfile::TempDir;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
@@ -22,6 +23,8 @@ pub struct TestContext {
     pub cluster: Arc<dyn Cluster>,
     /// The brokers' listener with TLS and a login, where the stack has one.
     pub secure: Option<Secure>,
+    /// Kafka's own tools, where the stack is of local processes that it has started.
+    pub kafka_tools: Option<KafkaTools>,
     folder: TempDir,
     _held: Held,
 }
@@ -81,6 +84,7 @@ impl TestContext {
             settings,
             cluster,
             secure: addresses.secure.clone(),
+            kafka_tools: addresses.kafka_tools.clone(),
             folder,
             _held: held,
         })

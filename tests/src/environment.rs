@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use millrace_lab::chaos::Cluster;
 use millrace_settings::Settings;
-use millrace_stack::{Heaps, LocalStack, Node, Ports, Progress, StackOptions};
+use millrace_stack::{Heaps, KafkaTools, LocalStack, Node, Ports, Progress, StackOptions};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, RwLock};
 
@@ -63,6 +63,8 @@ pub struct Addresses {
     pub elasticsearch_url: String,
     /// The brokers' listener with TLS and a login, where the stack has one: as local processes.
     pub secure: Option<Secure>,
+    /// Kafka's own tools, where there is that listener.
+    pub kafka_tools: Option<KafkaTools>,
 }
 
 /// What is to be stopped at the end.
@@ -98,6 +100,7 @@ impl Environment {
                     registry_url: stack.registry_url.clone(),
                     elasticsearch_url: stack.elasticsearch_url.clone(),
                     secure: None,
+                    kafka_tools: None,
                 },
                 stack: stack.clone(),
                 running: Running::Docker(stack),
@@ -127,6 +130,7 @@ impl Environment {
             registry_url: stack.registry_url(),
             elasticsearch_url: stack.elasticsearch_url(),
             secure: Some(secure),
+            kafka_tools: Some(stack.kafka_tools()),
         };
         let stack = Arc::new(Mutex::new(stack));
         Ok(Self {
@@ -148,6 +152,7 @@ impl Environment {
                 registry_url: settings.schema_registry.url,
                 elasticsearch_url: settings.elasticsearch.url,
                 secure: None,
+                kafka_tools: None,
             },
             stack: Arc::new(Borrowed),
             running: Running::Borrowed,

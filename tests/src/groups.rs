@@ -26,6 +26,27 @@ pub async fn ends(settings: &Settings, topic: &str) -> Result<Vec<i64>> {
 /// # Errors
 /// It has not within [`LIMIT`].
 pub async fn wait_until_read(settings: &Settings, group: &str, topic: &str) -> Result<()> {
+    committed(settings, group, topic, |end, committed| committed >= Some(end)).await
+}
+
+/// Waits until what `group` has committed is where `topic` ends by now (both before the prefix),
+/// and not beyond it.
+///
+/// # Errors
+/// It is not within [`LIMIT`].
+pub async fn wait_until_at_the_end(settings: &Settings, group: &str, topic: &str) -> Result<()> {
+    committed(settings, group, topic, |end, committed| {
+        committed.unwrap_or(0) == end
+    })
+    .await
+}
+
+async fn committed(
+    settings: &Settings,
+    group: &str,
+    topic: &str,
+    is_it: fn(i64, Option<i64>) -> bool,
+) -> Result<()> {
     let ends = ends(settings, topic).await?;
     let name = topic_name(&settings.kafka, topic);
     let full_group = topic_name(&settings.kafka, group);
@@ -35,8 +56,8 @@ pub async fn wait_until_read(settings: &Settings, group: &str, topic: &str) -> R
         move |lookup| {
             // An offset that a transaction is about to change is an error.
             let committed = lookup.committed_offsets(&full_group, &name).ok()?;
-            let is_read = |(end, committed): (&i64, &Option<i64>)| *committed >= Some(*end);
-            ends.iter().zip(&committed).all(is_read).then_some(())
+            let mut all = ends.iter().zip(&committed);
+            all.all(|(end, committed)| is_it(*end, *committed)).then_some(())
         },
     )
     .await

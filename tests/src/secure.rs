@@ -27,6 +27,12 @@ pub struct Secure {
 }
 
 impl Secure {
+    /// The one user, as rights name it.
+    #[must_use]
+    pub fn principal(&self) -> String {
+        format!("User:{USER}")
+    }
+
     /// librdkafka's properties of a client that logs in by `mechanism`, with the password.
     #[must_use]
     pub fn properties(&self, mechanism: &str) -> BTreeMap<String, String> {

@@ -89,15 +89,15 @@ pub fn compared(undisturbed: &[Difference], output: &str) -> u64 {
     found.map_or(0, |difference| difference.undisturbed)
 }
 
-/// `status` shows the jobs of the pipeline.
+/// `status` shows these jobs.
 ///
 /// # Errors
 /// It says nothing of one.
-pub async fn check_status(context: &TestContext, pipeline: &catalog::Pipeline) -> Result<()> {
+pub async fn check_status(context: &TestContext, jobs: &[catalog::JobSpec]) -> Result<()> {
     let mut status = Service::start(context, "status", &["status", "--json"])?;
     status.succeed(LIMIT).await?;
     let said = status.output();
-    for job in pipeline.jobs {
+    for job in jobs {
         let group = topic_name(&context.settings.kafka, &job.group());
         ensure!(said.contains(&group), "status says nothing of {group}: {said}");
     }

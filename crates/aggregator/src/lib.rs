@@ -41,7 +41,6 @@ async fn both_stages(settings: Settings, shutdown: Shutdown) -> anyhow::Result<(
     let host = Host {
         service: Service::Aggregator,
         worker: &aggregator.worker,
-        instance_key: "aggregator.worker.instance",
         event_time: &aggregator.event_time,
         stream: stream(topic::TRANSACTIONS, settings.rekeys()),
     };
@@ -64,7 +63,6 @@ pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result
     let of = Windowed {
         partial: &AGGREGATE_PARTIAL,
         merge: &AGGREGATE_MERGE,
-        late: Some(topic::LATE),
         window_ms: aggregator.window_ms,
         allowed_lateness_ms: aggregator.allowed_lateness_ms,
         event_time: &aggregator.event_time,

@@ -3,7 +3,7 @@
 use millrace_telemetry::metrics::{DURATION_BUCKETS_S, MetricError, counters, histogram};
 use prometheus::{Histogram, IntCounterVec};
 
-use crate::tables::TABLES;
+use crate::tables;
 
 /// Every metric of rows and requests.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl Metrics {
             )?,
         };
         // A rate needs its series from the start, not from the first event.
-        for table in TABLES {
+        for table in tables::all() {
             for counter in [&metrics.rows, &metrics.expired, &metrics.failed] {
                 counter.with_label_values(&[table.name]).inc_by(0);
             }

@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_time_is_a_column_of_each_tables_order() {
-        for table in crate::tables::TABLES {
+        for table in crate::tables::all() {
             assert_eq!(
                 table.columns[time_column(table)].kind,
                 "timestamp",

@@ -7,7 +7,7 @@ use scylla::client::session::Session;
 use thiserror::Error;
 
 use crate::table::{Column, Role, Table};
-use crate::tables::TABLES;
+use crate::tables;
 
 /// Why the tables cannot be written to.
 #[derive(Debug, Error)]
@@ -42,7 +42,7 @@ pub async fn set_up(session: &Session, settings: &CassandraSink) -> Result<(), S
         made.with_context(|| format!("making the keyspace {keyspace}"))?;
         tracing::info!(keyspace, "the keyspace is made");
     }
-    for table in TABLES {
+    for table in tables::all() {
         let mut found = columns(session, keyspace, table).await?;
         if found.is_empty() {
             let made = session

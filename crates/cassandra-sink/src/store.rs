@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::row::{Cell, DAY_MS, Row};
 use crate::schema::{self, SchemaError};
 use crate::table::Table;
-use crate::tables::TABLES;
+use crate::tables;
 
 /// Connects to the cluster of the settings.
 ///
@@ -85,8 +85,8 @@ impl Store {
             insert.set_is_idempotent(true);
             anyhow::Ok(insert)
         };
-        let mut inserts = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
+        let mut inserts = Vec::new();
+        for table in tables::all() {
             inserts.push(prepare(table).await?);
         }
         Ok(Self {
@@ -123,10 +123,9 @@ impl Store {
     }
 
     async fn insert(&self, row: &Row, kept_s: i32) -> Result<(), Fault> {
-        let Some(insert) = TABLES
-            .iter()
+        let Some(insert) = tables::all()
             .zip(&self.inserts)
-            .find(|(table, _)| **table == row.table)
+            .find(|(table, _)| *table == row.table)
         else {
             debug_assert!(false, "{} is not among the tables", row.table.name);
             return Ok(());

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use millrace_catalog::PIPELINES;
 use millrace_catalog::clickstream::topic::PAGE_VIEWS;
 use millrace_catalog::payments::topic::{AGGREGATES, ANOMALIES};
+use millrace_catalog::{Service, rows_of};
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
 
@@ -76,9 +76,7 @@ impl Stream {
     /// Those that there are by the settings.
     #[must_use]
     pub fn of(settings: &Settings) -> Vec<Self> {
-        let pipelines = PIPELINES.iter().filter(|it| settings.installation().has(it));
-        let streams = pipelines.flat_map(|pipeline| pipeline.streams);
-        let topics: Vec<_> = streams.map(|stream| stream.name).collect();
+        let topics: Vec<_> = rows_of(Service::CassandraSink, settings.installation()).collect();
         let is_there = |stream: &Self| topics.contains(&stream.line().topic);
         Self::all().filter(is_there).collect()
     }
@@ -108,24 +106,22 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use millrace_catalog::topic_spec;
+    use millrace_catalog::Installation;
 
     use super::*;
-    use crate::tables::TABLES;
+    use crate::tables;
 
     #[test]
-    fn every_line_is_of_a_topic_with_a_schema() {
-        for line in LINES {
-            let spec = topic_spec(line.topic).expect(line.topic);
-            assert!(spec.value_schema.is_some(), "{}", line.topic);
-            assert!(!line.tables.is_empty(), "{}", line.topic);
-        }
+    fn the_catalogs_rows_are_the_lines() {
+        let topics = LINES.iter().map(|line| line.topic);
+        assert!(topics.eq(rows_of(Service::CassandraSink, Installation::ALL)));
+        assert!(LINES.iter().all(|line| !line.tables.is_empty()));
     }
 
     #[test]
     fn no_label_and_no_table_is_there_twice() {
         let mut names: Vec<_> = Stream::LABELS.into_iter().collect();
-        names.extend(TABLES.map(|table| table.name));
+        names.extend(tables::all().map(|table| table.name));
         let count = names.len();
         names.sort_unstable();
         names.dedup();

@@ -88,13 +88,15 @@ fn streams<'a>(pipelines: &'a [&Pipeline], rekeys: bool) -> impl Iterator<Item =
     all.filter(move |stream| stream.when.holds(rekeys))
 }
 
-/// Each stream that is read, with the job or the service of documents that does.
+/// Each stream that is read, with the job or the sink that does.
 fn readers(pipelines: &[&Pipeline], rekeys: bool) -> Vec<(&'static str, &'static str)> {
     let jobs = pipelines.iter().flat_map(|pipeline| pipeline.jobs);
     let documents = pipelines.iter().flat_map(|pipeline| pipeline.documents);
+    let rows = pipelines.iter().flat_map(|pipeline| pipeline.rows);
     jobs.filter(|job| job.when.holds(rekeys))
         .map(|job| (read_as(pipelines, job, rekeys), job.name))
         .chain(documents.map(|it| (in_place(pipelines, it.stream, rekeys), it.service.name())))
+        .chain(rows.map(|it| (it.stream, it.service.name())))
         .collect()
 }
 
@@ -103,7 +105,9 @@ fn readers(pipelines: &[&Pipeline], rekeys: bool) -> Vec<(&'static str, &'static
 fn of_names(pipelines: &[&Pipeline]) -> Vec<String> {
     let jobs = || pipelines.iter().flat_map(|pipeline| pipeline.jobs);
     let documents = || pipelines.iter().flat_map(|pipeline| pipeline.documents);
-    let sinks: BTreeSet<Service> = documents().map(|document| document.service).collect();
+    let rows = pipelines.iter().flat_map(|pipeline| pipeline.rows);
+    let sinks = documents().map(|document| document.service);
+    let sinks: BTreeSet<Service> = sinks.chain(rows.map(|it| it.service)).collect();
     let mut groups: Vec<_> = jobs().map(|job| job.name).collect();
     groups.extend(sinks.into_iter().map(Service::name));
     let names: Vec<_> = pipelines.iter().map(|pipeline| pipeline.name).collect();

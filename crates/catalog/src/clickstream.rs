@@ -4,7 +4,7 @@
 use millrace_clickstream::{Click, PageViews, PageViewsPartial, Session};
 use millrace_contract::Contract as _;
 
-use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Service, StreamSpec};
+use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, RowsSpec, Service, StreamSpec};
 
 /// The names of its topics, before any prefix.
 pub mod topic {
@@ -41,6 +41,7 @@ pub const PIPELINE: Pipeline = Pipeline {
     ],
     jobs: &[PAGE_VIEWS_PARTIAL, PAGE_VIEWS_MERGE, SESSIONS],
     documents: &[PAGE_VIEW_DOCUMENTS, SESSION_DOCUMENTS],
+    rows: &[RowsSpec::cassandra(topic::PAGE_VIEWS)],
 };
 
 /// Views and visitors of pages.

@@ -62,6 +62,7 @@ pub const PIPELINE: Pipeline = Pipeline {
         PRODUCT_SALES_DOCUMENTS,
         FUNNEL_DOCUMENTS,
     ],
+    rows: &[],
 };
 
 /// The events themselves, with full text over queries and products.

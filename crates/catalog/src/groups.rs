@@ -1,6 +1,6 @@
-//! The consumer groups that come of jobs and documents.
+//! The consumer groups that come of jobs, documents and rows.
 
-use crate::topics::read_as;
+use crate::topics::{in_place, read_as};
 use crate::{Installation, PIPELINES, Service};
 
 /// Who reads what.
@@ -8,17 +8,18 @@ use crate::{Installation, PIPELINES, Service};
 pub struct Group {
     /// The consumer group, before any prefix.
     pub name: String,
-    /// The job, or the service of documents, that it is of.
+    /// The job, or the sink, that it is of.
     pub reader: &'static str,
     /// The topics that it reads, before any prefix.
     pub topics: Vec<&'static str>,
     /// The service that it runs in.
     pub service: Service,
-    /// Whether it is a job's, and not of documents.
+    /// Whether it is a job's, and not a sink's.
     pub is_job: bool,
 }
 
-/// The consumer groups of an installation: the jobs' in their order, then those of documents.
+/// The consumer groups of an installation: the jobs' in their order, then the sinks',
+/// each with what it reads in the order of the pipelines.
 #[must_use]
 pub fn groups(installation: Installation) -> Vec<Group> {
     let rekeys = installation.rekeys();
@@ -34,19 +35,29 @@ pub fn groups(installation: Installation) -> Vec<Group> {
             is_job: true,
         })
         .collect();
-    for document in pipelines().flat_map(|pipeline| pipeline.documents) {
-        let topic = crate::topics::in_place(PIPELINES, document.stream, rekeys);
-        let of_service = |group: &&mut Group| !group.is_job && group.service == document.service;
+    let documents = pipelines().flat_map(|pipeline| pipeline.documents);
+    let documents = documents.map(|it| (it.service, in_place(PIPELINES, it.stream, rekeys)));
+    let rows = pipelines().flat_map(|pipeline| pipeline.rows);
+    let rows = rows.filter(|it| installation.enables(it.service));
+    for (service, topic) in documents.chain(rows.map(|it| (it.service, it.stream))) {
+        let of_service = |group: &&mut Group| !group.is_job && group.service == service;
         match groups.iter_mut().find(of_service) {
             Some(group) => group.topics.push(topic),
             None => groups.push(Group {
-                name: document.service.group(),
-                reader: document.service.name(),
+                name: service.group(),
+                reader: service.name(),
                 topics: vec![topic],
-                service: document.service,
+                service,
                 is_job: false,
             }),
         }
     }
     groups
+}
+
+/// The streams that a service writes rows of, in the order of the pipelines that are there.
+pub fn rows_of(service: Service, installation: Installation) -> impl Iterator<Item = &'static str> {
+    let pipelines = PIPELINES.iter().filter(move |it| installation.has(it));
+    let rows = pipelines.flat_map(|pipeline| pipeline.rows);
+    rows.filter(move |it| it.service == service).map(|it| it.stream)
 }

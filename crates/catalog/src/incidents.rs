@@ -38,6 +38,7 @@ pub const PIPELINE: Pipeline = Pipeline {
     ],
     jobs: &[INCIDENTS],
     documents: &[INCIDENT_DOCUMENTS],
+    rows: &[],
 };
 
 /// Incidents of alerts.

@@ -48,6 +48,7 @@ pub const PIPELINE: Pipeline = Pipeline {
     ],
     jobs: &[MINUTES_PARTIAL, MINUTES_MERGE, DEVICE_ALERTS],
     documents: &[MINUTE_DOCUMENTS, ALERT_DOCUMENTS, STATE_DOCUMENTS],
+    rows: &[],
 };
 
 /// Statistics of readings.

@@ -1,9 +1,9 @@
-//! What Millrace is made of, in one table: [`PIPELINES`] with their streams, jobs and documents,
-//! and the [`Service`]s that run them.
+//! What Millrace is made of, in one table: [`PIPELINES`] with their streams, jobs, documents and
+//! rows, and the [`Service`]s that run them.
 //!
 //! Everything that has to name one of these asks here: `init` for [`topics`], `status` and `verify`
-//! for [`groups`], `up`, the settings and the boards for services and ports, the sink for
-//! documents. A new stream, job or service is a row here; what is made of the rows is held to them
+//! for [`groups`], `up`, the settings and the boards for services and ports, the sinks for what
+//! they read. A new stream, job or service is a row here; what is made of the rows is held to them
 //! by the tests of this crate, the compose file and the Prometheus files too. Data alone: nothing
 //! here does I/O or knows a setting but what is installed ([`Installation`]).
 
@@ -21,11 +21,13 @@ mod services;
 mod spec;
 mod topics;
 
-pub use groups::{Group, groups};
+pub use groups::{Group, groups, rows_of};
 pub use installation::Installation;
 pub use millrace_contract::topic::{ControlTopic, MAX_COPY_BYTES, TopicSpec, dead_letter, value_subject};
 pub use services::{Service, ServiceSpec};
-pub use spec::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, StreamSpec, When, Writer};
+pub use spec::{
+    DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, RowsSpec, StreamSpec, When, Writer,
+};
 pub use topics::{controls, is_between_jobs, owns_dead_letters, stream, topic_spec, topics};
 
 /// Every pipeline.

@@ -41,6 +41,8 @@ pub struct Pipeline {
     pub jobs: &'static [JobSpec],
     /// Its documents in Elasticsearch.
     pub documents: &'static [DocumentSpec],
+    /// Its streams whose records are rows elsewhere, where a service is enabled that writes them.
+    pub rows: &'static [RowsSpec],
 }
 
 /// How long a stream is kept.
@@ -266,6 +268,36 @@ impl DocumentSpec {
             service: Service::ElasticSink,
             index,
             mapping,
+        }
+    }
+}
+
+/// Rows made of a stream's records, in tables of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowsSpec {
+    /// The stream, as it was written, also where another stands in its place: a row says at which
+    /// offset its record is, which a change of `misplaced_records` must not make another.
+    pub stream: &'static str,
+    /// The service that writes them. What it cannot read it counts and passes over.
+    pub service: Service,
+}
+
+impl RowsSpec {
+    /// Those that the lake has of a stream.
+    #[must_use]
+    pub const fn lake(stream: &'static str) -> Self {
+        Self {
+            stream,
+            service: Service::LakeSink,
+        }
+    }
+
+    /// Those that Cassandra has of a stream.
+    #[must_use]
+    pub const fn cassandra(stream: &'static str) -> Self {
+        Self {
+            stream,
+            service: Service::CassandraSink,
         }
     }
 }

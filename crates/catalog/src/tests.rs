@@ -64,6 +64,7 @@ fn found(stream: StreamSpec, documents: &'static [crate::DocumentSpec]) -> Vec<S
         streams: Vec::leak(vec![stream]),
         jobs: &[],
         documents,
+        rows: &[],
     };
     check::of_pipelines(&[&pipeline], false)
 }
@@ -261,6 +262,36 @@ fn groups_read_what_stands_in_the_place_of_their_input() {
                 ]
             ),
         ]
+    );
+}
+
+/// A row says where its record is: it must not be in another log once transactions are rekeyed.
+#[test]
+fn rows_are_of_streams_as_they_were_written() {
+    let found = |installation: Installation| -> Vec<_> {
+        let all = groups(installation.rekeying(true)).into_iter();
+        all.filter(|group| [Service::LakeSink, Service::CassandraSink].contains(&group.service))
+            .map(|group| (group.name, group.topics))
+            .collect()
+    };
+    let none = Installation::default();
+    assert_eq!(found(none), [], "the sinks are not enabled");
+    let both = none
+        .with(Service::LakeSink, true)
+        .with(Service::CassandraSink, true);
+    let lake = (
+        "millrace-lake-sink".to_owned(),
+        vec![topic::TRANSACTIONS, topic::AGGREGATES, topic::ANOMALIES],
+    );
+    let cassandra = |more: &[&'static str]| {
+        let all = [&[topic::AGGREGATES, topic::ANOMALIES], more].concat();
+        ("millrace-cassandra-sink".to_owned(), all)
+    };
+    assert_eq!(found(both), [lake.clone(), cassandra(&[])]);
+    let with_page_views = both.with(Service::Clickstream, true);
+    assert_eq!(
+        found(with_page_views),
+        [lake, cassandra(&[crate::clickstream::topic::PAGE_VIEWS])]
     );
 }
 

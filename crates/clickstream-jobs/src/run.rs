@@ -26,18 +26,8 @@ pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
 }
 
 async fn jobs(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let clickstream = &settings.clickstream;
-    anyhow::ensure!(
-        clickstream.enabled,
-        "clickstream.enabled is false: set it to true, and run `millrace init`, which makes the topics"
-    );
-    let host = Host {
-        service: Service::Clickstream,
-        worker: &clickstream.worker,
-        instance_key: "clickstream.worker.instance",
-        event_time: &clickstream.event_time,
-        stream: topic::CLICKS,
-    };
+    let jobs = settings.clickstream.jobs();
+    let host = Host::of_stream(&settings, Service::Clickstream, jobs, topic::CLICKS)?;
     host.run(&settings, &shutdown, async || {
         prepare_to_run(&settings, &shutdown).await
     })
@@ -60,16 +50,7 @@ pub type ClickstreamJobs = (PartialJob<Pages>, MergeJob<Pages>, KeyedJob<UserVis
 /// Wrong settings, a schema or a topic that is missing, brokers that do not answer, or `shutdown`.
 pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<ClickstreamJobs> {
     let clickstream = &settings.clickstream;
-    let pages = Windowed {
-        partial: &PAGE_VIEWS_PARTIAL,
-        merge: &PAGE_VIEWS_MERGE,
-        late: Some(topic::LATE),
-        window_ms: clickstream.window_ms,
-        allowed_lateness_ms: clickstream.allowed_lateness_ms,
-        event_time: &clickstream.event_time,
-        early_every_ms: None,
-        misplaced_records: clickstream.misplaced_records,
-    };
+    let pages = Windowed::of_stream(&PAGE_VIEWS_PARTIAL, &PAGE_VIEWS_MERGE, clickstream.jobs());
     let visits = KeyedOf {
         of: UserVisits,
         job: &SESSIONS,

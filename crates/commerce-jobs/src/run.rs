@@ -30,18 +30,8 @@ pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
 }
 
 async fn jobs(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let commerce = &settings.commerce;
-    anyhow::ensure!(
-        commerce.enabled,
-        "commerce.enabled is false: set it to true, and run `millrace init`, which makes the topics"
-    );
-    let host = Host {
-        service: Service::Commerce,
-        worker: &commerce.worker,
-        instance_key: "commerce.worker.instance",
-        event_time: &commerce.event_time,
-        stream: topic::EVENTS,
-    };
+    let jobs = settings.commerce.jobs();
+    let host = Host::of_stream(&settings, Service::Commerce, jobs, topic::EVENTS)?;
     host.run(&settings, &shutdown, async || {
         let jobs = prepare(&settings, &shutdown).await?;
         let source = Arc::clone(jobs.revenue.0.partitions());
@@ -72,23 +62,8 @@ pub struct CommerceJobs {
 /// Wrong settings, a schema or a topic that is missing, brokers that do not answer, or `shutdown`.
 pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<CommerceJobs> {
     let commerce = &settings.commerce;
-    let revenue = Windowed {
-        partial: &REVENUE_PARTIAL,
-        merge: &REVENUE_MERGE,
-        late: Some(topic::LATE),
-        window_ms: commerce.window_ms,
-        allowed_lateness_ms: commerce.allowed_lateness_ms,
-        event_time: &commerce.event_time,
-        early_every_ms: None,
-        misplaced_records: commerce.misplaced_records,
-    };
-    let product_sales = Windowed {
-        partial: &PRODUCT_SALES_PARTIAL,
-        merge: &PRODUCT_SALES_MERGE,
-        // The very same records: one copy of each is enough.
-        late: None,
-        ..revenue
-    };
+    let revenue = Windowed::of_stream(&REVENUE_PARTIAL, &REVENUE_MERGE, commerce.jobs());
+    let product_sales = Windowed::of_stream(&PRODUCT_SALES_PARTIAL, &PRODUCT_SALES_MERGE, commerce.jobs());
     let gap = FunnelSettings {
         session_gap_ms: commerce.session_gap_ms,
     };

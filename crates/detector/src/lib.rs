@@ -57,7 +57,6 @@ async fn detect(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let host = Host {
         service: Service::Detector,
         worker: &detector.worker,
-        instance_key: "detector.worker.instance",
         event_time: &detector.event_time,
         stream: stream(topic::TRANSACTIONS, settings.rekeys()),
     };

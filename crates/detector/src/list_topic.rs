@@ -1,17 +1,16 @@
 //! The topic of lists and snoozes: read to its end, and followed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
+use std::sync::atomic::AtomicBool;
 
 use millrace_catalog::payments::topic;
 use millrace_contract::ReadError;
 use millrace_domain::{ListEntry, ListKey};
 use millrace_fraud::{ListingError, Listings};
 use millrace_settings::Settings;
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 
-use crate::follow::{Follower, PAUSE, patiently};
+use crate::follow::{Follower, patiently};
 use crate::live_rules::LiveRules;
 use crate::metrics::DetectMetrics;
 use crate::ordered_topic::{OrderedTopic, PARTITION};
@@ -143,48 +142,43 @@ impl FollowedLists {
             mut listings,
             next,
         } = self;
-        let is_wanted = || is_wanted.load(Ordering::Relaxed);
         let mut is_changed = false;
-        let followed = topic
-            .kafka
-            .follow_in_rounds(&topic.name, PARTITION, next, is_wanted, |message| {
-                let Some(message) = message else {
-                    // Many entries are one change: nothing more has come for now.
-                    if std::mem::take(&mut is_changed) {
-                        metrics.lists(&listings);
-                        tracing::info!(
-                            entries = listings.len(),
-                            snoozes = listings.snoozes(),
-                            "the lists have changed"
-                        );
-                        if let Err(error) = rules.set_lists(listings.settings()) {
-                            metrics.refused_entry();
-                            tracing::error!(%error, "the lists are not gone by: those of before go on");
-                        }
-                    }
-                    return;
-                };
-                let offset = message.offset();
-                loop {
-                    match topic.take(message.key(), message.payload(), &mut listings) {
-                        Ok(Taken::Changed | Taken::Gone(_)) => is_changed = true,
-                        Ok(Taken::Nothing) => {}
-                        Ok(Taken::Refused(key, why)) => refuse(metrics, &key, &why),
-                        Ok(Taken::NoEntry(why)) => pass_over(metrics, offset, &why),
-                        Err(ReadError::Registry(error)) if is_wanted() => {
-                            tracing::warn!(%error, "an entry of a list waits for the schema registry");
-                            sleep(PAUSE);
-                            continue;
-                        }
-                        Err(error) => pass_over(metrics, offset, &error.to_string()),
-                    }
-                    break;
+        let take = |message: Option<&BorrowedMessage<'_>>| {
+            let Some(message) = message else {
+                // Many entries are one change: nothing more has come for the moment.
+                if std::mem::take(&mut is_changed) {
+                    go_by(&listings, rules, metrics);
                 }
-            });
+                return Ok(());
+            };
+            match topic.take(message.key(), message.payload(), &mut listings)? {
+                Taken::Changed | Taken::Gone(_) => is_changed = true,
+                Taken::Nothing => {}
+                Taken::Refused(key, why) => refuse(metrics, &key, &why),
+                Taken::NoEntry(why) => pass_over(metrics, message.offset(), &why),
+            }
+            Ok(())
+        };
+        let not_read = |offset, error: &ReadError| pass_over(metrics, offset, &error.to_string());
+        let followed = topic.follow((next, "an entry of a list"), is_wanted, take, not_read);
         if let Err(error) = followed {
             metrics.refused_entry();
             tracing::error!(%error, "{} is not followed any more: lists change at the next start", topic.name);
         }
+    }
+}
+
+/// Has the detector go by the lists as they are now.
+fn go_by(listings: &Listings, rules: &LiveRules, metrics: &DetectMetrics) {
+    metrics.lists(listings);
+    tracing::info!(
+        entries = listings.len(),
+        snoozes = listings.snoozes(),
+        "the lists have changed"
+    );
+    if let Err(error) = rules.set_lists(listings.settings()) {
+        metrics.refused_entry();
+        tracing::error!(%error, "the lists are not gone by: those of before go on");
     }
 }
 

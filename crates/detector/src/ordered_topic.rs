@@ -1,6 +1,10 @@
 //! A topic of one partition, whose records have one order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+
 use anyhow::Context as _;
+use millrace_contract::ReadError;
 use millrace_contract::reader::Contract;
 use millrace_kafka::client::reader_config;
 use millrace_kafka::reader::Reader;
@@ -8,8 +12,10 @@ use millrace_kafka::topic_name;
 use millrace_registry::{Registry, SchemaFetcher};
 use millrace_service::registry;
 use millrace_settings::Settings;
+use rdkafka::error::KafkaResult;
+use rdkafka::message::{BorrowedMessage, Message as _};
 
-use crate::follow::patiently;
+use crate::follow::{PAUSE, patiently};
 
 /// The one partition.
 pub(crate) const PARTITION: i32 = 0;
@@ -54,6 +60,36 @@ impl<T: Contract> OrderedTopic<T> {
 }
 
 impl<T> OrderedTopic<T> {
+    /// Hands over the records from `next` on as they come, while they are wanted, and says by
+    /// `None` that there is nothing more for the moment. A record whose schema the registry does
+    /// not give is handed over again; `what` it is, the log tells meanwhile. One that is no value
+    /// goes to `refuse`, with its offset.
+    ///
+    /// # Errors
+    /// The client refuses the partition.
+    pub(crate) fn follow(
+        &self,
+        (next, what): (i64, &str),
+        is_wanted: &AtomicBool,
+        mut take: impl FnMut(Option<&BorrowedMessage<'_>>) -> Result<(), ReadError>,
+        refuse: impl Fn(i64, &ReadError),
+    ) -> KafkaResult<()> {
+        let is_wanted = || is_wanted.load(Ordering::Relaxed);
+        self.kafka
+            .follow(&self.name, PARTITION, next, is_wanted, |message| {
+                loop {
+                    match (take(message), message) {
+                        (Err(ReadError::Registry(error)), Some(_)) if is_wanted() => {
+                            tracing::warn!(%error, "{what} waits for the schema registry");
+                            sleep(PAUSE);
+                        }
+                        (Err(error), Some(message)) => return refuse(message.offset(), &error),
+                        _ => return,
+                    }
+                }
+            })
+    }
+
     /// Its full name.
     #[must_use]
     pub fn name(&self) -> &str {

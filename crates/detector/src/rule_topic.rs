@@ -1,17 +1,16 @@
 //! The topic of changes of the rules: read to its end, and followed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
+use std::sync::atomic::AtomicBool;
 
 use millrace_catalog::payments::topic;
 use millrace_contract::ReadError;
 use millrace_domain::RuleChange;
 use millrace_fraud::{DetectPolicy, RuleHistory};
 use millrace_settings::{Detector, Settings};
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 
-use crate::follow::{Follower, PAUSE, patiently};
+use crate::follow::{Follower, patiently};
 use crate::live_rules::{LiveRules, policy_of};
 use crate::metrics::DetectMetrics;
 use crate::ordered_topic::{OrderedTopic, PARTITION};
@@ -97,29 +96,18 @@ impl Followed {
             next,
             base,
         } = self;
-        let is_wanted = || is_wanted.load(Ordering::Relaxed);
-        let followed = topic
-            .kafka
-            .follow(&topic.name, PARTITION, next, is_wanted, |message| {
-                let change = loop {
-                    match topic.take(message.key(), message.payload(), &mut history) {
-                        Ok(change) => break change,
-                        Err(ReadError::Registry(error)) if is_wanted() => {
-                            tracing::warn!(%error, "a change of the rules waits for the schema registry");
-                            sleep(PAUSE);
-                        }
-                        Err(error) => {
-                            to.1.refused_change();
-                            let offset = message.offset();
-                            tracing::error!(%error, offset, "a record of {} is no change", topic.name);
-                            break None;
-                        }
-                    }
-                };
-                if let Some(change) = change {
-                    take(&change, (&history, &base), detector, to);
-                }
-            });
+        let take = |message: Option<&BorrowedMessage<'_>>| {
+            let Some(message) = message else { return Ok(()) };
+            if let Some(change) = topic.take(message.key(), message.payload(), &mut history)? {
+                take(&change, (&history, &base), detector, to);
+            }
+            Ok(())
+        };
+        let refuse = |offset, error: &ReadError| {
+            to.1.refused_change();
+            tracing::error!(%error, offset, "a record of {} is no change", topic.name);
+        };
+        let followed = topic.follow((next, "a change of the rules"), is_wanted, take, refuse);
         if let Err(error) = followed {
             to.1.refused_change();
             tracing::error!(%error, "{} is not followed any more: rules change at the next start", topic.name);

@@ -1,53 +1,19 @@
 //! From the user's form of the settings to the operator's.
 
-use std::collections::BTreeMap;
-
 use anyhow::anyhow;
-use millrace_engine::EventTimeBounds;
-use millrace_fraud::{
-    AmountOutlierSettings, DetectSettings, HabitSettings, ImpossibleTravelSettings, ListSettings,
-    RuleSettings, VelocitySettings,
-};
+use millrace_fraud::DetectSettings;
 use millrace_settings::Detector;
 
-/// The operator's settings, without the rules of files. A rule that is not enabled is left out. How
-/// usual amounts are learnt is set under the amount outlier and holds without that rule too, as
-/// velocity rests on it.
+/// The operator's settings, without the rules of files. A rule that is not enabled is left out.
 ///
 /// # Errors
 /// A value that is out of its range: the message names the key, the value and the range.
 pub fn settings(detector: &Detector) -> anyhow::Result<DetectSettings> {
-    let rules = &detector.rules;
-    let (velocity, outlier, travel) = (&rules.velocity, &rules.amount_outlier, &rules.impossible_travel);
     let settings = DetectSettings {
         max_disorder_ms: detector.event_time.max_disorder_ms,
         dedup_horizon_ms: detector.dedup_horizon_ms,
-        profile_retention_ms: DetectSettings::DEFAULT_PROFILE_RETENTION_MS,
-        bounds: EventTimeBounds::NONE,
-        rules: RuleSettings {
-            habit: HabitSettings {
-                smoothing: outlier.smoothing,
-                min_transactions: outlier.min_transactions,
-                min_deviation: outlier.min_deviation,
-            },
-            velocity: velocity.enabled.then_some(VelocitySettings {
-                span_ms: velocity.span_ms,
-                max_count: velocity.max_count,
-                max_sum_ratio: velocity.max_sum_ratio,
-            }),
-            amount_outlier: outlier.enabled.then_some(AmountOutlierSettings {
-                max_z_score: outlier.max_z_score,
-            }),
-            impossible_travel: travel.enabled.then_some(ImpossibleTravelSettings {
-                max_speed_km_per_h: travel.max_speed_km_per_h,
-                min_distance_km: travel.min_distance_km,
-            }),
-            replay: rules.replay.enabled,
-        },
-        rule_set: Vec::new(),
-        rule_modes: BTreeMap::new(),
-        rule_change: 0,
-        lists: ListSettings::default(),
+        rules: detector.rules.settings(),
+        ..DetectSettings::default()
     };
     settings.validate().map_err(|error| anyhow!("detector.{error}"))?;
     Ok(settings)

@@ -1,9 +1,10 @@
 //! What a 409 hides: a stored document with the same identity and other content.
 //!
 //! A repeat of the same record is answered 409, and so is a record of topics that were made anew
-//! beside full indices: then Elasticsearch keeps what the topics no longer say. A few of the
-//! documents of each answer are compared with what is stored; if one of them differs, all of them
-//! are, up to a bound.
+//! beside full indices: then Elasticsearch keeps what the topics no longer say. All of them are
+//! compared with what is stored, of a long replay so many a second (`budget`), and then a few of
+//! the documents of each answer; if one of them differs, all of them are, up to a bound. What was
+//! not compared is counted.
 //!
 //! A transaction, or a shop's event, whose id has been before in the log, with other content, is no
 //! such thing: the first stays, as in the jobs. Fraud comes so (the rule *replay*), and retries of
@@ -24,10 +25,14 @@ use crate::document::{Document, offset_of};
 use crate::origin::Origin;
 use crate::stream::Stream;
 
-/// Documents of one answer that are looked at …
+mod budget;
+
+use budget::Budget;
+
+/// Documents of one answer that are looked at whatever was looked at before …
 const SAMPLE: usize = 16;
 
-/// … and the most where one of those differs.
+/// … and the most where one of those differs; and of one question.
 const MOST: usize = 1_000;
 
 /// Events of a stream in one answer that the log is asked about.
@@ -39,12 +44,22 @@ const TELL_INTERVAL: Duration = Duration::from_secs(60);
 /// A field that a second detection of the same anomaly stamps anew.
 const STAMPED: &str = "detectionTime";
 
+/// A document that was answered 409.
+#[derive(Debug, Clone)]
+pub struct Repeat<'a> {
+    /// The document.
+    pub document: &'a Document,
+    /// The index that has it, by the answer: another than the document's own behind an alias.
+    pub index: Option<String>,
+}
+
 /// Looks at documents that were answered 409.
 #[derive(Debug)]
 pub struct Conflicts {
     client: Elasticsearch,
     index_prefix: String,
     origin: Origin,
+    budget: Mutex<Budget>,
     told: Mutex<Told>,
 }
 
@@ -55,6 +70,15 @@ pub struct Differing<'a> {
     pub foreign: Vec<&'a Document>,
     /// Events whose id has been before.
     pub repeated: Vec<&'a Document>,
+    /// How many were compared, by stream.
+    pub compared: BTreeMap<Stream, u64>,
+}
+
+/// What a comparison has found.
+#[derive(Default)]
+struct Compared<'a> {
+    differing: Vec<(&'a Document, Difference)>,
+    counts: BTreeMap<Stream, u64>,
 }
 
 /// When the log was last told of either, and of how many since.
@@ -113,19 +137,22 @@ impl Conflicts {
             client,
             index_prefix,
             origin,
+            budget: Mutex::default(),
             told: Mutex::default(),
         }
     }
 
     /// The documents among `repeats`, which were answered 409, that are known to differ from what
     /// is stored. The log is told of them.
-    pub async fn differing<'a>(&self, repeats: &[&'a Document]) -> Differing<'a> {
-        let step = repeats.len().div_ceil(SAMPLE).max(1);
-        let sample: Vec<&Document> = repeats.iter().copied().step_by(step).collect();
-        let mut found = self.compare(&sample).await;
-        if !found.is_empty() && sample.len() < repeats.len() {
-            found = self.compare(&repeats[..repeats.len().min(MOST)]).await;
+    pub async fn differing<'a>(&self, repeats: &[Repeat<'a>]) -> Differing<'a> {
+        let step = repeats.len().div_ceil(self.looked_at(repeats.len())).max(1);
+        let sample: Vec<_> = repeats.iter().step_by(step).collect();
+        let mut compared = self.compare(&sample).await;
+        if !compared.differing.is_empty() && sample.len() < repeats.len() {
+            let most: Vec<_> = repeats.iter().take(MOST.max(sample.len())).collect();
+            compared = self.compare(&most).await;
         }
+        let found = compared.differing;
         let (later, mut foreign): (Vec<_>, Vec<_>) = found
             .into_iter()
             .partition(|(document, it)| is_later(document, it));
@@ -141,7 +168,14 @@ impl Conflicts {
         Differing {
             foreign: of(foreign),
             repeated: of(repeated),
+            compared: compared.counts,
         }
+    }
+
+    /// How many of so many documents are compared, 1 at least.
+    fn looked_at(&self, repeats: usize) -> usize {
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.take(repeats, Instant::now()).max(SAMPLE)
     }
 
     /// Whether the log has some of these at the offset that is stored; `None` of the others.
@@ -155,29 +189,38 @@ impl Conflicts {
         known
     }
 
-    async fn compare<'a>(&self, documents: &[&'a Document]) -> Vec<(&'a Document, Difference)> {
-        if documents.is_empty() {
-            return Vec::new();
-        }
-        let stored = match self.stored(documents).await {
-            Ok(answer) => answer.docs,
-            // The document is there in any case; a user may have no right to read it.
-            Err(error) => {
-                tracing::debug!(%error, "documents that are there already cannot be compared");
-                return Vec::new();
+    async fn compare<'a>(&self, repeats: &[&Repeat<'a>]) -> Compared<'a> {
+        let mut compared = Compared::default();
+        for some in repeats.chunks(MOST) {
+            let stored = match self.stored(some).await {
+                Ok(answer) => answer.docs,
+                // The document is there in any case; a user may have no right to read it.
+                Err(error) => {
+                    tracing::debug!(%error, "documents that are there already cannot be compared");
+                    continue;
+                }
+            };
+            for (repeat, stored) in some.iter().zip(stored) {
+                if stored.source.is_none() {
+                    continue;
+                }
+                let document = repeat.document;
+                *compared.counts.entry(document.stream).or_default() += 1;
+                if let Some(difference) = difference(document, &stored) {
+                    compared.differing.push((document, difference));
+                }
             }
-        };
-        let pairs = documents.iter().copied().zip(stored);
-        pairs
-            .filter_map(|(document, stored)| Some((document, difference(document, &stored)?)))
-            .collect()
+        }
+        compared
     }
 
-    async fn stored(&self, documents: &[&Document]) -> Result<Answer, reqwest::Error> {
-        let docs: Vec<Value> = documents
-            .iter()
-            .map(|document| json!({ "_index": document.key().name(&self.index_prefix), "_id": document.id }))
-            .collect();
+    async fn stored(&self, repeats: &[&Repeat<'_>]) -> Result<Answer, reqwest::Error> {
+        let place = |repeat: &&Repeat<'_>| {
+            let own = || repeat.document.key().name(&self.index_prefix);
+            let index = repeat.index.clone().unwrap_or_else(own);
+            json!({ "_index": index, "_id": repeat.document.id })
+        };
+        let docs: Vec<Value> = repeats.iter().map(place).collect();
         let request = self.client.request(Method::POST, &["_mget"]);
         let answer = request.json(&json!({ "docs": docs })).send().await?;
         answer.error_for_status()?.json().await

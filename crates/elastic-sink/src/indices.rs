@@ -7,8 +7,9 @@
 //!   alias `…-write` on it. If the index vanishes, the alias does too, and the next request is
 //!   answered 404 in place of a guess: then templates and index are made anew.
 //! * *What an administrator has set up is used.* An alias by the month's name is written through:
-//!   `require_alias` holds for it as well. A data stream is refused: it takes no external versions,
-//!   so that a replay would double it.
+//!   `require_alias` holds for it as well. Where it has several indices, as after a rollover, each
+//!   document stays in the one that has it (`homes`). A data stream is refused: it takes no
+//!   external versions, so that a replay would double it.
 //! * *An index with other types gets nothing*: its sums would be wrong or its searches fail, in
 //!   silence.
 
@@ -25,6 +26,10 @@ use crate::client::Elasticsearch;
 use crate::stream::IndexKey;
 use crate::templates::TemplateError;
 use crate::templates::put::{Fields, add_fields, checked, mapping, put_stream, sent};
+
+mod homes;
+
+pub use homes::Home;
 
 /// What follows an index's name in the alias that is written to.
 const WRITE_SUFFIX: &str = "-write";
@@ -74,8 +79,7 @@ enum Bearer {
     Nothing,
     /// An index; whether it has the alias to write to.
     Index(bool),
-    /// An alias of so many indices.
-    Alias(usize),
+    Alias,
     DataStream,
 }
 
@@ -128,16 +132,8 @@ impl Indices {
                     }
                     return Ok(Place::OwnAlias);
                 }
-                Bearer::Alias(indices) => {
+                Bearer::Alias => {
                     self.check_fields(key, &name).await?;
-                    if indices > 1 {
-                        tracing::warn!(
-                            alias = name,
-                            indices,
-                            "an alias of several indices is in an index's place: documents that are read again after \
-                             its write index has changed will be there twice"
-                        );
-                    }
                     return Ok(Place::ForeignAlias);
                 }
                 Bearer::DataStream => {
@@ -250,8 +246,8 @@ fn bearer(answer: &Value, name: &str) -> Bearer {
     let list = |one: &Value, field: &str| one[field].as_array().cloned().unwrap_or_default();
     if named("data_streams").is_some() {
         Bearer::DataStream
-    } else if let Some(alias) = named("aliases") {
-        Bearer::Alias(list(alias, "indices").len())
+    } else if named("aliases").is_some() {
+        Bearer::Alias
     } else if let Some(index) = named("indices") {
         let alias = format!("{name}{WRITE_SUFFIX}");
         Bearer::Index(list(index, "aliases").iter().any(|known| *known == alias))
@@ -277,7 +273,7 @@ mod tests {
         for (name, expected) in [
             ("a", Bearer::Index(false)),
             ("b", Bearer::Index(true)),
-            ("c", Bearer::Alias(2)),
+            ("c", Bearer::Alias),
             ("d", Bearer::DataStream),
             ("e", Bearer::Nothing),
         ] {

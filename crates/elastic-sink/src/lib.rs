@@ -12,7 +12,6 @@
 pub mod bulk;
 pub mod client;
 pub mod conflict;
-pub mod data_streams;
 pub mod decode;
 pub mod document;
 pub mod indices;
@@ -25,6 +24,7 @@ pub mod sink;
 pub mod stream;
 mod table;
 pub mod templates;
+pub mod unfit;
 pub mod writer;
 
 use millrace_catalog::Service;
@@ -68,9 +68,9 @@ async fn index(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let readers = tokio::select! {
         readers = async {
             set_up(&client, &settings, &reachability, writer.backoff).await;
-            if data_streams::tell(&client, &settings, &reachability).await {
+            if unfit::tell(&client, &settings, &reachability).await {
                 let reachability = reachability.clone();
-                watch.spawn(data_streams::watch(client.clone(), settings.clone(), reachability));
+                watch.spawn(unfit::watch(client.clone(), settings.clone(), reachability));
             }
             limit_size(&client, &writer).await;
             Readers::ask(&settings, &shutdown).await

@@ -22,6 +22,7 @@ pub struct Metrics {
     /// The most bytes of a bulk request at present.
     pub bulk_limit: IntGauge,
     documents: IntCounterVec,
+    not_compared: IntCounterVec,
     retries: IntCounterVec,
 }
 
@@ -78,6 +79,11 @@ impl Metrics {
                 "Documents by index and by what became of them.",
                 &["index", "outcome"],
             )?,
+            not_compared: counters(
+                "millrace_sink_not_compared_documents_total",
+                "Documents that were there already and were not compared with what is stored, by index.",
+                &["index"],
+            )?,
             retries: counters(
                 "millrace_sink_retries_total",
                 "Bulk requests sent again, by reason.",
@@ -94,6 +100,7 @@ impl Metrics {
             self.retried(reason, 0);
         }
         for stream in Stream::ALL {
+            self.not_compared(stream, 0);
             for outcome in [
                 Outcome::Indexed,
                 Outcome::Unchanged,
@@ -110,6 +117,13 @@ impl Metrics {
     pub fn document(&self, stream: Stream, outcome: Outcome, count: u64) {
         self.documents
             .with_label_values(&[stream.index(), outcome.as_str()])
+            .inc_by(count);
+    }
+
+    /// Counts documents that were there already, and nobody knows with which content.
+    pub fn not_compared(&self, stream: Stream, count: u64) {
+        self.not_compared
+            .with_label_values(&[stream.index()])
             .inc_by(count);
     }
 

@@ -15,17 +15,18 @@ use crate::bulk::{
 use crate::client::{Elasticsearch, explain, without_documents};
 use crate::conflict::Conflicts;
 use crate::document::Document;
-use crate::indices::{Indices, NoPlace, Place};
+use crate::indices::{Indices, NoPlace};
 use crate::metrics::{Metrics, Outcome};
 use crate::origin::Origin;
-use crate::refusals::Refusals;
-use crate::stream::IndexKey;
+use crate::refusals::{Answered, Refusals};
 
 mod progress;
 mod settle;
+mod targets;
 
 use progress::{Placed, Progress};
 pub use progress::{Refusal, Written};
+use targets::Targets;
 
 /// What of the answer is read: for each document its status and why not; or why the request failed.
 const ANSWER_FIELDS: &str = "items.*.status,items.*.error,error";
@@ -72,7 +73,7 @@ impl Writer {
             shard_timeout: format!("{}ms", (server.timeout_ms / 2).max(1)),
             indices: Arc::new(Indices::new(client.clone(), server.clone())),
             size: Arc::new(BulkSize::new(sink.bulk_bytes, timeout)),
-            refusals: Arc::new(Refusals::new(sink.refused_in_a_row)),
+            refusals: Arc::new(Refusals::new(sink.refused_in_a_row, sink.unproven_refusals_wait)),
             conflicts: Arc::new(Conflicts::new(
                 client.clone(),
                 server.index_prefix.clone(),
@@ -95,9 +96,9 @@ impl Writer {
     pub async fn write(&self, documents: impl Iterator<Item = &Document>) -> Written {
         let mut progress = Progress::new(documents);
         while !progress.is_done() {
-            let group = progress.cut(self.size.limit());
-            let places = match self.places(&group).await {
-                Ok(places) => places,
+            let mut group = progress.cut(self.size.limit());
+            let targets = match self.targets(&group).await {
+                Ok(targets) => targets,
                 Err((key, NoPlace::Blocked(reason))) => {
                     progress.put_back(group);
                     progress.block(key, reason);
@@ -110,36 +111,20 @@ impl Writer {
                     continue;
                 }
             };
-            self.attempt(&mut progress, group, &places).await;
+            self.count_repeats(&targets.take_repeats(&mut group)).await;
+            if group.is_empty() {
+                progress.failures = 0;
+                self.reachability.writes(None);
+                continue;
+            }
+            self.attempt(&mut progress, group, &targets).await;
         }
         progress.written
     }
 
-    /// The places of a request's documents; or the first index that has none.
-    async fn places(&self, group: &[Placed<'_>]) -> Result<Vec<(IndexKey, Place)>, (IndexKey, NoPlace)> {
-        let mut places: Vec<(IndexKey, Place)> = Vec::new();
-        for (_, document) in group {
-            let key = document.key();
-            if !places.iter().rev().any(|(known, _)| *known == key) {
-                let place = self.indices.place(key).await.map_err(|none| (key, none))?;
-                places.push((key, place));
-            }
-        }
-        Ok(places)
-    }
-
-    async fn attempt<'a>(
-        &self,
-        progress: &mut Progress<'a>,
-        group: Vec<Placed<'a>>,
-        places: &[(IndexKey, Place)],
-    ) {
-        let suffix = |key: IndexKey| {
-            let place = places.iter().rev().find(|(known, _)| *known == key);
-            place.map_or("", |(_, place)| place.suffix())
-        };
+    async fn attempt<'a>(&self, progress: &mut Progress<'a>, group: Vec<Placed<'a>>, targets: &Targets<'a>) {
         let documents = group.iter().map(|&(_, document)| document);
-        let body = Bytes::from(encode(&self.index_prefix, suffix, documents));
+        let body = Bytes::from(encode(&self.index_prefix, |it| targets.of(it), documents));
         let (bytes, count, start) = (body.len(), group.len(), Instant::now());
         self.metrics.bulk_bytes.observe(bytes as f64);
         let outcome = self.send(body, count).await;
@@ -195,7 +180,12 @@ impl Writer {
     fn refused<'a>(&self, progress: &mut Progress<'a>, placed: Placed<'a>, item: RefusedItem) {
         let (at, document) = placed;
         let key = document.key();
-        if self.refusals.blames_index(key, 0, 1) {
+        let answered = Answered {
+            taken: 0,
+            refused: 1,
+            unproven: usize::from(!item.is_of_a_document()),
+        };
+        if self.refusals.blames_index(key, answered) {
             progress.put_back(vec![placed]);
             progress.block(
                 key,

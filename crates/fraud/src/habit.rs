@@ -14,7 +14,7 @@
 
 use millrace_domain::Currency;
 
-use crate::settings::HabitSettings;
+use crate::rules::amount_outlier::HabitSettings;
 
 /// Currencies of a user that are kept apart.
 pub(crate) const CURRENCIES: usize = 3;

@@ -41,7 +41,8 @@ pub use listings::{
 pub use operator::DetectOperator;
 pub use policy::{DetectPolicy, PolicyError};
 pub use rule_set::{MAX_RULE_SET_LEN, RuleSetError};
-pub use settings::{
-    AmountOutlierSettings, DetectSettings, HabitSettings, ImpossibleTravelSettings, RuleFile, RuleSettings,
-    SettingError, VelocitySettings,
-};
+pub use rules::amount_outlier::{AmountOutlierSettings, HabitSettings};
+pub use rules::impossible_travel::ImpossibleTravelSettings;
+pub use rules::velocity::VelocitySettings;
+pub use rules::{RuleSettings, Rules};
+pub use settings::{DetectSettings, RuleFile, SettingError};

@@ -5,7 +5,6 @@ mod explain;
 mod figures;
 mod snapshot;
 
-use self::configure::Rules;
 use millrace_contract::Event as _;
 use millrace_domain::{Anomaly, Transaction, TransactionType};
 use millrace_engine::dedup::{RecentIds, RecentPayloads, Seen};
@@ -21,7 +20,7 @@ use crate::policy::{DetectPolicy, PolicyError};
 use crate::profile::{Profile, ProfileTable, UserKey};
 use crate::recent::RecentPool;
 use crate::rule_set::RuleSet;
-use crate::rules::replay;
+use crate::rules::{Running, replay};
 use crate::settings::DetectSettings;
 use crate::snoozed::Snoozed;
 
@@ -58,7 +57,7 @@ const SWEPT_PER_RECORD: usize = 2;
 #[derive(Debug, Clone)]
 pub struct DetectOperator {
     policy: DetectPolicy,
-    rules: Rules,
+    rules: Running,
     cities: Cities,
     seed: HashSeed,
     watermark: Watermark,
@@ -90,7 +89,7 @@ impl DetectOperator {
     #[must_use]
     pub fn of(policy: DetectPolicy, seed: HashSeed) -> Self {
         let (payloads, replayed) = remembered(policy.dedup_horizon_ms, seed);
-        let rules = Rules::of(&policy);
+        let rules = Running::of(&policy.rules);
         let version = policy.version().cloned();
         let rule_set = |version| Box::new(RuleSet::new(version, seed, policy.live_lists()));
         Self {
@@ -266,7 +265,7 @@ impl Operator for DetectOperator {
             self.policy = policy.clone();
             return;
         }
-        let rules = Rules::of(policy);
+        let rules = Running::of(&policy.rules);
         self.settle();
         self.change_profiles(&rules);
         if policy.dedup_horizon_ms != self.policy.dedup_horizon_ms {

@@ -11,7 +11,6 @@ use millrace_rules::{
 use thiserror::Error;
 
 use crate::listings::ListSettings;
-use crate::rules::{amount_outlier, impossible_travel, replay, velocity};
 use crate::settings::DetectSettings;
 use crate::snoozed::Snoozed;
 
@@ -94,14 +93,8 @@ pub(crate) fn version(settings: &DetectSettings) -> Result<Option<Arc<Version>>,
         return Err(RuleSetError::Wrong(wrong));
     }
     let version = Version::new(in_modes(rules, &settings.rule_modes)?, &Budget::UNLIMITED)?;
-    let taken = [
-        (velocity::NAME, built_in.velocity.is_some()),
-        (amount_outlier::NAME, built_in.amount_outlier.is_some()),
-        (impossible_travel::NAME, built_in.impossible_travel.is_some()),
-        (replay::NAME, built_in.replay),
-    ];
-    for (name, is_enabled) in taken {
-        if is_enabled && version.rules().iter().any(|rule| rule.name() == name) {
+    for name in built_in.names() {
+        if version.rules().iter().any(|rule| rule.name() == name) {
             return Err(RuleSetError::BuiltIn(name.to_owned()));
         }
     }

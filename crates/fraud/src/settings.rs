@@ -1,16 +1,16 @@
-//! What can be set. The ranges are in [`crate::ranges`].
+//! What can be set, beside the built-in rules, whose settings are with them.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::str::FromStr;
 
 use millrace_engine::EventTimeBounds;
 use millrace_engine::policy::DAY_MS;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::exact;
 use crate::listings::ListSettings;
-use crate::ranges::{self, Range};
+use crate::ranges;
+use crate::rules::RuleSettings;
 
 /// The settings of a [`crate::DetectOperator`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,119 +83,6 @@ impl Default for DetectSettings {
     }
 }
 
-/// The settings of the built-in rules; `None` for one that does not run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RuleSettings {
-    /// How a user's usual amounts are learnt. Velocity and amount outlier rest on them.
-    pub habit: HabitSettings,
-    /// Too many or too much in a short time.
-    pub velocity: Option<VelocitySettings>,
-    /// An amount far from the user's habit.
-    pub amount_outlier: Option<AmountOutlierSettings>,
-    /// Two places too far apart for the time between.
-    pub impossible_travel: Option<ImpossibleTravelSettings>,
-    /// Whether the same transaction id with another payload is an anomaly.
-    pub replay: bool,
-}
-
-impl Default for RuleSettings {
-    fn default() -> Self {
-        Self {
-            habit: HabitSettings::default(),
-            velocity: Some(VelocitySettings::default()),
-            amount_outlier: Some(AmountOutlierSettings::default()),
-            impossible_travel: Some(ImpossibleTravelSettings::default()),
-            replay: true,
-        }
-    }
-}
-
-/// How a user's usual amounts are learnt.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HabitSettings {
-    /// Weight of the newest amount; above 0, at most 1.
-    #[serde(with = "exact")]
-    pub smoothing: f64,
-    /// Purchases of a user in a currency before their habit in it counts; 1 to 10,000.
-    pub min_transactions: u32,
-    /// The least standard deviation of a log-amount that is assumed; 0.001 to 100.
-    #[serde(with = "exact")]
-    pub min_deviation: f64,
-}
-
-impl Default for HabitSettings {
-    fn default() -> Self {
-        Self {
-            smoothing: 0.1,
-            min_transactions: 10,
-            min_deviation: 0.3,
-        }
-    }
-}
-
-/// See [`crate::rules::velocity`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VelocitySettings {
-    /// The sliding span; 1 s to a day.
-    pub span_ms: i64,
-    /// More purchases than this in the span fire; 1 to 1,000, as a user's state may hold one more
-    /// than that.
-    pub max_count: u32,
-    /// More than this multiple of the user's usual amount, summed over the span, fires; 1 to
-    /// 1,000,000,000.
-    #[serde(with = "exact")]
-    pub max_sum_ratio: f64,
-}
-
-impl Default for VelocitySettings {
-    fn default() -> Self {
-        Self {
-            span_ms: 60_000,
-            max_count: 10,
-            max_sum_ratio: 30.0,
-        }
-    }
-}
-
-/// See [`crate::rules::amount_outlier`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AmountOutlierSettings {
-    /// More standard deviations above the mean than this fire; 0.1 to 1,000.
-    #[serde(with = "exact")]
-    pub max_z_score: f64,
-}
-
-impl Default for AmountOutlierSettings {
-    fn default() -> Self {
-        Self { max_z_score: 4.5 }
-    }
-}
-
-/// See [`crate::rules::impossible_travel`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImpossibleTravelSettings {
-    /// A higher speed fires; 1 to 1,000,000.
-    #[serde(with = "exact")]
-    pub max_speed_km_per_h: f64,
-    /// Distances below this never fire; 0 to 20,038, the Earth's half circumference.
-    #[serde(with = "exact")]
-    pub min_distance_km: f64,
-}
-
-impl Default for ImpossibleTravelSettings {
-    fn default() -> Self {
-        Self {
-            max_speed_km_per_h: 1_000.0,
-            min_distance_km: 300.0,
-        }
-    }
-}
-
 /// A setting that is out of its range.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error("{key} is {value}: must be from {least} to {most}")]
@@ -216,84 +103,61 @@ impl DetectSettings {
     /// # Errors
     /// The first setting that is out of its range.
     pub fn validate(&self) -> Result<(), SettingError> {
-        check(&ranges::MAX_DISORDER_MS, self.max_disorder_ms)?;
-        check(&ranges::DEDUP_HORIZON_MS, self.dedup_horizon_ms)?;
-        check(&ranges::PROFILE_RETENTION_MS, self.profile_retention_ms)?;
-        self.rules.validate()
+        let mut first = None;
+        let mut refuse = |error| {
+            first.get_or_insert(error);
+        };
+        ranges::MAX_DISORDER_MS.check(self.max_disorder_ms, &mut refuse);
+        ranges::DEDUP_HORIZON_MS.check(self.dedup_horizon_ms, &mut refuse);
+        ranges::PROFILE_RETENTION_MS.check(self.profile_retention_ms, &mut refuse);
+        self.rules.check(&mut refuse);
+        first.map_or(Ok(()), Err)
     }
 
     /// A stable description of everything that the state and the outputs depend on.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let habit = self.rules.habit;
-        let mut text = format!(
-            "max_disorder_ms={} dedup_horizon_ms={} profile_retention_ms={} smoothing={} min_transactions={} min_deviation={}",
+        format!(
+            "max_disorder_ms={} dedup_horizon_ms={} profile_retention_ms={} {}",
             self.max_disorder_ms,
             self.dedup_horizon_ms,
             self.profile_retention_ms,
-            habit.smoothing,
-            habit.min_transactions,
-            habit.min_deviation
-        );
-        if let Some(rule) = self.rules.velocity {
-            text += &format!(
-                " velocity(span_ms={} max_count={} max_sum_ratio={})",
-                rule.span_ms, rule.max_count, rule.max_sum_ratio
-            );
-        }
-        if let Some(rule) = self.rules.amount_outlier {
-            text += &format!(" amount_outlier(max_z_score={})", rule.max_z_score);
-        }
-        if let Some(rule) = self.rules.impossible_travel {
-            text += &format!(
-                " impossible_travel(max_speed_km_per_h={} min_distance_km={})",
-                rule.max_speed_km_per_h, rule.min_distance_km
-            );
-        }
-        if self.rules.replay {
-            text += " replay()";
-        }
-        text
+            self.rules.text()
+        )
+    }
+
+    /// The settings of a state by the fingerprint that releases without policies gave it: as
+    /// [`Self::fingerprint`], with `max_future_ms` behind; `None` where it is none.
+    #[must_use]
+    pub fn of_fingerprint(fingerprint: &str) -> Option<Self> {
+        Some(Self {
+            max_disorder_ms: number(fingerprint, "max_disorder_ms")?,
+            dedup_horizon_ms: number(fingerprint, "dedup_horizon_ms")?,
+            profile_retention_ms: number(fingerprint, "profile_retention_ms")?,
+            bounds: EventTimeBounds {
+                max_future_ms: number(fingerprint, "max_future_ms")?,
+                earliest_ms: None,
+                refuses_misplaced: false,
+                partitions: None,
+            },
+            rules: RuleSettings::of_text(fingerprint)?,
+            ..Self::default()
+        })
     }
 }
 
-impl RuleSettings {
-    fn validate(&self) -> Result<(), SettingError> {
-        let habit = self.habit;
-        check(&ranges::SMOOTHING, habit.smoothing)?;
-        check(&ranges::MIN_TRANSACTIONS, habit.min_transactions)?;
-        check(&ranges::MIN_DEVIATION, habit.min_deviation)?;
-        if let Some(rule) = self.velocity {
-            check(&ranges::VELOCITY_SPAN_MS, rule.span_ms)?;
-            check(&ranges::VELOCITY_MAX_COUNT, rule.max_count)?;
-            check(&ranges::VELOCITY_MAX_SUM_RATIO, rule.max_sum_ratio)?;
-        }
-        if let Some(rule) = self.amount_outlier {
-            check(&ranges::MAX_Z_SCORE, rule.max_z_score)?;
-        }
-        if let Some(rule) = self.impossible_travel {
-            check(&ranges::MAX_SPEED_KM_PER_H, rule.max_speed_km_per_h)?;
-            check(&ranges::MIN_DISTANCE_KM, rule.min_distance_km)?;
-        }
-        Ok(())
-    }
-}
-
-fn check<T: PartialOrd + Display + Copy>(range: &Range<T>, value: T) -> Result<(), SettingError> {
-    if range.has(&value) {
-        return Ok(());
-    }
-    Err(SettingError {
-        key: range.key,
-        value: value.to_string(),
-        least: range.least.to_string(),
-        most: range.most.to_string(),
-    })
+/// The number behind a name, as `max_count=10`.
+pub(crate) fn number<N: FromStr>(text: &str, name: &str) -> Option<N> {
+    let value = text
+        .split([' ', '(', ')'])
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    value?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::velocity::VelocitySettings;
 
     #[test]
     fn a_value_out_of_range_is_named_with_its_range() {

@@ -26,18 +26,8 @@ pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
 }
 
 async fn jobs(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let iot = &settings.iot;
-    anyhow::ensure!(
-        iot.enabled,
-        "iot.enabled is false: set it to true, and run `millrace init`, which makes the topics"
-    );
-    let host = Host {
-        service: Service::Iot,
-        worker: &iot.worker,
-        instance_key: "iot.worker.instance",
-        event_time: &iot.event_time,
-        stream: topic::READINGS,
-    };
+    let jobs = settings.iot.jobs();
+    let host = Host::of_stream(&settings, Service::Iot, jobs, topic::READINGS)?;
     host.run(&settings, &shutdown, async || {
         let (partial, merge, alerts) = prepare(&settings, &shutdown).await?;
         let source = Arc::clone(partial.partitions());
@@ -56,16 +46,7 @@ pub type IotJobs = (PartialJob<Minutes>, MergeJob<Minutes>, KeyedJob<Alerts>);
 /// Wrong settings, a schema or a topic that is missing, brokers that do not answer, or `shutdown`.
 pub async fn prepare(settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<IotJobs> {
     let iot = &settings.iot;
-    let minutes = Windowed {
-        partial: &MINUTES_PARTIAL,
-        merge: &MINUTES_MERGE,
-        late: Some(topic::LATE),
-        window_ms: iot.window_ms,
-        allowed_lateness_ms: iot.allowed_lateness_ms,
-        event_time: &iot.event_time,
-        early_every_ms: None,
-        misplaced_records: iot.misplaced_records,
-    };
+    let minutes = Windowed::of_stream(&MINUTES_PARTIAL, &MINUTES_MERGE, iot.jobs());
     let limits = iot.alerts.limits()?;
     limits.check()?;
     let alerts = KeyedOf {

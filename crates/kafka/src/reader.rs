@@ -137,31 +137,13 @@ impl Reader {
         result
     }
 
-    /// Hands over the committed records from `from` on as they come, while they are wanted. What
-    /// hinders the client it logs, and goes on by itself.
+    /// Hands over the committed records from `from` on as they come, while they are wanted, and
+    /// says by `None` that there is nothing more for the moment. What hinders the client it logs,
+    /// and goes on by itself.
     ///
     /// # Errors
     /// The client refuses the partition.
     pub fn follow(
-        &self,
-        topic: &str,
-        partition: i32,
-        from: i64,
-        is_wanted: impl Fn() -> bool,
-        mut visit: impl FnMut(&BorrowedMessage<'_>),
-    ) -> KafkaResult<()> {
-        self.follow_in_rounds(topic, partition, from, is_wanted, |message| {
-            if let Some(message) = message {
-                visit(message);
-            }
-        })
-    }
-
-    /// As [`Reader::follow`], and says by `None` that there is nothing more for now.
-    ///
-    /// # Errors
-    /// As of [`Reader::follow`].
-    pub fn follow_in_rounds(
         &self,
         topic: &str,
         partition: i32,

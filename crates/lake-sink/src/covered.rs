@@ -19,14 +19,10 @@ impl Covered {
         Self(days)
     }
 
-    /// Whether the record of this day at this offset is in a file.
-    pub(crate) fn has(&self, day: Day, offset: i64) -> bool {
-        let Some(ranges) = self.0.get(&day) else {
-            return false;
-        };
-        ranges
-            .iter()
-            .any(|&(first, last)| (first..=last).contains(&offset))
+    /// The first and the last offset of the file that has the record of this day at this offset.
+    pub(crate) fn file_of(&self, day: Day, offset: i64) -> Option<(i64, i64)> {
+        let mut ranges = self.0.get(&day)?.iter().copied();
+        ranges.find(|&(first, last)| (first..=last).contains(&offset))
     }
 
     /// Rows of a day by their offsets, parted where a file's lie between them: what a file holds is
@@ -74,7 +70,8 @@ mod tests {
             file("2026-01-02", 12, 17),
         ];
         let covered = Covered::of(files.iter(), 10);
-        let has = |on, offset| covered.has(day(on), offset);
+        let has = |on, offset| covered.file_of(day(on), offset).is_some();
+        assert_eq!(covered.file_of(day("2026-01-01"), 12), Some((10, 19)));
         assert!(!has("2026-01-01", 9), "nobody asks for it");
         assert!(has("2026-01-01", 10) && has("2026-01-01", 19) && !has("2026-01-01", 20));
         assert!(!has("2026-01-02", 11) && has("2026-01-02", 12) && !has("2026-01-02", 18));

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod another_log;
 mod columns;
 pub mod compact;
 mod covered;

@@ -19,6 +19,7 @@ use millrace_sink::{
 };
 use tokio::runtime::Handle;
 
+use crate::another_log::Origins;
 use crate::covered::Covered;
 use crate::file;
 use crate::metrics::Metrics;
@@ -62,6 +63,7 @@ struct Held {
     number: u64,
     claim: Claim,
     covered: Covered,
+    origins: Origins,
 }
 
 #[derive(Default)]
@@ -121,6 +123,30 @@ impl<S: Store> LakeSink<S> {
             );
         }
         Ok((claim, covered))
+    }
+
+    /// Whether a file has the record already; never again once one has its offset and not the
+    /// record.
+    fn is_in_a_file(&self, held: &Held, day: Day, record: &Record<'_>) -> bool {
+        let (offset, table) = (record.origin.offset, held.claim.table);
+        let Some((first, last)) = held.covered.file_of(day, offset) else {
+            return false;
+        };
+        let file = FileName {
+            table,
+            day,
+            partition: held.claim.partition,
+            first,
+            last,
+        };
+        let look = |file: &FileName| {
+            let looked = self.runtime.block_on(self.store.written_ms(file));
+            looked.unwrap_or_else(|error| {
+                tracing::warn!(file = file.path(), "when it was written is not known: {error:#}");
+                None
+            })
+        };
+        held.origins.may_have(file, (offset, record.append_time_ms), look)
     }
 
     /// Makes files of the rows of a day and puts them into their places; whether they are there, or
@@ -217,6 +243,7 @@ impl<S: Store> Sink for LakeSink<S> {
             number,
             claim,
             covered,
+            origins: Origins::default(),
         });
         partitions.held.insert(first.partition, held);
         Ok(())
@@ -227,7 +254,7 @@ impl<S: Store> Sink for LakeSink<S> {
     }
 
     fn decide(&self, record: &Record<'_>) -> Result<Decision<LakeRow>, RegistryError> {
-        let Origin { partition, offset } = record.origin;
+        let partition = record.origin.partition;
         let table = partition.source.0;
         let Some(held) = self.held(partition) else {
             debug_assert!(false, "a record of a partition that was not begun");
@@ -237,7 +264,7 @@ impl<S: Store> Sink for LakeSink<S> {
         let mut cells = Cells::new();
         Ok(match self.readers[table].read(record, &mut cells)? {
             Row::Skip { code } => Decision::Skip { code },
-            Row::Of(day) if held.covered.has(day, offset) => {
+            Row::Of(day) if self.is_in_a_file(&held, day, record) => {
                 self.metrics.covered(TABLES[table].name, 1);
                 Decision::NotChosen
             }
@@ -263,6 +290,11 @@ impl<S: Store> Sink for LakeSink<S> {
             let current = || self.held(partition).filter(|held| held.number == claim);
             let Some(held) = current() else { continue };
             let table = partition.source.0;
+            if let Some(told) = held.origins.another_log() {
+                written.again.extend(group.places);
+                written.again_message = told.to_owned();
+                continue;
+            }
             let failed = match self.publish(&held, table, day, &group.rows).await {
                 Ok(Published::There) => continue,
                 Ok(Published::Fenced) if current().is_none() => continue,

@@ -53,7 +53,6 @@ async fn rekey(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let host = Host {
         service: Service::Rekey,
         worker: &settings.rekey.worker,
-        instance_key: "rekey.worker.instance",
         event_time: &settings.aggregator.event_time,
         stream: topic::TRANSACTIONS,
     };

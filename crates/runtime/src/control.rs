@@ -1,7 +1,7 @@
 //! The control topic: what happens to a partition beside its records, as events in their order, and
 //! every partition's watermark and policy.
 
-mod directives;
+pub(crate) mod directives;
 mod history;
 mod read;
 #[cfg(test)]
@@ -9,8 +9,8 @@ pub(crate) mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::refusals::RefusedRun;
-pub(crate) use directives::{Directive, Directives, policy_at};
+use crate::refusals::{KnownRefusals, RefusedRun};
+pub use directives::{Directive, Directives};
 pub(crate) use history::Watermarks;
 pub(crate) use read::ControlError;
 
@@ -173,12 +173,15 @@ pub(crate) fn tells_outputs(payload: &[u8]) -> bool {
     serde_json::from_slice::<Mark>(payload).is_ok_and(|mark| mark.outputs)
 }
 
-/// What a control topic says of a partition.
-#[derive(Debug, Default)]
-pub(crate) struct ControlLog {
+/// What a control topic says of a partition: of its present history alone.
+///
+/// A worker that restores and a verification that repeats a job offline take from here what they
+/// do besides the records, so that neither knows of another history than the other.
+#[derive(Debug, Clone, Default)]
+pub struct ControlLog {
     pub(crate) records: Vec<ControlRecord>,
     /// From this offset on, all refusals are among them.
-    pub(crate) refusals_from: Option<i64>,
+    refusals_from: Option<i64>,
 }
 
 impl ControlLog {
@@ -186,7 +189,7 @@ impl ControlLog {
     ///
     /// # Errors
     /// As of [`ControlRecord::parse`].
-    pub(crate) fn add(&mut self, payload: &[u8]) -> Result<(), String> {
+    pub fn add(&mut self, payload: &[u8]) -> Result<(), String> {
         let record = ControlRecord::parse(payload)?;
         let mark: Mark = serde_json::from_slice(payload).unwrap_or_default();
         history::cut(self, &record);
@@ -198,5 +201,25 @@ impl ControlLog {
         };
         self.records.push(record);
         Ok(())
+    }
+
+    /// The policy that a replay from `from` begins with; `None` where nothing says so. From
+    /// [`i64::MAX`], the one that the partition has now.
+    #[must_use]
+    pub fn policy_at(&self, from: i64) -> Option<&str> {
+        directives::policy_at(&self.records, from)
+    }
+
+    /// The events of a replay from `from`, of a state that has had the first `done` of those at
+    /// that offset, to the committed offset `to`.
+    #[must_use]
+    pub fn directives(&self, from: i64, done: u32, to: i64) -> Directives {
+        Directives::between(&self.records, from, done, to)
+    }
+
+    /// Which records were refused by word of somebody outside of the log.
+    #[must_use]
+    pub fn refusals(&self) -> KnownRefusals {
+        KnownRefusals::of(&self.records, self.refusals_from)
     }
 }

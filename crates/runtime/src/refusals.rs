@@ -64,7 +64,7 @@ impl NewRefusals {
 
 /// What a replay knows of the refusals of before.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct KnownRefusals {
+pub struct KnownRefusals {
     runs: VecDeque<RefusedRun>,
     /// From here on all of them are known; `None` where those are of a release that did not write
     /// them.
@@ -86,8 +86,14 @@ impl KnownRefusals {
 
     /// Whether the record at an offset was refused; asked for in the order of the log.
     pub(crate) fn contains(&mut self, offset: i64) -> bool {
+        self.code(offset).is_some()
+    }
+
+    /// Why the record at an offset was refused; asked for in the order of the log.
+    pub fn code(&mut self, offset: i64) -> Option<&str> {
         while self.runs.pop_front_if(|run| run.last < offset).is_some() {}
-        self.runs.front().is_some_and(|run| run.first <= offset)
+        let run = self.runs.front().filter(|run| run.first <= offset)?;
+        Some(&run.code)
     }
 }
 

@@ -208,6 +208,16 @@ impl SnapshotStore {
         self.run(async { self.store.get(&key).await?.bytes().await })
     }
 
+    /// When a snapshot was written, in milliseconds since 1970, by the store's clock.
+    ///
+    /// # Errors
+    /// It is missing, or the store fails.
+    pub(crate) fn written_at_ms(&self, partition: i32, offset: i64) -> Result<i64, StoreError> {
+        let key = self.key(partition, offset);
+        let found = self.run(self.store.head(&key))?;
+        Ok(found.last_modified.timestamp_millis())
+    }
+
     /// Begins to write a snapshot: [`Upload::part`] takes it, and [`Upload::finish`] makes it
     /// appear.
     pub(crate) fn begin(&self, partition: i32, offset: i64) -> Upload<'_> {

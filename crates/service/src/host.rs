@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use millrace_catalog::{PIPELINES, Service, topic_spec};
 use millrace_kafka::{SourcePartitions, topic_name};
 use millrace_runtime::{Job, JobConfig, Jobs, check_settings};
-use millrace_settings::{EventTime, Settings, Worker};
+use millrace_settings::{EventTime, Settings, StreamJobs, Worker};
 use millrace_telemetry::{Component, Health, Shutdown};
 
 use crate::{Instance, job_config, source, topics};
@@ -19,8 +19,6 @@ pub struct Host<'a> {
     pub service: Service,
     /// The worker loops.
     pub worker: &'a Worker,
-    /// The key of the process's name among them, in the settings.
-    pub instance_key: &'static str,
     /// Which event times are possible, and their disorder.
     pub event_time: &'a EventTime,
     /// The stream that its first jobs read, before any prefix.
@@ -65,7 +63,39 @@ impl Prepared {
     }
 }
 
-impl Host<'_> {
+/// Refuses to run a service that its section does not enable.
+///
+/// # Errors
+/// It does not.
+pub fn check_enabled(settings: &Settings, service: Service) -> anyhow::Result<()> {
+    ensure!(
+        settings.installation().enables(service),
+        "{}.enabled is false: set it to true, and run `millrace init`, which makes the topics",
+        service.section()
+    );
+    Ok(())
+}
+
+impl<'a> Host<'a> {
+    /// The service of a stream that is there where its section enables it.
+    ///
+    /// # Errors
+    /// It is not enabled.
+    pub fn of_stream(
+        settings: &Settings,
+        service: Service,
+        jobs: StreamJobs<'a>,
+        stream: &'a str,
+    ) -> anyhow::Result<Self> {
+        check_enabled(settings, service)?;
+        Ok(Self {
+            service,
+            worker: jobs.worker,
+            event_time: jobs.event_time,
+            stream,
+        })
+    }
+
     /// Runs what `prepare` makes until `shutdown`, then lets it commit what it has. Each of the
     /// jobs that the catalog has of the service is a part of readiness.
     ///
@@ -86,10 +116,12 @@ impl Host<'_> {
         check_settings(settings, self.worker)?;
         let (host, port) = (&settings.telemetry.bind_host, settings.metrics_port(self.service));
         let server = millrace_telemetry::serve(host, port, health.clone(), shutdown.clone())?;
+        // Once in a process.
+        let instance_key = String::leak(format!("{}.worker.instance", self.service.section()));
         let instance = Instance::claim(
             &settings.kafka,
             name,
-            self.instance_key,
+            instance_key,
             self.worker.instance.as_deref(),
             server.address().port(),
         )?;

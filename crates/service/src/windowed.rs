@@ -12,7 +12,7 @@ use millrace_runtime::windowed::{
     MergeJob, MergeParts, MergeTopics, PartialJob, PartialParts, PartialTopics, TwoStage, WindowMetrics,
 };
 use millrace_runtime::{JobMetrics, hash_seed};
-use millrace_settings::{EventTime, MisplacedRecords, Settings};
+use millrace_settings::{EventTime, MisplacedRecords, Settings, StreamJobs};
 use millrace_telemetry::Shutdown;
 
 use crate::{refusal, registry, source, topics};
@@ -24,9 +24,6 @@ pub struct Windowed<'a> {
     pub partial: &'a JobSpec,
     /// The second stage, which reads what the first one writes first.
     pub merge: &'a JobSpec,
-    /// Where the first one copies late records to, before any prefix; `None` where it counts them
-    /// alone, as another job of the stream copies the same.
-    pub late: Option<&'a str>,
     /// The size of a window.
     pub window_ms: i64,
     /// How long after the watermark has passed its end a window still takes records.
@@ -37,6 +34,29 @@ pub struct Windowed<'a> {
     pub early_every_ms: Option<i64>,
     /// What becomes of a record that lies elsewhere than those of its key.
     pub misplaced_records: MisplacedRecords,
+}
+
+impl<'a> Windowed<'a> {
+    /// Two stages over a stream, by what is set of its jobs.
+    #[must_use]
+    pub const fn of_stream(partial: &'a JobSpec, merge: &'a JobSpec, jobs: StreamJobs<'a>) -> Self {
+        Self {
+            partial,
+            merge,
+            window_ms: jobs.window_ms,
+            allowed_lateness_ms: jobs.allowed_lateness_ms,
+            event_time: jobs.event_time,
+            early_every_ms: None,
+            misplaced_records: jobs.misplaced_records,
+        }
+    }
+}
+
+/// Where a first stage copies late records to, before any prefix; `None` where it counts them
+/// alone, as another job of the stream copies the same.
+fn late(partial: &JobSpec) -> Option<&'static str> {
+    let takes_copies = |name: &&str| topic_spec(name).is_some_and(|spec| spec.takes_copies);
+    partial.writes.iter().copied().find(takes_copies)
 }
 
 /// Asks the registry and the brokers what the jobs need, and makes them: to run them, or to repeat
@@ -79,7 +99,7 @@ pub async fn prepare<W: TwoStage>(
             control: name(of.partial.control(settings.rekeys())),
             partials: partials.clone(),
             partials_control: name(of.merge.control),
-            late: of.late.map(name),
+            late: late(of.partial).map(name),
             input: input.clone(),
         },
         source: Arc::new(SourcePartitions::new(&settings.kafka, &input, source_partitions)),
@@ -127,4 +147,28 @@ fn of_contract(name: &str, found: i32, topic: &str) -> anyhow::Result<i32> {
         );
     }
     Ok(partitions)
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_catalog::{clickstream, commerce, iot, payments};
+
+    use super::*;
+
+    #[test]
+    fn late_records_of_a_stream_are_copied_once() {
+        let of = |job| late(&job);
+        assert_eq!(of(payments::AGGREGATE_PARTIAL), Some(payments::topic::LATE));
+        assert_eq!(
+            of(clickstream::PAGE_VIEWS_PARTIAL),
+            Some(clickstream::topic::LATE)
+        );
+        assert_eq!(of(iot::MINUTES_PARTIAL), Some(iot::topic::LATE));
+        assert_eq!(of(commerce::REVENUE_PARTIAL), Some(commerce::topic::LATE));
+        assert_eq!(
+            of(commerce::PRODUCT_SALES_PARTIAL),
+            None,
+            "revenue copies the same"
+        );
+    }
 }

@@ -27,6 +27,7 @@ pub struct Metrics {
     dead_letters: IntCounterVec,
     skipped: IntCounterVec,
     overtaken: IntCounterVec,
+    new_logs: IntCounterVec,
     lag: IntGaugeVec,
     unreadable: IntGaugeVec,
 }
@@ -128,6 +129,11 @@ impl Metrics {
                 "Offsets that retention deleted before they were read.",
                 &["operator", "stream"],
             )?,
+            new_logs: counters(
+                "millrace_new_logs_total",
+                "Partitions of which another log was read: their topic was made anew under the sink.",
+                &["operator", "stream"],
+            )?,
             lag: int_gauges(
                 "millrace_consumer_lag_records",
                 "Committed records in a partition that are not done.",
@@ -135,13 +141,15 @@ impl Metrics {
             )?,
             unreadable: int_gauges(
                 "millrace_unreadable_seconds",
-                "How long a partition could not be read: its next batch is corrupt, too large, or of an unknown codec.",
+                "How long a partition could not be read: its next batch is corrupt, too large, or of an unknown codec, or the \
+                 brokers refuse it.",
                 &["operator", "partition"],
             )?,
         };
         // A rate needs its series from the start, not from the first event.
         for &source in names.source_labels {
             metrics.overtaken(source, 0);
+            metrics.new_logs(source, 0);
         }
         Ok(metrics)
     }
@@ -163,26 +171,33 @@ impl Metrics {
             .inc_by(offsets.unsigned_abs());
     }
 
+    /// Counts partitions of a source, by its label, of which another log is read.
+    pub(crate) fn new_logs(&self, source: &str, partitions: u64) {
+        self.new_logs
+            .with_label_values(&[self.operator, source])
+            .inc_by(partitions);
+    }
+
     /// Sets a partition's lag. A sink may read many topics, so that the label is topic and number.
     pub(crate) fn set_lag(&self, topic: &str, partition: i32, records: i64) {
         self.lag
-            .with_label_values(&[self.operator, &format!("{topic}-{partition}")])
+            .with_label_values(&[self.operator, &label(topic, Some(partition))])
             .set(records);
     }
 
-    /// Sets for how long a partition could not be read.
-    pub(crate) fn set_unreadable(&self, topic: &str, partition: i32, time: Duration) {
+    /// Sets for how long a partition could not be read; without one, a topic.
+    pub(crate) fn set_unreadable(&self, topic: &str, partition: Option<i32>, time: Duration) {
         self.unreadable
-            .with_label_values(&[self.operator, &format!("{topic}-{partition}")])
+            .with_label_values(&[self.operator, &label(topic, partition)])
             .set(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// Forgets that a partition could not be read.
-    pub(crate) fn forget_unreadable(&self, topic: &str, partition: i32) {
+    pub(crate) fn forget_unreadable(&self, topic: &str, partition: Option<i32>) {
         // Not there if it was never set.
         let _ = self
             .unreadable
-            .remove_label_values(&[self.operator, &format!("{topic}-{partition}")]);
+            .remove_label_values(&[self.operator, &label(topic, partition)]);
     }
 
     /// Forgets the lag of a partition that is another's now.
@@ -190,6 +205,10 @@ impl Metrics {
         // Not there if it was never set.
         let _ = self
             .lag
-            .remove_label_values(&[self.operator, &format!("{topic}-{partition}")]);
+            .remove_label_values(&[self.operator, &label(topic, Some(partition))]);
     }
+}
+
+fn label(topic: &str, partition: Option<i32>) -> String {
+    partition.map_or_else(|| topic.to_owned(), |number| format!("{topic}-{number}"))
 }

@@ -13,6 +13,7 @@ use crate::node::Node;
 use crate::options::StackOptions;
 use crate::process::{ManagedProcess, ProcessSpec};
 use crate::server_files;
+use crate::tools::KafkaTools;
 
 /// A name for the cluster that is the same at every start: "millrace-local-1" in base 64.
 const CLUSTER_ID: &str = "bWlsbHJhY2UtbG9jYWwtMQ";
@@ -88,6 +89,14 @@ impl Launcher {
             },
             stop_timeout: node.stop_timeout(),
         })
+    }
+
+    /// What runs Kafka's own tools.
+    pub(crate) fn kafka_tools(&self) -> KafkaTools {
+        KafkaTools {
+            java: self.jdk.tool("java"),
+            class_path: jars(&self.components.kafka.join("libs")),
+        }
     }
 
     /// `java` with what all JVMs of the stack have in common.

@@ -28,6 +28,7 @@ pub mod quorum;
 mod ready;
 pub mod record;
 mod server_files;
+mod tools;
 
 pub use cassandra::{Cassandra, CassandraOptions};
 pub use error::StackError;
@@ -37,3 +38,4 @@ pub use options::{Heaps, Ports, PrometheusOptions, SecureListener, StackOptions}
 pub use owner::listening_process;
 pub use process::{ManagedProcess, ProcessSpec};
 pub use record::stop_recorded;
+pub use tools::KafkaTools;

@@ -17,6 +17,7 @@ use crate::maven::find_program;
 use crate::node::{Node, Progress};
 use crate::options::StackOptions;
 use crate::process::ManagedProcess;
+use crate::tools::KafkaTools;
 use crate::{preflight, quorum, ready, record, server_files};
 
 /// What is left by a parent that was killed has this long to end by itself.
@@ -112,6 +113,12 @@ impl LocalStack {
     #[must_use]
     pub fn elasticsearch_url(&self) -> String {
         self.options().elasticsearch_url()
+    }
+
+    /// What runs Kafka's own tools.
+    #[must_use]
+    pub fn kafka_tools(&self) -> KafkaTools {
+        self.launcher.kafka_tools()
     }
 
     /// The nodes that run, with their process ids.

@@ -12,6 +12,7 @@ pub(crate) const LOG4J: &str = include_str!("../config/log4j2.properties");
 const BROKER: &str = include_str!("../config/broker.properties");
 const CONTROLLER: &str = include_str!("../config/controller.properties");
 const SECURE: &str = include_str!("../config/secure.properties");
+const AUTHORIZER: &str = include_str!("../config/authorizer.properties");
 const ELASTICSEARCH: &str = include_str!("../config/elasticsearch.yml");
 
 /// Node ids of the controllers start here, those of the brokers at 1.
@@ -38,6 +39,10 @@ pub(crate) fn write_kafka(options: &StackOptions, node: Node) -> Result<PathBuf,
     if let (Node::Broker(number), Some(secure)) = (node, &options.secure) {
         let port = options.ports.secure_brokers[usize::from(number) - 1];
         text = with_secure_listener(&text, secure, port);
+    }
+    // Users are told apart by the listener that they log in to. Rights are the controllers'.
+    if options.secure.is_some() {
+        text.push_str(AUTHORIZER);
     }
     write(&folder(options, node).join("server.properties"), &text)
 }

@@ -12,7 +12,6 @@ use millrace_kafka::log::{LogError, TopicLog};
 use millrace_kafka::{partition_for, topic_name};
 use millrace_runtime::control::ControlRecord;
 use millrace_settings::{MisplacedRecords, Settings};
-use rdkafka::message::Message as _;
 use serde_json::Value;
 
 use super::rows::Rows;
@@ -86,17 +85,6 @@ pub(super) fn control(settings: &Settings) -> Result<Option<TopicLog>, LogError>
         Err(LogError::NoTopic { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Reads what the control topic has had since.
-///
-/// # Errors
-/// The brokers are away.
-pub(super) fn hear(control: &mut TopicLog, placement: &mut Placement) -> Result<(), LogError> {
-    control.read_new(|message| {
-        placement.heard(message.payload().unwrap_or_default());
-        Ok(())
-    })
 }
 
 /// The row. `found` is `None` where such records are dead letters; `is_read` is whether the topic

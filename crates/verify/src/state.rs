@@ -156,6 +156,15 @@ impl State {
         }
     }
 
+    /// Takes note of a record of the first stage's control topic.
+    pub(super) fn heard(&mut self, message: &BorrowedMessage<'_>) {
+        let payload = message.payload().unwrap_or_default();
+        self.refusals.heard(message.partition(), payload);
+        if let Some(placement) = &mut self.placement {
+            placement.heard(payload);
+        }
+    }
+
     pub(super) fn transaction(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
         let (partition, offset) = (message.partition(), message.offset());
         let appended_ms = message.timestamp().to_millis().unwrap_or(-1);
@@ -270,7 +279,7 @@ impl State {
             .read(message.payload().unwrap_or_default())
         {
             Ok(transaction) => {
-                self.refusable += u64::from(self.refusals.refuse(&transaction, message));
+                self.refusable += u64::from(self.refusals.refuse_of_origin(&transaction, message));
                 Ok(())
             }
             Err(ReadError::Invalid(_)) => {

@@ -40,7 +40,7 @@ struct Logs {
     dead_letters: TopicLog,
     anomalies: TopicLog,
     labels: TopicLog,
-    /// The first stage's control topic, where it says how many partitions there have been.
+    /// The first stage's control topic, which says with which settings it has read what.
     control: Option<TopicLog>,
 }
 
@@ -147,8 +147,11 @@ impl Topics {
         let source = match is_told_by_ledgers {
             true => None,
             false => {
-                if let (Some(control), Some(placement)) = (&mut logs.control, &mut state.placement) {
-                    misplaced::hear(control, placement)?;
+                if let Some(control) = &mut logs.control {
+                    control.read_new(|message| {
+                        state.heard(message);
+                        anyhow::Ok(())
+                    })?;
                 }
                 logs.transactions.read_new(|message| state.transaction(message))?;
                 Some(self.count(expected, window_ms)?)

@@ -74,6 +74,31 @@ pub(in crate::cases) async fn other_content_is_told(mut context: TestContext) ->
     sink.stop().await
 }
 
+/// One row of a thousand that are read again was corrected: it is seen, and all were compared.
+pub(in crate::cases) async fn one_corrected_row_is_told(mut context: TestContext) -> Result<()> {
+    sink::prepare(&mut context.settings);
+    let now = now_ms()?;
+    let start_ms = now - now.rem_euclid(60_000);
+    let current = month(start_ms)?;
+    let sink = Sink::start(&context).await?;
+    let minutes = |corrected: u32| {
+        (0..1_000_u32).map(move |number| {
+            let units = if number == corrected { 77_0000 } else { 10_0000 };
+            minute(number, start_ms, units)
+        })
+    };
+    send_minutes(&context, minutes(1_000)).await?;
+    indexed_in(&context.settings, MINUTES, &current, 1_000).await?;
+    send_minutes(&context, minutes(617)).await?;
+    counted(&sink, "unchanged", 999.0).await?;
+    counted(&sink, "differs", 1.0).await?;
+    let left = sink
+        .metric("millrace_sink_not_compared_documents_total", "")
+        .await?;
+    ensure!(left == 0.0, "{left} were not compared");
+    sink.stop().await
+}
+
 fn corrected(transaction: Transaction) -> Transaction {
     Transaction {
         amount: Amount::from_units(77_0000).unwrap_or(transaction.amount),

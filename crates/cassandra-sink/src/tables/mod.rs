@@ -11,28 +11,8 @@ use crate::stream::LINES;
 use crate::table::Table;
 
 /// Every table, in the order of the lines.
-pub const TABLES: [&Table; table_count()] = {
-    let mut tables = [LINES[0].tables[0]; table_count()];
-    let (mut line, mut before) = (0, 0);
-    while line < LINES.len() {
-        let mut at = 0;
-        while at < LINES[line].tables.len() {
-            tables[before + at] = LINES[line].tables[at];
-            at += 1;
-        }
-        before += at;
-        line += 1;
-    }
-    tables
-};
-
-const fn table_count() -> usize {
-    let (mut line, mut count) = (0, 0);
-    while line < LINES.len() {
-        count += LINES[line].tables.len();
-        line += 1;
-    }
-    count
+pub fn all() -> impl Iterator<Item = &'static Table> {
+    LINES.iter().flat_map(|line| line.tables.iter().copied())
 }
 
 /// Why a record that can be read is no row.

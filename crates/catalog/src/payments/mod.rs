@@ -10,7 +10,9 @@ use self::topic::{
     ANOMALIES_KEYED_CONTROL, DEAD_LETTER_REPLAYS, FRAUD_LABELS, FRAUD_RULES, KEYED, KEYED_CONTROL, LATE,
     LISTS, PARTIALS, PARTIALS_CONTROL, TRANSACTIONS,
 };
-use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, Service, StreamSpec, When, Writer};
+use crate::{
+    DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, RowsSpec, Service, StreamSpec, When, Writer,
+};
 
 /// The pipeline.
 pub const PIPELINE: Pipeline = Pipeline {
@@ -19,6 +21,13 @@ pub const PIPELINE: Pipeline = Pipeline {
     streams: STREAMS,
     jobs: &[REKEY, AGGREGATE_PARTIAL, AGGREGATE_MERGE, DETECT],
     documents: &[TRANSACTION_DOCUMENTS, AGGREGATE_DOCUMENTS, ANOMALY_DOCUMENTS],
+    rows: &[
+        RowsSpec::lake(TRANSACTIONS),
+        RowsSpec::lake(AGGREGATES),
+        RowsSpec::lake(ANOMALIES),
+        RowsSpec::cassandra(AGGREGATES),
+        RowsSpec::cassandra(ANOMALIES),
+    ],
 };
 
 const STREAMS: &[StreamSpec] = &[

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use millrace_catalog::incidents::topic;
@@ -12,10 +11,10 @@ use millrace_domain::{AlertFeedback, Verdict};
 use millrace_incidents::MOST_VERDICTS;
 use millrace_kafka::topic_name;
 use millrace_settings::Settings;
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::{IncidentMetrics, LivePolicy};
-use crate::follow::{Follower, PAUSE, patiently};
+use crate::follow::{Follower, patiently};
 use crate::ordered_topic::{OrderedTopic, PARTITION};
 
 /// The newest verdicts, in their order.
@@ -124,32 +123,23 @@ impl Followed {
             mut newest,
             next,
         } = self;
-        let is_wanted = || is_wanted.load(Ordering::Relaxed);
         let mut is_changed = false;
-        let followed = topic
-            .kafka
-            .follow_in_rounds(&topic.name, PARTITION, next, is_wanted, |message| {
-                let Some(message) = message else {
-                    // Many verdicts are one change: nothing more has come for now.
-                    if std::mem::take(&mut is_changed) {
-                        live.set_verdicts(newest.verdicts());
-                    }
-                    return;
-                };
-                let feedback = loop {
-                    match topic.values.read(message.payload().unwrap_or_default()) {
-                        Ok(feedback) => break feedback,
-                        Err(ReadError::Registry(error)) if is_wanted() => {
-                            tracing::warn!(%error, "a verdict waits for the schema registry");
-                            sleep(PAUSE);
-                        }
-                        Err(error) => return pass_over(message.offset(), &error.to_string()),
-                    }
-                };
-                metrics.verdict(feedback.verdict);
-                newest.put(&feedback);
-                is_changed = true;
-            });
+        let take = |message: Option<&BorrowedMessage<'_>>| {
+            let Some(message) = message else {
+                // Many verdicts are one change: nothing more has come for the moment.
+                if std::mem::take(&mut is_changed) {
+                    live.set_verdicts(newest.verdicts());
+                }
+                return Ok(());
+            };
+            let feedback = topic.values.read(message.payload().unwrap_or_default())?;
+            metrics.verdict(feedback.verdict);
+            newest.put(&feedback);
+            is_changed = true;
+            Ok(())
+        };
+        let refuse = |offset, error: &ReadError| pass_over(offset, &error.to_string());
+        let followed = topic.follow((next, "a verdict"), is_wanted, take, refuse);
         if let Err(error) = followed {
             tracing::error!(%error, "{} is not followed any more: verdicts hold from the next start on", topic.name);
         }

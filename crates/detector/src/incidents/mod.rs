@@ -21,7 +21,7 @@ use millrace_incidents::{IncidentPolicy, IncidentSettings};
 use millrace_kafka::{SourcePartitions, topic_name};
 use millrace_registry::{Registry, SchemaFetcher};
 use millrace_runtime::JobMetrics;
-use millrace_service::host::{Host, Prepared};
+use millrace_service::host::{Host, Prepared, check_enabled};
 use millrace_service::process::Running;
 use millrace_service::{refusal, registry, topics};
 use millrace_settings::Settings;
@@ -44,14 +44,10 @@ pub fn run(settings: Settings, shutdown: Shutdown) -> Running<'static, ()> {
 }
 
 async fn incidents(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        settings.incidents.enabled,
-        "incidents.enabled is false: set it to true, and run `millrace init`, which makes the topics"
-    );
+    check_enabled(&settings, Service::Incidents)?;
     let host = Host {
         service: Service::Incidents,
         worker: &settings.incidents.worker,
-        instance_key: "incidents.worker.instance",
         event_time: &settings.detector.event_time,
         stream: ANOMALIES,
     };

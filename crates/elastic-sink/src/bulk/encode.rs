@@ -3,11 +3,19 @@
 use std::fmt::Write as _;
 
 use crate::document::{Document, put_string};
-use crate::stream::IndexKey;
 
 /// What an action's line and line ends cost beside the id and the source, about; for sizing before
 /// encoding.
 const OVERHEAD_BYTES: usize = 120;
+
+/// What a document is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// The alias that is the index's name and this suffix.
+    Alias(&'static str),
+    /// An index by its own name, which has the document already.
+    Index(&'a str),
+}
 
 /// About how many bytes a document takes in a request.
 #[must_use]
@@ -16,12 +24,11 @@ pub fn size_of(document: &Document) -> usize {
 }
 
 /// The body for `documents`: for each a line with the action `index`, external versioning and the
-/// place of its month, and a line with its source. `suffix` is what follows the index's name in the
-/// place to write to.
+/// target, and a line with its source. The request as a whole must demand aliases.
 #[must_use]
-pub fn encode<'a>(
+pub fn encode<'a, 't>(
     index_prefix: &str,
-    suffix: impl Fn(IndexKey) -> &'static str,
+    target: impl Fn(&Document) -> Target<'t>,
     documents: impl Iterator<Item = &'a Document> + Clone,
 ) -> String {
     let bytes = documents
@@ -32,14 +39,16 @@ pub fn encode<'a>(
     for document in documents {
         body.push_str("{\"index\":{\"_index\":\"");
         // Writing to a string cannot fail.
-        let _ = write!(
-            body,
-            "{index_prefix}{}-{}{}",
-            document.stream.index(),
-            document.month,
-            suffix(document.key())
-        );
-        body.push_str("\",\"_id\":");
+        let _ = match target(document) {
+            Target::Alias(suffix) => write!(
+                body,
+                "{index_prefix}{}-{}{suffix}\"",
+                document.stream.index(),
+                document.month
+            ),
+            Target::Index(name) => write!(body, "{name}\",\"require_alias\":false"),
+        };
+        body.push_str(",\"_id\":");
         put_string(&mut body, &document.id);
         let _ = write!(
             body,
@@ -73,22 +82,23 @@ mod tests {
         let documents = [
             document(Stream::AGGREGATES, "m-17_EUR_0", 1),
             document(Stream::ANOMALIES, "quote\"", 9_007_199_254_740_991),
+            document(Stream::TRANSACTIONS, "t", 2),
         ];
         let expected = concat!(
             r#"{"index":{"_index":"t-millrace-aggregates-2026.01","_id":"m-17_EUR_0","version":1,"version_type":"external"}}"#,
             "\n{\"a\":1}\n",
             r#"{"index":{"_index":"t-millrace-anomalies-2026.01-write","_id":"quote\"","version":9007199254740991,"version_type":"external"}}"#,
             "\n{\"a\":1}\n",
+            r#"{"index":{"_index":"v-1","require_alias":false,"_id":"t","version":2,"version_type":"external"}}"#,
+            "\n{\"a\":1}\n",
         );
-        let suffix = |key: IndexKey| {
-            if key.stream == Stream::ANOMALIES {
-                "-write"
-            } else {
-                ""
-            }
+        let target = |document: &Document| match document.stream {
+            Stream::ANOMALIES => Target::Alias("-write"),
+            Stream::TRANSACTIONS => Target::Index("v-1"),
+            _ => Target::Alias(""),
         };
-        assert_eq!(encode("t-", suffix, documents.iter()), expected);
-        assert_eq!(encode("", suffix, [].iter()), "");
+        assert_eq!(encode("t-", target, documents.iter()), expected);
+        assert_eq!(encode("", target, [].iter()), "");
     }
 
     #[test]
@@ -99,7 +109,7 @@ mod tests {
             9_007_199_254_740_991,
         )];
         let (real, estimate) = (
-            encode("", |_| "-write", documents.iter()).len(),
+            encode("", |_| Target::Alias("-write"), documents.iter()).len(),
             size_of(&documents[0]),
         );
         assert!(

@@ -106,7 +106,8 @@ impl IndexFault {
             Self::Forbidden => "give the sink's user the rights in docs/elasticsearch.md",
             Self::Server => "see the server's log",
             Self::AllRefused => {
-                "mend the index; if the documents are bad indeed, raise elastic_sink.refused_in_a_row"
+                "mend the index; if the documents are bad indeed, raise elastic_sink.refused_in_a_row, or set \
+                 elastic_sink.unproven_refusals_wait to false"
             }
         }
     }
@@ -140,6 +141,8 @@ pub struct Cause {
     pub kind: String,
     /// Why.
     pub reason: Option<String>,
+    /// The index that it is about.
+    pub index: Option<String>,
     /// What was behind it.
     pub caused_by: Option<Box<Cause>>,
 }
@@ -257,19 +260,27 @@ fn by_words(message: &str) -> Option<Fault> {
     Some(Fault::Index(fault))
 }
 
+/// Errors that are a document's, with the words by which they are known to be: Elasticsearch tells
+/// much else by the last two names.
+const OF_DOCUMENTS: [(&str, &str); 5] = [
+    ("strict_dynamic_mapping_exception", ""),
+    ("document_parsing_exception", ""),
+    ("mapper_parsing_exception", ""),
+    ("illegal_argument_exception", "immense term"),
+    ("action_request_validation_exception", "id is too long"),
+];
+
 /// The server's name of a refusal, from a fixed set.
 fn refusal(kind: &str) -> &'static str {
-    const KNOWN: [&str; 5] = [
-        "strict_dynamic_mapping_exception",
-        "document_parsing_exception",
-        "mapper_parsing_exception",
-        "illegal_argument_exception",
-        "action_request_validation_exception",
-    ];
-    KNOWN
-        .into_iter()
-        .find(|known| *known == kind)
-        .unwrap_or("refused")
+    let known = OF_DOCUMENTS.into_iter().find(|(known, _)| *known == kind);
+    known.map_or("refused", |(known, _)| known)
+}
+
+/// Whether a refusal of this name is known to be of a document: whatever its index is like, another
+/// document may be taken.
+pub(super) fn is_of_a_document(code: &str, message: &str) -> bool {
+    let mut known = OF_DOCUMENTS.into_iter();
+    code == "too_large" || known.any(|(name, words)| name == code && message.contains(words))
 }
 
 #[cfg(test)]

@@ -55,7 +55,10 @@ pub enum ItemOutcome {
     /// It was written.
     Indexed,
     /// 409: this version or a higher one is there already. Success, if the content is the same.
-    Unchanged,
+    Unchanged {
+        /// The index that has it.
+        index: Option<String>,
+    },
     /// It can be taken later: the cluster cannot take anything of the kind now.
     Retry {
         /// Why not now.
@@ -81,6 +84,15 @@ pub struct RefusedItem {
     pub code: &'static str,
     /// The server's words.
     pub message: String,
+}
+
+impl RefusedItem {
+    /// Whether the error is known to be of a document: whatever its index is like, another document
+    /// may be taken.
+    #[must_use]
+    pub fn is_of_a_document(&self) -> bool {
+        fault::is_of_a_document(self.code, &self.message)
+    }
 }
 
 /// What became of a request as a whole.
@@ -172,7 +184,11 @@ fn item(item: BTreeMap<String, Item>) -> ItemOutcome {
     };
     match status {
         200..300 => return ItemOutcome::Indexed,
-        409 => return ItemOutcome::Unchanged,
+        409 => {
+            return ItemOutcome::Unchanged {
+                index: error.and_then(|error| error.index),
+            };
+        }
         _ => {}
     }
     let cause = error.unwrap_or_default();

@@ -4,7 +4,7 @@
 //! # Decisions
 //! * *Indices by month of event time, no rollover.* A document's index must follow from the
 //!   document alone: after a rollover a replay would write the same `_id` into another index, and
-//!   have it twice.
+//!   have it twice, if it were not looked for in each of them, which costs ([`crate::indices`]).
 //! * *Lifecycle only where the server has it.* Index lifecycle management is a module that a plain
 //!   server need not have. Where it is, a policy deletes an index `elasticsearch.retention_days`
 //!   after the first document of its month came; where it is not, `State::Skipped` says so and

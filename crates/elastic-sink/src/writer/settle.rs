@@ -6,8 +6,10 @@ use super::progress::{Placed, Progress};
 use super::{PATIENCE_ATTEMPTS, Writer};
 use crate::bulk::{IndexFault, ItemOutcome, Reason, RetryReason};
 use crate::client::without_documents;
+use crate::conflict::Repeat;
 use crate::document::Document;
 use crate::metrics::Outcome;
+use crate::refusals::Answered;
 use crate::stream::{IndexKey, Stream};
 
 /// What is to be done after an answer was read.
@@ -16,7 +18,7 @@ struct Settled<'a> {
     /// Documents that were written, by stream.
     indexed: BTreeMap<Stream, u64>,
     /// Documents that are there already.
-    repeats: Vec<&'a Document>,
+    repeats: Vec<Repeat<'a>>,
     /// Documents to be sent again.
     again: Vec<Placed<'a>>,
     /// The first reason for that.
@@ -69,8 +71,8 @@ impl Writer {
                     *settled.indexed.entry(document.stream).or_default() += 1;
                     continue;
                 }
-                ItemOutcome::Unchanged => {
-                    settled.repeats.push(document);
+                ItemOutcome::Unchanged { index } => {
+                    settled.repeats.push(Repeat { document, index });
                     continue;
                 }
                 ItemOutcome::Refused(item) if !at_fault.contains(&document.key()) => {
@@ -109,31 +111,34 @@ impl Writer {
         settled
     }
 
-    /// The indices that have refused so many in a row that they are to blame. Costs nothing where
-    /// none is refused.
+    /// The indices that are to blame for what they refused. Costs little where none is refused.
     fn indices_at_fault(&self, group: &[Placed<'_>], outcomes: &[ItemOutcome]) -> Vec<IndexKey> {
         let is_refused = |outcome: &ItemOutcome| matches!(outcome, ItemOutcome::Refused(_));
-        if self.refusals.is_empty() && !outcomes.iter().any(is_refused) {
+        let keys = group.iter().map(|(_, document)| document.key());
+        if !outcomes.iter().any(is_refused) && !self.refusals.is_news(keys) {
             return Vec::new();
         }
-        let mut counts: BTreeMap<IndexKey, (usize, usize)> = BTreeMap::new();
+        let mut counts: BTreeMap<IndexKey, Answered> = BTreeMap::new();
         for ((_, document), outcome) in group.iter().zip(outcomes) {
-            let (taken, refused) = counts.entry(document.key()).or_default();
+            let answered = counts.entry(document.key()).or_default();
             match outcome {
-                ItemOutcome::Indexed | ItemOutcome::Unchanged => *taken += 1,
-                ItemOutcome::Refused(_) => *refused += 1,
+                ItemOutcome::Indexed | ItemOutcome::Unchanged { .. } => answered.taken += 1,
+                ItemOutcome::Refused(item) => {
+                    answered.refused += 1;
+                    answered.unproven += usize::from(!item.is_of_a_document());
+                }
                 ItemOutcome::Retry { .. } | ItemOutcome::Blocked { .. } => {}
             }
         }
         counts
             .into_iter()
-            .filter(|&(key, (taken, refused))| self.refusals.blames_index(key, taken, refused))
+            .filter(|&(key, answered)| self.refusals.blames_index(key, answered))
             .map(|(key, _)| key)
             .collect()
     }
 
     /// Counts documents that are there already, those apart whose content is another.
-    async fn count_repeats(&self, repeats: &[&Document]) {
+    pub(super) async fn count_repeats(&self, repeats: &[Repeat<'_>]) {
         if repeats.is_empty() {
             return;
         }
@@ -145,12 +150,15 @@ impl Writer {
                     .filter(|document| document.stream == stream)
                     .count() as u64
             };
-            let (all, foreign) = (of(repeats), of(&differing.foreign));
+            let all = repeats.iter().filter(|repeat| repeat.document.stream == stream);
+            let (all, foreign) = (all.count() as u64, of(&differing.foreign));
             let repeated = of(&differing.repeated);
             let unchanged = all.saturating_sub(foreign + repeated);
+            let compared = differing.compared.get(&stream).copied().unwrap_or(0);
             self.metrics.document(stream, Outcome::Unchanged, unchanged);
             self.metrics.document(stream, Outcome::Differs, foreign);
             self.metrics.document(stream, Outcome::Repeated, repeated);
+            self.metrics.not_compared(stream, all.saturating_sub(compared));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The writer against a server in this process that answers as told: for the order of answers that
 //! a real Elasticsearch cannot be made to give. The real one is in the integration tests.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::Json;
@@ -19,6 +19,9 @@ use crate::client::connect;
 use crate::stream::{Month, Stream};
 use crate::templates::put::mapping;
 
+mod refusals;
+mod repeats;
+
 /// Ids of the documents of each request received.
 type Received = Arc<Mutex<Vec<Vec<String>>>>;
 
@@ -28,7 +31,11 @@ struct Server {
     received: Received,
     /// Names that were looked for.
     lookups: Arc<Mutex<Vec<String>>>,
+    /// What is stored, by index and id.
+    stored: StoredDocuments,
 }
+
+type StoredDocuments = Arc<Mutex<BTreeMap<(String, String), Value>>>;
 
 /// A server that gives the answers in turn, and then 201 for every document.
 async fn server(answers: Vec<(u16, String)>) -> Server {
@@ -64,13 +71,19 @@ async fn server(answers: Vec<(u16, String)>) -> Server {
     let mapping = |Path(name): Path<String>| async move {
         Json(json!({ name: { "mappings": mapping(Stream::AGGREGATES) } }))
     };
+    let stored = StoredDocuments::default();
+    let kept = Arc::clone(&stored);
+    let mget = move |Json(asked): Json<Value>| {
+        let answer = mget_answer(&kept.lock().unwrap(), &asked);
+        async move { answer }
+    };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new()
         .route("/_bulk", post(bulk))
         .route("/_resolve/index/{name}", get(resolve))
         .route("/{name}/_mapping", get(mapping))
-        .route("/_mget", post(|| async { Json(json!({ "docs": [] })) }));
+        .route("/_mget", post(mget));
     tokio::spawn(async move { axum::serve(listener, router).await });
     let health = Health::new("test");
     let mut settings = Settings::default();
@@ -86,7 +99,21 @@ async fn server(answers: Vec<(u16, String)>) -> Server {
         health,
         received,
         lookups,
+        stored,
     }
+}
+
+/// What is stored of those that are asked for, in their order.
+fn mget_answer(stored: &BTreeMap<(String, String), Value>, asked: &Value) -> Json<Value> {
+    let asked = asked["docs"].as_array().unwrap().iter();
+    let docs = asked.map(|one| {
+        let of = |field: &str| one[field].as_str().unwrap().to_owned();
+        match stored.get(&(of("_index"), of("_id"))) {
+            None => json!({ "found": false }),
+            Some(source) => json!({ "_version": 1, "_source": source }),
+        }
+    });
+    Json(json!({ "docs": docs.collect::<Vec<_>>() }))
 }
 
 /// Every index is there, with the alias to write to; that of 1971 is a data stream.
@@ -237,46 +264,6 @@ async fn a_data_stream_is_not_even_written_to() {
         (&[0][..], vec![IndexFault::DataStream])
     );
     assert_eq!(requests(&server.received), ["1"]);
-}
-
-/// S02: an error that nobody has thought of does not empty a topic into its dead letters.
-#[tokio::test]
-async fn an_index_that_refuses_everything_is_blocked() {
-    let no = || refused(400, "some_new_exception", "why");
-    let server = server(vec![
-        answer(&[no(), no()]),
-        answer(&[no(), no()]),
-        answer(&[taken(), no()]),
-    ])
-    .await;
-    let two = documents(2);
-    let first = server.writer.write(two.iter()).await;
-    assert_eq!(codes(&first), [(0, "refused"), (1, "refused")]);
-    let second = server.writer.write(two.iter()).await;
-    assert_eq!(
-        (&*second.blocked, faults(&second)),
-        (&[0, 1][..], vec![IndexFault::AllRefused])
-    );
-    let third = server.writer.write(two.iter()).await;
-    assert_eq!(
-        codes(&third),
-        [(1, "refused")],
-        "others were taken: it is the document's own fault"
-    );
-}
-
-#[tokio::test]
-async fn a_request_that_is_refused_as_a_whole_for_any_document_empties_nothing() {
-    let no = || {
-        (
-            400,
-            r#"{"error":{"type":"some_new_exception","reason":"why"},"status":400}"#.to_owned(),
-        )
-    };
-    let server = server(vec![no(); 20]).await;
-    let written = server.writer.write(documents(50).iter()).await;
-    assert_eq!((written.refused.len(), written.blocked.len()), (3, 47));
-    assert_eq!(faults(&written), [IndexFault::AllRefused]);
 }
 
 #[tokio::test]

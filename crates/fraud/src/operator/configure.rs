@@ -8,40 +8,9 @@ use super::DetectOperator;
 use crate::event_time::EventTime;
 use crate::policy::DetectPolicy;
 use crate::profile::Place;
-use crate::recent::{RecentPool, Run};
+use crate::recent::Run;
 use crate::rule_set::RuleSet;
-use crate::rules::amount_outlier::AmountOutlier;
-use crate::rules::impossible_travel::ImpossibleTravel;
-use crate::rules::velocity::Velocity;
-
-/// The rules that run.
-#[derive(Debug, Clone)]
-pub(super) struct Rules {
-    pub(super) velocity: Option<Velocity>,
-    pub(super) amount_outlier: Option<AmountOutlier>,
-    pub(super) impossible_travel: Option<ImpossibleTravel>,
-}
-
-impl Rules {
-    pub(super) fn of(policy: &DetectPolicy) -> Self {
-        let rules = &policy.rules;
-        let habit = rules.habit;
-        let outlier = rules.amount_outlier;
-        Self {
-            velocity: rules.velocity.map(|settings| Velocity { settings }),
-            amount_outlier: outlier.map(|settings| AmountOutlier { settings, habit }),
-            impossible_travel: rules
-                .impossible_travel
-                .map(|settings| ImpossibleTravel { settings }),
-        }
-    }
-
-    /// A pool that keeps what they need.
-    pub(super) fn pool(&self) -> RecentPool {
-        let velocity = self.velocity.as_ref();
-        velocity.map_or_else(|| RecentPool::new(1), Velocity::pool)
-    }
-}
+use crate::rules::Running;
 
 impl DetectOperator {
     /// Gives back at once what is given back in turn, so that nothing depends on how far that has
@@ -53,7 +22,7 @@ impl DetectOperator {
     }
 
     /// Makes what the profiles keep fit other rules.
-    pub(super) fn change_profiles(&mut self, rules: &Rules) {
+    pub(super) fn change_profiles(&mut self, rules: &Running) {
         let mut pool = rules.pool();
         let before = self.rules.impossible_travel.as_ref();
         let before_km_per_h = before.map(|rule| rule.settings.max_speed_km_per_h);

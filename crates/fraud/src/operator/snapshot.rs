@@ -6,9 +6,9 @@ use millrace_engine::keyed::Sweep;
 use millrace_engine::snapshot::StateReader;
 use millrace_engine::{FrozenState, RestoreError, Watermark};
 
-use super::configure::Rules;
 use super::{DetectOperator, remembered};
 use crate::rule_set::RuleSet;
+use crate::rules::Running;
 use crate::state;
 
 impl DetectOperator {
@@ -46,7 +46,7 @@ impl DetectOperator {
         } else {
             reader.policy()?
         };
-        let rules = Rules::of(&policy);
+        let rules = Running::of(&policy.rules);
         let watermark = Watermark::restore(policy.max_disorder_ms, &mut reader)?;
         let horizon_ms = policy.dedup_horizon_ms;
         let (mut payloads, mut replayed) = remembered(horizon_ms, self.seed);

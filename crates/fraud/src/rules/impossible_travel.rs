@@ -26,11 +26,11 @@
 use millrace_domain::city::CityNumber;
 use millrace_domain::{PaymentMethod, Transaction};
 
+use super::{RuleSettings, set};
 use crate::cities::Cities;
 use crate::event_time::EventTime;
 use crate::finding::{Finding, score};
 use crate::profile::Place;
-use crate::settings::ImpossibleTravelSettings;
 
 /// The standard name.
 pub const NAME: &str = "impossible_travel";
@@ -39,6 +39,17 @@ const HOUR_MS: f64 = 3_600_000.0;
 /// No two places are further apart: half of the Earth's circumference, rounded up.
 const LONGEST_JOURNEY_KM: f64 = 20_038.0;
 const LEAST_ELAPSED_MS: i64 = 1_000;
+
+set::settings! {
+    /// What a policy has of the rule.
+    ImpossibleTravelSettings, set by
+    /// Impossible travel: the great-circle speed between two card-present places.
+    ImpossibleTravelRule of "impossible_travel":
+    /// A higher speed fires; 1 to 1,000,000. 1,000 km/h is faster than an airliner.
+    max_speed_km_per_h: f64 = 1_000.0, 1.0..=1e6;
+    /// Distances below this never fire; 0 to 20,038, the Earth's half circumference.
+    min_distance_km: f64 = 300.0, 0.0..=LONGEST_JOURNEY_KM;
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct ImpossibleTravel {
@@ -67,6 +78,10 @@ impl Journey {
 }
 
 impl ImpossibleTravel {
+    pub(crate) fn of(settings: ImpossibleTravelSettings, _rules: &RuleSettings) -> Self {
+        Self { settings }
+    }
+
     /// Whether a purchase tells where the user is.
     #[inline]
     pub(crate) fn applies_to(&self, purchase: &Transaction) -> bool {

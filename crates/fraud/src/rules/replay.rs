@@ -13,6 +13,7 @@
 //! sender look alike.
 
 use millrace_domain::Transaction;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Finding;
 
@@ -20,6 +21,20 @@ use crate::finding::Finding;
 pub const NAME: &str = "replay";
 
 const SCORE: f64 = 0.6;
+
+/// Replay: a known transaction id with a changed payload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplayRule {
+    /// Whether the rule runs.
+    pub enabled: bool,
+}
+
+impl Default for ReplayRule {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
 
 #[cold]
 pub(crate) fn finding(transaction: &Transaction, dedup_horizon_ms: i64) -> Finding {

@@ -27,11 +27,12 @@
 //! the limit allows the purchases came.
 
 use millrace_domain::Transaction;
+use millrace_engine::policy::DAY_MS;
 
+use super::{RuleSettings, Running, set};
 use crate::event_time::EventTime;
 use crate::finding::{Finding, MAX_EVIDENCE, score};
 use crate::recent::{Entries, Recent, RecentPool, Run};
-use crate::settings::VelocitySettings;
 
 /// The standard name.
 pub const NAME: &str = "velocity";
@@ -39,15 +40,38 @@ pub const NAME: &str = "velocity";
 /// One or two large purchases are no burst, whatever they add up to.
 pub const LEAST_BURST: usize = 3;
 
+set::settings! {
+    /// What a policy has of the rule.
+    VelocitySettings, set by
+    /// Velocity: count and sum per user over a sliding span of event time.
+    VelocityRule of "velocity":
+    /// The sliding span; 1 s to a day.
+    span_ms: i64 = 60_000, 1_000..=DAY_MS;
+    /// More purchases than this in the span fire; 1 to 1,000, as a user's state may hold one more
+    /// than that.
+    max_count: u32 = 10, 1..=1_000;
+    /// More than this multiple of the user's usual amount, summed over the span, fires; 1 to
+    /// 1,000,000,000.
+    max_sum_ratio: f64 = 30.0, 1.0..=1e9;
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Velocity {
     pub(crate) settings: VelocitySettings,
 }
 
-impl Velocity {
-    /// A pool that keeps what the rule needs.
+impl Running {
+    /// A pool of recent purchases that keeps what velocity needs, where it runs.
     pub(crate) fn pool(&self) -> RecentPool {
-        RecentPool::new(u16::try_from(self.settings.max_count + 1).unwrap_or(u16::MAX))
+        let velocity = self.velocity.as_ref();
+        let kept = velocity.map_or(1, |rule| rule.settings.max_count + 1);
+        RecentPool::new(u16::try_from(kept).unwrap_or(u16::MAX))
+    }
+}
+
+impl Velocity {
+    pub(crate) fn of(settings: VelocitySettings, _rules: &RuleSettings) -> Self {
+        Self { settings }
     }
 
     /// Forgets what leaves the span as the user's highest event time goes from `before_ms` to

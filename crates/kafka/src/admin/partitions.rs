@@ -3,21 +3,16 @@
 
 use std::time::{Duration, Instant};
 
-use futures::executor::block_on;
 use millrace_contract::topic::ControlTopic;
 use millrace_settings::Kafka;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::admin::NewPartitions;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::answered::{answered, decided};
+use super::answered::decided;
+use super::topics::Admin;
 use super::{AdminError, Lookup};
-use crate::client::{LogBridge, admin_config};
 use crate::topic_name;
 
-/// How long one call may take.
-const CALL: Duration = Duration::from_secs(30);
-/// How long controllers that are busy are asked again: what is twice asked for is there once.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// How long electing leaders may take.
 const ELECTION: Duration = Duration::from_secs(60);
 /// Time between two looks for leaders.
@@ -87,15 +82,11 @@ fn behind(kafka: &Kafka, lookup: &Lookup, control: ControlTopic) -> Result<Optio
 
 fn extend(kafka: &Kafka, lookup: &Lookup, extended: &Extended) -> Result<(), AdminError> {
     let Extended { topic, to, input, .. } = extended;
-    let client: AdminClient<LogBridge> = admin_config(kafka)?
-        .create_with_context(LogBridge)
-        .map_err(AdminError::Client)?;
-    let options = AdminOptions::new()
-        .request_timeout(Some(CALL))
-        .operation_timeout(Some(CALL));
+    let admin = Admin::connect(kafka)?;
     let wanted = NewPartitions::new(topic, *to);
-    let results = answered(PATIENCE, || {
-        block_on(client.create_partitions([&wanted], &options)).and_then(decided)
+    let results = admin.call(|| async {
+        let results = admin.client.create_partitions([&wanted], &admin.options).await;
+        results.and_then(decided)
     });
     let results = results.map_err(|reason| AdminError::Kafka {
         action: format!("adding partitions to the topic {topic}"),

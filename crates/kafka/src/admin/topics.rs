@@ -205,14 +205,15 @@ pub fn max_message_bytes(kafka: &Kafka, topic: &str) -> Result<usize, AdminError
         .ok_or_else(|| failed(topic, "describing", KafkaError::Canceled))
 }
 
-struct Admin {
-    client: AdminClient<LogBridge>,
-    options: AdminOptions,
+/// A connection for calls that make or change something, with how long each may take.
+pub(super) struct Admin {
+    pub(super) client: AdminClient<LogBridge>,
+    pub(super) options: AdminOptions,
     patience: Duration,
 }
 
 impl Admin {
-    fn connect(kafka: &Kafka) -> Result<Self, AdminError> {
+    pub(super) fn connect(kafka: &Kafka) -> Result<Self, AdminError> {
         let client = admin_config(kafka)?
             .create_with_context(LogBridge)
             .map_err(AdminError::Client)?;
@@ -227,7 +228,7 @@ impl Admin {
     }
 
     /// Makes a call, again where it was not answered in time.
-    fn call<T, F: Future<Output = KafkaResult<T>>>(&self, call: impl Fn() -> F) -> KafkaResult<T> {
+    pub(super) fn call<T, F: Future<Output = KafkaResult<T>>>(&self, call: impl Fn() -> F) -> KafkaResult<T> {
         answered(self.patience, || block_on(call()))
     }
 

@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -205,6 +206,16 @@ impl Store for Folder {
             .with_context(|| format!("writing {}", self.path(file).display()))
     }
 
+    async fn written_ms(&self, file: &FileName) -> anyhow::Result<Option<i64>> {
+        let path = self.path(file);
+        let written = match fs::metadata(&path).and_then(|found| found.modified()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            written => written.with_context(|| format!("looking at {}", path.display()))?,
+        };
+        let since = written.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(i64::try_from(since.as_millis()).ok())
+    }
+
     async fn read(&self, file: &FileName) -> anyhow::Result<Bytes> {
         let path = self.path(file);
         let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
@@ -248,6 +259,10 @@ mod tests {
         let files = folder.files("transactions").await.unwrap();
         assert_eq!(files, [file(0, 9), file(10, 14), file(20, 24)]);
         assert_eq!(folder.read(&files[0]).await.unwrap(), "rows");
+        let now_ms = millrace_kafka::clock::now_ms();
+        let written_ms = folder.written_ms(&files[0]).await.unwrap().unwrap();
+        assert!((now_ms - 60_000..=now_ms + 1_000).contains(&written_ms));
+        assert_eq!(folder.written_ms(&file(0, 8)).await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -80,6 +80,13 @@ pub trait Store: Send + Sync + 'static {
         bytes: Bytes,
     ) -> impl Future<Output = anyhow::Result<Published>> + Send;
 
+    /// When a file was written, in milliseconds since 1970, by the store's clock; `None` where it
+    /// is not there.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn written_ms(&self, file: &FileName) -> impl Future<Output = anyhow::Result<Option<i64>>> + Send;
+
     /// The bytes of a file.
     ///
     /// # Errors
@@ -132,6 +139,13 @@ impl Store for Lake {
         match self {
             Self::Folder(folder) => folder.publish(claim, file, bytes).await,
             Self::Objects(objects) => objects.publish(claim, file, bytes).await,
+        }
+    }
+
+    async fn written_ms(&self, file: &FileName) -> anyhow::Result<Option<i64>> {
+        match self {
+            Self::Folder(folder) => folder.written_ms(file).await,
+            Self::Objects(objects) => objects.written_ms(file).await,
         }
     }
 

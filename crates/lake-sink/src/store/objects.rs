@@ -114,6 +114,17 @@ impl Store for Objects {
         sent.with_context(|| format!("writing {path}"))
     }
 
+    async fn written_ms(&self, file: &FileName) -> anyhow::Result<Option<i64>> {
+        let path = self.at(&file.path());
+        match self.store.head(&path).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            found => {
+                let found = found.with_context(|| format!("looking at {path}"))?;
+                Ok(Some(found.last_modified.timestamp_millis()))
+            }
+        }
+    }
+
     async fn read(&self, file: &FileName) -> anyhow::Result<Bytes> {
         let path = self.at(&file.path());
         let got = async { self.store.get(&path).await?.bytes().await };

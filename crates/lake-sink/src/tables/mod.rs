@@ -100,3 +100,16 @@ fn of_time(time_ms: i64) -> Row {
         Row::Of,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use millrace_catalog::{Installation, Service, rows_of};
+
+    use super::*;
+
+    #[test]
+    fn the_catalogs_rows_are_the_tables() {
+        let topics = TABLES.iter().map(|table| table.topic);
+        assert!(topics.eq(rows_of(Service::LakeSink, Installation::ALL)));
+    }
+}

@@ -106,6 +106,10 @@ impl Store for Mortal {
         Ok(published)
     }
 
+    async fn written_ms(&self, file: &FileName) -> anyhow::Result<Option<i64>> {
+        self.folder.written_ms(file).await
+    }
+
     async fn read(&self, file: &FileName) -> anyhow::Result<Bytes> {
         self.folder.read(file).await
     }

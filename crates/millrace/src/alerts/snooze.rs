@@ -4,14 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail, ensure};
 use clap::Args;
-use jiff::Timestamp;
-use millrace_domain::{EntityType, IncidentRecord, ListEntry, ListKey, ListPurpose, ListedKind};
-use millrace_fraud::Listings;
+use millrace_domain::{EntityType, IncidentRecord, ListKey, ListPurpose, ListedKind};
 use millrace_settings::Settings;
 
 use super::read;
-use crate::lists::{self, Change, Given, Until};
-use crate::rules::author;
+use crate::lists::{self, Terms};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -22,12 +19,7 @@ pub(super) struct Options {
     #[arg(long = "rule", value_name = "RULE")]
     rules: Vec<String>,
     #[command(flatten)]
-    until: Until,
-    /// Why, in a sentence: it is kept with the snoozes
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    #[command(flatten)]
-    given: Given,
+    terms: Terms,
 }
 
 /// Snoozes rules of an incident about its user, all of them or none.
@@ -36,33 +28,10 @@ pub(super) struct Options {
 /// Kafka or the registry do not answer, `init` has not run, there is no such incident, or it is not
 /// of a user, or not of a rule that is named: then nothing is written.
 pub(super) async fn snooze(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
-    let now_ms = Timestamp::now().as_millisecond();
-    let Some(until_ms) = options.until.ms(now_ms) else {
-        bail!("until when? Give --until as 2026-12-01T00:00:00Z, or --for as 2h or 7d");
-    };
+    options.terms.must_end()?;
     let incidents = read::newest(settings).await?;
     let keys = keys(read::find(&incidents, &options.id)?, &options.rules)?;
-    let author = author(options.given.author.as_deref())?;
-    let entry = |key| ListEntry {
-        key,
-        until_ms: Some(until_ms),
-        author: author.clone(),
-        reason: options.reason.trim().to_owned(),
-        time_ms: now_ms,
-    };
-    let put = keys.into_iter().map(entry).collect();
-    let draft = |_: &Listings| {
-        Ok(Change {
-            put,
-            ..Change::default()
-        })
-    };
-    let (change, taken) = lists::make(settings, draft, options.given.wait).await?;
-    lists::print_made(&change, taken, now_ms, options.given.json)?;
-    Ok(match taken {
-        Some(false) => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
-    })
+    lists::put(settings, keys, &options.terms).await
 }
 
 /// What is snoozed: the `named` rules of an incident, or all of them, about its user.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::{anyhow, bail, ensure};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use millrace_domain::{ListEntry, ListKey, ListPurpose, ListedKind, is_list_name};
@@ -18,9 +18,9 @@ use millrace_fraud::Listings;
 use millrace_producer::replay::parse_time;
 use millrace_settings::Settings;
 
-pub(crate) use self::change::{Change, make, read};
+pub(crate) use self::change::{Change, read};
 pub(crate) use self::file::{key, listings};
-pub(crate) use self::print::{entries as print_entries, made as print_made};
+pub(crate) use self::print::entries as print_entries;
 use crate::rules::author;
 
 /// What to do with lists.
@@ -68,7 +68,7 @@ struct Entities {
 
 /// Until when something holds.
 #[derive(Debug, Args)]
-pub(crate) struct Until {
+struct Until {
     /// It holds for event times before this, as 2026-12-01T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<i64>,
@@ -78,7 +78,7 @@ pub(crate) struct Until {
 }
 
 impl Until {
-    pub(crate) fn ms(&self, now_ms: i64) -> Option<i64> {
+    fn ms(&self, now_ms: i64) -> Option<i64> {
         let of_duration = |duration: &Duration| {
             let ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
             now_ms.saturating_add(ms)
@@ -92,13 +92,40 @@ impl Until {
 pub(crate) struct Given {
     /// Who; $MILLRACE_AUTHOR or $USER if not given
     #[arg(long, value_name = "NAME")]
-    pub(crate) author: Option<String>,
+    author: Option<String>,
     /// Longest wait until the detector goes by it, as 30s; not waited for if not given
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    pub(crate) wait: Option<Duration>,
+    wait: Option<Duration>,
     /// The answer as JSON
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
+}
+
+/// On what terms entries are put: until when they hold, why, and by whom.
+#[derive(Debug, Args)]
+pub(crate) struct Terms {
+    #[command(flatten)]
+    until: Until,
+    /// Why, in a sentence: it is kept with the entry
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    given: Given,
+}
+
+impl Terms {
+    /// Whether they have an end, which a snooze must have.
+    ///
+    /// # Errors
+    /// They have none; with how one is given.
+    pub(crate) fn must_end(&self) -> anyhow::Result<()> {
+        let has_end = self.until.until.is_some() || self.until.duration.is_some();
+        ensure!(
+            has_end,
+            "until when? Give --until as 2026-12-01T00:00:00Z, or --for as 2h or 7d"
+        );
+        Ok(())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -109,12 +136,7 @@ struct AddOptions {
     #[command(flatten)]
     entities: Entities,
     #[command(flatten)]
-    until: Until,
-    /// Why, in a sentence: it is kept with the entry
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    #[command(flatten)]
-    given: Given,
+    terms: Terms,
 }
 
 #[derive(Debug, Args)]
@@ -164,23 +186,8 @@ pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<E
             Ok(ExitCode::SUCCESS)
         }
         Command::Add(options) => {
-            let author = author(options.given.author.as_deref())?;
-            let entry = |key| ListEntry {
-                key,
-                until_ms: options.until.ms(now_ms),
-                author: author.clone(),
-                reason: options.reason.trim().to_owned(),
-                time_ms: now_ms,
-            };
             let keys = options.entities.keys(&options.list)?;
-            let put = keys.into_iter().map(entry).collect();
-            change(settings, &options.given, now_ms, |_| {
-                Ok(Change {
-                    put,
-                    ..Change::default()
-                })
-            })
-            .await
+            put(settings, keys, &options.terms).await
         }
         Command::Remove(options) => {
             let draft = |listings: &Listings| options.draft(listings, now_ms);
@@ -205,14 +212,42 @@ pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<E
     }
 }
 
-async fn change(
+/// Puts entries on their lists: all of them, or none.
+///
+/// # Errors
+/// As of [`command`].
+pub(crate) async fn put(settings: &Settings, keys: Vec<ListKey>, terms: &Terms) -> anyhow::Result<ExitCode> {
+    let now_ms = Timestamp::now().as_millisecond();
+    let author = author(terms.given.author.as_deref())?;
+    let entry = |key| ListEntry {
+        key,
+        until_ms: terms.until.ms(now_ms),
+        author: author.clone(),
+        reason: terms.reason.trim().to_owned(),
+        time_ms: now_ms,
+    };
+    let put = keys.into_iter().map(entry).collect();
+    let draft = |_: &Listings| {
+        Ok(Change {
+            put,
+            ..Change::default()
+        })
+    };
+    change(settings, &terms.given, now_ms, draft).await
+}
+
+/// Makes a change, and tells of it.
+///
+/// # Errors
+/// As of [`command`].
+pub(crate) async fn change(
     settings: &Settings,
     given: &Given,
     now_ms: i64,
     draft: impl FnOnce(&Listings) -> anyhow::Result<Change>,
 ) -> anyhow::Result<ExitCode> {
-    let (change, taken) = make(settings, draft, given.wait).await?;
-    print_made(&change, taken, now_ms, given.json)?;
+    let (change, taken) = change::make(settings, draft, given.wait).await?;
+    print::made(&change, taken, now_ms, given.json)?;
     Ok(match taken {
         Some(false) => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,

@@ -29,7 +29,7 @@ pub(crate) fn policy_at(records: &[ControlRecord], from: i64) -> Option<&str> {
 
 /// An event beside the records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Directive {
+pub enum Directive {
     /// The watermark is moved to this time, in milliseconds since 1970.
     Advance(i64),
     /// The task gets this policy.
@@ -38,7 +38,7 @@ pub(crate) enum Directive {
 
 /// The events that a replay has to repeat, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Directives(VecDeque<(i64, Directive)>);
+pub struct Directives(VecDeque<(i64, Directive)>);
 
 impl Directives {
     /// Keeps those of `records` that belong to a replay from `from`, of a state that has had the
@@ -64,8 +64,13 @@ impl Directives {
         Self(records.iter().filter_map(directive).collect())
     }
 
+    /// Takes the next one, with the offset of the record that it happened before.
+    pub fn take(&mut self) -> Option<(i64, Directive)> {
+        self.0.pop_front()
+    }
+
     /// Takes the next one that happened before the record with `offset` was processed.
-    pub(crate) fn take_before(&mut self, offset: i64) -> Option<Directive> {
+    pub fn take_before(&mut self, offset: i64) -> Option<Directive> {
         self.0
             .pop_front_if(|(at, _)| *at <= offset)
             .map(|(_, directive)| directive)

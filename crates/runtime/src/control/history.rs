@@ -67,8 +67,9 @@ impl Watermarks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::directives::policy_at;
     use crate::control::tests::{advance, configure, stated};
-    use crate::control::{Directive, Directives, policy_at};
+    use crate::control::{Directive, Directives};
     use crate::refusals::{KnownRefusals, RefusedRun};
 
     fn refused(offset: i64, runs: &[(i64, i64)]) -> ControlRecord {

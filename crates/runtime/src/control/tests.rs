@@ -1,3 +1,4 @@
+use super::directives::policy_at;
 use super::*;
 
 pub(crate) const fn advance(offset: i64, nth: u32, watermark_ms: i64) -> ControlRecord {

@@ -33,7 +33,12 @@ fn keeps_the_last_few_of_each_partition() {
             .join("made/here/job/4/00000000000000000005.snap")
             .exists()
     );
-    assert!(store.read(3, 9).is_err());
+    assert!(store.read(3, 9).is_err() && store.written_at_ms(3, 9).is_err());
+    let (written_ms, now_ms) = (
+        store.written_at_ms(3, 1_000).unwrap(),
+        millrace_kafka::clock::now_ms(),
+    );
+    assert!((now_ms - 60_000..=now_ms + 1_000).contains(&written_ms));
 }
 
 #[test]

@@ -377,6 +377,7 @@ impl<T: Task> Partitions<T> {
 }
 
 /// Takes the next records in place of a group, up to the first report: that one, if there is any.
+#[inline]
 fn next_group<'b>(
     items: &mut impl Iterator<Item = Result<InputRecord<'b>, Report>>,
     group: &mut Vec<InputRecord<'b>>,

@@ -23,7 +23,7 @@ use snapshots::Newest;
 
 use super::envelope::Envelope;
 use crate::control::ControlError;
-use crate::control::{ControlLog, ControlRecord, Directives, policy_at};
+use crate::control::{ControlLog, Directives};
 use crate::metrics::JobMetrics;
 use crate::refusals::KnownRefusals;
 use crate::snapshot_store::SnapshotStore;
@@ -164,15 +164,14 @@ impl<J: Job> Restorer<J> {
         };
         self.check_lost(partition, &plan, &refused, unanswered.as_deref())?;
         let log = self.control_log(partition, at, plan.start)?;
-        let records = &log.records;
         let (task, directives_done) = match snapshot {
             Some((offset, task, done)) if plan.with_snapshot => {
                 (task, if offset == plan.start { done } else { 0 })
             }
-            _ => (self.fresh(partition, &plan, at, low, records)?, 0),
+            _ => (self.fresh(partition, &plan, at, low, &log)?, 0),
         };
-        let directives = Directives::between(records, plan.start, directives_done, plan.replay_until);
-        let refusals = KnownRefusals::of(records, log.refusals_from);
+        let directives = log.directives(plan.start, directives_done, plan.replay_until);
+        let refusals = log.refusals();
         tracing::info!(
             partition,
             committed,
@@ -309,9 +308,9 @@ impl<J: Job> Restorer<J> {
         plan: &Plan,
         at: Option<i64>,
         low: i64,
-        records: &[ControlRecord],
+        log: &ControlLog,
     ) -> Result<J::Task, Trouble> {
-        let mut task = match policy_at(records, plan.start) {
+        let mut task = match log.policy_at(plan.start) {
             Some(policy) => self.job.task_under(partition, policy).map_err(|reason| {
                 Trouble::Stop(WorkerError::Topic(format!(
                     "partition {partition} of {} cannot be replayed: {} is no policy of this job: {reason}",

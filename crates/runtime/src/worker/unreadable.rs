@@ -60,18 +60,14 @@ pub(super) struct UnreadablePartitions(BTreeMap<i32, Unreadable>);
 
 impl UnreadablePartitions {
     /// What of a batch can be read, and reports that are not about reading one partition.
-    pub(super) fn readable<'b>(
-        &mut self,
-        items: impl Iterator<Item = Result<InputRecord<'b>, Report>>,
-    ) -> impl Iterator<Item = Result<InputRecord<'b>, Report>> {
-        items.filter_map(|item| match item {
-            Ok(record) => (self.0.is_empty() || self.takes(record.partition)).then_some(Ok(record)),
-            Err(report) if is_of_one_partition(&report.error) => {
-                self.report(report);
-                None
-            }
-            Err(report) => Some(Err(report)),
-        })
+    pub(super) fn readable<'b, I>(&mut self, items: I) -> Readable<'_, I>
+    where
+        I: Iterator<Item = Result<InputRecord<'b>, Report>>,
+    {
+        Readable {
+            unreadable: self,
+            items,
+        }
     }
 
     /// Whether a record of this partition is to be processed.
@@ -82,6 +78,7 @@ impl UnreadablePartitions {
             .is_none_or(|unreadable| unreadable.state == State::Tried)
     }
 
+    #[cold]
     fn report(&mut self, report: Report) {
         let reason = match report.reason.is_empty() {
             true => report.error.to_string(),
@@ -113,6 +110,7 @@ impl UnreadablePartitions {
         self.0.iter().map(|(number, unreadable)| (*number, unreadable))
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -157,6 +155,35 @@ impl UnreadablePartitions {
         let over: Vec<i32> = over.map(|(number, _)| number).collect();
         self.0.retain(|number, _| !over.contains(number));
         over
+    }
+}
+
+/// What of a batch can be read. A loop of its own and not `filter_map`, which hands each record on
+/// through three calls that are not inlined: a fiftieth of all that the aggregator does.
+#[derive(Debug)]
+pub(super) struct Readable<'u, I> {
+    unreadable: &'u mut UnreadablePartitions,
+    items: I,
+}
+
+impl<'b, I> Iterator for Readable<'_, I>
+where
+    I: Iterator<Item = Result<InputRecord<'b>, Report>>,
+{
+    type Item = I::Item;
+
+    #[inline]
+    fn next(&mut self) -> Option<I::Item> {
+        loop {
+            match self.items.next()? {
+                Ok(record) if self.unreadable.is_empty() || self.unreadable.takes(record.partition) => {
+                    return Some(Ok(record));
+                }
+                Ok(_) => {}
+                Err(report) if is_of_one_partition(&report.error) => self.unreadable.report(report),
+                Err(report) => return Some(Err(report)),
+            }
+        }
     }
 }
 

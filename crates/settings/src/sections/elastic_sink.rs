@@ -22,5 +22,9 @@ sink_section! {
         /// So many documents that an index refuses one after the other are believed to be bad; more
         /// are the index's fault, and wait.
         refused_in_a_row: usize = 20;
+        /// Whether documents wait that an index refuses for a reason which is not known to be a
+        /// document's, as long as it has taken none since the start; else they are believed to be
+        /// bad as others are.
+        unproven_refusals_wait: bool = true;
     }
 }

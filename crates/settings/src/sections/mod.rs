@@ -34,7 +34,7 @@ pub use incidents::Incidents;
 pub use iot::{Alerts, Iot};
 pub use lake_sink::LakeSink;
 pub use producer::{Format, Producer};
-pub use rules::{AmountOutlierRule, ImpossibleTravelRule, ReplayRule, RuleBudget, Rules, VelocityRule};
+pub use rules::{RuleBudget, Rules};
 pub use sink::SinkLoop;
 pub use snapshots::Snapshots;
 pub use stream::StreamJobs;

@@ -1,5 +1,6 @@
 //! What the Kafka client reports while it is polled: rebalances, commits, statistics.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,7 +19,8 @@ use crate::sink::Sink;
 use crate::spec::{Source, Spec, find, source};
 
 use super::commits;
-use super::unreadable::{self, Unreadable};
+use super::unavailable::{self, Unavailable};
+use super::unreadable::{self, Stand, Unreadable};
 
 /// What is between reading and committing, with dead letters that go to Kafka.
 pub(super) type Running<S> = Pipeline<S, DeadLetters>;
@@ -34,7 +36,13 @@ pub(super) struct SinkContext<S: Sink> {
     is_assigned: AtomicBool,
     has_changed: AtomicBool,
     unreadable: Mutex<Unreadable>,
+    unavailable: Mutex<Unavailable>,
+    /// The series of partitions that cannot be read.
+    told: Mutex<BTreeSet<Place>>,
 }
+
+/// A partition of a topic, by its full name; of none where the sink never had one of it.
+type Place = (String, Option<i32>);
 
 impl<S: Sink> SinkContext<S> {
     pub(super) fn new(pipeline: Running<S>, spec: &Spec, metrics: Metrics, health: &Health) -> Self {
@@ -47,12 +55,20 @@ impl<S: Sink> SinkContext<S> {
             is_assigned: AtomicBool::new(false),
             has_changed: AtomicBool::new(false),
             unreadable: Mutex::default(),
+            unavailable: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
     /// Takes what the client reports in place of a record; whether it needs no line in the log.
     pub(super) fn is_told(&self, error: &KafkaError) -> bool {
+        self.unavailable().report(error, Instant::now());
         self.unreadable().report(error)
+    }
+
+    /// The topics that cannot be read at all.
+    pub(super) fn unavailable(&self) -> MutexGuard<'_, Unavailable> {
+        self.unavailable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unreadable(&self) -> MutexGuard<'_, Unreadable> {
@@ -62,9 +78,50 @@ impl<S: Sink> SinkContext<S> {
     /// Finds the partitions that cannot be read, and tells of them: the metric, the log, and what
     /// readiness is to say.
     fn look_for_unreadable(&self, statistics: &Statistics) -> Option<String> {
-        let (now, section) = (Instant::now(), S::NAMES.section);
+        let now = Instant::now();
+        let mut times = BTreeMap::new();
+        let of_topics = self.tell_unavailable(&mut times, now);
+        let of_partitions = self.tell_unreadable(statistics, &mut times, now);
+        for ((topic, partition), time) in &times {
+            self.metrics.set_unreadable(topic, *partition, *time);
+        }
+        let now_told: BTreeSet<Place> = times.into_keys().collect();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for (topic, partition) in told.difference(&now_told) {
+            self.metrics.forget_unreadable(topic, *partition);
+        }
+        *told = now_told;
+        of_topics.or(of_partitions)
+    }
+
+    fn tell_unavailable(&self, times: &mut BTreeMap<Place, Duration>, now: Instant) -> Option<String> {
+        let mut unavailable = self.unavailable();
+        let mut found = Vec::new();
+        for it in unavailable.found(now) {
+            let topic = &self.sources[it.source.0].topic;
+            let numbers = it.partitions.iter().copied().map(Some);
+            // Its series needs no number to be seen.
+            let without_any = it.partitions.is_empty().then_some(None);
+            for number in numbers.chain(without_any) {
+                times.insert((topic.clone(), number), it.time);
+            }
+            found.push((it.source, unavailable::what(topic, it.partitions, it.reason)));
+        }
+        for (source, what) in &found {
+            if unavailable.is_to_be_told(*source, now) {
+                tracing::error!("{what}");
+            }
+        }
+        found.into_iter().next().map(|(_, what)| what)
+    }
+
+    fn tell_unreadable(
+        &self,
+        statistics: &Statistics,
+        times: &mut BTreeMap<Place, Duration>,
+        now: Instant,
+    ) -> Option<String> {
         let mut unreadable = self.unreadable();
-        let before: Vec<_> = unreadable.found(now).map(|(key, ..)| key).collect();
         let topics = statistics.topics.values();
         let partitions = topics.flat_map(|topic| {
             let partitions = topic.partitions.values();
@@ -74,20 +131,11 @@ impl<S: Sink> SinkContext<S> {
             })
         });
         unreadable.look(partitions, now);
-        let found: Vec<_> = unreadable
-            .found(now)
-            .map(|(key, offset, reason, time)| {
-                let topic = self.topic(key);
-                self.metrics.set_unreadable(topic, key.partition, time);
-                (
-                    key,
-                    unreadable::what(section, (topic, key.partition), offset, reason),
-                )
-            })
-            .collect();
-        let is_found = |key| found.iter().any(|(found, _)| *found == key);
-        for key in before.into_iter().filter(|key| !is_found(*key)) {
-            self.metrics.forget_unreadable(self.topic(key), key.partition);
+        let mut found = Vec::new();
+        for (key, offset, reason, time) in unreadable.found(now) {
+            let place = (self.topic(key), key.partition);
+            times.insert((place.0.to_owned(), Some(place.1)), time);
+            found.push((key, unreadable::what(S::NAMES.section, place, offset, reason)));
         }
         for (key, what) in &found {
             if unreadable.is_to_be_told(*key, now) {
@@ -178,13 +226,23 @@ impl<S: Sink> SinkContext<S> {
     }
 }
 
-/// The next offset to fetch of a partition that is ours, where there is something to fetch and
-/// nothing of it waits to be taken. (A report waits in the queue too, and has no bytes.)
-fn standing_at(partition: &Partition) -> Option<i64> {
+/// Where a partition that is ours stands: there is something to fetch and nothing of it waits to be
+/// taken (a report waits in the queue too, and has no bytes), or its last fetch was answered with
+/// an error. An answer of that kind has no offsets of the log, which the client then shows as -1.
+fn standing_at(partition: &Partition) -> Option<Stand> {
     let is_ours = partition.desired && partition.fetch_state == "active";
-    let is_behind = partition.next_offset >= 0 && partition.next_offset < partition.ls_offset;
-    (is_ours && is_behind && partition.fetchq_size == 0).then_some(partition.next_offset)
+    if !is_ours || partition.next_offset < 0 {
+        return None;
+    }
+    if partition.ls_offset == NO_OFFSET {
+        return Some(Stand::Refused(partition.next_offset));
+    }
+    let is_behind = partition.next_offset < partition.ls_offset;
+    (is_behind && partition.fetchq_size == 0).then_some(Stand::Still(partition.next_offset))
 }
+
+/// The end of the log in an answer that is an error. Before the first answer it is another number.
+const NO_OFFSET: i64 = -1;
 
 /// Committed records that are not done, about: the end of what is committed less what is done.
 /// Markers of transactions take offsets too; where everything was fetched and done, what is left is
@@ -234,7 +292,10 @@ impl<S: Sink> ConsumerContext for SinkContext<S> {
                 tracing::info!(partitions = partitions.count(), "partitions assigned");
                 self.is_assigned.store(true, Ordering::Relaxed);
                 self.has_changed.store(true, Ordering::Relaxed);
-                self.component.ready();
+                // The group goes on without a topic that is not there; the next report tells of it.
+                if self.unavailable().found(Instant::now()).next().is_none() {
+                    self.component.ready();
+                }
             }
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => {
@@ -284,11 +345,26 @@ mod tests {
                 ..partition(next_offset, 100, 10)
             })
         };
-        assert_eq!(of(50, 0, "active"), Some(50));
+        assert_eq!(of(50, 0, "active"), Some(Stand::Still(50)));
         assert_eq!(of(100, 0, "active"), None, "at its end");
         assert_eq!(of(50, 300, "active"), None, "it has come");
         assert_eq!(of(50, 0, "offset-query"), None);
         assert_eq!(of(-1001, 0, "active"), None);
+    }
+
+    #[test]
+    fn a_partition_is_refused_where_its_last_fetch_was_an_error() {
+        let of = |next_offset, ls_offset, fetch_state: &str| {
+            standing_at(&Partition {
+                desired: true,
+                fetch_state: fetch_state.to_owned(),
+                ..partition(next_offset, ls_offset, 10)
+            })
+        };
+        assert_eq!(of(50, -1, "active"), Some(Stand::Refused(50)));
+        assert_eq!(of(50, -1001, "active"), None, "nothing was fetched yet");
+        assert_eq!(of(50, -1, "none"), None, "it is given up");
+        assert_eq!(of(-1001, -1, "active"), None);
     }
 
     #[test]

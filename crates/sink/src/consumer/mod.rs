@@ -9,6 +9,7 @@ mod commits;
 mod context;
 mod flow;
 mod overtaken;
+mod unavailable;
 mod unreadable;
 
 use std::cell::Cell;
@@ -50,6 +51,10 @@ const POLL_RECORDS: usize = 500;
 
 /// The name of the registry among the parts of the service; there once it could not be asked.
 const REGISTRY: &str = "schema-registry";
+
+/// Time after which a topic that was not there is seen to be there again, and one of more
+/// partitions to have them. The client's own is five minutes.
+const REFRESH_INTERVAL_MS: &str = "10000";
 
 /// Time between two reports of lag.
 const STATISTICS_INTERVAL_MS: &str = "5000";
@@ -94,6 +99,7 @@ impl<S: Sink> Consumer<S> {
         for (name, value) in [
             ("auto.offset.reset", "earliest"),
             ("statistics.interval.ms", STATISTICS_INTERVAL_MS),
+            ("topic.metadata.refresh.interval.ms", REFRESH_INTERVAL_MS),
         ] {
             if !spec.consumer_properties.contains_key(name) {
                 config.set(name, value);
@@ -186,6 +192,7 @@ impl<S: Sink> Consumer<S> {
             )
         };
         self.flow.update(&self.consumer, pause)?;
+        unavailable::look(&self.consumer, &self.spec.sources)?;
         let mut timeout = wait.min(POLL_TIMEOUT);
         for _ in 0..POLL_RECORDS {
             match self.consumer.poll(timeout) {
@@ -267,6 +274,8 @@ impl<S: Sink> Consumer<S> {
         if origin.offset >= read {
             return Some(read);
         }
+        let label = source(&self.spec.sources, origin.partition).label;
+        self.metrics.new_logs(label, 1);
         tracing::warn!(
             topic,
             partition = origin.partition.partition,

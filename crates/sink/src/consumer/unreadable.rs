@@ -1,8 +1,9 @@
 //! Partitions that cannot be read: a batch that is corrupt, too large, or of a codec that this
-//! client does not know.
+//! client does not know; or the broker refuses the partition, as to a user without the right.
 //!
 //! librdkafka fetches such a batch again and again, and the other partitions go on. It reports that
-//! something could not be read, and not what: the place is found by what stands still meanwhile.
+//! something could not be read, and not what: the place is found by what stands still meanwhile. A
+//! refusal it reports once: the places are those of which a fetch gave no offsets, for as long.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,16 +12,30 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::acknowledgement::PartitionKey;
 
-/// Least time between two lines in the log about one partition.
+/// Least time between two lines in the log about one partition, or one topic.
 const TELL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Reports of the client that one partition could not be read, and where partitions stand.
 #[derive(Debug, Default)]
 pub(super) struct Unreadable {
-    /// The last report since the last look.
+    /// The last report of a batch since the last look.
     report: Option<String>,
+    /// The last report of a refusal, with the looks since then that found none.
+    refusal: Option<(String, u8)>,
     standing: BTreeMap<PartitionKey, Standing>,
 }
+
+/// Where a partition stands that gets nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// There is something to fetch from this offset on, and it does not come.
+    Still(i64),
+    /// The broker has answered the last fetch, from this offset on, with an error.
+    Refused(i64),
+}
+
+/// Looks without a refused partition after which a report of a refusal is about none.
+const REFUSAL_LOOKS: u8 = 2;
 
 /// A partition that has stood still from one look to the next while something could not be read.
 #[derive(Debug)]
@@ -36,38 +51,41 @@ impl Unreadable {
     /// Takes what the client reports in place of a record. Whether it needs no line in the log: it
     /// is about reading one partition, and so was one since the last look.
     pub(super) fn report(&mut self, error: &KafkaError) -> bool {
-        use RDKafkaErrorCode as Code;
         let KafkaError::MessageConsumption(code) = error else {
             return false;
         };
-        let is_of_reading = matches!(
-            code,
-            Code::BadCompression
-                | Code::BadMessage
-                | Code::InvalidMessage
-                | Code::InvalidMessageSize
-                | Code::MessageSizeTooLarge
-                | Code::NotImplemented
-                | Code::Underflow
-                | Code::UnsupportedCompressionType
-        );
-        is_of_reading && self.report.replace(code.to_string()).is_some()
+        if is_of_a_batch(*code) {
+            return self.report.replace(code.to_string()).is_some();
+        }
+        if is_of_the_broker(*code) {
+            let reason = code.to_string();
+            let is_known = self.refusal.as_ref().is_some_and(|(known, _)| *known == reason);
+            self.refusal = Some((reason, 0));
+            return is_known;
+        }
+        false
     }
 
-    /// Looks at every partition that is assigned: the next offset to fetch, where there is
-    /// something to fetch and nothing of it has come. Two looks with the same offset, and a report
-    /// before each, and it cannot be read.
+    /// Looks at every partition that is assigned, and where it stands, if it gets nothing. Two
+    /// looks with the same offset, and it cannot be read: of a batch with a report before each.
     pub(super) fn look(
         &mut self,
-        partitions: impl Iterator<Item = (PartitionKey, Option<i64>)>,
+        partitions: impl Iterator<Item = (PartitionKey, Option<Stand>)>,
         now: Instant,
     ) {
-        let Some(reason) = self.report.take() else {
-            return self.standing.clear();
-        };
+        let report = self.report.take();
         let mut before = std::mem::take(&mut self.standing);
-        for (key, offset) in partitions {
-            let Some(offset) = offset else { continue };
+        let mut is_any_refused = false;
+        for (key, stand) in partitions {
+            let (offset, reason) = match stand {
+                None => continue,
+                Some(Stand::Still(offset)) => (offset, report.as_ref()),
+                Some(Stand::Refused(offset)) => {
+                    is_any_refused = true;
+                    (offset, self.refusal.as_ref().map(|(reason, _)| reason))
+                }
+            };
+            let Some(reason) = reason else { continue };
             let known = before.remove(&key).filter(|known| known.offset == offset);
             let standing = match known {
                 Some(known) => Standing {
@@ -83,6 +101,10 @@ impl Unreadable {
             };
             self.standing.insert(key, standing);
         }
+        if let Some((_, looks)) = &mut self.refusal {
+            *looks = if is_any_refused { 0 } else { *looks + 1 };
+        }
+        self.refusal.take_if(|(_, looks)| *looks >= REFUSAL_LOOKS);
     }
 
     /// Those that cannot be read, each with its offset, the client's word, and for how long.
@@ -95,16 +117,39 @@ impl Unreadable {
 
     /// Whether it is time for a line in the log about a partition.
     pub(super) fn is_to_be_told(&mut self, key: PartitionKey, now: Instant) -> bool {
-        self.standing.get_mut(&key).is_some_and(|it| {
-            let is_due = it
-                .told
-                .is_none_or(|told| now.saturating_duration_since(told) >= TELL_INTERVAL);
-            if is_due {
-                it.told = Some(now);
-            }
-            is_due
-        })
+        let standing = self.standing.get_mut(&key);
+        standing.is_some_and(|it| is_to_be_told(&mut it.told, now))
     }
+}
+
+/// Whether it is time for a line in the log about what was told of at `told`, which is noted.
+pub(super) fn is_to_be_told(told: &mut Option<Instant>, now: Instant) -> bool {
+    let is_due = told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_INTERVAL);
+    if is_due {
+        *told = Some(now);
+    }
+    is_due
+}
+
+/// Whether the client cannot read what it has fetched.
+fn is_of_a_batch(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::BadCompression
+            | Code::BadMessage
+            | Code::InvalidMessage
+            | Code::InvalidMessageSize
+            | Code::MessageSizeTooLarge
+            | Code::NotImplemented
+            | Code::Underflow
+            | Code::UnsupportedCompressionType
+    )
+}
+
+/// Whether a broker has said so: codes of the protocol are above 0, the client's own below.
+fn is_of_the_broker(code: RDKafkaErrorCode) -> bool {
+    code as i32 > 0
 }
 
 /// What a person is to know and to do.
@@ -112,7 +157,8 @@ pub(super) fn what(section: &str, (topic, partition): (&str, i32), offset: i64, 
     format!(
         "partition {partition} of {topic} cannot be read at offset {offset}: {reason}. The other partitions go on. A batch \
          that is larger than the client takes needs a higher receive.message.max.bytes in {section}.consumer_properties; \
-         a codec or format that it does not know, a newer release; for a corrupt one see docs/operations.md"
+         a codec or format that it does not know, a newer release; a user without the right to read the topic, that right; \
+         for a corrupt one see docs/operations.md"
     )
 }
 
@@ -143,7 +189,8 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut unreadable = Unreadable::default();
         let look = |unreadable: &mut Unreadable, seconds, offsets: [Option<i64>; 3]| {
-            let partitions = (0..).map(key).zip(offsets);
+            let stands = offsets.map(|offset| offset.map(Stand::Still));
+            let partitions = (0..).map(key).zip(stands);
             unreadable.look(partitions, at(seconds));
             found(unreadable, at(seconds))
         };
@@ -174,7 +221,11 @@ mod tests {
         let now = Instant::now();
         let mut unreadable = Unreadable::default();
         for _ in 0..3 {
-            unreadable.look([(key(0), Some(10))].into_iter(), now);
+            let stands = [
+                (key(0), Some(Stand::Still(10))),
+                (key(1), Some(Stand::Refused(10))),
+            ];
+            unreadable.look(stands.into_iter(), now);
             assert_eq!(found(&unreadable, now), []);
         }
         for other in [
@@ -183,6 +234,38 @@ mod tests {
             KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::Fenced),
         ] {
             assert!(!unreadable.report(&other), "{other}");
+        }
+    }
+
+    /// The client reports a refusal once, and those that it is about get no offsets until it ends.
+    #[test]
+    fn what_a_broker_refuses_cannot_be_read_until_it_is_given() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut unreadable = Unreadable::default();
+        let refused = KafkaError::MessageConsumption(RDKafkaErrorCode::TopicAuthorizationFailed);
+        assert!(!unreadable.report(&refused), "the first is told");
+        assert!(unreadable.report(&refused), "the next partition's");
+        let look = |unreadable: &mut Unreadable, seconds, stands: [Option<Stand>; 2]| {
+            unreadable.look((0..).map(key).zip(stands), at(seconds));
+            found(unreadable, at(seconds))
+        };
+        let refused = Some(Stand::Refused(7));
+        assert_eq!(
+            look(&mut unreadable, 0, [None, None]),
+            [],
+            "the fetch is not counted yet"
+        );
+        for (seconds, expected) in [(5, vec![]), (10, vec![(1, 7, 5)]), (15, vec![(1, 7, 10)])] {
+            let others = Some(Stand::Still(seconds as i64));
+            assert_eq!(look(&mut unreadable, seconds, [others, refused]), expected);
+        }
+        assert!(unreadable.is_to_be_told(key(1), at(15)));
+        assert_eq!(look(&mut unreadable, 20, [None, None]), [], "it was given");
+        look(&mut unreadable, 25, [None, None]);
+        // A leader that changes is no refusal.
+        for seconds in [30, 35] {
+            assert_eq!(look(&mut unreadable, seconds, [None, refused]), []);
         }
     }
 

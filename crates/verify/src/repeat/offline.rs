@@ -1,56 +1,43 @@
 //! A job over its whole log, without its group.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use millrace_domain::texts::InFlight;
 use millrace_kafka::RecordHeaders;
 use millrace_kafka::copies::header;
-use millrace_runtime::control::ControlRecord;
-use millrace_runtime::refusals::RefusedRun;
+use millrace_runtime::control::{ControlLog, Directive, Directives};
+use millrace_runtime::refusals::KnownRefusals;
 use millrace_runtime::{InputRecord, Job, Outbox, OutputRecord, Task};
 use millrace_settings::Kafka;
 use rdkafka::message::Message as _;
 
 use millrace_kafka::log::TopicLog;
 
-/// What a job's partitions met beside their records, by the offset it happened before, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Events {
-    by_partition: BTreeMap<i32, VecDeque<(i64, Event)>>,
-    /// Records that were refused by word of the registry, whatever it says by now.
-    refused: BTreeMap<i32, VecDeque<RefusedRun>>,
-}
+/// What a job's control topic says of its partitions, as a worker that restores takes it: of each
+/// one's present history alone.
+#[derive(Debug, Clone, Default)]
+pub struct Events(BTreeMap<i32, ControlLog>);
 
 impl Events {
-    /// The events of each partition that had any, with their offsets, in order.
-    pub fn of_partitions(&self) -> impl Iterator<Item = &VecDeque<(i64, Event)>> {
-        self.by_partition.values()
-    }
-
-    /// Why the record at an offset was refused; asked for in the order of the log.
-    fn refusal(&mut self, partition: i32, offset: i64) -> Option<String> {
-        let runs = self.refused.get_mut(&partition)?;
-        while runs.pop_front_if(|run| run.last < offset).is_some() {}
-        let run = runs.front().filter(|run| run.first <= offset)?;
-        Some(run.code.clone())
+    /// The policy of each partition of which anything is said.
+    pub fn policies(&self) -> impl Iterator<Item = Option<&str>> {
+        self.0.values().map(|log| log.policy_at(i64::MAX))
     }
 }
 
-/// An event beside the records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The watermark of an idle partition was advanced to this time, in milliseconds since 1970.
-    Advance(i64),
-    /// The settings were changed from one policy to the other; from none where nothing was done
-    /// before.
-    Configure {
-        /// The policy until then.
-        before: Option<String>,
-        /// The policy from then on.
-        policy: String,
-    },
+/// Those that a repetition does the same with: watermarks that were told meanwhile are no events.
+impl PartialEq for Events {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |log: &ControlLog| {
+            let policy = log.policy_at(0).map(str::to_owned);
+            (policy, log.directives(0, 0, i64::MAX), log.refusals())
+        };
+        let (ours, others) = (self.0.iter(), other.0.iter());
+        ours.map(|(partition, log)| (partition, of(log)))
+            .eq(others.map(|(partition, log)| (partition, of(log))))
+    }
 }
 
 /// Takes what the tasks write.
@@ -73,25 +60,9 @@ pub fn events(kafka: &Kafka, job: &impl Job) -> Result<Events> {
     };
     let mut log = TopicLog::open(kafka, control.to_owned())?;
     log.read_new(|message| {
-        let record = ControlRecord::parse(message.payload().unwrap_or_default());
-        let record = record.map_err(|reason| anyhow!("{control} at {}: {reason}", message.offset()))?;
-        let offset = record.offset();
-        let event = match record {
-            ControlRecord::Advance { watermark_ms, .. } => Event::Advance(watermark_ms),
-            ControlRecord::Configure { before, policy, .. } => Event::Configure { before, policy },
-            ControlRecord::Refused { runs, .. } => {
-                events
-                    .refused
-                    .entry(message.partition())
-                    .or_default()
-                    .extend(runs);
-                return anyhow::Ok(());
-            }
-            ControlRecord::Policy { .. } | ControlRecord::Watermark { .. } => return anyhow::Ok(()),
-        };
-        let of_partition = events.by_partition.entry(message.partition()).or_default();
-        of_partition.push_back((offset, event));
-        Ok(())
+        let of_partition = events.0.entry(message.partition()).or_default();
+        let added = of_partition.add(message.payload().unwrap_or_default());
+        added.map_err(|reason| anyhow!("{control} at {}: {reason}", message.offset()))
     })?;
     Ok(events)
 }
@@ -107,72 +78,85 @@ pub fn run(kafka: &Kafka, job: &impl Job, events: &Events, collect: &mut impl Co
         log.extent()?.truncated.is_empty(),
         "the beginning of {topic} was removed: what was made of it cannot be repeated"
     );
-    let mut events = events.clone();
-    let mut tasks = BTreeMap::new();
+    let mut partitions = BTreeMap::new();
     log.read_new(|message| {
         let partition = message.partition();
-        let refusal = events.refusal(partition, message.offset());
-        let due = events.by_partition.entry(partition).or_default();
-        let task = match tasks.entry(partition) {
+        let of_partition = match partitions.entry(partition) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(begin(job, partition, due)?),
+            Entry::Vacant(new) => new.insert(Undisturbed::new(job, partition, events.0.get(&partition))?),
         };
         let mut outbox = Collecting::new(partition, collect);
-        while let Some((_, event)) = due.pop_front_if(|(offset, _)| *offset <= message.offset()) {
-            repeat(task, &event, &mut outbox)?;
-        }
-        let record = InputRecord {
-            topic: message.topic(),
-            partition,
-            offset: message.offset(),
-            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
-            is_append_time: matches!(message.timestamp(), rdkafka::Timestamp::LogAppendTime(_)),
-            key: message.key(),
-            payload: message.payload(),
-            headers: RecordHeaders::of(message),
-        };
-        match refusal {
-            Some(code) => outbox.collect.dead_letter(&record, &code),
-            None => task.process(&record, &mut outbox)?,
-        }
+        of_partition.take(
+            &InputRecord {
+                topic: message.topic(),
+                partition,
+                offset: message.offset(),
+                timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+                is_append_time: matches!(message.timestamp(), rdkafka::Timestamp::LogAppendTime(_)),
+                key: message.key(),
+                payload: message.payload(),
+                headers: RecordHeaders::of(message),
+            },
+            &mut outbox,
+        )?;
         outbox.end()
     })?;
-    for (partition, left) in events.by_partition {
-        let task = match tasks.entry(partition) {
+    for (partition, log) in &events.0 {
+        let of_partition = match partitions.entry(*partition) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(begin(job, partition, &left)?),
+            Entry::Vacant(new) => new.insert(Undisturbed::new(job, *partition, Some(log))?),
         };
         let _round = InFlight::begin();
-        let mut outbox = Collecting::new(partition, collect);
-        for (_, event) in left {
-            repeat(task, &event, &mut outbox)?;
-        }
+        let mut outbox = Collecting::new(*partition, collect);
+        of_partition.repeat_before(i64::MAX, &mut outbox)?;
         outbox.end().with_context(|| format!("{topic}-{partition}"))?;
     }
     Ok(())
 }
 
-/// A task with the policy that its log begins with.
-fn begin<J: Job>(job: &J, partition: i32, events: &VecDeque<(i64, Event)>) -> Result<J::Task> {
-    let first = events.iter().find_map(|(_, event)| match event {
-        Event::Advance(_) => None,
-        Event::Configure { before, policy } => Some(before.as_ref().unwrap_or(policy)),
-    });
-    match first {
-        Some(policy) => {
-            let task = job.task_under(partition, policy);
-            task.map_err(|reason| anyhow!("{policy} is no policy of {}: {reason}", job.name()))
-        }
-        None => Ok(job.task(partition)),
-    }
+/// A partition that nothing disturbs.
+struct Undisturbed<T> {
+    task: T,
+    directives: Directives,
+    refusals: KnownRefusals,
 }
 
-fn repeat(task: &mut impl Task, event: &Event, outbox: &mut dyn Outbox) -> Result<()> {
-    match event {
-        Event::Advance(watermark_ms) => task.advance(*watermark_ms, outbox)?,
-        Event::Configure { policy, .. } => task.configure(policy, outbox)?,
+impl<T: Task> Undisturbed<T> {
+    /// With the policy that its log begins with.
+    fn new(job: &impl Job<Task = T>, partition: i32, log: Option<&ControlLog>) -> Result<Self> {
+        let task = match log.and_then(|log| log.policy_at(0)) {
+            Some(policy) => job
+                .task_under(partition, policy)
+                .map_err(|reason| anyhow!("{policy} is no policy of {}: {reason}", job.name()))?,
+            None => job.task(partition),
+        };
+        Ok(Self {
+            task,
+            directives: log.map(|log| log.directives(0, 0, i64::MAX)).unwrap_or_default(),
+            refusals: log.map(ControlLog::refusals).unwrap_or_default(),
+        })
     }
-    Ok(())
+
+    /// Takes the next record, after what happened before it.
+    fn take<C: Collect>(&mut self, record: &InputRecord<'_>, outbox: &mut Collecting<'_, C>) -> Result<()> {
+        self.repeat_before(record.offset, outbox)?;
+        match self.refusals.code(record.offset) {
+            Some(code) => outbox.collect.dead_letter(record, code),
+            None => self.task.process(record, outbox)?,
+        }
+        Ok(())
+    }
+
+    /// Repeats what happened before the record with `offset`.
+    fn repeat_before(&mut self, offset: i64, outbox: &mut dyn Outbox) -> Result<()> {
+        while let Some(directive) = self.directives.take_before(offset) {
+            match directive {
+                Directive::Advance(watermark_ms) => self.task.advance(watermark_ms, outbox)?,
+                Directive::Configure(policy) => self.task.configure(&policy, outbox)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Collecting<'a, C> {
@@ -223,3 +207,6 @@ impl<C: Collect> Outbox for Collecting<'_, C> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

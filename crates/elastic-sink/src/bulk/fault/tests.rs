@@ -4,6 +4,7 @@ fn cause(kind: &str, reason: &str) -> Cause {
     Cause {
         kind: kind.to_owned(),
         reason: Some(reason.to_owned()),
+        index: None,
         caused_by: None,
     }
 }

@@ -54,7 +54,7 @@ fn every_status_of_an_item_has_its_outcome() {
         let outcome = one(status, "some_exception", "why");
         match status {
             200..=299 => assert_eq!(outcome, ItemOutcome::Indexed, "{status}"),
-            409 => assert_eq!(outcome, ItemOutcome::Unchanged),
+            409 => assert_eq!(outcome, ItemOutcome::Unchanged { index: None }),
             408 => assert_eq!(retried(&outcome), Some(RetryReason::Timeout)),
             429 => assert_eq!(retried(&outcome), Some(RetryReason::Rejected)),
             401 => assert_eq!(retried(&outcome), Some(RetryReason::Blocked)),
@@ -119,10 +119,15 @@ fn causes_are_part_of_the_message() {
 
 #[test]
 fn outcomes_come_in_the_order_of_the_documents() {
-    let body = r#"{"errors":true,"took":3,"items":[{"index":{"status":201}},{"index":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"r"}}}]}"#;
+    let body = r#"{"errors":true,"took":3,"items":[{"index":{"status":201}},{"index":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"r","index":"v2"}}}]}"#;
     assert_eq!(
         whole(200, body),
-        RequestOutcome::Items(vec![ItemOutcome::Indexed, ItemOutcome::Unchanged])
+        RequestOutcome::Items(vec![
+            ItemOutcome::Indexed,
+            ItemOutcome::Unchanged {
+                index: Some("v2".to_owned())
+            }
+        ])
     );
 }
 
@@ -157,5 +162,31 @@ fn a_proxy_that_refuses_everything_spoils_no_document() {
         r#"{"error":"no handler found for uri [/_bulk]"}"#,
     ] {
         assert_eq!(whole_retried(400, body), Some(RetryReason::Blocked), "{body}");
+    }
+}
+
+#[test]
+fn few_errors_are_known_to_be_of_a_document() {
+    let is_known = |code, message: &str| {
+        let message = message.to_owned();
+        RefusedItem { code, message }.is_of_a_document()
+    };
+    for (code, message) in [
+        ("too_large", "413"),
+        ("strict_dynamic_mapping_exception", "x is not allowed"),
+        (
+            "illegal_argument_exception",
+            "Document contains at least one immense term in field",
+        ),
+        ("action_request_validation_exception", "1: id is too long"),
+    ] {
+        assert!(is_known(code, message), "{code}");
+    }
+    for (code, message) in [
+        ("refused", "status 400: some_new_exception: immense term"),
+        ("illegal_argument_exception", "unknown setting"),
+        ("action_request_validation_exception", "1: type is missing"),
+    ] {
+        assert!(!is_known(code, message), "{code}");
     }
 }

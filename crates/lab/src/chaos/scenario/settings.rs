@@ -12,7 +12,7 @@ use crate::chaos::pipeline::{LIMIT, Pipeline};
 use crate::harness::group::Group;
 use crate::harness::worker::Worker;
 use crate::wait::wait_until;
-use millrace_verify::repeat::offline::{self, Event};
+use millrace_verify::repeat::offline;
 
 /// How a worker ends before it is started with other settings.
 #[derive(Debug, Clone, Copy)]
@@ -80,13 +80,7 @@ async fn has_policy(settings: &Settings, job: impl Job) -> Result<()> {
         let look = move || {
             let wanted = job.policy();
             let events = offline::events(&kafka, &*job)?;
-            let has_it = events.of_partitions().all(|events| {
-                let mut last = events.iter().rev();
-                last.find_map(|(_, event)| match event {
-                    Event::Advance(_) => None,
-                    Event::Configure { policy, .. } => Some(*policy == wanted),
-                }) == Some(true)
-            });
+            let has_it = events.policies().all(|policy| policy == Some(wanted.as_str()));
             anyhow::Ok(has_it.then_some(()))
         };
         tokio::task::spawn_blocking(look).await?

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail};
 use clap::Args;
 use jiff::Timestamp;
-use millrace_domain::{ListEntry, ListKey, ListPurpose, ListedKind};
+use millrace_domain::{ListKey, ListPurpose, ListedKind};
 use millrace_fraud::{Listings, RuleHistory};
 use millrace_settings::Settings;
 
 use super::change::Rules;
-use crate::lists::{self, Change, Given, Until};
+use crate::lists::{self, Change, Given, Terms};
 
 #[derive(Debug, Args)]
 pub(in crate::rules) struct SnoozeOptions {
@@ -21,12 +21,7 @@ pub(in crate::rules) struct SnoozeOptions {
     #[arg(long = "user", value_name = "USER", required = true)]
     users: Vec<String>,
     #[command(flatten)]
-    until: Until,
-    /// Why, in a sentence: it is kept with the snooze
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    #[command(flatten)]
-    given: Given,
+    terms: Terms,
 }
 
 #[derive(Debug, Args)]
@@ -63,28 +58,9 @@ pub(super) async fn snooze(
     history: &RuleHistory,
     options: &SnoozeOptions,
 ) -> anyhow::Result<ExitCode> {
-    let now_ms = Timestamp::now().as_millisecond();
-    let Some(until_ms) = options.until.ms(now_ms) else {
-        bail!("until when? Give --until as 2026-12-01T00:00:00Z, or --for as 2h or 7d");
-    };
+    options.terms.must_end()?;
     check_rule(settings, history, &options.rule)?;
-    let author = super::author(options.given.author.as_deref())?;
-    let entry = |key| ListEntry {
-        key,
-        until_ms: Some(until_ms),
-        author: author.clone(),
-        reason: options.reason.trim().to_owned(),
-        time_ms: now_ms,
-    };
-    let put = keys(&options.rule, &options.users)?;
-    let put = put.into_iter().map(entry).collect();
-    let draft = |_: &Listings| {
-        Ok(Change {
-            put,
-            ..Change::default()
-        })
-    };
-    make(settings, &options.given, now_ms, draft).await
+    lists::put(settings, keys(&options.rule, &options.users)?, &options.terms).await
 }
 
 pub(super) async fn unsnooze(settings: &Settings, options: &UnsnoozeOptions) -> anyhow::Result<ExitCode> {
@@ -102,21 +78,7 @@ pub(super) async fn unsnooze(settings: &Settings, options: &UnsnoozeOptions) -> 
             ..Change::default()
         })
     };
-    make(settings, &options.given, Timestamp::now().as_millisecond(), draft).await
-}
-
-async fn make(
-    settings: &Settings,
-    given: &Given,
-    now_ms: i64,
-    draft: impl FnOnce(&Listings) -> anyhow::Result<Change>,
-) -> anyhow::Result<ExitCode> {
-    let (change, taken) = lists::make(settings, draft, given.wait).await?;
-    lists::print_made(&change, taken, now_ms, given.json)?;
-    Ok(match taken {
-        Some(false) => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
-    })
+    lists::change(settings, &options.given, Timestamp::now().as_millisecond(), draft).await
 }
 
 fn keys(rule: &str, users: &[String]) -> anyhow::Result<Vec<ListKey>> {

@@ -15,12 +15,16 @@ const CLOCKS_MS: i64 = 10_000;
 /// between.
 const BEFORE: i64 = 1_000;
 
-/// A proof, and the newest of its parts that has a time: a snapshot has none, and may be ahead of
-/// the control record that has.
+/// A proof, and the times by which the log is told apart that it is of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
     pub(super) proof: Proof,
+    /// The newest control record or mark: it says its time itself.
     dated: Option<Dated>,
+    /// The newest snapshot, which may be ahead of that. When its file was written is the word of
+    /// another clock, for where nothing else has one: the detector's only control record may be
+    /// that of its first start.
+    file: Option<Dated>,
 }
 
 /// When an offset had been read, in milliseconds since 1970.
@@ -33,6 +37,7 @@ struct Dated {
 const NOTHING: Found = Found {
     proof: Proof::Nothing,
     dated: None,
+    file: None,
 };
 
 impl Found {
@@ -41,15 +46,35 @@ impl Found {
         Self {
             proof,
             dated: dated.map(|(offset, at_ms)| Dated { offset, at_ms }),
+            file: None,
+        }
+    }
+
+    fn of_snapshot(offset: i64, at_ms: i64) -> Self {
+        Self {
+            proof: Proof::AtLeast(offset),
+            dated: None,
+            file: Some(Dated { offset, at_ms }),
         }
     }
 
     fn and(self, other: Self) -> Self {
-        let dated = self.dated.into_iter().chain(other.dated);
+        let newest = |one: Option<Dated>, other: Option<Dated>| {
+            let both = one.into_iter().chain(other);
+            both.max_by_key(|dated| dated.offset)
+        };
         Self {
             proof: self.proof.and(other.proof),
-            dated: dated.max_by_key(|dated| dated.offset),
+            dated: newest(self.dated, other.dated),
+            file: newest(self.file, other.file),
         }
+    }
+
+    /// By what a log from `low` to `end` can be told apart: a record of it is before the offset.
+    fn dated_within(self, (low, end): (i64, i64)) -> Option<Dated> {
+        let both = self.dated.into_iter().chain(self.file);
+        let mut within = both.filter(|dated| low < dated.offset && dated.offset <= end);
+        within.next()
     }
 }
 
@@ -129,7 +154,8 @@ impl<J: Job> Restorer<J> {
                     break;
                 }
                 if self.is_of_a_commit(&store.read(partition, offset)?, partition, offset) {
-                    found = found.and(Found::new(Proof::AtLeast(offset), None));
+                    let at_ms = store.written_at_ms(partition, offset)?;
+                    found = found.and(Found::of_snapshot(offset, at_ms));
                     break;
                 }
             }
@@ -160,22 +186,19 @@ impl<J: Job> Restorer<J> {
         })
     }
 
-    /// Whether the log is the one that was read when `found` was written: the record before the
-    /// newest offset that has a time was there then.
+    /// Whether the log is the one that was read when `found` was written: the record before an
+    /// offset that has a time was there then.
     pub(super) fn is_same_log(
         &self,
         partition: i32,
         found: Found,
-        (low, end): (i64, i64),
+        bounds: (i64, i64),
     ) -> Result<bool, Trouble> {
-        let Some(Dated { offset, at_ms }) = found.dated else {
+        let Some(Dated { offset, at_ms }) = found.dated_within(bounds) else {
             return Ok(true);
         };
-        if offset <= low || offset > end {
-            return Ok(true);
-        }
         let mut before_ms = None;
-        let from = offset.saturating_sub(BEFORE).max(low);
+        let from = offset.saturating_sub(BEFORE).max(bounds.0);
         self.reader.read(&self.topic, partition, from, |message| {
             use rdkafka::Message as _;
             let is_before = message.offset() < offset;
@@ -195,17 +218,29 @@ mod tests {
     #[test]
     fn a_snapshot_ahead_of_a_control_record_leaves_its_time() {
         let control = Found::new(Proof::NothingAfter(90), Some(1_000));
-        let snapshot = Found::new(Proof::AtLeast(95), None);
-        let dated = Dated {
-            offset: 90,
-            at_ms: 1_000,
-        };
+        let snapshot = Found::of_snapshot(95, 1_500);
+        let dated = |offset, at_ms| Some(Dated { offset, at_ms });
         for found in [control.and(snapshot), snapshot.and(control)] {
             assert_eq!(found.proof, Proof::NothingAfter(95));
-            assert_eq!(found.dated, Some(dated), "the log is told apart by it");
+            assert_eq!(found.dated_within((0, 200)), dated(90, 1_000));
         }
         let mark = Found::new(Proof::Exactly(97), Some(2_000));
         assert_eq!(control.and(mark).dated.map(|it| it.offset), Some(97));
         assert_eq!(NOTHING.and(snapshot).dated, None);
+    }
+
+    #[test]
+    fn a_snapshot_dates_the_log_where_no_control_record_can() {
+        // The detector's, of its first start: nothing is before it.
+        let control = Found::new(Proof::AtLeast(0), Some(1_000));
+        let found = control.and(Found::of_snapshot(95, 1_500));
+        let dated = Some(Dated {
+            offset: 95,
+            at_ms: 1_500,
+        });
+        assert_eq!(found.proof, Proof::AtLeast(95));
+        assert_eq!(found.dated_within((0, 200)), dated);
+        assert_eq!(found.dated_within((95, 200)), None, "what was before has gone");
+        assert_eq!(found.dated_within((0, 94)), None, "the log's end says it");
     }
 }

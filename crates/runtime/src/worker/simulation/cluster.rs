@@ -7,7 +7,8 @@ use millrace_engine::snapshot::{Expected, Header, SnapshotWriter, container};
 use millrace_kafka::RecordHeaders;
 
 use super::numbered::{Numbered, Speaker};
-use crate::control::{ControlRecord, Directives, policy_at};
+use crate::control::directives::policy_at;
+use crate::control::{ControlRecord, Directives};
 use crate::refusals::KnownRefusals;
 use crate::worker::envelope::Envelope;
 use crate::worker::restore::Restored;

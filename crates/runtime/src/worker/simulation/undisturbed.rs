@@ -3,7 +3,8 @@
 use super::cluster::{Log, Output, task_under};
 use super::seen::Seen;
 use super::transaction::Transaction;
-use crate::control::{ControlRecord, policy_at};
+use crate::control::ControlRecord;
+use crate::control::directives::policy_at;
 use crate::refusals::KnownRefusals;
 use crate::worker::effects::Effects as _;
 use crate::{Job, Task};

@@ -1,9 +1,12 @@
-//! Data streams where the sink's indices should be: they take no external versions, so that a
-//! replay would double every document.
+//! What others have set up in the place of the sink's indices so that it takes no documents: data
+//! streams, which take no external versions, so that a replay would double every document; and
+//! aliases that have no write index.
 //!
-//! They are looked for at the start, so that an administrator hears of them then and not with the
-//! first document that cannot be written. The sink is not ready until they are gone; what belongs
-//! elsewhere is written meanwhile.
+//! It is looked for at the start, so that an administrator hears of it then and not with the first
+//! document that cannot be written. The sink is not ready until it is gone; what belongs elsewhere
+//! is written meanwhile.
+
+use std::collections::BTreeMap;
 
 use millrace_settings::{Elasticsearch as ServerSettings, Settings};
 use millrace_sink::Reachability;
@@ -17,27 +20,32 @@ use crate::stream::{IndexKey, Month, Stream};
 use crate::templates::put::{checked, sent};
 use crate::templates::{PRIORITY, TemplateError, index_pattern, template_name};
 
-/// Looks for them, tells the log and the readiness of what was found, and gives whether there is
-/// any.
+/// Something in the place of an index that gets no documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unfit {
+    what: String,
+    fault: IndexFault,
+}
+
+/// Looks for it, tells the log and the readiness of what was found, and gives whether there is any.
 pub async fn tell(client: &Elasticsearch, settings: &Settings, reachability: &Reachability) -> bool {
     let found = match find(client, settings, now()).await {
         Ok(found) => found,
         // Documents find out.
         Err(error) => {
-            tracing::debug!(%error, "data streams cannot be looked for");
+            tracing::debug!(%error, "what is in the place of indices cannot be looked for");
             Vec::new()
         }
     };
-    let remedy = IndexFault::DataStream.remedy();
-    for one in &found {
-        tracing::warn!("{one}, which gets no documents: {remedy}");
+    for Unfit { what, fault } in &found {
+        tracing::warn!("{what}, which gets no documents: {}", fault.remedy());
     }
-    reachability.unfit(found.first().map(|first| {
+    reachability.unfit(found.first().map(|Unfit { what, fault }| {
         let more = match found.len() - 1 {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
-        format!("{first}{more} (data_stream): {remedy}")
+        format!("{what}{more} ({}): {}", fault.as_str(), fault.remedy())
     }));
     !found.is_empty()
 }
@@ -47,7 +55,7 @@ pub async fn watch(client: Elasticsearch, settings: Settings, reachability: Reac
     loop {
         tokio::time::sleep(PROBE_INTERVAL).await;
         if !tell(&client, &settings, &reachability).await {
-            tracing::info!("no data streams are in the place of indices any more");
+            tracing::info!("everything in the place of indices takes documents now");
             return;
         }
     }
@@ -58,26 +66,29 @@ fn now() -> Option<Month> {
     Month::of(i64::try_from(since_1970.ok()?.as_millis()).ok()?)
 }
 
-/// What makes or is a data stream in the place of an index, each in words: of any month if it is
-/// there, of `month` if it would be made.
+/// What takes no documents in the place of an index: of any month if it is there, of `month` if it
+/// would be made.
 async fn find(
     client: &Elasticsearch,
     settings: &Settings,
     month: Option<Month>,
-) -> Result<Vec<String>, TemplateError> {
+) -> Result<Vec<Unfit>, TemplateError> {
     let (streams, server) = (Stream::of(settings), &settings.elasticsearch);
     let patterns: Vec<_> = streams
         .iter()
         .map(|stream| index_pattern(*stream, server))
         .collect();
-    let action = "look for data streams";
-    let request = client.request(Method::GET, &["_resolve", "index", &patterns.join(",")]);
-    let (status, body) = sent(action, request).await?;
-    let resolved = checked(action, status, body)?;
-    let mut found = there(&resolved, &streams, server);
-    let request = client.request(Method::GET, &["_index_template"]);
-    let (status, body) = sent(action, request).await?;
-    let templates = checked(action, status, body)?;
+    let patterns = patterns.join(",");
+    let ask = async |path: &[&str]| {
+        let action = "look for data streams and aliases";
+        let (status, body) = sent(action, client.request(Method::GET, path)).await?;
+        checked(action, status, body)
+    };
+    let resolved = ask(&["_resolve", "index", &patterns]).await?;
+    let is_in_place = |name: &str| is_in_place(name, &streams, server);
+    let mut found = data_streams(&resolved, is_in_place);
+    found.extend(aliases(&ask(&["_alias", &patterns]).await?, is_in_place));
+    let templates = ask(&["_index_template"]).await?;
     for key in month.into_iter().flat_map(|month| {
         let key = move |stream: &Stream| IndexKey {
             stream: *stream,
@@ -90,28 +101,56 @@ async fn find(
         if let Some(template) = maker(&templates, &name, &own)
             && !is_borne(&resolved, &name)
         {
-            found.push(format!(
-                "{name} would be a data stream, by the template {template}"
-            ));
+            found.push(Unfit {
+                what: format!("{name} would be a data stream, by the template {template}"),
+                fault: IndexFault::DataStream,
+            });
         }
     }
     Ok(found)
 }
 
+/// Whether it is the name of a month of one of these streams.
+fn is_in_place(name: &str, streams: &[Stream], server: &ServerSettings) -> bool {
+    streams.iter().any(|stream| {
+        let before = index_pattern(*stream, server);
+        let month = name.strip_prefix(before.trim_end_matches('*'));
+        month.is_some_and(Month::is_name)
+    })
+}
+
 /// The data streams by the name of a month, by an answer of `GET _resolve/index/PATTERNS`.
-fn there(resolved: &Value, streams: &[Stream], server: &ServerSettings) -> Vec<String> {
+fn data_streams(resolved: &Value, is_in_place: impl Fn(&str) -> bool) -> Vec<Unfit> {
     let found = resolved["data_streams"].as_array().into_iter().flatten();
     let names = found.filter_map(|one| one["name"].as_str());
-    let is_in_place = |name: &&str| {
-        streams.iter().any(|stream| {
-            let before = index_pattern(*stream, server);
-            let month = name.strip_prefix(before.trim_end_matches('*'));
-            month.is_some_and(Month::is_name)
-        })
-    };
     names
-        .filter(is_in_place)
-        .map(|name| format!("{name} is a data stream"))
+        .filter(|name| is_in_place(name))
+        .map(|name| Unfit {
+            what: format!("{name} is a data stream"),
+            fault: IndexFault::DataStream,
+        })
+        .collect()
+}
+
+/// The aliases by the name of a month that cannot be written to, by an answer of
+/// `GET _alias/PATTERNS`: of several indices none is the write index, or the only one is told not
+/// to be.
+fn aliases(answer: &Value, is_in_place: impl Fn(&str) -> bool) -> Vec<Unfit> {
+    let mut marks = BTreeMap::<&str, Vec<Option<bool>>>::new();
+    let indices = answer.as_object().into_iter().flat_map(|all| all.values());
+    let found = indices.filter_map(|index| index["aliases"].as_object());
+    for (name, alias) in found.flatten().filter(|(name, _)| is_in_place(name)) {
+        let mark = alias["is_write_index"].as_bool();
+        marks.entry(name).or_default().push(mark);
+    }
+    let is_writable = |marks: &[Option<bool>]| marks.contains(&Some(true)) || marks == [None];
+    marks
+        .into_iter()
+        .filter(|(_, marks)| !is_writable(marks))
+        .map(|(name, marks)| Unfit {
+            what: format!("{name} is an alias without a write index, of {}", marks.len()),
+            fault: IndexFault::NoWriteIndex,
+        })
         .collect()
 }
 
@@ -189,9 +228,34 @@ mod tests {
             index_prefix: "p-".to_owned(),
             ..ServerSettings::default()
         };
-        let found = there(&json!({ "data_streams": streams }), &Stream::ALL, &server);
-        assert_eq!(found, ["p-millrace-transactions-2026.11 is a data stream"]);
+        let is_in_place = |name: &str| is_in_place(name, &Stream::ALL, &server);
+        let found = data_streams(&json!({ "data_streams": streams }), is_in_place);
+        let expected = Unfit {
+            what: "p-millrace-transactions-2026.11 is a data stream".to_owned(),
+            fault: IndexFault::DataStream,
+        };
+        assert_eq!(found, [expected]);
         assert!(is_borne(&json!({ "aliases": [{ "name": "a" }] }), "a"));
+    }
+
+    #[test]
+    fn an_alias_needs_a_write_index_or_has_just_one() {
+        let is_told = |marks: &Value| {
+            let marks = marks.as_array().into_iter().flatten();
+            let indices = marks.enumerate().map(|(at, mark)| {
+                let aliases = json!({ "a": { "is_write_index": mark }, "other": {} });
+                (at.to_string(), json!({ "aliases": aliases }))
+            });
+            let found = aliases(&indices.collect(), |name| name == "a");
+            assert!(found.iter().all(|one| one.fault == IndexFault::NoWriteIndex));
+            !found.is_empty()
+        };
+        for fit in [json!([]), json!([null]), json!([true]), json!([false, true])] {
+            assert!(!is_told(&fit), "{fit}");
+        }
+        for unfit in [json!([null, null]), json!([false]), json!([false, null])] {
+            assert!(is_told(&unfit), "{unfit}");
+        }
     }
 
     #[test]
