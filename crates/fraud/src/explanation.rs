@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use millrace_domain::money::Amount;
 use millrace_domain::{Anomaly, Currency, TransactionId};
 use millrace_engine::Disposition;
 use millrace_rules::{Judgement, RuleTrace};
@@ -27,6 +28,33 @@ pub struct Explanation {
     /// The user's highest event time with the transaction, which the windows of the rules' features
     /// end at, in milliseconds since 1970.
     pub newest_ms: i64,
+    /// What would have had to be otherwise, of an accepted transaction: for any alert, and, where
+    /// several were raised, for each of them.
+    pub otherwise: Vec<Otherwise>,
+}
+
+/// With what the operator would have decided otherwise, all else being as it was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Otherwise {
+    /// About an alert of this rule; `None`: about any alert.
+    pub rule: Option<String>,
+    /// Whether there was one, so that this is about there being none.
+    pub was_raised: bool,
+    /// With another amount.
+    pub amount: Option<OtherAmount>,
+    /// Of an alert that was raised: so many milliseconds later it would not have been, and a second
+    /// earlier than that it would.
+    pub later_ms: Option<i64>,
+}
+
+/// The nearest amount that was found with which it is decided otherwise; with the one that is a
+/// hundredth nearer to the transaction's it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherAmount {
+    /// In the transaction's currency.
+    pub amount: Amount,
+    /// Whether it is less than the transaction's.
+    pub is_less: bool,
 }
 
 /// What the built-in rules know of a user.
@@ -67,6 +95,8 @@ pub struct BuiltInFigure {
     pub value: f64,
     /// What it is compared with: the rule's setting; `None` where it is not compared.
     pub limit: Option<f64>,
+    /// How it is compared: `>`, or `>=` where equality is enough.
+    pub sign: &'static str,
 }
 
 /// How a built-in rule judged a transaction.

@@ -32,7 +32,9 @@ mod settings;
 mod snoozed;
 mod state;
 
-pub use explanation::{BuiltInFigure, BuiltInTrace, Explanation, UserProfile, UsualAmount};
+pub use explanation::{
+    BuiltInFigure, BuiltInTrace, Explanation, OtherAmount, Otherwise, UserProfile, UsualAmount,
+};
 pub use history::{AnswerError, MAX_CHANGES, RuleHistory};
 pub use listings::{
     Kind, ListSettings, ListingError, Listings, MAX_ENTRIES_OF_A_LIST, MAX_LIST_ENTRIES, MAX_LISTINGS_LEN,

@@ -8,10 +8,11 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use millrace_domain::Transaction;
+use millrace_domain::{Amount, Transaction};
 use millrace_engine::{Disposition, HashSeed, Operator as _};
 use millrace_fraud::{
-    BuiltInTrace, DetectOperator, DetectPolicy, DetectSettings, Explanation, ListSettings, RuleFile,
+    BuiltInTrace, DetectOperator, DetectPolicy, DetectSettings, Explanation, ListSettings, Otherwise,
+    RuleFile,
 };
 use millrace_rules::Judgement;
 use proptest::prelude::*;
@@ -89,9 +90,8 @@ fn first() -> DetectPolicy {
 
 /// Other rules; four rules are snoozed about a user, for good or for a while.
 fn second() -> DetectPolicy {
-    let snooze = |rule: &str, user: &str, until_ms| {
-        (rule.to_owned(), BTreeMap::from([(user.to_owned(), until_ms)]))
-    };
+    let snooze =
+        |rule: &str, user: &str, until_ms| (rule.to_owned(), BTreeMap::from([(user.to_owned(), until_ms)]));
     let snoozes = BTreeMap::from([
         snooze("velocity", "alice", i64::MAX),
         snooze("hurry", "bob", i64::MAX),
@@ -109,6 +109,13 @@ fn operator() -> DetectOperator {
     // The distances between all cities take long to work out.
     static FRESH: LazyLock<DetectOperator> = LazyLock::new(|| DetectOperator::of(first(), HashSeed::new(0)));
     FRESH.clone()
+}
+
+/// Its state, written.
+fn bytes(operator: &mut DetectOperator) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    operator.freeze().write(&mut bytes);
+    bytes
 }
 
 fn is_snoozed(explanation: &Explanation, rule: &str) -> bool {
@@ -153,8 +160,64 @@ fn is_by_its_figures(trace: &BuiltInTrace) -> bool {
     is_told == (is_over && !is_small) && (trace.gap == Some(0.0) || !is_told)
 }
 
+/// The rules that alert where the whole operator gets the transaction as `change` makes it.
+fn raised_by(
+    operator: &DetectOperator,
+    transaction: &Transaction,
+    change: impl FnOnce(&mut Transaction),
+) -> Vec<String> {
+    let (mut changed, mut outputs) = (*transaction, Vec::new());
+    change(&mut changed);
+    operator.clone().process(&changed, &mut outputs);
+    outputs.iter().map(|anomaly| anomaly.rule.to_string()).collect()
+}
+
+/// What is told to be decided otherwise is, and is not a step nearer to what was.
+fn check_otherwise(
+    operator: &DetectOperator,
+    transaction: &Transaction,
+    otherwise: &Otherwise,
+) -> Result<(), TestCaseError> {
+    let is_otherwise = |raised: Vec<String>| {
+        let is_raised = match &otherwise.rule {
+            None => !raised.is_empty(),
+            Some(rule) => raised.contains(rule),
+        };
+        is_raised != otherwise.was_raised
+    };
+    let with_amount = |units: i64| {
+        let amount = Amount::from_units(units).unwrap();
+        is_otherwise(raised_by(operator, transaction, |changed| {
+            changed.amount = amount
+        }))
+    };
+    let later = |later_ms: i64| {
+        is_otherwise(raised_by(operator, transaction, |changed| {
+            changed.transaction_time_ms += later_ms;
+        }))
+    };
+    if let Some(other) = otherwise.amount {
+        let (units, own) = (other.amount.units(), transaction.amount.units());
+        prop_assert_eq!(other.is_less, units < own);
+        prop_assert!(with_amount(units), "{:?}", otherwise);
+        let nearer = if other.is_less { units + 100 } else { units - 100 };
+        let is_between = if other.is_less { nearer < own } else { nearer > own };
+        prop_assert!(!is_between || !with_amount(nearer), "{:?}", otherwise);
+    }
+    if let Some(later_ms) = otherwise.later_ms {
+        prop_assert!(otherwise.was_raised && later(later_ms), "{:?}", otherwise);
+        prop_assert!(later_ms == 1_000 || !later(later_ms - 1_000), "{:?}", otherwise);
+    }
+    Ok(())
+}
+
 fn check(operator: &mut DetectOperator, transaction: &Transaction) -> Result<usize, TestCaseError> {
+    let before = bytes(operator);
     let explanation = operator.explain(transaction);
+    prop_assert_eq!(before, bytes(operator), "it has changed nothing");
+    for otherwise in &explanation.otherwise {
+        check_otherwise(operator, transaction, otherwise)?;
+    }
     let watermark_ms = operator.watermark_ms();
     let mut outputs = Vec::new();
     let disposition = operator.process(transaction, &mut outputs);
@@ -228,5 +291,42 @@ fn what_nearly_fired_is_told_by_how_much() {
     assert_eq!(trace.gap, Some(1.0 / 3.0), "two are a third off three");
     let velocity = &explanation.built_in[0];
     assert_eq!((velocity.rule, velocity.judgement), ("velocity", Judgement::Not));
-    assert_eq!(velocity.gap, Some(1.0 / 3.0), "two of three, and more are too many");
+    assert_eq!(
+        velocity.gap,
+        Some(1.0 / 3.0),
+        "two of three, and more are too many"
+    );
+}
+
+#[test]
+fn what_would_have_had_to_be_otherwise_is_told() {
+    let mut operator = operator();
+    for number in 0..3 {
+        operator.process(&purchase(number, "alice", number as i64 * 1_000), &mut Vec::new());
+    }
+    // Of 20 euros each: the fourth is one too many for velocity, for as long as the span lasts.
+    let explanation = operator.explain(&purchase(3, "alice", 3_000));
+    let of_velocity = explanation
+        .otherwise
+        .iter()
+        .find(|otherwise| otherwise.rule.as_deref().is_none_or(|rule| rule == "velocity"));
+    let of_velocity = of_velocity.unwrap();
+    assert!(of_velocity.was_raised, "{:?}", explanation.otherwise);
+    assert!(of_velocity.later_ms.is_some(), "{of_velocity:?}");
+    // Of somebody new nothing is known, so that only `partly` may alert: above 20 euros.
+    let users = ["bob", "carol", "dave", "erin"];
+    let told: Vec<_> = users
+        .iter()
+        .map(|user| operator.explain(&purchase(9, user, 3_000)).otherwise)
+        .collect();
+    for otherwise in &told {
+        let [one] = &otherwise[..] else { panic!("{told:?}") };
+        assert!(!one.was_raised && one.rule.is_none() && one.later_ms.is_none());
+        let amount = one.amount.map(|other| (other.amount.units(), other.is_less));
+        assert!([None, Some((200_100, false))].contains(&amount), "{one:?}");
+    }
+    assert!(
+        told.iter().any(|otherwise| otherwise[0].amount.is_some()),
+        "{told:?}"
+    );
 }

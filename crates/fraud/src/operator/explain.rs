@@ -1,17 +1,23 @@
 //! Explains what an operator does with a transaction.
 
 mod built_in;
+mod otherwise;
 
 use std::collections::BTreeMap;
 
+use millrace_contract::Event as _;
 use millrace_domain::money::UNITS_PER_WHOLE;
 use millrace_domain::{Anomaly, Currency, Transaction};
-use millrace_engine::{Disposition, Operator as _};
+use millrace_engine::Disposition;
+use millrace_engine::dedup::Seen;
+use millrace_engine::keyed::Sweep;
 
-use super::DetectOperator;
+use super::{DetectOperator, remembered};
 use crate::event_time::EventTime;
 use crate::explanation::{Explanation, UserProfile, UsualAmount};
-use crate::profile::{Profile, UserKey};
+use crate::fingerprint;
+use crate::profile::{Profile, ProfileTable, UserKey};
+use crate::snoozed::Snoozed;
 
 /// An operator before a transaction and after it.
 struct Around<'a> {
@@ -23,12 +29,13 @@ struct Around<'a> {
 }
 
 impl DetectOperator {
-    /// What it does with `transaction` as the next one, and why. It changes nothing: a copy takes
-    /// the transaction, so what is told to be raised is what is raised.
+    /// What it does with `transaction` as the next one, and why. It changes nothing: a copy of what
+    /// the transaction is judged by takes it, so what is told to be raised is what is raised.
     #[must_use]
     pub fn explain(&self, transaction: &Transaction) -> Explanation {
-        let (before, mut after, mut raised) = (self.clone(), self.clone(), Vec::new());
-        let disposition = after.process(transaction, &mut raised);
+        let before = self.around(transaction);
+        let (mut after, mut raised) = (before.clone(), Vec::new());
+        let disposition = after.take(transaction, &mut raised);
         let mut around = Around {
             transaction,
             before,
@@ -37,7 +44,7 @@ impl DetectOperator {
             raised,
         };
         let profile = around.profile();
-        let traces = match (around.before.evaluator(), around.after.evaluator()) {
+        let rules = match (around.before.evaluator(), around.after.evaluator()) {
             (Some(before), Some(after)) if disposition == Disposition::Accepted => {
                 after.trace(before, transaction)
             }
@@ -48,10 +55,55 @@ impl DetectOperator {
             disposition,
             profile: around.told(profile.as_ref()),
             built_in: around.built_in(profile.as_ref()),
-            rules: traces,
+            rules,
             snoozed: around.snoozed(),
             newest_ms: newest_ms.max(transaction.transaction_time_ms),
+            otherwise: around.otherwise(),
             raised: around.raised,
+        }
+    }
+
+    /// An operator that has what this one keeps of the transaction's user and id, and nothing else:
+    /// small whatever this one has, it does the same with the transaction.
+    fn around(&self, transaction: &Transaction) -> Self {
+        let time_ms = transaction.transaction_time_ms;
+        let as_of_ms = self.max_event_time_ms().unwrap_or(time_ms).max(time_ms);
+        let (id, fingerprint) = (transaction.id(), fingerprint::of(transaction));
+        let (mut payloads, mut replayed) = remembered(self.policy.dedup_horizon_ms, self.seed);
+        let known = match self.payloads.seen(&id, fingerprint) {
+            Seen::New => None,
+            Seen::Duplicate => Some(fingerprint),
+            Seen::Changed => Some(!fingerprint),
+        };
+        if let Some(known) = known {
+            payloads.check(id, as_of_ms, known);
+        }
+        if self.replayed.has(&id) {
+            replayed.insert(id, as_of_ms);
+        }
+        let user = UserKey::of(&transaction.user_id);
+        let (mut profiles, mut recent) = (ProfileTable::new(self.seed), self.rules.pool());
+        if let Some(place) = self.profiles.find(&user) {
+            let mut profile = *self.profiles.get(place);
+            recent.adopt(&self.recent, &mut profile.run);
+            profiles.find_or_insert(user, || profile);
+        }
+        let rule_set = self.rule_set.as_ref();
+        Self {
+            policy: self.policy.clone(),
+            rules: self.rules.clone(),
+            cities: self.cities.clone(),
+            seed: self.seed,
+            watermark: self.watermark.clone(),
+            payloads,
+            replayed,
+            profiles,
+            recent,
+            known_from_ms: self.known_from_ms,
+            sweep: Sweep::default(),
+            unknown_locations: self.unknown_locations,
+            rule_set: rule_set.map(|rule_set| Box::new(rule_set.around(transaction))),
+            snoozed: Snoozed::default(),
         }
     }
 }
@@ -61,9 +113,7 @@ impl Around<'_> {
     /// as the transaction comes.
     fn profile(&mut self) -> Option<Profile> {
         let user = UserKey::of(&self.transaction.user_id);
-        let forgotten_before_ms = self
-            .after
-            .watermark_less(self.after.policy.profile_retention_ms);
+        let forgotten_before_ms = self.after.watermark_less(self.after.policy.profile_retention_ms);
         let profiles = &mut self.before.profiles;
         let (place, is_new) = profiles.find_or_insert(user, || Profile::new(user, EventTime::NEVER));
         let profile = *profiles.get(place);

@@ -33,7 +33,12 @@ enum Silent {
 }
 
 fn figure(name: &'static str, value: f64, limit: Option<f64>) -> BuiltInFigure {
-    BuiltInFigure { name, value, limit }
+    BuiltInFigure {
+        name,
+        value,
+        limit,
+        sign: ">",
+    }
 }
 
 /// As of the rules of a rule set: the difference as a share of the greater of the two.
@@ -183,7 +188,10 @@ impl Around<'_> {
         Ok(Found {
             is_over: last != city && rule.is_impossible(&journey),
             figures: vec![
-                figure("distance_km", distance_km, Some(least_km)),
+                BuiltInFigure {
+                    sign: ">=",
+                    ..figure("distance_km", distance_km, Some(least_km))
+                },
                 figure("speed_km_per_h", journey.speed_km_per_h, Some(most_km_per_h)),
                 figure("elapsed_s", journey.elapsed_ms / 1_000.0, None),
             ],

@@ -90,12 +90,24 @@ fn a_comparison_has_what_is_asked_its_value_and_the_threshold() {
         assert!(sides.contains(&wanted), "{wanted:?} in {sides:?}");
     }
     assert_eq!(trace.gap, Some(0.25), "three are a quarter off four");
-    let count = trace.features.iter().find(|told| told.feature.starts_with("count"));
+    let count = trace
+        .features
+        .iter()
+        .find(|told| told.feature.starts_with("count"));
     let count = count.unwrap();
-    assert_eq!((count.value, count.without, count.unit), (Some(3.0), Some(2.0), Unit::None));
-    let since = trace.features.iter().find(|told| told.feature.starts_with("since"));
+    assert_eq!(
+        (count.value, count.without, count.unit),
+        (Some(3.0), Some(2.0), Unit::None)
+    );
+    let since = trace
+        .features
+        .iter()
+        .find(|told| told.feature.starts_with("since"));
     let since = since.unwrap();
-    assert_eq!((since.value, since.without, since.unit), (Some(1.0), None, Unit::Seconds));
+    assert_eq!(
+        (since.value, since.without, since.unit),
+        (Some(1.0), None, Unit::Seconds)
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::{Evaluator, Tally};
 use crate::file::{Mode, Rule};
 use crate::plan::Step;
 use crate::state::State;
-use crate::term::Term;
+use crate::term::{Arithmetic, Term};
 
 /// What became of a rule for a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +136,8 @@ pub struct RuleTrace {
     pub features: Vec<FeatureTrace>,
     /// The text of its score, if it has one, and its value for this record.
     pub score: Option<(String, Figure)>,
+    /// Where the score is a sum, each of what is added, with its value: what it contributes.
+    pub score_parts: Vec<(String, Figure)>,
     /// The event time, in milliseconds since 1970, before which it is quiet because of what came
     /// before the record.
     pub quiet_until_ms: Option<i64>,
@@ -154,6 +156,16 @@ impl Evaluator {
         let rules = self.version.rules().iter().enumerate();
         let trace = |(at, rule): (usize, &Rule)| {
             let step = plan.steps.iter().find(|step| step.rule == at);
+            let score = step.and(rule.score.as_ref());
+            let mut parts = Vec::new();
+            if let Some(sum) = score
+                && matches!(sum, Term::Arithmetic(Arithmetic::Add, ..))
+            {
+                summands(sum, &mut parts);
+            }
+            let mut figure = |term: &Term| (term.to_string(), tracer.figure(term, Dimension::of(term)));
+            let score = score.map(&mut figure);
+            let score_parts = parts.into_iter().map(figure).collect();
             let features = step.map_or_else(Vec::new, |step| self.feature_traces(step, transaction));
             RuleTrace {
                 rule: at,
@@ -172,10 +184,8 @@ impl Evaluator {
                 },
                 gap: step.and_then(|_| tracer.gap(&rule.when, true)),
                 features,
-                score: step.and(rule.score.as_ref()).map(|score| {
-                    let dimension = Dimension::of(score);
-                    (score.to_string(), tracer.figure(score, dimension))
-                }),
+                score,
+                score_parts,
                 quiet_until_ms: step.and_then(|step| self.quiet_until_ms(before, step, &record)),
             }
         };
@@ -211,6 +221,17 @@ impl Evaluator {
             State::Quiet(until_ms) if self.scratch.newest_ms[table] < *until_ms => Some(*until_ms),
             _ => None,
         }
+    }
+}
+
+/// What a sum is of.
+fn summands<'a>(term: &'a Term, found: &mut Vec<&'a Term>) {
+    match term {
+        Term::Arithmetic(Arithmetic::Add, a, b) => {
+            summands(a, found);
+            summands(b, found);
+        }
+        other => found.push(other),
     }
 }
 
