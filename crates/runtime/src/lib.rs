@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod object_url;
 mod outbox;
 mod ownership;
+pub mod past;
 mod placement;
 pub mod processor;
 mod processor_time;

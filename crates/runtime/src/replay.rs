@@ -1,54 +1,30 @@
 //! A partition replayed beside its worker: what a task did with the records of its log, done again
 //! by whoever wants to know, with the outputs dropped.
 
-use crate::control::{ControlLog, Directive, Directives, policy_at};
+use crate::control::{ControlLog, Directive, Directives};
 use crate::outbox::ReplayOutbox;
 use crate::refusals::KnownRefusals;
-use crate::{InputRecord, Job, Task, TaskError};
-
-/// What a job's control topic says of one partition.
-#[derive(Debug, Default)]
-pub struct PartitionEvents(ControlLog);
-
-impl PartitionEvents {
-    /// Adds the value of the partition's next control record.
-    ///
-    /// # Errors
-    /// It is none of this release's kinds: an event that is not understood cannot be left out.
-    pub fn add(&mut self, payload: &[u8]) -> Result<(), String> {
-        self.0.add(payload)
-    }
-}
+use crate::{InputRecord, Task, TaskError};
 
 /// A task over the records of one partition, with the events beside them at their places.
 #[derive(Debug)]
 pub struct Replay<T> {
     task: T,
+    next: i64,
     directives: Directives,
     refusals: KnownRefusals,
 }
 
 impl<T: Task> Replay<T> {
-    /// A task before the record at `from`, under the policy that held there, without what came
-    /// before it.
-    ///
-    /// # Errors
-    /// The policy is none of this job's.
-    pub fn begin<J: Job<Task = T>>(
-        job: &J,
-        partition: i32,
-        PartitionEvents(log): &PartitionEvents,
-        from: i64,
-    ) -> Result<Self, String> {
-        let task = match policy_at(&log.records, from) {
-            Some(policy) => job.task_under(partition, policy)?,
-            None => job.task(partition),
-        };
-        Ok(Self {
+    /// Of a task as it was before the record at `from`, when it had had the first `done` of the
+    /// events there.
+    pub(crate) fn new(task: T, log: &ControlLog, from: i64, done: u32) -> Self {
+        Self {
             task,
-            directives: Directives::between(&log.records, from, 0, i64::MAX),
-            refusals: KnownRefusals::of(&log.records, log.refusals_from),
-        })
+            next: from,
+            directives: log.directives(from, done, i64::MAX),
+            refusals: log.refusals(),
+        }
     }
 
     /// The task as it is by now.
@@ -56,33 +32,40 @@ impl<T: Task> Replay<T> {
         &self.task
     }
 
-    /// Repeats the next event that was before the record at `offset`; `false` where none is left.
+    /// The offset that it goes on from.
+    #[must_use]
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Repeats the events that were before the record at `offset`, and says by what code the record
+    /// was refused, if it was, by word of somebody outside of the log. To be asked in the order of
+    /// the log.
     ///
     /// # Errors
     /// As of [`Task::configure`].
-    pub fn repeat_before(&mut self, offset: i64) -> Result<bool, TaskError> {
+    pub fn go_to(&mut self, offset: i64) -> Result<Option<&str>, TaskError> {
         let mut outbox = self.outbox();
-        match self.directives.take_before(offset) {
-            None => return Ok(false),
-            Some(Directive::Advance(watermark_ms)) => self.task.advance(watermark_ms, &mut outbox)?,
-            Some(Directive::Configure(policy)) => self.task.configure(&policy, &mut outbox)?,
+        while let Some(directive) = self.directives.take_before(offset) {
+            match directive {
+                Directive::Advance(watermark_ms) => self.task.advance(watermark_ms, &mut outbox)?,
+                Directive::Configure(policy) => self.task.configure(&policy, &mut outbox)?,
+            }
         }
-        Ok(true)
+        Ok(self.refusals.code(offset))
     }
 
-    /// Whether a record was refused by word of somebody outside of the log; asked for in the order
-    /// of the log.
-    pub fn was_refused(&mut self, offset: i64) -> bool {
-        self.refusals.contains(offset)
-    }
-
-    /// Takes the next record: one that was not refused, after the events before it.
+    /// Takes the next record, after the events that were before it.
     ///
     /// # Errors
     /// As of [`Task::process`]; also where the record was read then and cannot be read now.
-    pub fn process(&mut self, record: &InputRecord<'_>) -> Result<(), TaskError> {
-        let mut outbox = self.outbox();
-        self.task.process(record, &mut outbox)
+    pub fn take(&mut self, record: &InputRecord<'_>) -> Result<(), TaskError> {
+        if self.go_to(record.offset)?.is_none() {
+            let mut outbox = self.outbox();
+            self.task.process(record, &mut outbox)?;
+        }
+        self.next = record.offset + 1;
+        Ok(())
     }
 
     fn outbox(&self) -> ReplayOutbox {
