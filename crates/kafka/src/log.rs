@@ -8,7 +8,7 @@ use millrace_settings::Kafka;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Offset, Timestamp, TopicPartitionList};
 use thiserror::Error;
 
 use crate::admin::bounds;
@@ -182,6 +182,53 @@ impl TopicLog {
         });
         self.next = next;
         read
+    }
+
+    /// Hands over the committed records of one partition from `from` on, or from its start where
+    /// that is later, as long as `take` says that there should be more.
+    ///
+    /// # Errors
+    /// The brokers are away, or `take` fails.
+    pub fn read_partition<E: From<LogError>>(
+        &self,
+        partition: i32,
+        from: i64,
+        take: impl FnMut(&BorrowedMessage<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        self.read(BTreeMap::from([(partition, Offset::Offset(from))]), take)
+    }
+
+    /// Hands over the committed records of these partitions that were appended within a time, in
+    /// milliseconds since 1970, and of each a few more, until `take` says that it has enough of a
+    /// partition.
+    ///
+    /// # Errors
+    /// The brokers are away, or `take` fails.
+    pub fn read_appended<E: From<LogError>>(
+        &self,
+        partitions: &[i32],
+        (from_ms, to_ms): (i64, i64),
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let mut times = TopicPartitionList::new();
+        for &partition in partitions {
+            let added = times.add_partition_offset(&self.topic, partition, Offset::Offset(from_ms.max(0)));
+            added.map_err(LogError::Client)?;
+        }
+        let found = self.consumer.offsets_for_times(times, SILENCE);
+        let found = found.map_err(LogError::Client)?;
+        let first = |it: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match it.offset() {
+            offset @ Offset::Offset(_) => Some((it.partition(), offset)),
+            // Nothing was appended since.
+            _ => None,
+        };
+        self.read(found.elements().iter().filter_map(first).collect(), |message| {
+            let is_over = match message.timestamp() {
+                Timestamp::LogAppendTime(at_ms) => at_ms > to_ms,
+                Timestamp::CreateTime(_) | Timestamp::NotAvailable => false,
+            };
+            Ok(take(message)? && !is_over)
+        })
     }
 
     /// Those of `offsets` at or after which the partition has a committed record: what a group that

@@ -9,8 +9,8 @@ use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command};
 use crate::{
-    alerts, detect, dlq, dotenv, down, evaluate, health, init, lab, lake, lists, map, query, rules, running,
-    service, status, up, verify,
+    alerts, detect, dlq, dotenv, down, evaluate, explain, health, init, lab, lake, lists, map, query, rules,
+    running, service, status, up, verify,
 };
 
 /// Runs the command of this process's arguments; returns the status to exit with.
@@ -61,6 +61,7 @@ async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Query(options) => query::command(&settings, &options).await,
         Command::Lists(options) => lists::command(&settings, &options).await,
         Command::Alerts(options) => alerts::command(&settings, &options).await,
+        Command::Explain(options) => explain::command(&settings, &options).await,
         Command::Detect(options) => detect::command(&settings, &options),
         Command::Evaluate(options) => evaluate::command(&settings, &options),
         Command::Env(options) => dotenv::command(&settings, &options),

@@ -14,6 +14,7 @@ pub mod dotenv;
 pub mod down;
 pub mod env;
 pub mod evaluate;
+pub mod explain;
 pub mod health;
 pub mod init;
 pub mod lab;

@@ -56,6 +56,11 @@ pub trait Processor: Clone + Send + Sync + 'static {
     /// The policy of the settings, or what it has become since.
     fn present_policy(&self) -> Policy<Self>;
 
+    /// As [`crate::Job::keeps_past`].
+    fn keeps_past(&self) -> bool {
+        false
+    }
+
     /// As [`crate::Job::policy_changes`].
     fn policy_changes(&self) -> u64 {
         0
