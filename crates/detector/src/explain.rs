@@ -61,7 +61,8 @@ pub struct Way {
 }
 
 /// Goes back to records of one partition, by the offsets of those that are wanted, and hands each
-/// over with its decision, in their order. Texts of long ids are there for as long as `take` has it.
+/// over with its decision, in their order. Texts of long ids are there for as long as `take` has
+/// it.
 ///
 /// # Errors
 /// Kafka, the registry or the snapshot store do not answer, the detector has not come to a record,
