@@ -11,6 +11,7 @@ mod corrupt;
 mod dead_letters;
 mod early;
 mod end_to_end;
+mod explain;
 mod faults;
 mod gateway;
 mod incidents;
@@ -127,6 +128,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(rule_changes::hold_while_it_runs),
         case!(rule_changes::need_two_keys),
         case!(rule_changes::that_are_wrong_are_refused),
+        case!(explain::is_what_was_decided),
         case!(lists::hold_while_it_runs),
         case!(lists::that_are_wrong_are_refused),
         case!(lists::that_are_no_entries_are_passed_over),
