@@ -124,7 +124,7 @@ def funnel(steps: pl.DataFrame) -> alt.Chart:
 
 
 def _x(span: Span) -> alt.X:
-    axis = alt.Axis(format="%H:%M", labelOverlap=True, tickCount=8, grid=False, labelAngle=0)
+    axis = alt.Axis(format="%H:%M", labelOverlap="greedy", labelSeparation=10, tickCount=8, grid=False, labelAngle=0)
     whole = alt.Scale(type="utc", domain=[_moment(span.start), _moment(span.end)])
     return alt.X("time:T", title=None, scale=whole, axis=axis)
 

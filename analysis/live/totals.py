@@ -50,8 +50,7 @@ def _closed(place: DeltaGenerator, volume: figures.Volume, is_live: bool) -> Non
     if end is None:
         place.metric(label, "–", border=True, height="stretch", help="No window of the range has closed yet.")
         return
-    ago_s = max(0.0, (dt.datetime.now(dt.UTC) - end).total_seconds())
-    note = f"{ago_s:.0f} s ago" if is_live else f"{end:%Y-%m-%d}"
+    note = ago(dt.datetime.now(dt.UTC) - end) if is_live else f"{end:%Y-%m-%d}"
     place.metric(
         label,
         f"{end:%H:%M:%S}",
@@ -62,3 +61,12 @@ def _closed(place: DeltaGenerator, volume: figures.Volume, is_live: bool) -> Non
         height="stretch",
         help="What is before is final.",
     )
+
+
+def ago(since: dt.timedelta) -> str:
+    """In the largest unit of which there are two at least."""
+    seconds = max(0, int(since.total_seconds()))
+    for unit, length_s in (("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds // length_s} {unit} ago"
+    return f"{seconds} s ago"

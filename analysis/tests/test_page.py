@@ -1,5 +1,6 @@
 """The page in every state, as Streamlit runs it, without a browser."""
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from answers import FOLDER, Answers
 from conftest import CLOSED
 from figures import amount
 from millrace_lake import TABLES
+from totals import ago
 
 PAGE = Path(__file__).parents[1] / "live" / "page.py"
 
@@ -142,6 +144,14 @@ def test_a_file_that_cannot_be_read_is_named(page: Any, tmp_path: Path) -> None:
     (day / "transaction_aggregates-0000-0-1.parquet").write_bytes(b"not Parquet")
     app = page(CLOSED, tmp_path)
     assert "could not be read" in app.error[1].value
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-3, "0 s ago"), (119, "119 s ago"), (120, "2 min ago"), (7_199, "119 min ago"), (7_200, "2 h ago")],
+)
+def test_how_long_ago_is_told_in_a_unit_that_fits(seconds: int, text: str) -> None:
+    assert ago(dt.timedelta(seconds=seconds)) == text
 
 
 def test_above_what_a_double_holds_a_sum_is_marked() -> None:
