@@ -7,9 +7,11 @@ mod cassandra;
 mod changes;
 mod clickstream;
 mod commerce;
+mod corrupt;
 mod dead_letters;
 mod early;
 mod end_to_end;
+mod explain;
 mod faults;
 mod gateway;
 mod incidents;
@@ -126,6 +128,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(rule_changes::hold_while_it_runs),
         case!(rule_changes::need_two_keys),
         case!(rule_changes::that_are_wrong_are_refused),
+        case!(explain::is_what_was_decided),
         case!(lists::hold_while_it_runs),
         case!(lists::that_are_wrong_are_refused),
         case!(lists::that_are_no_entries_are_passed_over),
@@ -154,6 +157,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(unreadable::a_deleted_topic_holds_up_no_other),
         case!(unreadable::zstd_is_read_and_written),
         case!(unreadable::one_partition_holds_up_no_other),
+        case!(corrupt::batches_are_no_records alone),
         case!(retention::a_lost_beginning_is_no_silent_loss),
         case!(retention::an_overtaken_sink_tells_what_it_missed),
         case!(verification::tells_the_truth),
@@ -173,6 +177,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(rekeying::a_users_records_keep_their_order),
         case!(end_to_end::sums_to_the_cent),
         case!(lake::is_what_the_topics_are),
+        case!(lake::has_every_stream),
         case!(cassandra::is_what_the_topics_are),
         case!(long_ids::come_back_in_full),
         case!(early::results_grow_to_the_final_sums),

@@ -45,12 +45,14 @@ pub(super) async fn lost_offsets_are_recovered_and_set_ones_refused(mut context:
     produce_and_verify(&context, "1").await?;
     aggregator.stop().await?;
     let before = check_aggregates(&context, 0).await?;
-    ensure!(!snapshots(&context)?.is_empty(), "there are snapshots");
+    let left = snapshots(&context)?;
+    ensure!(!left.is_empty(), "there are snapshots");
 
     delete_groups(&context.settings, &[PARTIAL, MERGE]).await?;
     let mut aggregator = Service::start(&context, "recovers", &["service", "aggregator"])?;
     aggregator.ready(port).await?;
     all_are_recovered(port).await?;
+    ensure!(left.iter().all(|file| file.exists()), "a snapshot was deleted");
     produce_and_verify(&context, "2").await?;
     let after = check_aggregates(&context, 0).await?;
     ensure!(

@@ -93,6 +93,15 @@ pub(super) async fn refuses_a_field_less(context: TestContext) -> Result<()> {
         anyhow::bail!("a schema without a field was not refused as incompatible: {refused:?}");
     };
     ensure!(message.contains("isInternational"), "{message}");
+    // As docs/writing.md says: a record with it could not be read. Its writer has a subject of its
+    // own, of which every other record is read.
+    let more = schema::TRANSACTION.replace(r#""bank_transfer""#, r#""bank_transfer", "voucher""#);
+    let refused = registry.register(&subject, &more).await;
+    ensure!(
+        matches!(refused, Err(RegistryError::Incompatible { .. })),
+        "a schema with a symbol more: {refused:?}"
+    );
+    registry.register(&format!("{subject}-of-another"), &more).await?;
     for (name, kind, default) in [
         ("channel", r#"["null", "string"]"#, "null"),
         ("branch", "\"string\"", "\"x\""),

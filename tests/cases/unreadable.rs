@@ -13,14 +13,14 @@ use millrace_tests::pipeline::{self, LIMIT};
 use millrace_tests::results::{alert, send_alerts};
 use millrace_tests::service::Service;
 use millrace_tests::sink::{self, ALERTS, INDEX, Sink, indexed_in};
-use millrace_tests::{TestContext, sample, send, topics, wait_until};
+use millrace_tests::{TestContext, groups, sample, send, topics, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseRecord, Producer as _};
 
 /// Partitions of the source.
-const PARTITIONS: i32 = 5;
+pub(super) const PARTITIONS: i32 = 5;
 
 /// Records of zstd are read like any other: from a client, by the topic's own setting, and from
 /// Millrace's producer.
@@ -200,6 +200,16 @@ async fn tells_of_the_place(context: &TestContext, name: &str, port: u16) -> Res
         Ok((!is_ready && names.iter().all(|name| body.contains(name))).then_some(()))
     })
     .await?;
+    if let Some(group) = match name {
+        "aggregator" => Some("millrace-aggregate-partial"),
+        "detector" => Some("millrace-detect"),
+        _ => None,
+    } {
+        groups::wait_until_read_of(&context.settings, group, topic::TRANSACTIONS, |number| {
+            number != 0
+        })
+        .await?;
+    }
     let text = pipeline::metrics_text(port).await?;
     let unreadable: Vec<_> = exposition::samples(&text, "millrace_unreadable_seconds").collect();
     // The sink reads three topics, and says which.
@@ -218,7 +228,7 @@ async fn tells_of_the_place(context: &TestContext, name: &str, port: u16) -> Res
 }
 
 /// Ten records for each partition.
-fn send_to_all(context: &TestContext, first: u32, time_ms: i64) -> Result<()> {
+pub(super) fn send_to_all(context: &TestContext, first: u32, time_ms: i64) -> Result<()> {
     let producer = send::producer(&context.settings.kafka, &[])?;
     for partition in 0..PARTITIONS {
         let first = first + 100 * partition.cast_unsigned();
@@ -257,7 +267,7 @@ fn send_large(context: &TestContext, transaction: Transaction, partition: i32) -
 }
 
 /// Waits until every transaction is in a final aggregate, and compares them.
-async fn wait_for_all_windows(context: &TestContext) -> Result<()> {
+pub(super) async fn wait_for_all_windows(context: &TestContext) -> Result<()> {
     let sent = topics::read(&context.settings, topic::TRANSACTIONS).await?.len();
     wait_until("every window to close", LIMIT, || async {
         // It fails as long as a window is open.
@@ -288,7 +298,7 @@ async fn set_compression(settings: &Settings, codec: &str) -> Result<()> {
     Ok(())
 }
 
-fn now_ms() -> Result<i64> {
+pub(super) fn now_ms() -> Result<i64> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     Ok(i64::try_from(now.as_millis())?)
 }

@@ -82,6 +82,11 @@ pub(super) async fn are_read_or_named(mut context: TestContext) -> Result<()> {
             Ok((found >= f64::from(MISPLACED)).then_some(()))
         })
         .await?;
+        let said = pipeline.output(service)?;
+        ensure!(
+            said.contains("duplicates are not found"),
+            "{service} warns: {said}"
+        );
     }
     // A table may break the line anywhere.
     let status = Service::start(&context, "status", &["status"])?;

@@ -26,7 +26,23 @@ pub async fn ends(settings: &Settings, topic: &str) -> Result<Vec<i64>> {
 /// # Errors
 /// It has not within [`LIMIT`].
 pub async fn wait_until_read(settings: &Settings, group: &str, topic: &str) -> Result<()> {
-    committed(settings, group, topic, |end, committed| committed >= Some(end)).await
+    wait_until_read_of(settings, group, topic, |_| true).await
+}
+
+/// As [`wait_until_read`], of the partitions that are `wanted`.
+///
+/// # Errors
+/// As of [`wait_until_read`].
+pub async fn wait_until_read_of(
+    settings: &Settings,
+    group: &str,
+    topic: &str,
+    wanted: fn(i32) -> bool,
+) -> Result<()> {
+    committed(settings, group, topic, wanted, |end, committed| {
+        committed >= Some(end)
+    })
+    .await
 }
 
 /// Waits until what `group` has committed is where `topic` ends by now (both before the prefix),
@@ -35,16 +51,15 @@ pub async fn wait_until_read(settings: &Settings, group: &str, topic: &str) -> R
 /// # Errors
 /// It is not within [`LIMIT`].
 pub async fn wait_until_at_the_end(settings: &Settings, group: &str, topic: &str) -> Result<()> {
-    committed(settings, group, topic, |end, committed| {
-        committed.unwrap_or(0) == end
-    })
-    .await
+    let is_there = |end, committed: Option<i64>| committed.unwrap_or(0) == end;
+    committed(settings, group, topic, |_| true, is_there).await
 }
 
 async fn committed(
     settings: &Settings,
     group: &str,
     topic: &str,
+    wanted: fn(i32) -> bool,
     is_it: fn(i64, Option<i64>) -> bool,
 ) -> Result<()> {
     let ends = ends(settings, topic).await?;
@@ -56,8 +71,9 @@ async fn committed(
         move |lookup| {
             // An offset that a transaction is about to change is an error.
             let committed = lookup.committed_offsets(&full_group, &name).ok()?;
-            let mut all = ends.iter().zip(&committed);
-            all.all(|(end, committed)| is_it(*end, *committed)).then_some(())
+            let mut all = (0..).zip(ends.iter().zip(&committed));
+            all.all(|(number, (end, committed))| !wanted(number) || is_it(*end, *committed))
+                .then_some(())
         },
     )
     .await

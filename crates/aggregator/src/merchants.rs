@@ -37,11 +37,6 @@ impl TwoStage for Merchants {
         })
     }
 
-    #[inline]
-    fn source_key(transaction: &Transaction) -> impl AsRef<[u8]> {
-        transaction.user_id.text()
-    }
-
     fn key(key: &MerchantKey) -> impl AsRef<[u8]> {
         key.merchant_id.text()
     }

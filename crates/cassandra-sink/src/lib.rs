@@ -49,30 +49,29 @@ async fn write_rows(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()
         service: Service::CassandraSink,
         settings: &settings,
         sink: settings.cassandra_sink.sink_loop(),
-        instance_key: "cassandra_sink.instance",
         store: "cassandra",
     };
     let process = host.start::<CassandraSink>(&shutdown)?;
     let metrics = Metrics::register()?;
     let (store, readers) = tokio::select! {
         ready = async {
-            let store = open(&settings, metrics, &process.reachability).await?;
+            let store = open(&host, metrics, &process.reachability).await?;
             anyhow::Ok((store, Readers::ask(&settings).await?))
         } => ready?,
         () = shutdown.wait() => return Ok(()),
     };
-    let spec = sink::spec(&settings, &process.instance);
+    let spec = host.spec(&process, sink::reads(&settings));
     let sink = CassandraSink::new(&settings, store, readers);
     process.run(sink, spec, shutdown).await
 }
 
 /// Connects and makes what is missing, however long the cluster is away.
 async fn open(
-    settings: &Settings,
+    host: &SinkHost<'_>,
     metrics: Metrics,
     reachability: &Reachability,
 ) -> Result<Store, SchemaError> {
-    let (sink, backoff) = (&settings.cassandra_sink, sink::backoff(settings));
+    let (sink, backoff) = (&host.settings.cassandra_sink, host.backoff());
     let mut attempt = 0;
     loop {
         match Store::open(sink, metrics.clone()).await {

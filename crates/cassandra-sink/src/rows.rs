@@ -2,14 +2,15 @@
 
 use std::fmt::Debug;
 
-use millrace_contract::{Contract, ReadError, Reader};
+use millrace_contract::{Contract, Reader};
 use millrace_domain::texts::InFlight;
-use millrace_registry::{Registry, RegistryError, SchemaFetcher};
-use millrace_service::registry::{self, TopicSchemas};
+use millrace_registry::RegistryError;
+use millrace_service::registry::TopicSchemas;
+use millrace_service::sink;
 use millrace_settings::Settings;
 
 use crate::row::Row;
-use crate::stream::Stream;
+use crate::stream::{Line, Stream};
 use crate::tables::NoRow;
 
 /// Makes what makes rows of a topic's values.
@@ -46,10 +47,9 @@ struct Read<T> {
 
 impl<T: Contract + Debug> Rows for Read<T> {
     fn of(&self, value: &[u8], offset: i64) -> Result<Made, RegistryError> {
-        Ok(match self.reader.read(value) {
+        Ok(match sink::value(&self.reader, value)? {
             Ok(value) => (self.rows)(&value, offset).map_err(|NoRow { code }| code),
-            Err(ReadError::Invalid(error)) => Err(error.code()),
-            Err(ReadError::Registry(error)) => return Err(error),
+            Err(error) => Err(error.code()),
         })
     }
 }
@@ -64,14 +64,9 @@ impl Readers {
     /// # Errors
     /// The registry's settings are wrong, or it refuses.
     pub async fn ask(settings: &Settings) -> anyhow::Result<Self> {
-        let config = registry::config(&settings.schema_registry);
-        let (client, fetcher) = (Registry::new(config.clone())?, SchemaFetcher::new(config));
-        let mut readers = Vec::new();
-        for stream in Stream::all() {
-            let schemas = TopicSchemas::ask(&client, &fetcher, &stream.topic(settings)).await?;
-            readers.push((stream.line().rows)(&schemas));
-        }
-        Ok(Self(readers))
+        let topics = Stream::all().map(|stream| (stream.topic(settings), stream.line()));
+        let open = |line: &Line, schemas: &TopicSchemas| (line.rows)(schemas);
+        Ok(Self(sink::readers(settings, topics, open).await?))
     }
 
     /// Readers that know these schemas, whatever the topic: one that does not fit a topic is left
@@ -96,7 +91,8 @@ impl Readers {
 mod tests {
     use millrace_clickstream::{Page, PageViews};
     use millrace_contract::Encode as _;
-    use millrace_registry::WriterSchema;
+    use millrace_registry::{SchemaFetcher, WriterSchema};
+    use millrace_service::registry;
 
     use super::*;
 

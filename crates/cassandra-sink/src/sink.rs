@@ -7,12 +7,10 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use millrace_catalog::Service;
 use millrace_kafka::clock::now_ms;
-use millrace_kafka::topic_name;
 use millrace_registry::RegistryError;
-use millrace_service::Instance;
-use millrace_service::sink::source;
+use millrace_service::sink::{Reads, source};
 use millrace_settings::Settings;
-use millrace_sink::{Backoff, Decision, Item, Limits, Names, Record, Sink, Spec, Work, WriteBatch, Written};
+use millrace_sink::{Decision, Item, Limits, Names, Record, Sink, Work, WriteBatch, Written};
 
 use crate::fault::{Fault, REASONS};
 use crate::row::Row;
@@ -149,23 +147,11 @@ impl Sink for CassandraSink {
     }
 }
 
-/// Pauses between attempts.
-pub(crate) fn backoff(settings: &Settings) -> Backoff {
-    Backoff {
-        initial: Duration::from_millis(settings.cassandra_sink.retry_initial_ms),
-        max: Duration::from_millis(settings.cassandra_sink.retry_max_ms),
-    }
-}
-
-/// What the sink reads, and within which bounds.
-pub(crate) fn spec(settings: &Settings, instance: &Instance) -> Spec {
+/// What the sink reads, and its bounds.
+pub(crate) fn reads(settings: &Settings) -> Reads {
     let sink = &settings.cassandra_sink;
     let source = |stream: Stream| source(stream.topic(settings), stream.label());
-    Spec {
-        kafka: settings.kafka.clone(),
-        group: topic_name(&settings.kafka, &Service::CassandraSink.group()),
-        instance: instance.name().to_owned(),
-        instance_key: instance.key(),
+    Reads {
         sources: Stream::of(settings).into_iter().map(source).collect(),
         limits: Limits {
             bytes: sink.max_bytes,
@@ -174,8 +160,5 @@ pub(crate) fn spec(settings: &Settings, instance: &Instance) -> Spec {
         },
         in_flight: BATCHES_IN_FLIGHT,
         set_aside_bytes: sink.set_aside_bytes,
-        backoff: backoff(settings),
-        drain_timeout: Duration::from_millis(sink.drain_timeout_ms),
-        consumer_properties: sink.consumer_properties.clone(),
     }
 }

@@ -41,7 +41,12 @@ pub const PIPELINE: Pipeline = Pipeline {
     ],
     jobs: &[PAGE_VIEWS_PARTIAL, PAGE_VIEWS_MERGE, SESSIONS],
     documents: &[PAGE_VIEW_DOCUMENTS, SESSION_DOCUMENTS],
-    rows: &[RowsSpec::cassandra(topic::PAGE_VIEWS)],
+    rows: &[
+        RowsSpec::lake_events::<Click>(topic::CLICKS, "clickstream", "ts"),
+        RowsSpec::lake_results::<PageViews>(topic::PAGE_VIEWS, "page_views", "windowStart"),
+        RowsSpec::lake_results::<Session>(topic::SESSIONS, "sessions", "start"),
+        RowsSpec::cassandra(topic::PAGE_VIEWS),
+    ],
 };
 
 /// Views and visitors of pages.

@@ -4,7 +4,7 @@
 use millrace_commerce::{Funnel, ProductSales, Revenue, SalesPartial, ShopEvent};
 use millrace_contract::Contract as _;
 
-use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Service, StreamSpec};
+use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, RowsSpec, Service, StreamSpec};
 
 /// The names of its topics, before any prefix.
 pub mod topic {
@@ -62,7 +62,12 @@ pub const PIPELINE: Pipeline = Pipeline {
         PRODUCT_SALES_DOCUMENTS,
         FUNNEL_DOCUMENTS,
     ],
-    rows: &[],
+    rows: &[
+        RowsSpec::lake_events::<ShopEvent>(topic::EVENTS, "commerce_events", "ts"),
+        RowsSpec::lake_results::<Revenue>(topic::REVENUE, "revenue", "windowStart"),
+        RowsSpec::lake_results::<ProductSales>(topic::PRODUCT_SALES, "product_sales", "windowStart"),
+        RowsSpec::lake_results::<Funnel>(topic::FUNNEL, "funnels", "start"),
+    ],
 };
 
 /// The events themselves, with full text over queries and products.

@@ -1,10 +1,12 @@
 //! Incidents, where they are enabled: what the alerts of payments are, one growing document for
 //! each user and kind of fraud.
 
-use millrace_domain::schema;
+use millrace_domain::{IncidentRecord, schema};
 
 use crate::payments::topic::ANOMALIES;
-use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, Service, StreamSpec, When, Writer};
+use crate::{
+    DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, RowsSpec, Service, StreamSpec, When, Writer,
+};
 
 /// The names of its topics, before any prefix.
 pub mod topic {
@@ -38,7 +40,11 @@ pub const PIPELINE: Pipeline = Pipeline {
     ],
     jobs: &[INCIDENTS],
     documents: &[INCIDENT_DOCUMENTS],
-    rows: &[],
+    rows: &[RowsSpec::lake_bodies::<IncidentRecord>(
+        topic::INCIDENTS,
+        "incidents",
+        "openedTime",
+    )],
 };
 
 /// Incidents of alerts.

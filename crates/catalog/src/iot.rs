@@ -4,7 +4,7 @@
 use millrace_contract::Contract as _;
 use millrace_iot::{DeviceAlert, DeviceMinute, DeviceMinutePartial, DeviceState, Reading};
 
-use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, Service, StreamSpec};
+use crate::{DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, RowsSpec, Service, StreamSpec};
 
 /// The names of its topics, before any prefix.
 pub mod topic {
@@ -48,7 +48,11 @@ pub const PIPELINE: Pipeline = Pipeline {
     ],
     jobs: &[MINUTES_PARTIAL, MINUTES_MERGE, DEVICE_ALERTS],
     documents: &[MINUTE_DOCUMENTS, ALERT_DOCUMENTS, STATE_DOCUMENTS],
-    rows: &[],
+    rows: &[
+        RowsSpec::lake_events::<Reading>(topic::READINGS, "iot", "ts"),
+        RowsSpec::lake_results::<DeviceMinute>(topic::MINUTES, "device_minutes", "windowStart"),
+        RowsSpec::lake_results::<DeviceAlert>(topic::ALERTS, "device_alerts", "ts"),
+    ],
 };
 
 /// Statistics of readings.

@@ -26,7 +26,8 @@ pub use installation::Installation;
 pub use millrace_contract::topic::{ControlTopic, MAX_COPY_BYTES, TopicSpec, dead_letter, value_subject};
 pub use services::{Service, ServiceSpec};
 pub use spec::{
-    DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, RowsSpec, StreamSpec, When, Writer,
+    DeadLetterOwner, DocumentSpec, JobSpec, Pipeline, Retention, RowsSpec, StreamSpec, TableSpec, When,
+    Writer,
 };
 pub use topics::{controls, is_between_jobs, owns_dead_letters, stream, topic_spec, topics};
 

@@ -1,5 +1,7 @@
 //! What a pipeline is described by.
 
+use millrace_contract::{AnyContract, Contract, Encode, Event};
+
 use crate::Service;
 
 /// In which installations something is there.
@@ -273,22 +275,85 @@ impl DocumentSpec {
 }
 
 /// Rows made of a stream's records, in tables of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct RowsSpec {
     /// The stream, as it was written, also where another stands in its place: a row says at which
     /// offset its record is, which a change of `misplaced_records` must not make another.
     pub stream: &'static str,
     /// The service that writes them. What it cannot read it counts and passes over.
     pub service: Service,
+    /// The table, where the stream's schema says all else of it.
+    pub table: Option<TableSpec>,
+}
+
+/// A table in the lake, whose columns are the fields of its stream's records.
+#[derive(Debug, Clone, Copy)]
+pub struct TableSpec {
+    /// Its name: its folder, and a label of metrics.
+    pub name: &'static str,
+    /// The field by whose day a row is filed: of the time that its record is of.
+    pub day: &'static str,
+    /// How its records are read.
+    pub records: AnyContract,
+    /// Fields that are decimals of any size to others, and here the money of one record.
+    pub money: &'static [&'static str],
 }
 
 impl RowsSpec {
-    /// Those that the lake has of a stream.
+    /// Those that the lake has of a stream's events, in a table of this name, by the day of a field
+    /// of theirs.
     #[must_use]
-    pub const fn lake(stream: &'static str) -> Self {
+    pub const fn lake_events<T: Event + Encode>(
+        stream: &'static str,
+        name: &'static str,
+        day: &'static str,
+    ) -> Self {
+        Self::lake(stream, name, day, AnyContract::of_events::<T>())
+    }
+
+    /// Those that the lake has of results, as of [`Self::lake_events`].
+    #[must_use]
+    pub const fn lake_results<T: Encode + 'static>(
+        stream: &'static str,
+        name: &'static str,
+        day: &'static str,
+    ) -> Self {
+        Self::lake(stream, name, day, AnyContract::of_results::<T>())
+    }
+
+    /// Those that the lake has of results that are taken as they were written, as of
+    /// [`Self::lake_events`].
+    #[must_use]
+    pub const fn lake_bodies<T: Contract + 'static>(
+        stream: &'static str,
+        name: &'static str,
+        day: &'static str,
+    ) -> Self {
+        Self::lake(stream, name, day, AnyContract::of_bodies::<T>())
+    }
+
+    const fn lake(stream: &'static str, name: &'static str, day: &'static str, records: AnyContract) -> Self {
         Self {
             stream,
             service: Service::LakeSink,
+            table: Some(TableSpec {
+                name,
+                day,
+                records,
+                money: &[],
+            }),
+        }
+    }
+
+    /// With fields that are the money of one record ([`TableSpec::money`]).
+    #[must_use]
+    pub const fn with_money(self, money: &'static [&'static str]) -> Self {
+        match self.table {
+            Some(table) => Self {
+                table: Some(TableSpec { money, ..table }),
+                ..self
+            },
+            None => self,
         }
     }
 
@@ -298,6 +363,7 @@ impl RowsSpec {
         Self {
             stream,
             service: Service::CassandraSink,
+            table: None,
         }
     }
 }

@@ -1,15 +1,14 @@
 //! How the records of the jobs are read and written.
 
 use millrace_clickstream::{
-    Click, Page, PageViews, PageViewsPartial, PartialRecord, Session, User, UserSessions, ViewsPerPage,
-    ViewsResult, VisitTotals, Visits,
+    Page, PageViews, PageViewsPartial, PartialRecord, Session, User, UserSessions, ViewsPerPage, ViewsResult,
+    VisitTotals, Visits,
 };
 use millrace_contract::Encode as _;
+use millrace_engine::HashSeed;
 use millrace_engine::keyed::SessionPolicy;
 use millrace_engine::keyed::sessions::Closed;
-use millrace_engine::{EventTimeBounds, HashSeed};
 use millrace_runtime::keyed::Keyed;
-use millrace_runtime::processor::{Refused, check_event_time};
 use millrace_runtime::windowed::TwoStage;
 
 /// Page views in two stages.
@@ -24,14 +23,6 @@ impl TwoStage for Pages {
 
     fn aggregation() -> ViewsPerPage {
         ViewsPerPage
-    }
-
-    fn check(click: &Click, append_time_ms: Option<i64>, bounds: &EventTimeBounds) -> Result<(), Refused> {
-        check_event_time(click.time_ms, append_time_ms, bounds)
-    }
-
-    fn source_key(click: &Click) -> impl AsRef<[u8]> {
-        click.user_id.as_str()
     }
 
     fn key(page: &Page) -> impl AsRef<[u8]> {
@@ -60,14 +51,6 @@ impl Keyed for UserVisits {
 
     fn operator(policy: SessionPolicy, seed: HashSeed) -> UserSessions {
         UserSessions::new(Visits, policy, seed)
-    }
-
-    fn check(click: &Click, append_time_ms: Option<i64>, bounds: &EventTimeBounds) -> Result<(), Refused> {
-        check_event_time(click.time_ms, append_time_ms, bounds)
-    }
-
-    fn source_key(click: &Click) -> impl AsRef<[u8]> {
-        click.user_id.as_str()
     }
 
     fn encode<'a>(schema_id: u32, closed: &'a Closed<User, VisitTotals>, value: &mut Vec<u8>) -> &'a [u8] {

@@ -4,27 +4,17 @@ use std::marker::PhantomData;
 
 use millrace_commerce::{
     Funnel, FunnelSaid, FunnelSettings, Funnels, SalesBy, SalesKey, SalesPartial, SalesRecord, SalesResult,
-    ShopEvent, UserFunnels,
+    UserFunnels,
 };
 use millrace_contract::Encode as _;
+use millrace_engine::HashSeed;
 use millrace_engine::keyed::OrderedPolicy;
-use millrace_engine::{EventTimeBounds, HashSeed};
 use millrace_runtime::keyed::Keyed;
-use millrace_runtime::processor::{Refused, check_event_time};
 use millrace_runtime::windowed::TwoStage;
 
 /// Sales in two stages, by a key.
 #[derive(Debug, Clone, Copy)]
 pub struct Sold<K>(PhantomData<K>);
-
-/// Of one event, for each of the jobs.
-fn check(event: &ShopEvent, append_time_ms: Option<i64>, bounds: &EventTimeBounds) -> Result<(), Refused> {
-    check_event_time(event.time_ms, append_time_ms, bounds)?;
-    event.check().map_err(|error| Refused {
-        code: error.code(),
-        why: error.to_string(),
-    })
-}
 
 impl<K: SalesKey> TwoStage for Sold<K> {
     type Aggregation = SalesBy<K>;
@@ -34,18 +24,6 @@ impl<K: SalesKey> TwoStage for Sold<K> {
 
     fn aggregation() -> SalesBy<K> {
         SalesBy::new()
-    }
-
-    fn check(
-        event: &ShopEvent,
-        append_time_ms: Option<i64>,
-        bounds: &EventTimeBounds,
-    ) -> Result<(), Refused> {
-        check(event, append_time_ms, bounds)
-    }
-
-    fn source_key(event: &ShopEvent) -> impl AsRef<[u8]> {
-        event.user_id.as_str()
     }
 
     fn key(key: &K) -> impl AsRef<[u8]> {
@@ -76,18 +54,6 @@ impl Keyed for Sessions {
 
     fn operator(policy: OrderedPolicy<FunnelSettings>, seed: HashSeed) -> UserFunnels {
         UserFunnels::new(Funnels, policy, seed)
-    }
-
-    fn check(
-        event: &ShopEvent,
-        append_time_ms: Option<i64>,
-        bounds: &EventTimeBounds,
-    ) -> Result<(), Refused> {
-        check(event, append_time_ms, bounds)
-    }
-
-    fn source_key(event: &ShopEvent) -> impl AsRef<[u8]> {
-        event.user_id.as_str()
     }
 
     fn encode<'a>(schema_id: u32, said: &'a FunnelSaid, value: &mut Vec<u8>) -> &'a [u8] {

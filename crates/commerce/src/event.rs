@@ -26,7 +26,7 @@ symbols! {
 contract! {
     schema "millrace.ShopEvent" = include_str!("../schemas/shop_event.avsc");
 
-    /// What a user did in a shop. Whether it can have been so, [`ShopEvent::check`] says.
+    /// What a user did in a shop. Whether it can have been so, [`Event::check`] says.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct ShopEvent {
         /// Unique for ever.
@@ -57,35 +57,6 @@ contract! {
 }
 
 impl ShopEvent {
-    /// Whether an event can have been so, beside that it could be read: each service has to ask
-    /// that reads the stream, as what one refuses and another takes would be in one of two results
-    /// alone.
-    ///
-    /// # Errors
-    /// A purchase without a product, a price and a possible quantity; a device with a `/`.
-    pub fn check(&self) -> Result<(), DecodeError> {
-        if self.device.as_bytes().contains(&b'/') {
-            return Err(DecodeError::Invalid {
-                code: "invalid_device",
-                message: format!("device {:?} must have no /", self.device),
-            });
-        }
-        let is_purchase = self.event_type == EventType::Purchase;
-        if is_purchase && (self.product_id.is_none() || self.paid().is_none()) {
-            return Err(DecodeError::Invalid {
-                code: "incomplete_purchase",
-                message: format!(
-                    "a purchase must have a product_id, a price and a quantity from 1 to {MOST_QUANTITY}, and has \
-                     {:?}, {:?} and {:?}",
-                    self.product_id,
-                    self.price.map(Amount::to_f64),
-                    self.quantity
-                ),
-            });
-        }
-        Ok(())
-    }
-
     /// What a purchase comes to: its price by its quantity. `None` of other events, of one that is
     /// incomplete, and of more than the largest amount.
     #[must_use]
@@ -115,5 +86,33 @@ impl Event for ShopEvent {
 
     fn time_ms(&self) -> i64 {
         self.time_ms
+    }
+
+    fn key(&self) -> impl AsRef<[u8]> {
+        self.user_id.as_str()
+    }
+
+    /// A purchase has a product, a price and a possible quantity; a device has no `/`.
+    fn check(&self) -> Result<(), DecodeError> {
+        if self.device.as_bytes().contains(&b'/') {
+            return Err(DecodeError::Invalid {
+                code: "invalid_device",
+                message: format!("device {:?} must have no /", self.device),
+            });
+        }
+        let is_purchase = self.event_type == EventType::Purchase;
+        if is_purchase && (self.product_id.is_none() || self.paid().is_none()) {
+            return Err(DecodeError::Invalid {
+                code: "incomplete_purchase",
+                message: format!(
+                    "a purchase must have a product_id, a price and a quantity from 1 to {MOST_QUANTITY}, and has \
+                     {:?}, {:?} and {:?}",
+                    self.product_id,
+                    self.price.map(Amount::to_f64),
+                    self.quantity
+                ),
+            });
+        }
+        Ok(())
     }
 }

@@ -75,7 +75,7 @@ impl Segment {
     }
 
     /// Of a region and a device. Events whose device has a `/` are refused before
-    /// ([`crate::ShopEvent::check`]).
+    /// ([`millrace_contract::Event::check`]).
     #[must_use]
     pub fn joined(region: &Id, device: &Id) -> Self {
         let text = format!("{region}{BETWEEN}{device}");

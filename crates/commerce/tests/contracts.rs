@@ -6,7 +6,9 @@ mod support;
 
 use millrace_commerce::{EventType, Funnel, MOST_QUANTITY, ProductSales, Revenue, SalesPartial, ShopEvent};
 use millrace_contract::source::{Found, WriterSchema};
-use millrace_contract::{Contract as _, Encode as _, Reader, RegistryError, SchemaSource, Text, framing};
+use millrace_contract::{
+    Contract as _, Encode as _, Event as _, Reader, RegistryError, SchemaSource, Text, framing,
+};
 use millrace_domain::Amount;
 use support::event;
 

@@ -1,6 +1,6 @@
 //! What a stream is made of.
 
-use crate::{Contract, framing};
+use crate::{Contract, DecodeError, framing};
 
 /// A record that is written too.
 pub trait Encode: Contract {
@@ -22,12 +22,25 @@ pub trait Encode: Contract {
     }
 }
 
-/// Something that happened at a time: what deduplication, windows and bounds on time need to know
-/// of a record.
+/// Something that happened at a time: what deduplication, windows, bounds on time and whoever reads
+/// the stream need to know of a record.
 pub trait Event: Contract + Copy + Send + 'static {
     /// Unique for ever; deduplication goes by it.
     fn id(&self) -> [u8; 16];
 
     /// Event time in milliseconds since 1970.
     fn time_ms(&self) -> i64;
+
+    /// What its record is keyed by.
+    fn key(&self) -> impl AsRef<[u8]>;
+
+    /// Whether it can have been so, beside that it could be read: what no field says alone. Each
+    /// service asks that reads the stream, as what one refuses and another takes would be in one of
+    /// two results alone.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn check(&self) -> Result<(), DecodeError> {
+        Ok(())
+    }
 }

@@ -25,6 +25,7 @@ pub mod topic;
 pub mod wire;
 
 mod ahead;
+mod any;
 mod event;
 mod extent;
 mod known;
@@ -32,6 +33,7 @@ mod macros;
 mod references;
 
 pub use ahead::ReadAhead;
+pub use any::{AnyContract, AnyReader, Take};
 pub use error::DecodeError;
 pub use event::{Encode, Event};
 pub use event_time::EventTimeLimits;

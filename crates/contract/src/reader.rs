@@ -1,5 +1,6 @@
 //! Decoding of what comes from a topic, whatever schema it was written with.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -125,6 +126,23 @@ impl<T: Contract> Reader<T> {
             return Ok(T::decode(body)?);
         }
         self.read_other(id, body)
+    }
+
+    /// The Avro body of a value by our schema, not looked into. Of Avro alone.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn body<'v>(&self, value: &'v [u8]) -> Result<Cow<'v, [u8]>, ReadError> {
+        let (id, body) = framing::split(value)?;
+        if self.schemas.is_last_ours(id) {
+            return Ok(Cow::Borrowed(body));
+        }
+        match self.schemas.get(id)? {
+            Known::Ours => Ok(Cow::Borrowed(body)),
+            Known::Other(resolver) => Ok(Cow::Owned(resolver.rewrite(id, body)?)),
+            Known::Json => Err(DecodeError::WrongMagic(framing::MAGIC).into()),
+            Known::Refused { error, .. } => Err(error.into()),
+        }
     }
 
     fn read_json(value: &[u8]) -> Result<T, DecodeError> {

@@ -28,6 +28,20 @@ pub trait SchemaSource: fmt::Debug + Send + Sync {
     fn unavailable(&self, action: &str, cause: &str) -> RegistryError;
 }
 
+impl<S: SchemaSource + ?Sized> SchemaSource for Box<S> {
+    fn schema(&self, id: u32) -> Result<Found, RegistryError> {
+        (**self).schema(id)
+    }
+
+    fn check_that_it_answers(&self) -> Result<(), RegistryError> {
+        (**self).check_that_it_answers()
+    }
+
+    fn unavailable(&self, action: &str, cause: &str) -> RegistryError {
+        (**self).unavailable(action, cause)
+    }
+}
+
 /// No registry: for whoever reads nothing but values whose schemas it has been told.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoRegistry;

@@ -134,6 +134,10 @@ impl Processor for DetectJob {
         })
     }
 
+    fn keeps_past(&self) -> bool {
+        true
+    }
+
     fn policy_changes(&self) -> u64 {
         self.parts.rules.changes()
     }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod explain;
 pub mod follow;
 pub mod incidents;
 pub mod job;

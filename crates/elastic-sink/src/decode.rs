@@ -1,20 +1,18 @@
 //! From a record's bytes to what is to be done with it.
 
 mod events;
-mod taken;
 
-use millrace_contract::ReadError;
 use millrace_domain::codec::TransactionReader;
 use millrace_domain::texts::InFlight;
 use millrace_kafka::{Misplaced, SourcePartitions};
 use millrace_registry::{Registry, RegistryError, SchemaFetcher};
 use millrace_service::registry::{self, TopicSchemas};
-use millrace_settings::Settings;
+use millrace_service::sink::{Taken, value};
+use millrace_settings::{MisplacedRecords, Settings};
 use millrace_sink::{Decision, Work};
 use millrace_telemetry::Shutdown;
 
 pub(crate) use self::events::Events;
-use self::taken::{Taken, partitions};
 use crate::document::{self, Document, NoDocument};
 use crate::sample::Sample;
 use crate::stream::Stream;
@@ -97,6 +95,17 @@ impl Readers {
     }
 }
 
+/// The partitions of a stream whose misplaced records become dead letters.
+async fn partitions(
+    settings: &Settings,
+    stream: Stream,
+    misplaced: MisplacedRecords,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<SourcePartitions>> {
+    let topic = stream.read_topic(settings);
+    Taken::partitions(&settings.kafka, &topic, misplaced, shutdown).await
+}
+
 /// Reads all topics.
 #[derive(Debug)]
 pub struct Decoder {
@@ -130,11 +139,10 @@ impl Decoder {
     }
 
     fn transaction(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
-        let transaction = match self.readers.transactions.read(record.value()) {
+        let transaction = match value(&self.readers.transactions, record.value())? {
             Ok(transaction) => transaction,
             // The aggregator reads the same topic, and sends it to the dead letters.
-            Err(ReadError::Invalid(error)) => return Ok(Decision::Skip { code: error.code() }),
-            Err(ReadError::Registry(error)) => return Err(error),
+            Err(error) => return Ok(Decision::Skip { code: error.code() }),
         };
         if !self.sample.has(&transaction.transaction_id) {
             return Ok(Decision::NotChosen);
@@ -144,7 +152,10 @@ impl Decoder {
             return Ok(Decision::Skip { code: error.code() });
         }
         let user_id = transaction.user_id.text();
-        if self.taken.is_misplaced(record, user_id.as_bytes()) {
+        if self
+            .taken
+            .is_misplaced(record.partition, record.key, user_id.as_bytes())
+        {
             return Ok(Decision::Skip {
                 code: Misplaced::CODE,
             });

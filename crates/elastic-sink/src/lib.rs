@@ -55,7 +55,6 @@ async fn index(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         service: Service::ElasticSink,
         settings: &settings,
         sink: settings.elastic_sink.sink_loop(),
-        instance_key: "elastic_sink.instance",
         store: "elasticsearch",
     };
     let process = host.start::<ElasticSink>(&shutdown)?;
@@ -79,7 +78,7 @@ async fn index(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     };
     let share = settings.elastic_sink.transaction_share;
     tracing::info!(share, "of the transactions are indexed");
-    let spec = sink::spec(&settings, &process.instance);
+    let spec = host.spec(&process, sink::reads(&settings));
     let sink = ElasticSink::new(&settings, readers, writer);
     process.run(sink, spec, shutdown).await
 }

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use millrace_catalog::Service;
-use millrace_kafka::topic_name;
 use millrace_registry::RegistryError;
-use millrace_service::Instance;
-use millrace_service::sink::source;
+use millrace_service::sink::{Reads, source};
 use millrace_settings::Settings;
-use millrace_sink::{Decision, Item, Limits, Names, Record, Refusal, Sink, Spec, WriteBatch, Written};
+use millrace_sink::{Decision, Item, Limits, Names, Record, Refusal, Sink, WriteBatch, Written};
 
 use crate::bulk::IndexFault;
 use crate::bulk::encode::size_of;
@@ -139,16 +136,11 @@ fn streams(settings: &Settings) -> Vec<Stream> {
     Stream::of(settings).into_iter().filter(is_read).collect()
 }
 
-/// What the sink reads, and within which bounds.
-#[must_use]
-pub fn spec(settings: &Settings, instance: &Instance) -> Spec {
+/// What the sink reads, and its bounds.
+pub(crate) fn reads(settings: &Settings) -> Reads {
     let sink = &settings.elastic_sink;
     let source = |stream: Stream| source(stream.read_topic(settings), stream.index());
-    Spec {
-        kafka: settings.kafka.clone(),
-        group: topic_name(&settings.kafka, &Service::ElasticSink.group()),
-        instance: instance.name().to_owned(),
-        instance_key: instance.key(),
+    Reads {
         sources: streams(settings).into_iter().map(source).collect(),
         limits: Limits {
             bytes: sink.bulk_bytes,
@@ -157,8 +149,5 @@ pub fn spec(settings: &Settings, instance: &Instance) -> Spec {
         },
         in_flight: sink.bulks_in_flight,
         set_aside_bytes: sink.set_aside_bytes,
-        backoff: writer::backoff(sink.retry_initial_ms, sink.retry_max_ms),
-        drain_timeout: Duration::from_millis(sink.drain_timeout_ms),
-        consumer_properties: sink.consumer_properties.clone(),
     }
 }

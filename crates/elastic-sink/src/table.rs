@@ -3,11 +3,11 @@
 use std::fmt::Debug;
 
 use millrace_catalog::{DocumentSpec, clickstream, commerce, incidents, iot, payments};
-use millrace_commerce::ShopEvent;
-use millrace_contract::{Contract, ReadError, Reader};
+use millrace_contract::{Contract, Reader};
 use millrace_kafka::SourcePartitions;
 use millrace_registry::{RegistryError, SchemaFetcher};
 use millrace_service::registry::TopicSchemas;
+use millrace_service::sink::value;
 use millrace_settings::{MisplacedRecords, Settings};
 use millrace_sink::{Decision, Work};
 
@@ -66,8 +66,6 @@ pub(crate) const TABLE: &[Line] = &[
             &commerce::EVENT_DOCUMENTS,
             &Events {
                 jobs: |settings| settings.commerce.jobs(),
-                check: ShopEvent::check,
-                key: |event| event.user_id.as_str().as_bytes(),
                 document: document::shop_event,
             },
         )
@@ -147,9 +145,8 @@ struct Read<T> {
 
 impl<T: Contract + Debug> Decide for Read<T> {
     fn decide(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
-        let (code, error) = match self.reader.read(record.value()) {
-            Err(ReadError::Registry(error)) => return Err(error),
-            Err(ReadError::Invalid(error)) => (error.code(), error.to_string()),
+        let (code, error) = match value(&self.reader, record.value())? {
+            Err(error) => (error.code(), error.to_string()),
             Ok(value) => match (self.document)(&value, record.offset) {
                 Ok(document) => return Ok(Decision::Work(Work::Write(document))),
                 Err(error) => (error.code(), error.to_string()),

@@ -15,6 +15,7 @@
 mod cities;
 mod event_time;
 mod exact;
+mod explanation;
 mod finding;
 mod fingerprint;
 mod habit;
@@ -31,6 +32,9 @@ mod settings;
 mod snoozed;
 mod state;
 
+pub use explanation::{
+    BuiltInFigure, BuiltInTrace, Explanation, OtherAmount, Otherwise, UserProfile, UsualAmount,
+};
 pub use history::{AnswerError, MAX_CHANGES, RuleHistory};
 pub use listings::{
     Kind, ListSettings, ListingError, Listings, MAX_ENTRIES_OF_A_LIST, MAX_LIST_ENTRIES, MAX_LISTINGS_LEN,

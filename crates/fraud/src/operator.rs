@@ -1,6 +1,7 @@
 //! The detector's operator over one partition of transactions.
 
 mod configure;
+mod explain;
 mod figures;
 mod snapshot;
 
@@ -199,6 +200,42 @@ impl DetectOperator {
         }
     }
 
+    /// Judges and learns a transaction; memory is given back by whoever calls.
+    #[inline]
+    fn take(&mut self, transaction: &Transaction, outputs: &mut Vec<Anomaly>) -> Disposition {
+        let time_ms = transaction.transaction_time_ms;
+        let seen = self
+            .payloads
+            .check(transaction.id(), time_ms, fingerprint::of(transaction));
+        match seen {
+            Seen::New => {}
+            Seen::Duplicate => return Disposition::Duplicate,
+            Seen::Changed => {
+                if let Some(finding) = self.replay(transaction) {
+                    let anomaly = finding.into_anomaly(transaction.user_id, time_ms);
+                    self.snoozed.raise(&self.policy.lists, anomaly, outputs);
+                }
+                return Disposition::Duplicate;
+            }
+        }
+        let oldest_ms = self.oldest_ms();
+        if time_ms < oldest_ms {
+            return Disposition::Late {
+                late_by_ms: oldest_ms - time_ms,
+            };
+        }
+        if self.watermark.observe(time_ms) {
+            self.forget_ids();
+        }
+        self.judge(transaction, outputs);
+        if let Some(rule_set) = &mut self.rule_set {
+            let watermark_ms = self.watermark.current_ms();
+            let snoozed = (&self.policy.lists, &mut self.snoozed);
+            rule_set.judge(transaction, watermark_ms, snoozed, outputs);
+        }
+        Disposition::Accepted
+    }
+
     /// Looks at the next place of the table.
     fn sweep(&mut self) {
         let place = self.sweep.next_of(self.profiles.places());
@@ -311,40 +348,13 @@ impl Operator for DetectOperator {
     }
 
     fn process(&mut self, transaction: &Transaction, outputs: &mut Vec<Anomaly>) -> Disposition {
-        let time_ms = transaction.transaction_time_ms;
-        let seen = self
-            .payloads
-            .check(transaction.id(), time_ms, fingerprint::of(transaction));
-        match seen {
-            Seen::New => {}
-            Seen::Duplicate => return Disposition::Duplicate,
-            Seen::Changed => {
-                if let Some(finding) = self.replay(transaction) {
-                    let anomaly = finding.into_anomaly(transaction.user_id, time_ms);
-                    self.snoozed.raise(&self.policy.lists, anomaly, outputs);
-                }
-                return Disposition::Duplicate;
+        let disposition = self.take(transaction, outputs);
+        if disposition == Disposition::Accepted {
+            for _ in 0..SWEPT_PER_RECORD {
+                self.sweep();
             }
         }
-        let oldest_ms = self.oldest_ms();
-        if time_ms < oldest_ms {
-            return Disposition::Late {
-                late_by_ms: oldest_ms - time_ms,
-            };
-        }
-        if self.watermark.observe(time_ms) {
-            self.forget_ids();
-        }
-        self.judge(transaction, outputs);
-        if let Some(rule_set) = &mut self.rule_set {
-            let watermark_ms = self.watermark.current_ms();
-            let snoozed = (&self.policy.lists, &mut self.snoozed);
-            rule_set.judge(transaction, watermark_ms, snoozed, outputs);
-        }
-        for _ in 0..SWEPT_PER_RECORD {
-            self.sweep();
-        }
-        Disposition::Accepted
+        disposition
     }
 
     fn advance(&mut self, watermark_ms: i64, _outputs: &mut Vec<Anomaly>) {

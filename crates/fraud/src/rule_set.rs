@@ -150,6 +150,15 @@ impl RuleSet {
         }
     }
 
+    /// What of it the transaction is judged by.
+    pub(crate) fn around(&self, transaction: &Transaction) -> Self {
+        Self {
+            evaluator: self.evaluator.around(transaction),
+            origins: self.origins.clone(),
+            fired: Vec::new(),
+        }
+    }
+
     /// Learns an accepted transaction, and judges it.
     pub(crate) fn judge(
         &mut self,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use millrace_catalog::Service;
-use millrace_domain::{EventTimeLimits, schema};
+use millrace_domain::schema;
 use millrace_kafka::client::{Properties, idempotent_producer_config};
 use millrace_kafka::clock::now_ms;
 use millrace_kafka::topic_name;
@@ -100,7 +100,6 @@ async fn prepare(settings: &Settings, metrics: &Metrics, shutdown: &Shutdown) ->
         );
     }
     let client = Registry::new(registry::config(&settings.schema_registry))?;
-    let event_time = &settings.aggregator.event_time;
     let mut streams = Vec::new();
     for (at, name) in STREAMS.into_iter().enumerate() {
         let topic = topic_name(&settings.kafka, name);
@@ -110,10 +109,7 @@ async fn prepare(settings: &Settings, metrics: &Metrics, shutdown: &Shutdown) ->
             topic: at,
             schema_id: registry::schema_id(&client, &topic, schema::TRANSACTION).await?,
             topic_name: topic,
-            limits: EventTimeLimits {
-                earliest_ms: Some(event_time.earliest_time.ms()),
-                max_future_ms: event_time.max_future_ms,
-            },
+            limits: settings.aggregator.event_time.limits(),
             max_item_bytes: own.max_item_bytes,
         }));
     }

@@ -1,14 +1,13 @@
 //! How the records of the jobs are read and written.
 
 use millrace_contract::Encode as _;
+use millrace_engine::HashSeed;
 use millrace_engine::keyed::OrderedPolicy;
-use millrace_engine::{EventTimeBounds, HashSeed};
 use millrace_iot::{
     Device, DeviceAlerts, DeviceMinute, DeviceMinutePartial, DeviceNotice, Limits, MinutesPerDevice,
-    MinutesRecord, MinutesResult, Notice, NoticeRecord, Reading, Watch,
+    MinutesRecord, MinutesResult, Notice, NoticeRecord, Watch,
 };
 use millrace_runtime::keyed::Keyed;
-use millrace_runtime::processor::{Refused, check_event_time};
 use millrace_runtime::windowed::TwoStage;
 
 use crate::AlertMetrics;
@@ -25,18 +24,6 @@ impl TwoStage for Minutes {
 
     fn aggregation() -> MinutesPerDevice {
         MinutesPerDevice
-    }
-
-    fn check(
-        reading: &Reading,
-        append_time_ms: Option<i64>,
-        bounds: &EventTimeBounds,
-    ) -> Result<(), Refused> {
-        check_event_time(reading.time_ms, append_time_ms, bounds)
-    }
-
-    fn source_key(reading: &Reading) -> impl AsRef<[u8]> {
-        reading.device_id.as_str()
     }
 
     fn key(device: &Device) -> impl AsRef<[u8]> {
@@ -69,18 +56,6 @@ impl Keyed for Alerts {
 
     fn operator(policy: OrderedPolicy<Limits>, seed: HashSeed) -> DeviceAlerts {
         DeviceAlerts::new(Watch, policy, seed)
-    }
-
-    fn check(
-        reading: &Reading,
-        append_time_ms: Option<i64>,
-        bounds: &EventTimeBounds,
-    ) -> Result<(), Refused> {
-        check_event_time(reading.time_ms, append_time_ms, bounds)
-    }
-
-    fn source_key(reading: &Reading) -> impl AsRef<[u8]> {
-        reading.device_id.as_str()
     }
 
     fn encode<'a>(schema_id: u32, said: &'a DeviceNotice, value: &mut Vec<u8>) -> &'a [u8] {

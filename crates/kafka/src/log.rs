@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use millrace_domain::texts::InFlight;
 use millrace_settings::Kafka;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Offset, Timestamp, TopicPartitionList};
 use thiserror::Error;
 
 use crate::admin::bounds;
@@ -32,6 +32,15 @@ pub enum LogError {
         /// Which.
         servers: String,
         /// librdkafka's reason.
+        #[source]
+        reason: KafkaError,
+    },
+    /// A batch has another checksum than its records have.
+    #[error("a batch of {topic} is corrupt: docs/operations.md, \"A partition that cannot be read\"")]
+    Corrupt {
+        /// Its topic.
+        topic: String,
+        /// librdkafka's word.
         #[source]
         reason: KafkaError,
     },
@@ -175,6 +184,53 @@ impl TopicLog {
         read
     }
 
+    /// Hands over the committed records of one partition from `from` on, or from its start where
+    /// that is later, as long as `take` says that there should be more.
+    ///
+    /// # Errors
+    /// The brokers are away, or `take` fails.
+    pub fn read_partition<E: From<LogError>>(
+        &self,
+        partition: i32,
+        from: i64,
+        take: impl FnMut(&BorrowedMessage<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        self.read(BTreeMap::from([(partition, Offset::Offset(from))]), take)
+    }
+
+    /// Hands over the committed records of these partitions that were appended within a time, in
+    /// milliseconds since 1970, and of each a few more, until `take` says that it has enough of a
+    /// partition.
+    ///
+    /// # Errors
+    /// The brokers are away, or `take` fails.
+    pub fn read_appended<E: From<LogError>>(
+        &self,
+        partitions: &[i32],
+        (from_ms, to_ms): (i64, i64),
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let mut times = TopicPartitionList::new();
+        for &partition in partitions {
+            let added = times.add_partition_offset(&self.topic, partition, Offset::Offset(from_ms.max(0)));
+            added.map_err(LogError::Client)?;
+        }
+        let found = self.consumer.offsets_for_times(times, SILENCE);
+        let found = found.map_err(LogError::Client)?;
+        let first = |it: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match it.offset() {
+            offset @ Offset::Offset(_) => Some((it.partition(), offset)),
+            // Nothing was appended since.
+            _ => None,
+        };
+        self.read(found.elements().iter().filter_map(first).collect(), |message| {
+            let is_over = match message.timestamp() {
+                Timestamp::LogAppendTime(at_ms) => at_ms > to_ms,
+                Timestamp::CreateTime(_) | Timestamp::NotAvailable => false,
+            };
+            Ok(take(message)? && !is_over)
+        })
+    }
+
     /// Those of `offsets` at or after which the partition has a committed record: what a group that
     /// has committed them has not read.
     ///
@@ -258,6 +314,11 @@ impl TopicLog {
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     reading.remove(&partition);
                     last_sign = Instant::now();
+                }
+                // What comes next is behind it: going on would leave it out.
+                Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage))) => {
+                    let (topic, reason) = (self.topic.clone(), error);
+                    return Err(LogError::Corrupt { topic, reason }.into());
                 }
                 Some(Err(error)) => last_error = Some(error),
                 None => {}

@@ -38,7 +38,8 @@ fn main() -> Result<()> {
     let settings = Settings::default();
     let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
     let own = WriterSchema::avro(schema::TRANSACTION);
-    let readers = tables::of(&settings, &TopicSchemas::new(fetcher, Some((SCHEMA_ID, own))));
+    let schemas = TopicSchemas::new(fetcher, Some((SCHEMA_ID, own)));
+    let readers = tables::of(&settings, tables::named("transactions"), &schemas);
     let backoff = Backoff {
         initial: Duration::from_millis(1),
         max: Duration::from_millis(2),

@@ -10,7 +10,9 @@ use parquet::data_type::{
 };
 use parquet::file::writer::SerializedRowGroupWriter;
 
-use crate::table::{CellReader, Kind, Table};
+use crate::cells::CellReader;
+use crate::kind::{Column, Kind};
+use crate::table::Table;
 
 /// Texts that are handed to Parquet at once, each of which is a pointer and a count then.
 const TEXTS_AT_ONCE: usize = 4_096;
@@ -48,65 +50,64 @@ struct Leaf {
 #[derive(Default)]
 struct Levels {
     definition: Vec<i16>,
-    /// Of lists alone.
+    /// Within lists alone.
     repetition: Option<Vec<i16>>,
 }
 
+/// Where in a row a value is, in the levels of Dremel (Melnik et al., 2010).
+#[derive(Clone, Copy, Default)]
+struct At {
+    definition: i16,
+    repetition: i16,
+    /// Lists around it.
+    lists: i16,
+}
+
 /// Columns under construction.
-pub(crate) struct Columns {
-    kinds: Vec<Kind>,
+pub(crate) struct Columns<'t> {
+    columns: Vec<Part<'t>>,
     leaves: Vec<Leaf>,
 }
 
-impl Columns {
+/// A column's leaves.
+enum Part<'t> {
+    /// One, of which each row has a value.
+    Plain,
+    /// Any number, each row with none or many values.
+    Levelled(&'t Kind, usize),
+}
+
+impl<'t> Columns<'t> {
     /// Those of a table, without a row.
-    pub(crate) fn new(table: &Table) -> Self {
-        let kinds: Vec<Kind> = table.all_columns().map(|column| column.kind).collect();
-        Self {
-            leaves: kinds.iter().flat_map(|kind| leaves(*kind)).collect(),
-            kinds,
+    pub(crate) fn new(table: &'t Table) -> Self {
+        let (mut columns, mut leaves) = (Vec::new(), Vec::new());
+        for Column { kind, .. } in &table.columns {
+            let first = leaves.len();
+            add_leaves(kind, None, &mut leaves);
+            columns.push(match &leaves[first..] {
+                [Leaf { levels: None, .. }] => Part::Plain,
+                own => Part::Levelled(kind, own.len()),
+            });
         }
+        Self { columns, leaves }
     }
 
     /// Adds a row.
     pub(crate) fn push(&mut self, cells: &mut CellReader<'_>) -> anyhow::Result<()> {
         let mut leaves = self.leaves.iter_mut();
-        for kind in &self.kinds {
-            let Some(leaf) = leaves.next() else {
-                anyhow::bail!("a table has fewer leaves than columns");
-            };
-            match (kind, leaf.levels.as_mut()) {
-                (Kind::MaybeText, Some(levels)) => {
-                    let is_there = cells.flag()?;
-                    levels.definition.push(i16::from(is_there));
-                    if is_there {
-                        leaf.values.push(*kind, cells)?;
-                    }
-                }
-                (Kind::Texts, Some(levels)) => {
-                    let length = cells.length()?;
-                    levels.list(length);
-                    for _ in 0..length {
-                        leaf.values.push(*kind, cells)?;
-                    }
-                }
-                (Kind::Figures, Some(levels)) => {
-                    let length = cells.length()?;
-                    levels.list(length);
-                    let Some(Leaf {
-                        values,
-                        levels: Some(levels),
-                    }) = leaves.next()
-                    else {
-                        anyhow::bail!("a map has one leaf");
+        for part in &self.columns {
+            match part {
+                Part::Plain => {
+                    let Some(leaf) = leaves.next() else {
+                        anyhow::bail!("a table has fewer leaves than columns");
                     };
-                    levels.list(length);
-                    for _ in 0..length {
-                        leaf.values.push(Kind::Text, cells)?;
-                        values.push(Kind::Double, cells)?;
-                    }
+                    leaf.values.push(cells)?;
                 }
-                _ => leaf.values.push(*kind, cells)?,
+                Part::Levelled(kind, count) => {
+                    let (own, others) = leaves.into_slice().split_at_mut(*count);
+                    put(kind, own, cells, At::default())?;
+                    leaves = others.iter_mut();
+                }
             }
         }
         Ok(())
@@ -136,55 +137,130 @@ impl Columns {
     }
 }
 
-impl Levels {
-    /// Notes a list of so many elements.
-    fn list(&mut self, length: usize) {
-        let repetition = self.repetition.get_or_insert_default();
-        if length == 0 {
-            self.definition.push(0);
-            repetition.push(0);
+/// Puts what the cells have of a kind into its leaves.
+fn put(kind: &Kind, leaves: &mut [Leaf], cells: &mut CellReader<'_>, at: At) -> anyhow::Result<()> {
+    match kind {
+        Kind::Maybe(inner) => {
+            if cells.flag()? {
+                let definition = at.definition + 1;
+                return put(inner, leaves, cells, At { definition, ..at });
+            }
+            nothing(leaves, at);
         }
-        for at in 0..length {
-            self.definition.push(1);
-            repetition.push(i16::from(at > 0));
+        Kind::List(inner) => {
+            return elements(leaves, cells, at, |leaves, cells, at| {
+                put(inner, leaves, cells, at)
+            });
+        }
+        Kind::Map(inner) => {
+            return elements(leaves, cells, at, |leaves, cells, at| {
+                let (key, values) = leaves.split_at_mut(1);
+                put(&Kind::Text, key, cells, at)?;
+                put(inner, values, cells, at)
+            });
+        }
+        Kind::Record(columns) => {
+            let mut rest = leaves;
+            for Column { kind, .. } in columns {
+                let (own, others) = rest.split_at_mut(kind.leaves());
+                put(kind, own, cells, at)?;
+                rest = others;
+            }
+        }
+        _ => {
+            for leaf in leaves {
+                leaf.note(at);
+                leaf.values.push(cells)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn elements<'c>(
+    leaves: &mut [Leaf],
+    cells: &mut CellReader<'c>,
+    at: At,
+    put: impl Fn(&mut [Leaf], &mut CellReader<'c>, At) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let length = cells.length()?;
+    if length == 0 {
+        nothing(leaves, at);
+    }
+    let lists = at.lists + 1;
+    for element in 0..length {
+        let inner = At {
+            definition: at.definition + 1,
+            repetition: if element == 0 { at.repetition } else { lists },
+            lists,
+        };
+        put(leaves, cells, inner)?;
+    }
+    Ok(())
+}
+
+/// Notes that there is no value.
+fn nothing(leaves: &mut [Leaf], at: At) {
+    for leaf in leaves {
+        leaf.note(at);
+    }
+}
+
+impl Leaf {
+    fn note(&mut self, at: At) {
+        if let Some(levels) = &mut self.levels {
+            levels.definition.push(at.definition);
+            if let Some(repetition) = &mut levels.repetition {
+                repetition.push(at.repetition);
+            }
         }
     }
 }
 
 impl Values {
-    fn push(&mut self, kind: Kind, cells: &mut CellReader<'_>) -> anyhow::Result<()> {
+    fn push(&mut self, cells: &mut CellReader<'_>) -> anyhow::Result<()> {
         match self {
             Self::Texts(texts) => texts.push(cells.text()?),
             Self::Longs(values) => values.push(cells.long()?),
             Self::Numbers(values) => values.push(cells.number()?),
             Self::Doubles(values) => values.push(cells.double()?),
             Self::Flags(values) => values.push(cells.flag()?),
-            Self::Sums(values) => {
-                debug_assert_eq!(kind, Kind::Sum);
-                values.push(cells.sum()?.to_be_bytes().to_vec().into());
-            }
+            Self::Sums(values) => values.push(cells.sum()?.to_be_bytes().to_vec().into()),
         }
         Ok(())
     }
 }
 
-fn leaves(kind: Kind) -> Vec<Leaf> {
-    let plain = |values| Leaf { values, levels: None };
-    let levelled = |values| Leaf {
-        values,
-        levels: Some(Levels::default()),
+/// Adds the leaves of a kind; `is_repeated` is whether they are within a list, of what is within
+/// something that has levels.
+fn add_leaves(kind: &Kind, is_repeated: Option<bool>, leaves: &mut Vec<Leaf>) {
+    let values = match kind {
+        Kind::Id | Kind::Text | Kind::Symbol(_) => Values::Texts(Texts::default()),
+        Kind::Time | Kind::Money(_) | Kind::Count | Kind::Rising => Values::Longs(Vec::new()),
+        Kind::Number => Values::Numbers(Vec::new()),
+        Kind::Double => Values::Doubles(Vec::new()),
+        Kind::Flag => Values::Flags(Vec::new()),
+        Kind::Sum => Values::Sums(Vec::new()),
+        Kind::Maybe(inner) => return add_leaves(inner, is_repeated.or(Some(false)), leaves),
+        Kind::List(inner) => return add_leaves(inner, Some(true), leaves),
+        Kind::Map(inner) => {
+            add_leaves(&Kind::Text, Some(true), leaves);
+            return add_leaves(inner, Some(true), leaves);
+        }
+        Kind::Record(columns) => {
+            for column in columns {
+                add_leaves(&column.kind, is_repeated, leaves);
+            }
+            return;
+        }
     };
-    let texts = || Values::Texts(Texts::default());
-    match kind {
-        Kind::Id | Kind::Text => vec![plain(texts())],
-        Kind::MaybeText | Kind::Texts => vec![levelled(texts())],
-        Kind::Time | Kind::Money | Kind::Count | Kind::Rising => vec![plain(Values::Longs(Vec::new()))],
-        Kind::Number => vec![plain(Values::Numbers(Vec::new()))],
-        Kind::Double => vec![plain(Values::Doubles(Vec::new()))],
-        Kind::Flag => vec![plain(Values::Flags(Vec::new()))],
-        Kind::Sum => vec![plain(Values::Sums(Vec::new()))],
-        Kind::Figures => vec![levelled(texts()), levelled(Values::Doubles(Vec::new()))],
-    }
+    leaves.push(Leaf {
+        values,
+        levels: is_repeated.map(|is_repeated| Levels {
+            definition: Vec::new(),
+            repetition: is_repeated.then(Vec::new),
+        }),
+    });
 }
 
 fn write<T: DataType>(

@@ -8,8 +8,10 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, TypePtr};
 
+use crate::cells::CellReader;
 use crate::columns::Columns;
-use crate::table::{CellReader, Kind, Table};
+use crate::kind::Kind;
+use crate::table::Table;
 
 /// Rows of a row group, at most: a scan reads groups side by side, and leaves out those whose
 /// statistics say so.
@@ -35,8 +37,8 @@ pub(crate) fn properties(table: &Table) -> anyhow::Result<WriterPropertiesPtr> {
         .set_created_by(format!("millrace {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
-    for column in table.all_columns() {
-        let path = ColumnPath::from(column.name);
+    for column in &table.columns {
+        let path = ColumnPath::from(column.name.as_str());
         properties = match column.kind {
             Kind::Id => properties.set_column_dictionary_enabled(path, false),
             Kind::Rising | Kind::Time => properties

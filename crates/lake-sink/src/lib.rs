@@ -8,11 +8,14 @@
 #![forbid(unsafe_code)]
 
 mod another_log;
+mod avro;
+mod cells;
 mod columns;
 pub mod compact;
 mod covered;
 pub mod expire;
 mod file;
+mod kind;
 pub mod metrics;
 pub mod name;
 mod read;
@@ -46,19 +49,17 @@ async fn write_files(settings: Settings, shutdown: Shutdown) -> anyhow::Result<(
         service: Service::LakeSink,
         settings: &settings,
         sink: settings.lake_sink.sink_loop(),
-        instance_key: "lake_sink.instance",
         store: "lake",
     };
     let process = host.start::<LakeSink<Lake>>(&shutdown)?;
     let metrics = metrics::Metrics::register()?;
     let store = Lake::open(&settings.lake_sink)?;
     let readers = tokio::select! {
-        readers = tables::readers(&settings) => readers?,
+        readers = tables::readers(&settings, &shutdown) => readers?,
         () = shutdown.wait() => return Ok(()),
     };
     process.reachability.probe(None);
-    let spec = sink::spec(&settings, &process.instance);
-    let backoff = sink::backoff(&settings);
-    let sink = LakeSink::new(store, readers, backoff, metrics, Handle::current());
+    let spec = host.spec(&process, sink::reads(&settings));
+    let sink = LakeSink::new(store, readers, host.backoff(), metrics, Handle::current());
     process.run(sink, spec, shutdown).await
 }

@@ -1,19 +1,21 @@
 //! Reading files: single columns, and whole ones into one file.
 
 use bytes::Bytes;
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
+use parquet::basic::Type;
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::column::writer::{ColumnWriter, ColumnWriterImpl};
-use parquet::data_type::{DataType, FixedLenByteArrayType, Int64Type};
+use parquet::data_type::DataType;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 
 use crate::file::{ROW_GROUP_ROWS, properties, schema};
-use crate::table::{Kind, Table};
+use crate::table::Table;
 
 /// Records that are read at once.
 const AT_ONCE: usize = 8_192;
 
-/// The values of a column of integers or of money, of all row groups.
+/// The values of a column of integers or of money, of all row groups; 0 where a row has none.
 ///
 /// # Errors
 /// It is no such file, or has no such column.
@@ -21,31 +23,47 @@ pub(crate) fn integers(table: &Table, bytes: &Bytes, column: &str) -> anyhow::Re
     let file = SerializedFileReader::new(bytes.clone())?;
     let leaves = file.metadata().file_metadata().schema_descr().columns();
     let leaf = leaves.iter().position(|leaf| leaf.path().string() == column);
-    let kind = table.all_columns().find(|it| it.name == column).map(|it| it.kind);
-    let (Some(leaf), Some(kind)) = (leaf, kind) else {
+    let Some(leaf) = leaf else {
         anyhow::bail!("{} has no column {column}", table.name);
     };
+    let most = leaves[leaf].max_def_level();
     let mut found = Vec::new();
     for group in 0..file.num_row_groups() {
-        let reader = file.get_row_group(group)?.get_column_reader(leaf)?;
-        if kind == Kind::Sum {
-            let values = all(get_typed_column_reader::<FixedLenByteArrayType>(reader))?;
-            for value in values {
-                let units: [u8; 16] = value.data().try_into()?;
-                found.push(i128::from_be_bytes(units));
+        match file.get_row_group(group)?.get_column_reader(leaf)? {
+            ColumnReader::Int64ColumnReader(reader) => {
+                found.extend(all(reader, most)?.into_iter().map(|it| it.map_or(0, i128::from)));
             }
-        } else {
-            let values = all(get_typed_column_reader::<Int64Type>(reader))?;
-            found.extend(values.into_iter().map(i128::from));
+            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+                for value in all(reader, most)? {
+                    found.push(match value {
+                        Some(value) => i128::from_be_bytes(value.data().try_into()?),
+                        None => 0,
+                    });
+                }
+            }
+            _ => anyhow::bail!("{column} of {} is no integer", table.name),
         }
     }
     Ok(found)
 }
 
-fn all<T: DataType>(mut reader: ColumnReaderImpl<T>) -> anyhow::Result<Vec<T::T>> {
-    let mut values = Vec::new();
-    while reader.read_records(AT_ONCE, None, None, &mut values)?.0 > 0 {}
-    Ok(values)
+/// The values of a column of rows that have one each, or none where its highest level is not 0.
+fn all<T: DataType>(mut reader: ColumnReaderImpl<T>, most: i16) -> anyhow::Result<Vec<Option<T::T>>> {
+    let (mut values, mut levels) = (Vec::new(), Vec::new());
+    loop {
+        let of_values = (most > 0).then_some(&mut levels);
+        if reader.read_records(AT_ONCE, of_values, None, &mut values)?.0 == 0 {
+            break;
+        }
+    }
+    let mut values = values.into_iter();
+    Ok(match most {
+        0 => values.map(Some).collect(),
+        _ => levels
+            .into_iter()
+            .map(|level| if level == most { values.next() } else { None })
+            .collect(),
+    })
 }
 
 /// One file of the rows of several, in their order, with row groups as large as may be.
@@ -59,6 +77,15 @@ pub(crate) fn merge(table: &Table, inputs: &[Bytes]) -> anyhow::Result<Vec<u8>> 
     }
     let schema = schema(table)?;
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties(table)?)?;
+    let columns = leaves(writer.schema_descr());
+    for file in &files {
+        if leaves(file.metadata().file_metadata().schema_descr()) != columns {
+            anyhow::bail!(
+                "a file of {} has other columns than this release writes",
+                table.name
+            );
+        }
+    }
     let levels: Vec<(bool, bool)> = writer
         .schema_descr()
         .columns()
@@ -80,6 +107,11 @@ pub(crate) fn merge(table: &Table, inputs: &[Bytes]) -> anyhow::Result<Vec<u8>> 
         output.close()?;
     }
     Ok(writer.into_inner()?)
+}
+
+fn leaves(schema: &SchemaDescriptor) -> Vec<(String, Type)> {
+    let leaf = |leaf: &ColumnDescPtr| (leaf.path().string(), leaf.physical_type());
+    schema.columns().iter().map(leaf).collect()
 }
 
 /// The row groups of files, by file and group, put together up to [`ROW_GROUP_ROWS`].

@@ -10,23 +10,22 @@ use millrace_catalog::Service;
 use millrace_domain::texts::InFlight;
 use millrace_kafka::topic_name;
 use millrace_registry::RegistryError;
-use millrace_service::Instance;
-use millrace_service::sink::source;
+use millrace_service::sink::{Reads, source};
 use millrace_settings::Settings;
 use millrace_sink::{
-    Backoff, Decision, Item, Limits, Names, Origin, PartitionKey, Record, Sink, Spec, Work, WriteBatch,
-    Written,
+    Backoff, Decision, Item, Limits, Names, Origin, PartitionKey, Record, Sink, Work, WriteBatch, Written,
 };
 use tokio::runtime::Handle;
 
 use crate::another_log::Origins;
+use crate::cells::Cells;
 use crate::covered::Covered;
 use crate::file;
 use crate::metrics::Metrics;
 use crate::name::{Day, FileName};
 use crate::store::{Claim, Published, Store};
-use crate::table::{Cells, Row};
-use crate::tables::{self, Readers, TABLES};
+use crate::table::{Row, Table};
+use crate::tables::{self, TableReader};
 
 /// How often a claim is tried before the process ends, to be started again.
 const CLAIM_ATTEMPTS: u32 = 10;
@@ -37,8 +36,8 @@ const IN_FLIGHT: usize = 1;
 /// A record as its table's row.
 #[derive(Debug)]
 pub struct LakeRow {
-    /// The table's place in [`TABLES`].
-    table: usize,
+    /// The table's name.
+    table: &'static str,
     day: Day,
     /// The number of the claim under which it was read.
     claim: u64,
@@ -46,9 +45,9 @@ pub struct LakeRow {
 }
 
 impl Item for LakeRow {
-    type Target = usize;
+    type Target = &'static str;
 
-    fn target(&self) -> usize {
+    fn target(&self) -> &'static str {
         self.table
     }
 
@@ -75,7 +74,8 @@ struct Partitions {
 /// Rows into files by table and day.
 pub struct LakeSink<S> {
     store: S,
-    readers: Readers,
+    /// By their sources.
+    readers: Vec<TableReader>,
     partitions: Mutex<Partitions>,
     backoff: Backoff,
     runtime: Handle,
@@ -85,7 +85,13 @@ pub struct LakeSink<S> {
 impl<S: Store> LakeSink<S> {
     /// A sink into `store`, whose calls `runtime` runs.
     #[must_use]
-    pub fn new(store: S, readers: Readers, backoff: Backoff, metrics: Metrics, runtime: Handle) -> Self {
+    pub fn new(
+        store: S,
+        readers: Vec<TableReader>,
+        backoff: Backoff,
+        metrics: Metrics,
+        runtime: Handle,
+    ) -> Self {
         Self {
             store,
             readers,
@@ -101,13 +107,17 @@ impl<S: Store> LakeSink<S> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn table(&self, partition: PartitionKey) -> &'static Table {
+        self.readers[partition.source.0].table
+    }
+
     fn held(&self, partition: PartitionKey) -> Option<Arc<Held>> {
         self.partitions().held.get(&partition).cloned()
     }
 
     /// Claims a partition, and looks then for what is in files already from its first record on.
     async fn claim(&self, first: Origin) -> anyhow::Result<(Claim, Covered)> {
-        let (table, partition) = (TABLES[first.partition.source.0].name, first.partition.partition);
+        let (table, partition) = (self.table(first.partition).name, first.partition.partition);
         let claim = self.store.claim(table, partition).await?;
         let files = self.store.files(table).await?;
         let own = files.iter().filter(|file| file.partition == partition);
@@ -154,7 +164,7 @@ impl<S: Store> LakeSink<S> {
     async fn publish(
         &self,
         held: &Held,
-        table: usize,
+        table: &'static Table,
         day: Day,
         rows: &[(i64, &[u8])],
     ) -> anyhow::Result<Published> {
@@ -170,14 +180,14 @@ impl<S: Store> LakeSink<S> {
     async fn publish_file(
         &self,
         held: &Held,
-        table: usize,
+        table: &'static Table,
         day: Day,
         rows: &[(i64, &[u8])],
     ) -> anyhow::Result<Published> {
         let ([(first, _), ..], [.., (last, _)]) = (rows, rows) else {
             return Ok(Published::There);
         };
-        let (start, table, partition) = (Instant::now(), TABLES[table], held.claim.partition);
+        let (start, partition) = (Instant::now(), held.claim.partition);
         let file = FileName {
             table: table.name,
             day,
@@ -255,21 +265,21 @@ impl<S: Store> Sink for LakeSink<S> {
 
     fn decide(&self, record: &Record<'_>) -> Result<Decision<LakeRow>, RegistryError> {
         let partition = record.origin.partition;
-        let table = partition.source.0;
+        let TableReader { table, rows } = &self.readers[partition.source.0];
         let Some(held) = self.held(partition) else {
             debug_assert!(false, "a record of a partition that was not begun");
             return Ok(Decision::NotChosen);
         };
         let _round = InFlight::begin();
         let mut cells = Cells::new();
-        Ok(match self.readers[table].read(record, &mut cells)? {
+        Ok(match rows.read(record, &mut cells)? {
             Row::Skip { code } => Decision::Skip { code },
             Row::Of(day) if self.is_in_a_file(&held, day, record) => {
-                self.metrics.covered(TABLES[table].name, 1);
+                self.metrics.covered(table.name, 1);
                 Decision::NotChosen
             }
             Row::Of(day) => Decision::Work(Work::Write(LakeRow {
-                table,
+                table: table.name,
                 day,
                 claim: held.number,
                 cells,
@@ -277,7 +287,7 @@ impl<S: Store> Sink for LakeSink<S> {
         })
     }
 
-    async fn write(&self, batch: &WriteBatch<'_, LakeRow>) -> Written<usize> {
+    async fn write(&self, batch: &WriteBatch<'_, LakeRow>) -> Written<&'static str> {
         let mut groups: BTreeMap<(PartitionKey, u64, Day), Group<'_>> = BTreeMap::new();
         for (at, (origin, row)) in batch.items.iter().enumerate() {
             let group = groups.entry((origin.partition, row.claim, row.day)).or_default();
@@ -289,7 +299,7 @@ impl<S: Store> Sink for LakeSink<S> {
             // What was read of a partition that is another's by now is the other's.
             let current = || self.held(partition).filter(|held| held.number == claim);
             let Some(held) = current() else { continue };
-            let table = partition.source.0;
+            let table = self.table(partition);
             if let Some(told) = held.origins.another_log() {
                 written.again.extend(group.places);
                 written.again_message = told.to_owned();
@@ -300,7 +310,7 @@ impl<S: Store> Sink for LakeSink<S> {
                 Ok(Published::Fenced) if current().is_none() => continue,
                 Ok(Published::Fenced) => format!(
                     "another process has claimed partition {} of {}",
-                    partition.partition, TABLES[table].name
+                    partition.partition, table.name
                 ),
                 Err(error) => format!("{error:#}"),
             };
@@ -310,21 +320,12 @@ impl<S: Store> Sink for LakeSink<S> {
         written
     }
 
-    fn name(&self, target: usize) -> String {
-        TABLES[target].name.to_owned()
+    fn name(&self, target: &'static str) -> String {
+        target.to_owned()
     }
 
-    fn label(target: usize) -> &'static str {
-        TABLES[target].name
-    }
-}
-
-/// Pauses between attempts.
-#[must_use]
-pub(crate) fn backoff(settings: &Settings) -> Backoff {
-    Backoff {
-        initial: Duration::from_millis(settings.lake_sink.retry_initial_ms),
-        max: Duration::from_millis(settings.lake_sink.retry_max_ms),
+    fn label(target: &'static str) -> &'static str {
+        target
     }
 }
 
@@ -334,17 +335,12 @@ pub fn group(settings: &Settings) -> String {
     topic_name(&settings.kafka, &Service::LakeSink.group())
 }
 
-/// What the sink reads, and within which bounds.
-#[must_use]
-pub(crate) fn spec(settings: &Settings, instance: &Instance) -> Spec {
+/// What the sink reads, and its bounds.
+pub(crate) fn reads(settings: &Settings) -> Reads {
     let sink = &settings.lake_sink;
-    let source = |table: &&crate::table::Table| source(topic_name(&settings.kafka, table.topic), table.name);
-    Spec {
-        kafka: settings.kafka.clone(),
-        group: group(settings),
-        instance: instance.name().to_owned(),
-        instance_key: instance.key(),
-        sources: TABLES.iter().map(source).collect(),
+    let source = |table: &'static Table| source(topic_name(&settings.kafka, table.topic), table.name);
+    Reads {
+        sources: tables::there(settings).map(source).collect(),
         limits: Limits {
             bytes: sink.max_bytes,
             items: sink.max_rows,
@@ -353,8 +349,5 @@ pub(crate) fn spec(settings: &Settings, instance: &Instance) -> Spec {
         in_flight: IN_FLIGHT,
         // No table waits for itself: nothing is set aside.
         set_aside_bytes: usize::MAX,
-        backoff: backoff(settings),
-        drain_timeout: Duration::from_millis(sink.drain_timeout_ms),
-        consumer_properties: sink.consumer_properties.clone(),
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    alerts, detect, dlq, dotenv, down, evaluate, health, init, lab, lake, lists, map, query, rules, service,
-    status, up, verify,
+    alerts, detect, dlq, dotenv, down, evaluate, explain, health, init, lab, lake, lists, map, query, rules,
+    service, status, up, verify,
 };
 
 /// Millrace: financial transactions in, exactly-once merchant aggregates and fraud alerts out.
@@ -55,6 +55,9 @@ pub enum Command {
     Lists(lists::Options),
     /// List the incidents that alerts have become, show one with its evidence, decide on one
     Alerts(alerts::Options),
+    /// Explain why a transaction had an alert, or none: what was known, asked and compared, and
+    /// what would have had to be otherwise
+    Explain(explain::Options),
     /// Run fraud rules over files of transactions, without a server: alerts as NDJSON
     Detect(detect::Options),
     /// Measure fraud rules over files of transactions that have labels, without a server

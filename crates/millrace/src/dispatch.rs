@@ -9,8 +9,8 @@ use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command};
 use crate::{
-    alerts, detect, dlq, dotenv, down, evaluate, health, init, lab, lake, lists, map, query, rules, service,
-    status, up, verify,
+    alerts, detect, dlq, dotenv, down, evaluate, explain, health, init, lab, lake, lists, map, query, rules,
+    running, service, status, up, verify,
 };
 
 /// Runs the command of this process's arguments; returns the status to exit with.
@@ -41,9 +41,15 @@ async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rules(options) => return rules::command(cli.config.as_deref(), &options).await,
         other => other,
     };
-    let settings = Settings::load(cli.config.as_deref())?;
+    let mut settings = Settings::load(cli.config.as_deref())?;
     if !matches!(command, Command::Service(_)) {
         log_for_a_person(&settings)?;
+    }
+    if matches!(
+        command,
+        Command::Status(_) | Command::Verify(_) | Command::Alerts(_) | Command::Dlq(_)
+    ) {
+        running::enable(&mut settings).await?;
     }
     match command {
         Command::Up(options) => up::command(settings, options).await,
@@ -55,6 +61,7 @@ async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Query(options) => query::command(&settings, &options).await,
         Command::Lists(options) => lists::command(&settings, &options).await,
         Command::Alerts(options) => alerts::command(&settings, &options).await,
+        Command::Explain(options) => explain::command(&settings, &options).await,
         Command::Detect(options) => detect::command(&settings, &options),
         Command::Evaluate(options) => evaluate::command(&settings, &options),
         Command::Env(options) => dotenv::command(&settings, &options),

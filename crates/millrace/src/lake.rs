@@ -13,7 +13,7 @@ use millrace_kafka::topic_name;
 use millrace_lake_sink::name::Day;
 use millrace_lake_sink::sink::group;
 use millrace_lake_sink::store::Lake;
-use millrace_lake_sink::tables::TABLES;
+use millrace_lake_sink::tables::{self, TABLES};
 use millrace_lake_sink::verify::{Found, verify};
 use millrace_lake_sink::{compact, expire};
 use millrace_settings::Settings;
@@ -60,7 +60,7 @@ pub async fn command(settings: &Settings, options: &Options) -> anyhow::Result<E
         Action::Compact { max_bytes } => compact_all(settings, &lake, max_bytes),
         Action::Expire { days } => {
             let first = Day::of_ms(now_ms()).context("today")?.less(days);
-            for table in TABLES {
+            for table in TABLES.iter() {
                 for day in expire::expire(&lake, table, first).await? {
                     say!("{} of {day} is deleted", table.name);
                 }
@@ -79,7 +79,7 @@ fn compact_all(settings: &Settings, lake: &Lake, max_bytes: u64) -> anyhow::Resu
         );
     };
     let log = Reader::new(&reader_config(&settings.kafka, &group(settings))?)?;
-    for table in TABLES {
+    for table in tables::there(settings) {
         let topic = topic_name(&settings.kafka, table.topic);
         let mut committed = Vec::new();
         for partition in 0..log.partitions(&topic)? {

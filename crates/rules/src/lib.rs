@@ -26,7 +26,10 @@ mod version;
 
 pub use catalogue::{Entity, WINDOWS};
 pub use cost::{Budget, CostCard, FeatureCost, RECORDS_A_DAY};
-pub use evaluator::{Evaluator, Evidence, Fired, FrozenEvaluator, Tally, Unit};
+pub use evaluator::{
+    Check, Condition, Evaluator, Evidence, FeatureTrace, Figure, Fired, FrozenEvaluator, Judgement,
+    RuleTrace, Sides, Tally, Unit,
+};
 pub use file::{MAX_FILE_LEN, MAX_LISTS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_RULES, Mode, Rule, parse_rules};
 pub use histories::{Histories, Known};
 pub use library::LIBRARY;

@@ -182,6 +182,12 @@ pub trait Job: Send + Sync + 'static {
         true
     }
 
+    /// Whether past snapshots are kept, as the settings say, for who looks back by
+    /// [`crate::past::Past`].
+    fn keeps_past(&self) -> bool {
+        false
+    }
+
     /// How far the event time of one partition's records may be ahead of another's that has more to
     /// read, in milliseconds; `None` where partitions do not wait for each other. It holds within a
     /// process.

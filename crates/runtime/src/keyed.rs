@@ -6,13 +6,13 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use millrace_contract::{Contract, ReadAhead, Reader};
+use millrace_contract::{Contract, Event as _, ReadAhead, Reader};
 use millrace_engine::keyed::KeyedOperator;
 use millrace_engine::{EventTimeBounds, HashSeed, Operator};
 use millrace_kafka::{InputRecord, Misplaced, SourcePartitions};
 use millrace_settings::MisplacedRecords;
 
-use crate::processor::{Emitter, JobSpec, LateRecords, Processor, Refusal, Refused};
+use crate::processor::{Emitter, JobSpec, LateRecords, Processor, Refusal, Refused, check_event};
 use crate::windowed::{PartitionMetrics, WindowMetrics};
 use crate::{JobMetrics, Outbox, Placement};
 
@@ -25,20 +25,6 @@ pub trait Keyed: Clone + Send + Sync + 'static {
 
     /// An operator before its first record.
     fn operator(policy: PolicyOf<Self>, seed: HashSeed) -> Self::Operator;
-
-    /// Whether an event is one that its stream may have, beside that it could be read.
-    /// `append_time_ms` is when the broker appended it, where that is known.
-    ///
-    /// # Errors
-    /// Why it is left out.
-    fn check(
-        event: &EventOf<Self>,
-        append_time_ms: Option<i64>,
-        bounds: &EventTimeBounds,
-    ) -> Result<(), Refused>;
-
-    /// What the records of events are keyed by: the operator's key, or a part of it.
-    fn source_key(event: &EventOf<Self>) -> impl AsRef<[u8]>;
 
     /// Appends the value of an output, in its framing, and gives the record's key. Which of the
     /// job's topics it goes to, [`Keyed::topic`] says: `schema_id` is that one's.
@@ -182,7 +168,7 @@ impl<K: Keyed> Processor for KeyedJob<K> {
         append_time_ms: Option<i64>,
         bounds: &EventTimeBounds,
     ) -> Result<(), Refused> {
-        K::check(event, append_time_ms, bounds)
+        check_event(event, append_time_ms, bounds)
     }
 
     #[inline]
@@ -192,7 +178,7 @@ impl<K: Keyed> Processor for KeyedJob<K> {
         event: &EventOf<K>,
         outbox: &dyn Outbox,
     ) -> Option<Misplaced> {
-        placement.check(input, K::source_key(event).as_ref(), outbox)
+        placement.check(input, event.key().as_ref(), outbox)
     }
 
     fn emit(&self, outputs: &mut Vec<OutputOf<K>>, windows: &PartitionMetrics, emitter: &mut Emitter<'_>) {

@@ -17,7 +17,7 @@ use millrace_kafka::{InputRecord, Misplaced};
 
 use crate::{Beginning, Controls, Outbox, Placement};
 pub use emitter::Emitter;
-pub use event_time::check_event_time;
+pub use event_time::check_event;
 pub use intake::{Converted, Intake};
 pub use spec::{JobSpec, LateRecords, Refusal, SkippedRecords};
 pub use task::ProcessorTask;
@@ -55,6 +55,11 @@ pub trait Processor: Clone + Send + Sync + 'static {
 
     /// The policy of the settings, or what it has become since.
     fn present_policy(&self) -> Policy<Self>;
+
+    /// As [`crate::Job::keeps_past`].
+    fn keeps_past(&self) -> bool {
+        false
+    }
 
     /// As [`crate::Job::policy_changes`].
     fn policy_changes(&self) -> u64 {

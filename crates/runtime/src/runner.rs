@@ -26,6 +26,7 @@ use crate::source;
 use crate::status::{JobStatus, Subject};
 use crate::worker::{Ended, NO_WATERMARK, Worker};
 use crate::{Job, WorkerError};
+pub(crate) use layout::cluster_of;
 use layout::{Layout, follower};
 use threads::{FirstError, join, spawn};
 
@@ -81,7 +82,11 @@ pub fn run_job<J: Job>(
     let metrics = JobMetrics::of(job.name())?;
     let store = if config.snapshots.enabled {
         let folder = config.snapshot_folder(job.name(), job.input_topic());
-        Some(SnapshotStore::open(&config.snapshots, &folder)?)
+        let store = SnapshotStore::open(&config.snapshots, &folder)?;
+        Some(match job.keeps_past() {
+            true => store.with_past(&config.snapshots),
+            false => store,
+        })
     } else {
         None
     };
@@ -96,7 +101,7 @@ pub fn run_job<J: Job>(
     let high_watermarks = high_watermark_config(&config.kafka, &config.group(job.name()))?;
     let high_watermarks = Reader::new(&high_watermarks)
         .map_err(|reason| WorkerError::no_client("reader of high watermarks", reason))?;
-    let identity = format!("cluster={} topic={} ", layout.cluster, job.input_topic());
+    let identity = identity(&layout.cluster, job.input_topic());
     let threads = match config.worker.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
@@ -124,6 +129,11 @@ pub fn run_job<J: Job>(
         stand_back(&shared, threads, error, shutdown)?;
     }
     ended
+}
+
+/// What every fingerprint of a cluster and topic begins with, whatever the settings.
+pub(crate) fn identity(cluster: &str, topic: &str) -> String {
+    format!("cluster={cluster} topic={topic} ")
 }
 
 /// Waits until the other process of this one's name has gone.

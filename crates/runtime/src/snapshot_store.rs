@@ -1,6 +1,7 @@
 //! Where snapshots are kept: an object store, with one folder for each job and partition.
 
 mod mark;
+mod past;
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
@@ -16,6 +17,8 @@ use tokio::runtime::Runtime;
 
 use crate::{WorkerError, object_url, processor_time};
 pub(crate) use mark::Mark;
+pub(crate) use past::PastSnapshot;
+use past::Sparse;
 
 /// How long one call of the store may take.
 const CALL: Duration = Duration::from_secs(30);
@@ -67,6 +70,8 @@ pub(crate) struct SnapshotStore {
     root: Path,
     folder: String,
     keep: usize,
+    /// Which of those that are too many stay as past ones; `None` of a job that has none.
+    sparse: Option<Sparse>,
     runtime: Arc<Runtime>,
     turns: Arc<AtomicUsize>,
     helpers_ns: Arc<AtomicU64>,
@@ -112,6 +117,7 @@ impl SnapshotStore {
             root,
             folder: folder.to_owned(),
             keep: settings.keep.max(1),
+            sparse: None,
             runtime: Arc::new(runtime),
             turns: Arc::default(),
             helpers_ns,
@@ -186,11 +192,10 @@ impl SnapshotStore {
     pub(crate) fn list(&self, partition: i32) -> Result<Vec<i64>, StoreError> {
         let prefix = self.prefix(partition);
         let objects = self.run(self.store.list(Some(&prefix)).try_collect::<Vec<_>>())?;
-        let offset = |object: &object_store::ObjectMeta| {
-            let name = object.location.filename()?.strip_suffix(".snap")?;
-            (name.len() == 20).then(|| name.parse().ok())?
-        };
-        let mut offsets: Vec<i64> = objects.iter().filter_map(offset).collect();
+        let mut offsets: Vec<i64> = objects
+            .iter()
+            .filter_map(|object| offset_of(object, ".snap"))
+            .collect();
         offsets.sort_unstable_by(|a, b| b.cmp(a));
         Ok(offsets)
     }
@@ -229,16 +234,19 @@ impl SnapshotStore {
         }
     }
 
-    /// Deletes the snapshots beyond the last few up to `offset`. Those of later offsets are of
-    /// another history of the log: they may be all that proves it, and stay for a person to look
-    /// at. What cannot be deleted is left for the next time.
+    /// Deletes the snapshots beyond the last few up to `offset`, but for those that stay as past
+    /// ones. Those of later offsets are of another history of the log: they may be all that proves
+    /// it, and stay for a person to look at. What cannot be deleted is left for the next time.
     fn tidy(&self, partition: i32, offset: i64) {
-        let offsets = self.list(partition).unwrap_or_default();
-        let stale = offsets.into_iter().filter(|at| *at <= offset).skip(self.keep);
-        for at in stale {
-            if let Err(error) = self.delete(partition, at) {
-                tracing::warn!(partition, offset = at, %error, "an old snapshot could not be deleted");
-            }
+        let outcome = match self.sparse {
+            Some(sparse) => self.thin_out(partition, offset, sparse),
+            None => self.list(partition).and_then(|offsets| {
+                let mut stale = offsets.iter().filter(|at| **at <= offset).skip(self.keep);
+                stale.try_for_each(|at| self.delete(partition, *at))
+            }),
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(partition, %error, "an old snapshot could not be deleted");
         }
         self.forget_stale_mark(partition);
     }
@@ -261,6 +269,12 @@ impl SnapshotStore {
         let key = self.key(partition, offset);
         self.run(self.store.delete(&key))
     }
+}
+
+/// The offset in an object's name, where it has this ending.
+fn offset_of(object: &object_store::ObjectMeta, ending: &str) -> Option<i64> {
+    let name = object.location.filename()?.strip_suffix(ending)?;
+    (name.len() == 20).then(|| name.parse().ok())?
 }
 
 /// A snapshot on its way into the store. One that is not finished does not appear; what was

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use millrace_catalog::value_subject;
-use millrace_contract::Reader;
 use millrace_contract::reader::Contract;
+use millrace_contract::{AnyContract, AnyReader, Reader};
 use millrace_registry::{Found, Registry, RegistryConfig, RegistryError, SchemaFetcher, WriterSchema};
 use millrace_settings::SchemaRegistry;
 
@@ -103,6 +103,12 @@ impl TopicSchemas {
     pub async fn ask(registry: &Registry, fetcher: &SchemaFetcher, topic: &str) -> anyhow::Result<Self> {
         let newest = newest_schema(registry, topic).await?;
         Ok(Self::new(fetcher.clone(), newest))
+    }
+
+    /// As [`Self::reader`], of a contract whose records' type is not known here.
+    #[must_use]
+    pub fn any(&self, contract: &AnyContract) -> Box<dyn AnyReader> {
+        contract.reader(Box::new(self.fetcher.clone()), self.newest.as_ref())
     }
 
     /// A reader that has the newest schema already: then a registry that goes away holds nothing

@@ -36,6 +36,7 @@ pub use local::LocalStack;
 pub use node::{Node, Progress};
 pub use options::{Heaps, Ports, PrometheusOptions, SecureListener, StackOptions};
 pub use owner::listening_process;
+pub use preflight::memory_beside_mib;
 pub use process::{ManagedProcess, ProcessSpec};
 pub use record::stop_recorded;
 pub use tools::KafkaTools;

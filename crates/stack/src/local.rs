@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +96,12 @@ impl LocalStack {
     #[must_use]
     pub fn options(&self) -> &StackOptions {
         &self.launcher.options
+    }
+
+    /// Where a broker or controller keeps its data.
+    #[must_use]
+    pub fn kafka_data(&self, node: Node) -> PathBuf {
+        server_files::kafka_data(self.options(), node)
     }
 
     /// The brokers, as librdkafka's `bootstrap.servers` takes them.

@@ -102,6 +102,12 @@ fn check_memory(heaps: &Heaps) -> Result<(), StackError> {
     }
 }
 
+/// Memory that can be had beside a stack of these heaps; `None` where the system does not tell.
+#[must_use]
+pub fn memory_beside_mib(heaps: &Heaps) -> Option<u64> {
+    Some(available_mib()?.saturating_sub(needed_mib(heaps)))
+}
+
 /// Memory that can be had without swapping; in a container with a limit, up to that.
 fn available_mib() -> Option<u64> {
     let mut system = System::new().ok()?;

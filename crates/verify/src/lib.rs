@@ -4,8 +4,9 @@
 //! What the ledgers have must be in the transactions' topic; of that topic, each transaction must
 //! be in the aggregates or on the late topic once, however often and by which run it was sent; no
 //! aggregate or anomaly may be there twice; each record that nobody can read must be a dead letter;
-//! and Elasticsearch must hold what the topics hold. [`compare`] says so without I/O; the other
-//! modules fetch the figures. [`repeat`] has what an undisturbed run would have written.
+//! and Elasticsearch, and the lake, must hold what the topics hold. [`compare`] says so without
+//! I/O; the other modules fetch the figures. [`repeat`] has what an undisturbed run would have
+//! written.
 //!
 //! `check` has a line for each pipeline: what is compared of it is a `Check`, and one loop, in
 //! `in_time`, runs them all. Of a stream of events with results in windows or sessions, `stream`
@@ -23,6 +24,7 @@ mod firsts;
 mod in_time;
 mod incidents;
 mod iot;
+mod lake;
 pub mod ledger;
 mod message;
 mod misplaced;
@@ -88,7 +90,10 @@ pub fn run<'a>(settings: &'a Settings, options: &'a Options) -> Running<'a, Repo
 }
 
 async fn reported(settings: &Settings, options: &Options) -> anyhow::Result<Report> {
-    let report = in_time::compare(settings, options).await?;
+    let mut report = in_time::compare(settings, options).await?;
+    if settings.lake_sink.enabled {
+        report = lake::compare(settings, options, report).await;
+    }
     match options.repeat {
         true => Ok(with_repeat(settings, options, report).await),
         false => Ok(report),

@@ -41,10 +41,11 @@ struct Policy {
 impl Refusals {
     /// Those of `settings`, for a topic of `partitions`.
     pub(super) fn of(settings: &Aggregator, partitions: i32) -> Self {
+        let limits = settings.event_time.limits();
         Self {
             settings: EventTimeBounds {
-                max_future_ms: settings.event_time.max_future_ms,
-                earliest_ms: Some(settings.event_time.earliest_time.ms()),
+                max_future_ms: limits.max_future_ms,
+                earliest_ms: limits.earliest_ms,
                 refuses_misplaced: settings.misplaced_records == MisplacedRecords::DeadLetter,
                 partitions: Some(partitions),
             },

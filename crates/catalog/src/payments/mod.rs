@@ -3,7 +3,8 @@
 
 pub mod topic;
 
-use millrace_domain::schema;
+use millrace_domain::codec::DecodedAnomaly;
+use millrace_domain::{MerchantAggregate, Transaction, schema};
 
 use self::topic::{
     AGGREGATES, AGGREGATES_CONTROL, AGGREGATES_KEYED_CONTROL, ANOMALIES, ANOMALIES_CONTROL,
@@ -22,9 +23,10 @@ pub const PIPELINE: Pipeline = Pipeline {
     jobs: &[REKEY, AGGREGATE_PARTIAL, AGGREGATE_MERGE, DETECT],
     documents: &[TRANSACTION_DOCUMENTS, AGGREGATE_DOCUMENTS, ANOMALY_DOCUMENTS],
     rows: &[
-        RowsSpec::lake(TRANSACTIONS),
-        RowsSpec::lake(AGGREGATES),
-        RowsSpec::lake(ANOMALIES),
+        RowsSpec::lake_events::<Transaction>(TRANSACTIONS, "transactions", "transactionTime"),
+        RowsSpec::lake_bodies::<MerchantAggregate>(AGGREGATES, "transaction_aggregates", "windowStart")
+            .with_money(&["minAmount", "maxAmount"]),
+        RowsSpec::lake_bodies::<DecodedAnomaly>(ANOMALIES, "anomalies", "eventTime"),
         RowsSpec::cassandra(AGGREGATES),
         RowsSpec::cassandra(ANOMALIES),
     ],

@@ -30,4 +30,8 @@ impl Event for Click {
     fn time_ms(&self) -> i64 {
         self.time_ms
     }
+
+    fn key(&self) -> impl AsRef<[u8]> {
+        self.user_id.as_bytes()
+    }
 }

@@ -105,6 +105,11 @@ impl Event for Transaction {
     fn time_ms(&self) -> i64 {
         self.transaction_time_ms
     }
+
+    #[inline]
+    fn key(&self) -> impl AsRef<[u8]> {
+        self.user_id.text()
+    }
 }
 
 impl Contract for MerchantAggregate {

@@ -2,31 +2,24 @@
 
 use std::fmt::Debug;
 
-use millrace_contract::{DecodeError, Event, ReadError, Reader};
+use millrace_contract::{Event, Reader};
 use millrace_kafka::Misplaced;
 use millrace_registry::RegistryError;
+use millrace_service::sink::{Taken, value};
 use millrace_settings::{MisplacedRecords, Settings, StreamJobs};
 use millrace_sink::Decision;
 
-use super::taken::Taken;
 use super::{Record, written};
 use crate::document::Document;
 use crate::table::{Decide, Decoding, Opening, ToDocument};
 
-/// What the events of a stream are, and which of them its jobs take.
+/// What becomes of the events of a stream that its jobs take.
 pub(crate) struct Events<T> {
     /// What the jobs are set with.
     pub(crate) jobs: fn(&Settings) -> StreamJobs<'_>,
-    /// Whether an event can have been so.
-    pub(crate) check: Check<T>,
-    /// What its record's key is.
-    pub(crate) key: Key<T>,
     /// The event as a document.
     pub(crate) document: ToDocument<T>,
 }
-
-type Check<T> = fn(&T) -> Result<(), DecodeError>;
-type Key<T> = fn(&T) -> &[u8];
 
 impl<T: Event + Debug> Decoding for Events<T> {
     fn misplaced_records(&self, settings: &Settings) -> MisplacedRecords {
@@ -37,8 +30,6 @@ impl<T: Event + Debug> Decoding for Events<T> {
         Box::new(Judged {
             reader: opening.schemas.reader(),
             taken: Taken::of((self.jobs)(opening.settings).event_time, opening.partitions),
-            check: self.check,
-            key: self.key,
             document: self.document,
         })
     }
@@ -48,26 +39,28 @@ impl<T: Event + Debug> Decoding for Events<T> {
 struct Judged<T> {
     reader: Reader<T>,
     taken: Taken,
-    check: Check<T>,
-    key: Key<T>,
     document: ToDocument<T>,
 }
 
 impl<T: Event + Debug> Decide for Judged<T> {
     fn decide(&self, record: Record<'_>) -> Result<Decision<Document>, RegistryError> {
-        let event = match self.reader.read(record.value()) {
+        let event = match value(&self.reader, record.value())? {
             Ok(event) => event,
             // A job reads the same topic, and sends it to the dead letters.
-            Err(ReadError::Invalid(error)) => return Ok(Decision::Skip { code: error.code() }),
-            Err(ReadError::Registry(error)) => return Err(error),
+            Err(error) => return Ok(Decision::Skip { code: error.code() }),
         };
         if let Err(error) = self.taken.limits.check(event.time_ms(), record.append_time_ms) {
             return Ok(Decision::Skip { code: error.code() });
         }
-        if let Err(error) = (self.check)(&event) {
+        if let Err(error) = event.check() {
             return Ok(Decision::Skip { code: error.code() });
         }
-        if self.taken.is_misplaced(record, (self.key)(&event)) {
+        let is_misplaced = {
+            let key = event.key();
+            self.taken
+                .is_misplaced(record.partition, record.key, key.as_ref())
+        };
+        if is_misplaced {
             return Ok(Decision::Skip {
                 code: Misplaced::CODE,
             });
@@ -115,8 +108,6 @@ mod tests {
         let judged = Judged::<ShopEvent> {
             reader: Reader::new(NoRegistry).with_own_schema_id(SCHEMA_ID),
             taken: Taken::of(&settings.commerce.event_time, Some(SourcePartitions::fixed(5))),
-            check: ShopEvent::check,
-            key: |event| event.user_id.as_str().as_bytes(),
             document: document::shop_event,
         };
         let mut value = Vec::new();

@@ -148,6 +148,12 @@ impl RecentIds {
         self.0.restore_from(reader, &written, (windows, keep_ms.max(0)))
     }
 
+    /// Whether `id` is remembered.
+    #[must_use]
+    pub fn has(&self, id: &Key) -> bool {
+        self.0.known(id).is_some()
+    }
+
     /// Remembers `id`; whether it was new. An id whose window is forgotten already is not
     /// remembered.
     #[inline]
@@ -165,6 +171,17 @@ pub enum Seen {
     Duplicate,
     /// Its id was, with another payload.
     Changed,
+}
+
+impl Seen {
+    #[inline]
+    fn of(known: Option<u32>, fingerprint: u32) -> Self {
+        match known {
+            None => Self::New,
+            Some(known) if known == fingerprint => Self::Duplicate,
+            Some(_) => Self::Changed,
+        }
+    }
 }
 
 /// How an earlier release remembered ids over one horizon.
@@ -220,11 +237,13 @@ impl RecentPayloads {
     /// Remembers `id` with its first fingerprint, and compares.
     #[inline]
     pub fn check(&mut self, id: Key, event_time_ms: i64, fingerprint: u32) -> Seen {
-        match self.0.insert(id, event_time_ms, fingerprint) {
-            None => Seen::New,
-            Some(known) if known == fingerprint => Seen::Duplicate,
-            Some(_) => Seen::Changed,
-        }
+        Seen::of(self.0.insert(id, event_time_ms, fingerprint), fingerprint)
+    }
+
+    /// As [`Self::check`], and remembers nothing.
+    #[must_use]
+    pub fn seen(&self, id: &Key, fingerprint: u32) -> Seen {
+        Seen::of(self.0.known(id), fingerprint)
     }
 }
 

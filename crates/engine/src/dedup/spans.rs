@@ -126,6 +126,13 @@ impl<V: Remembered> Spans<V> {
         self.arena.blocks()
     }
 
+    /// What is remembered of `key`.
+    pub(super) fn known(&self, key: &Key) -> Option<V> {
+        let hash = self.seed.hash(key);
+        let at = self.index.find(hash, |at| self.arena.key(at) == Some(key))?;
+        self.arena.value(at)
+    }
+
     /// What is remembered of `key`; if nothing, remembers `value`.
     #[inline]
     pub(super) fn insert(&mut self, key: Key, event_time_ms: i64, value: V) -> Option<V> {

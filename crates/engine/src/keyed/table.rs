@@ -116,6 +116,15 @@ impl<S: Slot> Table<S> {
         self.slots.freeze()
     }
 
+    /// The place of a key's slot, where it has one.
+    #[must_use]
+    pub fn find(&self, key: &S::Key) -> Option<u32> {
+        let hash = S::hash(key, self.seed);
+        let slots = &self.slots;
+        self.index
+            .find(hash, |place| slots.get(place as usize).key() == *key)
+    }
+
     /// The place of a key's slot, and whether it is new: then it is what `make` makes, of that key.
     #[inline]
     pub fn find_or_insert(&mut self, key: S::Key, make: impl FnOnce() -> S) -> (u32, bool) {

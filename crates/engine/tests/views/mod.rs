@@ -38,6 +38,10 @@ impl Event for View {
     fn time_ms(&self) -> i64 {
         self.time_ms
     }
+
+    fn key(&self) -> impl AsRef<[u8]> {
+        self.page.as_bytes()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -56,6 +56,27 @@ pub(crate) struct ImpossibleTravel {
     pub(crate) settings: ImpossibleTravelSettings,
 }
 
+/// From a user's last place to the one of a purchase.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Journey {
+    pub(crate) distance_km: f64,
+    pub(crate) elapsed_ms: f64,
+    pub(crate) speed_km_per_h: f64,
+}
+
+impl Journey {
+    #[inline]
+    pub(crate) fn of(purchase: &Transaction, distance_km: f64, place: &Place) -> Self {
+        let elapsed_ms = (purchase.transaction_time_ms - place.time.ms()).abs();
+        let elapsed_ms = elapsed_ms.max(LEAST_ELAPSED_MS) as f64;
+        Self {
+            distance_km,
+            elapsed_ms,
+            speed_km_per_h: distance_km / (elapsed_ms / HOUR_MS),
+        }
+    }
+}
+
 impl ImpossibleTravel {
     pub(crate) fn of(settings: ImpossibleTravelSettings, _rules: &RuleSettings) -> Self {
         Self { settings }
@@ -98,17 +119,25 @@ impl ImpossibleTravel {
         }
     }
 
+    /// Whether nobody travels so, be the rule silent or not.
+    #[inline]
+    pub(crate) fn is_impossible(&self, journey: &Journey) -> bool {
+        journey.distance_km >= self.settings.min_distance_km
+            && journey.speed_km_per_h > self.settings.max_speed_km_per_h
+    }
+
     fn compare(&self, purchase: &Transaction, distance_km: f64, place: &mut Place) -> Option<Finding> {
         let (time_ms, last_ms) = (purchase.transaction_time_ms, place.time.ms());
-        let elapsed_ms = (time_ms - last_ms).abs().max(LEAST_ELAPSED_MS) as f64;
-        let speed_km_per_h = distance_km / (elapsed_ms / HOUR_MS);
+        let journey = Journey::of(purchase, distance_km, place);
         let max_speed_km_per_h = self.settings.max_speed_km_per_h;
-        if distance_km < self.settings.min_distance_km
-            || speed_km_per_h <= max_speed_km_per_h
-            || time_ms < place.quiet_until.ms()
-        {
+        if !self.is_impossible(&journey) || time_ms < place.quiet_until.ms() {
             return None;
         }
+        let Journey {
+            elapsed_ms,
+            speed_km_per_h,
+            ..
+        } = journey;
         let in_order = time_ms >= last_ms;
         let journey_km = if in_order { distance_km } else { LONGEST_JOURNEY_KM };
         let journey_ms = (journey_km / max_speed_km_per_h * HOUR_MS).ceil() as i64;

@@ -73,7 +73,7 @@ macro_rules! table {
 
         impl RuleSettings {
             /// The rules that run, by name.
-            pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+            pub fn names(&self) -> impl Iterator<Item = &'static str> {
                 let rules = [
                     $( ($name::NAME, self.$name.is_some()), )*
                     (replay::NAME, self.replay),

@@ -136,6 +136,12 @@ impl Velocity {
         Some(self.finding(pool.entries(run), purchase, newest_ms))
     }
 
+    /// How many purchases a run has, how many usual amounts they are, and whether that is more than
+    /// a limit.
+    pub(crate) fn figures(&self, pool: &RecentPool, run: &Run) -> (usize, f64, bool) {
+        (run.len(), sum_ratio(pool.entries(run)), self.is_over(pool, run))
+    }
+
     #[inline]
     fn is_over(&self, pool: &RecentPool, run: &Run) -> bool {
         let count = run.len();

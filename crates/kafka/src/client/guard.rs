@@ -89,7 +89,12 @@ pub(super) const ANY: [Fixed; 4] = [
 ];
 
 /// For every consumer.
-pub(super) const CONSUMER: [Fixed; 3] = [
+pub(super) const CONSUMER: [Fixed; 4] = [
+    Value(
+        "check.crcs",
+        &["true"],
+        "it must be true: a corrupt batch would be read as if it were right",
+    ),
     Value(
         "enable.auto.commit",
         &["false"],

@@ -176,6 +176,9 @@ pub fn high_watermark_config(kafka: &Kafka, group: &str) -> Result<ClientConfig,
 
 fn consumer_defaults(config: &mut ClientConfig) {
     config
+        // librdkafka does not look by itself: bytes that a disk or a line has changed would be an
+        // amount like any other.
+        .set("check.crcs", "true")
         // The default of 1 s stalls a partition each time its queue is full.
         .set("fetch.queue.backoff.ms", "20")
         .set("fetch.error.backoff.ms", "100")

@@ -37,6 +37,7 @@ fn the_guarantees_are_set() {
     for (config, name, value) in [
         (&consumer, "enable.auto.commit", "false"),
         (&consumer, "isolation.level", "read_committed"),
+        (&consumer, "check.crcs", "true"),
         (&consumer, "partition.assignment.strategy", "cooperative-sticky"),
         (&consumer, "auto.offset.reset", "error"),
         (&consumer, "session.timeout.ms", "45000"),
@@ -69,6 +70,7 @@ fn what_breaks_the_guarantees_is_refused_by_name() {
     for (name, value) in [
         ("enable.auto.commit", "true"),
         ("isolation.level", "read_uncommitted"),
+        ("check.crcs", "false"),
         ("partition.assignment.strategy", "range"),
         ("auto.offset.reset", "latest"),
         ("group.protocol", "consumer"),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use millrace_settings::{MisplacedRecords, Settings};
 
 use super::command::Options;
@@ -50,7 +51,7 @@ impl Backlog {
         let mut fleet = session.pipeline(&settings, name).await?;
         let event_rate = event_rate_per_s(options.users);
         let spans = Duration::from_secs(records / event_rate + 1);
-        let start = jiff::Timestamp::try_from(SystemTime::now() - spans)?.to_string();
+        let start = minute_of(SystemTime::now() - spans)?.to_string();
         let arguments = [
             ("--count", records.to_string()),
             ("--start-time", start),
@@ -123,6 +124,17 @@ impl Backlog {
     pub(super) async fn clear(mut self, session: &Session) -> Result<()> {
         session.clear(&self.settings, &mut self.fleet).await
     }
+}
+
+/// The minute that `at` lies in: a stream that begins at the start of one closes as many windows
+/// in every run, whatever second a run was started at.
+fn minute_of(at: SystemTime) -> Result<Timestamp> {
+    let at = Timestamp::try_from(at)?;
+    Ok(at.round(
+        TimestampRound::new()
+            .smallest(Unit::Minute)
+            .mode(RoundMode::Trunc),
+    )?)
 }
 
 fn judge(figure: Figure, line: Line, worker: Worker) -> Figure {

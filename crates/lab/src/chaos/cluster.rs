@@ -1,5 +1,7 @@
 //! The servers that faults are done to.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -19,6 +21,11 @@ pub trait Cluster: Send + Sync {
 
     /// The controller that leads the quorum; `None` while none is elected.
     fn active_controller(&self) -> BoxFuture<'_, Result<Option<Node>>>;
+
+    /// Where a broker's log is, which may be changed while it does not run; `None` of containers.
+    fn data(&self, _broker: Node) -> BoxFuture<'_, Option<PathBuf>> {
+        async { None }.boxed()
+    }
 
     /// Starts every node that does not run: what a fault that failed has left.
     fn mend(&self) -> BoxFuture<'_, Result<()>>;
@@ -53,6 +60,10 @@ impl Cluster for Mutex<LocalStack> {
 
     fn active_controller(&self) -> BoxFuture<'_, Result<Option<Node>>> {
         async move { Ok(self.lock().await.active_controller()) }.boxed()
+    }
+
+    fn data(&self, broker: Node) -> BoxFuture<'_, Option<PathBuf>> {
+        async move { Some(self.lock().await.kafka_data(broker)) }.boxed()
     }
 
     fn mend(&self) -> BoxFuture<'_, Result<()>> {

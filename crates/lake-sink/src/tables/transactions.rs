@@ -1,60 +1,44 @@
-//! Transactions, by the day of their event time.
+//! Transactions: the cells of their fields, without the way over their bodies.
 
-use millrace_catalog::payments::topic;
-use millrace_domain::EventTimeLimits;
 use millrace_domain::codec::TransactionReader;
+use millrace_kafka::Misplaced;
 use millrace_registry::RegistryError;
+use millrace_service::sink::{Taken, value};
 use millrace_sink::Record;
 
-use super::{of_time, value};
-use crate::table::{Cells, Kind, Row, Rows, Table, column};
+use crate::cells::Cells;
+use crate::table::{Row, Rows};
 
-/// The table.
-pub const TABLE: Table = Table {
-    name: "transactions",
-    topic: topic::TRANSACTIONS,
-    columns: &[
-        column("transaction_id", Kind::Id),
-        column("user_id", Kind::Text),
-        column("amount", Kind::Money),
-        column("transaction_time", Kind::Time),
-        column("merchant_id", Kind::Text),
-        column("transaction_type", Kind::Text),
-        column("location", Kind::Text),
-        column("payment_method", Kind::Text),
-        column("is_international", Kind::Flag),
-        column("currency", Kind::Text),
-    ],
-    sums: &["amount"],
-    rows: |schemas, settings| {
-        let event_time = &settings.aggregator.event_time;
-        Box::new(Transactions {
-            reader: schemas.reader(),
-            limits: EventTimeLimits {
-                earliest_ms: Some(event_time.earliest_time.ms()),
-                max_future_ms: event_time.max_future_ms,
-            },
-        })
-    },
-};
-
-struct Transactions {
+/// Reads transactions.
+pub(super) struct Transactions {
     reader: TransactionReader,
-    /// As the aggregator has them: what is outside is its dead letter.
-    limits: EventTimeLimits,
+    taken: Taken,
+}
+
+impl Transactions {
+    pub(super) fn new(reader: TransactionReader, taken: Taken) -> Self {
+        Self { reader, taken }
+    }
 }
 
 impl Rows for Transactions {
     fn read(&self, record: &Record<'_>, cells: &mut Cells) -> Result<Row, RegistryError> {
-        let transaction = match value(&self.reader, record)? {
+        let transaction = match value(&self.reader, record.payload.unwrap_or_default())? {
             Ok(transaction) => transaction,
-            Err(bad) => return Ok(bad),
+            Err(error) => return Ok(Row::Skip { code: error.code() }),
         };
-        if let Err(error) = transaction.check_event_time(record.append_time_ms, self.limits) {
+        if let Err(error) = transaction.check_event_time(record.append_time_ms, self.taken.limits) {
             return Ok(Row::Skip { code: error.code() });
         }
+        let user_id = transaction.user_id.text();
+        let (partition, user_id) = (record.origin.partition.partition, user_id.as_bytes());
+        if self.taken.is_misplaced(partition, record.key, user_id) {
+            return Ok(Row::Skip {
+                code: Misplaced::CODE,
+            });
+        }
         cells.text(&transaction.transaction_id.to_text());
-        cells.text(transaction.user_id.text().as_bytes());
+        cells.text(user_id);
         cells.long(transaction.amount.units());
         cells.long(transaction.transaction_time_ms);
         cells.text(transaction.merchant_id.text().as_bytes());
@@ -63,6 +47,6 @@ impl Rows for Transactions {
         cells.text(transaction.payment_method.as_str().as_bytes());
         cells.flag(transaction.is_international);
         cells.text(transaction.currency.as_bytes());
-        Ok(of_time(transaction.transaction_time_ms))
+        Ok(Row::of_ms(transaction.transaction_time_ms))
     }
 }

@@ -10,7 +10,7 @@ mod world;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use records::PARTITIONS;
+use records::{EVENTS, PARTITIONS, Stream, TRANSACTIONS};
 use store::End;
 use world::World;
 
@@ -27,10 +27,10 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Kills, files that came too late, and files that were put together.
-fn run(seed: u64) -> [usize; 3] {
+fn run(stream: &'static Stream, seed: u64) -> [usize; 3] {
     let root = folder();
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut world = World::new(root.path(), Xoshiro256PlusPlus::seed_from_u64(!seed));
+    let mut world = World::new(stream, root.path(), Xoshiro256PlusPlus::seed_from_u64(!seed));
     for _ in 0..60 {
         let at = random.random_range(0..2);
         match random.random_range(0..21) {
@@ -64,13 +64,23 @@ fn run(seed: u64) -> [usize; 3] {
 
 #[test]
 fn each_record_is_in_one_file_whatever_is_killed_when() {
+    run_all(&TRANSACTIONS);
+}
+
+/// Of a table whose columns come of the schema.
+#[test]
+fn each_event_is_in_one_file_whatever_is_killed_when() {
+    run_all(&EVENTS);
+}
+
+fn run_all(stream: &'static Stream) {
     let first: u64 = std::env::var("MILLRACE_SIMULATION_SEED").map_or(0, |seed| seed.parse().unwrap());
     let schedules =
         std::env::var("MILLRACE_SIMULATION_SCHEDULES").map_or(SCHEDULES, |count| count.parse().unwrap());
     let (mut kills, mut fenced, mut compacted) = (0, 0, 0);
     for seed in first..first + schedules {
         println!("seed {seed}");
-        let [killed, late, merged] = run(seed);
+        let [killed, late, merged] = run(stream, seed);
         kills += killed;
         fenced += late;
         compacted += merged;

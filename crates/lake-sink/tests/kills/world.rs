@@ -10,20 +10,20 @@ use millrace_lake_sink::name::Day;
 use millrace_lake_sink::sink::LakeSink;
 use millrace_lake_sink::store::Store as _;
 use millrace_lake_sink::store::folder::Folder;
-use millrace_lake_sink::tables::{self, transactions::TABLE};
+use millrace_lake_sink::tables;
 use millrace_registry::SchemaFetcher;
 use millrace_service::registry::{self, TopicSchemas};
 use millrace_settings::{Kafka, Settings};
 use millrace_sink::simulation::Simulation;
 use millrace_sink::{Backoff, Limits, Origin, PartitionKey, Source, SourceId, Spec};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
-use parquet::record::RowAccessor as _;
+use parquet::record::{Field, Row};
 use rand::RngExt as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::records::{Expected, PARTITIONS, RECORDS, Records, made};
+use crate::records::{Expected, PARTITIONS, RECORDS, Records, Stream, made};
 use crate::store::{End, Fate, Mortal};
 
 /// How long a condition is waited for at most.
@@ -36,6 +36,7 @@ struct Process {
 }
 
 pub(crate) struct World {
+    stream: &'static Stream,
     /// Dropped before what they run on.
     processes: Vec<Process>,
     still: Vec<Process>,
@@ -60,9 +61,14 @@ fn key(partition: usize) -> PartitionKey {
 }
 
 impl World {
-    pub(crate) fn new(root: &std::path::Path, mut random: Xoshiro256PlusPlus) -> Self {
-        let (topic, expected) = made(&mut random);
+    pub(crate) fn new(
+        stream: &'static Stream,
+        root: &std::path::Path,
+        mut random: Xoshiro256PlusPlus,
+    ) -> Self {
+        let (topic, expected) = made(stream, &mut random);
         let mut world = Self {
+            stream,
             processes: Vec::new(),
             still: Vec::new(),
             owners: [(0, 0), (1, 0), (0, 0)],
@@ -98,7 +104,8 @@ impl World {
         };
         // All values are JSON, or bad: nobody is asked.
         let fetcher = SchemaFetcher::new(registry::config(&settings.schema_registry));
-        let readers = tables::of(&settings, &TopicSchemas::new(fetcher, None));
+        let table = tables::named(self.stream.table);
+        let readers = tables::of(&settings, table, &TopicSchemas::new(fetcher, None));
         let backoff = Backoff {
             initial: Duration::from_millis(1),
             max: Duration::from_millis(2),
@@ -111,9 +118,9 @@ impl World {
             instance: "one".to_owned(),
             instance_key: "lake_sink.instance",
             sources: vec![Source {
-                topic: "financial_transactions".to_owned(),
-                dead_letters: "financial_transactions.dlq".to_owned(),
-                label: "transactions",
+                topic: self.stream.topic.to_owned(),
+                dead_letters: format!("{}.dlq", self.stream.topic),
+                label: self.stream.table,
             }],
             limits: Limits {
                 bytes: usize::MAX,
@@ -250,7 +257,8 @@ impl World {
     pub(crate) fn compact(&mut self) {
         let committed = |partition: i32| Some(self.committed[partition as usize]);
         let max_bytes = self.random.random_range(2_000..20_000);
-        let done = compact(&self.folder, &TABLE, max_bytes, committed).unwrap();
+        let table = tables::named(self.stream.table).unwrap();
+        let done = compact(&self.folder, table, max_bytes, committed).unwrap();
         self.compacted += done.iter().map(|day| day.before).sum::<usize>();
     }
 
@@ -277,7 +285,10 @@ impl World {
 
     /// The rows of all files; each is what its file's name promises.
     pub(crate) fn check(&self) {
-        let files = self.runtime.block_on(self.folder.files("transactions")).unwrap();
+        let files = self
+            .runtime
+            .block_on(self.folder.files(self.stream.table))
+            .unwrap();
         let mut rows = BTreeSet::new();
         for (at, file) in files.iter().enumerate() {
             assert!(
@@ -292,15 +303,26 @@ impl World {
                 .unwrap()
             {
                 let row = row.unwrap();
-                let (partition, offset) = (row.get_int(10).unwrap(), row.get_long(11).unwrap());
-                let units = row
-                    .get_decimal(2)
-                    .unwrap()
-                    .data()
-                    .iter()
-                    .fold(0, |units, byte| units << 8 | i64::from(*byte));
+                let found = [
+                    "kafka_partition",
+                    "kafka_offset",
+                    self.stream.time,
+                    self.stream.money,
+                ]
+                .map(|name| field(&row, name));
+                let [
+                    Field::Int(partition),
+                    Field::Long(offset),
+                    Field::TimestampMillis(time_ms),
+                    Field::Decimal(money),
+                ] = found
+                else {
+                    panic!("{found:?}");
+                };
+                let bytes = money.data().iter();
+                let units = bytes.fold(0, |units, byte| units << 8 | i64::from(*byte));
                 assert_eq!(partition, file.partition);
-                assert_eq!(Day::of_ms(row.get_timestamp_millis(3).unwrap()), Some(file.day));
+                assert_eq!(Day::of_ms(time_ms), Some(file.day));
                 assert!(
                     rows.insert((partition, offset, file.day, units)),
                     "{partition} {offset} twice"
@@ -320,4 +342,9 @@ impl World {
         }
         assert_eq!(rows, self.expected);
     }
+}
+
+fn field(row: &Row, name: &str) -> Field {
+    let mut fields = row.get_column_iter();
+    fields.find(|(found, _)| *found == name).unwrap().1.clone()
 }

@@ -36,6 +36,14 @@ pub(super) async fn run(
     write_env(configured, &plan.compose, reporter)?;
     plan.compose
         .set("MILLRACE_RATE", settings.producer.rate_per_s.to_string());
+    for (key, is_enabled) in [
+        ("MILLRACE__CLICKSTREAM__ENABLED", settings.clickstream.enabled),
+        ("MILLRACE__IOT__ENABLED", settings.iot.enabled),
+        ("MILLRACE__COMMERCE__ENABLED", settings.commerce.enabled),
+        ("MILLRACE__INCIDENTS__ENABLED", settings.incidents.enabled),
+    ] {
+        plan.compose.set(key, is_enabled.to_string());
+    }
     // Named, they start although they have a profile.
     let optional = settings.services().filter(|it| it.spec().when != When::Always);
     plan.services

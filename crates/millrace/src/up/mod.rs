@@ -11,6 +11,7 @@ mod plan;
 mod ports;
 mod reporter;
 mod services;
+mod streams;
 mod summary;
 
 use std::path::PathBuf;
@@ -21,12 +22,14 @@ use std::time::Duration;
 use clap::Args;
 use millrace_producer::replay::{FileFormat, Speed};
 use millrace_settings::Settings;
+use millrace_stack::Heaps;
 use millrace_telemetry::Shutdown;
 
 use crate::state::{DEFAULT_DIR, State};
 use feed::Feed;
 use reporter::Reporter;
 pub(crate) use services::url;
+use streams::Stream;
 
 /// How to start, and for how long.
 ///
@@ -49,6 +52,11 @@ pub struct Options {
     /// Transactions a second; 0 is as fast as it goes
     #[arg(long, value_name = "N")]
     rate: Option<u64>,
+    /// The streams to run: payments, clickstream, iot, commerce, incidents, or all; those that the
+    /// settings enable run in any case. Not given, all do that there is memory for; with --file or
+    /// --no-producer none but the payments
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = streams::parse)]
+    streams: Vec<Stream>,
     /// Send this file in place of generated transactions, and then stay; several times for several
     /// files, one after another. Local processes; the topics must have seen no later time, as after
     /// `millrace down --volumes`
@@ -105,10 +113,14 @@ pub async fn command(mut settings: Settings, options: Options) -> anyhow::Result
     if let Some(rate) = options.rate {
         settings.producer.rate_per_s = rate;
     }
-    settings.validate()?;
     let feed = Feed::of(&options)?;
-    let shutdown = Shutdown::on_signals()?;
     let reporter = Arc::new(Reporter::new());
+    let memory_mib = millrace_stack::memory_beside_mib(&Heaps::default());
+    if let Some(told) = streams::enable(&mut settings, &options.streams, &feed, memory_mib) {
+        reporter.line(&told);
+    }
+    settings.validate()?;
+    let shutdown = Shutdown::on_signals()?;
     let state = State::new(options.state_dir.clone());
     let _claim = state.claim()?;
     if !options.local && feed == Feed::Generator {

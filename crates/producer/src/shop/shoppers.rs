@@ -141,6 +141,8 @@ impl Shoppers {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use millrace_contract::Event as _;
+
     use super::*;
 
     fn events(seed: u64, count: usize) -> Vec<ShopEvent> {

@@ -30,6 +30,17 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// The unit that values of a type are shown in, and how many of what is computed are one of it;
+    /// `None` of a type that no figure shows.
+    pub(super) fn of(ty: Type, currency: Currency) -> Option<(Self, f64)> {
+        match ty {
+            Type::Bool | Type::Count | Type::Ratio => Some((Self::None, 1.0)),
+            Type::Money(of) => Some((Self::Money(of.unwrap_or(currency)), UNITS_PER_WHOLE as f64)),
+            Type::Duration => Some((Self::Seconds, 1_000.0)),
+            Type::Instant | Type::Place | Type::Text(_) | Type::AnyText => None,
+        }
+    }
+
     /// As it stands behind a value: a currency, or `s`; `None` of what has no unit.
     #[must_use]
     pub fn text(&self) -> Option<String> {
@@ -56,14 +67,8 @@ impl Evaluator {
         let mut found = Vec::with_capacity(step.features.len());
         for &at in &step.features {
             let slot = &plan.slots[usize::from(at)];
-            let (unit, divisor) = match slot.ty {
-                Type::Bool | Type::Count | Type::Ratio => (Unit::None, 1.0),
-                Type::Money(currency) => (
-                    Unit::Money(currency.unwrap_or(transaction.currency)),
-                    UNITS_PER_WHOLE as f64,
-                ),
-                Type::Duration => (Unit::Seconds, 1_000.0),
-                Type::Instant | Type::Place | Type::Text(_) | Type::AnyText => continue,
+            let Some((unit, divisor)) = Unit::of(slot.ty, transaction.currency) else {
+                continue;
             };
             let value = view.compute(at);
             found.push(Evidence {

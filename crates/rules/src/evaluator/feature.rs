@@ -170,6 +170,21 @@ impl View<'_> {
         }
     }
 
+    /// The value over the same window without the record; `None` of a feature without a window, and
+    /// of one that compares the record with its window.
+    pub(super) fn without_current(&self, slot: u16) -> Option<f64> {
+        let (slot, measure, before) = self.slot(slot);
+        let counts_it = matches!(
+            slot.what,
+            What::Count | What::Sum | What::Avg | What::Min | What::Max | What::Distinct
+        );
+        let without = || Slot {
+            is_excluding: true,
+            ..slot.clone()
+        };
+        counts_it.then(|| self.window(&without(), measure, before))
+    }
+
     fn window(&self, slot: &Slot, measure: &Measure, before: &Before) -> f64 {
         let table = self.plan.table_of(measure.entity);
         let start_ms = self.scratch.newest_ms[table] - slot.window_ms;

@@ -7,6 +7,7 @@ mod snapshot;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use self::feature::{Before, Scratch};
 use self::record::{Cities, Record};
 pub use self::snapshot::FrozenEvaluator;
 use self::table::Table;
+pub use self::trace::{Check, Condition, FeatureTrace, Figure, Judgement, RuleTrace, Sides};
 use crate::catalogue::Entity;
 use crate::file::Mode;
 use crate::lists::LiveLists;
@@ -117,6 +119,25 @@ impl Evaluator {
     /// days where something is kept without one) are forgotten.
     pub fn advance(&mut self, watermark_ms: i64) {
         self.watermark_ms = self.watermark_ms.max(watermark_ms);
+    }
+
+    /// An evaluator that has what this one keeps of the transaction's entities, and nothing else:
+    /// small whatever this one has, it says the same of the transaction as the next one.
+    #[must_use]
+    pub fn around(&self, transaction: &Transaction) -> Self {
+        let plan = self.version.plan();
+        let record = Record::new(transaction, plan, &mut Cities::default());
+        let tables = self.tables.iter().map(|table| table.around(&record));
+        Self {
+            version: Arc::clone(&self.version),
+            tables: tables.collect(),
+            scratch: self.scratch.clone(),
+            cities: Cities::default(),
+            watermark_ms: self.watermark_ms,
+            tallies: self.tallies.clone(),
+            lists: Arc::clone(&self.lists),
+            seed: self.seed,
+        }
     }
 
     /// Learns a record, judges it, and appends the rules that fire, in the order of the version.

@@ -118,6 +118,32 @@ impl Table {
         self.places.contains_key(key)
     }
 
+    /// A table of the record's entity alone.
+    pub(super) fn around(&self, record: &Record<'_>) -> Self {
+        let mut around = Self {
+            entity: self.entity,
+            keeps: self.keeps.clone(),
+            retention_ms: self.retention_ms,
+            places: HashMap::with_hasher(self.places.hasher().clone()),
+            kept: Pages::new(),
+            free: Vec::new(),
+            entered: 0,
+            sweep_at: 0,
+        };
+        if let Some(&at) = self.places.get(&record.key(self.entity)) {
+            around.insert(self.kept.get(at as usize).clone());
+        }
+        around
+    }
+
+    /// The states of the record's entity, where it is there and not forgotten.
+    pub(super) fn known(&self, record: &Record<'_>, watermark_ms: i64) -> Option<&[State]> {
+        let at = *self.places.get(&record.key(self.entity))?;
+        let kept = self.kept.get(at as usize);
+        kept.is_live(self.forgotten_before_ms(watermark_ms))
+            .then_some(&*kept.states)
+    }
+
     fn fresh(&self) -> Box<[State]> {
         self.keeps.iter().map(|keeps| State::new(*keeps)).collect()
     }

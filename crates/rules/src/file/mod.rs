@@ -36,6 +36,7 @@ pub struct Rule {
     pub(crate) score: Option<Term>,
     pub(crate) quiet: Option<Term>,
     pub(crate) reason: String,
+    pub(crate) customer: Option<String>,
     pub(crate) source: Option<String>,
     pub(crate) mode: Mode,
 }
@@ -57,6 +58,12 @@ impl Rule {
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// What may be said to the customer.
+    #[must_use]
+    pub fn customer(&self) -> Option<&str> {
+        self.customer.as_deref()
     }
 
     /// Where the idea comes from.
@@ -145,6 +152,7 @@ struct RawRule {
     score: Option<String>,
     quiet: Option<String>,
     reason: String,
+    customer: Option<String>,
     source: Option<String>,
     mode: String,
 }
@@ -254,13 +262,11 @@ impl RuleReader<'_> {
             return Err(Problem::new(reason_span, "the reason is empty or too long")
                 .expected(format!("1 to {MAX_REASON_LEN} bytes")));
         }
-        if raw
-            .source
-            .as_ref()
-            .is_some_and(|source| source.len() > MAX_REASON_LEN)
-        {
-            return Err(Problem::new(name_span, "the source is too long")
-                .expected(format!("at most {MAX_REASON_LEN} bytes")));
+        for (key, text) in [("source", &raw.source), ("customer", &raw.customer)] {
+            if text.as_ref().is_some_and(|text| text.len() > MAX_REASON_LEN) {
+                return Err(Problem::new(name_span, format!("the {key} is too long"))
+                    .expected(format!("at most {MAX_REASON_LEN} bytes")));
+            }
         }
         let checked = |text: &str, located: &Located, check: &dyn Fn(&Expr) -> Result<Term, Problem>| {
             parse(text)
@@ -280,6 +286,7 @@ impl RuleReader<'_> {
             name: raw.name.clone(),
             severity,
             reason: raw.reason.trim().to_owned(),
+            customer: raw.customer.as_ref().map(|text| text.trim().to_owned()),
             source: raw.source.clone(),
             mode,
         })

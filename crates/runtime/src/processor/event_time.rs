@@ -1,22 +1,37 @@
 //! Which times an event may have, whatever it is.
 
+use millrace_contract::Event;
 use millrace_contract::event_time::ImpossibleTime;
 use millrace_engine::EventTimeBounds;
 
 use super::Refused;
 
-/// Whether an event's time is within a policy's bounds. `append_time_ms` is when the broker
-/// appended its record, in milliseconds since 1970, where that is known.
-///
-/// # Errors
-/// Before the earliest, or too far ahead of the append time.
 #[inline]
-pub fn check_event_time(
+fn check_event_time(
     time_ms: i64,
     append_time_ms: Option<i64>,
     bounds: &EventTimeBounds,
 ) -> Result<(), Refused> {
     bounds.limits().check(time_ms, append_time_ms).map_err(refused)
+}
+
+/// Whether an event is one that its stream may have: its time is within a policy's bounds, and it
+/// can have been so ([`Event::check`]). `append_time_ms` is when the broker appended its record,
+/// in milliseconds since 1970, where that is known.
+///
+/// # Errors
+/// Why it is left out.
+#[inline]
+pub fn check_event(
+    event: &impl Event,
+    append_time_ms: Option<i64>,
+    bounds: &EventTimeBounds,
+) -> Result<(), Refused> {
+    check_event_time(event.time_ms(), append_time_ms, bounds)?;
+    event.check().map_err(|error| Refused {
+        code: error.code(),
+        why: error.to_string(),
+    })
 }
 
 #[cold]

@@ -30,6 +30,10 @@ impl<P: Processor> Job for P {
         self.spec().tells_outputs
     }
 
+    fn keeps_past(&self) -> bool {
+        Processor::keeps_past(self)
+    }
+
     fn upstream(&self) -> Option<Upstream> {
         self.spec().upstream.clone()
     }

@@ -49,6 +49,11 @@ impl<P: Processor> ProcessorTask<P> {
         }
     }
 
+    /// The state machine as it is by now.
+    pub fn operator(&self) -> &P::Operator {
+        &self.operator
+    }
+
     /// Takes the bounds of the operator's policy.
     fn judge_by_policy(&mut self) {
         self.bounds = P::bounds(self.operator.policy());

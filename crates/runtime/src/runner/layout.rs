@@ -59,6 +59,15 @@ impl Layout {
     }
 }
 
+/// As [`Layout::look_up`] has it, for who runs no job.
+pub(crate) fn cluster_of(config: &JobConfig, job: &str) -> Result<String, WorkerError> {
+    let consumer = follower(config, job)?;
+    let (bootstrap, deadline) = (&config.kafka.bootstrap_servers, Instant::now() + START);
+    cluster_id(bootstrap, deadline, &AtomicBool::new(false), |wait| {
+        consumer.client().fetch_cluster_id(wait)
+    })
+}
+
 /// The cluster's id, which is part of whose a snapshot is: under an empty one every snapshot would
 /// be another cluster's, and the log would be replayed in their place.
 fn cluster_id(

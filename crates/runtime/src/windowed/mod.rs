@@ -17,7 +17,7 @@ use millrace_contract::Contract;
 use millrace_engine::EventTimeBounds;
 use millrace_engine::windowed::{self, Aggregation};
 
-use crate::processor::Refused;
+use crate::processor::{Refused, check_event};
 pub use merge::{MergeJob, MergeParts, MergeTopics};
 pub use metrics::{PartitionMetrics, WindowMetrics};
 pub use partial::{PartialJob, PartialParts, PartialTopics};
@@ -45,10 +45,9 @@ pub trait TwoStage: Clone + Debug + Send + Sync + 'static {
         event: &EventOf<Self>,
         append_time_ms: Option<i64>,
         bounds: &EventTimeBounds,
-    ) -> Result<(), Refused>;
-
-    /// What the records of events are keyed by.
-    fn source_key(event: &EventOf<Self>) -> impl AsRef<[u8]>;
+    ) -> Result<(), Refused> {
+        check_event(event, append_time_ms, bounds)
+    }
 
     /// What the records between the stages are keyed by, and those of the results.
     fn key(key: &KeyOf<Self>) -> impl AsRef<[u8]>;

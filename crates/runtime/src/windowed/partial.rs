@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_contract::{ReadAhead, Reader};
+use millrace_contract::{Event as _, ReadAhead, Reader};
 use millrace_engine::windowed::{Aggregation, Partial, PartialOutput, PartialPolicy, records};
 use millrace_engine::{EventTimeBounds, HashSeed};
 use millrace_kafka::{InputRecord, Misplaced, SourcePartitions, partition_for};
@@ -167,7 +167,7 @@ impl<W: TwoStage> Processor for PartialJob<W> {
         event: &EventOf<W>,
         outbox: &dyn Outbox,
     ) -> Option<Misplaced> {
-        placement.check(input, W::source_key(event).as_ref(), outbox)
+        placement.check(input, event.key().as_ref(), outbox)
     }
 
     fn emit(

@@ -54,6 +54,7 @@ use context::WorkerContext;
 use core::Core;
 use fetcher::{Fetcher, bound_queues};
 pub(crate) use idle::NO_WATERMARK;
+pub(crate) use restore::{is_of_log, read_state};
 use unreadable::UnreadablePartitions;
 
 /// Most records of a batch.

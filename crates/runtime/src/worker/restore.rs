@@ -19,7 +19,9 @@ use millrace_settings::LostPosition;
 pub(super) use patience::Patience;
 use plan::Plan;
 use position::Position;
+pub(crate) use proof::is_of_log;
 use snapshots::Newest;
+pub(crate) use snapshots::read_state;
 
 use super::envelope::Envelope;
 use crate::control::ControlError;

@@ -78,6 +78,15 @@ impl UnreadablePartitions {
             .is_none_or(|unreadable| unreadable.state == State::Tried)
     }
 
+    /// Whether the report is that a position is out of the log's range, of a partition that stands
+    /// at a batch that is corrupt: behind it librdkafka goes on at an offset that it has read out
+    /// of the batch's bytes. The next try seeks to the right one, and is believed.
+    #[cold]
+    fn has_lost_its_place(&self, report: &Report) -> bool {
+        let code = RDKafkaErrorCode::AutoOffsetReset;
+        report.error == KafkaError::MessageConsumption(code) && !self.takes(report.partition)
+    }
+
     #[cold]
     fn report(&mut self, report: Report) {
         let reason = match report.reason.is_empty() {
@@ -181,6 +190,7 @@ where
                 }
                 Ok(_) => {}
                 Err(report) if is_of_one_partition(&report.error) => self.unreadable.report(report),
+                Err(report) if self.unreadable.has_lost_its_place(&report) => {}
                 Err(report) => return Some(Err(report)),
             }
         }
@@ -265,6 +275,25 @@ mod tests {
             assert!(partitions.forget(|_| Some(15)).is_empty());
             assert_eq!(partitions.forget(|_| None), [3], "given up, or restored");
         }
+    }
+
+    #[test]
+    fn a_position_that_is_read_out_of_a_corrupt_batch_is_not_believed() {
+        let mut partitions = UnreadablePartitions::default();
+        readable(&mut partitions, report(3, 17, RDKafkaErrorCode::BadMessage));
+        let lost = |partition| report(partition, 1 << 60, RDKafkaErrorCode::AutoOffsetReset);
+        assert_eq!(readable(&mut partitions, lost(3)), 0);
+        assert_eq!(readable(&mut partitions, lost(4)), 1, "another's is");
+        let now = Instant::now();
+        let unreadable = partitions.paused(3, 15, now).unwrap();
+        assert_eq!(unreadable.offset, 17);
+        assert_eq!(readable(&mut partitions, lost(3)), 0, "it was on its way");
+        partitions.tried(3);
+        assert_eq!(
+            readable(&mut partitions, lost(3)),
+            1,
+            "retention has overtaken it"
+        );
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use millrace_catalog::{Installation, Service};
 
-use super::Settings;
+use super::{Settings, StreamJobs};
 
 /// What the settings have of every service, of one line for each: its section, the key that enables
-/// it where it runs by that alone, and the one that bounds its stop.
+/// it where it runs by that alone, with what its jobs are set with where it is a stream's, and the
+/// key that bounds its stop.
 macro_rules! sections {
-    ($($service:ident: $section:ident $([$enabled:ident])? $($drain:ident).*;)+) => {
+    ($($service:ident: $section:ident $([$enabled:ident $($jobs:ident)?])? $($drain:ident).*;)+) => {
         impl Settings {
             /// What is installed by these settings.
             #[must_use]
@@ -22,6 +23,15 @@ macro_rules! sections {
             pub fn enable(&mut self, service: Service) {
                 match service {
                     $(Service::$service => { $(self.$section.$enabled = true;)? })+
+                }
+            }
+
+            /// What the jobs of a stream are set with, by the stream's service; `None` of others.
+            #[must_use]
+            pub fn stream_jobs(&self, service: Service) -> Option<StreamJobs<'_>> {
+                match service {
+                    $($($(Service::$service => Some(self.$section.$jobs()),)?)?)+
+                    _ => None,
                 }
             }
 
@@ -61,11 +71,11 @@ sections! {
     ElasticSink: elastic_sink drain_timeout_ms;
     Rekey: rekey worker.drain_timeout_ms;
     Gateway: gateway [enabled] drain_timeout_ms;
-    Clickstream: clickstream [enabled] worker.drain_timeout_ms;
+    Clickstream: clickstream [enabled jobs] worker.drain_timeout_ms;
     LakeSink: lake_sink [enabled] drain_timeout_ms;
-    Iot: iot [enabled] worker.drain_timeout_ms;
+    Iot: iot [enabled jobs] worker.drain_timeout_ms;
     CassandraSink: cassandra_sink [enabled] drain_timeout_ms;
-    Commerce: commerce [enabled] worker.drain_timeout_ms;
+    Commerce: commerce [enabled jobs] worker.drain_timeout_ms;
     Incidents: incidents [enabled] worker.drain_timeout_ms;
 }
 

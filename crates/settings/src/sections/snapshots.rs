@@ -22,6 +22,11 @@ pub struct Snapshots {
     pub interval_ms: u64,
     /// How many of a partition are kept.
     pub keep: usize,
+    /// How many past ones of a partition of the detector are kept beside them, one of each
+    /// `past_interval_ms`, for `millrace explain`; 0 for none.
+    pub past_keep: usize,
+    /// Time between two past ones.
+    pub past_interval_ms: u64,
 }
 
 impl Default for Snapshots {
@@ -32,6 +37,8 @@ impl Default for Snapshots {
             store_options: BTreeMap::new(),
             interval_ms: 5_000,
             keep: 3,
+            past_keep: 24,
+            past_interval_ms: 3_600_000,
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use millrace_catalog::Service;
+use millrace_contract::EventTimeLimits;
 use serde::{Deserialize, Serialize};
 
 use super::earliest::EarliestTime;
@@ -99,6 +100,17 @@ pub struct EventTime {
     pub max_future_ms: i64,
     /// The earliest event time; a record from before goes to the DLQ.
     pub earliest_time: EarliestTime,
+}
+
+impl EventTime {
+    /// The bounds on the event times of a stream.
+    #[must_use]
+    pub fn limits(&self) -> EventTimeLimits {
+        EventTimeLimits {
+            earliest_ms: Some(self.earliest_time.ms()),
+            max_future_ms: self.max_future_ms,
+        }
+    }
 }
 
 impl Default for EventTime {

@@ -57,6 +57,13 @@ pub(super) fn check(check: &mut Check, settings: &Settings) {
     check.not_empty("snapshots.url", &snapshots.url.to_string_lossy());
     check.range("snapshots.interval_ms", snapshots.interval_ms, 100, 3_600_000);
     check.range("snapshots.keep", snapshots.keep, 1, 100);
+    check.range("snapshots.past_keep", snapshots.past_keep, 0, 1_000);
+    check.range(
+        "snapshots.past_interval_ms",
+        snapshots.past_interval_ms,
+        1_000,
+        7 * 86_400_000,
+    );
 }
 
 /// The size and the lateness of a job's windows.

@@ -206,6 +206,7 @@ impl<S: Sink> Consumer<S> {
                     if !self.consumer.context().is_told(&error) {
                         failed(&error)?;
                     }
+                    self.end_at_corrupt(&error)?;
                     break;
                 }
             }
@@ -213,6 +214,25 @@ impl<S: Sink> Consumer<S> {
         }
         self.ask_again();
         Ok(())
+    }
+
+    /// Ends where the checksum of a batch is wrong, when what was read is written and committed:
+    /// librdkafka goes on behind such a batch, of which it does not say where it is, and what comes
+    /// next would be committed over it.
+    fn end_at_corrupt(&self, error: &KafkaError) -> anyhow::Result<()> {
+        if !matches!(
+            error,
+            KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage)
+        ) {
+            return Ok(());
+        }
+        let mut pipeline = self.consumer.context().pipeline();
+        self.consumer.context().drain(&self.consumer, &mut pipeline);
+        anyhow::bail!(
+            "a batch of one of {} is corrupt: its checksum is wrong. What was read before it is done. See \
+             docs/operations.md, \"A partition that cannot be read\"",
+            self.spec.topics().join(", ")
+        )
     }
 
     /// Takes a record; breaks where nothing more should be read for now.

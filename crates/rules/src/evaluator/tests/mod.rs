@@ -8,6 +8,7 @@ mod lists;
 mod oracle;
 mod rules;
 mod stream;
+mod trace;
 
 use std::sync::Arc;
 

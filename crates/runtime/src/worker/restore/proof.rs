@@ -1,6 +1,8 @@
 //! What a job has left behind that proves what it has committed.
 
 use millrace_engine::snapshot::container;
+use millrace_kafka::reader::Reader;
+use rdkafka::error::KafkaResult;
 
 use super::position::Proof;
 use super::{Restorer, Trouble};
@@ -197,18 +199,33 @@ impl<J: Job> Restorer<J> {
         let Some(Dated { offset, at_ms }) = found.dated_within(bounds) else {
             return Ok(true);
         };
-        let mut before_ms = None;
-        let from = offset.saturating_sub(BEFORE).max(bounds.0);
-        self.reader.read(&self.topic, partition, from, |message| {
-            use rdkafka::Message as _;
-            let is_before = message.offset() < offset;
-            if is_before {
-                before_ms = message.timestamp().to_millis();
-            }
-            is_before
-        })?;
-        Ok(before_ms.is_none_or(|before_ms| before_ms <= at_ms.saturating_add(CLOCKS_MS)))
+        let at = (self.topic.as_str(), partition);
+        Ok(is_of_log(&self.reader, at, bounds.0, (offset, at_ms))?)
     }
+}
+
+/// Whether what had read a partition's records before `offset` by `at_ms`, in milliseconds since
+/// 1970, had read those that are there now, from `low` on.
+///
+/// # Errors
+/// The cluster does not answer, or refuses.
+pub(crate) fn is_of_log(
+    reader: &Reader,
+    (topic, partition): (&str, i32),
+    low: i64,
+    (offset, at_ms): (i64, i64),
+) -> KafkaResult<bool> {
+    let mut before_ms = None;
+    let from = offset.saturating_sub(BEFORE).max(low);
+    reader.read(topic, partition, from, |message| {
+        use rdkafka::Message as _;
+        let is_before = message.offset() < offset;
+        if is_before {
+            before_ms = message.timestamp().to_millis();
+        }
+        is_before
+    })?;
+    Ok(before_ms.is_none_or(|before_ms| before_ms <= at_ms.saturating_add(CLOCKS_MS)))
 }
 
 #[cfg(test)]

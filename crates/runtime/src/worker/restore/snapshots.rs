@@ -39,7 +39,7 @@ impl<J: Job> Restorer<J> {
                 store.set_aside(partition, offset)?;
                 tracing::warn!(partition, offset, "a snapshot of another history is set aside");
             }
-            Ok(())
+            store.forget_past(partition, at)
         };
         set_aside().map_err(|error: StoreError| Trouble::Later(error.to_string()))
     }
@@ -134,42 +134,7 @@ impl<J: Job> Restorer<J> {
         let bytes = store
             .read(partition, offset)
             .map_err(|error| (error.code(), error.to_string()))?;
-        let refused = |error: SnapshotError| (error.code(), error.to_string());
-        let snapshot = container::read_any(&bytes).map_err(refused)?;
-        let header = &snapshot.header;
-        if (header.job, header.partition, header.offset) != (self.job.name(), partition, offset) {
-            let found = format!(
-                "it is of partition {} of {:?}, offset {}",
-                header.partition, header.job, header.offset
-            );
-            return Err(("foreign", found));
-        }
-        let (envelope, state, before);
-        if header.fingerprint == self.fingerprint {
-            (envelope, state) = Envelope::read(snapshot.state).map_err(|error| refused(error.into()))?;
-        } else {
-            // Of a release that had no policies: what it was set to is in its fingerprint.
-            let layout = self.job.layout();
-            let place = self.fingerprint.strip_suffix(layout.as_str()).unwrap_or_default();
-            let settings = header.fingerprint.strip_prefix(place);
-            before = settings
-                .and_then(|settings| self.job.policy_of_fingerprint(settings))
-                .ok_or_else(|| {
-                    refused(SnapshotError::OtherConfiguration {
-                        found: header.fingerprint.to_owned(),
-                        expected: self.fingerprint.clone(),
-                    })
-                })?;
-            envelope = Envelope {
-                directives: 0,
-                policy: &before,
-            };
-            state = snapshot.state;
-        }
-        let task = self.job.task_under(partition, envelope.policy);
-        let mut task = task.map_err(|reason| ("other_configuration", reason))?;
-        task.restore(state).map_err(|error| refused(error.into()))?;
-        Ok((task, envelope.directives))
+        read_state(&*self.job, &self.fingerprint, &bytes, (partition, offset))
     }
 
     fn refuse(&self, partition: i32, offset: i64, code: &str, reason: &str) {
@@ -182,4 +147,52 @@ impl<J: Job> Restorer<J> {
             "a snapshot is refused, and the next older one or the log serves"
         );
     }
+}
+
+/// The state in a snapshot of a job's, and how many directives at its offset that has had.
+///
+/// # Errors
+/// It is torn, or of something else: the reason's bounded name, and the reason.
+pub(crate) fn read_state<J: Job>(
+    job: &J,
+    fingerprint: &str,
+    bytes: &[u8],
+    (partition, offset): (i32, i64),
+) -> Result<(J::Task, u32), (&'static str, String)> {
+    let refused = |error: SnapshotError| (error.code(), error.to_string());
+    let snapshot = container::read_any(bytes).map_err(refused)?;
+    let header = &snapshot.header;
+    if (header.job, header.partition, header.offset) != (job.name(), partition, offset) {
+        let found = format!(
+            "it is of partition {} of {:?}, offset {}",
+            header.partition, header.job, header.offset
+        );
+        return Err(("foreign", found));
+    }
+    let (envelope, state, before);
+    if header.fingerprint == fingerprint {
+        (envelope, state) = Envelope::read(snapshot.state).map_err(|error| refused(error.into()))?;
+    } else {
+        // Of a release that had no policies: what it was set to is in its fingerprint.
+        let layout = job.layout();
+        let place = fingerprint.strip_suffix(layout.as_str()).unwrap_or_default();
+        let settings = header.fingerprint.strip_prefix(place);
+        before = settings
+            .and_then(|settings| job.policy_of_fingerprint(settings))
+            .ok_or_else(|| {
+                refused(SnapshotError::OtherConfiguration {
+                    found: header.fingerprint.to_owned(),
+                    expected: fingerprint.to_owned(),
+                })
+            })?;
+        envelope = Envelope {
+            directives: 0,
+            policy: &before,
+        };
+        state = snapshot.state;
+    }
+    let task = job.task_under(partition, envelope.policy);
+    let mut task = task.map_err(|reason| ("other_configuration", reason))?;
+    task.restore(state).map_err(|error| refused(error.into()))?;
+    Ok((task, envelope.directives))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millrace_contract::source::NoRegistry;
-use millrace_contract::{Encode, Reader};
+use millrace_contract::{Encode, Event as _, Reader};
 use millrace_engine::HashSeed;
 use millrace_engine::keyed::KeyedOperator;
 use millrace_kafka::SourcePartitions;
@@ -84,7 +84,7 @@ where
     }
 
     fn log(&self, partition: i32, before: i32, random: &mut Random) -> Vec<LoggedRecord> {
-        let key_of = |event: &EventOf<K>| K::source_key(event).as_ref().to_vec();
+        let key_of = |event: &EventOf<K>| event.key().as_ref().to_vec();
         self.records.log((partition, before), key_of, random)
     }
 
