@@ -51,7 +51,7 @@ fn subject(report: &Report, lines: &mut Vec<String>) {
     match report.disposition {
         "accepted" => {}
         "duplicate" => {
-            lines.push("  duplicate: its id was seen before, so nothing but replay judges it".to_owned())
+            lines.push("  duplicate: its id was seen before, so nothing but replay judges it".to_owned());
         }
         other => lines.push(format!("  {other}{because}: no rule judged it")),
     }
