@@ -177,7 +177,7 @@ pub(crate) fn all() -> Vec<(&'static str, bool, Case)> {
         case!(rekeying::a_users_records_keep_their_order),
         case!(end_to_end::sums_to_the_cent),
         case!(lake::is_what_the_topics_are),
-        case!(lake::has_every_stream),
+        case!(lake::has_every_stream alone),
         case!(cassandra::is_what_the_topics_are),
         case!(long_ids::come_back_in_full),
         case!(early::results_grow_to_the_final_sums),
