@@ -188,7 +188,7 @@ fn check_otherwise(
     let with_amount = |units: i64| {
         let amount = Amount::from_units(units).unwrap();
         is_otherwise(raised_by(operator, transaction, |changed| {
-            changed.amount = amount
+            changed.amount = amount;
         }))
     };
     let later = |later_ms: i64| {
