@@ -96,8 +96,8 @@ fn boards_rules_and_documents_name_metrics_that_exist() {
     }
     let unknown: Vec<_> = named(&texts_of_all, &metrics)
         .into_iter()
-        // Names of crates, which logs are filtered by, and of packages in Python, have no unit; what
-        // is gone is told of in the past.
+        // Names of crates, which logs are filtered by, and of packages in Python, have no unit;
+        // what is gone is told of in the past.
         .filter(|name| !metrics.contains(*name) && !name.ends_with('_'))
         .filter(|name| !is_crate(name) && !root().join("analysis").join(name).is_dir())
         .collect();
