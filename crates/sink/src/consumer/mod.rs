@@ -220,10 +220,7 @@ impl<S: Sink> Consumer<S> {
     /// librdkafka goes on behind such a batch, of which it does not say where it is, and what comes
     /// next would be committed over it.
     fn end_at_corrupt(&self, error: &KafkaError) -> anyhow::Result<()> {
-        if !matches!(
-            error,
-            KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage)
-        ) {
+        if *error != KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage) {
             return Ok(());
         }
         let mut pipeline = self.consumer.context().pipeline();
