@@ -28,7 +28,7 @@ pub(crate) struct Compose {
     project: &'static str,
     file: PathBuf,
     /// Set for every call: Compose puts them into the file.
-    variables: BTreeMap<&'static str, String>,
+    variables: BTreeMap<String, String>,
 }
 
 /// A service of the file.
@@ -113,7 +113,7 @@ impl Compose {
     }
 
     /// Sets a variable of the file.
-    pub(crate) fn set(&mut self, name: &'static str, value: String) {
+    pub(crate) fn set(&mut self, name: String, value: String) {
         self.variables.insert(name, value);
     }
 

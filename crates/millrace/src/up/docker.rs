@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use millrace_catalog::When;
+use millrace_catalog::{PIPELINES, When};
 use millrace_settings::Settings;
 use millrace_telemetry::Shutdown;
 
@@ -34,14 +34,14 @@ pub(super) async fn run(
     shutdown: &Shutdown,
 ) -> anyhow::Result<ExitCode> {
     write_env(configured, &plan.compose, reporter)?;
-    plan.compose
-        .set("MILLRACE_RATE", settings.producer.rate_per_s.to_string());
-    for (key, is_enabled) in [
-        ("MILLRACE__CLICKSTREAM__ENABLED", settings.clickstream.enabled),
-        ("MILLRACE__IOT__ENABLED", settings.iot.enabled),
-        ("MILLRACE__COMMERCE__ENABLED", settings.commerce.enabled),
-        ("MILLRACE__INCIDENTS__ENABLED", settings.incidents.enabled),
-    ] {
+    plan.compose.set(
+        "MILLRACE_RATE".to_owned(),
+        settings.producer.rate_per_s.to_string(),
+    );
+    // The .env may enable others.
+    for service in PIPELINES.iter().filter_map(|pipeline| pipeline.enabled_by) {
+        let key = format!("MILLRACE__{}__ENABLED", service.section().to_uppercase());
+        let is_enabled = settings.installation().enables(service);
         plan.compose.set(key, is_enabled.to_string());
     }
     // Named, they start although they have a profile.
