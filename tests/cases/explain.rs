@@ -10,7 +10,7 @@ use millrace_detector::explain::{Decision, explain};
 use millrace_domain::Transaction;
 use millrace_domain::codec::{DecodedAnomaly, anomaly};
 use millrace_telemetry::Shutdown;
-use millrace_tests::pipeline::{self, LIMIT};
+use millrace_tests::pipeline::{self, detector, run};
 use millrace_tests::service::Service;
 use millrace_tests::topics::Record;
 use millrace_tests::{TestContext, topics};
@@ -56,13 +56,6 @@ rules:
     mode: live
 "#;
 
-/// Runs `millrace ARGUMENTS…` to its end; whether it succeeds, and what it says.
-async fn run(context: &TestContext, name: &str, arguments: &[&str]) -> Result<(bool, String)> {
-    let mut command = Service::start(context, name, arguments)?;
-    let (status, output) = command.end(LIMIT).await?;
-    Ok((status == Some(0), output))
-}
-
 async fn apply(context: &TestContext, name: &str, text: &str) -> Result<()> {
     let path = context.path(format!("{name}.yml"));
     fs::write(&path, text)?;
@@ -74,12 +67,6 @@ async fn apply(context: &TestContext, name: &str, text: &str) -> Result<()> {
     let (is_made, output) = run(context, &format!("apply-{name}"), &arguments).await?;
     ensure!(is_made, "{arguments:?}: {output}");
     Ok(())
-}
-
-async fn detector(context: &TestContext) -> Result<Service> {
-    let mut detector = Service::start(context, "detector", &["service", "detector"])?;
-    detector.ready(context.settings.detector.metrics_port).await?;
-    Ok(detector)
 }
 
 /// What the replay gives is what was decided then: each alert of those on the topic byte for byte,

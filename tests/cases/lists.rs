@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, ensure};
 use millrace_catalog::payments::topic;
 use millrace_tests::checks::check_undisturbed;
-use millrace_tests::pipeline::{self, LIMIT, metrics_text};
+use millrace_tests::pipeline::{self, LIMIT, detector, metrics_text, run};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, send, topics, wait_until};
 use rdkafka::producer::BaseRecord;
@@ -52,25 +52,12 @@ fn file(context: &TestContext, name: &str, text: &str) -> Result<String> {
     Ok(path.display().to_string())
 }
 
-/// Runs `millrace ARGUMENTS…` to its end; whether it succeeds, and what it says.
-async fn run(context: &TestContext, name: &str, arguments: &[&str]) -> Result<(bool, String)> {
-    let mut command = Service::start(context, name, arguments)?;
-    let (status, output) = command.end(LIMIT).await?;
-    Ok((status == Some(0), output))
-}
-
 /// As [`run`], of a change that succeeds, and that the detector has taken by then.
 async fn change(context: &TestContext, name: &str, arguments: &[&str]) -> Result<()> {
     let arguments = [arguments, &["--author", "ann", "--wait", "120s"]].concat();
     let (is_made, output) = run(context, name, &arguments).await?;
     ensure!(is_made, "{arguments:?}: {output}");
     Ok(())
-}
-
-async fn detector(context: &TestContext) -> Result<Service> {
-    let mut detector = Service::start(context, "detector", &["service", "detector"])?;
-    detector.ready(context.settings.detector.metrics_port).await?;
-    Ok(detector)
 }
 
 fn from_now(after: Duration) -> Result<String> {

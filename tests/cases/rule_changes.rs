@@ -9,7 +9,7 @@ use millrace_catalog::payments::topic;
 use millrace_domain::RuleChange;
 use millrace_domain::codec::DecodedAnomaly;
 use millrace_tests::checks::check_undisturbed;
-use millrace_tests::pipeline::{self, LIMIT, metrics_text};
+use millrace_tests::pipeline::{self, LIMIT, detector, metrics_text, run};
 use millrace_tests::service::Service;
 use millrace_tests::{TestContext, topics, wait_until};
 
@@ -65,9 +65,7 @@ fn file(context: &TestContext, name: &str, text: &str) -> Result<String> {
 /// Runs `millrace rules ARGUMENTS…` to its end; the status it exits with, and what it says.
 async fn rules(context: &TestContext, name: &str, arguments: &[&str]) -> Result<(bool, String)> {
     let arguments = [&["rules"], arguments].concat();
-    let mut command = Service::start(context, name, &arguments)?;
-    let (status, output) = command.end(LIMIT).await?;
-    Ok((status == Some(0), output))
+    run(context, name, &arguments).await
 }
 
 /// As [`rules`], of a change that succeeds, and that the detector has taken by then.
@@ -84,12 +82,6 @@ async fn change(context: &TestContext, number: usize, arguments: &[&str]) -> Res
     let (is_made, output) = rules(context, &format!("change-{number}"), &arguments).await?;
     ensure!(is_made, "{arguments:?}: {output}");
     Ok(())
-}
-
-async fn detector(context: &TestContext) -> Result<Service> {
-    let mut detector = Service::start(context, "detector", &["service", "detector"])?;
-    detector.ready(context.settings.detector.metrics_port).await?;
-    Ok(detector)
 }
 
 /// Six changes of every kind under a running stream, with kills of the detector between them and

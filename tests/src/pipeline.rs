@@ -182,3 +182,23 @@ pub async fn metrics_text(port: u16) -> Result<String> {
     let answer = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await?;
     Ok(answer.error_for_status()?.text().await?)
 }
+
+/// Runs `millrace ARGUMENTS…` to its end; whether it succeeds, and what it says.
+///
+/// # Errors
+/// It does not end within [`LIMIT`].
+pub async fn run(context: &TestContext, name: &str, arguments: &[&str]) -> Result<(bool, String)> {
+    let mut command = Service::start(context, name, arguments)?;
+    let (status, output) = command.end(LIMIT).await?;
+    Ok((status == Some(0), output))
+}
+
+/// A detector that is ready.
+///
+/// # Errors
+/// It does not get ready.
+pub async fn detector(context: &TestContext) -> Result<Service> {
+    let mut detector = Service::start(context, "detector", &["service", "detector"])?;
+    detector.ready(context.settings.detector.metrics_port).await?;
+    Ok(detector)
+}
